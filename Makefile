@@ -1,0 +1,134 @@
+# Everything here sets itself up: `make` and a Python >= 3.11 are all that has to be there.
+# What is installed lies in .venv, in the versions of constraints.txt.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STATE := .rehearsal
+WORKERS ?= auto
+ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+# The first of these that is new enough makes the environment; `make PYTHON=/path/to/python …` chooses another.
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
+ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(ENOUGH)' 2>/dev/null && { echo "$$p"; break; }; done)
+
+# A copied or moved checkout must not run the code of the place it came from: its environment is made anew.
+ifneq ($(shell $(PY) -c '$(ENOUGH)' 2>/dev/null && cat $(VENV)/home 2>/dev/null),$(CURDIR))
+.PHONY: $(VENV)/home
+endif
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS="$$(printf '\t')" read -r target what; do \
+	  printf '  make %-10s %s\n' "$$target" "$$what"; done
+
+# --- the program -----------------------------------------------------------------------------------------------------
+
+.PHONY: rehearse
+rehearse: $(VENV)/runtime ## run workflows/example.yaml against the built-in simulator: no keys, no network
+	@touch $(VENV)/rehearsal
+	@$(VENV)/bin/atlas-cutover run workflows/example.yaml --rehearse --state-dir $(STATE) $(ARGS); code=$$?; echo; \
+	report=$$(find $(STATE)/runs -name report.json -newer $(VENV)/rehearsal 2>/dev/null | tail -n 1); \
+	case $$code$${report:+-reported} in \
+	  1-reported) \
+	     echo "Exit code 1: the run is over and at least one migration failed. So it should be: one of the example's"; \
+	     echo "migrations fails on purpose. The reports are in $${report%/*}/.";; \
+	  1) echo "Exit code 1 was expected, but there is no report of a run." >&2; exit 1;; \
+	  0*) echo "Exit code 0: every migration succeeded, but one of the example's is meant to fail." >&2; exit 1;; \
+	  *) echo "Exit code $$code, where 1 was expected; the README says what each code means." >&2; exit $$code;; \
+	esac
+
+# --- the checks ------------------------------------------------------------------------------------------------------
+
+.PHONY: check
+check: $(VENV)/dev ## linters and types: ruff, mypy --strict, import-linter
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy orchestrator tests $(wildcard benchmarks/*.py)
+	$(VENV)/bin/lint-imports
+
+.PHONY: format
+format: $(VENV)/dev ## put the code in shape
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+.PHONY: test
+test: $(VENV)/dev ## the tests (ARGS='-k window' for some of them, WORKERS=0 for one process)
+	$(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal -m "not chaos" $(ARGS)
+
+.PHONY: chaos
+chaos: $(VENV)/dev ## the long chaos suite: processes killed, connections broken, the simulator's record compared
+	$(PY) -m pytest -m chaos --timeout 0 $(ARGS)
+
+.PHONY: coverage
+coverage: $(VENV)/dev ## the tests again, with the lines that none of them reaches
+	$(PY) -m coverage erase
+	$(PY) -m coverage run -m pytest -m "not chaos" $(ARGS)
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report
+
+.PHONY: bench
+bench: $(VENV)/dev ## measure speed side by side with other ways; writes benchmarks/results.md
+	$(PY) -m benchmarks $(ARGS)
+
+.PHONY: docs
+docs: $(VENV)/dev ## make the generated pages of docs/ anew
+	$(PY) docs/generate.py $(ARGS)
+
+# --- the environment -------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(VENV)/dev ## install everything that the other targets need
+	@echo "Ready: . $(VENV)/bin/activate, or make help."
+
+$(VENV)/home:
+	@"$(PYTHON)" -c '$(ENOUGH)' 2>/dev/null || { \
+	  echo "No Python 3.11 or newer was found (tried: $(if $(PYTHON),$(PYTHON),$(CANDIDATES)))." >&2; \
+	  echo "Install one, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@echo "Making $(VENV) with $$("$(PYTHON)" -c 'import sys; print("Python", sys.version.split()[0], "at", sys.executable)')"
+	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || { \
+	  echo "$(VENV) is there and is no virtual environment: move it away first." >&2; exit 1; }
+	@rm -rf $(VENV)
+	@if "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
+	  "$(PYTHON)" -m venv $(VENV); \
+	elif "$(PYTHON)" -c 'import venv' 2>/dev/null && "$(PYTHON)" -m pip --version >/dev/null 2>&1; then \
+	  "$(PYTHON)" -m venv --without-pip $(VENV) && "$(PYTHON)" -m pip --python $(PY) install --quiet pip; \
+	else \
+	  echo "This Python has neither ensurepip nor pip, so no virtual environment can be made with it." >&2; \
+	  echo "Debian and Ubuntu keep them apart: apt-get install python3-venv" >&2; \
+	  echo "Or name another Python: make PYTHON=/path/to/python3 ..." >&2; exit 1; \
+	fi || { rm -rf $(VENV); exit 1; }
+	@printf '%s\n' "$(CURDIR)" >$@
+
+$(VENV)/runtime: pyproject.toml constraints.txt $(VENV)/home
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt $(VENV)/home
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/runtime
+
+.PHONY: lock
+lock: $(VENV)/home ## choose the newest allowed versions and write them to constraints.txt
+	rm -rf $(VENV)/lock
+	$(PY) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet --editable '.[dev]'
+	@{ echo "# The versions that are installed by make; 'make lock' writes this file."; \
+	  $(VENV)/lock/bin/python -m pip freeze --exclude-editable; } >$(VENV)/constraints.txt
+	@! grep -v '^#' $(VENV)/constraints.txt | grep -nvE '^[A-Za-z0-9._-]+==[A-Za-z0-9.!+]+$$'
+	mv $(VENV)/constraints.txt constraints.txt
+	rm -rf $(VENV)/lock
+
+.PHONY: clean
+clean: ## remove what was made here: environment, rehearsals, caches
+	rm -rf $(VENV) $(STATE) dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	  .import_linter_cache
+	find orchestrator tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,66 @@
+"""What every test gets: asyncio, on request with virtual time, and an environment of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import uuid
+from collections.abc import Iterator
+from string import ascii_lowercase
+from typing import Any, NamedTuple
+
+import pytest
+
+from .virtualclock import VirtualClockLoop
+
+REAL_TIME: tuple[str, dict[str, Any]] = ("asyncio", {})
+VIRTUAL_TIME: tuple[str, dict[str, Any]] = ("asyncio", {"loop_factory": VirtualClockLoop})
+
+FOREIGN_VARIABLES = ("no_color", "force_color", "columns", "lines")
+FOREIGN_PREFIXES = ("mongodb_", "atlas_cutover_", "cutover_")
+
+
+class Keys(NamedTuple):
+    """A made-up pair of programmatic API keys, of the form that Atlas gives."""
+
+    public: str
+    private: str
+
+
+@pytest.fixture
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """The loop of `pytest.mark.anyio` tests: asyncio, with virtual time for those that use `virtual_time`."""
+    return VIRTUAL_TIME if "virtual_time" in request.fixturenames else REAL_TIME
+
+
+@pytest.fixture
+async def virtual_time(anyio_backend: tuple[str, dict[str, Any]]) -> VirtualClockLoop:
+    """The loop, whose time jumps over every wait: for one test as an argument, for a module by `usefixtures`."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualClockLoop)
+    return loop
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home directory of its own, so that no test writes into the state directory of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("XDG_STATE_HOME", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy, no keys, no settings and no wishes about colour from outside."""
+    for name in list(os.environ):
+        plain = name.lower()
+        if plain.endswith("_proxy") or plain in FOREIGN_VARIABLES or plain.startswith(FOREIGN_PREFIXES):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def keys() -> Keys:
+    """Keys that no other test has."""
+    return Keys(public="".join(random.choices(ascii_lowercase, k=8)), private=str(uuid.uuid4()))

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import orchestrator
+
+PACKAGE = Path(orchestrator.__file__).parent
+
+PURE = ("cutover", "durations", "errors", "events", "outcomes", "run", "window", "workflow")
+"""The modules that decide: same question, same answer."""
+
+ALLOWED = {
+    "__future__",
+    "bisect",
+    "collections",
+    "collections.abc",
+    "dataclasses",
+    "datetime",
+    "enum",
+    "functools",
+    "hashlib",
+    "heapq",
+    "itertools",
+    "json",
+    "math",
+    "operator",
+    "re",
+    "statistics",
+    "types",
+    "typing",
+    "zoneinfo",
+}
+"""What a pure module may take from the standard library: nothing that acts, waits, looks at a clock or throws dice."""
+
+CLOCKS = {"now", "today", "utcnow"}
+"""The ways in which datetime, which they may import, looks at a clock."""
+
+
+def tree_of(module: str) -> ast.Module:
+    """The parsed source of a module of the package."""
+    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+
+
+def imports_of(tree: ast.Module) -> set[str]:
+    """Every module imported anywhere in *tree*; those of the package with a leading dot."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add("." * node.level + node.module)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {"." * node.level + alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_imports_nothing_that_acts(module: str) -> None:
+    """Only value-like parts of the standard library, and other pure modules."""
+    assert imports_of(tree_of(module)) <= ALLOWED | {f".{other}" for other in PURE}
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_is_told_the_time(module: str) -> None:
+    """It never asks a clock itself."""
+    calls = [node.func for node in ast.walk(tree_of(module)) if isinstance(node, ast.Call)]
+    assert not [call.attr for call in calls if isinstance(call, ast.Attribute) and call.attr in CLOCKS]
+
+
+@pytest.mark.skipif(not (PACKAGE / "__init__.py").stat().st_size, reason="the package offers nothing yet")
+def test_what_the_package_offers_is_sorted_and_there() -> None:
+    """`__all__` is in order and each of its names can be had."""
+    offered: list[str] = vars(orchestrator)["__all__"]
+    assert list(offered) == sorted(offered)
+    assert [name for name in offered if not hasattr(orchestrator, name)] == []
+
+
+def test_help_pays_for_no_heavy_import() -> None:
+    """`--help` answers without loading the HTTP library or the models."""
+    command = [sys.executable, "-X", "importtime", "-m", "orchestrator", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "orchestrator" in imported
+    assert not imported & {"aiohttp", "pydantic"}

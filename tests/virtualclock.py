@@ -1,0 +1,157 @@
+"""An asyncio event loop whose time is made up: it stands still while code runs and jumps when all wait.
+
+Two hours of waiting pass in milliseconds, and every timeout fires at exactly its time. The rules:
+
+1. Time moves only when nothing is ready to run and no file descriptor has news.
+2. Loopback sockets are given a real millisecond (*grace*) to deliver before time jumps to the next timer.
+3. While work goes on that the loop cannot see the end of, time runs as on the wall and does not jump: jobs in threads
+   (`loop.run_in_executor`, `anyio.to_thread.run_sync`), child processes, and whatever `busy` or `watch` announce.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from anyio._backends._asyncio import _threadpool_workers
+
+START = 1000.0
+"""What the clock shows at first, in seconds: not 0, so that "never" and "at the start" differ."""
+
+GRACE = 0.001
+"""How long sockets and unknown threads may take, in real seconds, before time jumps."""
+
+SLICE = 0.05
+"""How often outside work is asked whether it still goes on, in real seconds."""
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class VirtualClockLoop(asyncio.SelectorEventLoop):
+    """The loop of a test in virtual time; *grace* in real seconds."""
+
+    def __init__(self, grace: float = GRACE) -> None:
+        self._now = START
+        self._threads_at_start = threading.active_count()
+        self._jobs = _Counter()
+        self._children: list[asyncio.SubprocessTransport] = []
+        self._watched: list[Callable[[], bool]] = []
+        self._grace = grace
+        super().__init__(_JumpingSelector(self))
+
+    def time(self) -> float:
+        """Virtual seconds."""
+        return self._now
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Work goes on elsewhere (another thread, another process): no jumps inside. May be entered in any thread."""
+        with self._jobs:
+            yield
+
+    def watch(self, works: Callable[[], bool]) -> None:
+        """No jumps while *works()* is true; it is asked in the loop's thread and has to be quick."""
+        self._watched.append(works)
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """As in asyncio; the job counts as outside work until its result is here."""
+        future = super().run_in_executor(executor, func, *args)
+        self._jobs.__enter__()
+        future.add_done_callback(self._jobs.__exit__)
+        return future
+
+    async def subprocess_exec(
+        self, protocol_factory: Callable[[], Any], *args: Any, **kwargs: Any
+    ) -> tuple[asyncio.SubprocessTransport, Any]:
+        """As in asyncio; the child counts as outside work until its exit is known."""
+        with self._jobs:
+            transport, protocol = await super().subprocess_exec(protocol_factory, *args, **kwargs)
+        self._children.append(transport)
+        return transport, protocol
+
+    async def subprocess_shell(
+        self, protocol_factory: Callable[[], Any], cmd: bytes | str, **kwargs: Any
+    ) -> tuple[asyncio.SubprocessTransport, Any]:
+        """As in asyncio; the child counts as outside work until its exit is known."""
+        with self._jobs:
+            transport, protocol = await super().subprocess_shell(protocol_factory, cmd, **kwargs)
+        self._children.append(transport)
+        return transport, protocol
+
+    def works_outside(self) -> bool:
+        """Whether something goes on whose end the loop will only hear of."""
+        self._children = [child for child in self._children if child.get_returncode() is None]
+        return (
+            self._jobs.value > 0
+            or bool(self._children)
+            or any(worker.queue.unfinished_tasks for worker in _threadpool_workers.get(set()))
+            or any(works() for works in self._watched)
+        )
+
+    def may_hear(self, descriptors: int) -> bool:
+        """Whether news may be on its way, with so many *descriptors* registered (one is the loop's own)."""
+        return descriptors > 1 or threading.active_count() > self._threads_at_start
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock."""
+        self._now += seconds
+
+    @property
+    def grace(self) -> float:
+        """Real seconds given to sockets before a jump."""
+        return self._grace
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Where the loop would sleep for a timer, moves its clock instead."""
+
+    def __init__(self, loop: VirtualClockLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:  # no timer at all: only the outside can bring news
+            return super().select(None)
+        # Asked before the poll: whoever ends after it has left its news in the loop's own socket by then.
+        works_outside = self._loop.works_outside()
+        news = super().select(0)
+        if news or timeout <= 0:
+            return news
+        if works_outside:
+            return self._wait_as_on_the_wall(timeout)
+        if self._loop.may_hear(len(self.get_map())):
+            news = super().select(self._loop.grace)
+        if not news:
+            self._loop.advance(timeout)
+        return news
+
+    def _wait_as_on_the_wall(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
+        began = time.monotonic()
+        news = super().select(min(timeout, SLICE))
+        self._loop.advance(min(time.monotonic() - began, timeout))
+        return news
+
+
+class _Counter:
+    """How many are inside; a context manager for any thread, many at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.value = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self.value += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self.value -= 1
