@@ -1,0 +1,503 @@
+"""One live migration: what is known about it, what a new fact means, and what happens next. Pure.
+
+    state = apply(state, event)              fold: facts in, state out
+    step = next_step(state, policy, now)     what the driver does next
+    events = observe(...), observe_failure(...), answered(...)   what a read or the PUT's answer means
+
+The rules that matter:
+
+* A PUT leaves only in phase READY, and READY is reached by reading the job, or by evidence that the last PUT was not
+  carried out (`CutoverNotBegun`). So there are never two PUTs without evidence between them.
+* `lagTimeSeconds` is "only returned during an active migration, before the cutover phase" (OpenAPI,
+  LiveMigrationResponse): a ready job that still reports its lag has not begun its cutover. A delayed request could
+  still arrive, so that must be seen twice and only counts after `settle` seconds of doubt.
+* A deadline ends a migration only after a read that was tried at or after it, also when the program was down meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from .durations import format_duration
+from .events import (
+    CutoverAccepted,
+    CutoverInDoubt,
+    CutoverNotBegun,
+    CutoverRequested,
+    Event,
+    GateOpened,
+    GateWaiting,
+    HookFinished,
+    MigrationFinished,
+    StatusChanged,
+    StatusPolled,
+)
+from .outcomes import Outcome, RemoteStatus, normalise
+from .workflow import Gate
+
+NOT_BEGUN_READS = 2
+"""How many reads in a row must show that the cutover has not begun before another PUT is allowed."""
+
+GATE_LIFE = 300.0
+"""Seconds after which an open gate is stale (a pause, a long hook): the job is read again before the PUT."""
+
+
+class Phase(StrEnum):
+    """How far a migration has come."""
+
+    NEW = "new"  # nothing is known
+    GATE = "gate"  # waiting until the job may be cut over
+    READY = "ready"  # the PUT may leave (after the `before` hooks)
+    REQUESTED = "requested"  # the PUT may be on the wire
+    DOUBT = "doubt"  # the PUT's answer was lost
+    ACCEPTED = "accepted"  # the cutover is under way at Atlas
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationState:
+    """What is known about one migration. Times are Unix seconds, lag is in seconds."""
+
+    phase: Phase = Phase.NEW
+    outcome: Outcome | None = None
+    remote_status: str | None = None
+    ready: bool | None = None
+    lag: float | None = None
+    error_message: str | None = None
+    note: str | None = None  # why it waits, or what its last failed read said
+    gate_since: float | None = None
+    gate_opened_at: float | None = None
+    first_requested_at: float | None = None
+    requested_at: float | None = None
+    accepted_at: float | None = None
+    finished_at: float | None = None
+    doubt_since: float | None = None
+    settle: float = 0.0
+    reported_lag: bool = False  # the job reported its lag before the PUT, so that its absence means something
+    not_begun_reads: int = 0
+    last_read_at: float | None = None  # in this session
+    reads_in_phase: int = 0
+    before_hooks_done: int = 0
+    after_hooks_done: int = 0
+    cutover_requests: int = 0
+    polls: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The rules for one migration. Durations in seconds.
+
+    *settle_lost*, *settle_timeout*: how long after a lost connection, or a request that ran into its timeout, a delayed
+    PUT might still arrive at Atlas. *reports_readiness*: whether the API's job document has `readyForCutover` and
+    `lagTimeSeconds` (v2) or not (v1.0, where a gate that asks for them could never open).
+    """
+
+    gate: Gate | None = Gate()
+    timeout: float = 7200.0
+    settle_lost: float = 4.0
+    settle_timeout: float = 30.0
+    reports_readiness: bool = True
+    before_hooks: int = 0
+    after_success_hooks: int = 0
+    after_failure_hooks: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one read of a job showed. *status* is Atlas's own word."""
+
+    status: str | None
+    ready: bool | None = None
+    lag: float | None = None
+    error_message: str | None = None
+
+
+class ReadKind(StrEnum):
+    """Why a job is read: it decides who goes first at the token bucket."""
+
+    GATE = "gate"
+    POLL = "poll"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Read the job: the *attempt*-th time in this phase (0: at once), by *deadline* (Unix seconds) at the latest."""
+
+    kind: ReadKind
+    attempt: int
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHook:
+    """Run hook number *index* of *hook* (`before`, `after_success`, `after_failure`)."""
+
+    hook: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Send the PUT, the *attempt*-th one (0: the first)."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """The migration has ended: record it."""
+
+    outcome: Outcome
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """Nothing is left to do."""
+
+
+Step = Read | RunHook | Request | Finish | Done
+
+
+class AnswerKind(StrEnum):
+    """What became of a PUT."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # a 4xx: Atlas will not do it
+    NOT_CARRIED_OUT = "not_carried_out"  # 429, or it never left this machine: may be sent again
+    LOST = "lost"  # the connection broke, a 5xx, or an answer that makes no sense
+    TIMED_OUT = "timed_out"  # no answer within the request timeout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to a PUT; *reading* is the document that came with it (v1.0), *reason* says what was wrong."""
+
+    kind: AnswerKind
+    http_status: int | None = None
+    reason: str = ""
+    reading: Reading | None = None
+
+
+def apply(state: MigrationState, event: Event) -> MigrationState:
+    """*state* after *event*; events of no concern leave it as it is."""
+    match event:
+        case StatusPolled():
+            polled = replace(
+                state, last_read_at=event.at, reads_in_phase=state.reads_in_phase + 1, polls=state.polls + 1
+            )
+            if event.error is not None:
+                return replace(polled, note=event.error, not_begun_reads=0)
+            return replace(
+                polled,
+                remote_status=event.status,
+                ready=event.ready,
+                lag=event.lag,
+                note=None,
+                not_begun_reads=state.not_begun_reads + 1 if _not_begun(event.status, event.ready, event.lag) else 0,
+            )
+        case StatusChanged():
+            return replace(state, remote_status=event.status, lag=event.lag)
+        case GateWaiting():
+            since = event.at if state.gate_since is None else state.gate_since
+            return _into(state, Phase.GATE, event, gate_since=since, note=event.note)
+        case GateOpened():
+            return _into(
+                state,
+                Phase.READY,
+                event,
+                gate_since=event.at if state.gate_since is None else state.gate_since,
+                gate_opened_at=event.at,
+                reported_lag=event.lag is not None,
+                note=event.note,
+            )
+        case CutoverRequested():
+            first = event.at if state.first_requested_at is None else state.first_requested_at
+            return replace(
+                state,
+                phase=Phase.REQUESTED,
+                first_requested_at=first,
+                requested_at=event.at,
+                cutover_requests=state.cutover_requests + 1,
+            )
+        case CutoverAccepted():
+            return replace(
+                state,
+                phase=Phase.ACCEPTED,
+                accepted_at=event.at,
+                remote_status=event.status or state.remote_status,
+                lag=None,
+                note=None,
+                reads_in_phase=0,
+                doubt_since=None,
+            )
+        case CutoverInDoubt():
+            return replace(
+                state,
+                phase=Phase.DOUBT,
+                first_requested_at=event.at if state.first_requested_at is None else state.first_requested_at,
+                doubt_since=event.at,
+                settle=event.settle,
+                not_begun_reads=0,
+                reads_in_phase=0,
+                note=event.reason,
+            )
+        case CutoverNotBegun():
+            return replace(state, phase=Phase.READY, note=event.reason, doubt_since=None)
+        case MigrationFinished():
+            return replace(
+                state,
+                phase=Phase.FINISHED,
+                outcome=event.outcome,
+                remote_status=event.status,
+                error_message=event.error_message,
+                finished_at=event.at,
+                polls=max(state.polls, event.polls),
+                note=None,
+            )
+        case HookFinished(hook="before", exit_code=0):
+            return replace(state, before_hooks_done=state.before_hooks_done + 1)
+        case HookFinished(hook="after_success" | "after_failure"):
+            return replace(state, after_hooks_done=state.after_hooks_done + 1)
+    return state
+
+
+def _into(state: MigrationState, phase: Phase, event: GateWaiting | GateOpened, **changes: object) -> MigrationState:
+    reads = 0 if state.phase is not phase else state.reads_in_phase
+    facts = {"remote_status": event.status, "ready": event.ready, "lag": event.lag}
+    return replace(state, phase=phase, reads_in_phase=max(reads, 1), **facts, **changes)  # type: ignore[arg-type]
+
+
+def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: float) -> MigrationState:
+    """*state* when its run is continued: what has had no PUT starts afresh, what is unclear is read again.
+
+    SUCCESS, FAILED and TIMED_OUT stay; with *retry_failed* a FAILED migration that never had a PUT starts afresh.
+    """
+    fresh = MigrationState(polls=state.polls)
+    if state.phase is Phase.FINISHED:
+        if state.outcome is Outcome.FAILED and retry_failed and state.cutover_requests == 0:
+            return fresh
+        if state.outcome is not Outcome.IN_DOUBT:
+            return state
+    elif state.cutover_requests == 0:
+        return fresh
+    elif state.phase is Phase.READY:  # a PUT that certainly was not carried out: start with reading the job
+        return replace(
+            fresh, cutover_requests=state.cutover_requests, requested_at=state.requested_at, reported_lag=False
+        )
+    elif state.phase is Phase.ACCEPTED:
+        return replace(state, last_read_at=None, reads_in_phase=0)
+    return replace(
+        state,
+        phase=Phase.DOUBT,
+        outcome=None,
+        error_message=None,
+        finished_at=None,
+        first_requested_at=at,
+        doubt_since=at,
+        settle=settle,
+        not_begun_reads=0,
+        last_read_at=None,
+        reads_in_phase=0,
+    )
+
+
+def next_step(state: MigrationState, policy: Policy, now: float) -> Step:
+    """What the driver has to do next; *now* in Unix seconds."""
+    match state.phase:
+        case Phase.NEW:
+            return Read(kind=ReadKind.GATE, attempt=state.reads_in_phase, deadline=now)
+        case Phase.GATE:
+            deadline = (state.gate_since or now) + (policy.gate.timeout if policy.gate else policy.timeout)
+            if _read_after(state, deadline):
+                return Finish(outcome=Outcome.FAILED, error_message=_gate_message(state, policy))
+            return Read(kind=ReadKind.GATE, attempt=state.reads_in_phase, deadline=deadline)
+        case Phase.READY:
+            return _ready_step(state, policy, now)
+        case Phase.REQUESTED | Phase.DOUBT:
+            deadline = (state.first_requested_at or now) + policy.timeout
+            if _read_after(state, deadline):
+                return Finish(outcome=Outcome.IN_DOUBT, error_message=_doubt_message(state))
+            return Read(kind=ReadKind.POLL, attempt=state.reads_in_phase, deadline=deadline)
+        case Phase.ACCEPTED:
+            deadline = (state.accepted_at or now) + policy.timeout
+            if _read_after(state, deadline):
+                return Finish(outcome=Outcome.TIMED_OUT, error_message=_timeout_message(state, policy))
+            # The first read comes after a wait, too: no cutover is over in no time.
+            return Read(kind=ReadKind.POLL, attempt=max(1, state.reads_in_phase + 1), deadline=deadline)
+        case Phase.FINISHED:
+            success = state.outcome is Outcome.SUCCESS
+            hooks = policy.after_success_hooks if success else policy.after_failure_hooks
+            if state.after_hooks_done < hooks:
+                return RunHook(hook="after_success" if success else "after_failure", index=state.after_hooks_done)
+            return Done()
+
+
+def _ready_step(state: MigrationState, policy: Policy, now: float) -> Step:
+    if state.before_hooks_done < policy.before_hooks:
+        return RunHook(hook="before", index=state.before_hooks_done)
+    if state.first_requested_at is not None and now >= state.first_requested_at + policy.timeout:
+        return Finish(
+            outcome=Outcome.FAILED,
+            error_message=f"no PUT was carried out in {format_duration(policy.timeout)}: {state.note}",
+        )
+    if policy.gate and state.last_read_at is not None and now - state.last_read_at > GATE_LIFE:
+        return Read(kind=ReadKind.GATE, attempt=0, deadline=now)
+    return Request(attempt=state.cutover_requests)
+
+
+def observe(
+    state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float
+) -> tuple[Event, ...]:
+    """What *reading*, taken at *now*, means: first the read itself, then what follows from it."""
+    polled = StatusPolled(at=now, migration=migration, status=reading.status, ready=reading.ready, lag=reading.lag)
+    events: list[Event] = [polled]
+    if state.remote_status is not None and reading.status != state.remote_status:
+        events.append(
+            StatusChanged(
+                at=now, migration=migration, status=reading.status, previous=state.remote_status, lag=reading.lag
+            )
+        )
+    after = apply(state, polled)
+    meaning = normalise(reading.status)
+    if meaning is not RemoteStatus.PENDING:
+        events.append(_final(after, reading, migration=migration, now=now))
+    elif state.phase in (Phase.NEW, Phase.GATE, Phase.READY):
+        events += _at_the_gate(after, reading, policy, migration=migration, now=now)
+    elif state.phase is Phase.DOUBT:
+        events += _evidence(after, reading, migration=migration, now=now)
+    return tuple(events)
+
+
+def observe_failure(
+    state: MigrationState, error: str, policy: Policy, *, migration: str, now: float, refused: bool
+) -> tuple[Event, ...]:
+    """What a read that gave nothing means. *refused*: Atlas answered with a 4xx, so asking again is no use."""
+    polled = StatusPolled(at=now, migration=migration, error=error)
+    if state.phase not in (Phase.NEW, Phase.GATE):
+        return (polled,)
+    if refused:
+        finished = MigrationFinished(
+            at=now,
+            migration=migration,
+            outcome=Outcome.FAILED,
+            status=state.remote_status,
+            error_message=f"the job could not be read: {error}",
+            polls=state.polls + 1,
+        )
+        return (polled, finished)
+    if state.phase is Phase.GATE:
+        return (polled,)
+    waiting = GateWaiting(
+        at=now,
+        migration=migration,
+        status=None,
+        ready=None,
+        lag=None,
+        max_lag=policy.gate.max_lag if policy.gate else None,
+        note=error,
+    )
+    return (polled, waiting)
+
+
+def answered(state: MigrationState, answer: Answer, policy: Policy, *, migration: str, now: float) -> tuple[Event, ...]:
+    """What the PUT's *answer* means. *state* is in phase REQUESTED."""
+    match answer.kind:
+        case AnswerKind.ACCEPTED:
+            reading = answer.reading
+            status = reading.status if reading else None
+            accepted = CutoverAccepted(at=now, migration=migration, http_status=answer.http_status, status=status)
+            if reading is None or normalise(reading.status) is RemoteStatus.PENDING:
+                return (accepted,)
+            return (accepted, _final(state, reading, migration=migration, now=now))
+        case AnswerKind.NOT_CARRIED_OUT:
+            return (CutoverNotBegun(at=now, migration=migration, reason=answer.reason),)
+        case AnswerKind.REFUSED if state.cutover_requests == 1:
+            return (
+                CutoverNotBegun(at=now, migration=migration, reason=answer.reason),
+                MigrationFinished(
+                    at=now,
+                    migration=migration,
+                    outcome=Outcome.FAILED,
+                    status=state.remote_status,
+                    error_message=answer.reason,
+                    polls=state.polls,
+                ),
+            )
+        case AnswerKind.TIMED_OUT:
+            settle = policy.settle_timeout
+        case _:  # lost, or a repeated PUT refused: an earlier one may have arrived late after all
+            settle = policy.settle_lost
+    return (CutoverInDoubt(at=now, migration=migration, reason=answer.reason, settle=settle),)
+
+
+def _final(state: MigrationState, reading: Reading, *, migration: str, now: float) -> MigrationFinished:
+    success = normalise(reading.status) is RemoteStatus.SUCCESS
+    message = None if success else reading.error_message or f"Atlas reports {reading.status}"
+    return MigrationFinished(
+        at=now,
+        migration=migration,
+        outcome=Outcome.SUCCESS if success else Outcome.FAILED,
+        status=reading.status,
+        error_message=message,
+        polls=state.polls,
+    )
+
+
+def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
+    facts = {"status": reading.status, "ready": reading.ready, "lag": reading.lag}
+    gate = policy.gate
+    silent = not policy.reports_readiness and reading.ready is None and reading.lag is None
+    if gate is None or silent:
+        note = "this API reports neither readiness nor lag" if gate and silent else None
+        return [GateOpened(at=now, migration=migration, note=note, **facts)]  # type: ignore[arg-type]
+    if reading.ready is True and reading.lag is not None and reading.lag <= gate.max_lag:
+        return [GateOpened(at=now, migration=migration, **facts)]  # type: ignore[arg-type]
+    if state.phase is Phase.GATE:
+        return []
+    return [GateWaiting(at=now, migration=migration, max_lag=gate.max_lag, **facts)]  # type: ignore[arg-type]
+
+
+def _evidence(state: MigrationState, reading: Reading, *, migration: str, now: float) -> list[Event]:
+    """What a read in doubt proves: that the cutover began, that it did not, or nothing yet."""
+    if reading.status == "WORKING" and reading.lag is None and state.reported_lag:
+        return [CutoverAccepted(at=now, migration=migration, http_status=None, status=reading.status, evidence="job")]
+    settled = state.doubt_since is not None and now - state.doubt_since >= state.settle
+    if state.not_begun_reads >= NOT_BEGUN_READS and settled:
+        reason = f"the job is ready and still reports its lag ({reading.lag:g} s)"
+        return [CutoverNotBegun(at=now, migration=migration, reason=reason)]
+    return []
+
+
+def _not_begun(status: str | None, ready: bool | None, lag: float | None) -> bool:
+    return ready is True and lag is not None and normalise(status) is RemoteStatus.PENDING
+
+
+def _read_after(state: MigrationState, deadline: float) -> bool:
+    return state.last_read_at is not None and state.last_read_at >= deadline
+
+
+def _gate_message(state: MigrationState, policy: Policy) -> str:
+    if policy.gate is None:
+        return f"the job could not be read in {format_duration(policy.timeout)}: {state.note}"
+    waited = format_duration(policy.gate.timeout)
+    if state.note:
+        return f"the gate did not open in {waited}: {state.note}"
+    if state.ready is not True:
+        return f"the gate did not open in {waited}: the job is {state.remote_status} and not ready for cutover"
+    lag = "unknown" if state.lag is None else f"{state.lag:g} s"
+    return f"the gate did not open in {waited}: the lag is {lag}, allowed are {policy.gate.max_lag:g} s"
+
+
+def _doubt_message(state: MigrationState) -> str:
+    seen = state.note or f"the job shows {state.remote_status}"
+    return (
+        f"{state.cutover_requests or 'an earlier'} PUT sent, its answer was lost, and reading the job did not settle it "
+        f"({seen}): look at this live migration in the Atlas UI, then `resume`"
+    )
+
+
+def _timeout_message(state: MigrationState, policy: Policy) -> str:
+    seen = state.note or f"the job shows {state.remote_status}"
+    return f"accepted, but not final within {format_duration(policy.timeout)} ({seen})"

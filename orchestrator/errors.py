@@ -1,0 +1,55 @@
+"""Why the program stops before its work is done.
+
+    CutoverError            every error of this package; `exit_code` is what the process ends with
+    ├── InputError          usage, workflow or config is wrong: nothing was sent                     2
+    ├── BusyError           another active run holds this workflow or one of its live migrations     5
+    ├── JournalError        the journal cannot be opened, read or written: nothing more is started   2
+    └── AtlasError          (orchestrator.atlas.errors) what went wrong with one request             6
+
+Each message says what is wrong, where, and what to do next. A failed migration is no exception but a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .outcomes import ExitCode
+
+
+class CutoverError(Exception):
+    """The root of the tree; catch it to catch everything this package raises on purpose."""
+
+    exit_code: ExitCode = ExitCode.INVALID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Problem:
+    """One mistake in a file: `file:line: key: message`. *line* 0 where a file has none, *key* may be empty."""
+
+    file: str
+    line: int
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+
+
+class InputError(CutoverError):
+    """Usage, workflow or config is wrong; *problems* are all of them, in file order."""
+
+    def __init__(self, message: str = "", *, problems: Iterable[Problem] = ()) -> None:
+        self.problems = tuple(problems)
+        super().__init__(message or "\n".join(str(problem) for problem in self.problems))
+
+
+class BusyError(CutoverError):
+    """Another active run holds this workflow or one of its live migrations."""
+
+    exit_code = ExitCode.BUSY
+
+
+class JournalError(CutoverError):
+    """The journal cannot be used; the message names the file and the remedy."""

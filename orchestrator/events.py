@@ -1,0 +1,346 @@
+"""Everything that happens in a run, as typed, frozen events: the only record there is.
+
+The journal stores them, the log prints them, progress, status page and report fold them. `EVENTS` maps the names that
+the contract lists (and the log shows) to their classes; `to_json` and `from_json` are the stored form.
+
+Times (`at`) are Unix seconds, UTC. A migration is known by its name, which is unique in its workflow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, ClassVar
+
+from .outcomes import Outcome, RunOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened at *at*. Subclasses say what."""
+
+    name: ClassVar[str] = ""
+    journaled: ClassVar[bool] = True
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A run began: *workflow* is its JSON form, *selected* the names it covers, *who* `user@host (pid)`."""
+
+    name: ClassVar[str] = "run_started"
+    workflow: dict[str, Any]
+    base_url: str
+    rehearsal: bool
+    selected: tuple[str, ...]
+    who: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed(Event):
+    """An unfinished run goes on, in another process or another window.
+
+    A PUT whose answer the journal lacks is in doubt; *settle*: for how many seconds it may still arrive at Atlas.
+    """
+
+    name: ClassVar[str] = "run_resumed"
+    selected: tuple[str, ...]
+    retry_failed: bool
+    who: str
+    settle: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """The process is done with the run for now; *unfinished* says whether it may be continued.
+
+    *requests*: what this session sent, as in the report (`total`, `by_status`, `retries`). *keep_claims*: something is
+    under way or in doubt, so no other run may touch this run's live migrations.
+    """
+
+    name: ClassVar[str] = "run_finished"
+    outcome: RunOutcome
+    exit_code: int
+    unfinished: bool
+    requests: dict[str, Any]
+    keep_claims: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPaused(Event):
+    """*who* asked that no new cutover starts until `run_unpaused`."""
+
+    name: ClassVar[str] = "run_paused"
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunUnpaused(Event):
+    """*who* let cutovers start again."""
+
+    name: ClassVar[str] = "run_unpaused"
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAborted(Event):
+    """*who* ended the run: no new cutover starts, now or later; those under way are followed to their end."""
+
+    name: ClassVar[str] = "run_aborted"
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutoversStopped(Event):
+    """No further cutover starts in this session, for *reason* (window, failures, signal, abort, journal)."""
+
+    name: ClassVar[str] = "cutovers_stopped"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowWaiting(Event):
+    """The run waits for the window that opens at *opens* and closes at *closes* (Unix seconds)."""
+
+    name: ClassVar[str] = "window_waiting"
+    opens: float
+    closes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowOpened(Event):
+    """Cutovers may start until *closes* (Unix seconds)."""
+
+    name: ClassVar[str] = "window_opened"
+    closes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalWaiting(Event):
+    """The wave waits for `approve`."""
+
+    name: ClassVar[str] = "approval_waiting"
+    wave: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveApproved(Event):
+    """*who* let the wave start."""
+
+    name: ClassVar[str] = "wave_approved"
+    wave: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveStarted(Event):
+    """The wave's *migrations* (those that are left) begin, *concurrency* at once."""
+
+    name: ClassVar[str] = "wave_started"
+    wave: str
+    migrations: int
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveFinished(Event):
+    """Every migration of the wave has ended or will not start; *counts* by outcome."""
+
+    name: ClassVar[str] = "wave_finished"
+    wave: str
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookFinished(Event):
+    """A hook ended. *migration* and *wave* say whose it was (both None: the run's).
+
+    *exit_code* None: it did not start or ran out of time, and *error* says so. *output* is cut.
+    """
+
+    name: ClassVar[str] = "hook_finished"
+    hook: str
+    argv: tuple[str, ...]
+    exit_code: int | None
+    seconds: float
+    output: str = ""
+    error: str | None = None
+    wave: str | None = None
+    migration: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the hook ended with 0."""
+        return self.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimited(Event):
+    """Atlas answered 429: *scope*'s bucket rests for *retry_after* seconds."""
+
+    name: ClassVar[str] = "rate_limited"
+    method: str
+    path: str
+    scope: str
+    retry_after: float
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRetried(Event):
+    """A read failed for *reason* and is sent again after *wait* seconds (try number *attempt*)."""
+
+    name: ClassVar[str] = "request_retried"
+    method: str
+    path: str
+    reason: str
+    attempt: int
+    wait: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationEvent(Event):
+    """Something that happened to one migration."""
+
+    migration: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateWaiting(MigrationEvent):
+    """The gate is closed: the job is not ready, lags too much, or could not be read (*note*)."""
+
+    name: ClassVar[str] = "gate_waiting"
+    status: str | None
+    ready: bool | None
+    lag: float | None
+    max_lag: float | None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateOpened(MigrationEvent):
+    """The job was read and its cutover may be requested."""
+
+    name: ClassVar[str] = "gate_opened"
+    status: str | None
+    ready: bool | None
+    lag: float | None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutoverRequested(MigrationEvent):
+    """The PUT is about to leave. On disk before it does."""
+
+    name: ClassVar[str] = "cutover_requested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutoverAccepted(MigrationEvent):
+    """Atlas took the PUT: by its answer (*http_status*), or, the answer lost, by what the job shows (*evidence*)."""
+
+    name: ClassVar[str] = "cutover_accepted"
+    http_status: int | None
+    status: str | None
+    evidence: str = "answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutoverInDoubt(MigrationEvent):
+    """The PUT may or may not have been carried out: the job is read until it shows which."""
+
+    name: ClassVar[str] = "cutover_in_doubt"
+    reason: str
+    settle: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutoverNotBegun(MigrationEvent):
+    """There is evidence that the last PUT was not carried out, so another is allowed."""
+
+    name: ClassVar[str] = "cutover_not_begun"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusPolled(MigrationEvent):
+    """One read of the job; *error* where it gave nothing. In the log at debug, never in the journal."""
+
+    name: ClassVar[str] = "status_polled"
+    journaled: ClassVar[bool] = False
+    status: str | None = None
+    ready: bool | None = None
+    lag: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChanged(MigrationEvent):
+    """The job's status word is another than before."""
+
+    name: ClassVar[str] = "status_changed"
+    status: str | None
+    previous: str | None
+    lag: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationFinished(MigrationEvent):
+    """The migration has its outcome. *polls*: how often its job was read in this session."""
+
+    name: ClassVar[str] = "migration_finished"
+    outcome: Outcome
+    status: str | None
+    error_message: str | None = None
+    polls: int = 0
+
+
+def _leaves(cls: type[Event]) -> list[type[Event]]:
+    found = [cls] if cls.name else []
+    for sub in cls.__subclasses__():
+        found += _leaves(sub)
+    return found
+
+
+EVENTS: dict[str, type[Event]] = {cls.name: cls for cls in _leaves(Event)}
+_FIELDS: dict[str, tuple[str, ...]] = {
+    name: tuple(f.name for f in fields(cls) if f.name != "at") for name, cls in EVENTS.items()
+}
+_GETTERS = {name: attrgetter(*names) if len(names) > 1 else None for name, names in _FIELDS.items()}
+_TUPLES = {name: tuple(f.name for f in fields(cls) if "tuple" in str(f.type)) for name, cls in EVENTS.items()}
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """The fields of *event* other than `at` and its name, as JSON data (tuples become lists when dumped)."""
+    names = _FIELDS[event.name]
+    getter = _GETTERS[event.name]
+    if getter is None:
+        return {name: getattr(event, name) for name in names}
+    return dict(zip(names, getter(event), strict=True))
+
+
+def from_json(name: str, at: float, data: dict[str, Any]) -> Event:
+    """The event that `to_json` made *data* of.
+
+    Raises:
+        ValueError: *name* or a field is not known here: the journal was written by a newer version.
+    """
+    cls = EVENTS.get(name)
+    if cls is None:
+        raise ValueError(f"unknown event {name!r}")
+    for key in _TUPLES[name]:
+        data[key] = _deep_tuple(data[key])
+    if name == MigrationFinished.name:
+        data["outcome"] = Outcome(data["outcome"])
+    if name == RunFinished.name:
+        data["outcome"] = RunOutcome(data["outcome"])
+    try:
+        return cls(at=at, **data)
+    except TypeError as error:
+        raise ValueError(f"event {name!r}: {error}") from None
+
+
+def _deep_tuple(value: Any) -> Any:
+    return tuple(_deep_tuple(item) for item in value) if isinstance(value, (list, tuple)) else value

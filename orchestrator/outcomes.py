@@ -1,0 +1,70 @@
+"""The words for how things stand: a job at Atlas, a migration, a run.
+
+Remote words come from two API pages (v1.0 ``PENDING SUCCESS FAILED``; v2 ``NEW WORKING COMPLETE EXPIRED FAILED`` and
+null) and are normalised to the three of v1.0.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class RemoteStatus(StrEnum):
+    """What a job's status word means for us."""
+
+    PENDING = "PENDING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+
+
+class Outcome(StrEnum):
+    """How one migration ended in a run."""
+
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"  # Atlas says so or refused the PUT, or its gate or `before` hook failed
+    TIMED_OUT = "TIMED_OUT"  # accepted, but not final within `timeout`
+    NOT_STARTED = "NOT_STARTED"  # no PUT was sent
+    IN_DOUBT = "IN_DOUBT"  # a PUT may have been accepted and Atlas does not let us tell
+
+
+class RunOutcome(StrEnum):
+    """How a whole run ended."""
+
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    INCOMPLETE = "INCOMPLETE"
+    IN_DOUBT = "IN_DOUBT"
+
+
+class ExitCode(IntEnum):
+    """What a scheduler sees."""
+
+    SUCCESS = 0
+    FAILED = 1
+    INVALID = 2  # usage, workflow or config; nothing was sent
+    INCOMPLETE = 3
+    IN_DOUBT = 4
+    BUSY = 5
+    UNREACHABLE = 6
+    SIGINT = 130
+    SIGTERM = 143
+
+
+_PENDING = frozenset({"PENDING", "NEW", "WORKING", "QUEUED"})
+_NORMALISED = {
+    **dict.fromkeys(_PENDING, RemoteStatus.PENDING),
+    "SUCCESS": RemoteStatus.SUCCESS,
+    "COMPLETE": RemoteStatus.SUCCESS,
+    "FAILED": RemoteStatus.FAILED,
+    "EXPIRED": RemoteStatus.FAILED,
+}
+
+
+def normalise(word: str | None) -> RemoteStatus:
+    """The meaning of Atlas's status *word*; null and words not known here are PENDING."""
+    return _NORMALISED.get(word or "", RemoteStatus.PENDING)
+
+
+def is_known(word: str | None) -> bool:
+    """Whether *word* is one that the API pages list (null is, an unknown word deserves a warning)."""
+    return word is None or word in _NORMALISED

@@ -1,0 +1,54 @@
+"""How long to wait between two reads of one job. Pure.
+
+During a cutover the application is down, so every second until its end is seen counts; but a project's token bucket is
+shared by all of its jobs. The wait grows from `initial` by `factor` to `max` like any backoff, and spare budget shortens
+it: with M jobs to read and R tokens a second, reading each every M / R seconds uses the budget up and no more. It is never
+shorter than `initial`. `docs/polling.md` has the reasoning and the measurements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPolicy:
+    """The configured backoff: *initial* and *max* in seconds, *factor* per read, *jitter* as a share of the wait."""
+
+    initial: float = 2.0
+    factor: float = 1.5
+    max: float = 30.0
+    jitter: float = 0.1
+
+
+def backoff(policy: PollPolicy, attempt: int) -> float:
+    """Seconds before read number *attempt* (1: the first that waits), without regard to the budget."""
+    if policy.factor <= 1.0:
+        return policy.initial
+    wait = policy.initial
+    for _ in range(attempt - 1):
+        wait *= policy.factor
+        if wait >= policy.max:
+            return policy.max
+    return wait
+
+
+def fair_share(*, jobs: int, rate: float, spare: float, per: float) -> float:
+    """Seconds between two reads of one job when *jobs* share *rate* tokens a second and *spare* stored ones.
+
+    Stored tokens beyond one for each job are spent over *per* seconds, so that enough stay for the PUTs of a next wave.
+    """
+    return jobs / (rate + max(0.0, spare - jobs) / per)
+
+
+def poll_wait(policy: PollPolicy, attempt: int, *, share: float, random: float) -> float:
+    """Seconds to wait before read number *attempt* (1: the first that waits).
+
+    Args:
+        policy: The configured backoff.
+        attempt: Counts the reads since the cutover was accepted, or since the gate began to wait.
+        share: What the budget allows, see `fair_share`.
+        random: Uniform in [0, 1). The jitter spreads what lies above `initial`, so it never goes below.
+    """
+    wait = max(policy.initial, min(backoff(policy, attempt), share))
+    return wait + (wait - policy.initial) * policy.jitter * (2.0 * random - 1.0)

@@ -1,0 +1,245 @@
+"""One run: the fold of all its events, and the questions that others ask of it. Pure.
+
+`RunState` is what the engine, the journal's readers, the status page and the report all know of a run; it changes only
+by `apply`, so a run that is continued from its journal knows exactly what the first process knew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import cutover
+from .cutover import MigrationState, Phase
+from .events import (
+    ApprovalWaiting,
+    CutoversStopped,
+    Event,
+    HookFinished,
+    MigrationEvent,
+    RunAborted,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    RunUnpaused,
+    WaveApproved,
+    WaveFinished,
+    WaveStarted,
+    WindowOpened,
+    WindowWaiting,
+)
+from .outcomes import ExitCode, Outcome, RunOutcome
+from .workflow import Migration, Wave, Workflow, from_json
+
+UNDER_WAY = frozenset({Phase.REQUESTED, Phase.DOUBT, Phase.ACCEPTED})
+"""Phases in which a PUT may have been carried out and the end is not known yet."""
+
+
+@dataclass(slots=True, kw_only=True)
+class WaveState:
+    """What is known about one wave. Times are Unix seconds."""
+
+    started_at: float | None = None
+    finished_at: float | None = None
+    approval_since: float | None = None
+    approved_by: str | None = None
+    before_hook_failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one migration stands, in the words of the report. NOT_STARTED and IN_DOUBT also for what was interrupted."""
+
+    outcome: Outcome
+    error_message: str | None
+
+
+@dataclass(slots=True, kw_only=True)
+class RunState:
+    """The fold of a run's events."""
+
+    run_id: str
+    workflow: Workflow = field(default_factory=lambda: Workflow(name="", waves=()))
+    base_url: str = ""
+    rehearsal: bool = False
+    selected: frozenset[str] = frozenset()
+    who: str = ""
+    version: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+    unfinished: bool = True
+    recorded_exit_code: int | None = None
+    sessions: int = 0
+    paused_by: str | None = None
+    paused_at: float | None = None
+    aborted_by: str | None = None
+    stopped: str | None = None
+    window_opens: float | None = None
+    window_closes: float | None = None
+    waves: dict[str, WaveState] = field(default_factory=dict)
+    migrations: dict[str, MigrationState] = field(default_factory=dict)
+    hooks: list[HookFinished] = field(default_factory=list)
+    requests: Counter[str] = field(default_factory=Counter)  # by HTTP status ("error": no answer)
+    retries: int = 0
+
+    def apply(self, event: Event) -> None:
+        """Take *event* in."""
+        if isinstance(event, MigrationEvent):
+            state = self.migrations.get(event.migration)
+            if state is not None:
+                self.migrations[event.migration] = cutover.apply(state, event)
+            return
+        match event:
+            case RunStarted():
+                self._start(event)
+            case RunResumed():
+                self._resume(event)
+            case RunFinished():
+                self.finished_at = event.at
+                self.unfinished = event.unfinished
+                self.recorded_exit_code = event.exit_code
+                self.requests.update(event.requests.get("by_status", {}))
+                self.retries += event.requests.get("retries", 0)
+            case RunPaused():
+                self.paused_by, self.paused_at = event.who, event.at
+            case RunUnpaused():
+                self.paused_by = self.paused_at = None
+            case RunAborted():
+                self.aborted_by = event.who
+            case CutoversStopped():
+                self.stopped = self.stopped or event.reason
+            case WindowWaiting():
+                self.window_opens, self.window_closes = event.opens, event.closes
+            case WindowOpened():
+                self.window_opens, self.window_closes = None, event.closes
+            case HookFinished():
+                self._hook(event)
+            case ApprovalWaiting() | WaveApproved() | WaveStarted() | WaveFinished():
+                self._wave(event)
+
+    def _start(self, event: RunStarted) -> None:
+        self.workflow = from_json(event.workflow)
+        self.base_url, self.rehearsal = event.base_url, event.rehearsal
+        self.selected = frozenset(event.selected)
+        self.who, self.version, self.started_at = event.who, event.version, event.at
+        self.waves = {wave.name: WaveState() for wave in self.workflow.waves}
+        self.migrations = {migration.name: MigrationState() for _, migration in self.workflow.migrations()}
+        self.sessions = 1
+
+    def _resume(self, event: RunResumed) -> None:
+        self.selected = frozenset(event.selected)
+        self.who, self.sessions = event.who, self.sessions + 1
+        self.finished_at = self.recorded_exit_code = self.stopped = None
+        self.unfinished = True
+        for name, state in self.migrations.items():
+            self.migrations[name] = cutover.reopen(
+                state, at=event.at, retry_failed=event.retry_failed and name in self.selected, settle=event.settle
+            )
+        for wave in self.waves.values():
+            wave.finished_at = wave.before_hook_failed = wave.approval_since = None
+
+    def _hook(self, event: HookFinished) -> None:
+        self.hooks.append(event)
+        if event.migration is not None:
+            state = self.migrations.get(event.migration)
+            if state is not None:
+                self.migrations[event.migration] = cutover.apply(state, event)
+        elif event.wave is not None and event.hook == "before" and not event.ok:
+            self.waves[event.wave].before_hook_failed = event.error or f"exit code {event.exit_code}"
+
+    def _wave(self, event: ApprovalWaiting | WaveApproved | WaveStarted | WaveFinished) -> None:
+        wave = self.waves.get(event.wave)
+        if wave is None:
+            return
+        match event:
+            case ApprovalWaiting():
+                wave.approval_since = event.at
+            case WaveApproved():
+                wave.approved_by, wave.approval_since = event.who, None
+            case WaveStarted():
+                wave.started_at = wave.started_at or event.at
+            case WaveFinished():
+                wave.finished_at = event.at
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def result(self, name: str) -> Result:
+        """How migration *name* stands, were the run to end now."""
+        state = self.migrations[name]
+        if state.outcome is not None:
+            return Result(outcome=state.outcome, error_message=state.error_message)
+        if state.phase in UNDER_WAY:
+            message = state.note or "the run was interrupted while the cutover was under way: `resume` follows it"
+            return Result(outcome=Outcome.IN_DOUBT, error_message=message)
+        return Result(outcome=Outcome.NOT_STARTED, error_message=self._why_not_started(name))
+
+    def _why_not_started(self, name: str) -> str | None:
+        if name not in self.selected:
+            return "not selected"
+        if self.stopped:
+            return self.stopped
+        return self.migrations[name].note
+
+    def rows(self) -> list[tuple[Wave, Migration]]:
+        """The selected migrations with their waves, in workflow order."""
+        return [(wave, migration) for wave, migration in self.workflow.migrations() if migration.name in self.selected]
+
+    def totals(self) -> Counter[Outcome]:
+        """How many of the selected migrations stand at each outcome."""
+        return Counter(self.result(name).outcome for name in self.selected)
+
+    def outcome(self) -> RunOutcome:
+        """The run's outcome over its selected migrations: in doubt before failed before incomplete."""
+        totals = self.totals()
+        if totals[Outcome.IN_DOUBT]:
+            return RunOutcome.IN_DOUBT
+        if totals[Outcome.FAILED] or totals[Outcome.TIMED_OUT]:
+            return RunOutcome.FAILED
+        if totals[Outcome.NOT_STARTED]:
+            return RunOutcome.INCOMPLETE
+        return RunOutcome.SUCCESS
+
+    def exit_code(self) -> ExitCode:
+        """The exit code for `outcome`; a signal's own code takes precedence where the process was interrupted."""
+        return {
+            RunOutcome.SUCCESS: ExitCode.SUCCESS,
+            RunOutcome.FAILED: ExitCode.FAILED,
+            RunOutcome.INCOMPLETE: ExitCode.INCOMPLETE,
+            RunOutcome.IN_DOUBT: ExitCode.IN_DOUBT,
+        }[self.outcome()]
+
+    def is_unfinished(self) -> bool:
+        """Whether anything is left to continue: a migration of the whole workflow without PUT, in doubt or under way."""
+        if self.aborted_by is not None:
+            return any(self.result(name).outcome is Outcome.IN_DOUBT for name in self.migrations)
+        return any(self.result(name).outcome in (Outcome.NOT_STARTED, Outcome.IN_DOUBT) for name in self.migrations)
+
+    def failures(self, wave: Wave) -> int:
+        """How many of *wave*'s selected migrations ended without SUCCESS."""
+        states = (self.migrations[m.name] for m in wave.migrations if m.name in self.selected)
+        return sum(1 for state in states if state.outcome not in (None, Outcome.SUCCESS))
+
+    def too_many_failures(self, wave: Wave) -> bool:
+        """Whether *wave* has used up its `max_failures`."""
+        return wave.max_failures is not None and self.failures(wave) > wave.max_failures
+
+    def counts(self, wave: Wave) -> dict[str, int]:
+        """*wave*'s selected migrations by outcome, zeros left out."""
+        totals = Counter(str(self.result(m.name).outcome) for m in wave.migrations if m.name in self.selected)
+        return {str(outcome): totals[outcome] for outcome in Outcome if totals[outcome]}
+
+    def request_statistics(self) -> dict[str, Any]:
+        """What was sent, as in the report: `total`, `by_status`, `retries`."""
+        by_status = {status: self.requests[status] for status in sorted(self.requests)}
+        return {"total": sum(by_status.values()), "by_status": by_status, "retries": self.retries}
+
+
+def fold(run_id: str, events: Iterable[Event]) -> RunState:
+    """The state of run *run_id* after *events*."""
+    state = RunState(run_id=run_id)
+    for event in events:
+        state.apply(event)
+    return state

@@ -1,0 +1,69 @@
+"""Waiting in line by priority: what the token bucket, the turns at the wire and a wave's slots have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from itertools import count
+
+
+class Line:
+    """Those who wait, lowest *priority* first, within one priority first come, first served."""
+
+    __slots__ = ("_heap", "_sequence")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._sequence = count()
+
+    def __bool__(self) -> bool:
+        """Whether anybody waits."""
+        self._drop_gone()
+        return bool(self._heap)
+
+    def __len__(self) -> int:
+        return sum(1 for _, _, future in self._heap if not future.done())
+
+    async def wait(self, priority: int, *, undo: Callable[[], None]) -> None:
+        """Wait to be called by `call_next`; *undo* returns what was granted to somebody who is cancelled just then."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._heap, (priority, next(self._sequence), future))
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                undo()
+            future.cancel()
+            raise
+
+    def call_next(self) -> None:
+        """Let the first in line go."""
+        self._drop_gone()
+        heapq.heappop(self._heap)[2].set_result(None)
+
+    def _drop_gone(self) -> None:
+        while self._heap and self._heap[0][2].done():
+            heapq.heappop(self._heap)
+
+
+class Slots:
+    """A limiter of *total* slots, given out by priority."""
+
+    def __init__(self, total: int) -> None:
+        self._free = total
+        self._line = Line()
+
+    async def take(self, priority: int) -> None:
+        """Wait for a slot and take it; `release` it once."""
+        if self._free > 0 and not self._line:
+            self._free -= 1
+            return
+        await self._line.wait(priority, undo=self.release)
+
+    def release(self) -> None:
+        """Give a slot back."""
+        self._free += 1
+        while self._free > 0 and self._line:
+            self._free -= 1
+            self._line.call_next()

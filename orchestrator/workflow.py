@@ -1,0 +1,206 @@
+"""What is to be done, as facts: a workflow of waves of live migrations.
+
+These are the checked, resolved values: every default is filled in, every id is well formed. `workflowfile` makes them
+from YAML; the journal keeps them as JSON (`to_json`, `from_json`), so that a run can be continued without its file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .window import AbsoluteWindow, RecurringWindow, Window, window_from_json, window_to_json
+
+Argv = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A cutover waits until the job is `readyForCutover` and its lag is at most *max_lag* seconds, for up to *timeout*."""
+
+    max_lag: float = 10.0
+    timeout: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """Commands around a cutover: argv lists, run without a shell, each for at most *timeout* seconds."""
+
+    before: tuple[Argv, ...] = ()
+    after_success: tuple[Argv, ...] = ()
+    after_failure: tuple[Argv, ...] = ()
+    timeout: float = 300.0
+
+    def __bool__(self) -> bool:
+        return bool(self.before or self.after_success or self.after_failure)
+
+
+NO_HOOKS = Hooks()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One live migration, its settings resolved. *gate* None: no gate. *timeout* in seconds from the accepted PUT."""
+
+    name: str
+    group_id: str
+    live_migration_id: str
+    gate: Gate | None = Gate()
+    timeout: float = 7200.0
+    hooks: Hooks = NO_HOOKS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """Live migrations cut over together.
+
+    *concurrency* None: all at once. *max_failures* None: no limit; a percentage is resolved to a number on loading.
+    *hooks* here run once for the wave (`wave_hooks`); those of its migrations are on the migrations.
+    """
+
+    name: str
+    migrations: tuple[Migration, ...]
+    concurrency: int | None = None
+    max_failures: int | None = None
+    approval: bool = False
+    hooks: Hooks = NO_HOOKS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """An ordered list of waves. *sha256* is of the file as it was read; *hooks* run once for the run (`run_hooks`).
+
+    *directory* is where the file lies: hooks run there.
+    """
+
+    name: str
+    waves: tuple[Wave, ...]
+    window: Window | None = None
+    hooks: Hooks = NO_HOOKS
+    sha256: str = ""
+    directory: str = "."
+
+    def migrations(self) -> Iterator[tuple[Wave, Migration]]:
+        """Every migration with its wave, in workflow order."""
+        for wave in self.waves:
+            for migration in wave.migrations:
+                yield wave, migration
+
+    def names(self) -> frozenset[str]:
+        """The names of all migrations."""
+        return frozenset(migration.name for _, migration in self.migrations())
+
+    def select(self, only: tuple[str, ...]) -> frozenset[str]:
+        """The names of the migrations that *only* (names of waves or migrations) picks; empty picks all.
+
+        Raises:
+            KeyError: A name that is neither a wave nor a migration.
+        """
+        if not only:
+            return self.names()
+        by_wave = {wave.name: frozenset(m.name for m in wave.migrations) for wave in self.waves}
+        every = self.names()
+        picked: set[str] = set()
+        for name in only:
+            if name not in by_wave and name not in every:
+                raise KeyError(name)
+            picked |= by_wave.get(name, frozenset()) | ({name} & every)
+        return frozenset(picked)
+
+
+def to_json(workflow: Workflow) -> dict[str, Any]:
+    """*workflow* as plain JSON data. Settings shared by many migrations are stored once and referred to by number."""
+    policies: list[dict[str, Any]] = []
+    numbers: dict[tuple[Gate | None, float, Hooks], int] = {}
+    waves = []
+    for wave in workflow.waves:
+        rows = []
+        for m in wave.migrations:
+            key = (m.gate, m.timeout, m.hooks)
+            if key not in numbers:
+                numbers[key] = len(policies)
+                policies.append(
+                    {"gate": asdict(m.gate) if m.gate else None, "timeout": m.timeout, "hooks": asdict(m.hooks)}
+                )
+            rows.append([m.name, m.group_id, m.live_migration_id, numbers[key]])
+        waves.append(
+            {
+                "name": wave.name,
+                "concurrency": wave.concurrency,
+                "max_failures": wave.max_failures,
+                "approval": wave.approval,
+                "hooks": asdict(wave.hooks),
+                "migrations": rows,
+            }
+        )
+    return {
+        "name": workflow.name,
+        "sha256": workflow.sha256,
+        "directory": workflow.directory,
+        "window": window_to_json(workflow.window),
+        "hooks": asdict(workflow.hooks),
+        "policies": policies,
+        "waves": waves,
+    }
+
+
+def from_json(data: dict[str, Any]) -> Workflow:
+    """The inverse of `to_json`."""
+    policies = [
+        (Gate(**p["gate"]) if p["gate"] else None, float(p["timeout"]), _hooks(p["hooks"])) for p in data["policies"]
+    ]
+    waves = []
+    for wave in data["waves"]:
+        migrations = []
+        for name, group_id, live_migration_id, number in wave["migrations"]:
+            gate, timeout, hooks = policies[number]
+            migrations.append(
+                Migration(
+                    name=name,
+                    group_id=group_id,
+                    live_migration_id=live_migration_id,
+                    gate=gate,
+                    timeout=timeout,
+                    hooks=hooks,
+                )
+            )
+        waves.append(
+            Wave(
+                name=wave["name"],
+                concurrency=wave["concurrency"],
+                max_failures=wave["max_failures"],
+                approval=wave["approval"],
+                hooks=_hooks(wave["hooks"]),
+                migrations=tuple(migrations),
+            )
+        )
+    return Workflow(
+        name=data["name"],
+        sha256=data["sha256"],
+        directory=data["directory"],
+        window=window_from_json(data["window"]),
+        hooks=_hooks(data["hooks"]),
+        waves=tuple(waves),
+    )
+
+
+def _hooks(data: dict[str, Any]) -> Hooks:
+    argvs = {key: tuple(tuple(argv) for argv in data[key]) for key in ("before", "after_success", "after_failure")}
+    return Hooks(**argvs, timeout=float(data["timeout"]))
+
+
+__all__ = [
+    "NO_HOOKS",
+    "AbsoluteWindow",
+    "Argv",
+    "Gate",
+    "Hooks",
+    "Migration",
+    "RecurringWindow",
+    "Wave",
+    "Window",
+    "Workflow",
+    "from_json",
+    "to_json",
+]
