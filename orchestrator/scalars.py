@@ -1,0 +1,124 @@
+"""What a piece of text has to look like, key by key, and how a wrong one is shown.
+
+Each `parse_…` takes the text as it stands in the file and returns its value, or raises ValueError with what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import Any
+
+LONGEST_NAME = 100
+_SHOWN = 60
+
+_TRUE = frozenset({"true", "yes", "on"})
+_FALSE = frozenset({"false", "no", "off"})
+_OBJECT_ID = re.compile("[0-9a-f]{24}")
+_COUNT = re.compile("[0-9]{1,9}")
+_DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_PLAIN_KEY = re.compile("[A-Za-z0-9_.<-]{1,60}")
+
+
+def shorten(value: Any) -> str:
+    """*value* for a message: one line, control characters escaped, at most about 60 characters."""
+    match value:
+        case None:
+            return "nothing"
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+    shown = repr(value if isinstance(value, str) and len(value) <= _SHOWN else str(value)[:_SHOWN])
+    return shown if len(shown) <= _SHOWN + 2 and len(str(value)) <= _SHOWN else shown[: _SHOWN - 1] + "…" + shown[0]
+
+
+def format_key(path: tuple[str | int, ...]) -> str:
+    """*path* as a person reads it: ``waves[1].migrations[3].live_migration_id``."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            shown = step if _PLAIN_KEY.fullmatch(step) else shorten(step)
+            text += f".{shown}" if text else shown
+    return text
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``did you mean 'name'?`` when one of *known* is close to *word*, otherwise the list of what is allowed."""
+    allowed = sorted(known)
+    close = difflib.get_close_matches(word[:_SHOWN].lower(), allowed, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(allowed)}"
+
+
+def parse_name(text: str) -> str:
+    """A name: 1 to 100 printable characters, no space around them."""
+    if not 1 <= len(text) <= LONGEST_NAME or not text.isprintable() or text != text.strip():
+        raise ValueError(f"expected a name of 1 to {LONGEST_NAME} printable characters, no spaces around it")
+    return text
+
+
+def parse_object_id(text: str) -> str:
+    """An Atlas id: 24 lower-case hexadecimal digits."""
+    if _OBJECT_ID.fullmatch(text):
+        return text
+    if _OBJECT_ID.fullmatch(text.lower()):
+        raise ValueError("expected 24 lower-case hexadecimal digits (write its letters in lower case)")
+    raise ValueError(f"expected 24 lower-case hexadecimal digits ({len(text)} characters were given)")
+
+
+def parse_boolean(text: str) -> bool:
+    """``true yes on`` or ``false no off``, in any letter case."""
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError("expected true or false")
+
+
+def parse_count(least: int) -> Callable[[str], int]:
+    """A parser of whole numbers of at least *least*."""
+
+    def parse(text: str) -> int:
+        if not _COUNT.fullmatch(text) or int(text) < least:
+            raise ValueError(f"expected a whole number of at least {least}")
+        return int(text)
+
+    return parse
+
+
+def parse_decimal(text: str) -> float:
+    """A number such as ``1.5``."""
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError("expected a number such as 1.5")
+    return float(text)
+
+
+def parse_failures(text: str) -> int | Fraction:
+    """``3`` (a number of migrations) or ``10%`` (a share of the wave, as a fraction)."""
+    if _COUNT.fullmatch(text):
+        return int(text)
+    if text.endswith("%") and _DECIMAL.fullmatch(text[:-1]) and Fraction(text[:-1]) <= 100:
+        return Fraction(text[:-1]) / 100
+    raise ValueError("expected a whole number such as 3, or a percentage of the wave such as 10%")
+
+
+def parse_choice(*words: str) -> Callable[[str], str]:
+    """A parser of one of *words*, in any letter case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return text.lower()
+
+    return parse
+
+
+def parse_line(text: str) -> str:
+    """Any text that is not empty and has no control characters."""
+    if not text.strip() or any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("expected text without control characters")
+    return text

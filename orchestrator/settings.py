@@ -1,0 +1,153 @@
+"""The program's own settings: where Atlas is, with which keys, how fast, and where things are kept and logged.
+
+Taken, the nearest first, from the command line, the environment, the config file, and defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+PUBLIC_KEY_VARIABLE = "MONGODB_ATLAS_PUBLIC_API_KEY"
+PRIVATE_KEY_VARIABLE = "MONGODB_ATLAS_PRIVATE_API_KEY"
+CONFIG_VARIABLE = "ATLAS_CUTOVER_CONFIG"
+
+
+class Api(StrEnum):
+    """Which of Atlas's two APIs is spoken."""
+
+    V1 = "v1.0"
+    V2 = "v2"
+
+
+class Secret:
+    """A text that shows itself only to who asks by `reveal`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('**********')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a secret is not pickled")
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtlasSettings:
+    """Where Atlas is and who asks. *base_url* ends without a slash; *request_timeout* in seconds; a key may be missing."""
+
+    base_url: str
+    api: Api
+    public_key: Secret | None
+    private_key: Secret | None
+    request_timeout: float
+    ca_file: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """*requests* may be sent in *per* seconds, *burst* of them at once, for each *scope* (``group`` or ``account``)."""
+
+    requests: int
+    per: float
+    burst: int
+    scope: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polling:
+    """The wait between two reads of one job grows from *initial* to *max* seconds by *factor*, spread by *jitter*."""
+
+    initial: float
+    factor: float
+    max: float
+    jitter: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logging:
+    """*format* None: console on a terminal, JSON otherwise. *file* always gets JSON lines."""
+
+    level: str
+    format: str | None
+    file: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the program wants to know about itself. *warnings* are for the operator; nothing is wrong."""
+
+    atlas: AtlasSettings
+    rate_limit: RateLimit
+    polling: Polling
+    state_dir: Path
+    logging: Logging
+    warnings: tuple[str, ...] = ()
+
+
+def find_config(option: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """The config file to read: *option*, else the one ``ATLAS_CUTOVER_CONFIG`` names, else *cwd*/config.yaml if it exists.
+
+    A file that was named has to exist; `load_settings` says so when it does not.
+    """
+    if option is not None:
+        return option
+    if named := environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    usual = cwd / "config.yaml"
+    return usual if os.path.lexists(usual) else None
+
+
+def load_settings(
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str] | None = None,
+    require_keys: bool = False,
+) -> Settings:
+    """The settings from the config file *path* and what overrides it.
+
+    Args:
+        path: The config file; None: there is none.
+        environ: The environment: keys, ``${NAME}`` in the file, and the ``ATLAS_CUTOVER_…`` variables.
+        overrides: What the command line gave, by dotted key (``state_dir``, ``logging.level``).
+        require_keys: Whether missing API keys are a mistake.
+
+    Raises:
+        InputError: Anything is wrong; `problems` has all of it. No message holds a key, nor any other value.
+    """
+    from .settingsfile import SettingsReader  # pydantic is for those who read settings, not for those who use them
+
+    return SettingsReader(path, environ=environ, overrides=overrides or {}).read(require_keys=require_keys)
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema of a config file; it accepts what `load_settings` accepts."""
+    from .settingsmodel import config_schema as schema
+
+    return schema()
