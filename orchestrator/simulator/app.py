@@ -1,0 +1,189 @@
+"""The simulated Atlas as one request handler: limit, credentials, form, faults, and then the job itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from typing import Any
+
+import anyio
+from aiohttp import web
+
+from .answers import CHALLENGE_CONTENT_TYPE, ID, JSON, Call, document, error, plain, read_call, refusal_of_form
+from .bucket import Buckets
+from .clock import Clock
+from .digest import DigestGuard, Verdict
+from .documents import (
+    api_error,
+    encode,
+    live_migration_v1,
+    live_migration_v2,
+    rate_limited,
+    system_status,
+)
+from .faults import FaultPicker
+from .jobs import FINAL, Job, Refusal
+from .mishaps import Stage
+from .record import Tally, build_record
+from .scenario import Api, Kind, Scenario
+
+RECORD_PATH = "/__simulator__/record"
+_REFUSALS = {
+    Refusal.NOT_READY: "The live migration is not ready for cutover.",
+    Refusal.UNDER_WAY: "The cutover of the live migration has already been started.",
+    Refusal.OVER: "The live migration is over.",
+}
+_UNAUTHORIZED = "You are not authorized for this resource."
+
+
+class App:
+    """Answers requests of both APIs, and of the record of what it did.
+
+    Args:
+        keys: Public and private API key.
+        scenario: What this Atlas is like.
+        jobs: The jobs that exist from the start.
+        clock: Simulated and real time.
+        closing: Set when the simulator stops.
+        wall_clock: Unix seconds, for the record alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: tuple[str, str],
+        scenario: Scenario,
+        jobs: Iterable[Job],
+        clock: Clock,
+        closing: anyio.Event,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._public_key, private_key = keys
+        self._scenario = scenario
+        self._jobs = {job.live_migration_id: job for job in jobs}
+        self._clock = clock
+        self._started_at = wall_clock()
+        self._limits = {api: scenario.limit(api) for api in Api}
+        self._buckets = Buckets()
+        self._guard = DigestGuard(
+            public_key=self._public_key, private_key=private_key, rules=scenario.nonce, now=clock.real
+        )
+        self._picker = FaultPicker(scenario)
+        self._stage = Stage(closing)
+        self._tally = Tally()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer to *request*; the connection may be gone by then."""
+        call = read_call(request)
+        if call.path == RECORD_PATH:
+            return self._record_answer(request)
+        self._tally.kinds[call.kind] += 1
+        answer = self._turned_away(call) or await self._answered(call)
+        if answer is None:
+            self._tally.statuses["dropped"] += 1
+            return web.Response()
+        self._tally.statuses[str(answer.status)] += 1
+        return answer
+
+    def record(self) -> dict[str, Any]:
+        """What happened so far (docs/simulator.md)."""
+        return build_record(
+            jobs=self._jobs.values(),
+            tally=self._tally,
+            injected=self._picker.injected,
+            clock=self._clock,
+            started_at=self._started_at,
+        )
+
+    def _turned_away(self, call: Call) -> web.Response | None:
+        """The answer to a *call* that never gets as far as a job; each costs its token, a 401 too."""
+        return self._over_limit(call) or self._unauthorized(call) or refusal_of_form(call)
+
+    def _over_limit(self, call: Call) -> web.Response | None:
+        limit = self._limits[call.api]
+        if limit is None:
+            return None
+        now = self._clock.real()
+        project = call.group_id if ID.fullmatch(call.group_id) else ""
+        bucket = self._buckets.of(f"{call.api}:{project}", limit, now)
+        admitted = bucket.take(now)
+        if limit.headers:
+            call.headers = {
+                "RateLimit-Limit": str(limit.capacity),
+                "RateLimit-Remaining": str(bucket.remaining),
+            }
+        if admitted:
+            return None
+        self._tally.limited += 1
+        wait = bucket.retry_after(now)
+        content = rate_limited(call.path.lstrip("/"), limit, wait)
+        return plain(call, 429, content, Retry_After=str(wait))
+
+    def _unauthorized(self, call: Call) -> web.Response | None:
+        authorization = call.request.headers.get("Authorization")
+        verdict = self._guard.check(method=call.method, target=call.target, authorization=authorization)
+        self._tally.credentials[verdict] += 1
+        if verdict is Verdict.ACCEPTED:
+            return None
+        return plain(
+            call,
+            401,
+            api_error(401, "UNAUTHORIZED", _UNAUTHORIZED),
+            WWW_Authenticate=self._guard.challenge(stale=verdict is Verdict.STALE),
+            Content_Type=CHALLENGE_CONTENT_TYPE[call.api],
+        )
+
+    async def _answered(self, call: Call) -> web.StreamResponse | None:
+        """The answer to a well-formed *call*, faults included; None where the connection was dropped."""
+        job = None
+        if call.kind is not Kind.ROOT:
+            job = self._job(call)
+            if job is None:
+                detail = f"No live migration with ID {call.live_migration_id} exists in group {call.group_id}."
+                return error(call, 404, "LIVE_MIGRATION_NOT_FOUND", detail)
+            if call.kind is Kind.CUTOVER:
+                job.put_times.append(self._clock.real())
+            else:
+                job.reads += 1
+        name = None if job is None else job.name
+        fault = self._picker.pick(call.kind, call.live_migration_id, name, self._clock.real())
+        if fault is None:
+            return self._processed(call, job, True)
+        garbage = self._picker.garbage(fault, call.kind, call.live_migration_id)
+        limit = self._limits[call.api]
+        return await self._stage.play(call, fault, garbage, limit, lambda shown: self._processed(call, job, shown))
+
+    def _job(self, call: Call) -> Job | None:
+        job = self._jobs.get(call.live_migration_id)
+        if job is None and self._scenario.unknown_jobs:
+            job = self._jobs[call.live_migration_id] = Job(
+                name=None,
+                group_id=call.group_id,
+                live_migration_id=call.live_migration_id,
+                plan=self._scenario.plan(call.live_migration_id),
+                created_at=self._clock.now(),
+            )
+        return job if job is not None and job.group_id == call.group_id else None
+
+    def _processed(self, call: Call, job: Job | None, shown: bool) -> web.Response:
+        """Carry *call* out. *shown*: the client gets to see the answer as it is."""
+        if job is None:
+            return document(call, 200, system_status(self._public_key))
+        now = self._clock.now()
+        if call.kind is Kind.CUTOVER:
+            refusal = job.cutover(now, repeat=self._scenario.repeat_puts)
+            if refusal is not None:
+                return error(call, 409, refusal.value, _REFUSALS[refusal])
+            if call.api is Api.V2:
+                return document(call, 202, None)
+        seen = job.view(now)
+        if shown and job.first_final_read is None and seen.status in FINAL:
+            job.first_final_read = self._clock.real()
+        content = live_migration_v2(job, seen) if call.api is Api.V2 else live_migration_v1(job, seen)
+        return document(call, 200, content)
+
+    def _record_answer(self, request: web.BaseRequest) -> web.Response:
+        headers = {"Content-Type": JSON}
+        if request.remote is None or not ip_address(request.remote).is_loopback:
+            return web.Response(status=403, headers=headers, body=encode(api_error(403, "FORBIDDEN", ""), pretty=False))
+        return web.Response(headers=headers, body=encode(self.record(), pretty=False))

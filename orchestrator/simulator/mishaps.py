@@ -1,0 +1,151 @@
+"""Faults as they look on the wire: dropped connections, errors, garbage, and answers that are late."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from http import HTTPStatus
+
+import anyio
+from aiohttp import web
+
+from .answers import Call, plain
+from .bucket import V2_LIMIT, RateLimit
+from .documents import api_error, encode, rate_limited, rate_limited_older
+from .scenario import Fault, FaultKind, Garbage
+
+Process = Callable[[bool], web.Response]  # carries the request out; whether the client will see the answer
+_HTML = {"Content-Type": "text/html"}
+
+
+class Stage:
+    """Plays faults; *closing* is set when the simulator stops, which lets go of every answer that is held."""
+
+    def __init__(self, closing: anyio.Event) -> None:
+        self._closing = closing
+
+    async def play(
+        self, call: Call, fault: Fault, garbage: Garbage | None, limit: RateLimit | None, process: Process
+    ) -> web.StreamResponse | None:
+        """The answer to *call* under *fault*, None where the connection was dropped without one.
+
+        Args:
+            call: The request.
+            fault: What befalls it.
+            garbage: What garbage looks like this time.
+            limit: Whose figures a 429 shows.
+            process: Carries the request out.
+        """
+        match fault.kind:
+            case FaultKind.LOST_BEFORE:
+                drop(call)
+            case FaultKind.LOST_AFTER:
+                process(False)
+                drop(call)
+            case FaultKind.STATUS | FaultKind.ERROR_BEFORE:
+                return _error(call, fault)
+            case FaultKind.ERROR_AFTER:
+                process(False)
+                return _error(call, fault)
+            case FaultKind.TOO_MANY_REQUESTS:
+                return _too_many_requests(call, fault, limit or V2_LIMIT)
+            case FaultKind.GARBAGE:
+                return await _spoilt(call, process(False), garbage or Garbage.INVALID_JSON)
+            case FaultKind.SLOW:
+                answer = process(True)
+                if await self._hold(fault.delay):
+                    return answer
+                drop(call)
+            case FaultKind.LATE:
+                if await self._hold(fault.delay):
+                    return process(True)
+                drop(call)
+            case FaultKind.HANG_BEFORE:
+                await self._hold(fault.delay)
+                drop(call)
+            case FaultKind.HANG_AFTER:
+                process(False)
+                await self._hold(fault.delay)
+                drop(call)
+        return None
+
+    async def _hold(self, delay: float) -> bool:
+        """Wait *delay* real seconds; False when the simulator stops before they are over."""
+        with anyio.move_on_after(delay):
+            await self._closing.wait()
+        return not self._closing.is_set()
+
+
+def drop(call: Call) -> None:
+    """Close the connection of *call* at once, without any answer."""
+    if call.request.transport is not None:
+        call.request.transport.abort()
+
+
+def _error(call: Call, fault: Fault) -> web.Response:
+    extra = {} if fault.retry_after is None else {"Retry-After": str(math.ceil(fault.retry_after))}
+    if fault.body is Garbage.HTML:
+        phrase = HTTPStatus(fault.status).phrase
+        page = f"<html><head><title>{fault.status} {phrase}</title></head><body><h1>{phrase}</h1></body></html>"
+        return web.Response(status=fault.status, body=page.encode(), headers={**_HTML, **call.headers, **extra})
+    content = api_error(fault.status, "UNEXPECTED_ERROR", "Unexpected error.")
+    return plain(call, fault.status, content, **extra)
+
+
+def _too_many_requests(call: Call, fault: Fault, limit: RateLimit) -> web.Response:
+    if fault.retry_after is None:
+        return plain(call, 429, rate_limited_older())
+    wait = math.ceil(fault.retry_after)
+    return plain(call, 429, rate_limited(call.path.lstrip("/"), limit, wait), Retry_After=str(wait))
+
+
+async def _spoilt(call: Call, answer: web.Response, garbage: Garbage) -> web.StreamResponse | None:
+    whole = answer.body if isinstance(answer.body, bytes) and answer.body else b'{"status": "PENDING"}'
+    headers = {"Content-Type": answer.headers["Content-Type"], **call.headers}
+    if garbage is Garbage.CUT:
+        return await _cut(call, answer.status, whole, headers)
+    body = _garbage_body(whole, garbage)
+    if garbage is Garbage.HTML:
+        headers.update(_HTML)
+    return web.Response(status=answer.status, body=body, headers=headers)
+
+
+def _garbage_body(whole: bytes, garbage: Garbage) -> bytes:
+    match garbage:
+        case Garbage.TRUNCATED:
+            return whole[: len(whole) // 2]
+        case Garbage.HTML:
+            return b"<html><body><h1>We will be right back</h1></body></html>"
+        case Garbage.EMPTY:
+            return b""
+        case Garbage.NOT_UTF8:
+            return b'{"status": "WORK\xff\xfeING"}'
+        case Garbage.WRONG_SHAPE:
+            return b"[" + whole + b"]"
+        case Garbage.WRONG_TYPES:
+            return _changed(whole, status=7, lagTimeSeconds="soon", readyForCutover="maybe")
+        case Garbage.UNKNOWN_STATUS:
+            return _changed(whole, status="RECONCILING")
+        case Garbage.NULL_STATUS:
+            return _changed(whole, status=None)
+        case _:
+            return b'{"status": "WORKING", '
+
+
+def _changed(whole: bytes, **fields: object) -> bytes:
+    content = json.loads(whole)
+    inner = content["envelope"] if isinstance(content.get("envelope"), dict) else content
+    inner.update(fields)
+    return encode(content, pretty=False)
+
+
+async def _cut(call: Call, status: int, whole: bytes, headers: dict[str, str]) -> web.StreamResponse | None:
+    """Half of the body that ``Content-Length`` promises, then the end of the connection."""
+    answer = web.StreamResponse(status=status, headers=headers)
+    answer.content_length = len(whole)
+    await answer.prepare(call.request)
+    await answer.write(whole[: len(whole) // 2])
+    if call.request.transport is not None:
+        call.request.transport.close()
+    return answer

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+PROGRAM = """
+import asyncio, sys
+from orchestrator.simulator import Scenario, simulate
+asyncio.run(simulate(workflow=None, public_key="abcdefgh", private_key="secret",
+    scenario=Scenario(unknown_jobs=True), speed=10.0, api=sys.argv[1]))
+"""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("stop", "api"), [(signal.SIGINT, "v2"), (signal.SIGTERM, "v1.0")])
+async def test_a_process_of_its_own_prints_its_base_url_and_stops_in_order(stop: signal.Signals, api: str) -> None:
+    """The first line of stdout is the base URL; a signal ends it cleanly, open connections or not."""
+    root = Path(__file__).parents[2]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-X", "dev", "-W", "error", "-c", PROGRAM, api),
+        cwd=root,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    base_url = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().strip()
+    assert base_url.startswith("http://127.0.0.1:")
+    assert base_url.endswith(f"/api/atlas/{api}")
+    async with aiohttp.ClientSession() as session:
+        async with session.get(base_url) as response:
+            assert response.status == 401
+        async with session.get(base_url.partition("/api")[0] + "/__simulator__/record") as response:
+            record: Any = json.loads(await response.text())
+        assert (record["unauthorized"], record["speed"]) == (1, 10.0)
+        process.send_signal(stop)
+        output, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert (process.returncode, output, errors) == (0, b"", b"")
