@@ -1,0 +1,225 @@
+"""Token buckets: every wire request takes a token before it leaves, the 401 leg of digest too.
+
+A bucket mirrors the one that Atlas keeps for the same scope. It never believes to have more than the server has:
+refill is reckoned from the first *answer* (the server's clock started no later), at most `outstanding` requests are out
+at once, and what the server says (`RateLimit-Limit`, `RateLimit-Remaining`, a 429's figures) goes before what was
+configured. Atlas's page says that a bucket refills "by refillRate every refillDurationSeconds", and its example of a 429
+("retry after 55 seconds", 5 per 60) shows that this may happen in one step at the end of the interval. So a bucket
+finds out which kind it has to do with (`Refill`) before it spends tokens that only a steady refill could have brought.
+
+Waiting is by priority (PUT, gate read, poll), then first come, first served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from enum import Enum, IntEnum
+
+from ..waiting import Line
+from .wire import BucketFigures
+
+_ENOUGH = 2.0  # tokens that a steady refill must have brought before their absence means anything
+_SLACK = 1e-9
+
+
+class Priority(IntEnum):
+    """Who goes first."""
+
+    CHALLENGE = 0  # the second leg of a request that has already been sent once
+    CUTOVER = 1
+    GATE = 2
+    POLL = 3
+
+
+class Refill(Enum):
+    """How the server's bucket fills up."""
+
+    UNKNOWN = "unknown"
+    STEADY = "steady"
+    STEPPED = "stepped"
+
+
+class TokenBucket:
+    """A token bucket of *capacity* tokens that gains *refill* tokens every *per* seconds.
+
+    Args:
+        capacity: Tokens at the start and at most.
+        refill: Tokens gained in *per* seconds.
+        per: Seconds.
+        outstanding: How many requests may be out at once.
+    """
+
+    def __init__(self, *, capacity: int, refill: float, per: float, outstanding: int = 100) -> None:
+        self.capacity = capacity
+        self.refill = refill
+        self.per = per
+        self.kind = Refill.UNKNOWN
+        self.followers = 0  # jobs that are being read again and again on this bucket's tokens
+        self._outstanding_limit = outstanding
+        self._out = 0
+        self._sure = float(capacity)  # tokens the server certainly has, were all that is out already taken
+        self._gained = 0.0  # what a steady refill has brought since, if the refill is steady
+        self._since: float | None = None  # up to when refill is reckoned; None: full, its clock stands still
+        self._reported = False
+        self._full_until_answer = True
+        self._blocked_until = -math.inf
+        self._line = Line()
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def rate(self) -> float:
+        """Tokens gained in a second."""
+        return self.refill / self.per
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a token."""
+        return len(self._line)
+
+    def tokens(self) -> float:
+        """Tokens that may be spent now."""
+        self._advance()
+        if self._loop.time() < self._blocked_until:
+            return 0.0
+        return self._spendable()
+
+    def try_take(self) -> bool:
+        """Take a token if there is one and nobody waits."""
+        self._advance()
+        if self._line or not self._available():
+            return False
+        self._grant()
+        return True
+
+    async def take(self, priority: Priority) -> None:
+        """Wait for a token and take it. Every token is either spent (`settle` after the answer) or given back."""
+        if self.try_take():
+            return
+        self._schedule()
+        await self._line.wait(priority, undo=self.give_back)
+
+    def give_back(self) -> None:
+        """Return a token that was not spent."""
+        self._out -= 1
+        self._sure = min(float(self.capacity), self._sure + 1)
+        self._pump()
+
+    def settle(self, *, limit: int | None = None, remaining: int | None = None) -> None:
+        """The request that a token was spent on is over; *limit*, *remaining*: the answer's RateLimit headers."""
+        self._out -= 1
+        now = self._loop.time()
+        if self._full_until_answer:
+            self._full_until_answer = False
+            self._since = now
+        self._advance()
+        if limit is not None and limit >= 1:
+            self.capacity = limit
+            self._sure = min(self._sure, float(limit))
+        if remaining is not None and remaining >= 0:
+            self._reported = True
+            self._hear(float(remaining))
+        self._pump()
+
+    def limited(self, *, retry_after: float, figures: BucketFigures | None = None) -> None:
+        """The server answered 429: rest for *retry_after* seconds, and take over its *figures*."""
+        now = self._loop.time()
+        if figures is not None:
+            self.capacity, self.refill, self.per = figures.capacity, float(figures.refill), figures.per
+        self._blocked_until = max(self._blocked_until, now + retry_after)
+        stepped = retry_after > self.per / self.refill + 1.0
+        if stepped:
+            self.kind = Refill.STEPPED
+        # One token is there when the wait is over; a stepped bucket gets its whole refill at that moment.
+        self._sure, self._gained = (0.0, 0.0) if stepped else (1.0, 0.0)
+        self._since = self._blocked_until - self.per if stepped else self._blocked_until
+        self._full_until_answer = False
+        self._pump()
+
+    # -- the account -------------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Reckon the refill up to now."""
+        if self._since is None or self._full_until_answer:
+            return
+        now = self._loop.time()
+        if self.kind is Refill.STEPPED:
+            steps = math.floor((now - self._since) / self.per + _SLACK)
+            if steps >= 1:
+                self._since += steps * self.per
+                self._sure = min(float(self.capacity), self._sure + steps * self.refill)
+        elif now > self._since:
+            self._gained += (now - self._since) * self.rate
+            self._since = now
+            if self.kind is Refill.STEADY:
+                self._sure, self._gained = self._sure + self._gained, 0.0
+            if self._sure + self._gained >= self.capacity:
+                if self.kind is Refill.STEADY or not self._reported or self._gained >= self.capacity:
+                    self._sure = float(self.capacity)
+                self._gained = self.capacity - self._sure
+        if self._sure >= self.capacity and self._out == 0:
+            self._sure, self._gained = float(self.capacity), 0.0
+            self._full_until_answer = True
+
+    def _hear(self, remaining: float) -> None:
+        """Correct the account by what the server has left after the request that was just answered."""
+        if self._out > 0:  # what is still out may or may not be in that figure: it can only lower ours
+            if remaining < self._sure:
+                self._sure = remaining
+            return
+        grew = remaining - self._sure
+        if self.kind is Refill.UNKNOWN and self._gained >= _ENOUGH and remaining < self.capacity:
+            self.kind = Refill.STEADY if grew >= 1.0 else Refill.STEPPED
+        self._sure, self._gained = min(remaining, float(self.capacity)), 0.0
+
+    def _spendable(self) -> float:
+        if self.kind is Refill.UNKNOWN and self._reported:
+            # Only with nothing out, and then one alone: its answer shows whether the refill is steady.
+            return self._sure if self._sure >= 1.0 or self._out or self._gained < _ENOUGH else 1.0
+        return self._sure + self._gained
+
+    def _available(self) -> bool:
+        if self._out >= self._outstanding_limit or self._loop.time() < self._blocked_until:
+            return False
+        return self._spendable() >= 1.0 - _SLACK
+
+    def _grant(self) -> None:
+        probing = self.kind is Refill.UNKNOWN and self._reported
+        if self._sure < 1.0 and not probing:
+            self._sure, self._gained = self._sure + self._gained, 0.0
+        self._sure -= 1.0
+        self._out += 1
+
+    # -- waiting -----------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Hand out what is there, and come back when the next token is due."""
+        self._advance()
+        while self._line and self._available():
+            self._grant()
+            self._line.call_next()
+        if self._line:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._out < self._outstanding_limit:
+            self._timer = self._loop.call_at(self._due(), self._pump)
+
+    def _due(self) -> float:
+        """When the next token can be there, as far as is known now; answers may bring it forward."""
+        now = self._loop.time()
+        if now < self._blocked_until:
+            return self._blocked_until
+        if self._full_until_answer:
+            return now + self.per
+        if self.kind is Refill.STEPPED:
+            return max(now, (self._since if self._since is not None else now) + self.per)
+        if self.kind is Refill.UNKNOWN and self._reported:
+            needed = _ENOUGH - self._gained
+        else:
+            needed = 1.0 - self._sure - self._gained
+        return now + max(needed, 0.001) / self.rate

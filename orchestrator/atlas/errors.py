@@ -1,0 +1,103 @@
+"""What can go wrong with one request to Atlas.
+
+    AtlasError                  `method` and `path` of the request; ends a run that has not begun with exit code 6
+    ├── ApiError                Atlas answered with an error: `status`, `error_code`, `detail`
+    │   └── RateLimitedError    429: not carried out; `retry_after` seconds
+    ├── BadAnswerError          the answer makes no sense (not JSON, not a document): whether it was done is unknown
+    ├── NotSentError            no connection: the request never left
+    └── AnswerLostError         it may have been sent, and no answer came
+        └── AnswerTimeoutError  no answer within the request timeout
+
+The tree says what may be concluded about a PUT: ApiError below 500 and NotSentError: not carried out. All others: unknown.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+import aiohttp
+
+from ..errors import CutoverError
+from ..outcomes import ExitCode
+
+
+class AtlasError(CutoverError):
+    """Something went wrong with the request *method* *path*."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, message: str, *, method: str, path: str) -> None:
+        super().__init__(f"{method} {path}: {message}")
+        self.method = method
+        self.path = path
+        self.message = message
+
+
+class ApiError(AtlasError):
+    """Atlas answered with an error document (OpenAPI, ApiError), or with an error status and something else."""
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        path: str,
+        status: int,
+        error_code: str | None = None,
+        detail: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        words = f"{status} {error_code}" if error_code else str(status)
+        super().__init__(f"{words}: {detail}" if detail else words, method=method, path=path)
+        self.status = status
+        self.error_code = error_code
+        self.detail = detail
+        self.retry_after = retry_after
+
+    @property
+    def refused(self) -> bool:
+        """Whether asking again is no use: a 4xx other than 401 (a challenge), 408 and 429."""
+        return 400 <= self.status < 500 and self.status not in (401, 408, 429)
+
+
+class RateLimitedError(ApiError):
+    """429: the request was not carried out; its bucket rests for `retry_after` seconds."""
+
+    def __init__(
+        self, *, method: str, path: str, retry_after: float, error_code: str | None = None, detail: str | None = None
+    ) -> None:
+        super().__init__(
+            method=method, path=path, status=429, error_code=error_code, detail=detail, retry_after=retry_after
+        )
+
+
+class BadAnswerError(AtlasError):
+    """The answer's status is fine and its body makes no sense."""
+
+
+class NotSentError(AtlasError):
+    """No connection could be made, so the request never left this machine."""
+
+
+class AnswerLostError(AtlasError):
+    """The connection broke after the request may have been sent."""
+
+
+class AnswerTimeoutError(AnswerLostError):
+    """No answer came within the request timeout."""
+
+
+def translate(error: aiohttp.ClientError | OSError, *, method: str, path: str) -> AtlasError:
+    """*error*, raised by aiohttp for one wire request, as one of this module's; timeouts included (`TimeoutError`)."""
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
+            advice = "the server's certificate could not be verified; name its CA in `atlas.ca_file`"
+            return NotSentError(f"{advice} ({what})", method=method, path=path)
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
+            return NotSentError(f"no connection ({what})", method=method, path=path)
+        case aiohttp.ClientHttpProxyError():
+            return NotSentError(f"the proxy refused the connection ({error.status} {error.message})", method=method, path=path)
+        case TimeoutError():
+            return AnswerTimeoutError("no answer within the request timeout", method=method, path=path)
+        case _:
+            return AnswerLostError(f"the answer was lost ({what})", method=method, path=path)

@@ -1,0 +1,128 @@
+"""Atlas's documents as types, and back: what both API versions send.
+
+Sources: "Start the Migration Cutover" (v1.0), and the OpenAPI file's `LiveMigrationResponse`, `SystemStatus` and
+`ApiError` (v2). Whatever a server sends, these functions return a value or raise `ValueError`; unknown keys are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+V2_MEDIA_TYPE = "application/vnd.atlas.2023-01-01+json"
+
+
+class ApiVersion(StrEnum):
+    """The two APIs, by the last part of their path."""
+
+    V1 = "v1.0"
+    V2 = "v2"
+
+    @property
+    def accept(self) -> str:
+        """The `Accept` header: v2 is versioned by media type."""
+        return V2_MEDIA_TYPE if self is ApiVersion.V2 else "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A live migration job as Atlas describes it. *lag* in seconds; *status* is Atlas's own word or None."""
+
+    status: str | None
+    ready: bool | None = None
+    lag: float | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorDocument:
+    """An `ApiError` document, or what could be read of one. *parameters* carry the figures of a 429."""
+
+    error_code: str | None = None
+    detail: str | None = None
+    parameters: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketFigures:
+    """What a `RATE_LIMITED_TOKEN_BUCKET` document says of its bucket: seconds, tokens, tokens per *per* seconds."""
+
+    retry_after: float
+    capacity: int
+    refill: int
+    per: float
+
+
+def decode(body: bytes) -> Any:
+    """The JSON value in *body*.
+
+    Raises:
+        ValueError: *body* is not JSON in UTF-8.
+    """
+    try:
+        return json.loads(body)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def unwrap(status: int, document: Any) -> tuple[int, Any]:
+    """The HTTP status and document inside an envelope (`envelope=true`); both as they are where there is none.
+
+    The v1.0 page names the inner document `envelope`; clusters of the API in the field also send `content`.
+    """
+    if isinstance(document, dict) and isinstance(document.get("status"), int) and not isinstance(document["status"], bool):
+        for key in ("envelope", "content"):
+            if key in document:
+                return document["status"], document[key]
+        if document.keys() == {"status"}:
+            return document["status"], None
+    return status, document
+
+
+def job(document: Any) -> Job:
+    """The job in *document* (`LiveMigrationResponse`, or the v1.0 page's response).
+
+    Raises:
+        ValueError: *document* is no JSON object, or its status is no word.
+    """
+    if not isinstance(document, dict):
+        raise ValueError(f"expected a job document, got {type(document).__name__}")
+    status = document.get("status")
+    if status is not None and not isinstance(status, str):
+        raise ValueError(f"expected a status word, got {type(status).__name__}")
+    ready, lag, message = (document.get(key) for key in ("readyForCutover", "lagTimeSeconds", "errorMessage"))
+    return Job(
+        status=status,
+        ready=ready if isinstance(ready, bool) else None,
+        lag=float(lag) if isinstance(lag, (int, float)) and not isinstance(lag, bool) else None,
+        error_message=message if isinstance(message, str) and message else None,
+    )
+
+
+def error_document(document: Any) -> ErrorDocument:
+    """The `ApiError` in *document*; an empty one where it is something else."""
+    if not isinstance(document, dict):
+        return ErrorDocument()
+    code, detail, reason = (document.get(key) for key in ("errorCode", "detail", "reason"))
+    parameters = document.get("parameters")
+    text = detail if isinstance(detail, str) else reason
+    return ErrorDocument(
+        error_code=code if isinstance(code, str) else None,
+        detail=text if isinstance(text, str) else None,
+        parameters=tuple(parameters) if isinstance(parameters, list) else (),
+    )
+
+
+def bucket_figures(error: ErrorDocument) -> BucketFigures | None:
+    """The figures in a 429's document: `[endpoint, retry after, capacity, refill, per seconds]`; None without them."""
+    if error.error_code != "RATE_LIMITED_TOKEN_BUCKET" or len(error.parameters) != 5:
+        return None
+    numbers = error.parameters[1:]
+    if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and n >= 0 for n in numbers):
+        return None
+    retry_after, capacity, refill, per = numbers
+    if capacity < 1 or refill < 1 or per <= 0:
+        return None
+    return BucketFigures(retry_after=float(retry_after), capacity=int(capacity), refill=int(refill), per=float(per))
