@@ -1,0 +1,32 @@
+"""atlas-cutover as a library: load a workflow and settings, run it, and read the report.
+
+Everything is imported when it is first asked for, so that `atlas-cutover --help` pays for nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .report.model import RunReport
+    from .settings import load_settings
+    from .workflowfile import load_workflow
+
+    from .library import run_workflow  # isort: skip
+
+__all__ = ["RunReport", "load_settings", "load_workflow", "run_workflow"]
+
+_HOMES = {
+    "RunReport": "report.model",
+    "load_settings": "settings",
+    "load_workflow": "workflowfile",
+    "run_workflow": "library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

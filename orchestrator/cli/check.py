@@ -1,0 +1,43 @@
+"""`check` and `schema`: what needs no journal and no network."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+
+from ..errors import InputError, Problem
+from .inputs import read_settings
+
+
+def execute(args: Namespace) -> int:
+    """Carry out `check` or `schema`."""
+    return _schema(args) if args.command == "schema" else _check(args)
+
+
+def _check(args: Namespace) -> int:
+    from ..workflowfile import load_workflow
+
+    problems: list[Problem] = []
+    try:
+        workflow = load_workflow(args.workflow)
+    except InputError as error:
+        problems += error.problems
+    try:
+        read_settings(args)
+    except InputError as error:
+        problems += error.problems
+    if problems:
+        raise InputError(problems=problems)
+    count = sum(1 for _ in workflow.migrations())
+    waves = len(workflow.waves)
+    print(f"{args.workflow}: {workflow.name}: {count} live migrations in {waves} waves: no problems found")
+    return 0
+
+
+def _schema(args: Namespace) -> int:
+    if args.which == "workflow":
+        from ..workflowfile import workflow_schema as schema
+    else:
+        from ..settings import config_schema as schema
+    print(json.dumps(schema(), indent=2))
+    return 0

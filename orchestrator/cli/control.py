@@ -1,0 +1,49 @@
+"""`pause`, `unpause`, `approve`, `abort`: steer a run from another shell, through the journal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+
+from ..errors import InputError
+from ..journal import Journal, RunRow, open_journal
+from ..locks import LockedError, holder_of, locked, run_lock
+from ..runner import abort_interrupted, who_am_i
+from .inputs import find_run, read_settings
+
+
+def execute(args: Namespace) -> int:
+    """Leave the request for the process that holds the run, or end an interrupted run."""
+    settings = read_settings(args)
+    with open_journal(settings.state_dir, readonly=True) as reading:
+        row = find_run(reading, args.run_id)
+        waves = {wave.name for wave in reading.state(row.run_id).workflow.waves}
+    wave = getattr(args, "wave", None)
+    if wave is not None and wave not in waves:
+        raise InputError(f"run {row.run_id} has no wave {wave!r}; it has {', '.join(sorted(waves))}")
+    with open_journal(settings.state_dir) as journal:
+        if holder_of(run_lock(settings.state_dir, row.run_id)) is not None:
+            journal.request(row.run_id, args.command, at=time.time(), who=who_am_i(), wave=wave)
+            print(f"{args.command}: asked of run {row.run_id}", file=sys.stderr)
+            return 0
+        return _without_process(args.command, journal, row, wave)
+
+
+def _without_process(command: str, journal: Journal, row: RunRow, wave: str | None) -> int:
+    """No process works on the run: an approval is kept for the next one, an abort ends the run here and now."""
+    if not row.unfinished:
+        raise InputError(f"run {row.run_id} is over: there is nothing to {command}")
+    if command == "approve":
+        journal.request(row.run_id, command, at=time.time(), who=who_am_i(), wave=wave)
+        print(f"approve: kept for run {row.run_id}; no process works on it now: `resume` continues it", file=sys.stderr)
+        return 0
+    if command != "abort":
+        raise InputError(f"no process works on run {row.run_id} now, so there is nothing to {command}")
+    try:
+        with locked(run_lock(journal.state_dir, row.run_id), holder=who_am_i()):
+            abort_interrupted(journal, row.run_id, now=time.time())
+    except LockedError as error:
+        raise InputError(f"run {row.run_id} has just been taken up by {error.holder}: ask again") from None
+    print(f"abort: run {row.run_id} is over", file=sys.stderr)
+    return 0

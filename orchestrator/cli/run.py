@@ -1,0 +1,179 @@
+"""`run` and `resume`: read, confirm, conduct, report."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from argparse import Namespace
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ..errors import InputError
+from ..journal import open_journal
+from ..outcomes import ExitCode
+from ..report.model import build
+from ..report.render import check_output_path, write_report, write_run_reports
+from ..report.summary import print_json, print_summary
+from ..runner import Ending, Options, Rehearsal, resume, start
+from ..settings import Settings
+from .inputs import find_run, read_settings
+from .simulate import checked_speed, read_scenario
+
+if TYPE_CHECKING:
+    from ..run import RunState
+    from ..workflow import Workflow
+
+
+def execute(args: Namespace) -> int:
+    """Carry out `run` or `resume`; the exit code is the contract's."""
+    for path in args.output:
+        check_output_path(path)
+    return _resume(args) if args.command == "resume" else _run(args)
+
+
+def _run(args: Namespace) -> int:
+    from ..workflowfile import load_workflow
+
+    workflow = load_workflow(args.workflow)
+    settings = read_settings(args, require_keys=not args.rehearse)
+    rehearsal = None
+    if args.rehearse:
+        scenario = read_scenario(args, args.workflow, workflow)
+        rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed))
+    elif not args.yes:
+        _confirm(workflow, settings, args)
+    with _Observers(settings) as observers:
+        options = observers.options(args, rehearsal)
+
+        async def conduct() -> Ending:
+            return await start(workflow, settings, options, wall=time.time)
+
+        ending = anyio.run(conduct)
+    return _report(args, settings, ending)
+
+
+def _resume(args: Namespace) -> int:
+    settings = read_settings(args)
+    with open_journal(settings.state_dir, readonly=True) as journal:
+        unfinished = journal.unfinished()
+        if args.run_id is None and unfinished is None:
+            raise InputError(f"{journal.path}: nothing to resume: no run is unfinished")
+        row = find_run(journal, args.run_id) if args.run_id else unfinished
+        assert row is not None
+        workflow = journal.state(row.run_id).workflow
+    rehearsal = None
+    if row.rehearsal:
+        scenario = read_scenario(args, None, workflow)
+        rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed))
+    elif row.unfinished:
+        settings = read_settings(args, require_keys=True)
+    with _Observers(settings) as observers:
+        options = observers.options(args, rehearsal)
+
+        async def conduct() -> Ending:
+            return await resume(row.run_id, settings, options, wall=time.time)
+
+        ending = anyio.run(conduct)
+    return _report(args, settings, ending)
+
+
+def _confirm(workflow: Workflow, settings: Settings, args: Namespace) -> None:
+    """Have the operator type the workflow's name: a cutover cannot be undone.
+
+    Raises:
+        InputError: There is no terminal to ask on, or another name was typed.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InputError("cutovers cannot be undone: there is no terminal to confirm on, so --yes is needed")
+    try:
+        selected = workflow.select(tuple(args.only))
+    except KeyError as error:
+        raise InputError(f"--only {error.args[0]}: no wave or migration of that name") from None
+    print(f"This cuts {len(selected)} live migrations over at {settings.atlas.base_url}:", file=sys.stderr)
+    for wave in workflow.waves:
+        count = sum(1 for migration in wave.migrations if migration.name in selected)
+        if count:
+            print(f"  {wave.name}: {count}", file=sys.stderr)
+    print("A cutover cannot be undone.", file=sys.stderr)
+    print(f"Type the workflow's name ({workflow.name}) to go on: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != workflow.name:
+        raise InputError("not confirmed; nothing was sent")
+
+
+class _Observers:
+    """Log, progress, metrics and notifications of one session."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = ExitStack()
+
+    def __enter__(self) -> _Observers:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._stack.close()
+
+    def options(self, args: Namespace, rehearsal: Rehearsal | None) -> Options:
+        """The options of a session that these observe."""
+        from ..observe.log import configure_logging, log_sink
+        from ..observe.progress import Progress, wanted
+
+        settings = self._settings
+        sinks = []
+        background = []
+        stream = sys.stderr
+        atlas = settings.atlas
+        secrets = [key.reveal() for key in (atlas.public_key, atlas.private_key) if key is not None]
+        console = settings.logging.format or ("console" if stream.isatty() else "json")
+        if console == "console" and wanted(stream, os.environ):
+            progress = self._stack.enter_context(Progress(stream))
+            sinks.append(progress.sink)
+            background.append(progress.run)
+            stream = progress.stream
+        setup = configure_logging(
+            level=settings.logging.level, format=console, file=settings.logging.file, secrets=secrets, stream=stream
+        )
+        self._stack.callback(setup.close)
+        sinks.append(log_sink())
+        return Options(
+            only=tuple(args.only),
+            new=getattr(args, "new", False),
+            retry_failed=args.retry_failed,
+            rehearsal=rehearsal,
+            interactive=sys.stdin is not None and sys.stdin.isatty(),
+            sinks=sinks,
+            background=background,
+            say=lambda line: print(f"warning: {line}", file=stream),
+            environ=os.environ,
+        )
+
+
+def _report(args: Namespace, settings: Settings, ending: Ending) -> int:
+    """Write the reports, print the summary, and return the exit code."""
+    return write_and_print(args, settings.state_dir, ending.state, ending.exit_code, ending.journal_failure)
+
+
+def write_and_print(
+    args: Namespace, state_dir: Path, state: RunState, code: ExitCode, journal_failure: str | None = None
+) -> int:
+    """Write the reports of a run and print its summary. A report that cannot be written is said, and hides nothing."""
+    report = build(state, now=time.time(), exit_code=code)
+    written: list[Path] = []
+    try:
+        written += write_run_reports(report, state_dir / "runs" / state.run_id)
+        for path in args.output:
+            write_report(report, path)
+            written.append(path)
+    except OSError as error:
+        print(f"warning: a report could not be written: {error}", file=sys.stderr)
+    if journal_failure:
+        print(f"warning: the journal could not be written any more: {journal_failure}", file=sys.stderr)
+    if args.format == "json":
+        print_json(report, file=sys.stdout)
+    else:
+        print_summary(report, file=sys.stdout, paths=written)
+    return int(code)

@@ -1,0 +1,63 @@
+"""`simulate`: the simulated Atlas as a process of its own."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ..errors import InputError
+from ..settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
+
+if TYPE_CHECKING:
+    from ..simulator import Scenario
+    from ..workflow import Workflow
+
+
+def execute(args: Namespace) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    from ..simulator import simulate
+    from ..workflowfile import load_workflow
+
+    keys = {name: os.environ.get(name, "") for name in (PUBLIC_KEY_VARIABLE, PRIVATE_KEY_VARIABLE)}
+    missing = [name for name, value in keys.items() if not value]
+    if missing:
+        raise InputError(f"the simulator takes its keys from the environment: set {' and '.join(missing)} to any text")
+    workflow = load_workflow(args.workflow) if args.workflow else None
+
+    async def serve() -> None:
+        await simulate(
+            workflow=workflow,
+            public_key=keys[PUBLIC_KEY_VARIABLE],
+            private_key=keys[PRIVATE_KEY_VARIABLE],
+            scenario=read_scenario(args, args.workflow, workflow),
+            speed=checked_speed(args.speed),
+            host=args.host,
+            port=args.port,
+            api=args.api,
+        )
+
+    anyio.run(serve)
+    return 0
+
+
+def read_scenario(args: Namespace, file: Path | None, workflow: Workflow | None) -> Scenario:
+    """The scenario that was named, else the one that lies beside the workflow *file*, else one without faults."""
+    from ..simulator import Scenario, load_scenario
+
+    if args.scenario is not None:
+        return load_scenario(args.scenario, workflow=workflow)
+    beside = file.with_name(f"{file.stem}.scenario.yaml") if file is not None else None
+    if beside is not None and beside.exists():
+        return load_scenario(beside, workflow=workflow)
+    return Scenario()
+
+
+def checked_speed(speed: float) -> float:
+    """*speed*, if time passes with it."""
+    if not 0 < speed <= 100_000:
+        raise InputError(f"--speed {speed:g}: expected a number above 0, at most 100000")
+    return speed

@@ -1,0 +1,1 @@
+"""Drivers: they do what the pure core (`cutover`, `run`) decides. `local` runs everything in one process, with anyio."""

@@ -1,0 +1,59 @@
+"""What people ask of a run that is under way: from another shell, through the journal, or by Enter on its terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import anyio
+
+from ..events import RunAborted, RunPaused, RunUnpaused
+from ..journal import Control, open_journal
+from .local import LocalEngine
+from .session import Session
+
+LOOK_EVERY = 0.25  # seconds; a request takes effect well within one
+
+
+async def heed_controls(engine: LocalEngine, session: Session, state_dir: Path) -> None:
+    """Carry out the control requests for this run, as they come, until cancelled."""
+    run_id = session.state.run_id
+    if session.state.paused_by is not None:
+        session.valve.pause(True)
+    with open_journal(state_dir) as journal:  # a connection of its own: the writer's is busy in another thread
+        while True:
+            controls = journal.controls(run_id)
+            if controls:
+                for control in controls:
+                    carry_out(control, engine, session)
+                await anyio.to_thread.run_sync(journal.handled, controls)
+            await anyio.sleep(LOOK_EVERY)
+
+
+def carry_out(control: Control, engine: LocalEngine, session: Session) -> None:
+    """Do what *control* asks; a request that changes nothing is dropped."""
+    at, who = session.wall(), control.who
+    match control.command:
+        case "pause" if not session.valve.paused:
+            session.recorder.record(RunPaused(at=at, who=who))
+            session.valve.pause(True)
+        case "unpause" if session.valve.paused:
+            session.recorder.record(RunUnpaused(at=at, who=who))
+            session.valve.pause(False)
+        case "approve" if control.wave is not None:
+            engine.approve(control.wave, who)
+        case "abort" if session.state.aborted_by is None:
+            session.recorder.record(RunAborted(at=at, who=who))
+            session.stop(f"aborted by {who}")
+
+
+async def heed_terminal(engine: LocalEngine, session: Session) -> None:
+    """Enter approves the wave that waits for approval, until cancelled or the terminal is gone."""
+    while True:
+        await anyio.wait_readable(sys.stdin)
+        if not sys.stdin.readline():
+            return
+        for name, wave in session.state.waves.items():
+            if wave.approval_since is not None and wave.approved_by is None:
+                engine.approve(name, "the terminal")
+                break

@@ -1,0 +1,57 @@
+"""Runs the hooks of a run, a wave or a migration with the environment that the contract gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..events import HookFinished
+from ..hooks import hook_environment, run_hook
+from ..workflow import Argv, Hooks, Migration, Wave, Workflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookRunner:
+    """Knows the run that hooks belong to. *environ*: the process's environment; *secrets*: values no hook may see."""
+
+    run_id: str
+    workflow: Workflow
+    rehearsal: bool
+    environ: Mapping[str, str]
+    secrets: tuple[str, ...]
+    wall: Callable[[], float]
+
+    async def run_for_migration(
+        self, wave: Wave, migration: Migration, hook: str, index: int, *, outcome: str | None
+    ) -> HookFinished:
+        """Run hook number *index* of *migration*'s *hook* (`before`, `after_success`, `after_failure`)."""
+        return await self._run(migration.hooks, wave, migration, hook, index, outcome)
+
+    async def run_for_group(self, wave: Wave | None, hook: str, index: int, *, outcome: str | None) -> HookFinished:
+        """The same for the hooks of *wave*, or of the run (None)."""
+        return await self._run(wave.hooks if wave else self.workflow.hooks, wave, None, hook, index, outcome)
+
+    async def _run(
+        self, hooks: Hooks, wave: Wave | None, migration: Migration | None, hook: str, index: int, outcome: str | None
+    ) -> HookFinished:
+        argvs: tuple[Argv, ...] = getattr(hooks, hook)
+        environment = hook_environment(
+            self.environ,
+            run_id=self.run_id,
+            workflow=self.workflow.name,
+            rehearsal=self.rehearsal,
+            wave=wave,
+            migration=migration,
+            outcome=outcome,
+            secrets=self.secrets,
+        )
+        return await run_hook(
+            argvs[index],
+            hook=hook,
+            timeout=hooks.timeout,
+            directory=self.workflow.directory,
+            environment=environment,
+            wave=wave.name if wave else None,
+            migration=migration.name if migration else None,
+            now=self.wall,
+        )

@@ -1,0 +1,212 @@
+"""Drives one live migration: asks the pure core what comes next, does it, and records what came of it."""
+
+from __future__ import annotations
+
+import anyio
+
+from .. import cutover as core
+from ..atlas.budget import Priority
+from ..atlas.client import Reservation
+from ..atlas.errors import AnswerTimeoutError, ApiError, AtlasError, NotSentError, RateLimitedError
+from ..atlas.wire import Job
+from ..cutover import Answer, AnswerKind, MigrationState, Phase, Reading, ReadKind
+from ..errors import JournalError
+from ..events import CutoverNotBegun, CutoverRequested, Event, MigrationFinished
+from ..outcomes import Outcome
+from ..polling import backoff, fair_share, poll_wait
+from ..workflow import Migration, Wave
+from .session import Session
+
+_BEFORE_THE_PUT = frozenset({Phase.NEW, Phase.GATE, Phase.READY})
+_PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
+
+
+class Driver:
+    """Takes one migration from where it stands to its end; *place* is its position in the wave."""
+
+    __slots__ = ("_holds_slot", "_migration", "_place", "_policy", "_session", "_wave")
+
+    def __init__(self, session: Session, wave: Wave, migration: Migration, place: int) -> None:
+        self._session = session
+        self._wave = wave
+        self._migration = migration
+        self._place = place
+        self._policy = session.policy(migration)
+        self._holds_slot = False
+
+    async def run(self) -> None:
+        """Return when the migration has its outcome, or will not be started in this session."""
+        try:
+            while await self._step():
+                pass
+        finally:
+            if self._holds_slot:
+                self._session.slots[self._wave.name].release()
+
+    @property
+    def _state(self) -> MigrationState:
+        return self._session.state.migrations[self._migration.name]
+
+    async def _step(self) -> bool:
+        """Do what comes next; False: nothing does."""
+        session = self._session
+        state = self._state
+        match core.next_step(state, self._policy, session.wall()):
+            case core.Done():
+                return False
+            case core.Finish(outcome=outcome, error_message=message):
+                self._finish(outcome, message)
+                return True
+            case core.Read() as read:
+                if state.phase not in _BEFORE_THE_PUT:
+                    await self._read(read)
+                    return True
+                with session.valve.starting() as scope:
+                    await self._read(read)
+                return await self._go_on(scope)
+            case core.RunHook(hook="before") as hook:
+                with session.valve.starting() as scope:
+                    await self._take_slot()
+                if not scope.cancelled_caught:
+                    await self._before_hook(hook.index)
+                return await self._go_on(scope)
+            case core.RunHook() as hook:
+                await self._run_hook(hook.hook, hook.index)
+                return True
+            case core.Request() as request:
+                with session.valve.starting() as scope:
+                    await self._request(request)
+                return await self._go_on(scope)
+
+    async def _go_on(self, scope: anyio.CancelScope) -> bool:
+        """Whether the migration goes on; where its start was given up after a `before` hook, tell `after_failure`."""
+        state = self._state
+        if state.phase not in _BEFORE_THE_PUT or not (scope.cancel_called or self._session.valve.stopped):
+            return True
+        if state.before_hooks_done:
+            for index in range(len(self._migration.hooks.after_failure)):
+                await self._run_hook("after_failure", index)
+        return False
+
+    def _finish(self, outcome: Outcome, message: str | None) -> None:
+        state = self._state
+        finished = MigrationFinished(
+            at=self._session.wall(),
+            migration=self._migration.name,
+            outcome=outcome,
+            status=state.remote_status,
+            error_message=message,
+            polls=state.polls,
+        )
+        self._record(finished)
+
+    def _record(self, *events: Event) -> None:
+        self._session.recorder.record(*events)
+        if self._wave.max_failures is not None and isinstance(events[-1], MigrationFinished):
+            self._session.stop_if_too_many_failed(self._wave)
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    async def _read(self, read: core.Read) -> None:
+        session, migration = self._session, self._migration
+        bucket = session.client.bucket(migration.group_id)
+        bucket.followers += 1
+        try:
+            if read.attempt > 0:
+                share = fair_share(jobs=bucket.followers, rate=bucket.rate, spare=bucket.tokens(), per=bucket.per)
+                wait = poll_wait(session.polling, read.attempt, share=share, random=session.random.random())
+                await anyio.sleep(max(0.0, min(wait, read.deadline - session.wall())))
+            try:
+                job = await session.client.job(
+                    migration.group_id, migration.live_migration_id, priority=_PRIORITY[read.kind]
+                )
+            except AtlasError as error:
+                refused = isinstance(error, ApiError) and error.refused
+                events = core.observe_failure(
+                    self._state, str(error), self._policy, migration=migration.name, now=session.wall(), refused=refused
+                )
+            else:
+                events = core.observe(
+                    self._state, _reading(job), self._policy, migration=migration.name, now=session.wall()
+                )
+        finally:
+            bucket.followers -= 1
+        self._record(*events)
+
+    # -- the cutover -------------------------------------------------------------------------------------------------
+
+    async def _request(self, request: core.Request) -> None:
+        """Send the PUT, if that is still what comes next once slot, valve and token have been had."""
+        session = self._session
+        if request.attempt > 0:
+            await anyio.sleep(backoff(session.polling, request.attempt))
+        await self._take_slot()
+        if not await session.valve.passage():
+            return
+        reservation = await session.client.reserve(self._migration.group_id)
+        try:
+            step = core.next_step(self._state, self._policy, session.wall())
+            if session.valve.is_open and isinstance(step, core.Request):
+                with anyio.CancelScope(shield=True):  # bounded by the journal's commit and the request timeout
+                    await self._put(reservation)
+        finally:
+            reservation.give_back()
+
+    async def _put(self, reservation: Reservation) -> None:
+        session, migration = self._session, self._migration
+        try:
+            await session.recorder.commit(CutoverRequested(at=session.wall(), migration=migration.name))
+        except JournalError as error:
+            session.stop(f"the journal failed: {error}")
+            return
+        if session.valve.stopped is not None:
+            not_sent = CutoverNotBegun(
+                at=session.wall(), migration=migration.name, reason=f"not sent: {session.valve.stopped}"
+            )
+            self._record(not_sent)
+            return
+        answer = await self._answer(reservation)
+        self._record(*core.answered(self._state, answer, self._policy, migration=migration.name, now=session.wall()))
+
+    async def _answer(self, reservation: Reservation) -> Answer:
+        migration = self._migration
+        try:
+            accepted = await self._session.client.cutover(migration.group_id, migration.live_migration_id, reservation)
+        except (RateLimitedError, NotSentError) as error:
+            return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=str(error))
+        except AnswerTimeoutError as error:
+            return Answer(kind=AnswerKind.TIMED_OUT, reason=str(error))
+        except ApiError as error:
+            if error.status == 401:  # a challenge, however often: it was not carried out
+                return Answer(kind=AnswerKind.NOT_CARRIED_OUT, http_status=401, reason=str(error))
+            refused = 400 <= error.status < 500
+            kind = AnswerKind.REFUSED if refused else AnswerKind.LOST
+            return Answer(kind=kind, http_status=error.status, reason=str(error))
+        except AtlasError as error:
+            return Answer(kind=AnswerKind.LOST, reason=str(error))
+        reading = _reading(accepted.job) if accepted.job else None
+        return Answer(kind=AnswerKind.ACCEPTED, http_status=accepted.http_status, reading=reading)
+
+    async def _take_slot(self) -> None:
+        if not self._holds_slot:
+            await self._session.slots[self._wave.name].take(self._place)
+            self._holds_slot = True
+
+    # -- hooks -------------------------------------------------------------------------------------------------------
+
+    async def _before_hook(self, index: int) -> None:
+        failure = await self._run_hook("before", index)
+        if failure is not None:
+            self._finish(Outcome.FAILED, f"before hook: {failure}")
+
+    async def _run_hook(self, hook: str, index: int) -> str | None:
+        """Run a hook and record it; what went wrong, if anything."""
+        session = self._session
+        outcome = None if hook == "before" else session.outcome(self._migration)
+        finished = await session.hooks.run_for_migration(self._wave, self._migration, hook, index, outcome=outcome)
+        self._record(finished)
+        return None if finished.ok else finished.error or f"{finished.argv[0]} ended with {finished.exit_code}"
+
+
+def _reading(job: Job) -> Reading:
+    return Reading(status=job.status, ready=job.ready, lag=job.lag, error_message=job.error_message)

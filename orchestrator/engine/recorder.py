@@ -1,0 +1,53 @@
+"""Where events go: into the fold, the journal, and every sink, in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ..events import Event
+from ..run import RunState
+
+Sink = Callable[[Event, RunState], None]
+"""Gets each event after the state has taken it in. Fast, and never raises."""
+
+
+class EventWriter(Protocol):
+    """What the recorder needs of `journal.Writer`."""
+
+    def post(self, event: Event) -> None:
+        """Write *event* soon."""
+
+    async def append(self, event: Event) -> None:
+        """Write *event* and return when it is on disk; raises `JournalError` when it is not."""
+
+
+class Recorder:
+    """Takes each event of one run in, once."""
+
+    def __init__(self, state: RunState, writer: EventWriter, sinks: Sequence[Sink]) -> None:
+        self.state = state
+        self._writer = writer
+        self._sinks = tuple(sinks)
+
+    def record(self, *events: Event) -> None:
+        """Take *events* in; the journal writes them with its next commit."""
+        for event in events:
+            if event.journaled:
+                self._writer.post(event)
+            self.take_in(event)
+
+    async def commit(self, event: Event) -> None:
+        """Take *event* in once it is on disk.
+
+        Raises:
+            JournalError: It could not be written: the state has not taken it in.
+        """
+        await self._writer.append(event)
+        self.take_in(event)
+
+    def take_in(self, event: Event) -> None:
+        """Take *event* in that the journal has already, or cannot take any more."""
+        self.state.apply(event)
+        for sink in self._sinks:
+            sink(event, self.state)

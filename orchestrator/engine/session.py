@@ -1,0 +1,78 @@
+"""What the tasks of one session (one process working on one run) share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from ..atlas.client import AtlasClient
+from ..cutover import Policy
+from ..events import CutoversStopped
+from ..outcomes import Outcome
+from ..polling import PollPolicy
+from ..run import RunState
+from ..waiting import Slots
+from ..workflow import Migration, Wave
+from .hookrunner import HookRunner
+from .recorder import Recorder
+from .valve import Valve
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One process's work on one run.
+
+    Args:
+        state: The fold, changed by the recorder alone.
+        client: Calls to Atlas.
+        recorder: Takes every event in.
+        polling: The backoff between reads.
+        request_timeout: Seconds; how long a PUT that got no answer may still arrive.
+        wall: The wall clock, Unix seconds.
+        random: For jitter.
+        hooks: How hooks are run.
+    """
+
+    state: RunState
+    client: AtlasClient
+    recorder: Recorder
+    polling: PollPolicy
+    request_timeout: float
+    wall: Callable[[], float]
+    random: Random
+    hooks: HookRunner
+    valve: Valve = field(default_factory=Valve)
+    slots: Mapping[str, Slots] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.slots = {wave.name: Slots(wave.concurrency or len(wave.migrations)) for wave in self.state.workflow.waves}
+
+    def policy(self, migration: Migration) -> Policy:
+        """The rules for *migration*."""
+        return Policy(
+            gate=migration.gate,
+            timeout=migration.timeout,
+            settle_lost=2 * self.polling.initial,
+            settle_timeout=self.request_timeout,
+            reports_readiness=self.client.api == "v2",
+            before_hooks=len(migration.hooks.before),
+            after_success_hooks=len(migration.hooks.after_success),
+            after_failure_hooks=len(migration.hooks.after_failure),
+        )
+
+    def stop(self, reason: str) -> None:
+        """No further cutover starts in this session, for *reason*."""
+        if self.valve.stopped is None:
+            self.recorder.record(CutoversStopped(at=self.wall(), reason=reason))
+            self.valve.stop(reason)
+
+    def stop_if_too_many_failed(self, wave: Wave) -> None:
+        """Heed *wave*'s `max_failures`."""
+        if self.state.too_many_failures(wave):
+            failed = self.state.failures(wave)
+            self.stop(f"{failed} of wave {wave.name!r} ended without SUCCESS, max_failures is {wave.max_failures}")
+
+    def outcome(self, migration: Migration) -> Outcome:
+        """How *migration* stands."""
+        return self.state.result(migration.name).outcome

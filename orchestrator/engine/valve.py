@@ -1,0 +1,65 @@
+"""Whether a new cutover may start now. Every PUT passes here; what is under way does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+
+
+class Valve:
+    """Closed until the window opens, closed while paused, and closed for good once stopped."""
+
+    def __init__(self) -> None:
+        self.stopped: str | None = None
+        self.paused = False
+        self._window_open = False
+        self._changed = anyio.Event()
+        self._starting: set[anyio.CancelScope] = set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a cutover may start at this moment."""
+        return self._window_open and not self.paused and self.stopped is None
+
+    def open_window(self) -> None:
+        """The window has opened (or there is none)."""
+        self._window_open = True
+        self._change()
+
+    def pause(self, paused: bool) -> None:
+        """Hold new cutovers, or let them go on."""
+        self.paused = paused
+        self._change()
+
+    def stop(self, reason: str) -> None:
+        """No cutover starts any more, for *reason*; those about to start are given up. The first reason stays."""
+        if self.stopped is not None:
+            return
+        self.stopped = reason
+        self._change()
+        for scope in tuple(self._starting):
+            scope.cancel()
+
+    async def passage(self) -> bool:
+        """Wait until a cutover may start; False: none may any more."""
+        while self.stopped is None and not self.is_open:
+            await self._changed.wait()
+        return self.stopped is None
+
+    @contextmanager
+    def starting(self) -> Iterator[anyio.CancelScope]:
+        """Do something on the way to a cutover: it is cancelled when the valve is stopped."""
+        with anyio.CancelScope() as scope:
+            if self.stopped is not None:
+                scope.cancel()
+            self._starting.add(scope)
+            try:
+                yield scope
+            finally:
+                self._starting.discard(scope)
+
+    def _change(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()

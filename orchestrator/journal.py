@@ -1,0 +1,460 @@
+"""The journal: every event of every run, in SQLite, on disk before it counts.
+
+`Journal` reads (runs, events, control requests) and writes what comes once (a run's beginning, claims). While a run is
+under way, `Writer` alone appends its events: many migrations commit together, so one sync serves many events. An event
+that an action waits for (`append`) brings the sync forward; others (`post`) ride along with the next one.
+
+Losing the last posted events in a crash is safe: a `cutover_requested` is always appended and awaited before its PUT
+leaves, and whatever happened after it is found out again by reading the job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from . import events as ev
+from .errors import BusyError, JournalError
+from .events import Event
+from .locks import holder_of, run_lock
+from .run import RunState, fold
+from .workflow import Workflow
+
+VERSION = 1
+FILE = "journal.db"
+LINGER = 0.04
+"""Seconds for which an awaited commit waits for company."""
+LAZY = 0.5
+"""Seconds after which posted events are written at the latest."""
+
+_SCHEMA = """
+CREATE TABLE runs (
+    run_id TEXT PRIMARY KEY,
+    workflow TEXT NOT NULL,
+    rehearsal INTEGER NOT NULL,
+    migrations INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    finished_at REAL,
+    outcome TEXT,
+    exit_code INTEGER,
+    unfinished INTEGER NOT NULL DEFAULT 1
+) STRICT;
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES runs,
+    at REAL NOT NULL,
+    name TEXT NOT NULL,
+    data TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_of_run ON events (run_id, seq);
+CREATE TABLE puts (
+    group_id TEXT NOT NULL,
+    live_migration_id TEXT NOT NULL,
+    run_id TEXT NOT NULL REFERENCES runs,
+    at REAL NOT NULL,
+    PRIMARY KEY (group_id, live_migration_id, run_id)
+) STRICT;
+CREATE TABLE claims (
+    group_id TEXT NOT NULL,
+    live_migration_id TEXT NOT NULL,
+    run_id TEXT NOT NULL REFERENCES runs,
+    PRIMARY KEY (group_id, live_migration_id)
+) STRICT;
+CREATE TABLE controls (
+    id INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES runs,
+    at REAL NOT NULL,
+    command TEXT NOT NULL,
+    wave TEXT,
+    who TEXT NOT NULL,
+    handled INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX controls_of_run ON controls (run_id, handled);
+"""
+MIGRATIONS: tuple[str, ...] = (_SCHEMA,)
+"""What brings a journal of version *n* to *n + 1*, by position."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """A run as the list of runs shows it. *exit_code* None: it is under way, or was interrupted without a word."""
+
+    run_id: str
+    workflow: str
+    rehearsal: bool
+    migrations: int
+    started_at: float
+    finished_at: float | None
+    outcome: str | None
+    exit_code: int | None
+    unfinished: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """A request from another process: *command* is pause, unpause, approve or abort."""
+
+    id: int
+    command: str
+    wave: str | None
+    who: str
+
+
+class Journal:
+    """The journal of one state directory. Use `open_journal`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self.state_dir = path.parent
+        self._db = connection
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def runs(self, *, limit: int = 1000) -> list[RunRow]:
+        """All runs, newest first."""
+        sql = (
+            "SELECT run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished "
+            "FROM runs ORDER BY started_at DESC, run_id DESC LIMIT ?"
+        )
+        return [_run_row(row) for row in self._query(sql, (limit,))]
+
+    def find(self, run_id: str) -> RunRow | None:
+        """The run whose id is, or alone begins with, *run_id*."""
+        rows = [row for row in self.runs() if row.run_id.startswith(run_id)]
+        exact = [row for row in rows if row.run_id == run_id]
+        return exact[0] if exact else rows[0] if len(rows) == 1 else None
+
+    def unfinished(self, *, workflow: str | None = None, rehearsal: bool | None = None) -> RunRow | None:
+        """The newest unfinished run (of *workflow*, where given)."""
+        for row in self.runs():
+            if row.unfinished and workflow in (None, row.workflow) and rehearsal in (None, row.rehearsal):
+                return row
+        return None
+
+    def events(self, run_id: str, *, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """The events of a run with their sequence numbers, from the first after *after* on.
+
+        Raises:
+            JournalError: An event was written by a newer version, or is damaged.
+        """
+        sql = "SELECT seq, name, at, data FROM events WHERE run_id = ? AND seq > ? ORDER BY seq"
+        for seq, name, at, data in self._query(sql, (run_id, after)):
+            try:
+                yield seq, ev.from_json(name, at, json.loads(data))
+            except (ValueError, KeyError) as error:
+                raise JournalError(f"{self.path}: event {seq} cannot be read ({error})") from error
+
+    def state(self, run_id: str) -> RunState:
+        """The fold of a run's events."""
+        return fold(run_id, (event for _, event in self.events(run_id)))
+
+    def earlier_puts(self, run_id: str) -> dict[tuple[str, str], tuple[str, float]]:
+        """Live migrations that another run sent a PUT for which may have been carried out: which run, and when."""
+        rows = self._query("SELECT group_id, live_migration_id, run_id, at FROM puts WHERE run_id != ?", (run_id,))
+        return {(group, live): (other, at) for group, live, other, at in rows}
+
+    def controls(self, run_id: str) -> list[Control]:
+        """What other processes ask of this run and has not been handled."""
+        sql = "SELECT id, command, wave, who FROM controls WHERE run_id = ? AND handled = 0 ORDER BY id"
+        return [
+            Control(id=number, command=command, wave=wave, who=who)
+            for number, command, wave, who in self._query(sql, (run_id,))
+        ]
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def request(self, run_id: str, command: str, *, at: float, who: str, wave: str | None = None) -> None:
+        """Leave a control request for the process that holds the run."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO controls (run_id, at, command, wave, who) VALUES (?, ?, ?, ?, ?)",
+                (run_id, at, command, wave, who),
+            )
+
+    def handled(self, controls: Sequence[Control]) -> None:
+        """These requests have been seen to."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE controls SET handled = 1 WHERE id = ?", [(control.id,) for control in controls]
+            )
+
+    def begin(self, run_id: str, workflow: Workflow, event: ev.RunStarted) -> None:
+        """Record a new run and, unless it is a rehearsal, claim its live migrations.
+
+        Raises:
+            BusyError: Another run, active or unfinished, has claimed one of them.
+        """
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO runs (run_id, workflow, rehearsal, migrations, started_at) VALUES (?, ?, ?, ?, ?)",
+                (run_id, workflow.name, event.rehearsal, len(event.selected), event.at),
+            )
+            if not event.rehearsal:
+                self._claim(run_id, workflow)
+            self.insert(run_id, [event], {})
+
+    def reclaim(self, run_id: str, workflow: Workflow) -> None:
+        """Claim the live migrations of a run that is continued.
+
+        Raises:
+            BusyError: Another run has claimed one of them meanwhile.
+        """
+        with self._transaction():
+            self._claim(run_id, workflow)
+            self._db.execute("UPDATE runs SET unfinished = 1 WHERE run_id = ?", (run_id,))
+
+    def insert(self, run_id: str, events: Iterable[Event], ids: dict[str, tuple[str, str]]) -> None:
+        """Write *events* inside the caller's transaction, and keep the tables that derive from them in step.
+
+        *ids* gives project and live migration by the migration's name; empty for a rehearsal, which claims nothing.
+        """
+        rows = []
+        for event in events:
+            rows.append((run_id, event.at, event.name, json.dumps(ev.to_json(event), separators=(",", ":"))))
+            match event:
+                case ev.CutoverRequested() if event.migration in ids:
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO puts VALUES (?, ?, ?, ?)", (*ids[event.migration], run_id, event.at)
+                    )
+                case ev.CutoverNotBegun() if event.migration in ids:
+                    self._db.execute(
+                        "DELETE FROM puts WHERE group_id = ? AND live_migration_id = ? AND run_id = ?",
+                        (*ids[event.migration], run_id),
+                    )
+                case ev.RunFinished():
+                    self._db.execute(
+                        "UPDATE runs SET finished_at = ?, outcome = ?, exit_code = ?, unfinished = ? WHERE run_id = ?",
+                        (event.at, event.outcome, event.exit_code, event.unfinished, run_id),
+                    )
+                    if not event.keep_claims:
+                        self._db.execute("DELETE FROM claims WHERE run_id = ?", (run_id,))
+                case ev.RunResumed():
+                    self._db.execute(
+                        "UPDATE runs SET finished_at = NULL, outcome = NULL, exit_code = NULL, unfinished = 1 "
+                        "WHERE run_id = ?",
+                        (run_id,),
+                    )
+        self._db.executemany("INSERT INTO events (run_id, at, name, data) VALUES (?, ?, ?, ?)", rows)
+
+    def commit(self, run_id: str, events: Sequence[Event], ids: dict[str, tuple[str, str]]) -> None:
+        """Write *events* in one transaction: they are on disk when this returns.
+
+        Raises:
+            JournalError: The disk is full, the file read-only or damaged.
+        """
+        with self._transaction():
+            self.insert(run_id, events, ids)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _claim(self, run_id: str, workflow: Workflow) -> None:
+        wanted = [(m.group_id, m.live_migration_id) for _, m in workflow.migrations()]
+        names = {(m.group_id, m.live_migration_id): m.name for _, m in workflow.migrations()}
+        for group_id, live_migration_id, other in self._query(
+            "SELECT group_id, live_migration_id, run_id FROM claims", ()
+        ):
+            name = names.get((group_id, live_migration_id))
+            if name is None or other == run_id:
+                continue
+            holder = holder_of(run_lock(self.state_dir, other))
+            row = self.find(other)
+            whose = f"run {other}" + (f" of workflow {row.workflow!r}" if row else "")
+            if holder is not None:
+                raise BusyError(
+                    f"live migration {live_migration_id} ({name}) is held by {whose}, {holder}: wait for it to end"
+                )
+            raise BusyError(
+                f"live migration {live_migration_id} ({name}) belongs to {whose}, which was interrupted: "
+                f"`atlas-cutover resume {other}` continues it, `atlas-cutover abort {other}` ends it"
+            )
+        self._db.executemany("INSERT OR IGNORE INTO claims VALUES (?, ?, ?)", [(*pair, run_id) for pair in wanted])
+
+    def _query(self, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise _explain(self.path, error) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.rollback()
+            raise _explain(self.path, error) from error
+
+
+class Writer:
+    """Appends the events of one run. `run` has to be running; `close` writes the rest.
+
+    Args:
+        journal: Used by nobody else meanwhile.
+        run_id: The run.
+        ids: Project and live migration by the migration's name; empty for a rehearsal.
+    """
+
+    def __init__(self, journal: Journal, run_id: str, ids: dict[str, tuple[str, str]]) -> None:
+        self._journal = journal
+        self._run_id = run_id
+        self._ids = ids
+        self._pending: list[Event] = []
+        self._awaited = anyio.Event()  # somebody waits for the next commit
+        self._posted = anyio.Event()
+        self._committed = anyio.Event()  # set when the batch being gathered is on disk, or failed
+        self._closing = False
+        self.failure: JournalError | None = None
+        self.commits = 0
+        self.events = 0
+
+    def post(self, event: Event) -> None:
+        """Write *event* with the next commit."""
+        self._pending.append(event)
+        self._posted.set()
+
+    async def append(self, event: Event) -> None:
+        """Write *event* and return when it is on disk.
+
+        Raises:
+            JournalError: It could not be written, and nothing will be any more.
+        """
+        if self.failure is None:
+            self.post(event)
+            committed = self._committed
+            self._awaited.set()
+            await committed.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    async def run(self) -> None:
+        """Write what is posted until `close`."""
+        while not (self._closing and not self._pending):
+            await self._posted.wait()
+            with anyio.move_on_after(LAZY):
+                await self._awaited.wait()
+                if not self._closing:
+                    await anyio.sleep(LINGER)
+            await self._flush()
+
+    def close(self) -> None:
+        """Write the rest and let `run` return."""
+        self._closing = True
+        self._posted.set()
+        self._awaited.set()
+
+    async def _flush(self) -> None:
+        batch, self._pending = self._pending, []
+        committed, self._committed = self._committed, anyio.Event()
+        if not self._closing:
+            self._posted, self._awaited = anyio.Event(), anyio.Event()
+        if batch and self.failure is None:
+            try:
+                await anyio.to_thread.run_sync(self._journal.commit, self._run_id, batch, self._ids)
+                self.commits += 1
+                self.events += len(batch)
+            except JournalError as error:
+                self.failure = error
+        committed.set()
+
+
+@contextmanager
+def open_journal(state_dir: Path, *, readonly: bool = False) -> Iterator[Journal]:
+    """The journal in *state_dir*; made where there is none, unless *readonly*.
+
+    Raises:
+        JournalError: The directory or file cannot be used, is damaged, or of a newer version.
+    """
+    path = state_dir / FILE
+    try:
+        if not readonly:
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        elif not path.exists():
+            raise JournalError(f"{path}: there is no journal: no run has been started with this state directory")
+        mode = "ro" if readonly else "rwc"
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            timeout=10,
+            check_same_thread=False,
+        )
+    except sqlite3.Error as error:
+        raise _explain(path, error) from error
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror or error}: choose another directory with --state-dir") from error
+    try:
+        try:
+            _prepare(path, connection, readonly=readonly)
+        except sqlite3.Error as error:
+            raise _explain(path, error) from error
+        yield Journal(path, connection)
+    finally:
+        connection.close()
+
+
+def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise JournalError(
+            f"{path}: written by a newer version of atlas-cutover (schema {version}, this one knows {VERSION}): upgrade"
+        )
+    db.execute("PRAGMA foreign_keys = ON")
+    if readonly:
+        if version < VERSION:
+            raise JournalError(f"{path}: of an older version (schema {version}): start or resume a run to upgrade it")
+        return
+    os.chmod(path, 0o600)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("BEGIN IMMEDIATE")  # another process may upgrade it at the same moment
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    for script in MIGRATIONS[version:]:
+        for statement in script.split(";"):
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {VERSION}")
+    db.execute("COMMIT")
+
+
+def _explain(path: Path, error: sqlite3.Error) -> JournalError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    advice = {
+        sqlite3.SQLITE_FULL: "the disk is full: make room",
+        sqlite3.SQLITE_READONLY: "the file is read-only: check its owner and permissions",
+        sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: check --state-dir and its permissions",
+        sqlite3.SQLITE_NOTADB: "the file is no journal: move it away",
+        sqlite3.SQLITE_CORRUPT: "the file is damaged: keep it, restore a copy, and look at the live migrations in Atlas",
+        sqlite3.SQLITE_BUSY: "another process keeps the file locked",
+        sqlite3.SQLITE_IOERR: "the disk failed",
+    }.get(code, "the journal failed")
+    return JournalError(f"{path}: {advice} ({error})")
+
+
+def _run_row(row: tuple[Any, ...]) -> RunRow:
+    run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished = row
+    return RunRow(
+        run_id=run_id,
+        workflow=workflow,
+        rehearsal=bool(rehearsal),
+        migrations=migrations,
+        started_at=started_at,
+        finished_at=finished_at,
+        outcome=outcome,
+        exit_code=exit_code,
+        unfinished=bool(unfinished),
+    )

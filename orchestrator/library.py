@@ -1,0 +1,38 @@
+"""`run_workflow`: the main job for programs that embed it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from .engine.recorder import Sink
+from .report.model import RunReport, build
+from .runner import Options, Rehearsal, start
+from .settings import Settings
+from .workflow import Workflow
+
+
+async def run_workflow(
+    workflow: Workflow,
+    settings: Settings,
+    *,
+    only: tuple[str, ...] = (),
+    rehearsal: Rehearsal | None = None,
+    sinks: Sequence[Sink] = (),
+) -> RunReport:
+    """Run *workflow* on asyncio and return its report; an unfinished run of it is continued.
+
+    Args:
+        workflow: From `load_workflow`.
+        settings: From `load_settings`.
+        only: Names of waves or migrations to run; empty: all.
+        rehearsal: Against the built-in simulator instead of Atlas.
+        sinks: Get each event (`orchestrator.events`) and the state after it.
+
+    Raises:
+        CutoverError: Nothing was begun; its `exit_code` is what the command line would exit with.
+    """
+    options = Options(only=only, rehearsal=rehearsal, sinks=sinks, environ=os.environ)
+    ending = await start(workflow, settings, options, wall=time.time)
+    return build(ending.state, now=time.time(), exit_code=ending.exit_code)
