@@ -1,34 +1,43 @@
-"""Commands that operators hang on a cutover: run without a shell, watched, and never left behind."""
+"""Hooks: commands of the operator's around a cutover, run without a shell, without the keys, and never for ever.
+
+    environment = hook_environment(os.environ, run_id=..., workflow=..., ...)
+    finished = await run_hook(argv, hook="before", timeout=300, directory=..., environment=environment, now=time.time)
+
+A hook and all that it starts are one process group. When its time is up, or the run is cancelled, the group is asked to
+end (SIGTERM) and `TERMINATION` seconds later made to (SIGKILL).
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Protocol
+from pathlib import Path
+from subprocess import DEVNULL
 
 import anyio
-from anyio.abc import Process
+import anyio.abc
 
+from .durations import format_duration
 from .events import HookFinished
+from .observe.plaintext import lines_of_text
+from .workflow import Argv, Migration, Wave
 
-OUTPUT_LIMIT = 4096  # bytes of output that are kept: the last ones
-KILL_GRACE = 5.0  # seconds between asking a hook to end and making it
-_KEY_VARIABLES = frozenset({"MONGODB_ATLAS_PUBLIC_API_KEY", "MONGODB_ATLAS_PRIVATE_API_KEY"})
+OUTPUT_BYTES = 4096
+"""So much of the end of a hook's output is kept; the rest is read and dropped, so that the hook never blocks on it."""
 
+TERMINATION = 5.0
+"""Seconds between SIGTERM and SIGKILL, and at most from SIGKILL until the hook is given up."""
 
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
+LAST_OUTPUT = 0.2
+"""Seconds in which output may still come after the hook itself has ended: something it left behind may hold the pipe."""
 
-
-class _Target(_Named, Protocol):
-    @property
-    def group_id(self) -> str: ...
-    @property
-    def live_migration_id(self) -> str: ...
+_CHUNK = 65536
+_GROUP_CHECK = 0.02
+_LONG_KEY = 16  # a key of this length inside a longer value is no coincidence
+_KEY_NAME = re.compile(r"MONGODB_ATLAS_(?:\w+_)?API_KEY")
 
 
 def hook_environment(
@@ -37,16 +46,29 @@ def hook_environment(
     run_id: str,
     workflow: str,
     rehearsal: bool,
-    wave: _Named | None,
-    migration: _Target | None,
-    outcome: str | None,
-    secrets: tuple[str, ...],
+    wave: Wave | None = None,
+    migration: Migration | None = None,
+    outcome: str | None = None,
+    secrets: Iterable[str] = (),
 ) -> dict[str, str]:
-    """The environment of a hook: *environ* without the API keys, and the contract's variables (empty where unknown)."""
+    """The environment of a hook: *environ* without the keys, and the ``CUTOVER_…`` variables.
+
+    All of these are always set; one that does not apply is empty. ``CUTOVER_REHEARSAL`` is ``true`` or ``false``.
+
+    Args:
+        environ: The environment of this process.
+        run_id: The run.
+        workflow: The workflow's name.
+        rehearsal: Whether the run is a rehearsal.
+        wave: The wave that the hook, or its migration, belongs to; None: the hook is the run's.
+        migration: The migration that it belongs to.
+        outcome: How the migration, wave or run ended; None before its end.
+        secrets: The keys: a variable that holds one of them is left out whatever its name, and so is every
+            ``MONGODB_ATLAS_…_API_KEY`` whatever its value.
+    """
+    keys = tuple(key for key in secrets if key)
     clean = {
-        name: value
-        for name, value in environ.items()
-        if name not in _KEY_VARIABLES and not any(secret and secret in value for secret in secrets)
+        name: value for name, value in environ.items() if not _KEY_NAME.fullmatch(name) and not _holds_key(value, keys)
     }
     return clean | {
         "CUTOVER_RUN_ID": run_id,
@@ -55,88 +77,181 @@ def hook_environment(
         "CUTOVER_MIGRATION": migration.name if migration else "",
         "CUTOVER_GROUP_ID": migration.group_id if migration else "",
         "CUTOVER_LIVE_MIGRATION_ID": migration.live_migration_id if migration else "",
-        "CUTOVER_OUTCOME": outcome or "",
+        "CUTOVER_OUTCOME": str(outcome or ""),
         "CUTOVER_REHEARSAL": "true" if rehearsal else "false",
     }
 
 
-async def run_hook(
-    argv: tuple[str, ...],
+async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it runs, and whose it is
+    argv: Argv,
     *,
     hook: str,
-    timeout: float,
-    directory: str,
+    timeout: float,  # noqa: ASYNC109 - running out of time is a result here, not an exception
+    directory: str | Path,
     environment: Mapping[str, str],
+    now: Callable[[], float],
     wave: str | None = None,
     migration: str | None = None,
-    now: Callable[[], float],
+    redact: Callable[[str], str] | None = None,
 ) -> HookFinished:
-    """Run *argv* in *directory* for at most *timeout* seconds; whatever happens to it is in the event.
+    """Run *argv* without a shell and say how it ended; a hook that fails is no exception.
 
-    It gets a process group of its own, which is ended as a whole when time is up or the caller is cancelled, so that
-    nothing it started stays behind.
+    Args:
+        argv: The command and its arguments. A command without a slash is looked up on *environment*'s ``PATH``, one
+            with a relative path from *directory*.
+        hook: ``before``, ``after_success`` or ``after_failure``.
+        timeout: Seconds after which it is ended.
+        directory: Where it runs.
+        environment: All of its environment; see `hook_environment`.
+        now: Unix seconds, for the event.
+        wave: Whose hook it is.
+        migration: Whose hook it is.
+        redact: Makes secrets in the output unreadable before it gets anywhere (`Redactor.text`).
     """
     started = anyio.current_time()
-    tail = bytearray()
-    error: str | None = None
-    code: int | None = None
+    tail = _Tail()
+    exit_code: int | None
+    error: str | None
+    read_end, write_end = os.pipe()
     try:
-        process = await anyio.open_process(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=directory,
-            env=dict(environment),
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as problem:
-        error = f"{argv[0]} could not be started: {problem}"
-    else:
+        os.set_blocking(read_end, False)
         try:
-            with anyio.move_on_after(timeout) as scope:
-                await _drain(process, tail)
-                code = await process.wait()
-            if scope.cancelled_caught:
-                error = f"{argv[0]} did not end within {timeout:g} s"
-        finally:
-            with anyio.CancelScope(shield=True):
-                await _end(process)
+            process = await anyio.open_process(
+                argv,
+                stdin=DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                cwd=directory,
+                env=environment,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as problem:
+            exit_code, error = None, _why_not_started(argv, problem)
+        else:
+            os.close(write_end)
+            write_end = -1
+            await _follow(process, read_end, tail, timeout)
+            exit_code, error = _ending(process.returncode, timeout, timed_out=tail.timed_out)
+    finally:
+        os.close(read_end)
+        if write_end >= 0:
+            os.close(write_end)
+    output = tail.text()
     return HookFinished(
         at=now(),
         hook=hook,
-        argv=tuple(argv),
-        exit_code=code,
+        argv=argv,
+        exit_code=exit_code,
         seconds=round(anyio.current_time() - started, 3),
-        output=_clean(tail),
+        output=redact(output) if redact else output,
         error=error,
         wave=wave,
         migration=migration,
     )
 
 
-async def _drain(process: Process, tail: bytearray) -> None:
-    assert process.stdout is not None
-    async for chunk in process.stdout:
-        tail += chunk
-        del tail[:-OUTPUT_LIMIT]
+class _Tail:
+    """The end of an output."""
+
+    __slots__ = ("_data", "_dropped", "timed_out")
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._dropped = 0
+        self.timed_out = False
+
+    def add(self, chunk: bytes) -> None:
+        self._data += chunk
+        if len(self._data) > 2 * _CHUNK:
+            self._cut()
+
+    def text(self) -> str:
+        """The last `OUTPUT_BYTES` as text without control characters, from a whole character on."""
+        self._cut()
+        if not self._dropped:
+            return lines_of_text(self._data.decode(errors="replace")).rstrip("\n")
+        start = next((i for i, byte in enumerate(self._data[:4]) if byte & 0xC0 != 0x80), 0)
+        kept = lines_of_text(self._data[start:].decode(errors="replace")).rstrip("\n")
+        return f"[{self._dropped + start} bytes before this were dropped]\n{kept}"
+
+    def _cut(self) -> None:
+        surplus = len(self._data) - OUTPUT_BYTES
+        if surplus > 0:
+            self._dropped += surplus
+            del self._data[:surplus]
 
 
-async def _end(process: Process) -> None:
-    """End the process group, first with a word, then by force; the process is reaped and its pipes are closed."""
-    if process.returncode is None:
-        _signal(process, signal.SIGTERM)
-        with anyio.move_on_after(KILL_GRACE):
+async def _follow(process: anyio.abc.Process, read_end: int, tail: _Tail, limit: float) -> None:
+    """Wait for the end of *process*, or bring it about; read its output all the while."""
+    drained = anyio.Event()
+
+    async def drain() -> None:
+        while chunk := await _read(read_end):
+            tail.add(chunk)
+        drained.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(drain)
+        try:
+            with anyio.move_on_after(limit):
+                await process.wait()
+        finally:
+            if process.returncode is None:
+                tail.timed_out = True
+                await _end_group(process)
+        with anyio.move_on_after(LAST_OUTPUT):
+            await drained.wait()
+        group.cancel_scope.cancel()
+
+
+async def _read(read_end: int) -> bytes:
+    while True:
+        await anyio.wait_readable(read_end)
+        with suppress(BlockingIOError):
+            return os.read(read_end, _CHUNK)
+
+
+async def _end_group(process: anyio.abc.Process) -> None:
+    """Ask the group of *process* to end, then make it. Cancellation does not hurry this, but it is bounded."""
+    with anyio.CancelScope(shield=True):
+        _signal_group(process.pid, signal.SIGTERM)
+        with anyio.move_on_after(TERMINATION):
+            while _signal_group(process.pid, 0):  # noqa: ASYNC110 - the kernel tells nobody that a group is empty
+                await anyio.sleep(_GROUP_CHECK)
+        _signal_group(process.pid, signal.SIGKILL)
+        with anyio.move_on_after(TERMINATION):
             await process.wait()
-    _signal(process, signal.SIGKILL)  # what the hook left running in its group
-    await process.aclose()
 
 
-def _signal(process: Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+def _signal_group(group: int, number: int) -> bool:
+    """Send signal *number* to process group *group*; False when nobody is left in it."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody in it has changed their user: there, but not ours to end
+    return True
 
 
-def _clean(output: bytes | bytearray) -> str:
-    text = bytes(output).decode(errors="replace")
-    return "".join(c if c.isprintable() or c == "\n" else " " if c == "\t" else "" for c in text).strip()
+def _ending(returncode: int | None, limit: float, *, timed_out: bool) -> tuple[int | None, str | None]:
+    if timed_out or returncode is None:
+        return None, f"ran out of time ({format_duration(limit)}) and was ended"
+    if returncode < 0:
+        try:
+            name = signal.Signals(-returncode).name
+        except ValueError:
+            name = f"signal {-returncode}"
+        return 128 - returncode, f"killed by {name}"
+    return returncode, None
+
+
+def _why_not_started(argv: Argv, problem: OSError | ValueError) -> str:
+    if isinstance(problem, OSError) and problem.strerror:
+        place = os.fsdecode(problem.filename) if problem.filename is not None else argv[0]
+        return f"did not start: {place}: {problem.strerror}"
+    return f"did not start: {problem}"
+
+
+def _holds_key(value: str, keys: tuple[str, ...]) -> bool:
+    return any(value == key or (len(key) >= _LONG_KEY and key in value) for key in keys)

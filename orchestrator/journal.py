@@ -11,7 +11,6 @@ leaves, and whatever happened after it is found out again by reading the job.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -419,7 +418,7 @@ def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
         if version < VERSION:
             raise JournalError(f"{path}: of an older version (schema {version}): start or resume a run to upgrade it")
         return
-    os.chmod(path, 0o600)
+    path.chmod(0o600)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("BEGIN IMMEDIATE")  # another process may upgrade it at the same moment

@@ -68,7 +68,7 @@ class Options:
     interactive: bool = False
     sinks: Sequence[Sink] = ()
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
-    say: Callable[[str], None] = lambda line: None
+    say: Callable[[str], None] = lambda _: None
     environ: Mapping[str, str] = field(default_factory=dict)
     random: Random = field(default_factory=Random)
 
@@ -356,7 +356,7 @@ async def _finish(session: Session, writer: Writer, signalled: signal.Signals | 
     finished = RunFinished(
         at=session.wall(),
         outcome=state.outcome(),
-        exit_code=code,
+        exit_code=int(code),
         unfinished=state.is_unfinished(),
         requests={"by_status": dict(statistics.by_status), "retries": statistics.retries},
         keep_claims=bool(totals[Outcome.IN_DOUBT]) or (signalled is not None and state.is_unfinished()),
@@ -399,7 +399,7 @@ def abort_interrupted(journal: Journal, run_id: str, *, now: float) -> None:
     finished = RunFinished(
         at=now,
         outcome=state.outcome(),
-        exit_code=state.exit_code(),
+        exit_code=int(state.exit_code()),
         unfinished=False,
         requests={"by_status": {}, "retries": 0},
     )

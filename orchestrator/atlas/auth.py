@@ -32,39 +32,20 @@ class Turn:
 
     def sent(self, nonce: str | None) -> None:
         """A wire request leaves with *nonce* in its `Authorization` (None: without one)."""
-        turns = self._turns
-        if not self._sent:
-            self._sent = True
-            turns._unsent -= 1
-        if nonce is None:
-            return
-        if nonce != turns._nonce:
-            turns._nonce, turns._uses, turns._served = nonce, 0, 0
-        turns._uses += 1
+        self._turns.sent(nonce, first=not self._sent)
+        self._sent = True
 
     def accepted(self, nonce: str | None) -> None:
         """The wire request that left with *nonce* was answered with anything but a challenge."""
-        turns = self._turns
-        if nonce is None or nonce != turns._nonce:
-            return
-        turns._served += 1
-        if turns._lifetime is not None and turns._served > turns._lifetime:
-            turns._lifetime = None  # it serves more than the one before: age, not use, ended that one
+        self._turns.accepted(nonce)
 
     def challenged(self, nonce: str | None) -> None:
         """The wire request that left with *nonce* was answered 401."""
-        turns = self._turns
-        if nonce is not None and nonce == turns._nonce and turns._served:
-            turns._lifetime = turns._served
-            turns._nonce = None
+        self._turns.challenged(nonce)
 
     def release(self) -> None:
         """The request is over."""
-        turns = self._turns
-        if not self._sent:
-            turns._unsent -= 1
-        turns._out -= 1
-        turns._pump()
+        self._turns.released(sent=self._sent)
 
 
 class Turns:
@@ -86,6 +67,37 @@ class Turns:
             await self._line.wait(priority, undo=lambda: Turn(self).release())
             return Turn(self)
         return self._grant()
+
+    def sent(self, nonce: str | None, *, first: bool) -> None:
+        """A wire request leaves with *nonce*; *first*: the first of its turn."""
+        if first:
+            self._unsent -= 1
+        if nonce is None:
+            return
+        if nonce != self._nonce:
+            self._nonce, self._uses, self._served = nonce, 0, 0
+        self._uses += 1
+
+    def accepted(self, nonce: str | None) -> None:
+        """The server took *nonce*."""
+        if nonce is None or nonce != self._nonce:
+            return
+        self._served += 1
+        if self._lifetime is not None and self._served > self._lifetime:
+            self._lifetime = None  # it serves more than the one before: age, not use, ended that one
+
+    def challenged(self, nonce: str | None) -> None:
+        """The server did not take *nonce*."""
+        if nonce is not None and nonce == self._nonce and self._served:
+            self._lifetime = self._served
+            self._nonce = None
+
+    def released(self, *, sent: bool) -> None:
+        """A turn is over; *sent*: something was sent in it."""
+        if not sent:
+            self._unsent -= 1
+        self._out -= 1
+        self._pump()
 
     def _grant(self) -> Turn:
         self._out += 1

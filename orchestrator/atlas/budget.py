@@ -165,8 +165,7 @@ class TokenBucket:
     def _hear(self, remaining: float) -> None:
         """Correct the account by what the server has left after the request that was just answered."""
         if self._out > 0:  # what is still out may or may not be in that figure: it can only lower ours
-            if remaining < self._sure:
-                self._sure = remaining
+            self._sure = min(self._sure, remaining)
             return
         grew = remaining - self._sure
         if self.kind is Refill.UNKNOWN and self._gained >= _ENOUGH and remaining < self.capacity:

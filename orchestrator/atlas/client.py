@@ -271,7 +271,12 @@ class AtlasClient:
         elif status == 401 and detail is None:
             detail = "the API keys were refused"
         raise ApiError(
-            method=method, path=path, status=status, error_code=problem.error_code, detail=detail, retry_after=retry_after
+            method=method,
+            path=path,
+            status=status,
+            error_code=problem.error_code,
+            detail=detail,
+            retry_after=retry_after,
         )
 
     def _rate_limited(
@@ -342,7 +347,7 @@ class _Leg:
 
 @asynccontextmanager
 async def open_client(
-    settings: ClientSettings, *, wall: Callable[[], float], on_event: Callable[[Event], None] = lambda event: None
+    settings: ClientSettings, *, wall: Callable[[], float], on_event: Callable[[Event], None] = lambda _: None
 ) -> AsyncIterator[AtlasClient]:
     """An `AtlasClient` with its own connections, closed at the end.
 
@@ -379,7 +384,7 @@ def _job_path(group_id: str, live_migration_id: str) -> str:
 
 def _proxy_for(url: URL) -> str | None:
     host = url.host or ""
-    if host == "localhost" or host == "::1" or host.startswith("127.") or proxy_bypass(host):
+    if host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(host):
         return None
     return getproxies().get(url.scheme)
 
@@ -415,6 +420,6 @@ def _seconds(text: str | None) -> float | None:
         return None
     with suppress(ValueError):
         seconds = float(text)
-        if 0 <= seconds <= 86400:
+        if 0 <= seconds <= wire.LONGEST_REST:
             return seconds
     return None

@@ -96,7 +96,9 @@ def translate(error: aiohttp.ClientError | OSError, *, method: str, path: str) -
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
             return NotSentError(f"no connection ({what})", method=method, path=path)
         case aiohttp.ClientHttpProxyError():
-            return NotSentError(f"the proxy refused the connection ({error.status} {error.message})", method=method, path=path)
+            return NotSentError(
+                f"the proxy refused the connection ({error.status} {error.message})", method=method, path=path
+            )
         case TimeoutError():
             return AnswerTimeoutError("no answer within the request timeout", method=method, path=path)
         case _:

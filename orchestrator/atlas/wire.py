@@ -7,11 +7,13 @@ Sources: "Start the Migration Cutover" (v1.0), and the OpenAPI file's `LiveMigra
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 V2_MEDIA_TYPE = "application/vnd.atlas.2023-01-01+json"
+LONGEST_REST = 86400.0  # seconds; a server that asks for a longer rest than a day is not believed
 
 
 class ApiVersion(StrEnum):
@@ -72,7 +74,11 @@ def unwrap(status: int, document: Any) -> tuple[int, Any]:
 
     The v1.0 page names the inner document `envelope`; clusters of the API in the field also send `content`.
     """
-    if isinstance(document, dict) and isinstance(document.get("status"), int) and not isinstance(document["status"], bool):
+    if (
+        isinstance(document, dict)
+        and isinstance(document.get("status"), int)
+        and not isinstance(document["status"], bool)
+    ):
         for key in ("envelope", "content"):
             if key in document:
                 return document["status"], document[key]
@@ -92,12 +98,12 @@ def job(document: Any) -> Job:
     status = document.get("status")
     if status is not None and not isinstance(status, str):
         raise ValueError(f"expected a status word, got {type(status).__name__}")
-    ready, lag, message = (document.get(key) for key in ("readyForCutover", "lagTimeSeconds", "errorMessage"))
+    ready = document.get("readyForCutover")
     return Job(
-        status=status,
+        status=_text(status),
         ready=ready if isinstance(ready, bool) else None,
-        lag=float(lag) if isinstance(lag, (int, float)) and not isinstance(lag, bool) else None,
-        error_message=message if isinstance(message, str) and message else None,
+        lag=_number(document.get("lagTimeSeconds")),
+        error_message=_text(document.get("errorMessage")) or None,
     )
 
 
@@ -105,12 +111,11 @@ def error_document(document: Any) -> ErrorDocument:
     """The `ApiError` in *document*; an empty one where it is something else."""
     if not isinstance(document, dict):
         return ErrorDocument()
-    code, detail, reason = (document.get(key) for key in ("errorCode", "detail", "reason"))
     parameters = document.get("parameters")
-    text = detail if isinstance(detail, str) else reason
+    detail = _text(document.get("detail"))
     return ErrorDocument(
-        error_code=code if isinstance(code, str) else None,
-        detail=text if isinstance(text, str) else None,
+        error_code=_text(document.get("errorCode")),
+        detail=_text(document.get("reason")) if detail is None else detail,
         parameters=tuple(parameters) if isinstance(parameters, list) else (),
     )
 
@@ -119,10 +124,27 @@ def bucket_figures(error: ErrorDocument) -> BucketFigures | None:
     """The figures in a 429's document: `[endpoint, retry after, capacity, refill, per seconds]`; None without them."""
     if error.error_code != "RATE_LIMITED_TOKEN_BUCKET" or len(error.parameters) != 5:
         return None
-    numbers = error.parameters[1:]
-    if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and n >= 0 for n in numbers):
+    retry_after, capacity, refill, per = map(_number, error.parameters[1:])
+    if retry_after is None or capacity is None or refill is None or per is None:
         return None
-    retry_after, capacity, refill, per = numbers
-    if capacity < 1 or refill < 1 or per <= 0:
+    if not 0 <= retry_after <= LONGEST_REST or capacity < 1 or refill < 1 or per <= 0:
         return None
-    return BucketFigures(retry_after=float(retry_after), capacity=int(capacity), refill=int(refill), per=float(per))
+    return BucketFigures(retry_after=retry_after, capacity=int(capacity), refill=int(refill), per=per)
+
+
+def _number(value: Any) -> float | None:
+    """*value* where it is a finite number (JSON as Python reads it has NaN, Infinity and integers of any length)."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _text(value: Any) -> str | None:
+    """*value* where it is text, without lone surrogates: JSON may hold them, no log or report can."""
+    if not isinstance(value, str):
+        return None
+    return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

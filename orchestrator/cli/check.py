@@ -18,6 +18,7 @@ def _check(args: Namespace) -> int:
     from ..workflowfile import load_workflow
 
     problems: list[Problem] = []
+    workflow = None
     try:
         workflow = load_workflow(args.workflow)
     except InputError as error:
@@ -26,7 +27,7 @@ def _check(args: Namespace) -> int:
         read_settings(args)
     except InputError as error:
         problems += error.problems
-    if problems:
+    if workflow is None or problems:
         raise InputError(problems=problems)
     count = sum(1 for _ in workflow.migrations())
     waves = len(workflow.waves)

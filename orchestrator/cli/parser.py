@@ -100,12 +100,6 @@ COMMANDS = (
         module="simulate",
     ),
     Command(
-        name="serve",
-        help="the status page of the runs in a state directory",
-        examples=("atlas-cutover serve", "atlas-cutover serve --port 8080 --state-dir /var/lib/atlas-cutover"),
-        module="serve",
-    ),
-    Command(
         name="schema",
         help="the JSON Schema of a workflow or config file, for editors",
         examples=("atlas-cutover schema workflow > workflow.schema.json",),
@@ -148,7 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
 class _Version(argparse.Action):
     """Looks the version up when it is asked for."""
 
-    def __call__(self, parser: argparse.ArgumentParser, *unused: object) -> None:
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
 
         print(f"atlas-cutover {version('atlas-cutover')}")
@@ -218,12 +212,6 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             parser.add_argument("--port", type=int, default=0, metavar="N", help="0 (default): any free one")
             parser.add_argument("--api", choices=("v2", "v1.0"), default="v2", help="which base URL to print")
             _add_simulator_options(parser, default_speed=1.0)
-        case "serve":
-            parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s; others need --token-file")
-            parser.add_argument(
-                "--port", type=int, default=8642, metavar="N", help="0: any free one (default: %(default)s)"
-            )
-            parser.add_argument("--token-file", type=Path, metavar="FILE", help="take the page's token from FILE")
         case "schema":
             parser.add_argument("which", choices=("workflow", "config"))
         case "completion":
@@ -249,7 +237,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="FILE",
-        help="write the report to FILE: .json .md .html .xml (JUnit) or .csv (repeatable)",
+        help="write the report to FILE: .json .md .xml (JUnit) or .csv (repeatable)",
     )
 
 

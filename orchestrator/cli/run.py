@@ -6,7 +6,8 @@ import os
 import sys
 import time
 from argparse import Namespace
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ from .inputs import find_run, read_settings
 from .simulate import checked_speed, read_scenario
 
 if TYPE_CHECKING:
+    from ..engine.recorder import Sink
+    from ..events import Event
     from ..run import RunState
     from ..workflow import Workflow
 
@@ -46,8 +49,7 @@ def _run(args: Namespace) -> int:
         rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed))
     elif not args.yes:
         _confirm(workflow, settings, args)
-    with _Observers(settings) as observers:
-        options = observers.options(args, rehearsal)
+    with _observed(args, settings, rehearsal) as options:
 
         async def conduct() -> Ending:
             return await start(workflow, settings, options, wall=time.time)
@@ -71,8 +73,7 @@ def _resume(args: Namespace) -> int:
         rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed))
     elif row.unfinished:
         settings = read_settings(args, require_keys=True)
-    with _Observers(settings) as observers:
-        options = observers.options(args, rehearsal)
+    with _observed(args, settings, rehearsal) as options:
 
         async def conduct() -> Ending:
             return await resume(row.run_id, settings, options, wall=time.time)
@@ -104,50 +105,36 @@ def _confirm(workflow: Workflow, settings: Settings, args: Namespace) -> None:
         raise InputError("not confirmed; nothing was sent")
 
 
-class _Observers:
-    """Log, progress, metrics and notifications of one session."""
+@contextmanager
+def _observed(args: Namespace, settings: Settings, rehearsal: Rehearsal | None) -> Iterator[Options]:
+    """The options of a session that the log observes, for as long as the context lasts."""
+    from ..observe.log import configure_logging, log_sink
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._stack = ExitStack()
+    atlas = settings.atlas
+    secrets = [key.reveal() for key in (atlas.public_key, atlas.private_key) if key is not None]
+    console = settings.logging.format == "console" or (settings.logging.format is None and sys.stderr.isatty())
+    with configure_logging(
+        level=settings.logging.level,
+        format="console" if console else "json",
+        file=settings.logging.file,
+        secrets=secrets,
+        stream=sys.stderr,
+    ) as setup:
+        sinks: list[Sink] = []
 
-    def __enter__(self) -> _Observers:
-        return self
+        def log(event: Event, state: RunState) -> None:
+            if not sinks:  # the run's id is known with its first event
+                sinks.append(log_sink(setup, state.run_id))
+            sinks[0](event, state)
 
-    def __exit__(self, *unused: object) -> None:
-        self._stack.close()
-
-    def options(self, args: Namespace, rehearsal: Rehearsal | None) -> Options:
-        """The options of a session that these observe."""
-        from ..observe.log import configure_logging, log_sink
-        from ..observe.progress import Progress, wanted
-
-        settings = self._settings
-        sinks = []
-        background = []
-        stream = sys.stderr
-        atlas = settings.atlas
-        secrets = [key.reveal() for key in (atlas.public_key, atlas.private_key) if key is not None]
-        console = settings.logging.format or ("console" if stream.isatty() else "json")
-        if console == "console" and wanted(stream, os.environ):
-            progress = self._stack.enter_context(Progress(stream))
-            sinks.append(progress.sink)
-            background.append(progress.run)
-            stream = progress.stream
-        setup = configure_logging(
-            level=settings.logging.level, format=console, file=settings.logging.file, secrets=secrets, stream=stream
-        )
-        self._stack.callback(setup.close)
-        sinks.append(log_sink())
-        return Options(
+        yield Options(
             only=tuple(args.only),
             new=getattr(args, "new", False),
             retry_failed=args.retry_failed,
             rehearsal=rehearsal,
             interactive=sys.stdin is not None and sys.stdin.isatty(),
-            sinks=sinks,
-            background=background,
-            say=lambda line: print(f"warning: {line}", file=stream),
+            sinks=(log,),
+            say=lambda line: print(f"warning: {line}", file=sys.stderr),
             environ=os.environ,
         )
 

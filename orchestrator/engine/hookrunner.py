@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..events import HookFinished
 from ..hooks import hook_environment, run_hook
+from ..observe.redact import Redactor
 from ..workflow import Argv, Hooks, Migration, Wave, Workflow
 
 
@@ -54,4 +55,5 @@ class HookRunner:
             wave=wave.name if wave else None,
             migration=migration.name if migration else None,
             now=self.wall,
+            redact=Redactor(self.secrets).text,
         )

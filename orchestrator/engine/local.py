@@ -96,8 +96,10 @@ class LocalEngine:
         session.stop(f"the window closed at {_utc(span.closes)}")
 
     async def _sleep_until(self, instant: float) -> None:
-        while (left := instant - self._session.wall()) > 0:
+        left = instant - self._session.wall()
+        while left > 0:
             await anyio.sleep(min(left, _CLOCK_CHECK))
+            left = instant - self._session.wall()
 
     # -- waves -------------------------------------------------------------------------------------------------------
 

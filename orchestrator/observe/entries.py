@@ -1,0 +1,129 @@
+"""An event as a log entry: its level and its fields. Pure.
+
+Every entry has `timestamp`, `event`, `run_id` and `workflow`, then `wave`, `migration`, `group_id` and
+`live_migration_id` where they apply, then what the event itself knows.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from ..events import (
+    CutoverInDoubt,
+    Event,
+    HookFinished,
+    MigrationEvent,
+    MigrationFinished,
+    RateLimited,
+    RequestRetried,
+    RunResumed,
+    RunStarted,
+    StatusChanged,
+    StatusPolled,
+    to_json,
+)
+from ..outcomes import Outcome, is_known
+from ..run import RunState
+from ..workflow import Workflow
+
+_JOB_PATH = re.compile(r"/groups/([0-9a-f]{24})/liveMigrations/([0-9a-f]{24})")
+_BY_OUTCOME = {
+    Outcome.FAILED: logging.ERROR,
+    Outcome.TIMED_OUT: logging.WARNING,
+    Outcome.IN_DOUBT: logging.WARNING,
+}
+
+
+def level_of(event: Event) -> int:
+    """How loud *event* is, as a level of the standard library's logging."""
+    match event:
+        case StatusPolled():
+            return logging.DEBUG
+        case MigrationFinished():
+            return _BY_OUTCOME.get(event.outcome, logging.INFO)
+        case CutoverInDoubt() | RateLimited() | RequestRetried():
+            return logging.WARNING
+        case HookFinished():
+            return logging.INFO if event.ok else logging.WARNING
+        case StatusChanged():
+            return logging.INFO if is_known(event.status) else logging.WARNING
+    return logging.INFO
+
+
+def timestamp(at: float) -> str:
+    """*at* (Unix seconds) as ISO 8601 in UTC, with milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Entries:
+    """Makes entries of one run's events; the ids of its migrations are looked up once."""
+
+    def __init__(self) -> None:
+        self._workflow: Workflow | None = None
+        self._head: dict[str, Any] = {}
+        self._jobs: dict[str, dict[str, str]] = {}
+        self._by_id: dict[tuple[str, str], str] = {}
+
+    def fields(self, event: Event, state: RunState) -> dict[str, Any]:
+        """The entry's fields other than `level`, in the order in which they are shown."""
+        if state.workflow is not self._workflow:
+            self._learn(state)
+        entry: dict[str, Any] = {
+            "timestamp": timestamp(event.at),
+            "event": event.name,
+            **self._head,
+            **self._place(event),
+        }
+        if state.rehearsal:
+            entry["rehearsal"] = True
+        entry.update(_own_fields(event, state))
+        return entry
+
+    def _learn(self, state: RunState) -> None:
+        self._workflow = state.workflow
+        self._head = {"run_id": state.run_id, "workflow": state.workflow.name}
+        self._jobs = {
+            migration.name: {
+                "wave": wave.name,
+                "migration": migration.name,
+                "group_id": migration.group_id,
+                "live_migration_id": migration.live_migration_id,
+            }
+            for wave, migration in state.workflow.migrations()
+        }
+        self._by_id = {(job["group_id"], job["live_migration_id"]): name for name, job in self._jobs.items()}
+
+    def _place(self, event: Event) -> dict[str, str]:
+        """Wave, migration and ids that *event* is about."""
+        name: str | None = None
+        if isinstance(event, (MigrationEvent, HookFinished)):
+            name = event.migration
+        elif isinstance(event, (RateLimited, RequestRetried)) and (found := _JOB_PATH.search(event.path)):
+            name = self._by_id.get((found[1], found[2]))
+        if name is not None:
+            return self._jobs.get(name, {"migration": name})
+        wave = getattr(event, "wave", None)
+        return {} if wave is None else {"wave": wave}
+
+
+def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
+    own = to_json(event)
+    match event:
+        case RunStarted():
+            del own["workflow"]  # it has every migration: the journal keeps it, a log line gives the counts
+            own["workflow_sha256"] = state.workflow.sha256
+            own["waves"] = len(state.workflow.waves)
+            own["migrations"] = len(state.migrations)
+            own["selected"] = len(event.selected)
+        case RunResumed():
+            own["selected"] = len(event.selected)
+        case HookFinished():
+            del own["wave"], own["migration"]
+        case MigrationEvent():
+            del own["migration"]
+        case _:
+            own.pop("wave", None)
+    return own

@@ -1,0 +1,53 @@
+"""How long the cutovers that are left may take, judged by those that are done. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+FEWEST = 3
+"""With fewer cutovers done there is nothing to judge by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Between *low* and *high* seconds. Waiting for gates, approvals and windows is not in it: nobody knows that."""
+
+    low: float
+    high: float
+
+
+def estimate(durations: Sequence[float], *, concurrency: int, remaining: int) -> Estimate | None:
+    """How long *remaining* cutovers take, *concurrency* at once; None when fewer than `FEWEST` are done.
+
+    Low: they keep all places busy and are as quick as the quicker quarter was. High: they go in rounds, each as slow as
+    the slowest tenth was.
+
+    Args:
+        durations: Seconds that each cutover took that is done, in ascending order.
+        concurrency: How many are under way at once, at least 1.
+        remaining: How many are left, those under way among them.
+    """
+    if len(durations) < FEWEST:
+        return None
+    if remaining <= 0:
+        return Estimate(low=0.0, high=0.0)
+    quick, slow = _at(durations, 0.25), _at(durations, 0.9)
+    rounds = remaining / min(concurrency, remaining)
+    return Estimate(low=rounds * quick, high=math.ceil(rounds) * slow)
+
+
+def estimate_waves(durations: Sequence[float], waves: Iterable[tuple[int, int]]) -> Estimate | None:
+    """The same for *waves*, one after another, each as (*concurrency*, *remaining*)."""
+    low = high = 0.0
+    for concurrency, remaining in waves:
+        one = estimate(durations, concurrency=concurrency, remaining=remaining)
+        if one is None:
+            return None
+        low, high = low + one.low, high + one.high
+    return Estimate(low=low, high=high)
+
+
+def _at(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, math.floor(share * len(ordered)))]

@@ -1,0 +1,28 @@
+"""Foreign text made safe to show: Atlas's messages and hooks' output must not move a cursor, colour or forge a line."""
+
+from __future__ import annotations
+
+import re
+
+# CSI and OSC sequences, and the two-character escapes: what a terminal would obey
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# C0, DEL, C1, line and paragraph separators, marks that turn the direction of writing, lone surrogates
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_LINE_ENDS = re.compile(r"\r\n?")
+
+
+def one_line(text: str) -> str:
+    r"""*text* on one line: every control character becomes a visible escape such as ``\x1b`` or ``\n``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _CONTROL.sub(_escape, text)
+
+
+def lines_of_text(text: str) -> str:
+    """*text* with its lines kept: terminal sequences are dropped, other control characters become U+FFFD."""
+    return _CONTROL_IN_LINES.sub("\N{REPLACEMENT CHARACTER}", _LINE_ENDS.sub("\n", _ANSI.sub("", text)))
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape", "surrogatepass").decode("ascii")

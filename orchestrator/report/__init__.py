@@ -1,0 +1,1 @@
+"""The report of a run: one fold (`model`), many renderers (`render`)."""

@@ -1,0 +1,80 @@
+"""A report in the format that a file's suffix names."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from ..errors import InputError
+from .model import RunReport
+
+FORMATS = {
+    ".json": ("json_", "render_json"),
+    ".md": ("markdown", "render_markdown"),
+    ".xml": ("junit", "render_junit"),
+    ".csv": ("csv_", "render_csv"),
+}
+"""Suffix to module and function; imported when asked for, since the templates' engine takes a while."""
+
+ALWAYS = ("report.json", "report.md")
+"""What is written at every end of a run."""
+
+
+def check_output_path(path: Path) -> None:
+    """See before a run starts that *path* can be written after it.
+
+    Raises:
+        InputError: An unknown suffix, or a directory that is not there or not writable.
+    """
+    if path.suffix not in FORMATS:
+        raise InputError(f"--output {path}: the suffix chooses the format: expected one of {' '.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise InputError(f"--output {path}: there is no directory {path.parent}")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InputError(f"--output {path}: cannot be written")
+
+
+def render(report: RunReport, suffix: str) -> str:
+    """*report* in the format of *suffix* (with its dot)."""
+    module, function = FORMATS[suffix]
+    renderer: Callable[[RunReport], str] = getattr(import_module(f".{module}", __package__), function)
+    return renderer(report)
+
+
+def write_report(report: RunReport, path: Path) -> None:
+    """Write *report* to *path*, whole or not at all.
+
+    Raises:
+        OSError: The disk is full, the directory not writable.
+    """
+    text = render(report, path.suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_run_reports(report: RunReport, directory: Path) -> list[Path]:
+    """Write what is written at every end of a run into *directory*; the paths."""
+    paths = [directory / name for name in ALWAYS]
+    for path in paths:
+        write_report(report, path)
+    return paths
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
