@@ -201,23 +201,27 @@ class AtlasClient:
         except AtlasError as error:
             if not _worth_another_try(error):
                 raise
-            first = error
+            last, failed_at = error, anyio.current_time()
         async for attempt in stamina.retry_context(on=_backoff, attempts=READ_ATTEMPTS, timeout=None, wait_initial=0.2):
             with attempt:
                 if attempt.num == 1:
-                    raise first
+                    raise last
                 self.statistics.retries += 1
                 event = RequestRetried(
                     at=self._wall(),
                     method=method,
                     path=self._base_path + path,
-                    reason=first.message,
+                    reason=last.message,
                     attempt=attempt.num,
-                    wait=0.0,
+                    wait=round(anyio.current_time() - failed_at, 3),
                 )
                 self._on_event(event)
-                return await self._read(method, path, bucket, priority)
-        raise first
+                try:
+                    return await self._read(method, path, bucket, priority)
+                except AtlasError as error:
+                    last, failed_at = error, anyio.current_time()
+                    raise
+        raise last
 
     async def _read(self, method: str, path: str, bucket: TokenBucket, priority: Priority) -> object:
         await bucket.take(priority)
@@ -399,9 +403,10 @@ def _backoff(error: Exception) -> bool | float:
     """stamina's hook: whether to try again, and after how many seconds where Atlas said so."""
     if isinstance(error, RateLimitedError):
         return 0.001  # its bucket rests already
-    if isinstance(error, ApiError) and error.retry_after is not None:
+    worth = _worth_another_try(error)
+    if worth and isinstance(error, ApiError) and error.retry_after is not None:
         return error.retry_after
-    return _worth_another_try(error)
+    return worth
 
 
 def _nonce(authorization: str | None) -> str | None:

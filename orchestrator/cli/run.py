@@ -25,8 +25,6 @@ from .inputs import find_run, read_settings
 from .simulate import checked_speed, read_scenario
 
 if TYPE_CHECKING:
-    from ..engine.recorder import Sink
-    from ..events import Event
     from ..run import RunState
     from ..workflow import Workflow
 
@@ -119,21 +117,14 @@ def _observed(args: Namespace, settings: Settings, rehearsal: Rehearsal | None) 
         file=settings.logging.file,
         secrets=secrets,
         stream=sys.stderr,
-    ) as setup:
-        sinks: list[Sink] = []
-
-        def log(event: Event, state: RunState) -> None:
-            if not sinks:  # the run's id is known with its first event
-                sinks.append(log_sink(setup, state.run_id))
-            sinks[0](event, state)
-
+    ):
         yield Options(
             only=tuple(args.only),
             new=getattr(args, "new", False),
             retry_failed=args.retry_failed,
             rehearsal=rehearsal,
             interactive=sys.stdin is not None and sys.stdin.isatty(),
-            sinks=(log,),
+            sinks=(log_sink(),),
             say=lambda line: print(f"warning: {line}", file=sys.stderr),
             environ=os.environ,
         )

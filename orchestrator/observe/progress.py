@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self, TextIO, cast
 
 import anyio
 from rich.cells import cell_len
@@ -77,7 +77,8 @@ class Progress:
         self._held: list[str] = []
         self._widths: list[int] = []  # of the lines now on the screen, in cells
         self._running = False
-        self.stream: TextIO = _Above(self, stream)
+        self._above = _Above(self, stream)
+        self.stream = cast("TextIO", self._above)
 
     def __enter__(self) -> Self:
         return self
@@ -87,6 +88,7 @@ class Progress:
     ) -> None:
         """Take the display off the screen; the log lines above it stay."""
         self._running = False
+        self._above.finish()
         self._draw([])
 
     def sink(self, event: Event, state: RunState) -> None:
@@ -170,6 +172,11 @@ class _Above(io.TextIOBase):
         if end:
             self._progress.write_above(whole + end)
         return len(text)
+
+    def finish(self) -> None:
+        """Write a line that was begun and not ended."""
+        if self._begun:
+            self.write("\n")
 
 
 def _size_of(stream: TextIO) -> os.terminal_size:
