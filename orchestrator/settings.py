@@ -99,6 +99,14 @@ class Logging:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Observers:
+    """Who else is told: *notify* are apprise addresses (they hold tokens), *metrics* is a Prometheus textfile."""
+
+    notify: tuple[Secret, ...] = ()
+    metrics: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything the program wants to know about itself. *warnings* are for the operator; nothing is wrong."""
 
@@ -107,6 +115,7 @@ class Settings:
     polling: Polling
     state_dir: Path
     logging: Logging
+    observers: Observers = Observers()
     warnings: tuple[str, ...] = ()
 
 

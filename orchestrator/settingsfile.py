@@ -25,6 +25,7 @@ from .settings import (
     Api,
     AtlasSettings,
     Logging,
+    Observers,
     Polling,
     RateLimit,
     Secret,
@@ -35,6 +36,8 @@ from .settingsmodel import (
     AtlasSpec,
     ConfigSpec,
     LoggingSpec,
+    MetricsSpec,
+    NotifySpec,
     PollingSpec,
     RateLimitSpec,
     api_of,
@@ -96,6 +99,7 @@ class SettingsReader:
         spec = self._spec(data)
         atlas = spec.atlas or AtlasSpec()
         log = spec.logging or LoggingSpec()
+        metrics = spec.metrics or MetricsSpec()
         base_url = atlas.base_url or DEFAULT_BASE_URL
         polling = spec.polling or PollingSpec()
         settings = Settings(
@@ -114,6 +118,10 @@ class SettingsReader:
                 level=log.level or "info",
                 format=log.format,
                 file=self._file(("logging", "file"), log.file) if log.file else None,
+            ),
+            observers=Observers(
+                notify=tuple(Secret(url) for url in (spec.notify or NotifySpec()).urls),
+                metrics=self._file(("metrics", "textfile"), metrics.textfile) if metrics.textfile else None,
             ),
             warnings=tuple(self._warnings),
         )

@@ -17,7 +17,7 @@ _HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _VISIBLE = re.compile("[!-~]{1,2000}")
 _KEY = re.compile("[!-~]{1,200}")
 _PATHS = {"/api/atlas/v2": Api.V2, "/api/atlas/v1.0": Api.V1}
-_LEVELS = ("debug", "info", "warning", "error", "critical")
+_LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("console", "json")
 _SCOPES = ("group", "account")
 
@@ -102,6 +102,7 @@ _Line = {"type": ["string", "number", "boolean"]}
 _Url = Annotated[str, Text(parse_base_url, {"type": "string"}, "expected an address")]
 _Key = Annotated[str, Text(parse_key, _Line, "expected a key")]
 _File = Annotated[str, Text(parse_line, _Line, "expected the name of a file")]
+_Address = Annotated[str, Text(parse_line, _Line, "expected an address as apprise writes them")]
 _Directory = Annotated[str, Text(parse_line, _Line, "expected the name of a directory")]
 _Seconds = Annotated[float, duration()]
 _Count = Annotated[
@@ -167,6 +168,18 @@ class LoggingSpec(TextModel):
     file: _File | None = Field(None, description="A file that gets every event as a JSON line as well.")
 
 
+class NotifySpec(TextModel):
+    """Who gets messages (extra `notify`)."""
+
+    urls: list[_Address] = Field(default_factory=list, description="Addresses as apprise writes them. Default none.")
+
+
+class MetricsSpec(TextModel):
+    """Metrics for Prometheus (extra `metrics`)."""
+
+    textfile: _File | None = Field(None, description="A file for node_exporter's textfile collector. Default none.")
+
+
 class ConfigSpec(TextModel):
     """The whole file."""
 
@@ -175,6 +188,8 @@ class ConfigSpec(TextModel):
     polling: PollingSpec | None = None
     state_dir: _Directory | None = Field(None, description="Where runs are kept. Default ~/.local/state/atlas-cutover.")
     logging: LoggingSpec | None = None
+    notify: NotifySpec | None = None
+    metrics: MetricsSpec | None = None
 
 
 # The model under each key, for 'did you mean'.
@@ -184,6 +199,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "rate_limit": RateLimitSpec,
     "polling": PollingSpec,
     "logging": LoggingSpec,
+    "notify": NotifySpec,
+    "metrics": MetricsSpec,
 }
 
 

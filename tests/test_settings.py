@@ -145,7 +145,7 @@ def test_a_bad_value_names_the_variable_or_option_it_came_from(mistakes: Mistake
     assert mistakes("{}", environ, overrides={"logging.format": "xml", "state_dir": ""}) == [
         "command line: --log-format: expected one of console, json",
         "command line: --state-dir: expected text without control characters",
-        "environment: ATLAS_CUTOVER_LOG_LEVEL: expected one of debug, info, warning, error, critical",
+        "environment: ATLAS_CUTOVER_LOG_LEVEL: expected one of debug, info, warning, error",
     ]
 
 
@@ -167,7 +167,7 @@ def test_an_unset_variable_is_a_mistake_but_for_keys(load: Load, mistakes: Mista
     )
     assert lines[1].startswith("c.yaml:3: atlas.private_key: is missing: MONGODB_ATLAS_PRIVATE_API_KEY is not set")
     assert mistakes("a:\nstate_dir: ${NOPE}/${x\n") == [
-        "c.yaml:1: a: unknown key; allowed: atlas, logging, polling, rate_limit, state_dir",
+        "c.yaml:1: a: unknown key; allowed: atlas, logging, metrics, notify, polling, rate_limit, state_dir",
         "c.yaml:2: state_dir: expected ${NAME}, or $$ for a dollar sign",
         "c.yaml:2: state_dir: the environment variable NOPE is not set",
     ]

@@ -7,7 +7,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from ..report.summary import print_json, print_summary
 from ..runner import Ending, Options, Rehearsal, resume, start
 from ..settings import Settings
 from .inputs import find_run, read_settings
+from .observers import observe
 from .simulate import checked_speed, read_scenario
 
 if TYPE_CHECKING:
@@ -105,26 +106,17 @@ def _confirm(workflow: Workflow, settings: Settings, args: Namespace) -> None:
 
 @contextmanager
 def _observed(args: Namespace, settings: Settings, rehearsal: Rehearsal | None) -> Iterator[Options]:
-    """The options of a session that the log observes, for as long as the context lasts."""
-    from ..observe.log import configure_logging, log_sink
-
-    atlas = settings.atlas
-    secrets = [key.reveal() for key in (atlas.public_key, atlas.private_key) if key is not None]
-    console = settings.logging.format == "console" or (settings.logging.format is None and sys.stderr.isatty())
-    with configure_logging(
-        level=settings.logging.level,
-        format="console" if console else "json",
-        file=settings.logging.file,
-        secrets=secrets,
-        stream=sys.stderr,
-    ):
+    """The options of a session with who observes it: log, progress, metrics, notifications."""
+    with ExitStack() as stack:
+        sinks, background = observe(settings, stack, sys.stderr)
         yield Options(
             only=tuple(args.only),
             new=getattr(args, "new", False),
             retry_failed=args.retry_failed,
             rehearsal=rehearsal,
             interactive=sys.stdin is not None and sys.stdin.isatty(),
-            sinks=(log_sink(),),
+            sinks=sinks,
+            background=background,
             say=lambda line: print(f"warning: {line}", file=sys.stderr),
             environ=os.environ,
         )
