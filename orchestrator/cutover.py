@@ -10,7 +10,9 @@ The rules that matter:
   carried out (`CutoverNotBegun`). So there are never two PUTs without evidence between them.
 * `lagTimeSeconds` is "only returned during an active migration, before the cutover phase" (OpenAPI,
   LiveMigrationResponse): a ready job that still reports its lag has not begun its cutover. A delayed request could
-  still arrive, so that must be seen twice and only counts after `settle` seconds of doubt.
+  still arrive, so only what is seen after `settle` seconds of doubt counts, and it must be seen twice: the first of
+  these reads may have been on its way before, the second was sent after.
+* Another PUT passes the gate like the first one.
 * A deadline ends a migration only after a read that was tried at or after it, also when the program was down meanwhile.
 """
 
@@ -68,12 +70,15 @@ class MigrationState:
     note: str | None = None  # why it waits, or what its last failed read said
     gate_since: float | None = None
     gate_opened_at: float | None = None
-    first_requested_at: float | None = None
+    first_requested_at: float | None = None  # of the doubt or the row of PUTs that `timeout` bounds
     requested_at: float | None = None
     accepted_at: float | None = None
     finished_at: float | None = None
     doubt_since: float | None = None
     settle: float = 0.0
+    doubted: bool = (
+        False  # a PUT was in doubt once, so that the refusal of a later one does not mean that nothing began
+    )
     reported_lag: bool = False  # the job reported its lag before the PUT, so that its absence means something
     not_begun_reads: int = 0
     last_read_at: float | None = None  # in this session
@@ -195,12 +200,12 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 ready=event.ready,
                 lag=event.lag,
                 note=None,
-                not_begun_reads=state.not_begun_reads + 1 if _not_begun(event.status, event.ready, event.lag) else 0,
+                not_begun_reads=state.not_begun_reads + 1 if _not_begun(state, event) else 0,
             )
         case StatusChanged():
             return replace(state, remote_status=event.status, lag=event.lag)
         case GateWaiting():
-            since = event.at if state.gate_since is None else state.gate_since
+            since = state.gate_since if state.phase is Phase.GATE else event.at
             return _into(state, Phase.GATE, event, gate_since=since, note=event.note)
         case GateOpened():
             return _into(
@@ -239,6 +244,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 first_requested_at=event.at if state.first_requested_at is None else state.first_requested_at,
                 doubt_since=event.at,
                 settle=event.settle,
+                doubted=True,
                 not_begun_reads=0,
                 reads_in_phase=0,
                 note=event.reason,
@@ -274,20 +280,22 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
 
     SUCCESS, FAILED and TIMED_OUT stay; with *retry_failed* a FAILED migration that never had a PUT starts afresh.
     """
-    fresh = MigrationState(polls=state.polls)
-    if state.phase is Phase.FINISHED:
-        if state.outcome is Outcome.FAILED and retry_failed and state.cutover_requests == 0:
+    fresh = MigrationState(
+        polls=state.polls,
+        cutover_requests=state.cutover_requests,
+        requested_at=state.requested_at,
+        doubted=state.doubted,
+    )
+    match state.phase:
+        case Phase.NEW | Phase.GATE | Phase.READY:  # whatever was sent certainly was not carried out
             return fresh
-        if state.outcome is not Outcome.IN_DOUBT:
+        case Phase.ACCEPTED:
+            return replace(state, last_read_at=None, reads_in_phase=0)
+        case Phase.FINISHED if state.outcome is Outcome.FAILED and retry_failed and state.cutover_requests == 0:
+            return fresh
+        case Phase.FINISHED if state.outcome is not Outcome.IN_DOUBT:
             return state
-    elif state.cutover_requests == 0:
-        return fresh
-    elif state.phase is Phase.READY:  # a PUT that certainly was not carried out: start with reading the job
-        return replace(
-            fresh, cutover_requests=state.cutover_requests, requested_at=state.requested_at, reported_lag=False
-        )
-    elif state.phase is Phase.ACCEPTED:
-        return replace(state, last_read_at=None, reads_in_phase=0)
+    settled_at = at + settle if state.doubt_since is None else max(at + settle, state.doubt_since + state.settle)
     return replace(
         state,
         phase=Phase.DOUBT,
@@ -296,10 +304,12 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         finished_at=None,
         first_requested_at=at,
         doubt_since=at,
-        settle=settle,
+        settle=settled_at - at,
+        doubted=True,
         not_begun_reads=0,
         last_read_at=None,
         reads_in_phase=0,
+        after_hooks_done=0,
     )
 
 
@@ -366,7 +376,10 @@ def observe(
     elif state.phase in (Phase.NEW, Phase.GATE, Phase.READY):
         events += _at_the_gate(after, reading, policy, migration=migration, now=now)
     elif state.phase is Phase.DOUBT:
-        events += _evidence(after, reading, migration=migration, now=now)
+        evidence = _evidence(after, reading, migration=migration, now=now)
+        events += evidence
+        if any(isinstance(event, CutoverNotBegun) for event in evidence):
+            events += _at_the_gate(apply(after, evidence[0]), reading, policy, migration=migration, now=now)
     return tuple(events)
 
 
@@ -375,7 +388,7 @@ def observe_failure(
 ) -> tuple[Event, ...]:
     """What a read that gave nothing means. *refused*: Atlas answered with a 4xx, so asking again is no use."""
     polled = StatusPolled(at=now, migration=migration, error=error)
-    if state.phase not in (Phase.NEW, Phase.GATE):
+    if state.phase not in (Phase.NEW, Phase.GATE, Phase.READY):
         return (polled,)
     if refused:
         finished = MigrationFinished(
@@ -392,7 +405,7 @@ def observe_failure(
     waiting = GateWaiting(
         at=now,
         migration=migration,
-        status=None,
+        status=state.remote_status,
         ready=None,
         lag=None,
         max_lag=policy.gate.max_lag if policy.gate else None,
@@ -413,7 +426,7 @@ def answered(state: MigrationState, answer: Answer, policy: Policy, *, migration
             return (accepted, _final(state, reading, migration=migration, now=now))
         case AnswerKind.NOT_CARRIED_OUT:
             return (CutoverNotBegun(at=now, migration=migration, reason=answer.reason),)
-        case AnswerKind.REFUSED if state.cutover_requests == 1:
+        case AnswerKind.REFUSED if not state.doubted:
             return (
                 CutoverNotBegun(at=now, migration=migration, reason=answer.reason),
                 MigrationFinished(
@@ -427,7 +440,7 @@ def answered(state: MigrationState, answer: Answer, policy: Policy, *, migration
             )
         case AnswerKind.TIMED_OUT:
             settle = policy.settle_timeout
-        case _:  # lost, or a repeated PUT refused: an earlier one may have arrived late after all
+        case _:  # lost, or refused after doubt: the PUT before it may have arrived late after all
             settle = policy.settle_lost
     return (CutoverInDoubt(at=now, migration=migration, reason=answer.reason, settle=settle),)
 
@@ -463,15 +476,15 @@ def _evidence(state: MigrationState, reading: Reading, *, migration: str, now: f
     """What a read in doubt proves: that the cutover began, that it did not, or nothing yet."""
     if reading.status == "WORKING" and reading.lag is None and state.reported_lag:
         return [CutoverAccepted(at=now, migration=migration, http_status=None, status=reading.status, evidence="job")]
-    settled = state.doubt_since is not None and now - state.doubt_since >= state.settle
-    if state.not_begun_reads >= NOT_BEGUN_READS and settled:
+    if state.not_begun_reads >= NOT_BEGUN_READS:
         reason = f"the job is ready and still reports its lag ({reading.lag:g} s)"
         return [CutoverNotBegun(at=now, migration=migration, reason=reason)]
     return []
 
 
-def _not_begun(status: str | None, ready: bool | None, lag: float | None) -> bool:
-    return ready is True and lag is not None and normalise(status) is RemoteStatus.PENDING
+def _not_begun(state: MigrationState, read: StatusPolled) -> bool:
+    settled = state.doubt_since is not None and read.at >= state.doubt_since + state.settle
+    return settled and read.ready is True and read.lag is not None and normalise(read.status) is RemoteStatus.PENDING
 
 
 def _read_after(state: MigrationState, deadline: float) -> bool:

@@ -23,6 +23,7 @@ import anyio
 from . import events as ev
 from .errors import BusyError, JournalError
 from .events import Event
+from .faultpoints import crash_point
 from .locks import holder_of, run_lock
 from .run import RunState, fold
 from .workflow import Workflow
@@ -251,6 +252,8 @@ class Journal:
         """
         with self._transaction():
             self.insert(run_id, events, ids)
+            crash_point("committing")
+        crash_point("committed")
 
     def close(self) -> None:
         """Close the file."""

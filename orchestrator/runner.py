@@ -13,8 +13,8 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -30,10 +30,11 @@ from .engine.controls import heed_controls, heed_terminal
 from .engine.hookrunner import HookRunner
 from .engine.local import LocalEngine
 from .engine.recorder import Recorder, Sink
-from .engine.session import Session
+from .engine.session import Session, settle_unknown
 from .errors import BusyError, InputError, JournalError
 from .events import CutoversStopped, Event, RunAborted, RunFinished, RunResumed, RunStarted
-from .journal import Journal, Writer, open_journal
+from .faultpoints import crash_point
+from .journal import Journal, RunRow, Writer, open_journal
 from .locks import LockedError, locked, run_lock, workflow_lock
 from .outcomes import ExitCode, Outcome
 from .polling import PollPolicy
@@ -58,7 +59,8 @@ class Options:
     """What the operator asked for.
 
     *only*: names of waves or migrations; *new*: do not continue an unfinished run; *background*: tasks to run beside the
-    engine (progress); *interactive*: Enter on the terminal approves the wave that waits; *say* tells the operator a line.
+    engine (progress); *interactive*: Enter on the terminal approves the wave that waits; *say* tells the operator a line;
+    *on_client* is given the client, whose budget and statistics may be looked at.
     """
 
     only: tuple[str, ...] = ()
@@ -69,6 +71,7 @@ class Options:
     sinks: Sequence[Sink] = ()
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     say: Callable[[str], None] = lambda _: None
+    on_client: Callable[[AtlasClient], None] = lambda _: None
     environ: Mapping[str, str] = field(default_factory=dict)
     random: Random = field(default_factory=Random)
 
@@ -129,24 +132,30 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, wal
     selected = _select(workflow, options.only)
     rehearsal = options.rehearsal is not None
     with open_journal(settings.state_dir) as journal:
-        row = None
-        if not options.new and not rehearsal:
-            row = journal.unfinished(workflow=workflow.name, rehearsal=False)
+
+        def unfinished() -> RunRow | None:
+            return None if options.new or rehearsal else journal.unfinished(workflow=workflow.name, rehearsal=False)
+
+        row = unfinished()
         if row is not None:
             return await _continue(journal, row.run_id, workflow, settings, options, wall=wall)
         run_id = new_run_id(wall())
-        first = RunStarted(
-            at=wall(),
-            workflow=to_json(workflow),
-            base_url=settings.atlas.base_url,
-            rehearsal=rehearsal,
-            selected=tuple(m.name for _, m in workflow.migrations() if m.name in selected),
-            who=who_am_i(),
-            version=program_version(),
-        )
-        state = RunState(run_id=run_id)
-        task = _Task(run_id=run_id, workflow=workflow, rehearsal=rehearsal, state=state, first=first)
-        return await _locked_session(journal, task, settings, options, wall=wall)
+        with _holding(settings.state_dir, workflow.name, run_id, rehearsal=rehearsal):
+            row = unfinished()  # again: another process may have begun one, and died, before the lock was ours
+            if row is None:
+                first = RunStarted(
+                    at=wall(),
+                    workflow=to_json(workflow),
+                    base_url=settings.atlas.base_url,
+                    rehearsal=rehearsal,
+                    selected=tuple(m.name for _, m in workflow.migrations() if m.name in selected),
+                    who=who_am_i(),
+                    version=program_version(),
+                )
+                state = RunState(run_id=run_id)
+                task = _Task(run_id=run_id, workflow=workflow, rehearsal=rehearsal, state=state, first=first)
+                return await _locked_session(journal, task, settings, options, wall=wall)
+        return await _continue(journal, row.run_id, workflow, settings, options, wall=wall)
 
 
 async def resume(run_id: str, settings: Settings, options: Options, *, wall: Callable[[], float]) -> Ending:
@@ -169,42 +178,63 @@ async def _continue(
     *,
     wall: Callable[[], float],
 ) -> Ending:
-    state = journal.state(run_id)
-    if state.started_at is None:
+    row = journal.find(run_id)
+    if row is None or row.run_id != run_id:
         raise InputError(f"there is no run {run_id} in {journal.path}")
-    if given is not None:
-        for line in describe_changes(state.workflow, given):
-            options.say(f"the workflow file has changed since run {run_id} started: {line}; the recorded one is used")
-    nothing_failed = not options.retry_failed or Outcome.FAILED not in state.totals()
-    if not state.unfinished and nothing_failed:
-        return Ending(state=state, exit_code=ExitCode(state.recorded_exit_code or 0))
-    selected = _select(state.workflow, options.only)
-    first = RunResumed(
-        at=wall(),
-        selected=tuple(m.name for _, m in state.workflow.migrations() if m.name in selected),
-        retry_failed=options.retry_failed,
-        who=who_am_i(),
-        settle=2 * settings.polling.initial,
-    )
-    task = _Task(run_id=run_id, workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first)
-    return await _locked_session(journal, task, settings, options, wall=wall)
+    if not row.unfinished and not options.retry_failed:
+        return _as_it_ended(journal.state(run_id))
+    with _holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal):
+        state = journal.state(run_id)  # read under the lock: what another process still did is in it
+        if given is not None:
+            for line in describe_changes(state.workflow, given):
+                options.say(
+                    f"the workflow file has changed since run {run_id} started: {line}; the recorded one is used"
+                )
+        nothing_failed = not options.retry_failed or Outcome.FAILED not in state.totals()
+        if not state.unfinished and nothing_failed:
+            return _as_it_ended(state)
+        selected = _select(state.workflow, options.only)
+        first = RunResumed(
+            at=wall(),
+            selected=tuple(m.name for _, m in state.workflow.migrations() if m.name in selected),
+            retry_failed=options.retry_failed,
+            who=who_am_i(),
+            settle=settle_unknown(settings.polling.initial, settings.atlas.request_timeout),
+        )
+        task = _Task(run_id=run_id, workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first)
+        return await _locked_session(journal, task, settings, options, wall=wall)
+
+
+def _as_it_ended(state: RunState) -> Ending:
+    return Ending(state=state, exit_code=ExitCode(state.recorded_exit_code or 0))
+
+
+@contextmanager
+def _holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) -> Iterator[None]:
+    """Hold a workflow and a run of it: what is read of them in here, no other process changes.
+
+    Raises:
+        BusyError: Another process holds one of them.
+    """
+    holder = f"{who_am_i()}, run {run_id}"
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(workflow_lock(state_dir, workflow, rehearsal=rehearsal), holder=holder))
+            stack.enter_context(locked(run_lock(state_dir, run_id), holder=holder))
+        except LockedError as error:
+            raise BusyError(f"workflow {workflow!r} is being run by {error.holder}") from None
+        yield
 
 
 async def _locked_session(
     journal: Journal, task: _Task, settings: Settings, options: Options, *, wall: Callable[[], float]
 ) -> Ending:
     async with AsyncExitStack() as stack:
-        holder = f"{who_am_i()}, run {task.run_id}"
-        try:
-            lock = workflow_lock(settings.state_dir, task.workflow.name, rehearsal=task.rehearsal)
-            stack.enter_context(locked(lock, holder=holder))
-            stack.enter_context(locked(run_lock(settings.state_dir, task.run_id), holder=holder))
-        except LockedError as error:
-            raise BusyError(f"workflow {task.workflow.name!r} is being run by {error.holder}") from None
         target = await stack.enter_async_context(_target(task, settings, options))
         relay = _Relay()
         client = await stack.enter_async_context(open_client(target, wall=wall, on_event=relay))
         await client.check_access()
+        options.on_client(client)
         return await _session(journal, task, settings, options, client, relay, wall=wall)
 
 
@@ -281,6 +311,7 @@ async def _session(
         if not task.rehearsal:
             journal.reclaim(task.run_id, task.workflow)
         journal.commit(task.run_id, [task.first], ids)
+    crash_point("run_begun")
     earlier = {} if task.rehearsal else journal.earlier_puts(task.run_id)
     writer = Writer(journal, task.run_id, ids)
     recorder = Recorder(state, writer, options.sinks)
@@ -335,11 +366,9 @@ async def _execute(engine: LocalEngine, session: Session, options: Options, stat
 
 
 async def _heed_signals(session: Session, work: anyio.CancelScope, received: list[signal.Signals]) -> None:
-    """The first SIGINT or SIGTERM stops in order, the second at once. A lost terminal (SIGHUP) stops nothing."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    """The first SIGINT or SIGTERM stops in order, the second at once."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for number in signals:
-            if number == signal.SIGHUP:
-                continue
             if received:
                 os._exit(128 + number)
             received.append(number)
@@ -358,16 +387,22 @@ async def _finish(session: Session, writer: Writer, signalled: signal.Signals | 
         outcome=state.outcome(),
         exit_code=int(code),
         unfinished=state.is_unfinished(),
-        requests={"by_status": dict(statistics.by_status), "retries": statistics.retries},
+        requests={
+            "total": statistics.by_status.total(),
+            "by_status": dict(statistics.by_status),
+            "retries": statistics.retries,
+        },
         keep_claims=bool(totals[Outcome.IN_DOUBT]) or (signalled is not None and state.is_unfinished()),
     )
     failure = None
+    crash_point("finishing")
     with anyio.CancelScope(shield=True):
         try:
             await session.recorder.commit(finished)
         except JournalError as error:
             failure = str(error)
             session.recorder.take_in(finished)
+    crash_point("finished")
     return Ending(state=state, exit_code=code, commits=writer.commits, journaled=writer.events, journal_failure=failure)
 
 
@@ -401,6 +436,6 @@ def abort_interrupted(journal: Journal, run_id: str, *, now: float) -> None:
         outcome=state.outcome(),
         exit_code=int(state.exit_code()),
         unfinished=False,
-        requests={"by_status": {}, "retries": 0},
+        requests={"total": 0, "by_status": {}, "retries": 0},
     )
     journal.commit(run_id, [aborted, stopped, finished], {})

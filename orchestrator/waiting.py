@@ -25,6 +25,12 @@ class Line:
     def __len__(self) -> int:
         return sum(1 for _, _, future in self._heap if not future.done())
 
+    @property
+    def first(self) -> int:
+        """The priority of the first in line; there has to be one."""
+        self._drop_gone()
+        return self._heap[0][0]
+
     async def wait(self, priority: int, *, undo: Callable[[], None]) -> None:
         """Wait to be called by `call_next`; *undo* returns what was granted to somebody who is cancelled just then."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -53,7 +53,7 @@ class RecurringWindow:
         zone = ZoneInfo(self.timezone)
         start, end = time.fromisoformat(self.start), time.fromisoformat(self.end)
         today = datetime.fromtimestamp(now, zone).date()
-        for offset in range(-1, 9):
+        for offset in range(-1, 16):  # two weeks: a daylight-saving change may swallow a whole opening
             day = today + timedelta(days=offset)
             if DAYS[day.weekday()] not in self.days:
                 continue

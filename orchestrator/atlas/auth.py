@@ -9,7 +9,8 @@ without a challenge in hand, or with a stale one, cost 2,000 extra 401 legs. `Tu
   them); the first one that runs out tells how many, at the cost of one 401 leg;
 * from then on the request that is expected to meet the stale nonce goes alone, and the others wait for the new one.
 
-It also bounds how many requests are out at once, by priority.
+A nonce that ends by age costs a 401 leg for each request that is out at that moment, so at most *limit* of them: when
+it will end cannot be known. `Turns` also bounds how many requests are out at once, by priority.
 """
 
 from __future__ import annotations

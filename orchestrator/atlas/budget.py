@@ -57,7 +57,9 @@ class TokenBucket:
         self.kind = Refill.UNKNOWN
         self.followers = 0  # jobs that are being read again and again on this bucket's tokens
         self._outstanding_limit = outstanding
-        self._out = 0
+        self._out = 0  # tokens granted whose request has not been answered
+        self._unsent = 0  # of these, whose request has not left
+        self._probing = False  # the token granted last may not be there
         self._sure = float(capacity)  # tokens the server certainly has, were all that is out already taken
         self._gained = 0.0  # what a steady refill has brought since, if the refill is steady
         self._since: float | None = None  # up to when refill is reckoned; None: full, its clock stands still
@@ -83,32 +85,51 @@ class TokenBucket:
         self._advance()
         if self._loop.time() < self._blocked_until:
             return 0.0
-        return self._spendable()
+        return max(0.0, self._spendable())
 
-    def try_take(self) -> bool:
-        """Take a token if there is one and nobody waits."""
+    def try_take(self, priority: Priority = Priority.POLL) -> bool:
+        """Take a token if there is one and nobody waits who goes first."""
         self._advance()
-        if self._line or not self._available():
+        if (self._line and self._line.first <= priority) or not self._available(priority):
             return False
         self._grant()
         return True
 
     async def take(self, priority: Priority) -> None:
-        """Wait for a token and take it. Every token is either spent (`settle` after the answer) or given back."""
-        if self.try_take():
+        """Wait for a token and take it. Every token is either spent (`sent`, then `settle`) or given back.
+
+        A challenge does not wait while others hold tokens for requests that wait for its end to leave: it takes one of
+        theirs, and whoever finds no token left when it is about to leave (`covered`) gives its own back.
+        """
+        if self.try_take(priority):
             return
+        waiting = self._line.wait(priority, undo=self.give_back)
         self._schedule()
-        await self._line.wait(priority, undo=self.give_back)
+        await waiting
+
+    def covered(self) -> bool:
+        """Whether a request that holds a token may leave: the token may have gone to a challenge, or to a 429."""
+        self._advance()
+        if self._loop.time() < self._blocked_until:
+            return False
+        return self._probing or self._held() >= 1.0 - _SLACK
+
+    def sent(self) -> None:
+        """A request leaves on a token that was taken."""
+        self._unsent -= 1
 
     def give_back(self) -> None:
         """Return a token that was not spent."""
         self._out -= 1
+        self._unsent -= 1
+        self._probing = False
         self._sure = min(float(self.capacity), self._sure + 1)
         self._pump()
 
     def settle(self, *, limit: int | None = None, remaining: int | None = None) -> None:
         """The request that a token was spent on is over; *limit*, *remaining*: the answer's RateLimit headers."""
         self._out -= 1
+        self._probing = False
         now = self._loop.time()
         if self._full_until_answer:
             self._full_until_answer = False
@@ -132,7 +153,7 @@ class TokenBucket:
         if stepped:
             self.kind = Refill.STEPPED
         # One token is there when the wait is over; a stepped bucket gets its whole refill at that moment.
-        self._sure, self._gained = (0.0, 0.0) if stepped else (1.0, 0.0)
+        self._sure, self._gained = (0.0 if stepped else 1.0) - self._unsent, 0.0
         self._since = self._blocked_until - self.per if stepped else self._blocked_until
         self._full_until_answer = False
         self._pump()
@@ -164,38 +185,58 @@ class TokenBucket:
 
     def _hear(self, remaining: float) -> None:
         """Correct the account by what the server has left after the request that was just answered."""
-        if self._out > 0:  # what is still out may or may not be in that figure: it can only lower ours
-            self._sure = min(self._sure, remaining)
+        certain = remaining - self._unsent
+        if self._out > self._unsent:  # what is on the wire may or may not be in that figure: it can only lower ours
+            self._sure = min(self._sure, certain)
             return
-        grew = remaining - self._sure
+        grew = certain - self._sure
         if self.kind is Refill.UNKNOWN and self._gained >= _ENOUGH and remaining < self.capacity:
             self.kind = Refill.STEADY if grew >= 1.0 else Refill.STEPPED
-        self._sure, self._gained = min(remaining, float(self.capacity)), 0.0
+        self._sure, self._gained = min(certain, float(self.capacity)), 0.0
+
+    @property
+    def _guesses(self) -> bool:
+        """Whether what a steady refill would have brought may not be there."""
+        return self.kind is Refill.UNKNOWN and self._reported
+
+    def _account(self) -> float:
+        return self._sure if self._guesses else self._sure + self._gained
+
+    def _held(self) -> float:
+        """Tokens that the server has, those included that are held for requests that have not left."""
+        return self._account() + self._unsent
 
     def _spendable(self) -> float:
-        if self.kind is Refill.UNKNOWN and self._reported:
-            # Only with nothing out, and then one alone: its answer shows whether the refill is steady.
-            return self._sure if self._sure >= 1.0 or self._out or self._gained < _ENOUGH else 1.0
-        return self._sure + self._gained
+        if self._guesses and self._sure < 1.0 and not self._out and self._gained >= _ENOUGH:
+            return 1.0  # only with nothing out, and then one alone: its answer shows whether the refill is steady
+        return self._account()
 
-    def _available(self) -> bool:
-        if self._out >= self._outstanding_limit or self._loop.time() < self._blocked_until:
+    def _available(self, priority: int) -> bool:
+        if self._loop.time() < self._blocked_until:
+            return False
+        if priority == Priority.CHALLENGE:
+            if self._held() >= 1.0 - _SLACK:
+                return True
+            if self._guesses and self._out == self._unsent and self._gained >= _ENOUGH:
+                return True
+        elif self._out >= self._outstanding_limit:
             return False
         return self._spendable() >= 1.0 - _SLACK
 
     def _grant(self) -> None:
-        probing = self.kind is Refill.UNKNOWN and self._reported
-        if self._sure < 1.0 and not probing:
+        self._probing = self._held() < 1.0 - _SLACK
+        if self._sure < 1.0 and not self._guesses:
             self._sure, self._gained = self._sure + self._gained, 0.0
         self._sure -= 1.0
         self._out += 1
+        self._unsent += 1
 
     # -- waiting -----------------------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
         """Hand out what is there, and come back when the next token is due."""
         self._advance()
-        while self._line and self._available():
+        while self._line and self._available(self._line.first):
             self._grant()
             self._line.call_next()
         if self._line:
@@ -205,11 +246,12 @@ class TokenBucket:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._out < self._outstanding_limit:
-            self._timer = self._loop.call_at(self._due(), self._pump)
+        due = self._due()
+        if due is not None:
+            self._timer = self._loop.call_at(due, self._pump)
 
-    def _due(self) -> float:
-        """When the next token can be there, as far as is known now; answers may bring it forward."""
+    def _due(self) -> float | None:
+        """When the next token can be there, as far as is known now; None: not before an answer."""
         now = self._loop.time()
         if now < self._blocked_until:
             return self._blocked_until
@@ -217,8 +259,5 @@ class TokenBucket:
             return now + self.per
         if self.kind is Refill.STEPPED:
             return max(now, (self._since if self._since is not None else now) + self.per)
-        if self.kind is Refill.UNKNOWN and self._reported:
-            needed = _ENOUGH - self._gained
-        else:
-            needed = 1.0 - self._sure - self._gained
-        return now + max(needed, 0.001) / self.rate
+        needed = _ENOUGH - self._gained if self._guesses else 1.0 - self._sure - self._gained
+        return now + needed / self.rate if needed > _SLACK else None

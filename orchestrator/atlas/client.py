@@ -127,7 +127,7 @@ class AtlasClient:
         self._session = session
         self._wall = wall
         self._on_event = on_event
-        self._digest = aiohttp.DigestAuthMiddleware(settings.public_key, settings.private_key)
+        self._digest = self._new_digest()
         self._turns = Turns(limit=MAX_IN_FLIGHT)
         self._buckets: dict[str, TokenBucket] = {}
         flags = [name for name, on in (("pretty", settings.pretty), ("envelope", settings.envelope)) if on]
@@ -192,6 +192,10 @@ class AtlasClient:
             )
         return bucket
 
+    def buckets(self) -> dict[str, TokenBucket]:
+        """The token buckets in use, by scope."""
+        return dict(self._buckets)
+
     # -- the way of a request ------------------------------------------------------------------------------------------
 
     async def _retried(self, method: str, path: str, bucket: TokenBucket, priority: Priority) -> object:
@@ -230,11 +234,9 @@ class AtlasClient:
 
     async def _send(self, method: str, path: str, bucket: TokenBucket, priority: Priority) -> tuple[int, object]:
         """Send one request whose token has been taken from *bucket*; the status (2xx) and document of its answer."""
-        leg: _Leg | None = None
+        leg = _Leg(self, bucket, method=method, path=self._base_path + path)
         try:
-            turn = await self._turns.take(priority)
-            try:
-                leg = _Leg(self, bucket, turn, method=method, path=self._base_path + path)
+            async with self._turn(bucket, priority, leg):
                 try:
                     response = await self._session.request(
                         method,
@@ -243,14 +245,43 @@ class AtlasClient:
                         middlewares=(self._digest, leg),
                     )
                     body = await response.read()
-                except (aiohttp.ClientError, OSError) as error:
-                    raise leg.explain(error) from error
-            finally:
-                turn.release()
+                except (aiohttp.ClientError, OSError, ValueError) as error:
+                    raise self._explained(error, leg) from error
         finally:
-            if leg is None or not leg.count:
+            if not leg.count:
                 bucket.give_back()
         return self._interpret(response, body, bucket, method=method, path=self._base_path + path)
+
+    @asynccontextmanager
+    async def _turn(self, bucket: TokenBucket, priority: Priority, leg: _Leg) -> AsyncIterator[None]:
+        """Hold a turn for *leg*, once its token is still there when the turn comes."""
+        while True:
+            leg.turn = turn = await self._turns.take(priority)
+            try:
+                if bucket.covered():
+                    yield
+                    return
+            finally:
+                turn.release()
+            if priority is Priority.CUTOVER:  # its caller waits for an answer, and can decide anew
+                raise NotSentError("its token went to a digest challenge", method=leg.method, path=leg.path)
+            bucket.give_back()
+            await bucket.take(priority)
+
+    def _explained(self, error: aiohttp.ClientError | OSError | ValueError, leg: _Leg) -> AtlasError:
+        """What aiohttp raised outside of a wire request: the timeout of the whole call, or a senseless challenge."""
+        if isinstance(error, TimeoutError):
+            if leg.unanswered:
+                return translate(error, method=leg.method, path=leg.path)
+            return NotSentError("no token within the request timeout", method=leg.method, path=leg.path)
+        if isinstance(error, OSError):
+            return translate(error, method=leg.method, path=leg.path)
+        # Forget the challenge: nothing could be sent any more on its account.
+        self._digest = self._new_digest()
+        return ApiError(method=leg.method, path=leg.path, status=401, detail=f"digest challenge: {error}")
+
+    def _new_digest(self) -> aiohttp.DigestAuthMiddleware:
+        return aiohttp.DigestAuthMiddleware(self._settings.public_key, self._settings.private_key)
 
     def _interpret(
         self, response: aiohttp.ClientResponse, body: bytes, bucket: TokenBucket, *, method: str, path: str
@@ -303,15 +334,16 @@ class AtlasClient:
 class _Leg:
     """The innermost middleware: accounts for each wire request of one call, and translates its errors."""
 
-    __slots__ = ("_bucket", "_client", "_method", "_path", "_turn", "count")
+    __slots__ = ("_bucket", "_client", "count", "method", "path", "turn", "unanswered")
 
-    def __init__(self, client: AtlasClient, bucket: TokenBucket, turn: Turn, *, method: str, path: str) -> None:
+    def __init__(self, client: AtlasClient, bucket: TokenBucket, *, method: str, path: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._turn = turn
-        self._method = method
-        self._path = path
+        self.method = method
+        self.path = path
+        self.turn: Turn | None = None
         self.count = 0  # wire requests so far
+        self.unanswered = False  # the last of them may have been carried out
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -319,10 +351,13 @@ class _Leg:
         if self.count:
             await self._bucket.take(Priority.CHALLENGE)
         self.count += 1
+        self._bucket.sent()
         nonce = _nonce(request.headers.get(hdrs.AUTHORIZATION))
-        self._turn.sent(nonce)
+        assert self.turn is not None
+        self.turn.sent(nonce)
         limit = remaining = None
         status = "error"
+        self.unanswered = True
         try:
             response = await handler(request)
             headers = response.headers
@@ -330,23 +365,16 @@ class _Leg:
             status = str(response.status)
             await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise translate(error, method=self._method, path=self._path) from error
+            raise translate(error, method=self.method, path=self.path) from error
         finally:
             self._client.statistics.by_status[status] += 1
             self._bucket.settle(limit=limit, remaining=remaining)
         if response.status == 401:
-            self._turn.challenged(nonce)
+            self.unanswered = False
+            self.turn.challenged(nonce)
         else:
-            self._turn.accepted(nonce)
+            self.turn.accepted(nonce)
         return response
-
-    def explain(self, error: aiohttp.ClientError | OSError) -> AtlasError:
-        """What aiohttp raised outside of a wire request: the timeout of the whole call, or a senseless challenge."""
-        if isinstance(error, TimeoutError) and not self.count:
-            return NotSentError("no connection within the request timeout", method=self._method, path=self._path)
-        if isinstance(error, aiohttp.ClientError) and not isinstance(error, TimeoutError) and self.count:
-            return ApiError(method=self._method, path=self._path, status=401, detail=f"digest challenge: {error}")
-        return translate(error, method=self._method, path=self._path)
 
 
 @asynccontextmanager
@@ -364,7 +392,7 @@ async def open_client(
     connector = aiohttp.TCPConnector(limit=MAX_IN_FLIGHT, ssl=context, keepalive_timeout=KEEPALIVE)
     timeout = aiohttp.ClientTimeout(
         total=settings.request_timeout,
-        sock_connect=min(CONNECT_TIMEOUT, settings.request_timeout),
+        connect=min(CONNECT_TIMEOUT, settings.request_timeout / 2),  # below the total: it shows that nothing was sent
         sock_read=settings.request_timeout,
     )
     session = aiohttp.ClientSession(

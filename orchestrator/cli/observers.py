@@ -5,28 +5,56 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
-from typing import Any, TextIO
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ..engine.recorder import Sink
 from ..settings import Settings
 
+if TYPE_CHECKING:
+    from ..atlas.client import AtlasClient
+    from ..observe.metrics import BudgetUse
+
 Task = Callable[[], Coroutine[Any, Any, None]]
 
 
-def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> tuple[list[Sink], list[Task]]:
-    """Set the observers up, to be undone by *stack*: their sinks, and the tasks to run beside the engine.
+@dataclass(slots=True)
+class Observers:
+    """What a session is observed by: sinks of its events, and tasks to run beside the engine."""
+
+    sinks: list[Sink] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
+    client: AtlasClient | None = None
+
+    def on_client(self, client: AtlasClient) -> None:
+        """The session has a client: its budget can be looked at from now on."""
+        self.client = client
+
+    def budget(self) -> dict[str, BudgetUse]:
+        """The token buckets as they are now, by scope."""
+        from ..observe.metrics import BudgetUse
+
+        buckets = self.client.buckets() if self.client else {}
+        return {scope: BudgetUse(tokens=bucket.tokens(), capacity=bucket.capacity) for scope, bucket in buckets.items()}
+
+
+def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
+    """Set the observers up, to be undone by *stack*.
 
     Raises:
         InputError: The log file cannot be opened, or an extra that the config asks for is not installed.
     """
+    import stamina.instrumentation
+
     from ..observe.heartbeat import Heartbeat
     from ..observe.log import configure_logging, log_sink
     from ..observe.metrics import MetricsFile
     from ..observe.notify import Notifier
     from ..observe.progress import Progress, wanted
 
-    sinks: list[Sink] = []
-    tasks: list[Task] = []
+    stamina.instrumentation.set_on_retry_hooks(())  # `request_retried` says the same, with the run it belongs to
+    observers = Observers()
+    sinks, tasks = observers.sinks, observers.tasks
     console = settings.logging.format == "console" or (settings.logging.format is None and stream.isatty())
     if console and wanted(stream, os.environ):
         progress = stack.enter_context(Progress(stream))
@@ -37,7 +65,7 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> tuple[list[
         heartbeat = Heartbeat()
         sinks.append(heartbeat.sink)
         tasks.append(heartbeat.run)
-    stack.enter_context(
+    log = stack.enter_context(
         configure_logging(
             level=settings.logging.level,
             format="console" if console else "json",
@@ -48,13 +76,13 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> tuple[list[
     )
     sinks.append(log_sink())
     if settings.observers.metrics is not None:
-        metrics = MetricsFile(settings.observers.metrics)
+        metrics = MetricsFile(settings.observers.metrics, budget=observers.budget)
         sinks.append(metrics.sink)
         tasks.append(metrics.run)
     if settings.observers.notify:
         urls = [url.reveal() for url in settings.observers.notify]
-        sinks.append(stack.enter_context(Notifier(urls)).sink)
-    return sinks, tasks
+        sinks.append(stack.enter_context(Notifier(urls, redact=log.redactor.text)).sink)
+    return observers
 
 
 def _secrets(settings: Settings) -> list[str]:

@@ -100,6 +100,12 @@ COMMANDS = (
         module="simulate",
     ),
     Command(
+        name="serve",
+        help="the status page of the runs in a state directory",
+        examples=("atlas-cutover serve", "atlas-cutover serve --port 8080 --state-dir /var/lib/atlas-cutover"),
+        module="serve",
+    ),
+    Command(
         name="schema",
         help="the JSON Schema of a workflow or config file, for editors",
         examples=("atlas-cutover schema workflow > workflow.schema.json",),
@@ -176,25 +182,28 @@ def _add_common(parser: argparse.ArgumentParser, *, top: bool) -> None:
 def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     match command:
         case "check":
-            parser.add_argument("workflow", type=Path, metavar="WORKFLOW")
+            parser.add_argument("workflow", type=Path, metavar="WORKFLOW", help="the workflow file (YAML)")
         case "plan":
-            parser.add_argument("workflow", type=Path, metavar="WORKFLOW")
+            parser.add_argument("workflow", type=Path, metavar="WORKFLOW", help="the workflow file (YAML)")
             parser.add_argument("--online", action="store_true", help="also read each job's state at Atlas")
             _add_format(parser)
         case "run":
-            parser.add_argument("workflow", type=Path, metavar="WORKFLOW")
+            parser.add_argument("workflow", type=Path, metavar="WORKFLOW", help="the workflow file (YAML)")
             _add_run_options(parser)
             parser.add_argument("--new", action="store_true", help="start another run, even where one is unfinished")
             parser.add_argument(
                 "--rehearse", action="store_true", help="against the built-in simulator; needs no keys and no --yes"
             )
+            parser.add_argument(
+                "--ignore-window", action="store_true", help="with --rehearse: do not wait for the window"
+            )
             _add_simulator_options(parser, default_speed=10.0)
         case "resume":
-            parser.add_argument("run_id", nargs="?", metavar="RUN_ID")
+            parser.add_argument("run_id", nargs="?", metavar="RUN_ID", help="default: the newest unfinished run")
             _add_run_options(parser)
             _add_simulator_options(parser, default_speed=10.0)
         case "status":
-            parser.add_argument("run_id", nargs="?", metavar="RUN_ID")
+            parser.add_argument("run_id", nargs="?", metavar="RUN_ID", help="default: the list of all runs")
             parser.add_argument("--watch", action="store_true", help="show it again and again until it is over")
             _add_format(parser)
         case "report":
@@ -202,20 +211,26 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             _add_output(parser)
             _add_format(parser)
         case "pause" | "unpause" | "abort":
-            parser.add_argument("run_id", metavar="RUN_ID")
+            parser.add_argument("run_id", metavar="RUN_ID", help="the run, or how its id begins")
         case "approve":
-            parser.add_argument("run_id", metavar="RUN_ID")
-            parser.add_argument("wave", metavar="WAVE")
+            parser.add_argument("run_id", metavar="RUN_ID", help="the run, or how its id begins")
+            parser.add_argument("wave", metavar="WAVE", help="the name of the wave")
         case "simulate":
             parser.add_argument("--workflow", type=Path, metavar="FILE", help="its live migrations are the jobs")
             parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
             parser.add_argument("--port", type=int, default=0, metavar="N", help="0 (default): any free one")
             parser.add_argument("--api", choices=("v2", "v1.0"), default="v2", help="which base URL to print")
             _add_simulator_options(parser, default_speed=1.0)
+        case "serve":
+            parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s; others need --token-file")
+            parser.add_argument(
+                "--port", type=int, default=8642, metavar="N", help="0: any free one (default: %(default)s)"
+            )
+            parser.add_argument("--token-file", type=Path, metavar="FILE", help="take the page's token from FILE")
         case "schema":
-            parser.add_argument("which", choices=("workflow", "config"))
+            parser.add_argument("which", choices=("workflow", "config"), help="which file the schema is for")
         case "completion":
-            parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+            parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="your shell")
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import structlog
 
 from ..errors import InputError
 from ..journal import open_journal
@@ -34,6 +37,7 @@ def execute(args: Namespace) -> int:
     """Carry out `run` or `resume`; the exit code is the contract's."""
     for path in args.output:
         check_output_path(path)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal stops nothing, the reports included
     return _resume(args) if args.command == "resume" else _run(args)
 
 
@@ -43,6 +47,10 @@ def _run(args: Namespace) -> int:
     workflow = load_workflow(args.workflow)
     settings = read_settings(args, require_keys=not args.rehearse)
     rehearsal = None
+    if args.ignore_window:
+        if not args.rehearse:
+            raise InputError("--ignore-window goes with --rehearse: a real run keeps to its window")
+        workflow = replace(workflow, window=None)
     if args.rehearse:
         scenario = read_scenario(args, args.workflow, workflow)
         rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed))
@@ -108,16 +116,17 @@ def _confirm(workflow: Workflow, settings: Settings, args: Namespace) -> None:
 def _observed(args: Namespace, settings: Settings, rehearsal: Rehearsal | None) -> Iterator[Options]:
     """The options of a session with who observes it: log, progress, metrics, notifications."""
     with ExitStack() as stack:
-        sinks, background = observe(settings, stack, sys.stderr)
+        observers = observe(settings, stack, sys.stderr)
         yield Options(
             only=tuple(args.only),
             new=getattr(args, "new", False),
             retry_failed=args.retry_failed,
             rehearsal=rehearsal,
             interactive=sys.stdin is not None and sys.stdin.isatty(),
-            sinks=sinks,
-            background=background,
-            say=lambda line: print(f"warning: {line}", file=sys.stderr),
+            sinks=observers.sinks,
+            background=observers.tasks,
+            say=lambda line: structlog.get_logger().warning("workflow_changed", detail=line),
+            on_client=observers.on_client,
             environ=os.environ,
         )
 
@@ -139,11 +148,17 @@ def write_and_print(
             write_report(report, path)
             written.append(path)
     except OSError as error:
-        print(f"warning: a report could not be written: {error}", file=sys.stderr)
+        _warn(f"a report could not be written: {error}")
     if journal_failure:
-        print(f"warning: the journal could not be written any more: {journal_failure}", file=sys.stderr)
-    if args.format == "json":
-        print_json(report, file=sys.stdout)
-    else:
-        print_summary(report, file=sys.stdout, paths=written)
+        _warn(f"the journal could not be written any more: {journal_failure}")
+    with suppress(OSError):  # whoever read our output has gone: the run's exit code stands
+        if args.format == "json":
+            print_json(report, file=sys.stdout)
+        else:
+            print_summary(report, file=sys.stdout, paths=written)
     return int(code)
+
+
+def _warn(line: str) -> None:
+    with suppress(OSError):  # nobody is left to be warned
+        print(f"warning: {line}", file=sys.stderr)

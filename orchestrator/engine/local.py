@@ -28,7 +28,7 @@ from ..outcomes import Outcome
 from ..run import UNDER_WAY
 from ..workflow import Migration, Wave
 from .migration import Driver
-from .session import Session
+from .session import Session, settle_unknown
 
 _CLOCK_CHECK = 30.0  # seconds; a long sleep looks at the wall clock again, which may be set meanwhile
 
@@ -71,7 +71,7 @@ class LocalEngine:
                         at=session.wall(),
                         migration=migration.name,
                         reason=f"run {run_id} sent a PUT at {_utc(at)}",
-                        settle=2 * session.polling.initial,
+                        settle=settle_unknown(session.polling.initial, session.request_timeout),
                     )
                 )
 

@@ -12,6 +12,7 @@ from ..atlas.wire import Job
 from ..cutover import Answer, AnswerKind, MigrationState, Phase, Reading, ReadKind
 from ..errors import JournalError
 from ..events import CutoverNotBegun, CutoverRequested, Event, MigrationFinished
+from ..faultpoints import crash_point
 from ..outcomes import Outcome
 from ..polling import backoff, fair_share, poll_wait
 from ..workflow import Migration, Wave
@@ -116,6 +117,7 @@ class Driver:
                 share = fair_share(jobs=bucket.followers, rate=bucket.rate, spare=bucket.tokens(), per=bucket.per)
                 wait = poll_wait(session.polling, read.attempt, share=share, random=session.random.random())
                 await anyio.sleep(max(0.0, min(wait, read.deadline - session.wall())))
+            crash_point("polling")
             try:
                 job = await session.client.job(
                     migration.group_id, migration.live_migration_id, priority=_PRIORITY[read.kind]
@@ -154,6 +156,7 @@ class Driver:
 
     async def _put(self, reservation: Reservation) -> None:
         session, migration = self._session, self._migration
+        crash_point("before_intent")
         try:
             await session.recorder.commit(CutoverRequested(at=session.wall(), migration=migration.name))
         except JournalError as error:
@@ -165,8 +168,11 @@ class Driver:
             )
             self._record(not_sent)
             return
+        crash_point("after_intent")
         answer = await self._answer(reservation)
+        crash_point("put_answered")
         self._record(*core.answered(self._state, answer, self._policy, migration=migration.name, now=session.wall()))
+        crash_point("answer_posted")
 
     async def _answer(self, reservation: Reservation) -> Answer:
         migration = self._migration

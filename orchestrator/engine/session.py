@@ -19,6 +19,14 @@ from .recorder import Recorder
 from .valve import Valve
 
 
+def settle_unknown(polling_initial: float, request_timeout: float) -> float:
+    """How long a PUT may still arrive whose end only another session saw, in seconds from now on.
+
+    That process may have died while the PUT waited for its answer, so it has as long as one whose answer never came.
+    """
+    return max(2 * polling_initial, request_timeout)
+
+
 @dataclass(slots=True, kw_only=True)
 class Session:
     """One process's work on one run.

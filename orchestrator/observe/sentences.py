@@ -50,7 +50,8 @@ def _run_resumed(f: Fields) -> str:
 
 def _run_finished(f: Fields) -> str:
     rest = "; it is unfinished, `resume` continues it" if f["unfinished"] else ""
-    return f"{f['outcome']}, exit code {f['exit_code']}, {f['requests'].get('total', 0)} requests{rest}"
+    sent = sum(f["requests"].get("by_status", {}).values())
+    return f"{f['outcome']}, exit code {f['exit_code']}, {sent} requests{rest}"
 
 
 def _wave_started(f: Fields) -> str:
@@ -105,7 +106,7 @@ def _migration_finished(f: Fields) -> str:
 
 def _progress(f: Fields) -> str:
     waiting = f"; waits for {f['waiting_for']}" if f.get("waiting_for") else ""
-    left = f"; about {f['estimate']} left" if f.get("estimate") else ""
+    left = f"; cutovers left: {f['estimate']}" if f.get("estimate") else ""
     return f"{f['finished']} of {f['migrations']} done, {f['under_way']} under way{waiting}{left}"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import asdict, fields
+from dataclasses import fields
 
 from .model import MigrationReport, RunReport
 from .words import plain
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - spreadsheets in Asia take the wide ones too
 
 
 def render_csv(report: RunReport) -> str:
@@ -17,10 +17,10 @@ def render_csv(report: RunReport) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     names = [field.name for field in fields(MigrationReport)]
-    writer.writerow(["run_id", *names])
+    writer.writerow(["run_id", "workflow", "rehearsal", *names])
+    run = [_cell(report.run_id), _cell(report.workflow), str(report.rehearsal).lower()]
     for migration in report.migrations:
-        row = asdict(migration)
-        writer.writerow([report.run_id, *(_cell(row[name]) for name in names)])
+        writer.writerow([*run, *(_cell(getattr(migration, name)) for name in names)])
     return out.getvalue()
 
 
@@ -28,4 +28,4 @@ def _cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = plain(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 from .model import SCHEMA_VERSION, RunReport
 
 
+def document(report: RunReport) -> dict[str, Any]:
+    """*report* as JSON data; keys may be added to it without a new schema version, none is taken away."""
+    return {"schema_version": SCHEMA_VERSION, **asdict(report)}
+
+
 def render_json(report: RunReport) -> str:
-    """*report* as one JSON document; keys may be added to it without a new schema version, none is taken away."""
-    return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(report)}, indent=1, ensure_ascii=False) + "\n"
+    """*report* as one JSON document."""
+    return json.dumps(document(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

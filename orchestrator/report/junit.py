@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from xml.etree import ElementTree as ET
 
 from ..outcomes import Outcome
-from .model import MigrationReport, RunReport
+from .model import MigrationReport, RunReport, WaveReport
+from .words import headline, lines, plain
 
 _TAGS = {
     Outcome.FAILED: "failure",
@@ -16,27 +18,46 @@ _TAGS = {
 
 
 def render_junit(report: RunReport) -> str:
-    """A test suite per wave, a test case per migration: FAILED is a failure, IN_DOUBT and TIMED_OUT are errors."""
-    root = ET.Element("testsuites", name=_clean(report.workflow), time=f"{report.duration_seconds:.3f}")
+    """A test suite per wave, a test case per migration.
+
+    FAILED is a failure, IN_DOUBT and TIMED_OUT are errors, NOT_STARTED is skipped. A suite's time is the sum of its
+    cases' times, which are the cutover times; `timestamp` is in UTC.
+    """
+    root = ET.Element("testsuites", {"name": _clean(report.workflow)} | _counts(report.migrations))
+    by_wave: dict[str, list[MigrationReport]] = {}
+    for migration in report.migrations:
+        by_wave.setdefault(migration.wave, []).append(migration)
     for wave in report.waves:
-        members = [m for m in report.migrations if m.wave == wave.name]
-        tags = [_TAGS.get(m.outcome) for m in members]
-        suite = ET.SubElement(
-            root,
-            "testsuite",
-            name=_clean(wave.name),
-            tests=str(len(members)),
-            failures=str(tags.count("failure")),
-            errors=str(tags.count("error")),
-            skipped=str(tags.count("skipped")),
-            time=f"{sum(m.cutover_seconds or 0.0 for m in members):.3f}",
-        )
-        if wave.started_at:
-            suite.set("timestamp", wave.started_at)
-        for member in members:
-            _case(suite, report, member)
+        _suite(root, report, wave, by_wave[wave.name])
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{ET.tostring(root, encoding='unicode')}\n"
+
+
+def _suite(root: ET.Element, report: RunReport, wave: WaveReport, members: list[MigrationReport]) -> None:
+    suite = ET.SubElement(root, "testsuite", {"name": _clean(wave.name)} | _counts(members))
+    if wave.started_at:
+        suite.set("timestamp", wave.started_at[:19])  # the schema that most consumers use allows no zone
+    properties = ET.SubElement(suite, "properties")
+    for name, value in (
+        ("run_id", report.run_id),
+        ("base_url", report.base_url),
+        ("rehearsal", str(report.rehearsal).lower()),
+        ("outcome", headline(report)),
+    ):
+        ET.SubElement(properties, "property", name=name, value=_clean(value))
+    for member in members:
+        _case(suite, report, member)
+
+
+def _counts(members: list[MigrationReport] | tuple[MigrationReport, ...]) -> dict[str, str]:
+    tags = Counter(_TAGS.get(m.outcome) for m in members)
+    return {
+        "tests": str(len(members)),
+        "failures": str(tags["failure"]),
+        "errors": str(tags["error"]),
+        "skipped": str(tags["skipped"]),
+        "time": f"{sum(m.cutover_seconds or 0.0 for m in members):.3f}",
+    }
 
 
 def _case(suite: ET.Element, report: RunReport, migration: MigrationReport) -> None:
@@ -48,15 +69,24 @@ def _case(suite: ET.Element, report: RunReport, migration: MigrationReport) -> N
         time=f"{migration.cutover_seconds or 0.0:.3f}",
     )
     tag = _TAGS.get(migration.outcome)
-    if tag is not None:
-        problem = ET.SubElement(case, tag, message=_clean(migration.error_message or str(migration.outcome)))
-        if tag != "skipped":
-            problem.set("type", str(migration.outcome))
-            problem.text = _clean(f"{migration.group_id}/{migration.live_migration_id}: {migration.remote_status}")
+    if tag is None:
+        return
+    problem = ET.SubElement(case, tag, message=_clean(migration.error_message or str(migration.outcome)))
+    if tag != "skipped":
+        problem.set("type", str(migration.outcome))
+        problem.text = _allowed(
+            f"{lines(migration.error_message) or migration.outcome}\n"
+            f"group {migration.group_id}, live migration {migration.live_migration_id}, "
+            f"at Atlas: {plain(migration.remote_status) or 'unknown'}\n"
+        )
 
 
 def _clean(text: str) -> str:
+    return _allowed(plain(text))
+
+
+def _allowed(text: str) -> str:
     """*text* without what XML 1.0 forbids."""
     return "".join(
-        c if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" else " " for c in text
+        c if c in "\t\n" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" else " " for c in text
     )

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ..cutover import Phase
 from ..outcomes import ExitCode, Outcome, RunOutcome
 from ..run import RunState
+from ..window import AbsoluteWindow, Window
 from ..workflow import Migration, Wave
+from .percentiles import Statistics, statistics_of
 
 SCHEMA_VERSION = 1
 
-NEEDS_A_PERSON = (Outcome.IN_DOUBT, Outcome.TIMED_OUT, Outcome.FAILED, Outcome.NOT_STARTED)
-"""Outcomes that somebody has to look at, the most urgent first."""
+URGENCY = (Outcome.IN_DOUBT, Outcome.TIMED_OUT, Outcome.FAILED, Outcome.NOT_STARTED)
+"""The outcomes other than SUCCESS, the most urgent first."""
+
+OUTPUT_AT_MOST = 4000  # characters of a failed hook's output
+OUTPUT_OF_SUCCESS = 400  # characters of a good hook's output: 5,000 migrations may have one each
+_OPENINGS_AT_MOST = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationReport:
-    """One migration. Times are ISO 8601 in UTC; *cutover_seconds* from the PUT to the final state."""
+    """One migration. Times are ISO 8601 in UTC; *cutover_seconds* from the last PUT to the final state.
+
+    *phase*: how far it has come (`cutover.Phase`); *outcome* is what that would mean, were the run to end now.
+    """
 
     name: str
     wave: str
@@ -36,6 +45,13 @@ class MigrationReport:
     cutover_seconds: float | None
     cutover_requests: int
     polls: int
+    phase: Phase
+
+    @property
+    def downtime(self) -> float | None:
+        """*cutover_seconds* where the cutover was carried out; None for a PUT that Atlas refused or that is in doubt."""
+        carried_out = self.accepted_at is not None or self.outcome is Outcome.SUCCESS
+        return self.cutover_seconds if carried_out else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +64,12 @@ class WaveReport:
     started_at: str | None
     finished_at: str | None
     approved_by: str | None
+    statistics: Statistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookReport:
-    """One hook that was run. *output* is its last few kilobytes."""
+    """One hook that was run. *output* is its end, at most 4,000 characters (400 where it ended well)."""
 
     hook: str
     wave: str | None
@@ -64,22 +81,43 @@ class HookReport:
     output: str
     finished_at: str
 
+    @property
+    def ok(self) -> bool:
+        """Whether the hook ended with 0."""
+        return self.exit_code == 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statistics:
-    """Cutover times in seconds, over migrations that had one: nearest-rank percentiles, and their sum (the downtime)."""
+class OpeningReport:
+    """One opening of the window."""
 
-    count: int
-    p50: float | None
-    p90: float | None
-    p99: float | None
-    max: float | None
-    total: float
+    opens: str
+    closes: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowReport:
+    """The workflow's window: its *rule* in words, and its *openings* during the run (else the next one)."""
+
+    rule: str
+    openings: tuple[OpeningReport, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Migrations that ended alike: the same *outcome* other than SUCCESS, the same *message*."""
+
+    outcome: Outcome
+    message: str
+    migrations: tuple[MigrationReport, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """The whole report; `as_json` is the contract's document."""
+    """The whole report; `json_.document` makes the contract's document of it.
+
+    *unfinished*: `resume` would go on with something. *sessions*: how many processes worked on the run.
+    """
 
     run_id: str
     workflow: str
@@ -91,9 +129,13 @@ class RunReport:
     duration_seconds: float
     outcome: RunOutcome
     exit_code: int
+    unfinished: bool
     stopped: str | None
+    aborted_by: str | None
     who: str
     version: str
+    sessions: int
+    window: WindowReport | None
     totals: dict[str, int]
     statistics: Statistics
     waves: tuple[WaveReport, ...]
@@ -101,49 +143,65 @@ class RunReport:
     hooks: tuple[HookReport, ...]
     requests: dict[str, Any]
 
-    def needing_a_person(self) -> list[MigrationReport]:
-        """Migrations without SUCCESS, the most urgent outcome first, in workflow order within one."""
-        order = {outcome: rank for rank, outcome in enumerate(NEEDS_A_PERSON)}
-        return sorted((m for m in self.migrations if m.outcome in order), key=lambda m: order[m.outcome])
+    def problems(self) -> list[Problem]:
+        """The migrations without SUCCESS, the most urgent outcome first, those of one outcome and message together."""
+        groups: dict[tuple[int, str], list[MigrationReport]] = {}
+        for m in self.migrations:
+            if m.outcome is not Outcome.SUCCESS:
+                groups.setdefault((URGENCY.index(m.outcome), m.error_message or ""), []).append(m)
+        found = sorted(groups.items(), key=lambda item: item[0][0])
+        return [
+            Problem(outcome=URGENCY[rank], message=message, migrations=tuple(members))
+            for (rank, message), members in found
+        ]
+
+    def failed_hooks(self) -> list[HookReport]:
+        """The hooks that did not end with 0."""
+        return [hook for hook in self.hooks if not hook.ok]
 
 
 def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> RunReport:
-    """The report of *state*. *now* (Unix seconds) stands in for the end of a run that has none yet."""
+    """The report of *state*.
+
+    Args:
+        state: The fold of the run's events.
+        now: Unix seconds; stands in for the end of a run that has none yet.
+        exit_code: What the process ends with; None: what was recorded, else what the outcome says.
+    """
     totals = state.totals()
     end = state.finished_at or now
+    start = end if state.started_at is None else state.started_at
     migrations = tuple(_migration(state, wave, migration) for wave, migration in state.rows())
+    by_wave: dict[str, list[MigrationReport]] = {}
+    for m in migrations:
+        by_wave.setdefault(m.wave, []).append(m)
     return RunReport(
         run_id=state.run_id,
-        workflow=state.workflow.name,
+        workflow=_text(state.workflow.name),
         workflow_sha256=state.workflow.sha256,
-        base_url=state.base_url,
+        base_url=_text(state.base_url),
         rehearsal=state.rehearsal,
         started_at=iso(state.started_at),
         finished_at=iso(state.finished_at),
-        duration_seconds=round(max(0.0, end - (state.started_at or end)), 3),
+        duration_seconds=round(max(0.0, end - start), 3),
         outcome=state.outcome(),
-        exit_code=int(state.exit_code() if exit_code is None else exit_code),
-        stopped=state.stopped,
-        who=state.who,
-        version=state.version,
+        exit_code=_exit_code(state, exit_code),
+        unfinished=state.is_unfinished(),
+        stopped=_text_or_none(state.stopped),
+        aborted_by=_text_or_none(state.aborted_by),
+        who=_text(state.who),
+        version=_text(state.version),
+        sessions=state.sessions,
+        window=_window(state.workflow.window, start, end),
         totals={"migrations": len(migrations), **{str(outcome): totals[outcome] for outcome in Outcome}},
-        statistics=_statistics([m.cutover_seconds for m in migrations if m.cutover_seconds is not None]),
-        waves=tuple(_wave(state, wave) for wave in state.workflow.waves if _selected(state, wave)),
-        migrations=migrations,
-        hooks=tuple(
-            HookReport(
-                hook=hook.hook,
-                wave=hook.wave,
-                migration=hook.migration,
-                argv=hook.argv,
-                exit_code=hook.exit_code,
-                seconds=hook.seconds,
-                error=hook.error,
-                output=hook.output,
-                finished_at=iso(hook.at) or "",
-            )
-            for hook in state.hooks
+        statistics=_statistics(migrations),
+        waves=tuple(
+            _wave(state, wave, by_wave[_text(wave.name)])
+            for wave in state.workflow.waves
+            if _text(wave.name) in by_wave
         ),
+        migrations=migrations,
+        hooks=_hooks(state),
         requests=state.request_statistics(),
     )
 
@@ -155,20 +213,26 @@ def iso(instant: float | None) -> str | None:
     return datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _exit_code(state: RunState, given: ExitCode | None) -> int:
+    if given is not None:
+        return int(given)
+    return int(state.exit_code()) if state.recorded_exit_code is None else state.recorded_exit_code
+
+
 def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationReport:
     known = state.migrations[migration.name]
     result = state.result(migration.name)
     seconds = None
     if known.finished_at is not None and known.requested_at is not None:
-        seconds = round(known.finished_at - known.requested_at, 3)
+        seconds = round(max(0.0, known.finished_at - known.requested_at), 3)
     return MigrationReport(
-        name=migration.name,
-        wave=wave.name,
+        name=_text(migration.name),
+        wave=_text(wave.name),
         group_id=migration.group_id,
         live_migration_id=migration.live_migration_id,
         outcome=result.outcome,
-        remote_status=known.remote_status,
-        error_message=result.error_message,
+        remote_status=_text_or_none(known.remote_status),
+        error_message=_text_or_none(result.error_message),
         gate_waiting_since=iso(known.gate_since),
         gate_opened_at=iso(known.gate_opened_at),
         requested_at=iso(known.requested_at),
@@ -177,36 +241,67 @@ def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationRe
         cutover_seconds=seconds,
         cutover_requests=known.cutover_requests,
         polls=known.polls,
+        phase=known.phase,
     )
 
 
-def _selected(state: RunState, wave: Wave) -> int:
-    return sum(1 for migration in wave.migrations if migration.name in state.selected)
-
-
-def _wave(state: RunState, wave: Wave) -> WaveReport:
+def _wave(state: RunState, wave: Wave, members: list[MigrationReport]) -> WaveReport:
     known = state.waves[wave.name]
     return WaveReport(
-        name=wave.name,
-        migrations=_selected(state, wave),
+        name=_text(wave.name),
+        migrations=len(members),
         counts=state.counts(wave),
         started_at=iso(known.started_at),
         finished_at=iso(known.finished_at),
-        approved_by=known.approved_by,
+        approved_by=_text_or_none(known.approved_by),
+        statistics=_statistics(members),
     )
 
 
-def _statistics(seconds: list[float]) -> Statistics:
-    ordered = sorted(seconds)
+def _statistics(members: tuple[MigrationReport, ...] | list[MigrationReport]) -> Statistics:
+    return statistics_of([m.downtime for m in members if m.downtime is not None])
 
-    def percentile(share: float) -> float | None:
-        return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
-    return Statistics(
-        count=len(ordered),
-        p50=percentile(0.5),
-        p90=percentile(0.9),
-        p99=percentile(0.99),
-        max=ordered[-1] if ordered else None,
-        total=round(sum(ordered), 3),
+def _hooks(state: RunState) -> tuple[HookReport, ...]:
+    return tuple(
+        HookReport(
+            hook=hook.hook,
+            wave=_text_or_none(hook.wave),
+            migration=_text_or_none(hook.migration),
+            argv=tuple(_text(word) for word in hook.argv),
+            exit_code=hook.exit_code,
+            seconds=round(hook.seconds, 3),
+            error=_text_or_none(hook.error),
+            output=_text(hook.output)[-(OUTPUT_OF_SUCCESS if hook.ok else OUTPUT_AT_MOST) :],
+            finished_at=iso(hook.at) or "",
+        )
+        for hook in state.hooks
     )
+
+
+def _window(window: Window | None, start: float, end: float) -> WindowReport | None:
+    if window is None:
+        return None
+    openings: list[OpeningReport] = []
+    span = window.span_at_or_after(start)
+    while span is not None and len(openings) < _OPENINGS_AT_MOST and (not openings or span.opens < end):
+        openings.append(OpeningReport(opens=iso(span.opens) or "", closes=iso(span.closes) or ""))
+        span = window.span_at_or_after(span.closes)
+    return WindowReport(rule=_rule(window), openings=tuple(openings))
+
+
+def _rule(window: Window) -> str:
+    if isinstance(window, AbsoluteWindow):
+        opens, closes = (datetime.fromtimestamp(at, UTC) for at in (window.opens, window.closes))
+        same_day = opens.date() == closes.date()
+        return f"{opens:%Y-%m-%d %H:%M:%S} to {closes:{'%H:%M:%S' if same_day else '%Y-%m-%d %H:%M:%S'}} UTC"
+    return f"{', '.join(window.days)} {window.start} to {window.end} {window.timezone}"
+
+
+def _text(text: str) -> str:
+    """*text* without lone surrogates, which JSON from Atlas may hold and no file can."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _text_or_none(text: str | None) -> str | None:
+    return None if text is None else _text(text)

@@ -9,17 +9,19 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import InputError
+from ..faultpoints import crash_point
 from .model import RunReport
 
 FORMATS = {
     ".json": ("json_", "render_json"),
     ".md": ("markdown", "render_markdown"),
+    ".html": ("html", "render_html"),
     ".xml": ("junit", "render_junit"),
     ".csv": ("csv_", "render_csv"),
 }
 """Suffix to module and function; imported when asked for, since the templates' engine takes a while."""
 
-ALWAYS = ("report.json", "report.md")
+ALWAYS = ("report.json", "report.md", "report.html")
 """What is written at every end of a run."""
 
 
@@ -29,12 +31,25 @@ def check_output_path(path: Path) -> None:
     Raises:
         InputError: An unknown suffix, or a directory that is not there or not writable.
     """
-    if path.suffix not in FORMATS:
-        raise InputError(f"--output {path}: the suffix chooses the format: expected one of {' '.join(FORMATS)}")
+    suffix(path)
     if not path.parent.is_dir():
         raise InputError(f"--output {path}: there is no directory {path.parent}")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InputError(f"--output {path}: cannot be written")
+    if path.is_dir():
+        raise InputError(f"--output {path}: is a directory")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"--output {path}: the directory {path.parent} is not writable")
+
+
+def suffix(path: Path) -> str:
+    """The suffix of *path*, in small letters.
+
+    Raises:
+        InputError: No format has it.
+    """
+    found = path.suffix.lower()
+    if found not in FORMATS:
+        raise InputError(f"--output {path}: the suffix chooses the format: expected one of {' '.join(FORMATS)}")
+    return found
 
 
 def render(report: RunReport, suffix: str) -> str:
@@ -45,32 +60,37 @@ def render(report: RunReport, suffix: str) -> str:
 
 
 def write_report(report: RunReport, path: Path) -> None:
-    """Write *report* to *path*, whole or not at all.
+    """Write *report* to *path*, whole or not at all; the directory is made where it lacks.
 
     Raises:
+        InputError: No format has *path*'s suffix.
         OSError: The disk is full, the directory not writable.
     """
-    text = render(report, path.suffix)
+    text = render(report, suffix(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o644 & ~_umask())
         temporary.replace(path)
-    except BaseException:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def write_run_reports(report: RunReport, directory: Path) -> list[Path]:
-    """Write what is written at every end of a run into *directory*; the paths."""
+    """Write what is written at every end of a run into *directory*; the paths.
+
+    Raises:
+        OSError: One of them could not be written.
+    """
     paths = [directory / name for name in ALWAYS]
     for path in paths:
         write_report(report, path)
+        crash_point("reporting")
     return paths
 
 

@@ -1,8 +1,9 @@
-"""The summary on stdout: a table for people, or the report's JSON."""
+"""The summary on stdout: text for people, or the report's JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, TextIO, cast
 
@@ -10,32 +11,49 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..outcomes import Outcome, RunOutcome
+from ..cutover import Phase
+from ..outcomes import Outcome
 from .json_ import render_json
-from .model import MigrationReport, RunReport
-from .words import downtime_line, headline, plain, requests_line, seconds, totals_line
+from .model import MigrationReport, Problem, RunReport
+from .words import (
+    counts_text,
+    headline,
+    names_text,
+    next_command,
+    plain,
+    requests_line,
+    seconds,
+    times_line,
+    times_of_day,
+    totals_line,
+)
 
 LIST_ALL = 30  # migrations; above, only those that need a person are listed
-LIST_AT_MOST = 20
-_PIPE_WIDTH = 120  # columns where stdout is no terminal
+LIST_AT_MOST = 20  # problems
+_NARROW = 80  # columns; below, a row becomes lines
+_ENDLESS = 10_000  # columns where stdout is no terminal: a line is never broken, so that it can be searched
+
 _STYLES = {
-    Outcome.SUCCESS: "green",
-    Outcome.FAILED: "bold red",
-    Outcome.TIMED_OUT: "bold red",
-    Outcome.IN_DOUBT: "bold magenta",
-    Outcome.NOT_STARTED: "yellow",
+    "SUCCESS": "green",
+    "FAILED": "bold red",
+    "TIMED_OUT": "bold red",
+    "IN_DOUBT": "bold magenta",
+    "NOT_STARTED": "yellow",
+    "INCOMPLETE": "bold yellow",
 }
-_RUN_STYLES = {
-    RunOutcome.SUCCESS: "bold green",
-    RunOutcome.FAILED: "bold red",
-    RunOutcome.IN_DOUBT: "bold magenta",
-    RunOutcome.INCOMPLETE: "bold yellow",
+_UNDER_WAY = {
+    Phase.NEW: "not yet",
+    Phase.GATE: "at the gate",
+    Phase.READY: "ready",
+    Phase.REQUESTED: "requested",
+    Phase.DOUBT: "in doubt",
+    Phase.ACCEPTED: "cutting over",
 }
 
 
 def print_json(report: RunReport, *, file: TextIO) -> None:
     """The report as JSON on *file*."""
-    file.write(render_json(report))
+    file.write(_encodable(render_json(report), file.encoding))
 
 
 def print_summary(
@@ -45,83 +63,174 @@ def print_summary(
     paths: Sequence[Path] = (),
     running: str | None = None,
     width: int | None = None,
+    color: bool | None = None,
 ) -> None:
-    """The summary on *file*; *paths*: where the reports are; *running*: who works on the run now.
+    """The summary on *file*.
 
-    Colours only on a terminal and without NO_COLOR (rich sees to both). Characters that *file* cannot encode become `?`.
+    Args:
+        report: What is summed up.
+        file: Where it goes. Characters that its encoding lacks are shown as escapes.
+        paths: Where the reports are.
+        running: Who works on the run now; the summary then shows how far it is.
+        width: Columns; None: the terminal's, or as many as it takes where *file* is no terminal.
+        color: None: on a terminal, unless NO_COLOR is set.
     """
-    if width is None and not file.isatty():
-        width = _PIPE_WIDTH
+    terminal = file.isatty()
+    endless = width is None and not terminal
     console = Console(
-        file=cast("IO[str]", _Encodable(file)), width=width, highlight=False, force_terminal=file.isatty() or None
+        file=cast("IO[str]", file),
+        width=_ENDLESS if endless else width,
+        highlight=False,
+        force_terminal=True if terminal or color else None,
+        no_color=None if color is None else not color,
     )
-    title = f"under way ({running})" if running else headline(report)
-    prefix = "REHEARSAL " if running and report.rehearsal else ""
-    style = "bold" if running else _RUN_STYLES[report.outcome]
-    console.print(Text(prefix + plain(title), style=style))
-    console.print(Text(f"workflow {plain(report.workflow)}, run {report.run_id}, {report.duration_seconds:.1f} s"))
-    for line in (totals_line(report), downtime_line(report), requests_line(report)):
-        if line:
-            console.print(Text(line))
-    if report.stopped:
-        console.print(Text(f"no further cutover was started: {plain(report.stopped)}", style="yellow"))
-    _print_waves(console, report)
-    needing = report.needing_a_person()
-    small = len(report.migrations) <= LIST_ALL
-    listed = list(report.migrations) if small else needing[:LIST_AT_MOST]
-    if listed:
-        _print_migrations(console, listed)
-    if not small and len(needing) > LIST_AT_MOST:
-        console.print(Text(f"and {len(needing) - LIST_AT_MOST} more that need a person: see the report"))
-    for path in paths:
-        console.print(Text(f"report: {path}"), soft_wrap=True)
+    _Summary(report, console, file.encoding or "ascii", running, soft_wrap=endless).print(paths)
 
 
-def _print_waves(console: Console, report: RunReport) -> None:
-    table = Table(box=None, pad_edge=False)
-    for title in ("WAVE", "MIGRATIONS", "OUTCOMES"):
-        table.add_column(title, justify="right" if title == "MIGRATIONS" else "left", overflow="fold")
-    for wave in report.waves:
-        counts = ", ".join(f"{count} {name}" for name, count in wave.counts.items())
-        table.add_row(Text(plain(wave.name)), str(wave.migrations), Text(counts))
-    console.print()
-    console.print(table)
+class _Summary:
+    """One printing of a summary."""
 
+    def __init__(
+        self, report: RunReport, console: Console, encoding: str, running: str | None, *, soft_wrap: bool
+    ) -> None:
+        self.report = report
+        self.console = console
+        self.encoding = encoding
+        self.running = running
+        self.soft_wrap = soft_wrap
 
-def _print_migrations(console: Console, migrations: Sequence[MigrationReport]) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("MIGRATION", overflow="fold")
-    table.add_column("WAVE", overflow="fold")
-    table.add_column("OUTCOME", no_wrap=True)
-    table.add_column("CUTOVER", justify="right", no_wrap=True)
-    table.add_column("WHY", overflow="fold")
-    for m in migrations:
-        table.add_row(
-            Text(plain(m.name)),
-            Text(plain(m.wave)),
-            Text(str(m.outcome), style=_STYLES[m.outcome]),
-            seconds(m.cutover_seconds),
-            Text(plain(m.error_message or "")),
+    def print(self, paths: Sequence[Path]) -> None:
+        """All of it, what needs a person first."""
+        report = self.report
+        if self.running:
+            prefix = "REHEARSAL " if report.rehearsal else ""
+            self.line(f"{prefix}under way ({self.running})", "bold")
+        else:
+            self.line(headline(report), _STYLES[report.outcome])
+        self.line(f"workflow {report.workflow}, run {report.run_id}, {times_of_day(report)}")
+        self.line(self._totals())
+        for line in (times_line(report.statistics), requests_line(report)):
+            if line:
+                self.line(line)
+        self._problems()
+        self._waves()
+        if len(report.migrations) <= LIST_ALL:
+            self._migrations()
+        if paths:
+            self.console.print()
+        for path in paths:
+            self.line(f"report: {path}", soft_wrap=True)
+
+    def line(self, text: str, style: str = "", *, soft_wrap: bool = False) -> None:
+        self.console.print(Text(self.shown(text), style=style), soft_wrap=soft_wrap or self.soft_wrap)
+
+    def shown(self, text: str | None) -> str:
+        return _encodable(plain(text), self.encoding)
+
+    def _totals(self) -> str:
+        if not self.running:
+            return totals_line(self.report)
+        return f"{len(self.report.migrations)} migrations: {_standing(self.report.migrations)}"
+
+    def _problems(self) -> None:
+        problems = [p for p in self.report.problems() if not self.running or p.migrations[0].phase is Phase.FINISHED]
+        urgent = [problem for problem in problems if problem.outcome is not Outcome.NOT_STARTED]
+        waiting = [problem for problem in problems if problem.outcome is Outcome.NOT_STARTED]
+        if urgent:
+            self._listed("NEEDS A PERSON", urgent)
+        if waiting:
+            self._listed("NOT STARTED", waiting)
+        elif self.report.stopped:
+            self.line(f"no further cutover was started: {self.report.stopped}", "yellow")
+        command = next_command(self.report)
+        if command and not self.running:
+            self.line(f"continue with: {command}", soft_wrap=True)
+
+    def _listed(self, title: str, problems: Sequence[Problem]) -> None:
+        self.console.print()
+        self.line(title, "bold")
+        for problem in problems[:LIST_AT_MOST]:
+            text = Text(str(problem.outcome), style=_STYLES[problem.outcome])
+            text.append(self.shown(f" {_subject(problem)}"), style="bold")
+            text.append(self.shown(f": {problem.message}" if problem.message else ""), style="not bold")
+            self.console.print(text, soft_wrap=self.soft_wrap)
+        if len(problems) > LIST_AT_MOST:
+            self.line(f"and {len(problems) - LIST_AT_MOST} more: see the report")
+
+    def _waves(self) -> None:
+        by_wave: dict[str, list[MigrationReport]] = {}
+        if self.running:
+            for m in self.report.migrations:
+                by_wave.setdefault(m.wave, []).append(m)
+        self._table(
+            ("WAVE", "MIGRATIONS>", "OUTCOMES", "P50>", "P90>", "MAX>"),
+            (
+                (
+                    wave.name,
+                    str(wave.migrations),
+                    _standing(by_wave[wave.name]) if self.running else counts_text(wave.counts),
+                    seconds(wave.statistics.p50),
+                    seconds(wave.statistics.p90),
+                    seconds(wave.statistics.max),
+                )
+                for wave in self.report.waves
+            ),
         )
-    console.print()
-    console.print(table)
+
+    def _migrations(self) -> None:
+        self._table(
+            ("MIGRATION", "WAVE", "OUTCOME", "AT ATLAS", "CUTOVER>", "PUTS>"),
+            (
+                (
+                    m.name,
+                    m.wave,
+                    self._word(m),
+                    m.remote_status or "-",
+                    seconds(m.cutover_seconds),
+                    str(m.cutover_requests),
+                )
+                for m in self.report.migrations
+            ),
+        )
+
+    def _word(self, migration: MigrationReport) -> str:
+        return _UNDER_WAY.get(migration.phase, migration.outcome) if self.running else str(migration.outcome)
+
+    def _table(self, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """A table; where the terminal is narrow, the first cell of a row and the others below it."""
+        self.console.print()
+        if self.console.width < _NARROW:
+            for first, *others in rows:
+                self.line(first, "bold")
+                parts = [f"{t.rstrip('>').lower()} {cell}" for t, cell in zip(titles[1:], others, strict=True)]
+                self.line(f"  {', '.join(part for part in parts if not part.endswith(' -'))}")
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in titles:
+            table.add_column(
+                title.rstrip(">"), justify="right" if title.endswith(">") else "left", overflow="fold",
+                no_wrap=title.endswith(">"),
+            )  # fmt: skip
+        for row in rows:
+            table.add_row(*(Text(self.shown(cell), style=_STYLES.get(cell, "")) for cell in row))
+        self.console.print(table)
 
 
-class _Encodable:
-    """A text stream that replaces what its encoding lacks."""
+def _subject(problem: Problem) -> str:
+    members = problem.migrations
+    if len(members) == 1:
+        return f"{members[0].name} ({members[0].wave})"
+    return f"{len(members)} migrations ({names_text(problem)})"
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self.encoding = stream.encoding or "ascii"
 
-    def write(self, text: str) -> int:
-        return self._stream.write(text.encode(self.encoding, "replace").decode(self.encoding))
+def _standing(migrations: Sequence[MigrationReport]) -> str:
+    """How far *migrations* are while their run is under way."""
+    counts = Counter(_UNDER_WAY.get(m.phase, str(m.outcome)) for m in migrations)
+    order = [*(str(outcome) for outcome in Outcome), *reversed(_UNDER_WAY.values())]
+    return counts_text({word: counts[word] for word in order})
 
-    def flush(self) -> None:
-        self._stream.flush()
 
-    def isatty(self) -> bool:
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
+def _encodable(text: str, encoding: str | None) -> str:
+    """*text*, with escapes for what *encoding* lacks."""
+    encoding = encoding or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

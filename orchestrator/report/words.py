@@ -1,40 +1,80 @@
-"""Words that all formats share."""
+"""Words that all formats share, and foreign text made harmless."""
 
 from __future__ import annotations
 
-from .model import RunReport
+import re
+from collections.abc import Mapping
+
+from ..outcomes import Outcome
+from .model import Problem, RunReport
+from .percentiles import Statistics
 
 EXIT_MEANINGS = {
     0: "every selected migration is SUCCESS",
     1: "the run is over and at least one migration FAILED or TIMED_OUT",
+    2: "usage, workflow or config is wrong; nothing was sent",
     3: "the run is over, nothing failed, but some cutovers were not started",
     4: "at least one migration is IN_DOUBT: a person has to look",
+    5: "another active run holds this workflow or one of its live migrations",
+    6: "Atlas was unreachable, or refused the credentials; nothing was cut over",
     130: "stopped by SIGINT: `resume` continues",
     143: "stopped by SIGTERM: `resume` continues",
 }
 
+_WHAT_TO_DO = {
+    Outcome.IN_DOUBT: "Look at the live migration in the Atlas UI: its cutover may have begun. `resume` reads it again.",
+    Outcome.TIMED_OUT: "Atlas accepted the cutover and has not ended it yet. Watch it in the Atlas UI.",
+    Outcome.FAILED: "Read Atlas' message. A migration that failed before its PUT can be tried again with --retry-failed.",
+    Outcome.NOT_STARTED: "No PUT was sent: the source is still in charge. `resume` or the next `run` starts it.",
+}
+_OVER = "No PUT was sent: the source is still in charge. This run is over; `run --new` starts another."
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_JOINERS = "\u200c\u200d"  # invisible, harmless, and needed by some scripts and by emoji
+
+
+def what_to_do(report: RunReport, outcome: Outcome) -> str:
+    """What a person does about *outcome*, which is not SUCCESS."""
+    return _OVER if outcome is Outcome.NOT_STARTED and not report.unfinished else _WHAT_TO_DO[outcome]
+
 
 def headline(report: RunReport) -> str:
     """The outcome in one line."""
-    meaning = EXIT_MEANINGS.get(report.exit_code, "")
     prefix = "REHEARSAL " if report.rehearsal else ""
-    return f"{prefix}{report.outcome} (exit code {report.exit_code}: {meaning})"
+    return f"{prefix}{report.outcome} (exit code {report.exit_code}: {exit_meaning(report)})"
+
+
+def exit_meaning(report: RunReport) -> str:
+    """What the exit code says."""
+    return EXIT_MEANINGS.get(report.exit_code, "not in the list of exit codes")
 
 
 def totals_line(report: RunReport) -> str:
     """How many migrations ended how."""
-    counts = ", ".join(f"{count} {name}" for name, count in report.totals.items() if name != "migrations" and count)
-    return f"{report.totals['migrations']} migrations: {counts or 'none'}"
+    total = report.totals["migrations"]
+    noun = "migration" if total == 1 else "migrations"
+    return f"{total} {noun}: {counts_text(report.totals) or 'none'}"
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """*counts* by outcome as `3 SUCCESS, 1 FAILED`, zeros left out."""
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if name != "migrations" and count)
 
 
 def seconds(value: float | None) -> str:
-    """Seconds for people; a dash for none."""
-    return "-" if value is None else f"{value:.1f} s"
+    """Seconds for people: `8.1 s`, `4 min 05 s`, `2 h 03 min`; a dash for none."""
+    if value is None:
+        return "-"
+    if value < 99.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def downtime_line(report: RunReport) -> str | None:
-    """Percentiles of the cutover times, where there are any."""
-    statistics = report.statistics
+def times_line(statistics: Statistics) -> str | None:
+    """Percentiles and sum of the cutover times, where there are any."""
     if not statistics.count:
         return None
     parts = (
@@ -50,9 +90,48 @@ def downtime_line(report: RunReport) -> str | None:
 def requests_line(report: RunReport) -> str:
     """What was sent."""
     by_status = ", ".join(f"{status}: {count}" for status, count in report.requests["by_status"].items())
-    return f"requests: {report.requests['total']} ({by_status}), {report.requests['retries']} retries"
+    retries = report.requests["retries"]
+    shown = f" ({by_status})" if by_status else ""
+    return f"requests: {report.requests['total']}{shown}, {retries} {'retry' if retries == 1 else 'retries'}"
 
 
-def plain(text: str) -> str:
-    """*text* on one line and without control characters: what Atlas or a workflow says must not steer a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
+def times_of_day(report: RunReport) -> str:
+    """When the run began and ended, and how long that took."""
+    began, ended = clock(report.started_at), clock(report.finished_at)
+    return f"{began or '-'} to {ended or 'now'} UTC ({seconds(report.duration_seconds)})"
+
+
+def clock(instant: str | None) -> str | None:
+    """An ISO time of the report as `2026-11-28 00:00:00` (UTC)."""
+    return instant[:19].replace("T", " ") if instant else None
+
+
+def names_text(problem: Problem, at_most: int = 5) -> str:
+    """The names of *problem*'s migrations, with the number of those that are not shown."""
+    names = [m.name for m in problem.migrations]
+    if len(names) <= at_most + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:at_most])} and {len(names) - at_most} more"
+
+
+def next_command(report: RunReport) -> str | None:
+    """The command that continues the run, where it can be continued."""
+    return f"atlas-cutover resume {report.run_id}" if report.unfinished else None
+
+
+def plain(text: str | None) -> str:
+    """*text* on one line, without terminal sequences and control characters: it must not steer where it is shown."""
+    if text is None:
+        return ""
+    return " ".join(_visible(line) for line in text.splitlines()) if not text.isprintable() else text
+
+
+def lines(text: str | None) -> str:
+    """*text* as `plain` makes it, its lines kept."""
+    return "\n".join(_visible(line) for line in (text or "").splitlines())
+
+
+def _visible(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() or c in _JOINERS else " " for c in _ANSI.sub("", line))

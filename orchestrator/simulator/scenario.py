@@ -149,6 +149,7 @@ class Scenario:
         faults: The first that applies to a request befalls it.
         unknown_jobs: Create a job for an id that is not in the workflow, when it is first asked for.
         repeat_puts: Process a cutover that comes again (and count it), instead of refusing it.
+        auth: Ask for digest credentials; without, whoever comes is let in (to measure what digest costs).
     """
 
     seed: int = 0
@@ -160,6 +161,7 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     unknown_jobs: bool = False
     repeat_puts: bool = False
+    auth: bool = True
 
     def limit(self, api: Api) -> RateLimit | None:
         """The rate limit of each project on *api*; None: there is none."""

@@ -129,7 +129,7 @@ _FAULT: dict[str, Parser] = {
     "after": parse_duration,
     "until": parse_duration,
 }
-_TOP = ("seed", "jobs", "rate_limit", "nonce", "special", "faults", "unknown_jobs", "repeat_puts")
+_TOP = ("seed", "jobs", "rate_limit", "nonce", "special", "faults", "unknown_jobs", "repeat_puts", "auth")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -157,6 +157,7 @@ class _Reader:
             faults=self._faults(data.get("faults")),
             unknown_jobs=self._choice("unknown_jobs", data, "refuse", "create") == "create",
             repeat_puts=self._choice("repeat_puts", data, "refuse", "process") == "process",
+            auth=self._choice("auth", data, "digest", "off") == "digest",
         )
 
     def _rate_limit(self, data: Data) -> RateLimit | None:

@@ -1,0 +1,182 @@
+"""Makes the generated pages of docs/ anew: cli.md from the parser, schema/*.json from the models.
+
+    python docs/generate.py            writes what has changed, and says so
+    python docs/generate.py --check    writes nothing; exit code 1 when a page is not current
+
+The command line's page is rendered here and not by argparse, whose help looks different in each version of Python.
+"""
+
+# ruff: noqa: SLF001 - argparse has no public way to list what a parser understands
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator.cli.parser import COMMANDS, Command, build_parser
+from orchestrator.settings import config_schema
+from orchestrator.workflowfile import workflow_schema
+
+DOCS = Path(__file__).resolve().parent
+WIDTH = 100
+"""Columns of a usage line, whatever the terminal's."""
+
+COMMON = "options of all commands"
+"""The title of the option group that every command has."""
+
+HEAD = """\
+# The command line
+
+<!-- Made by `make docs` from orchestrator/cli/parser.py: change it there. -->
+
+`atlas-cutover` and `python -m orchestrator` are the same program. `atlas-cutover --help` lists the commands,
+`atlas-cutover COMMAND --help` explains one. A `RUN_ID` may be shortened to its beginning, as long as that is one run's alone.
+`resume`, `status` and `report` without a `RUN_ID` take the newest run (`resume`: the newest unfinished one; `status`: lists
+all). Logs go to stderr; stdout has the summary alone. What a process ends with: [exit codes](exit-codes.md).
+"""
+
+
+def cli_page() -> str:
+    """docs/cli.md."""
+    parser = build_parser()
+    parts = [HEAD, _command_table(), _common(parser)]
+    parts += [_section(command, _subparser(parser, command.name)) for command in COMMANDS]
+    return "\n".join(parts)
+
+
+def pages() -> dict[Path, str]:
+    """Every generated file and what it has to hold."""
+    return {
+        DOCS / "cli.md": cli_page(),
+        DOCS / "schema" / "workflow.schema.json": _json(workflow_schema()),
+        DOCS / "schema" / "config.schema.json": _json(config_schema()),
+    }
+
+
+def outdated() -> dict[Path, str]:
+    """Those of `pages` whose file says something else, or is not there."""
+    return {
+        path: text for path, text in pages().items() if not path.is_file() or path.read_text(encoding="utf-8") != text
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Write what is outdated, or with `--check` only name it; the exit code."""
+    parser = argparse.ArgumentParser(description="Makes the generated pages of docs/ anew.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 when a page is not current")
+    check = parser.parse_args(arguments).check
+    stale = outdated()
+    for path, text in stale.items():
+        name = path.relative_to(DOCS.parent)
+        if check:
+            print(f"{name} is not current: make docs", file=sys.stderr)
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"{name} written")
+    if not stale:
+        print("the generated pages are current")
+    return 1 if check and stale else 0
+
+
+def usage(parser: argparse.ArgumentParser) -> str:
+    """How *parser*'s command is called, its own options first, in lines of at most `WIDTH` columns."""
+    words = [_usage_word(action) for group in _own_groups(parser) for action in group]
+    words.append("[options of all commands]")
+    lines = textwrap.wrap(
+        " ".join(word.replace(" ", "\0") for word in words),
+        width=WIDTH - len(parser.prog) - 1,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    indented = f"\n{' ' * (len(parser.prog) + 1)}".join(lines)
+    return f"{parser.prog} {indented}".replace("\0", " ")
+
+
+# -- sections --------------------------------------------------------------------------------------------------------
+
+
+def _command_table() -> str:
+    rows = [f"| [`{command.name}`](#{command.name}) | {_cell(command.help)} |" for command in COMMANDS]
+    return "\n".join(("| command | does |", "|---|---|", *rows, ""))
+
+
+def _common(parser: argparse.ArgumentParser) -> str:
+    group = next(group for group in parser._action_groups if group.title == COMMON)
+    text = "These may stand before or after the command. What they override in the config file: [config](config.md)."
+    return "\n".join(("## Options of all commands", "", text, "", _table(parser, group._group_actions, "option"), ""))
+
+
+def _section(command: Command, parser: argparse.ArgumentParser) -> str:
+    positionals, options = _own_groups(parser)
+    lines = [f"## {command.name}", "", str(parser.description), "", "```text", usage(parser), "```", ""]
+    arguments = [action for action in positionals if action.help]
+    if arguments:
+        lines += [_table(parser, arguments, "argument"), ""]
+    if options:
+        lines += [_table(parser, options, "option"), ""]
+    return "\n".join((*lines, "```sh", *command.examples, "```", ""))
+
+
+# -- pieces ----------------------------------------------------------------------------------------------------------
+
+
+def _subparser(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+    choices = next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    sub = choices[name]
+    assert isinstance(sub, argparse.ArgumentParser)
+    return sub
+
+
+def _own_groups(parser: argparse.ArgumentParser) -> tuple[list[argparse.Action], list[argparse.Action]]:
+    """*parser*'s arguments and its own options: without `--help`, and without what all commands have."""
+    shared = {id(action) for group in parser._action_groups if group.title == COMMON for action in group._group_actions}
+    own = [action for action in parser._actions if id(action) not in shared and "--help" not in action.option_strings]
+    return [a for a in own if not a.option_strings], [a for a in own if a.option_strings]
+
+
+def _usage_word(action: argparse.Action) -> str:
+    word = _invocation(action)
+    optional = action.option_strings or action.nargs == "?"
+    repeated = "…" if isinstance(action, argparse._AppendAction) else ""
+    return f"[{word}]{repeated}" if optional else word
+
+
+def _invocation(action: argparse.Action) -> str:
+    values = "{" + ",".join(action.choices) + "}" if action.choices else action.metavar or action.dest.upper()
+    if not action.option_strings:
+        return str(values)
+    name = action.option_strings[-1]
+    return name if action.nargs == 0 else f"{name} {values}"
+
+
+def _table(parser: argparse.ArgumentParser, actions: list[argparse.Action], title: str) -> str:
+    rows = [f"| `{_cell(_invocation(action))}` | {_cell(_help(parser, action))} |" for action in actions]
+    return "\n".join((f"| {title} | meaning |", "|---|---|", *rows))
+
+
+def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    return (action.help or "") % {**vars(action), "prog": parser.prog}
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _json(schema: dict[str, object]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def all_parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """The program's parser and each command's, with their names."""
+    parser = build_parser()
+    yield "atlas-cutover", parser
+    for command in COMMANDS:
+        yield command.name, _subparser(parser, command.name)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,37 @@
+"""How long cutovers took: nearest-rank percentiles and their sum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """Cutover times in seconds, over *count* cutovers that were carried out; *total* is their sum, the downtime."""
+
+    count: int
+    p50: float | None
+    p90: float | None
+    p99: float | None
+    max: float | None
+    total: float
+
+
+def statistics_of(seconds: Sequence[float]) -> Statistics:
+    """The statistics of *seconds*; with nothing to count, the percentiles are None."""
+    ordered = sorted(seconds)
+    return Statistics(
+        count=len(ordered),
+        p50=nearest_rank(ordered, 0.5),
+        p90=nearest_rank(ordered, 0.9),
+        p99=nearest_rank(ordered, 0.99),
+        max=ordered[-1] if ordered else None,
+        total=round(sum(ordered), 3),
+    )
+
+
+def nearest_rank(ordered: Sequence[float], share: float) -> float | None:
+    """The smallest value of *ordered* (ascending) that at least *share* of all values do not exceed; None of nothing."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None

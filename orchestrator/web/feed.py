@@ -1,0 +1,205 @@
+"""What viewers are sent: one feed a run, shared by all who watch it, and one for the list of runs.
+
+A feed looks at the journal twice a second while somebody watches. It numbers its versions and remembers at which version
+each migration's row and each log line came, so any viewer, however far behind, gets exactly what he lacks: `since`. A
+slow viewer gets several versions in one message, and one who comes back says where he was (``Last-Event-ID``).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from . import view
+from .look import LOG_LINES, Changes, RunLook, look_at_runs
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at the journal."""
+KEPT_FEEDS = 16
+"""How many feeds that nobody watches are kept, so that a viewer who comes back need not be sent everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A server-sent event: *id* is the viewer's new place, *data* a JSON document."""
+
+    event: str
+    id: str
+    data: str
+
+
+class Feed(ABC):
+    """Looks while it is watched, and wakes its viewers when something has changed."""
+
+    def __init__(self) -> None:
+        self._epoch = secrets.token_hex(4)
+        self._version = 0
+        self._changed = anyio.Event()
+        self._viewers = 0
+        self._looking = False
+
+    @property
+    def viewers(self) -> int:
+        """How many watch."""
+        return self._viewers
+
+    @contextmanager
+    def watched(self, tasks: TaskGroup) -> Iterator[None]:
+        """Count a viewer; the looking is done in *tasks*."""
+        self._viewers += 1
+        if not self._looking:
+            self._looking = True
+            tasks.start_soon(self._keep_looking)
+        try:
+            yield
+        finally:
+            self._viewers -= 1
+
+    async def next(self, place: str) -> Message:
+        """What a viewer at *place* lacks; waits until there is something. An unknown place gets everything."""
+        while True:
+            changed = self._changed
+            version = self._version_at(place)
+            if self._version and version != self._version:
+                return self._message(version)
+            await changed.wait()
+
+    async def _keep_looking(self) -> None:
+        try:
+            while self._viewers:
+                if await self._look():
+                    self._version += 1
+                    self._changed.set()
+                    self._changed = anyio.Event()
+                await anyio.sleep(LOOK_EVERY)
+        finally:
+            self._looking = False
+
+    def _version_at(self, place: str) -> int:
+        epoch, _, number = place.partition("-")
+        known = epoch == self._epoch and number.isdecimal() and int(number) <= self._version
+        return int(number) if known else 0
+
+    def _place(self) -> str:
+        return f"{self._epoch}-{self._version}"
+
+    def _new_epoch(self) -> None:
+        self._epoch = secrets.token_hex(4)
+
+    @abstractmethod
+    async def _look(self) -> bool:
+        """Look at the journal; True when something has changed. The version is counted on afterwards."""
+
+    @abstractmethod
+    def _message(self, version: int) -> Message:
+        """What a viewer who is at *version* lacks; 0: everything."""
+
+
+class RunsFeed(Feed):
+    """The list of runs, sent whole: it is short."""
+
+    def __init__(self, state_dir: Path) -> None:
+        super().__init__()
+        self._state_dir = state_dir
+        self._runs: dict[str, Any] | None = None
+
+    async def _look(self) -> bool:
+        runs = await anyio.to_thread.run_sync(look_at_runs, self._state_dir)
+        changed = runs != self._runs
+        self._runs = runs
+        return changed
+
+    def _message(self, version: int) -> Message:  # noqa: ARG002 - it is sent whole
+        return Message(event="runs", id=self._place(), data=_compact(self._runs))
+
+
+class RunFeed(Feed):
+    """One run: a `snapshot` of everything, then a `delta` of what has changed."""
+
+    def __init__(self, state_dir: Path, run_id: str) -> None:
+        super().__init__()
+        self._run_look = RunLook(state_dir, run_id)
+        self._head: dict[str, Any] = {}
+        self._jobs: list[list[Any]] = []
+        self._numbers: dict[str, int] = {}
+        self._rows: list[tuple[int, view.Row]] = []  # with the version at which it came
+        self._log: deque[tuple[int, dict[str, Any]]] = deque(maxlen=LOG_LINES)
+        self._said: tuple[int, int, Message] | None = None
+
+    async def _look(self) -> bool:
+        changes = await anyio.to_thread.run_sync(self._run_look.look)
+        if changes is None:
+            return False
+        self._take_in(changes, self._version + 1)
+        return True
+
+    def _take_in(self, changes: Changes, version: int) -> None:
+        self._head = changes.head
+        if changes.fresh:
+            self._new_epoch()
+            self._jobs = list(changes.jobs.values())
+            self._numbers = {name: number for number, name in enumerate(changes.jobs)}
+            self._rows = [(version, changes.rows[name]) for name in changes.jobs]
+            if "missing" in changes.head:
+                self._log.clear()
+        else:
+            for name, row in changes.rows.items():
+                self._rows[self._numbers[name]] = (version, row)
+        self._log.extend((version, line) for line in changes.log)
+
+    def _message(self, version: int) -> Message:
+        if self._said is not None and self._said[:2] == (version, self._version):
+            return self._said[2]  # most viewers are at the same place
+        document: dict[str, Any] = {"head": self._head}
+        if not version:
+            document["jobs"] = self._jobs
+        document["rows"] = [[number, *row] for number, (since, row) in enumerate(self._rows) if since > version]
+        document["log"] = [line for since, line in self._log if since > version]
+        message = Message(event="delta" if version else "snapshot", id=self._place(), data=_compact(document))
+        self._said = (version, self._version, message)
+        return message
+
+
+class Feeds:
+    """The feeds of one state directory; their looking is done in *tasks*."""
+
+    def __init__(self, state_dir: Path, tasks: TaskGroup) -> None:
+        self.runs = RunsFeed(state_dir)
+        self._state_dir = state_dir
+        self._tasks = tasks
+        self._by_run: dict[str, RunFeed] = {}
+
+    @contextmanager
+    def watch_runs(self) -> Iterator[Feed]:
+        """The feed of the list of runs, while somebody watches it."""
+        with self.runs.watched(self._tasks):
+            yield self.runs
+
+    @contextmanager
+    def watch(self, run_id: str) -> Iterator[Feed]:
+        """The feed of run *run_id*, while somebody watches it."""
+        feed = self._by_run.pop(run_id, None) or RunFeed(self._state_dir, run_id)
+        self._by_run[run_id] = feed  # the last to be asked for goes last
+        self._drop_unwatched()
+        with feed.watched(self._tasks):
+            yield feed
+
+    def _drop_unwatched(self) -> None:
+        spare = len(self._by_run) - KEPT_FEEDS
+        for run_id, feed in list(self._by_run.items())[: max(0, spare)]:
+            if not feed.viewers:
+                del self._by_run[run_id]
+
+
+def _compact(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)

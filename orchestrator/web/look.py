@@ -1,0 +1,182 @@
+"""Looking at the journal: what is new in a run, and which runs there are. Blocking; `feed` calls it in worker threads.
+
+Each look opens the journal for reading and closes it again. So a journal that appears later, or is replaced, needs no
+care, and nothing stays locked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import JournalError
+from ..events import (
+    CutoversStopped,
+    Event,
+    HookFinished,
+    MigrationEvent,
+    RunAborted,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    WindowWaiting,
+)
+from ..journal import FILE, open_journal
+from ..locks import holder_of, run_lock
+from ..observe.entries import Entries, level_of
+from ..observe.sentences import sentence
+from ..run import RunState
+from . import view
+
+RUNS = 500
+"""How many runs are listed, the newest."""
+LOG_LINES = 200
+"""How many of the last events are shown in words."""
+
+_CONCERNS_ALL = (CutoversStopped, RunAborted, RunFinished)
+"""Events after which every migration may stand differently."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a look at a run found.
+
+    *fresh*: everything, what was known before is void; *jobs*: then, what never changes about the migrations, by name;
+    *rows*: those that differ, by name; *log*: the new events in words, the oldest first.
+    """
+
+    fresh: bool
+    head: dict[str, Any]
+    jobs: dict[str, list[Any]]
+    rows: dict[str, view.Row]
+    log: list[dict[str, Any]]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Memory:
+    """What is known of a run from earlier looks. *told*: what was said when there was no run to look at."""
+
+    state: RunState
+    entries: Entries = field(default_factory=Entries)
+    rows: dict[str, view.Row] = field(default_factory=dict)
+    since: dict[str, float] = field(default_factory=dict)
+    seq: int = 0
+    outcome: str | None = None
+    holder: str | None = None
+    told: str | None = None
+
+
+class RunLook:
+    """Looks at one run again and again. One thread at a time."""
+
+    def __init__(self, state_dir: Path, run_id: str) -> None:
+        self._state_dir = state_dir
+        self._run_id = run_id
+        self._known = _Memory(state=RunState(run_id=run_id))
+
+    def look(self) -> Changes | None:
+        """What has changed since the last look; None: nothing."""
+        try:
+            return self._look()
+        except (JournalError, OSError) as error:
+            told = self._known.told
+            self._known = _Memory(state=RunState(run_id=self._run_id), told=told)
+            return self._nothing(str(error))
+
+    def _look(self) -> Changes | None:
+        known = self._known
+        events: list[tuple[int, Event]] = []
+        if (self._state_dir / FILE).exists():
+            with open_journal(self._state_dir, readonly=True) as journal:
+                events = list(journal.events(self._run_id, after=known.seq))
+        if known.state.started_at is None and not events:
+            return self._nothing("")
+        holder = holder_of(run_lock(self._state_dir, self._run_id))
+        if not events and holder == known.holder:
+            return None
+        fresh = self._take_in(events)
+        taken_up_or_left = (holder is None) != (known.holder is None)
+        known.holder = holder
+        rows = self._changed_rows(events, everything=fresh or taken_up_or_left)
+        return Changes(
+            fresh=fresh,
+            head=view.head(known.state, known.rows, holder=holder, outcome=known.outcome, since=known.since),
+            jobs=self._jobs() if fresh else {},
+            rows=rows,
+            log=self._words(events),
+        )
+
+    def _take_in(self, events: list[tuple[int, Event]]) -> bool:
+        """Fold *events*; True where the selection of migrations may be another one than before."""
+        known, fresh = self._known, False
+        for seq, event in events:
+            known.state.apply(event)
+            known.seq, known.since["last"] = seq, event.at
+            match event:
+                case RunStarted() | RunResumed():
+                    fresh = True
+                    known.outcome = None
+                case WindowWaiting():
+                    known.since["window"] = event.at
+                case RunFinished():
+                    known.outcome = str(event.outcome)
+        return fresh
+
+    def _changed_rows(self, events: list[tuple[int, Event]], *, everything: bool) -> dict[str, view.Row]:
+        known = self._known
+        if everything or any(isinstance(event, _CONCERNS_ALL) for _, event in events):
+            names = {migration.name for _, migration in known.state.rows()}
+            known.rows = {name: row for name, row in known.rows.items() if name in names}
+        else:
+            touched = {event.migration for _, event in events if isinstance(event, (MigrationEvent, HookFinished))}
+            names = {name for name in touched if name in known.state.selected}
+        changed = {}
+        for name in names:
+            row = view.row(known.state, name, running=known.holder is not None)
+            if everything or known.rows.get(name) != row:
+                known.rows[name] = changed[name] = row
+        return changed
+
+    def _jobs(self) -> dict[str, list[Any]]:
+        state = self._known.state
+        numbers = {wave.name: number for number, wave in enumerate(state.workflow.waves)}
+        return {migration.name: view.job(numbers[wave.name], migration) for wave, migration in state.rows()}
+
+    def _words(self, events: list[tuple[int, Event]]) -> list[dict[str, Any]]:
+        known, lines = self._known, []
+        for seq, event in events[-LOG_LINES:]:
+            fields = known.entries.fields(event, known.state)
+            lines.append(
+                {
+                    "seq": seq,
+                    "at": event.at,
+                    "level": level_of(event),
+                    "event": event.name,
+                    "about": fields.get("migration") or fields.get("wave"),
+                    "text": sentence(fields, None),
+                }
+            )
+        return lines
+
+    def _nothing(self, error: str) -> Changes | None:
+        """There is no such run (yet), or the journal cannot be read, for *error*."""
+        if self._known.told == error:
+            return None
+        self._known.told = error
+        head = {"run_id": self._run_id, "missing": True, "error": error or None}
+        return Changes(fresh=True, head=head, jobs={}, rows={}, log=[])
+
+
+def look_at_runs(state_dir: Path) -> dict[str, Any]:
+    """The newest runs, and what keeps them from being read if something does."""
+    if not (state_dir / FILE).exists():
+        return {"runs": [], "journal": False, "error": None}
+    try:
+        with open_journal(state_dir, readonly=True) as journal:
+            rows = journal.runs(limit=RUNS)
+        holders = [holder_of(run_lock(state_dir, row.run_id)) if row.unfinished else None for row in rows]
+    except (JournalError, OSError) as error:
+        return {"runs": [], "journal": True, "error": str(error)}
+    listed = [view.listed(row, holder=holder) for row, holder in zip(rows, holders, strict=True)]
+    return {"runs": listed, "journal": True, "error": None}

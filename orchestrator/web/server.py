@@ -1,0 +1,115 @@
+"""The page's server, from its socket to its end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from aiohttp import web
+
+from ..errors import InputError
+from .access import Access, is_loopback, new_token
+from .app import App
+from .feed import Feeds
+
+_GOODBYE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningPage:
+    """A page that answers at *origin*, such as ``http://127.0.0.1:8642``."""
+
+    origin: str
+    access: Access
+    feeds: Feeds
+
+    @property
+    def address(self) -> str:
+        """What to open in a browser. It has the token in it."""
+        return f"{self.origin}/?token={self.access.token}"
+
+
+@asynccontextmanager
+async def serve_page(
+    state_dir: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    token: str | None = None,
+    wall: Callable[[], float] = time.time,
+) -> AsyncIterator[RunningPage]:
+    """Serve the runs in *state_dir* at *host* and *port* (0: any free one) while the block runs.
+
+    Args:
+        state_dir: Where the journal is, or will be.
+        host: A loopback address; any other only with a *token* that was chosen on purpose.
+        port: The TCP port.
+        token: What opens the page; None: a new one.
+        wall: Unix seconds, for control requests.
+
+    Raises:
+        InputError: *host* is open to other machines and *token* is None, or *host* and *port* cannot be had.
+    """
+    if token is None and not is_loopback(host):
+        raise InputError(
+            f"--host {host}: other machines could reach the page there, without encryption. Choose its token yourself "
+            "with --token-file FILE, or stay on 127.0.0.1 and use an SSH tunnel"
+        )
+    listening = _listen(host, port)
+    bound = int(listening.getsockname()[1])
+    access = Access(token=token or new_token(), host=host, port=bound, machine=socket.gethostname())
+    closing = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        feeds = Feeds(state_dir, tasks)
+        app = App(access=access, feeds=feeds, state_dir=state_dir, wall=wall, closing=closing)
+        runner = web.AppRunner(app.application(), access_log=None, shutdown_timeout=_GOODBYE_SECONDS)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listening).start()
+            yield RunningPage(origin=_origin(host, bound), access=access, feeds=feeds)
+        finally:
+            closing.set()
+            with anyio.CancelScope(shield=True):
+                await runner.cleanup()
+            tasks.cancel_scope.cancel()
+
+
+async def serve(state_dir: Path, *, host: str, port: int, token: str | None) -> None:
+    """Print the page's address as one line on stdout and serve until SIGINT or SIGTERM. See `serve_page`.
+
+    Raises:
+        InputError: As `serve_page`.
+    """
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with serve_page(state_dir, host=host, port=port, token=token) as page:
+            sys.stdout.write(f"{page.address}\n")
+            sys.stdout.flush()
+            async for _ in signals:
+                break
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    address = "127.0.0.1" if host == "localhost" else host
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((address, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        why = (error.strerror or str(error)) if isinstance(error, OSError) else "no such port"
+        raise InputError(f"cannot listen on {host}:{port}: {why}; --port 0 takes any free one") from None
+    return listening
+
+
+def _origin(host: str, port: int) -> str:
+    """Where a browser on this machine finds a page that listens on *host*."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host)  # noqa: S104 - a name to show, nothing is bound to it
+    return f"http://{shown or (f'[{host}]' if ':' in host else host)}:{port}"

@@ -1,0 +1,170 @@
+// What the run waits for, and the buttons that steer it.
+
+import { byId, make, say } from "./dom.js";
+import { GATE_SINCE, STATE } from "./model.js";
+import { duration, full, moment, plural } from "./words.js";
+
+const EFFECT_WITHIN = 6000; // milliseconds after which a request that showed no effect may be made again
+
+export function controls(run, runId) {
+  const asked = new Map(); // what was asked for, and when
+  const items = new Map(); // the list items of what is waited for, by what it is: a button keeps its focus
+
+  for (const command of ["pause", "unpause", "abort"]) {
+    byId(command).addEventListener("click", () => ask(command));
+  }
+
+  function draw(now) {
+    const { head } = run;
+    const reason = whyNot(head, runId);
+    say(byId("reason"), reason);
+    byId("reason").hidden = !reason;
+    button(byId("pause"), { hidden: Boolean(head.paused), off: reason || pending("pause") });
+    button(byId("unpause"), { hidden: !head.paused, off: reason || pending("unpause") });
+    button(byId("abort"), { hidden: false, off: reason || pending("abort") });
+    for (const id of ["pause", "unpause", "abort"]) {
+      if (reason) byId(id).setAttribute("aria-describedby", "reason");
+      else byId(id).removeAttribute("aria-describedby");
+    }
+    drawWaits(waits(run, runId, now));
+  }
+
+  function drawWaits(wanted) {
+    const list = byId("waits");
+    const keys = new Set(wanted.map(({ key }) => key));
+    for (const [key, item] of items) {
+      if (!keys.has(key)) {
+        item.remove();
+        items.delete(key);
+      }
+    }
+    wanted.forEach(({ key, text, wave }, place) => {
+      let item = items.get(key);
+      if (!item) {
+        item = make("li", { class: wave ? "approval" : null }, make("span"));
+        if (wave) {
+          item.append(make("button", { type: "button", class: "primary", onclick: () => ask("approve", wave) },
+            `Approve ${wave} …`));
+        }
+        items.set(key, item);
+      }
+      if (list.children[place] !== item) list.insertBefore(item, list.children[place] || null);
+      say(item.firstChild, text);
+      if (wave) button(item.lastChild, { hidden: false, off: pending(`approve ${wave}`) });
+    });
+    list.hidden = !wanted.length;
+  }
+
+  function pending(key) {
+    return Date.now() - (asked.get(key) ?? -Infinity) < EFFECT_WITHIN;
+  }
+
+  async function ask(command, wave = null) {
+    if (!(await confirmed(run, command, wave))) return;
+    const key = wave ? `approve ${wave}` : command;
+    asked.set(key, Date.now());
+    draw(Date.now() / 1000);
+    const error = await send(runId, command, wave);
+    if (error) asked.delete(key);
+    say(byId("answer"), error || `${command}: asked of the run.`);
+    byId("answer").classList.toggle("failed", Boolean(error));
+    draw(Date.now() / 1000);
+    setTimeout(() => {
+      if (!error) say(byId("answer"), "");
+      draw(Date.now() / 1000);
+    }, EFFECT_WITHIN);
+  }
+
+  return { draw };
+}
+
+function button(element, { hidden, off }) {
+  const disabled = Boolean(off);
+  if (element.hidden !== hidden) element.hidden = hidden;
+  if (element.disabled !== disabled) element.disabled = disabled;
+}
+
+// Why no button works; empty where they do.
+function whyNot(head, runId) {
+  if (head.running) return head.aborted_by ? `Aborted by ${head.aborted_by}.` : "";
+  if (head.unfinished) return `No process works on this run now, so there is nothing to steer. It goes on with: atlas-cutover resume ${runId}`;
+  return "This run is over.";
+}
+
+function waits(run, runId, now) {
+  const { head } = run;
+  if (!head.running) return [];
+  const list = [];
+  const since = (at) => `since ${moment(at)} (${duration(now - at)})`;
+  for (const wave of run.waitingForApproval()) {
+    list.push({ key: `approve ${wave.name}`, wave: wave.name, text: `Wave ${wave.name} waits for approval ${since(wave.approval_since)}.` });
+  }
+  if (head.paused) {
+    list.push({ key: "pause", text: `Paused by ${head.paused.who} ${since(head.paused.since)}.` });
+  }
+  if (head.window?.opens != null) {
+    const waiting = head.window.waiting_since == null ? "" : ` Waiting ${since(head.window.waiting_since)}.`;
+    list.push({ key: "window", text: `The window opens ${full(head.window.opens)}, in ${duration(head.window.opens - now)}.${waiting}` });
+  } else if (head.window && !head.stopped && head.window.closes > now) {
+    list.push({ key: "closing", text: `The window closes ${full(head.window.closes)}, in ${duration(head.window.closes - now)}.` });
+  }
+  const gated = run.rows.filter((row) => row[STATE] === "GATE");
+  if (gated.length && !head.stopped) {
+    const oldest = Math.min(...gated.map((row) => row[GATE_SINCE] ?? now));
+    const verb = gated.length === 1 ? "waits" : "wait";
+    list.push({ key: "gate", text: `${plural(gated.length, "migration")} ${verb} at the gate, the first ${since(oldest)}.` });
+  }
+  return list;
+}
+
+function question(run, command, wave) {
+  const { head } = run;
+  const where = head.rehearsal ? "in this rehearsal" : `of run ${head.run_id}`;
+  const underWay = run.rows.filter((row) => ["REQUESTED", "CUTOVER", "DOUBT"].includes(row[STATE])).length;
+  const followed = underWay
+    ? `${plural(underWay, "cutover")} under way ${underWay === 1 ? "is" : "are"} followed to ${underWay === 1 ? "its" : "their"} end.`
+    : "No cutover is under way.";
+  switch (command) {
+    case "approve": {
+      const { migrations } = head.waves.find(({ name }) => name === wave);
+      return [`Approve wave ${wave}?`, `Its ${plural(migrations, "migration")} ${where} will be cut over. A cutover cannot be undone.`, `Approve ${wave}`];
+    }
+    case "pause":
+      return ["Pause the run?", `No new cutover ${where} starts until somebody unpauses it. ${followed}`, "Pause"];
+    case "unpause":
+      return ["Unpause the run?", `Cutovers ${where} start again. A cutover cannot be undone.`, "Unpause"];
+    default:
+      return ["Abort the run?", `No further cutover ${where} starts, now or later: the rest of the run is over. ${followed} This cannot be undone.`, "Abort the run"];
+  }
+}
+
+function confirmed(run, command, wave) {
+  const [title, text, yes] = question(run, command, wave);
+  const dialog = byId("confirm");
+  say(byId("confirm-title"), title);
+  say(byId("confirm-text"), text);
+  say(byId("confirm-yes"), yes);
+  byId("confirm-yes").className = command === "abort" ? "danger solid" : "primary";
+  dialog.returnValue = "no";
+  dialog.showModal();
+  byId(command === "abort" ? "confirm-no" : "confirm-yes").focus();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+// What went wrong; null where the request was left for the run.
+async function send(runId, command, wave) {
+  const meta = (name) => document.querySelector(`meta[name=${name}]`).content;
+  try {
+    const answer = await fetch(`/api/runs/${encodeURIComponent(runId)}/${command}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", [meta("csrf-header")]: meta("csrf-token") },
+      body: JSON.stringify(wave ? { wave } : {}),
+    });
+    if (answer.ok) return null;
+    return `${command} was refused: ${(await answer.json()).error}`;
+  } catch (error) {
+    return `${command} did not reach the page's server: ${error.message}`;
+  }
+}

@@ -1,0 +1,185 @@
+// One run: how it stands, its waves, timeline, migrations and log.
+
+import { controls } from "./controls.js";
+import { byId, chip, icon, make, oncePerFrame, say, show } from "./dom.js";
+import { Run, ACCEPTED, FINISHED, GATE_OPENED, GATE_SINCE, GROUP, LAG, LIVE, NAME, NOTE, REMOTE, REQUESTED, REQUESTS, STATE,
+  WAVE } from "./model.js";
+import { follow } from "./stream.js";
+import { Table } from "./table.js";
+import { Timeline } from "./timeline.js";
+import { FINAL, RUN_OUTCOMES, STATES, clock, counts, duration, exitMeaning, full, number, order,
+  plural } from "./words.js";
+
+export function showRun(runId) {
+  document.title = `${runId} · atlas-cutover`;
+  show("run-view");
+  const run = new Run();
+  const steering = controls(run, runId);
+  const table = new Table(run, (index) => showDetails(run, index));
+  const timeline = new Timeline(byId("timeline"), run, (index) => showDetails(run, index));
+  const draw = oncePerFrame(() => {
+    drawHead(run);
+    if (run.missing) return;
+    drawNow(run, steering);
+    drawWaves(run);
+    drawLog(run);
+    table.refresh();
+    timeline.draw();
+  });
+  follow(`/api/runs/${encodeURIComponent(runId)}/events`, {
+    snapshot(document) {
+      run.takeSnapshot(document);
+      draw();
+    },
+    delta(document) {
+      run.takeDelta(document);
+      draw();
+    },
+  });
+  setInterval(() => {
+    if (document.hidden || !run.head?.running) return;
+    drawNow(run, steering);
+    table.tick();
+    timeline.draw();
+  }, 1000);
+}
+
+function drawHead(run) {
+  const { head, missing } = run;
+  for (const id of ["found", "verdict", "facts"]) byId(id).hidden = missing;
+  byId("missing").hidden = !missing;
+  byId("rehearsal").hidden = !head.rehearsal;
+  say(byId("workflow"), missing ? head.run_id : head.workflow);
+  if (missing) {
+    say(byId("missing"), head.error || "There is no such run in this state directory yet. It appears here when it starts.");
+    byId("top").className = "top idle";
+    return;
+  }
+  const outcome = RUN_OUTCOMES[run.outcome()] || RUN_OUTCOMES.INTERRUPTED;
+  document.title = `${outcome.sign} ${head.rehearsal ? "REHEARSAL " : ""}${head.workflow}: ${outcome.word} · atlas-cutover`;
+  byId("top").className = `top ${outcome.tone}`;
+  if (byId("outcome").textContent !== outcome.word) {
+    byId("outcome").replaceChildren(icon(outcome), make("strong", {}, outcome.word));
+  }
+  drawFacts(head);
+}
+
+function drawFacts(head) {
+  const facts = [
+    ["Started", full(head.started_at)],
+    head.finished_at ? ["Finished", full(head.finished_at)] : null,
+    head.finished_at ? ["Duration", duration(head.finished_at - head.started_at)] : null,
+    ["Run", make("code", {}, head.run_id)],
+    ["By", head.sessions > 1 ? `${head.who}, ${head.sessions} sessions` : head.who],
+    ["At", head.base_url],
+  ].filter(Boolean);
+  const known = JSON.stringify([head.started_at, head.finished_at, head.who, head.sessions]);
+  if (byId("facts").dataset.known === known) return;
+  byId("facts").dataset.known = known;
+  byId("facts").replaceChildren(...facts.map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", {}, value))));
+}
+
+function drawNow(run, steering) {
+  const now = Date.now() / 1000;
+  say(byId("sentence"), sentence(run));
+  steering.draw(now);
+  const byState = run.counts();
+  const ended = Object.keys(byState).filter((state) => FINAL.has(state)).reduce((sum, state) => sum + byState[state], 0);
+  const text = `${number(ended)} of ${plural(run.rows.length, "migration")} ended`;
+  const meter = byId("meter");
+  const known = text + counts(byState);
+  if (meter.dataset.known === known) return;
+  meter.dataset.known = known;
+  meter.replaceChildren(make("p", { class: "ended" }, text), parts(byState), tally(byState));
+}
+
+// Without figures that change all the time: it is read aloud.
+function sentence(run) {
+  const { head } = run;
+  if (!head.running) {
+    if (head.outcome == null) return "The process that worked on this run has gone without a word.";
+    const rest = head.unfinished ? "; `resume` continues it" : "";
+    return `exit code ${head.exit_code}: ${exitMeaning(head.exit_code)}${rest}`;
+  }
+  if (head.stopped) return `No further cutover starts: ${head.stopped}. Those under way are followed to their end.`;
+  if (head.paused) return "No new cutover starts until somebody unpauses the run.";
+  const waiting = run.waitingForApproval().map((wave) => wave.name);
+  if (waiting.length) return `Waits for approval of ${waiting.join(", ")}.`;
+  if (head.window?.opens != null) return `Waits for the window, which opens ${full(head.window.opens)}.`;
+  const active = head.waves.filter((wave) => wave.started_at && !wave.finished_at).map((wave) => wave.name);
+  return active.length ? `Wave ${active.join(", ")}.` : "";
+}
+
+function parts(byState) {
+  const bar = make("div", { class: "parts", "aria-hidden": "true" });
+  for (const state of [...order(byState)].reverse()) {
+    const part = make("span", { class: `part ${STATES[state].tone}` });
+    part.style.flexGrow = byState[state];
+    bar.append(part);
+  }
+  return bar;
+}
+
+function tally(byState) {
+  const list = make("div", { class: "tally" });
+  for (const state of order(byState)) {
+    list.append(make("span", { class: "chip" }, icon(STATES[state]), make("span", {}, make("b", {}, number(byState[state])), ` ${STATES[state].word}`)));
+  }
+  return list;
+}
+
+function drawWaves(run) {
+  byId("waves").replaceChildren(...run.head.waves.filter((wave) => wave.migrations).map((wave) => {
+    const facts = [
+      plural(wave.migrations, "migration"),
+      wave.concurrency ? `${number(wave.concurrency)} at once` : null,
+      wave.max_failures != null ? `stops after more than ${plural(wave.max_failures, "failure")}` : null,
+      wave.approved_by ? `approved by ${wave.approved_by}` : wave.approval ? "needs approval" : null,
+    ];
+    const times = wave.finished_at && wave.started_at
+      ? `${clock(wave.started_at)} – ${clock(wave.finished_at)} (${duration(wave.finished_at - wave.started_at)})`
+      : wave.started_at ? `since ${clock(wave.started_at)}` : "";
+    return make("li", { class: "card" },
+      make("div", { class: "wave-title" }, make("h3", {}, wave.name), make("span", { class: "quiet" }, times)),
+      parts(wave.counts), tally(wave.counts),
+      make("p", { class: "quiet" }, facts.filter(Boolean).join(" · ")));
+  }));
+}
+
+const LEVELS = { 30: "warning", 40: "error" };
+
+function drawLog(run) {
+  const list = byId("log");
+  const newest = run.log.at(-1)?.seq;
+  if (list.dataset.newest === String(newest)) return;
+  list.dataset.newest = newest;
+  list.replaceChildren(...run.log.toReversed().map((line) => make("li", { class: LEVELS[line.level] },
+    make("time", { datetime: new Date(line.at * 1000).toISOString(), title: full(line.at) }, clock(line.at)),
+    make("span", { class: "event" }, line.event),
+    make("span", { class: "text" }, line.about ? make("b", {}, line.about) : null, line.about ? " " : null, line.text))));
+}
+
+function showDetails(run, index) {
+  const job = run.jobs[index], row = run.rows[index], now = Date.now() / 1000;
+  const at = (place) => (row[place] == null ? null : full(row[place]));
+  const facts = [
+    ["State", chip(STATES[row[STATE]])],
+    ["Wave", run.head.waves[job[WAVE]].name],
+    [FINAL.has(row[STATE]) ? "Message" : "Note", row[NOTE]],
+    ["Status at Atlas", row[REMOTE]],
+    ["Lag", row[LAG] == null ? null : duration(row[LAG])],
+    ["Gate, waiting since", at(GATE_SINCE)],
+    ["Gate opened", at(GATE_OPENED)],
+    ["Cutover requested", at(REQUESTED)],
+    ["Accepted by Atlas", at(ACCEPTED)],
+    ["Ended", at(FINISHED)],
+    ["Cutover time", duration(run.cutoverSeconds(row, now)) || null],
+    ["Cutover requests", row[REQUESTS] ? number(row[REQUESTS]) : null],
+    ["Project (group_id)", make("code", {}, job[GROUP])],
+    ["live_migration_id", make("code", {}, job[LIVE])],
+  ];
+  say(byId("details-title"), job[NAME]);
+  byId("details-list").replaceChildren(...facts.filter(([, value]) => value != null)
+    .flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]));
+  byId("details").showModal();
+}

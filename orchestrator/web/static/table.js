@@ -1,0 +1,191 @@
+// The migrations: searched, filtered, sorted, and only as many rows in the document as are seen.
+
+import { chip, byId, make, oncePerFrame, say } from "./dom.js";
+import { FINISHED, GROUP, LAG, LIVE, NAME, NOTE, REMOTE, REQUESTED, STATE, WAVE } from "./model.js";
+import { FINAL, STATES, clock, duration, full, number, order } from "./words.js";
+
+const SPARE = 8; // rows above and below what is seen
+const PHONE = matchMedia("(max-width: 720px)");
+const rowHeight = () => (PHONE.matches ? 56 : 36); // --row in page.css
+
+const text = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+
+export class Table {
+  #run;
+  #open;
+  #shown = []; // the numbers of the migrations that pass the filters, in order
+  #drawn = new Map(); // row elements in the document, by migration number
+  #sort = { key: "order", down: false };
+  #jobs = null;
+  #haystacks = [];
+  #columns;
+
+  constructor(run, open) {
+    this.#run = run;
+    this.#open = open;
+    const waveName = (index) => run.head.waves[run.jobs[index][WAVE]].name;
+    const now = () => Date.now() / 1000;
+    // value: what it is sorted by; unset values go last, whichever way.
+    this.#columns = [
+      { key: "name", title: "Migration", value: (i) => run.jobs[i][NAME] },
+      { key: "wave", title: "Wave", value: (i) => run.jobs[i][WAVE] },
+      { key: "state", title: "State", value: (i) => STATES[run.rows[i][STATE]].rank },
+      { key: "remote", title: "At Atlas", value: (i) => run.rows[i][REMOTE] },
+      { key: "lag", title: "Lag", num: true, value: (i) => run.rows[i][LAG] },
+      { key: "requested", title: "Requested", num: true, value: (i) => run.rows[i][REQUESTED] },
+      { key: "time", title: "Cutover", num: true, value: (i) => run.cutoverSeconds(run.rows[i], now()) },
+      { key: "note", title: "Message", value: (i) => run.rows[i][NOTE] },
+    ];
+    this.waveName = waveName;
+    this.#drawColumns();
+    byId("migrations").setAttribute("aria-colcount", this.#columns.length);
+    const draw = oncePerFrame(() => this.#draw());
+    byId("rows-scroller").addEventListener("scroll", draw, { passive: true });
+    addEventListener("resize", draw);
+    PHONE.addEventListener("change", () => this.#redraw());
+    const filter = oncePerFrame(() => this.#filter());
+    byId("search").addEventListener("input", filter);
+    byId("by-state").addEventListener("change", filter);
+    byId("by-wave").addEventListener("change", filter);
+  }
+
+  // The run has changed.
+  refresh() {
+    if (this.#jobs !== this.#run.jobs) {
+      this.#jobs = this.#run.jobs;
+      this.#haystacks = this.#jobs.map((job) => `${job[NAME]} ${job[GROUP]} ${job[LIVE]}`.toLowerCase());
+      this.#clear();
+      fill(byId("by-wave"), [["", "all waves"], ...this.#run.head.waves.filter((wave) => wave.migrations)
+        .map((wave) => [String(this.#run.head.waves.indexOf(wave)), wave.name])]);
+    }
+    const counts = this.#run.counts();
+    fill(byId("by-state"), [["", "all states"], ...order(counts).map((state) => [state, `${STATES[state].word} (${number(counts[state])})`])]);
+    this.#filter();
+  }
+
+  // A second has passed: cutovers under way take longer.
+  tick() {
+    for (const [index, drawn] of this.#drawn) {
+      const row = this.#run.rows[index];
+      if (row[REQUESTED] != null && row[FINISHED] == null) drawn.row = null;
+    }
+    this.#draw();
+  }
+
+  #filter() {
+    if (!this.#run.head || this.#run.missing) return;
+    const { rows, jobs } = this.#run;
+    const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const state = byId("by-state").value, wave = byId("by-wave").value;
+    const shown = [];
+    for (let index = 0; index < rows.length; index++) {
+      if (state && rows[index][STATE] !== state) continue;
+      if (wave && String(jobs[index][WAVE]) !== wave) continue;
+      if (words.length) {
+        const hay = `${this.#haystacks[index]} ${rows[index][REMOTE] || ""} ${rows[index][NOTE] || ""}`.toLowerCase();
+        if (!words.every((word) => hay.includes(word))) continue;
+      }
+      shown.push(index);
+    }
+    this.#shown = this.#sorted(shown);
+    const all = shown.length === rows.length;
+    say(byId("count"), all ? `${number(rows.length)} shown` : `${number(shown.length)} of ${number(rows.length)} shown`);
+    byId("migrations").setAttribute("aria-rowcount", shown.length + 1);
+    this.#draw();
+  }
+
+  #sorted(indices) {
+    const column = this.#columns.find(({ key }) => key === this.#sort.key);
+    if (!column) return indices;
+    const way = this.#sort.down ? -1 : 1;
+    const values = new Map(indices.map((index) => [index, column.value(index)]));
+    return indices.sort((a, b) => {
+      const x = values.get(a), y = values.get(b);
+      if (x == null || y == null) return (x == null) - (y == null) || a - b;
+      return way * (typeof x === "string" ? text.compare(x, y) : x - y) || a - b;
+    });
+  }
+
+  #drawColumns() {
+    byId("columns").replaceChildren(...this.#columns.map(({ key, title, num }) => make("th", {
+      scope: "col", class: `${key}${num ? " num" : ""}`, "aria-sort": "none", "data-key": key,
+    }, make("button", { type: "button", onclick: () => this.#sortBy(key) }, title))));
+  }
+
+  // Once up, once down, then as in the workflow.
+  #sortBy(key) {
+    const same = this.#sort.key === key;
+    this.#sort = same && this.#sort.down ? { key: "order", down: false } : { key, down: same };
+    for (const th of byId("columns").children) {
+      const way = th.dataset.key === this.#sort.key ? (this.#sort.down ? "descending" : "ascending") : "none";
+      th.setAttribute("aria-sort", way);
+    }
+    this.#filter();
+  }
+
+  #redraw() {
+    this.#clear();
+    this.#draw();
+  }
+
+  #clear() {
+    this.#drawn.clear();
+    byId("rows").replaceChildren();
+  }
+
+  #draw() {
+    if (!this.#run.head || this.#run.missing) return;
+    const scroller = byId("rows-scroller"), height = rowHeight();
+    const first = Math.max(0, Math.floor(scroller.scrollTop / height) - SPARE);
+    const last = Math.min(this.#shown.length, Math.ceil((scroller.scrollTop + scroller.clientHeight) / height) + SPARE);
+    const focused = document.activeElement?.closest?.("#rows tr")?.dataset.index;
+    const drawn = new Map();
+    const elements = [spacer(first * height)];
+    for (let place = first; place < last; place++) {
+      const index = this.#shown[place], row = this.#run.rows[index];
+      let known = this.#drawn.get(index);
+      if (!known || known.row !== row) known = { row, element: this.#row(index, row) };
+      known.element.setAttribute("aria-rowindex", place + 2);
+      drawn.set(index, known);
+      elements.push(known.element);
+    }
+    elements.push(spacer((this.#shown.length - last) * height));
+    if (!this.#shown.length) {
+      elements.push(make("tr", {}, make("td", { colspan: this.#columns.length, class: "none" }, "Nothing passes the filters.")));
+    }
+    this.#drawn = drawn;
+    byId("rows").replaceChildren(...elements);
+    if (focused != null) drawn.get(Number(focused))?.element.querySelector("button").focus({ preventScroll: true });
+  }
+
+  #row(index, row) {
+    const job = this.#run.jobs[index], note = row[NOTE] || "";
+    const wave = this.waveName(index);
+    return make("tr", { "data-index": index },
+      make("th", { scope: "row", class: "name" },
+        make("button", { type: "button", class: "link", title: job[NAME], onclick: () => this.#open(index) }, job[NAME]),
+        make("span", { class: "under" }, note || wave)),
+      make("td", { class: "wave", title: wave }, wave),
+      make("td", { class: "state" }, chip(STATES[row[STATE]])),
+      make("td", { class: "remote" }, row[REMOTE] || ""),
+      make("td", { class: "lag num" }, FINAL.has(row[STATE]) ? "" : duration(row[LAG])),
+      make("td", { class: "requested num", title: full(row[REQUESTED]) }, clock(row[REQUESTED])),
+      make("td", { class: "time num" }, duration(this.#run.cutoverSeconds(row, Date.now() / 1000))),
+      make("td", { class: "note", title: note }, note));
+  }
+}
+
+function spacer(height) {
+  const element = make("tr", { "aria-hidden": "true", class: "spacer" });
+  element.style.height = `${height}px`;
+  return element;
+}
+
+function fill(select, options) {
+  const wanted = JSON.stringify(options);
+  if (select.dataset.options === wanted) return;
+  select.dataset.options = wanted;
+  const chosen = select.value;
+  select.replaceChildren(...options.map(([value, word]) => make("option", { value }, word)));
+  select.value = options.some(([value]) => value === chosen) ? chosen : "";
+}

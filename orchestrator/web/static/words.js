@@ -1,0 +1,95 @@
+// How things are said: states, times, durations. No document here.
+
+// What a migration's state is called, its picture, its sign where there is no room for one, and its colour: states are
+// never told by colour alone. Outcomes have the words of the report.
+export const STATES = {
+  IN_DOUBT: { word: "IN_DOUBT", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 0 },
+  FAILED: { word: "FAILED", icon: "FAILED", sign: "✕", tone: "failed", rank: 1 },
+  TIMED_OUT: { word: "TIMED_OUT", icon: "TIMED_OUT", sign: "!", tone: "late", rank: 2 },
+  DOUBT: { word: "answer lost", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 3 },
+  CUTOVER: { word: "cutover", icon: "ACTIVE", sign: "▶", tone: "active", rank: 4 },
+  REQUESTED: { word: "requested", icon: "REQUESTED", sign: "▷", tone: "active", rank: 5 },
+  READY: { word: "ready", icon: "READY", sign: "◆", tone: "gate", rank: 6 },
+  GATE: { word: "at the gate", icon: "GATE", sign: "◇", tone: "gate", rank: 7 },
+  WAITING: { word: "waiting", icon: "WAITING", sign: "·", tone: "idle", rank: 8 },
+  NOT_STARTED: { word: "NOT_STARTED", icon: "NOT_STARTED", sign: "–", tone: "idle", rank: 9 },
+  SUCCESS: { word: "SUCCESS", icon: "SUCCESS", sign: "✓", tone: "success", rank: 10 },
+};
+
+export const FINAL = new Set(["SUCCESS", "FAILED", "TIMED_OUT", "NOT_STARTED", "IN_DOUBT"]);
+
+export const RUN_OUTCOMES = {
+  RUNNING: { word: "under way", icon: "ACTIVE", sign: "▶", tone: "active" },
+  PAUSED: { word: "paused", icon: "PAUSED", sign: "‖", tone: "late" },
+  INTERRUPTED: { word: "interrupted", icon: "INTERRUPTED", sign: "!", tone: "late" },
+  SUCCESS: STATES.SUCCESS,
+  FAILED: STATES.FAILED,
+  INCOMPLETE: { word: "INCOMPLETE", icon: "INCOMPLETE", sign: "–", tone: "idle" },
+  IN_DOUBT: STATES.IN_DOUBT,
+};
+
+const EXIT_MEANINGS = {
+  0: "every selected migration is SUCCESS",
+  1: "at least one migration FAILED or TIMED_OUT",
+  3: "nothing failed, but some cutovers were not started",
+  4: "at least one migration is IN_DOUBT: a person has to look",
+  130: "stopped by SIGINT",
+  143: "stopped by SIGTERM",
+};
+
+export function exitMeaning(code) {
+  return EXIT_MEANINGS[code] || "";
+}
+
+const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
+const timeFormat = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+const zoneFormat = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" });
+
+export function clock(at) {
+  return at == null ? "" : timeFormat.format(at * 1000);
+}
+
+// With the day where it is not today.
+export function moment(at) {
+  if (at == null) return "";
+  const date = new Date(at * 1000);
+  const today = date.toDateString() === new Date().toDateString();
+  return today ? timeFormat.format(date) : `${dayFormat.format(date)}, ${timeFormat.format(date)}`;
+}
+
+export function full(at) {
+  if (at == null) return "";
+  const zone = zoneFormat.formatToParts(at * 1000).find((part) => part.type === "timeZoneName");
+  return `${dayFormat.format(at * 1000)} ${timeFormat.format(at * 1000)} ${zone ? zone.value : ""}`.trim();
+}
+
+export function duration(seconds) {
+  if (seconds == null) return "";
+  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, "0")} s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+export function number(value) {
+  return value.toLocaleString();
+}
+
+export function plural(count, one, many = `${one}s`) {
+  return `${number(count)} ${count === 1 ? one : many}`;
+}
+
+// `{CUTOVER: 3, SUCCESS: 2}` as "3 cutover, 2 success", the most urgent first.
+export function counts(byState) {
+  return order(byState).map((state) => `${number(byState[state])} ${STATES[state].word}`).join(", ");
+}
+
+export function order(byState) {
+  return Object.keys(byState).filter((state) => byState[state]).sort((a, b) => STATES[a].rank - STATES[b].rank);
+}

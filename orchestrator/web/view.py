@@ -1,0 +1,147 @@
+"""A run as the page shows it: plain JSON data made of its fold. Pure.
+
+A migration's row has two halves. `job` never changes (name, wave, ids) and is sent once; `row` is sent whenever it
+differs from what was sent before, as a list in the order of `ROW`, for thousands of them travel at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..cutover import Phase
+from ..journal import RunRow
+from ..run import UNDER_WAY, RunState
+from ..workflow import Migration, Wave
+
+ROW = (
+    "state",
+    "remote_status",
+    "lag",
+    "note",
+    "gate_since",
+    "gate_opened_at",
+    "requested_at",
+    "accepted_at",
+    "finished_at",
+    "cutover_requests",
+)
+"""What stands where in a migration's row. Times are Unix seconds, lag is in seconds."""
+
+WAITING, GATE, READY, REQUESTED, UNDER_WAY_AT_ATLAS, DOUBT = "WAITING", "GATE", "READY", "REQUESTED", "CUTOVER", "DOUBT"
+"""How a migration stands that has no outcome yet, while a process works on its run."""
+
+_PHASES = {
+    Phase.NEW: WAITING,
+    Phase.GATE: GATE,
+    Phase.READY: READY,
+    Phase.REQUESTED: REQUESTED,
+    Phase.ACCEPTED: UNDER_WAY_AT_ATLAS,
+    Phase.DOUBT: DOUBT,
+}
+
+Row = list[Any]
+
+
+def job(wave: int, migration: Migration) -> list[Any]:
+    """What never changes about *migration* of wave number *wave*."""
+    return [migration.name, wave, migration.group_id, migration.live_migration_id]
+
+
+def row(state: RunState, name: str, *, running: bool) -> Row:
+    """How migration *name* stands; *running*: a process works on the run."""
+    known = state.migrations[name]
+    result = state.result(name)
+    goes_on = running and (known.phase in UNDER_WAY or state.stopped is None)
+    if known.outcome is None and goes_on:
+        word, note = _PHASES[known.phase], known.note
+    else:
+        word, note = str(result.outcome), result.error_message
+    return [
+        word,
+        known.remote_status,
+        known.lag,
+        note,
+        known.gate_since,
+        known.gate_opened_at,
+        known.requested_at,
+        known.accepted_at,
+        known.finished_at,
+        known.cutover_requests,
+    ]
+
+
+def head(
+    state: RunState, rows: dict[str, Row], *, holder: str | None, outcome: str | None, since: dict[str, float]
+) -> dict[str, Any]:
+    """All about the run but its migrations.
+
+    *rows*: the selected migrations' rows; *holder*: the process that works on the run; *outcome*: as it was recorded;
+    *since*: when what is not in the fold happened (`window`: the wait for the window began; `last`: the last event).
+    """
+    running = holder is not None
+    return {
+        "run_id": state.run_id,
+        "workflow": state.workflow.name,
+        "rehearsal": state.rehearsal,
+        "base_url": state.base_url,
+        "who": state.who,
+        "version": state.version,
+        "sessions": state.sessions,
+        "started_at": state.started_at,
+        "finished_at": None if running else state.finished_at,
+        "last_at": since.get("last"),
+        "outcome": None if running else outcome,
+        "exit_code": None if running else state.recorded_exit_code,
+        "unfinished": state.unfinished,
+        "running": running,
+        "holder": holder,
+        "paused": None if state.paused_by is None else {"who": state.paused_by, "since": state.paused_at},
+        "aborted_by": state.aborted_by,
+        "stopped": state.stopped,
+        "window": _window(state, since.get("window")),
+        "waves": [_wave(state, wave, rows) for wave in state.workflow.waves],
+    }
+
+
+def _window(state: RunState, since: float | None) -> dict[str, Any] | None:
+    if state.window_closes is None:
+        return None
+    return {"opens": state.window_opens, "closes": state.window_closes, "waiting_since": since}
+
+
+def _wave(state: RunState, wave: Wave, rows: dict[str, Row]) -> dict[str, Any]:
+    known = state.waves[wave.name]
+    counts: dict[str, int] = {}
+    for migration in wave.migrations:
+        if migration.name in rows:
+            word = rows[migration.name][0]
+            counts[word] = counts.get(word, 0) + 1
+    return {
+        "name": wave.name,
+        "migrations": sum(counts.values()),
+        "concurrency": wave.concurrency,
+        "max_failures": wave.max_failures,
+        "approval": wave.approval,
+        "approval_since": known.approval_since,
+        "approved_by": known.approved_by,
+        "started_at": known.started_at,
+        "finished_at": known.finished_at,
+        "counts": counts,
+    }
+
+
+def listed(run: RunRow, *, holder: str | None) -> dict[str, Any]:
+    """A run as the list of runs shows it."""
+    running = holder is not None
+    return {
+        "run_id": run.run_id,
+        "workflow": run.workflow,
+        "rehearsal": run.rehearsal,
+        "migrations": run.migrations,
+        "started_at": run.started_at,
+        "finished_at": None if running else run.finished_at,
+        "outcome": None if running else run.outcome,
+        "exit_code": None if running else run.exit_code,
+        "unfinished": run.unfinished,
+        "running": running,
+    }

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.cutover import (
+    GATE_LIFE,
+    AnswerKind,
+    Done,
+    Phase,
+    Policy,
+    Read,
+    Reading,
+    ReadKind,
+    Request,
+    RunHook,
+)
+from orchestrator.events import MigrationFinished
+from orchestrator.outcomes import Outcome
+from orchestrator.workflow import Gate
+
+from .builders import NOW, Story, at_ready, requested
+
+V1 = {"reports_readiness": False}
+
+
+def ending(story: Story) -> MigrationFinished:
+    """The last event, which is the end."""
+    event = story.told[-1]
+    assert isinstance(event, MigrationFinished)
+    return event
+
+
+# -- before the PUT ----------------------------------------------------------------------------------------------------
+
+
+def test_the_job_is_read_before_anything_else() -> None:
+    """At once, and as a gate read."""
+    assert Story().step() == Read(kind=ReadKind.GATE, attempt=0, deadline=NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("COMPLETE", Outcome.SUCCESS),
+        ("SUCCESS", Outcome.SUCCESS),
+        ("FAILED", Outcome.FAILED),
+        ("EXPIRED", Outcome.FAILED),
+    ],
+)
+def test_a_job_that_is_over_gets_no_put(status: str, outcome: Outcome) -> None:
+    """What has ended before the run has its outcome from the first read."""
+    story = Story()
+    assert story.read(status, True, 0.0) == ["migration_finished"]
+    assert (story.state.outcome, story.state.cutover_requests) == (outcome, 0)
+    assert story.step() == Done()
+
+
+def test_atlas_own_message_is_the_reason_of_a_failure() -> None:
+    """Where there is none, the status word is named; a success has none."""
+    story, silent, success = Story(), Story(), Story()
+    story.read("FAILED", error_message="source unreachable")
+    silent.read("EXPIRED")
+    success.read("COMPLETE", error_message="left over")
+    assert ending(story).error_message == "source unreachable"
+    assert ending(silent).error_message == "Atlas reports EXPIRED"
+    assert ending(success).error_message is None
+
+
+@pytest.mark.parametrize(
+    ("ready", "lag", "opens"),
+    [
+        (True, 10.0, True),
+        (True, 0.0, True),
+        (True, 10.1, False),
+        (False, 0.0, False),
+        (True, None, False),
+        (None, None, False),
+        (None, 0.0, False),
+    ],
+)
+def test_the_gate_wants_readiness_and_little_lag(ready: bool | None, lag: float | None, opens: bool) -> None:
+    """`readyForCutover` and `lagTimeSeconds` of at most `max_lag`, nothing less."""
+    story = Story()
+    assert story.read("WORKING", ready, lag) == ["gate_opened" if opens else "gate_waiting"]
+    assert story.state.phase is (Phase.READY if opens else Phase.GATE)
+
+
+def test_a_waiting_gate_opens_once_the_job_has_caught_up() -> None:
+    """It says that it waits once; each read in between waits longer."""
+    story = Story()
+    assert story.read("NEW", False) == ["gate_waiting"]
+    assert story.step() == Read(kind=ReadKind.GATE, attempt=1, deadline=NOW + 1800)
+    assert story.read("NEW", False, after=2) == []
+    assert story.step() == Read(kind=ReadKind.GATE, attempt=2, deadline=NOW + 1800)
+    assert story.read("WORKING", True, 3.0, after=3) == ["status_changed", "gate_opened"]
+    assert story.step() == Request(attempt=0)
+
+
+@pytest.mark.parametrize("status", ["NEW", "WORKING", None, "BRAND_NEW_WORD"])
+def test_without_a_gate_one_read_is_enough(status: str | None) -> None:
+    """`gate: off`: neither readiness nor lag matter."""
+    story = Story(policy=Policy(gate=None))
+    assert story.read(status) == ["gate_opened"]
+    assert story.step() == Request(attempt=0)
+
+
+def test_an_api_that_reports_no_readiness_opens_the_gate_by_itself() -> None:
+    """The v1.0 document has no such fields, so a gate that asks for them could never open; the log says so."""
+    story = Story(policy=Policy(reports_readiness=False))
+    assert story.read("PENDING") == ["gate_opened"]
+    assert "neither readiness nor lag" in (story.state.note or "")
+
+
+def test_a_v1_document_that_reports_lag_after_all_has_to_pass_the_gate() -> None:
+    """What is reported is heeded."""
+    assert Story(policy=Policy(reports_readiness=False)).read("PENDING", True, 60.0) == ["gate_waiting"]
+
+
+@pytest.mark.parametrize(
+    ("status", "ready", "lag", "message"),
+    [
+        ("NEW", False, None, "the gate did not open in 1m: the job is NEW and not ready for cutover"),
+        ("WORKING", True, 90.0, "the gate did not open in 1m: the lag is 90 s, allowed are 10 s"),
+        ("WORKING", True, None, "the gate did not open in 1m: the lag is unknown, allowed are 10 s"),
+    ],
+)
+def test_a_gate_that_stays_closed_fails_and_says_why(status: str, ready: bool, lag: float | None, message: str) -> None:
+    """FAILED without PUT, after a read at the deadline."""
+    story = Story(policy=Policy(gate=Gate(timeout=60)))
+    story.read(status, ready, lag)
+    story.read(status, ready, lag, after=59.9)
+    assert isinstance(story.step(), Read)
+    story.read(status, ready, lag, after=0.1)
+    assert story.finish() is Outcome.FAILED
+    assert (story.state.error_message, story.state.cutover_requests) == (message, 0)
+
+
+def test_a_gate_whose_job_cannot_be_read_fails_with_that_reason() -> None:
+    """Reads that fail are tried again until the gate's deadline."""
+    story = Story(policy=Policy(gate=Gate(timeout=60)))
+    assert story.read_fails("503 down") == ["gate_waiting"]
+    assert story.read_fails("503 down", after=60) == []
+    assert story.finish() is Outcome.FAILED
+    assert story.state.error_message == "the gate did not open in 1m: 503 down"
+
+
+def test_without_gate_a_job_that_cannot_be_read_fails_after_the_timeout() -> None:
+    """One read is needed also with `gate: off`."""
+    story = Story(policy=Policy(gate=None, timeout=120))
+    story.read_fails("503 down")
+    story.read_fails("503 down", after=120)
+    assert story.finish() is Outcome.FAILED
+    assert story.state.error_message == "the job could not be read in 2m: 503 down"
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_read_that_is_refused_fails_at_once(before: int) -> None:
+    """A wrong id does not become right by asking again."""
+    story = Story()
+    for _ in range(before):
+        story.read("NEW", False)
+    assert story.read_fails("404 no such job", refused=True) == ["migration_finished"]
+    assert (story.state.outcome, story.state.error_message) == (
+        Outcome.FAILED,
+        "the job could not be read: 404 no such job",
+    )
+
+
+def test_before_hooks_run_in_order_after_the_gate_and_before_the_put() -> None:
+    """All of them, each once."""
+    story = Story(policy=Policy(before_hooks=2))
+    assert isinstance(story.step(), Read)
+    story.read("WORKING", True, 1.0)
+    assert story.step() == RunHook(hook="before", index=0)
+    story.hook("before")
+    assert story.step() == RunHook(hook="before", index=1)
+    story.hook("before")
+    assert story.step() == Request(attempt=0)
+
+
+def test_a_failed_before_hook_opens_no_way_to_the_put() -> None:
+    """What its end means is the driver's to record; the core never goes on to the PUT."""
+    story = at_ready(before_hooks=1)
+    story.hook("before", exit_code=1)
+    assert story.step() == RunHook(hook="before", index=0)
+
+
+# -- an open gate grows old --------------------------------------------------------------------------------------------
+
+
+def test_an_open_gate_grows_stale() -> None:
+    """After a pause or a long hook the job is read again before its PUT."""
+    story = at_ready()
+    story.now += GATE_LIFE
+    assert story.step() == Request(attempt=0)
+    story.now += 0.1
+    assert story.step() == Read(kind=ReadKind.GATE, attempt=0, deadline=story.now)
+    assert story.read("WORKING", True, 2.0) == ["gate_opened"]
+    assert story.step() == Request(attempt=0)
+
+
+def test_a_stale_gate_is_not_refreshed_by_a_read_that_fails() -> None:
+    """Only a read that shows the job may let the PUT leave."""
+    story = at_ready()
+    assert story.read_fails("503 down", after=GATE_LIFE + 1) == ["gate_waiting"]
+    assert isinstance(story.step(), Read)
+    assert story.read("WORKING", True, 2.0, after=2) == ["gate_opened"]
+    assert story.step() == Request(attempt=0)
+
+
+def test_a_gate_that_closes_again_waits_its_full_time_again() -> None:
+    """The time of a pause is not counted against the gate."""
+    story = at_ready(gate=Gate(timeout=600))
+    assert story.read("WORKING", True, 99.0, after=3600) == ["gate_waiting"]
+    assert story.step() == Read(kind=ReadKind.GATE, attempt=1, deadline=story.now + 600)
+    story.read("WORKING", True, 99.0, after=600)
+    assert story.finish() is Outcome.FAILED
+
+
+def test_a_job_that_ended_meanwhile_gets_no_put_either() -> None:
+    """Somebody else cut it over during the pause."""
+    story = at_ready()
+    assert story.read("COMPLETE", after=GATE_LIFE + 1) == ["status_changed", "migration_finished"]
+    assert story.state.outcome is Outcome.SUCCESS
+
+
+# -- the PUT's answer --------------------------------------------------------------------------------------------------
+
+
+def test_an_accepted_put_is_followed() -> None:
+    """The first read comes after a wait: no cutover is over in no time."""
+    story = requested()
+    assert story.answer(AnswerKind.ACCEPTED, http_status=202) == ["cutover_accepted"]
+    assert story.step() == Read(kind=ReadKind.POLL, attempt=1, deadline=NOW + 7200)
+    assert story.read("WORKING", after=2) == []
+    assert story.step() == Read(kind=ReadKind.POLL, attempt=2, deadline=NOW + 7200)
+    assert story.read("COMPLETE", after=3) == ["status_changed", "migration_finished"]
+    assert (story.state.outcome, story.state.polls) == (Outcome.SUCCESS, 3)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [("PENDING", None), (None, None), ("SUCCESS", Outcome.SUCCESS), ("FAILED", Outcome.FAILED)],
+)
+def test_a_final_status_in_the_puts_own_answer_is_final(status: str | None, outcome: Outcome | None) -> None:
+    """v1.0 answers with the job's document."""
+    story = requested(**V1)
+    story.answer(AnswerKind.ACCEPTED, http_status=200, reading=Reading(status=status, error_message="no space"))
+    assert story.state.outcome is outcome
+    assert story.state.error_message == ("no space" if outcome is Outcome.FAILED else None)
+
+
+def test_a_refused_put_fails_with_atlas_reason() -> None:
+    """The journal also learns that nothing was begun."""
+    story = requested()
+    assert story.answer(AnswerKind.REFUSED, reason="409 not ready") == ["cutover_not_begun", "migration_finished"]
+    assert (story.state.outcome, story.state.error_message) == (Outcome.FAILED, "409 not ready")
+
+
+def test_a_put_that_was_not_carried_out_is_sent_again() -> None:
+    """429, a digest challenge, or no connection at all."""
+    story = requested()
+    assert story.answer(AnswerKind.NOT_CARRIED_OUT) == ["cutover_not_begun"]
+    assert story.step() == Request(attempt=1)
+
+
+def test_puts_that_are_never_carried_out_end() -> None:
+    """A server that answers 429 for ever does not hold the run for ever."""
+    story = requested(timeout=600)
+    story.answer(AnswerKind.NOT_CARRIED_OUT, reason="429 too many requests")
+    story.now += 600
+    assert story.finish() is Outcome.FAILED
+    assert story.state.error_message == "no PUT was carried out in 10m: 429 too many requests"
+
+
+def test_a_put_refused_after_one_that_was_not_carried_out_fails() -> None:
+    """A 429 leaves no doubt, so the refusal of the next PUT is the whole truth."""
+    story = requested()
+    story.answer(AnswerKind.NOT_CARRIED_OUT)
+    story.request()
+    assert story.answer(AnswerKind.REFUSED, reason="409 not ready") == ["cutover_not_begun", "migration_finished"]
+    assert story.state.outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(("kind", "settle"), [(AnswerKind.LOST, 4.0), (AnswerKind.TIMED_OUT, 30.0)])
+def test_a_put_without_answer_is_in_doubt(kind: AnswerKind, settle: float) -> None:
+    """The job is read at once, and no other PUT leaves."""
+    story = requested()
+    assert story.answer(kind) == ["cutover_in_doubt"]
+    assert story.state.settle == settle
+    assert story.step() == Read(kind=ReadKind.POLL, attempt=0, deadline=NOW + 7200)
