@@ -18,8 +18,9 @@ The rules that matter:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from .durations import format_duration
 from .events import (
@@ -57,9 +58,12 @@ class Phase(StrEnum):
     FINISHED = "finished"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MigrationState:
-    """What is known about one migration. Times are Unix seconds, lag is in seconds."""
+class MigrationState(NamedTuple):
+    """What is known about one migration. Times are Unix seconds, lag is in seconds.
+
+    A named tuple, not a dataclass like the other facts: every event makes a new one, and `_replace` is eight times as
+    fast as `dataclasses.replace` with this many fields.
+    """
 
     phase: Phase = Phase.NEW
     outcome: Outcome | None = None
@@ -189,13 +193,12 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
     """*state* after *event*; events of no concern leave it as it is."""
     match event:
         case StatusPolled():
-            polled = replace(
-                state, last_read_at=event.at, reads_in_phase=state.reads_in_phase + 1, polls=state.polls + 1
+            polled = state._replace(
+                last_read_at=event.at, reads_in_phase=state.reads_in_phase + 1, polls=state.polls + 1
             )
             if event.error is not None:
-                return replace(polled, note=event.error, not_begun_reads=0)
-            return replace(
-                polled,
+                return polled._replace(note=event.error, not_begun_reads=0)
+            return polled._replace(
                 remote_status=event.status,
                 ready=event.ready,
                 lag=event.lag,
@@ -203,7 +206,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 not_begun_reads=state.not_begun_reads + 1 if _not_begun(state, event) else 0,
             )
         case StatusChanged():
-            return replace(state, remote_status=event.status, lag=event.lag)
+            return state._replace(remote_status=event.status, lag=event.lag)
         case GateWaiting():
             since = state.gate_since if state.phase is Phase.GATE else event.at
             return _into(state, Phase.GATE, event, gate_since=since, note=event.note)
@@ -219,16 +222,14 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
             )
         case CutoverRequested():
             first = event.at if state.first_requested_at is None else state.first_requested_at
-            return replace(
-                state,
+            return state._replace(
                 phase=Phase.REQUESTED,
                 first_requested_at=first,
                 requested_at=event.at,
                 cutover_requests=state.cutover_requests + 1,
             )
         case CutoverAccepted():
-            return replace(
-                state,
+            return state._replace(
                 phase=Phase.ACCEPTED,
                 accepted_at=event.at,
                 remote_status=event.status or state.remote_status,
@@ -238,8 +239,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 doubt_since=None,
             )
         case CutoverInDoubt():
-            return replace(
-                state,
+            return state._replace(
                 phase=Phase.DOUBT,
                 first_requested_at=event.at if state.first_requested_at is None else state.first_requested_at,
                 doubt_since=event.at,
@@ -250,10 +250,9 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 note=event.reason,
             )
         case CutoverNotBegun():
-            return replace(state, phase=Phase.READY, note=event.reason, doubt_since=None)
+            return state._replace(phase=Phase.READY, note=event.reason, doubt_since=None)
         case MigrationFinished():
-            return replace(
-                state,
+            return state._replace(
                 phase=Phase.FINISHED,
                 outcome=event.outcome,
                 remote_status=event.status,
@@ -263,16 +262,16 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 note=None,
             )
         case HookFinished(hook="before", exit_code=0):
-            return replace(state, before_hooks_done=state.before_hooks_done + 1)
+            return state._replace(before_hooks_done=state.before_hooks_done + 1)
         case HookFinished(hook="after_success" | "after_failure"):
-            return replace(state, after_hooks_done=state.after_hooks_done + 1)
+            return state._replace(after_hooks_done=state.after_hooks_done + 1)
     return state
 
 
 def _into(state: MigrationState, phase: Phase, event: GateWaiting | GateOpened, **changes: object) -> MigrationState:
     reads = 0 if state.phase is not phase else state.reads_in_phase
     facts = {"remote_status": event.status, "ready": event.ready, "lag": event.lag}
-    return replace(state, phase=phase, reads_in_phase=max(reads, 1), **facts, **changes)  # type: ignore[arg-type]
+    return state._replace(phase=phase, reads_in_phase=max(reads, 1), **facts, **changes)  # type: ignore[arg-type]
 
 
 def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: float) -> MigrationState:
@@ -290,14 +289,13 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         case Phase.NEW | Phase.GATE | Phase.READY:  # whatever was sent certainly was not carried out
             return fresh
         case Phase.ACCEPTED:
-            return replace(state, last_read_at=None, reads_in_phase=0)
+            return state._replace(last_read_at=None, reads_in_phase=0)
         case Phase.FINISHED if state.outcome is Outcome.FAILED and retry_failed and state.cutover_requests == 0:
             return fresh
         case Phase.FINISHED if state.outcome is not Outcome.IN_DOUBT:
             return state
     settled_at = at + settle if state.doubt_since is None else max(at + settle, state.doubt_since + state.settle)
-    return replace(
-        state,
+    return state._replace(
         phase=Phase.DOUBT,
         outcome=None,
         error_message=None,
