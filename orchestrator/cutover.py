@@ -277,6 +277,8 @@ def _into(state: MigrationState, phase: Phase, event: GateWaiting | GateOpened, 
 def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: float) -> MigrationState:
     """*state* when its run is continued: what has had no PUT starts afresh, what is unclear is read again.
 
+    A PUT without recorded end may have been lost just now or have run into its timeout unrecorded, so *settle* has to be
+    the longest time for which any PUT may still arrive.
     SUCCESS, FAILED and TIMED_OUT stay; with *retry_failed* a FAILED migration that never had a PUT starts afresh.
     """
     fresh = MigrationState(

@@ -325,19 +325,22 @@ def from_json(name: str, at: float, data: dict[str, Any]) -> Event:
     """The event that `to_json` made *data* of.
 
     Raises:
-        ValueError: *name* or a field is not known here: the journal was written by a newer version.
+        ValueError: *name* or a field is not known here (the journal was written by a newer version), or *data* is
+            damaged.
     """
     cls = EVENTS.get(name)
     if cls is None:
         raise ValueError(f"unknown event {name!r}")
-    for key in _TUPLES[name]:
-        data[key] = _deep_tuple(data[key])
-    if name == MigrationFinished.name:
-        data["outcome"] = Outcome(data["outcome"])
-    if name == RunFinished.name:
-        data["outcome"] = RunOutcome(data["outcome"])
     try:
+        for key in _TUPLES[name]:
+            data[key] = _deep_tuple(data[key])
+        if name == MigrationFinished.name:
+            data["outcome"] = Outcome(data["outcome"])
+        if name == RunFinished.name:
+            data["outcome"] = RunOutcome(data["outcome"])
         return cls(at=at, **data)
+    except KeyError as error:
+        raise ValueError(f"event {name!r}: it has no {error}") from None
     except TypeError as error:
         raise ValueError(f"event {name!r}: {error}") from None
 

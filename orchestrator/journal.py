@@ -79,6 +79,10 @@ CREATE TABLE controls (
 ) STRICT;
 CREATE INDEX controls_of_run ON controls (run_id, handled);
 """
+_RUNS = (
+    "SELECT run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished FROM runs"
+)
+_NEWEST_FIRST = "ORDER BY started_at DESC, run_id DESC LIMIT ?"
 MIGRATIONS: tuple[str, ...] = (_SCHEMA,)
 """What brings a journal of version *n* to *n + 1*, by position."""
 
@@ -120,24 +124,19 @@ class Journal:
 
     def runs(self, *, limit: int = 1000) -> list[RunRow]:
         """All runs, newest first."""
-        sql = (
-            "SELECT run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished "
-            "FROM runs ORDER BY started_at DESC, run_id DESC LIMIT ?"
-        )
-        return [_run_row(row) for row in self._query(sql, (limit,))]
+        return [_run_row(row) for row in self._query(f"{_RUNS} {_NEWEST_FIRST}", (limit,))]
 
     def find(self, run_id: str) -> RunRow | None:
         """The run whose id is, or alone begins with, *run_id*."""
-        rows = [row for row in self.runs() if row.run_id.startswith(run_id)]
-        exact = [row for row in rows if row.run_id == run_id]
-        return exact[0] if exact else rows[0] if len(rows) == 1 else None
+        sql = f"{_RUNS} WHERE substr(run_id, 1, length(?1)) = ?1 ORDER BY run_id LIMIT 2"  # the exact one comes first
+        rows = [_run_row(row) for row in self._query(sql, (run_id,))]
+        return rows[0] if len(rows) == 1 or (rows and rows[0].run_id == run_id) else None
 
     def unfinished(self, *, workflow: str | None = None, rehearsal: bool | None = None) -> RunRow | None:
         """The newest unfinished run (of *workflow*, where given)."""
-        for row in self.runs():
-            if row.unfinished and workflow in (None, row.workflow) and rehearsal in (None, row.rehearsal):
-                return row
-        return None
+        conditions = "unfinished AND workflow = ifnull(?, workflow) AND rehearsal = ifnull(?, rehearsal)"
+        rows = self._query(f"{_RUNS} WHERE {conditions} {_NEWEST_FIRST}", (workflow, rehearsal, 1))
+        return _run_row(rows[0]) if rows else None
 
     def events(self, run_id: str, *, after: int = 0) -> Iterator[tuple[int, Event]]:
         """The events of a run with their sequence numbers, from the first after *after* on.
@@ -293,13 +292,11 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:  # a full disk has rolled back by itself
+                    self._db.rollback()
         except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.rollback()
             raise _explain(self.path, error) from error
 
 
@@ -405,6 +402,8 @@ def open_journal(state_dir: Path, *, readonly: bool = False) -> Iterator[Journal
             _prepare(path, connection, readonly=readonly)
         except sqlite3.Error as error:
             raise _explain(path, error) from error
+        except OSError as error:
+            raise JournalError(f"{path}: {error.strerror}: check its owner, or choose another --state-dir") from error
         yield Journal(path, connection)
     finally:
         connection.close()

@@ -69,15 +69,11 @@ def workflow_lock(state_dir: Path, workflow: str, *, rehearsal: bool) -> Path:
 
 
 def _try_lock(descriptor: int) -> bool:
-    for pause in (0.01, 0.05, None):  # `holder_of` of another process holds it for a moment
-        try:
+    for pause in (0.01, 0.05, 0.0):  # `holder_of` of another process holds it for a moment
+        with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if pause is None:
-                return False
-            time.sleep(pause)
-        else:
             return True
+        time.sleep(pause)
     return False
 
 

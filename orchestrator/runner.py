@@ -15,9 +15,8 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .atlas.client import AtlasClient, ClientSettings, open_client
+from .atlas.errors import ApiError, AtlasError
 from .changes import describe_changes
 from .engine.controls import heed_controls, heed_terminal
 from .engine.hookrunner import HookRunner
@@ -40,6 +40,7 @@ from .outcomes import ExitCode, Outcome
 from .polling import PollPolicy
 from .run import RunState
 from .settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE, Settings
+from .version import program_version
 from .workflow import Workflow, to_json
 
 if TYPE_CHECKING:
@@ -110,14 +111,6 @@ def who_am_i() -> str:
     except (KeyError, OSError):  # a container's user without a name
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()} (pid {os.getpid()})"
-
-
-def program_version() -> str:
-    """The version of this distribution."""
-    try:
-        return version("atlas-cutover")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 async def start(workflow: Workflow, settings: Settings, options: Options, *, wall: Callable[[], float]) -> Ending:
@@ -222,7 +215,10 @@ def _holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) ->
             stack.enter_context(locked(workflow_lock(state_dir, workflow, rehearsal=rehearsal), holder=holder))
             stack.enter_context(locked(run_lock(state_dir, run_id), holder=holder))
         except LockedError as error:
-            raise BusyError(f"workflow {workflow!r} is being run by {error.holder}") from None
+            raise BusyError(
+                f"workflow {workflow!r} is being run by {error.holder}: wait for its end; "
+                "`atlas-cutover status --watch` follows it"
+            ) from None
         yield
 
 
@@ -233,9 +229,36 @@ async def _locked_session(
         target = await stack.enter_async_context(_target(task, settings, options))
         relay = _Relay()
         client = await stack.enter_async_context(open_client(target, wall=wall, on_event=relay))
-        await client.check_access()
+        await reach_atlas(client, target.base_url)
         options.on_client(client)
-        return await _session(journal, task, settings, options, client, relay, wall=wall)
+        if isinstance(task.first, RunStarted):  # a rehearsal's requests go to the simulator, and its report says so
+            task = replace(task, first=replace(task.first, base_url=target.base_url))
+        # From here on a signal stops the run in order, also while its beginning is still being recorded.
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            return await _session(journal, task, settings, options, client, relay, signals, wall=wall)
+
+
+async def reach_atlas(client: AtlasClient, base_url: str) -> None:
+    """See before anything else that Atlas answers at *base_url* and takes the keys.
+
+    Raises:
+        AtlasError: It does not; a note of the error says what to look at.
+    """
+    try:
+        await client.check_access()
+    except ApiError as error:
+        if error.status in (401, 403):
+            error.add_note(
+                f"Atlas at {base_url} refuses the API keys; nothing was cut over. Check that both belong together, and "
+                "that the key's access list has this machine's address"
+            )
+        raise
+    except AtlasError as error:
+        error.add_note(
+            f"Atlas was not reached at {base_url}; nothing was cut over. Check atlas.base_url, network and proxy, "
+            "then start again"
+        )
+        raise
 
 
 class _Relay:
@@ -300,6 +323,7 @@ async def _session(
     options: Options,
     client: AtlasClient,
     relay: _Relay,
+    signals: AsyncIterator[signal.Signals],
     *,
     wall: Callable[[], float],
 ) -> Ending:
@@ -338,23 +362,29 @@ async def _session(
     engine = LocalEngine(session)
     engine.doubt_earlier_puts(earlier)
     async with anyio.create_task_group() as writing:
-        writing.start_soon(writer.run)
+        writing.start_soon(_write, writer)
         try:
-            signalled = await _execute(engine, session, options, settings.state_dir)
-        except BaseException:
-            writer.close()  # what happened so far is on disk before the error goes on
-            raise
-        ending = await _finish(session, writer, signalled)
-        writer.close()
+            signalled = await _execute(engine, session, options, settings.state_dir, signals)
+            ending = await _finish(session, writer, signalled)
+        finally:
+            writer.close()
     return ending
 
 
-async def _execute(engine: LocalEngine, session: Session, options: Options, state_dir: Path) -> signal.Signals | None:
+async def _write(writer: Writer) -> None:
+    """Run *writer* until it is closed: what happened is on disk before an error or a cancellation goes on."""
+    with anyio.CancelScope(shield=True):
+        await writer.run()
+
+
+async def _execute(
+    engine: LocalEngine, session: Session, options: Options, state_dir: Path, signals: AsyncIterator[signal.Signals]
+) -> signal.Signals | None:
     """Let the engine work, and heed signals, control requests and the terminal meanwhile; the signal that ended it."""
     received: list[signal.Signals] = []
     async with anyio.create_task_group() as beside:
         with anyio.CancelScope() as work:
-            beside.start_soon(_heed_signals, session, work, received)
+            beside.start_soon(_heed_signals, signals, session, work, received)
             beside.start_soon(heed_controls, engine, session, state_dir)
             if options.interactive:
                 beside.start_soon(heed_terminal, engine, session)
@@ -365,15 +395,19 @@ async def _execute(engine: LocalEngine, session: Session, options: Options, stat
     return received[0] if received else None
 
 
-async def _heed_signals(session: Session, work: anyio.CancelScope, received: list[signal.Signals]) -> None:
+async def _heed_signals(
+    signals: AsyncIterator[signal.Signals],
+    session: Session,
+    work: anyio.CancelScope,
+    received: list[signal.Signals],
+) -> None:
     """The first SIGINT or SIGTERM stops in order, the second at once."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
-            if received:
-                os._exit(128 + number)
-            received.append(number)
-            session.stop(f"stopped by {number.name}")
-            work.cancel()
+    async for number in signals:
+        if received:
+            os._exit(128 + number)
+        received.append(number)
+        session.stop(f"stopped by {number.name}")
+        work.cancel()
 
 
 async def _finish(session: Session, writer: Writer, signalled: signal.Signals | None) -> Ending:

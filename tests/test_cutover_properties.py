@@ -3,8 +3,9 @@
 What the adversary may do, and no more:
 
 * A PUT is lost before or after it is carried out, or carried out late: up to `settle_lost` seconds after its connection
-  broke (also because the program died), up to `settle_timeout` seconds after the program gave up waiting for its answer.
-  These bounds are what `Policy` and `RunResumed.settle` promise; a PUT that came later still would be no fault of the rules.
+  broke, up to `settle_timeout` seconds after the program gave up waiting for its answer, or died. What a later session
+  finds without an answer may be any of these, so `RunResumed.settle` has to be the longest. A PUT that came later still
+  would be no fault of the rules.
 * A read shows the job as it was at some moment between its sending and its answer, and may take as long as it likes; or it
   shows part of it, or nothing. It never shows readiness or lag that the job did not have.
 * The program dies at any step. Of what it recorded the journal has everything up to the last `cutover_requested`, which
@@ -89,13 +90,25 @@ class Job:
 
 
 delays = st.sampled_from([0.0, 0.0, 0.0, 0.0, 0.5, LOST, TIMEOUT])
-fates = ["answered", "lost before", "lost after", "late", "timeout", "timeout late", "429", "4xx", "died", "died late"]
+fates = [
+    "answered",
+    "timeout late",
+    "lost before",
+    "lost after",
+    "late",
+    "timeout",
+    "timeout late",
+    "429",
+    "4xx",
+    "died",
+    "died late",
+]
 CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "wait": st.sampled_from([0.5, 2.0, 5.0, 30.0]),
     "delay": delays,
     "sight": st.sampled_from([*["whole"] * 8, "nothing", "garbage", "partial", "refused"]),
     "fate": st.sampled_from(fates),
-    "share": st.sampled_from([0.0, 0.5, 1.0]),
+    "share": st.sampled_from([1.0, 0.5, 0.0]),
     "hook works": st.booleans(),
 }
 """What the adversary decides. *share*: of the time that a late PUT may take."""
@@ -150,14 +163,14 @@ class OneMigration(RuleBasedStateMachine):
         if earlier == "begun":
             self.job.put()
         if earlier == "late":
-            self.job.late.append(self.now + LOST)
+            self.job.late.append(self.now + TIMEOUT)
         self.earlier_put = earlier is not None
         self.doubt_earlier_put()
 
     def doubt_earlier_put(self) -> None:
         """What the program does at the start of each session: another run has sent a PUT and died."""
         if self.earlier_put and self.phase is Phase.NEW:
-            self.take(CutoverInDoubt(at=self.now, migration="orders", reason="run r0 sent a PUT", settle=LOST))
+            self.take(CutoverInDoubt(at=self.now, migration="orders", reason="run r0 sent a PUT", settle=TIMEOUT))
 
     def take(self, *events: Event) -> None:
         """The program records *events*."""
@@ -235,7 +248,11 @@ class OneMigration(RuleBasedStateMachine):
             self.end(Outcome.FAILED, "before hook")
 
     def put(self, choose: Callable[[str], Any]) -> None:
-        """Send the PUT."""
+        """Send the PUT, which has passed its gate."""
+        lag = self.run.migrations["orders"].lag
+        if self.policy.gate and not self.job.v1:
+            assert lag is not None
+            assert lag <= self.policy.gate.max_lag
         self.take(CutoverRequested(at=self.now, migration="orders"))
         self.on_disk = len(self.journal)
         fate = choose("fate")
@@ -263,7 +280,7 @@ class OneMigration(RuleBasedStateMachine):
                 self.die()
                 return
             case _:
-                self.job.late.append(self.now + choose("share") * LOST)
+                self.job.late.append(self.now + choose("share") * TIMEOUT)
                 self.die()
                 return
         answer = Answer(kind=kind, reason=fate)
@@ -305,7 +322,7 @@ class OneMigration(RuleBasedStateMachine):
         self.outcome = self.run.migrations["orders"].outcome
         if self.outcome is Outcome.IN_DOUBT or (self.outcome is Outcome.FAILED and retry_failed):
             self.outcome = None
-        resumed = RunResumed(at=self.now, selected=("orders",), retry_failed=retry_failed, who=WHO, settle=LOST)
+        resumed = RunResumed(at=self.now, selected=("orders",), retry_failed=retry_failed, who=WHO, settle=TIMEOUT)
         self.take(resumed)
         self.on_disk = len(self.journal)
         self.doubt_earlier_put()

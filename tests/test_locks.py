@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import fcntl
+import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +73,18 @@ def test_asking_who_holds_a_lock_does_not_disturb(tmp_path: Path) -> None:
     assert holder_of(path) is None
     with locked(path, holder="you"):
         assert holder_of(path) == "you"
+
+
+def test_somebody_who_only_asks_at_that_moment_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    """Asking holds the lock for the blink of an eye, for which taking it waits."""
+    path = run_lock(tmp_path, "r1")
+    with locked(path, holder="before"):
+        pass
+    asking = os.open(path, os.O_RDWR)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    threading.Timer(0.005, os.close, [asking]).start()
+    with locked(path, holder="me"):
+        assert holder_of(path) == "me"
 
 
 def test_a_shorter_name_leaves_nothing_of_the_longer_one(tmp_path: Path) -> None:

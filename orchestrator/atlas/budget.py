@@ -5,7 +5,16 @@ refill is reckoned from the first *answer* (the server's clock started no later)
 at once, and what the server says (`RateLimit-Limit`, `RateLimit-Remaining`, a 429's figures) goes before what was
 configured. Atlas's page says that a bucket refills "by refillRate every refillDurationSeconds", and its example of a 429
 ("retry after 55 seconds", 5 per 60) shows that this may happen in one step at the end of the interval. So a bucket
-finds out which kind it has to do with (`Refill`) before it spends tokens that only a steady refill could have brought.
+finds out which kind it has to do with (`Refill`) before it spends tokens that only a steady refill could have brought:
+
+* An answer to a request that was alone on the wire shows what is there. If that grew by less than a whole refill, the
+  refill is steady; if it did not grow although a steady one would have brought two tokens, it comes in steps. The first
+  requests of a client go one at a time (`orchestrator.atlas.auth`), so mostly this is settled before it matters.
+* When a burst has spent everything before that, one request is sent as a probe as soon as a steady refill would have
+  brought two tokens. A stepped bucket answers it with the one 429 that this needs, and its `Retry-After` gives the
+  step. (A probe that meets the step itself, or an interval of about a second, can cost another one.)
+* Without `RateLimit-Remaining` the refill is taken to be steady until a 429 with figures says otherwise: its wait is
+  longer than a steady bucket needs for one token.
 
 Waiting is by priority (PUT, gate read, poll), then first come, first served.
 """
@@ -60,8 +69,11 @@ class TokenBucket:
         self._out = 0  # tokens granted whose request has not been answered
         self._unsent = 0  # of these, whose request has not left
         self._probing = False  # the token granted last may not be there
+        self._alone = False  # the request on the wire is the only one, since it left
+        self._gained_before = 0.0  # `_gained` when the last request left
+        self._credited_at = -math.inf  # when a whole refill was last reckoned
         self._sure = float(capacity)  # tokens the server certainly has, were all that is out already taken
-        self._gained = 0.0  # what a steady refill has brought since, if the refill is steady
+        self._gained = 0.0  # what a steady refill has brought since the server last showed what it has
         self._since: float | None = None  # up to when refill is reckoned; None: full, its clock stands still
         self._reported = False
         self._full_until_answer = True
@@ -114,9 +126,13 @@ class TokenBucket:
             return False
         return self._probing or self._held() >= 1.0 - _SLACK
 
-    def sent(self) -> None:
-        """A request leaves on a token that was taken."""
+    def sent(self) -> float:
+        """A request leaves on a token that was taken; when it did, for `settle`."""
+        self._advance()
+        self._alone = self._out == self._unsent  # nothing else is on the wire
         self._unsent -= 1
+        self._gained_before = self._gained
+        return self._loop.time()
 
     def give_back(self) -> None:
         """Return a token that was not spent."""
@@ -126,21 +142,20 @@ class TokenBucket:
         self._sure = min(float(self.capacity), self._sure + 1)
         self._pump()
 
-    def settle(self, *, limit: int | None = None, remaining: int | None = None) -> None:
-        """The request that a token was spent on is over; *limit*, *remaining*: the answer's RateLimit headers."""
+    def settle(self, sent_at: float, *, limit: int | None = None, remaining: int | None = None) -> None:
+        """The request that left at *sent_at* is over; *limit*, *remaining*: the answer's RateLimit headers."""
         self._out -= 1
         self._probing = False
-        now = self._loop.time()
         if self._full_until_answer:
             self._full_until_answer = False
-            self._since = now
+            self._since = self._loop.time()
         self._advance()
         if limit is not None and limit >= 1:
             self.capacity = limit
             self._sure = min(self._sure, float(limit))
         if remaining is not None and remaining >= 0:
             self._reported = True
-            self._hear(float(remaining))
+            self._hear(float(remaining), sent_at)
         self._pump()
 
     def limited(self, *, retry_after: float, figures: BucketFigures | None = None) -> None:
@@ -149,9 +164,9 @@ class TokenBucket:
         if figures is not None:
             self.capacity, self.refill, self.per = figures.capacity, float(figures.refill), figures.per
         self._blocked_until = max(self._blocked_until, now + retry_after)
-        stepped = retry_after > self.per / self.refill + 1.0
-        if stepped:
+        if figures is not None and retry_after > self.per / self.refill + 1.0:
             self.kind = Refill.STEPPED
+        stepped = self.kind is Refill.STEPPED
         # One token is there when the wait is over; a stepped bucket gets its whole refill at that moment.
         self._sure, self._gained = (0.0 if stepped else 1.0) - self._unsent, 0.0
         self._since = self._blocked_until - self.per if stepped else self._blocked_until
@@ -169,47 +184,70 @@ class TokenBucket:
             steps = math.floor((now - self._since) / self.per + _SLACK)
             if steps >= 1:
                 self._since += steps * self.per
-                self._sure = min(float(self.capacity), self._sure + steps * self.refill)
+                self._credit(steps * self.refill)
         elif now > self._since:
-            self._gained += (now - self._since) * self.rate
+            gain = (now - self._since) * self.rate
             self._since = now
-            if self.kind is Refill.STEADY:
-                self._sure, self._gained = self._sure + self._gained, 0.0
-            if self._sure + self._gained >= self.capacity:
-                if self.kind is Refill.STEADY or not self._reported or self._gained >= self.capacity:
-                    self._sure = float(self.capacity)
-                self._gained = self.capacity - self._sure
+            if not self._guesses:
+                self._sure = min(float(self.capacity), self._sure + gain)
+            else:
+                self._gained += gain
+                steps = math.floor(self._gained / self.refill + _SLACK)
+                if steps >= 1:  # a whole interval: of either kind, the server has had its refill
+                    self._gained = max(0.0, self._gained - steps * self.refill)
+                    self._credit(steps * self.refill)
         if self._sure >= self.capacity and self._out == 0:
-            self._sure, self._gained = float(self.capacity), 0.0
+            self._gained = 0.0
             self._full_until_answer = True
 
-    def _hear(self, remaining: float) -> None:
-        """Correct the account by what the server has left after the request that was just answered."""
+    def _credit(self, tokens: float) -> None:
+        self._sure = min(float(self.capacity), self._sure + tokens)
+        self._credited_at = self._loop.time()
+
+    def _hear(self, remaining: float, sent_at: float) -> None:
+        """Correct the account by what the server had left after a request that left at *sent_at*.
+
+        Answers overtake each other, so only that of a request which was alone on the wire shows what is there; any
+        other shows what there is at most.
+        """
         certain = remaining - self._unsent
-        if self._out > self._unsent:  # what is on the wire may or may not be in that figure: it can only lower ours
+        exact = self._alone and self._out == self._unsent
+        if self.kind is Refill.STEADY:  # the server rounds down, and has gained since
+            most = certain + 1.0 + (self._loop.time() - sent_at) * self.rate
+            self._sure = min(self._sure, most)
+            if exact:
+                self._sure = max(self._sure, min(certain, float(self.capacity)))
+        elif exact:
+            self._learn(remaining, certain)
+        elif sent_at >= self._credited_at:
             self._sure = min(self._sure, certain)
-            return
+
+    def _learn(self, remaining: float, certain: float) -> None:
+        """Take over what an answer shows exactly, and what it says about the kind of refill."""
+        now = self._loop.time()
         grew = certain - self._sure
-        if self.kind is Refill.UNKNOWN and self._gained >= _ENOUGH and remaining < self.capacity:
-            self.kind = Refill.STEADY if grew >= 1.0 else Refill.STEPPED
-        self._sure, self._gained = min(certain, float(self.capacity)), 0.0
+        if grew >= 1.0 - _SLACK:
+            if grew < self.refill and remaining < self.capacity - 1:
+                self.kind = Refill.STEADY
+            self._since, self._gained = now, 0.0  # if it was a step, the next comes within an interval from now
+        elif self.kind is Refill.UNKNOWN and self._gained_before >= _ENOUGH and remaining < self.capacity - 1:
+            self.kind = Refill.STEPPED
+            self._since, self._gained = now - self._gained / self.rate, 0.0
+        self._sure = min(certain, float(self.capacity))
 
     @property
     def _guesses(self) -> bool:
         """Whether what a steady refill would have brought may not be there."""
         return self.kind is Refill.UNKNOWN and self._reported
 
-    def _account(self) -> float:
-        return self._sure if self._guesses else self._sure + self._gained
-
     def _held(self) -> float:
         """Tokens that the server has, those included that are held for requests that have not left."""
-        return self._account() + self._unsent
+        return self._sure + self._unsent
 
     def _spendable(self) -> float:
         if self._guesses and self._sure < 1.0 and not self._out and self._gained >= _ENOUGH:
             return 1.0  # only with nothing out, and then one alone: its answer shows whether the refill is steady
-        return self._account()
+        return self._sure
 
     def _available(self, priority: int) -> bool:
         if self._loop.time() < self._blocked_until:
@@ -225,8 +263,6 @@ class TokenBucket:
 
     def _grant(self) -> None:
         self._probing = self._held() < 1.0 - _SLACK
-        if self._sure < 1.0 and not self._guesses:
-            self._sure, self._gained = self._sure + self._gained, 0.0
         self._sure -= 1.0
         self._out += 1
         self._unsent += 1
@@ -257,7 +293,12 @@ class TokenBucket:
             return self._blocked_until
         if self._full_until_answer:
             return now + self.per
+        if self._sure >= 1.0 - _SLACK:
+            return None
         if self.kind is Refill.STEPPED:
             return max(now, (self._since if self._since is not None else now) + self.per)
-        needed = _ENOUGH - self._gained if self._guesses else 1.0 - self._sure - self._gained
-        return now + needed / self.rate if needed > _SLACK else None
+        if not self._guesses:
+            return now + (1.0 - self._sure) / self.rate
+        certain = self.refill - self._gained
+        probe = _ENOUGH - self._gained if not self._out else certain
+        return now + max(_SLACK, min(certain, probe) if probe > 0 else certain) / self.rate

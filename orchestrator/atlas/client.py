@@ -351,7 +351,7 @@ class _Leg:
         if self.count:
             await self._bucket.take(Priority.CHALLENGE)
         self.count += 1
-        self._bucket.sent()
+        sent_at = self._bucket.sent()
         nonce = _nonce(request.headers.get(hdrs.AUTHORIZATION))
         assert self.turn is not None
         self.turn.sent(nonce)
@@ -361,14 +361,16 @@ class _Leg:
         try:
             response = await handler(request)
             headers = response.headers
-            limit, remaining = _integer(headers.get("RateLimit-Limit")), _integer(headers.get("RateLimit-Remaining"))
             status = str(response.status)
+            if response.status != 429:  # which took no token, and says more in its own way
+                limit = _integer(headers.get("RateLimit-Limit"))
+                remaining = _integer(headers.get("RateLimit-Remaining"))
             await response.read()
         except (aiohttp.ClientError, OSError) as error:
             raise translate(error, method=self.method, path=self.path) from error
         finally:
             self._client.statistics.by_status[status] += 1
-            self._bucket.settle(limit=limit, remaining=remaining)
+            self._bucket.settle(sent_at, limit=limit, remaining=remaining)
         if response.status == 401:
             self.unanswered = False
             self.turn.challenged(nonce)

@@ -18,10 +18,12 @@ def execute(args: Namespace) -> int:
     settings = read_settings(args)
     with open_journal(settings.state_dir, readonly=True) as reading:
         row = find_run(reading, args.run_id)
-        waves = {wave.name for wave in reading.state(row.run_id).workflow.waves}
+        waves = {wave.name: wave for wave in reading.state(row.run_id).workflow.waves}
     wave = getattr(args, "wave", None)
     if wave is not None and wave not in waves:
-        raise InputError(f"run {row.run_id} has no wave {wave!r}; it has {', '.join(sorted(waves))}")
+        raise InputError(f"run {row.run_id} has no wave {wave!r}; it has {', '.join(waves)}")
+    if wave is not None and not waves[wave].approval:
+        raise InputError(f"wave {wave!r} of run {row.run_id} needs no approval; `pause` holds a run")
     with open_journal(settings.state_dir) as journal:
         if holder_of(run_lock(settings.state_dir, row.run_id)) is not None:
             journal.request(row.run_id, args.command, at=time.time(), who=who_am_i(), wave=wave)

@@ -42,6 +42,8 @@ def find_run(journal: Journal, run_id: str | None) -> RunRow:
         if not rows:
             raise InputError(f"{journal.path}: no run has been started yet")
         return rows[0]
+    if not run_id:  # an unset variable of a script, most likely; every id begins with it
+        raise InputError("the run id is empty: `atlas-cutover status` lists the runs")
     row = journal.find(run_id)
     if row is None:
         raise InputError(f"no run, or more than one, has an id that begins with {run_id!r}: see `atlas-cutover status`")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from argparse import Namespace
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from .parser import build_parser
 
 INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h: outside of the contract's codes."""
+INPUT_OUTPUT_ERROR = 74
+"""EX_IOERR of sysexits.h: the answer could not be written."""
 
 
 def run_command(arguments: list[str]) -> int:
@@ -23,15 +27,19 @@ def run_command(arguments: list[str]) -> int:
     from ..errors import CutoverError
 
     try:
-        return int(module.execute(parsed))
+        return _carried_out(module, parsed)
     except CutoverError as error:
         with suppress(OSError):
-            print(error, file=sys.stderr)
+            print("\n".join((str(error), *getattr(error, "__notes__", ()))), file=sys.stderr)
         return int(error.exit_code)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has gone, `| head` for example
         return 0
+    except OSError as error:  # a full disk behind stdout, a file that has vanished: nothing that a traceback explains
+        with suppress(OSError):
+            print(f"{error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        return INPUT_OUTPUT_ERROR
     except Exception:  # noqa: BLE001 - a bug of ours must not look like a migration that failed
         with suppress(OSError):
             traceback.print_exc()
@@ -42,6 +50,13 @@ def run_command(arguments: list[str]) -> int:
         return INTERNAL_ERROR
     finally:
         _let_go_of_broken_streams()
+
+
+def _carried_out(module: ModuleType, parsed: Namespace) -> int:
+    code = int(module.execute(parsed))
+    if parsed.module != "run":  # a run's exit code stands, whatever becomes of its output
+        sys.stdout.flush()
+    return code
 
 
 def _open_missing_streams() -> None:

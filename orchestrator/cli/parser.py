@@ -149,9 +149,9 @@ class _Version(argparse.Action):
     """Looks the version up when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
+        from ..version import program_version
 
-        print(f"atlas-cutover {version('atlas-cutover')}")
+        print(f"atlas-cutover {program_version()}")
         parser.exit()
 
 
@@ -252,7 +252,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="FILE",
-        help="write the report to FILE: .json .md .xml (JUnit) or .csv (repeatable)",
+        help="write the report to FILE: .json .md .html .xml (JUnit) or .csv (repeatable)",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from argparse import Namespace
 from dataclasses import asdict
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ..errors import InputError
+from ..outcomes import RemoteStatus, normalise
 from ..plan import Plan, make_plan
 from .inputs import read_settings
+from .tables import print_table
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -40,19 +41,22 @@ def execute(args: Namespace) -> int:
 
 
 async def _read_jobs(workflow: Workflow, settings: Settings) -> JobStates:
+    import stamina.instrumentation
+
     from ..atlas.budget import Priority
     from ..atlas.client import open_client
     from ..atlas.errors import ApiError, AtlasError
-    from ..runner import client_settings
+    from ..runner import client_settings, reach_atlas
 
     atlas = settings.atlas
     if atlas.public_key is None or atlas.private_key is None:
         raise InputError("no API keys")
     target = client_settings(settings, atlas.base_url, atlas.public_key.reveal(), atlas.private_key.reveal())
     states: JobStates = {}
+    stamina.instrumentation.set_on_retry_hooks(())  # they would log to stdout, which is for the plan
 
     async with open_client(target, wall=time.time) as client:
-        await client.check_access()
+        await reach_atlas(client, target.base_url)
 
         async def read(name: str, group_id: str, live_migration_id: str) -> None:
             try:
@@ -63,7 +67,8 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> JobStates:
                 states[name] = error.message
             else:
                 lag = "" if job.lag is None else f", lag {job.lag:g} s"
-                ready = {True: ", ready", False: ", not ready", None: ""}[job.ready]
+                pending = normalise(job.status) is RemoteStatus.PENDING
+                ready = {True: ", ready", False: ", not ready", None: ""}[job.ready if pending else None]
                 states[name] = f"{job.status}{ready}{lag}"
 
         async with anyio.create_task_group() as group:
@@ -73,40 +78,33 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> JobStates:
 
 
 def _print(plan: Plan, states: JobStates | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    console.print(Text(f"{plan.workflow}: {plan.migrations} live migrations at {plan.base_url}"))
-    table = Table(box=None, pad_edge=False)
-    for title in ("WAVE", "MIGRATIONS", "AT ONCE", "MAX FAILURES", "APPROVAL", "PROJECTS", "PUTS TAKE"):
-        table.add_column(title, justify="left" if title in ("WAVE", "APPROVAL") else "right")
-    for wave in plan.waves:
-        table.add_row(
-            Text(wave.name),
-            str(wave.migrations),
-            str(wave.concurrency),
-            "any" if wave.max_failures is None else str(wave.max_failures),
-            "yes" if wave.approval else "no",
-            str(wave.projects),
-            f"{wave.shortest_seconds:.0f} s",
-        )
-    console.print(table)
+    print(f"{plan.workflow}: {plan.migrations} live migrations at {plan.base_url}")
+    print_table(
+        ("WAVE", "MIGRATIONS>", "AT ONCE>", "MAX FAILURES>", "APPROVAL", "PROJECTS>", "PUTS TAKE>"),
+        [
+            (
+                wave.name,
+                str(wave.migrations),
+                str(wave.concurrency),
+                "any" if wave.max_failures is None else str(wave.max_failures),
+                "yes" if wave.approval else "no",
+                str(wave.projects),
+                f"{wave.shortest_seconds:.0f} s",
+            )
+            for wave in plan.waves
+        ],
+    )
     for line in plan.notes:
-        console.print(Text(line))
-    if states is not None:
-        jobs = Table(box=None, pad_edge=False)
-        for title in ("WAVE", "MIGRATION", "PROJECT", "LIVE MIGRATION", "JOB AT ATLAS"):
-            jobs.add_column(title)
-        for wave in plan.waves:
-            for call in wave.calls:
-                jobs.add_row(
-                    *(Text(part) for part in (wave.name, call.migration, call.group_id, call.live_migration_id)),
-                    Text(states.get(call.migration, "?")),
-                )
-        console.print(jobs)
-    else:
-        for wave in plan.waves:
-            for call in wave.calls:
-                console.print(Text(f"{wave.name}  {call.migration}  {call.request}"))
+        print(line)
+    calls = [(wave, call) for wave in plan.waves for call in wave.calls]
+    if states is None:
+        for wave, call in calls:
+            print(f"{wave.name}  {call.migration}  {call.request}")
+        return
+    print_table(
+        ("WAVE", "MIGRATION", "PROJECT", "LIVE MIGRATION", "JOB AT ATLAS"),
+        [
+            (wave.name, call.migration, call.group_id, call.live_migration_id, states.get(call.migration, "?"))
+            for wave, call in calls
+        ],
+    )

@@ -100,7 +100,9 @@ def _confirm(workflow: Workflow, settings: Settings, args: Namespace) -> None:
     try:
         selected = workflow.select(tuple(args.only))
     except KeyError as error:
-        raise InputError(f"--only {error.args[0]}: no wave or migration of that name") from None
+        raise InputError(
+            f"--only {error.args[0]}: workflow {workflow.name!r} has no wave or migration of that name"
+        ) from None
     print(f"This cuts {len(selected)} live migrations over at {settings.atlas.base_url}:", file=sys.stderr)
     for wave in workflow.waves:
         count = sum(1 for migration in wave.migrations if migration.name in selected)
@@ -108,8 +110,14 @@ def _confirm(workflow: Workflow, settings: Settings, args: Namespace) -> None:
             print(f"  {wave.name}: {count}", file=sys.stderr)
     print("A cutover cannot be undone.", file=sys.stderr)
     print(f"Type the workflow's name ({workflow.name}) to go on: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != workflow.name:
-        raise InputError("not confirmed; nothing was sent")
+    try:
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        print("\nnot confirmed; nothing was sent", file=sys.stderr)
+        raise
+    if answer.strip() != workflow.name:
+        ended = "" if answer.endswith("\n") else "\n"
+        raise InputError(f"{ended}not confirmed; nothing was sent")
 
 
 @contextmanager

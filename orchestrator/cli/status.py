@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from argparse import Namespace
 from datetime import UTC, datetime
 
-from ..journal import Journal, open_journal
+from ..errors import InputError
+from ..journal import Journal, RunRow, open_journal
 from ..locks import holder_of, run_lock
 from ..outcomes import ExitCode
 from ..report.model import RunReport, build
 from ..report.render import check_output_path, write_report
 from ..report.summary import print_json, print_summary
+from ..run import RunState
 from ..settings import Settings
 from .inputs import find_run, read_settings
+from .tables import print_table
 
 WATCH_EVERY = 2.0  # seconds
 
@@ -34,9 +38,12 @@ def execute(args: Namespace) -> int:
 def _report(args: Namespace, journal: Journal) -> int:
     for path in args.output:
         check_output_path(path)
-    report = _build(journal, find_run(journal, args.run_id).run_id)
+    report = _build(journal.state(find_run(journal, args.run_id).run_id))
     for path in args.output:
-        write_report(report, path)
+        try:
+            write_report(report, path)
+        except OSError as error:
+            raise InputError(f"--output {path}: {error.strerror or error}") from error
     if args.format == "json":
         print_json(report, file=sys.stdout)
     else:
@@ -47,7 +54,8 @@ def _report(args: Namespace, journal: Journal) -> int:
 def _status(args: Namespace, journal: Journal, settings: Settings) -> int:
     run_id = find_run(journal, args.run_id).run_id
     while True:
-        report = _build(journal, run_id)
+        state = journal.state(run_id)
+        report = _build(state)
         holder = holder_of(run_lock(settings.state_dir, run_id))
         if args.watch and sys.stdout.isatty():
             sys.stdout.write("\x1b[H\x1b[2J")
@@ -55,14 +63,15 @@ def _status(args: Namespace, journal: Journal, settings: Settings) -> int:
             print_json(report, file=sys.stdout)
         else:
             print_summary(report, file=sys.stdout, running=holder)
+            for line in _holds(state) if holder else ():
+                print(line)
         if not args.watch or holder is None:
             return 0
         sys.stdout.flush()
         time.sleep(WATCH_EVERY)
 
 
-def _build(journal: Journal, run_id: str) -> RunReport:
-    state = journal.state(run_id)
+def _build(state: RunState) -> RunReport:
     code = state.recorded_exit_code
     return build(state, now=time.time(), exit_code=None if code is None else ExitCode(code))
 
@@ -87,24 +96,45 @@ def _runs(args: Namespace, journal: Journal, settings: Settings) -> int:
         ]
         print(json.dumps(listed, indent=2))
         return 0
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("RUN", "WORKFLOW", "STARTED", "MIGRATIONS", "OUTCOME"):
-        table.add_column(title, justify="right" if title == "MIGRATIONS" else "left", overflow="fold")
-    for row in rows:
-        running = holder_of(run_lock(settings.state_dir, row.run_id)) is not None
-        outcome = "under way" if running else row.outcome or "interrupted"
-        if row.unfinished and not running:
-            outcome += " (resume continues it)"
-        name = f"{row.workflow} (rehearsal)" if row.rehearsal else row.workflow
-        table.add_row(
-            row.run_id, Text(name), _utc(row.started_at)[:19].replace("T", " "), str(row.migrations), Text(outcome)
-        )
-    Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+    if not rows:
+        print("no run has been started yet")
+        return 0
+    print_table(
+        ("RUN", "WORKFLOW", "STARTED (UTC)", "MIGRATIONS>", "OUTCOME"),
+        [
+            (
+                row.run_id,
+                f"{row.workflow} (rehearsal)" if row.rehearsal else row.workflow,
+                _utc(row.started_at)[:19].replace("T", " "),
+                str(row.migrations),
+                _outcome(row, settings),
+            )
+            for row in rows
+        ],
+    )
     return 0
+
+
+def _outcome(row: RunRow, settings: Settings) -> str:
+    if holder_of(run_lock(settings.state_dir, row.run_id)) is not None:
+        return "under way"
+    return (row.outcome or "interrupted") + (" (resume continues it)" if row.unfinished else "")
+
+
+def _holds(state: RunState) -> list[str]:
+    """What keeps a run that is under way from going on, and how to let it."""
+    run_id = state.run_id
+    holds = []
+    if state.paused_by is not None:
+        since = f" since {_utc(state.paused_at)[11:19]} UTC" if state.paused_at else ""
+        holds.append(f"paused by {state.paused_by}{since}: `atlas-cutover unpause {run_id}` lets it go on")
+    for name, wave in state.waves.items():
+        if wave.approval_since is not None and wave.approved_by is None:
+            since = f"{_utc(wave.approval_since)[11:19]} UTC"
+            holds.append(
+                f"wave {name} waits for approval since {since}: `atlas-cutover approve {run_id} {shlex.quote(name)}`"
+            )
+    return holds
 
 
 def _utc(instant: float) -> str:

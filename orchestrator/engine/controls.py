@@ -7,8 +7,9 @@ from pathlib import Path
 
 import anyio
 
+from ..errors import JournalError
 from ..events import RunAborted, RunPaused, RunUnpaused
-from ..journal import Control, open_journal
+from ..journal import Control, Journal, open_journal
 from .local import LocalEngine
 from .session import Session
 
@@ -16,18 +17,27 @@ LOOK_EVERY = 0.25  # seconds; a request takes effect well within one
 
 
 async def heed_controls(engine: LocalEngine, session: Session, state_dir: Path) -> None:
-    """Carry out the control requests for this run, as they come, until cancelled."""
-    run_id = session.state.run_id
+    """Carry out the control requests for this run, as they come, until cancelled.
+
+    A journal that cannot be asked any more stops the run in order: nobody could pause or abort it.
+    """
     if session.state.paused_by is not None:
         session.valve.pause(True)
-    with open_journal(state_dir) as journal:  # a connection of its own: the writer's is busy in another thread
-        while True:
-            controls = journal.controls(run_id)
-            if controls:
-                for control in controls:
-                    carry_out(control, engine, session)
-                await anyio.to_thread.run_sync(journal.handled, controls)
-            await anyio.sleep(LOOK_EVERY)
+    try:
+        with open_journal(state_dir) as journal:  # a connection of its own: the writer's is busy in another thread
+            await _heed(journal, engine, session)
+    except JournalError as error:
+        session.stop(f"the journal failed: {error}")
+
+
+async def _heed(journal: Journal, engine: LocalEngine, session: Session) -> None:
+    while True:
+        controls = journal.controls(session.state.run_id)
+        if controls:
+            for control in controls:
+                carry_out(control, engine, session)
+            await anyio.to_thread.run_sync(journal.handled, controls)
+        await anyio.sleep(LOOK_EVERY)
 
 
 def carry_out(control: Control, engine: LocalEngine, session: Session) -> None:

@@ -14,6 +14,6 @@ def document(report: RunReport) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, **asdict(report)}
 
 
-def render_json(report: RunReport) -> str:
-    """*report* as one JSON document."""
-    return json.dumps(document(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+def render_json(report: RunReport, *, ascii_only: bool = False) -> str:
+    """*report* as one JSON document; *ascii_only*: for a stream that takes nothing else."""
+    return json.dumps(document(report), indent=1, ensure_ascii=ascii_only, allow_nan=False) + "\n"

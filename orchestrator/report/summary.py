@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -53,7 +54,8 @@ _UNDER_WAY = {
 
 def print_json(report: RunReport, *, file: TextIO) -> None:
     """The report as JSON on *file*."""
-    file.write(_encodable(render_json(report), file.encoding))
+    utf8 = codecs.lookup(file.encoding or "ascii").name == "utf-8"
+    file.write(render_json(report, ascii_only=not utf8))
 
 
 def print_summary(

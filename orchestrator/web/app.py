@@ -96,7 +96,6 @@ class App:
             reason = self._access.may_change(request.headers, session)
             if reason is not None:
                 return self._refuse(request, 403, "This request is refused.", f"{reason}.")
-        request["session"] = session
         try:
             return await handler(request)
         except web.HTTPException as refused:
@@ -120,7 +119,8 @@ class App:
     async def _show_page(self, request: web.Request) -> web.Response:
         if RUN_ID.fullmatch(request.match_info.get("run_id", "runs")) is None:
             raise web.HTTPNotFound
-        text = self._page.render(csrf_token=self._access.csrf_token(request["session"]), csrf_header=CSRF_HEADER)
+        session = request.cookies[self._access.cookie]
+        text = self._page.render(csrf_token=self._access.csrf_token(session), csrf_header=CSRF_HEADER)
         return web.Response(text=text, content_type="text/html")
 
     async def _show_file(self, request: web.Request) -> web.Response:

@@ -85,8 +85,8 @@ class MigrationTable {
 
   makeControls() {
     this.search = element("input", { type: "search", autocomplete: "off", spellcheck: "false" });
-    this.outcome = this.makeSelect("Every outcome", this.data.outcomes);
-    this.wave = this.makeSelect("Every wave", this.data.waves.map((wave) => wave[0]));
+    this.outcome = this.makeSelect("All", this.data.outcomes);
+    this.wave = this.makeSelect("All", this.data.waves.map((wave) => wave[0]));
     const reset = element("button", { type: "button", class: "plain" }, "Reset");
     for (const control of [this.search, this.outcome, this.wave]) control.addEventListener("input", () => this.refresh());
     reset.addEventListener("click", () => { this.column = null; this.show(""); });

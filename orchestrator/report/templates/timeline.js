@@ -82,6 +82,7 @@ class Timeline {
       for (const row of members) {
         const top = named && narrow ? y + 17 : y + (pitch - thick) / 2;
         if (named) labels.push(this.nameLabel(row, narrow, y, pitch));
+        if (named && !narrow && row.outcome !== "SUCCESS") labels.push(this.outcomeLabel(row, y + pitch / 2 + 4));
         this.addBar(shapes, row, top, thick);
         this.places.push({ row, y, end: y + pitch });
         y += pitch;
@@ -110,6 +111,14 @@ class Timeline {
     const label = drawing("text", { x: 4, y: narrow ? y + 13 : y + pitch / 2 + 4 }, short);
     if (row.outcome !== "SUCCESS") label.append(drawing("tspan", { class: "t-quiet" }, narrow ? ` ${row.outcome}` : ""));
     return label;
+  }
+
+  /* Beside the bar, for those who do not tell the colours apart. */
+  outcomeLabel(row, y) {
+    const end = this.scale.at(row.to) + 8;
+    const before = end + 100 > this.width;
+    const x = before ? this.scale.at(row.from) - 6 : end;
+    return drawing("text", { class: before ? "t-quiet t-end" : "t-quiet", x, y }, row.outcome);
   }
 
   addBar(shapes, row, top, thick) {
@@ -145,9 +154,9 @@ class Timeline {
       const before = this.scale.pieces[number];
       const x = before.x + before.width;
       made.push(drawing("rect", { class: "t-gap", x: x + 2, y: 26, width: GAP - 4, height: height - 26 }));
-      const middle = { class: "t-quiet t-middle", x: x + GAP / 2, y: 38 };
-      const text = drawing("text", middle, "⋯");
-      text.append(drawing("title", {}, `nothing for ${seconds((piece.start - before.end) / 1000)}`));
+      const [across, down] = [x + GAP / 2 + 4, Math.min(height / 2, 300)];
+      const turned = { class: "t-quiet t-middle", x: across, y: down, transform: `rotate(-90 ${across} ${down})` };
+      const text = drawing("text", turned, height > 140 && this.width >= 620 ? `${seconds((piece.start - before.end) / 1000)} later` : "");
       made.push(text);
     });
     return made;

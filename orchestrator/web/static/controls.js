@@ -120,6 +120,7 @@ function waits(run, runId, now) {
 function question(run, command, wave) {
   const { head } = run;
   const where = head.rehearsal ? "in this rehearsal" : `of run ${head.run_id}`;
+  const final = head.rehearsal ? "Nothing is cut over at Atlas." : "A cutover cannot be undone.";
   const underWay = run.rows.filter((row) => ["REQUESTED", "CUTOVER", "DOUBT"].includes(row[STATE])).length;
   const followed = underWay
     ? `${plural(underWay, "cutover")} under way ${underWay === 1 ? "is" : "are"} followed to ${underWay === 1 ? "its" : "their"} end.`
@@ -127,12 +128,12 @@ function question(run, command, wave) {
   switch (command) {
     case "approve": {
       const { migrations } = head.waves.find(({ name }) => name === wave);
-      return [`Approve wave ${wave}?`, `Its ${plural(migrations, "migration")} ${where} will be cut over. A cutover cannot be undone.`, `Approve ${wave}`];
+      return [`Approve wave ${wave}?`, `Its ${plural(migrations, "migration")} ${where} will be cut over. ${final}`, `Approve ${wave}`];
     }
     case "pause":
       return ["Pause the run?", `No new cutover ${where} starts until somebody unpauses it. ${followed}`, "Pause"];
     case "unpause":
-      return ["Unpause the run?", `Cutovers ${where} start again. A cutover cannot be undone.`, "Unpause"];
+      return ["Unpause the run?", `Cutovers ${where} start again. ${final}`, "Unpause"];
     default:
       return ["Abort the run?", `No further cutover ${where} starts, now or later: the rest of the run is over. ${followed} This cannot be undone.`, "Abort the run"];
   }

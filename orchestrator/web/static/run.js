@@ -71,7 +71,7 @@ function drawFacts(head) {
     head.finished_at ? ["Duration", duration(head.finished_at - head.started_at)] : null,
     ["Run", make("code", {}, head.run_id)],
     ["By", head.sessions > 1 ? `${head.who}, ${head.sessions} sessions` : head.who],
-    ["At", head.base_url],
+    ["At", head.rehearsal ? "the built-in simulator" : head.base_url],
   ].filter(Boolean);
   const known = JSON.stringify([head.started_at, head.finished_at, head.who, head.sessions]);
   if (byId("facts").dataset.known === known) return;
@@ -133,7 +133,7 @@ function drawWaves(run) {
     const facts = [
       plural(wave.migrations, "migration"),
       wave.concurrency ? `${number(wave.concurrency)} at once` : null,
-      wave.max_failures != null ? `stops after more than ${plural(wave.max_failures, "failure")}` : null,
+      wave.max_failures != null ? `the run stops at failure ${number(wave.max_failures + 1)}` : null,
       wave.approved_by ? `approved by ${wave.approved_by}` : wave.approval ? "needs approval" : null,
     ];
     const times = wave.finished_at && wave.started_at

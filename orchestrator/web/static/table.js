@@ -136,8 +136,10 @@ export class Table {
   #draw() {
     if (!this.#run.head || this.#run.missing) return;
     const scroller = byId("rows-scroller"), height = rowHeight();
-    const first = Math.max(0, Math.floor(scroller.scrollTop / height) - SPARE);
-    const last = Math.min(this.#shown.length, Math.ceil((scroller.scrollTop + scroller.clientHeight) / height) + SPARE);
+    const lowest = Math.max(0, this.#shown.length * height - scroller.clientHeight); // fewer may be shown than before
+    const top = Math.min(scroller.scrollTop, lowest);
+    const first = Math.max(0, Math.floor(top / height) - SPARE);
+    const last = Math.min(this.#shown.length, Math.ceil((top + scroller.clientHeight) / height) + SPARE);
     const focused = document.activeElement?.closest?.("#rows tr")?.dataset.index;
     const drawn = new Map();
     const elements = [spacer(first * height)];

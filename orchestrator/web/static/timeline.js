@@ -1,11 +1,12 @@
-// One bar a migration: the wait at the gate (thin), the request (light), the cutover (in the colour of its state).
+// One bar a migration, as in the report: the wait at the gate (thin), the request until Atlas took it (shaded), the
+// cutover (in the colour of its state).
 
 import { byId, make } from "./dom.js";
 import { ACCEPTED, FINISHED, GATE_OPENED, GATE_SINCE, NAME, REQUESTED, STATE, WAVE } from "./model.js";
-import { FINAL, STATES, clock, duration } from "./words.js";
+import { TimeScale } from "./timescale.js";
+import { FINAL, STATES, clock, duration, plural } from "./words.js";
 
 const AXIS = 22, MOST = 420, NAMED = 40; // pixels; NAMED: up to so many migrations each bar has its name
-const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800];
 const TONES = ["idle", "gate", "active", "success", "late", "failed", "doubt"];
 const URGENCY = Object.fromEntries(TONES.map((tone, rank) => [tone, rank]));
 
@@ -28,44 +29,49 @@ export class Timeline {
       const index = this.#at(event);
       if (index != null) open(index);
     });
-    byId("legend").append(...[["gate", "wait at the gate"], ["active", "cutover under way"], ["success", "success"],
-      ["failed", "failed"], ["late", "timed out"], ["doubt", "in doubt"]].map(([tone, word]) => make("li", {}, make("span", { class: `swatch ${tone}` }), word)));
+    this.#drawLegend();
+  }
+
+  #drawLegend() {
+    const entries = [["gate", "wait at the gate"], ["sent", "requested, not accepted yet"], ["active", "cutover under way"],
+      ["success", "SUCCESS"], ["failed", "FAILED"], ["late", "TIMED_OUT"], ["doubt", "IN_DOUBT"]];
+    if (this.#run.head?.window) entries.push(["window", "window"]);
+    byId("legend").replaceChildren(...entries.map(([tone, word]) => make("li", {}, make("span", { class: `swatch ${tone}` }), word)));
   }
 
   draw() {
     const { head, rows } = this.#run;
-    if (!head || head.missing || !rows.length) return;
-    const width = this.#canvas.parentElement.clientWidth - 24;
-    if (width < 50) return;
-    const span = this.#span();
-    const named = rows.length <= NAMED && width > 480;
+    const width = this.#canvas.parentElement.clientWidth;
+    if (!head || head.missing || width < 50) return;
+    const spans = this.#spans();
+    this.#canvas.hidden = !spans.length;
+    if (!spans.length) return;
+    if (Boolean(head.window) !== Boolean(byId("legend").querySelector(".window"))) this.#drawLegend();
+    const named = rows.length <= NAMED && width > 560;
     const left = named ? 150 : 0;
-    const each = rows.length <= NAMED ? 18 : Math.min(10, (MOST - AXIS) / rows.length);
+    const each = named ? 20 : Math.min(12, (MOST - AXIS) / rows.length);
     const height = Math.ceil(each * rows.length) + AXIS;
-    const scale = (width - left - 8) / Math.max(0.001, span.to - span.from);
-    this.#layout = { ...span, width, height, left, each, named, x: (at) => left + (at - span.from) * scale };
+    const scale = new TimeScale(spans, left, width - 14);
+    this.#layout = { scale, width, height, left, each, named, now: Date.now() / 1000 };
     const pen = this.#pen(width, height);
-    this.#axis(pen);
     this.#window(pen);
+    this.#axis(pen);
     this.#waves(pen);
     this.#bars(pen);
-    this.#canvas.setAttribute("aria-label", `Timeline of ${rows.length} migrations from ${clock(span.from)} to ${clock(span.to)}; the table below has the same times.`);
+    this.#canvas.setAttribute("aria-label", `Timeline of ${plural(rows.length, "migration")}; the table below has the same times.`);
   }
 
-  // From the first thing that happened to a migration to the last, or to now.
-  #span() {
+  // When anything went on with a migration.
+  #spans() {
     const { head, rows } = this.#run;
-    let from = Infinity, to = -Infinity;
+    const now = Date.now() / 1000, spans = [];
     for (const row of rows) {
-      for (const at of [row[GATE_SINCE], row[REQUESTED], row[FINISHED]]) {
-        if (at == null) continue;
-        from = Math.min(from, at);
-        to = Math.max(to, at);
-      }
+      const from = row[GATE_SINCE] ?? row[REQUESTED] ?? row[FINISHED];
+      if (from == null) continue;
+      const last = row[FINISHED] ?? (head.running && !FINAL.has(row[STATE]) ? now : row[ACCEPTED] ?? row[REQUESTED] ?? row[GATE_OPENED]);
+      spans.push([from, Math.max(from, last ?? from)]);
     }
-    if (from === Infinity) from = head.started_at;
-    to = head.running ? Date.now() / 1000 : Math.max(to, from + 1);
-    return { from, to: Math.max(to, from + 5) };
+    return spans;
   }
 
   #pen(width, height) {
@@ -76,42 +82,42 @@ export class Timeline {
     this.#canvas.style.height = `${height}px`;
     const pen = this.#canvas.getContext("2d");
     pen.scale(ratio, ratio);
-    pen.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+    pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
     if (!this.#colours) {
       const style = getComputedStyle(document.documentElement);
-      const names = [...TONES, "text", "muted", "line"];
+      const names = [...TONES, "ink", "quiet", "line", "raised", "window", "sent"];
       this.#colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
     }
     return pen;
   }
 
   #axis(pen) {
-    const { from, to, x, width, height, left } = this.#layout;
-    const room = Math.max(1, (width - left) / 80);
-    const step = STEPS.find((seconds) => (to - from) / seconds <= room) || STEPS.at(-1);
-    const offset = new Date(from * 1000).getTimezoneOffset() * 60;
+    const { scale, width, height, left } = this.#layout;
+    pen.fillStyle = this.#colours.raised;
+    for (const [x, wide] of scale.gaps()) pen.fillRect(x + 4, 0, wide - 8, height - AXIS);
     pen.textBaseline = "top";
-    for (let at = Math.ceil((from - offset) / step) * step + offset; at <= to; at += step) {
-      const where = Math.round(x(at)) + 0.5;
+    let free = left;
+    for (const at of scale.ticks(76)) {
+      const where = Math.round(scale.x(at)) + 0.5;
       pen.strokeStyle = this.#colours.line;
       line(pen, where, 0, where, height - AXIS + 4);
-      pen.fillStyle = this.#colours.muted;
       const label = clock(at), wide = pen.measureText(label).width;
-      if (where + wide / 2 < width && where - wide / 2 > left) pen.fillText(label, where - wide / 2, height - AXIS + 8);
+      if (where - wide / 2 < free || where + wide / 2 > width) continue;
+      free = where + wide / 2 + 8;
+      pen.fillStyle = this.#colours.quiet;
+      pen.fillText(label, where - wide / 2, height - AXIS + 8);
     }
   }
 
+  // Shaded while it is open, as far as is known: the last opening.
   #window(pen) {
-    const { window } = this.#run.head;
-    if (!window) return;
-    const { from, to, x, height } = this.#layout;
-    pen.save();
-    pen.setLineDash([4, 3]);
-    pen.strokeStyle = this.#colours.late;
-    for (const at of [window.opens, window.closes]) {
-      if (at != null && at >= from && at <= to) line(pen, Math.round(x(at)) + 0.5, 0, Math.round(x(at)) + 0.5, height - AXIS);
-    }
-    pen.restore();
+    const { window: open } = this.#run.head;
+    if (!open) return;
+    const { scale, height, left, width } = this.#layout;
+    const from = open.opens == null ? left : scale.x(open.opens);
+    const until = open.closes > scale.pieces.at(-1).until ? width - 14 : scale.x(open.closes);
+    pen.fillStyle = this.#colours.window;
+    if (until > from) pen.fillRect(from, 0, until - from, height - AXIS);
   }
 
   // A line between waves.
@@ -136,35 +142,39 @@ export class Timeline {
   }
 
   #bar(pen, index) {
-    const { each, x, to, named, left } = this.#layout;
+    const { each, scale, now, named, left, width } = this.#layout;
     const row = this.#run.rows[index], state = STATES[row[STATE]];
-    const y = index * each, thick = Math.max(1, each * 0.66), middle = y + each / 2;
+    const least = ["failed", "late", "doubt"].includes(state.tone) ? 2 : 1; // pixels: what needs a person is not overlooked
+    const thick = Math.max(least, each * 0.66), middle = (index + 0.5) * each;
     const open = this.#run.head.running && !FINAL.has(row[STATE]);
     if (named) {
-      pen.fillStyle = this.#colours.text;
+      pen.fillStyle = this.#colours.ink;
       pen.textBaseline = "middle";
       pen.fillText(shortened(pen, this.#run.jobs[index][NAME], left - 12), 0, middle);
     }
-    const block = (from, until, height) => pen.fillRect(x(from), middle - height / 2, Math.max(1.5, x(until) - x(from)), height);
+    const block = (from, until, height) => {
+      const x = scale.x(from);
+      pen.fillRect(x, middle - height / 2, Math.max(1.5, scale.x(until) - x), height);
+    };
     if (row[GATE_SINCE] != null) {
       pen.fillStyle = this.#colours.gate;
-      const until = row[GATE_OPENED] ?? row[REQUESTED] ?? row[FINISHED] ?? (open ? to : row[GATE_SINCE]);
+      const until = row[GATE_OPENED] ?? row[REQUESTED] ?? row[FINISHED] ?? (open ? now : row[GATE_SINCE]);
       block(row[GATE_SINCE], until, Math.max(1, thick / 4));
     }
     if (row[REQUESTED] == null) return;
-    const end = row[FINISHED] ?? (open ? to : row[ACCEPTED] ?? row[REQUESTED]);
+    const end = row[FINISHED] ?? (open ? now : row[ACCEPTED] ?? row[REQUESTED]);
     pen.fillStyle = this.#colours[state.tone];
+    block(row[REQUESTED], end, thick);
     if (row[ACCEPTED] != null) {
-      pen.globalAlpha = 0.45;
-      block(row[REQUESTED], row[ACCEPTED], thick);
+      pen.globalAlpha = 0.4;
+      pen.fillStyle = this.#colours.sent;
+      block(row[REQUESTED], Math.min(row[ACCEPTED], end), thick);
       pen.globalAlpha = 1;
-      block(row[ACCEPTED], end, thick);
-    } else {
-      block(row[REQUESTED], end, thick);
+      pen.fillStyle = this.#colours[state.tone];
     }
     if (each >= 14 && state.tone !== "success" && FINAL.has(row[STATE])) {
       pen.textBaseline = "middle";
-      pen.fillText(state.sign, Math.min(x(end) + 3, this.#layout.width - 10), middle);
+      pen.fillText(state.sign, Math.min(scale.x(end) + 3, width - 12), middle);
     }
   }
 

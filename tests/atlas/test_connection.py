@@ -1,0 +1,351 @@
+"""What happens below HTTP: broken connections, certificates, redirects, proxies, timeouts and cancellation."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import trustme
+from yarl import URL
+
+from orchestrator.atlas.client import _proxy_for
+from orchestrator.atlas.errors import (
+    AnswerLostError,
+    AnswerTimeoutError,
+    ApiError,
+    AtlasError,
+    BadAnswerError,
+    NotSentError,
+)
+from orchestrator.simulator import Scenario
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind
+
+from .servers import GROUP, Raw, atlas, client_of, http, live, raw_server
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
+
+JOB = b'{"status": "WORKING", "readyForCutover": true, "lagTimeSeconds": 1}'
+CHALLENGE = 'Digest realm="r", domain="", nonce="n1", algorithm=MD5, qop="auth", stale=false'
+
+
+async def put(client: object, number: int = 0) -> object:
+    """Cut migration *number* over by *client*."""
+    reservation = await client.reserve(GROUP)  # type: ignore[attr-defined]
+    try:
+        return await client.cutover(GROUP, live(number), reservation)  # type: ignore[attr-defined]
+    finally:
+        reservation.give_back()
+
+
+@pytest.mark.parametrize("dropped", ["PUT", "GET"])
+async def test_aiohttp_repeats_nothing_when_a_kept_connection_drops(dropped: str) -> None:
+    """A PUT on a reused connection that drops is sent exactly once; a read only as often as we say."""
+
+    async def answer(raw: Raw) -> bytes | None:
+        return None if len(raw.requests) > 1 and raw.requests[-1].startswith(dropped) else http(200, JOB)
+
+    async with raw_server(answer) as raw, client_of(raw.base_url) as client:
+        await client.job(GROUP, live(0))
+        with pytest.raises(AnswerLostError):
+            await (put(client) if dropped == "PUT" else client.job(GROUP, live(0)))
+        assert raw.count("PUT") == (dropped == "PUT")
+        assert raw.count("GET") == (1 if dropped == "PUT" else 1 + 4)
+
+
+async def test_a_put_on_a_connection_that_the_server_has_closed_is_sent_once() -> None:
+    """The server closes right after its answer, without having said so."""
+
+    async def answer(raw: Raw) -> bytes:
+        raw.closing = raw.requests[-1].startswith("GET")
+        return http(200, JOB)
+
+    async with raw_server(answer) as raw, client_of(raw.base_url) as client:
+        for _ in range(5):
+            await client.job(GROUP, live(0))
+            await anyio.sleep(0.1)
+        await put(client)
+        assert (raw.connections, raw.count("PUT")) == (6, 1)
+
+
+async def test_redirects_are_not_followed() -> None:
+    """Neither requests nor credentials reach the place that a redirect names."""
+
+    async def accept(_: Raw) -> bytes:
+        return http(200, JOB)
+
+    async with raw_server(accept) as elsewhere:
+
+        async def redirect(raw: Raw) -> bytes:
+            if "Authorization" not in raw.headers[-1]:
+                return http(401, WWW_Authenticate=CHALLENGE)
+            return http(307, Location=f"{elsewhere.base_url}/there")
+
+        async with raw_server(redirect) as raw, client_of(raw.base_url) as client:
+            for call in (client.job(GROUP, live(0)), put(client), client.check_access()):
+                with pytest.raises(ApiError, match=r"redirects are not followed: check `atlas\.base_url`") as caught:
+                    await call
+                assert caught.value.status == 307
+            assert not elsewhere.requests
+            assert raw.count("PUT") == 1
+
+
+async def test_a_server_is_only_trusted_by_its_ca(tmp_path: Path) -> None:
+    """With `ca_file` it is; without, the error says which setting is missing, and nothing was sent."""
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+
+    async def answer(_: Raw) -> bytes:
+        return http(200, JOB)
+
+    async with raw_server(answer, tls=tls) as raw:
+        async with client_of(raw.base_url, ca_file=ca_file) as client:
+            assert (await client.job(GROUP, live(0))).ready
+        seen = len(raw.requests)
+        async with client_of(raw.base_url) as client:
+            with pytest.raises(NotSentError, match=r"atlas\.ca_file"):
+                await put(client)
+        assert len(raw.requests) == seen
+
+
+async def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None:
+    """The CA alone is not enough."""
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("elsewhere.example.com").configure_cert(tls)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+
+    async def answer(_: Raw) -> bytes:
+        return http(200, JOB)
+
+    async with raw_server(answer, tls=tls) as raw, client_of(raw.base_url, ca_file=ca_file) as client:
+        with pytest.raises(NotSentError, match="certificate"):
+            await put(client)
+        assert not raw.requests
+
+
+def test_proxies_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By scheme, never for loopback, and not for what `NO_PROXY` names."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
+    monkeypatch.setenv("http_proxy", "http://plain.example.com:3128")
+    monkeypatch.setenv("NO_PROXY", "internal.example.com")
+    assert _proxy_for(URL("https://cloud.mongodb.com/api/atlas/v2")) == "http://proxy.example.com:3128"
+    assert _proxy_for(URL("https://internal.example.com/api/atlas/v2")) is None
+    for host in ("127.0.0.1:8080", "127.9.9.9", "localhost:1", "[::1]:9", "LOCALHOST"):
+        for scheme in ("http", "https"):
+            assert _proxy_for(URL(f"{scheme}://{host}/api/atlas/v2")) is None
+
+
+async def test_loopback_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rehearsal works on a machine with a proxy that is not even there."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    async with atlas() as it:
+        await it.client.check_access()
+
+
+async def test_a_proxy_that_refuses_means_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its `CONNECT` is seen, no request is."""
+
+    async def answer(_: Raw) -> bytes:
+        return http(403)
+
+    async with raw_server(answer) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.origin)
+        async with client_of("https://atlas.example.com/api/atlas/v2") as client:
+            with pytest.raises(NotSentError, match="the proxy refused the connection"):
+                await put(client)
+        assert proxy.requests == ["CONNECT atlas.example.com:443"]
+
+
+async def test_a_refused_connection_means_not_sent() -> None:
+    """Nobody listens; the token is not lost for ever and the next call works the same way."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with client_of(f"http://127.0.0.1:{port}/api/atlas/v2") as client:
+        for _ in range(2):
+            with pytest.raises(NotSentError):
+                await put(client)
+
+
+async def test_a_connection_that_is_not_accepted_means_not_sent() -> None:
+    """The connect timeout is not mistaken for a lost answer, however short the request timeout is."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        port = listening.getsockname()[1]
+        fillers = [socket.socket() for _ in range(4)]
+        try:
+            for filler in fillers:
+                filler.setblocking(False)
+                filler.connect_ex(("127.0.0.1", port))
+            for timeout in (3.0, 30.0):
+                base_url = f"http://127.0.0.1:{port}/api/atlas/v2"
+                async with client_of(base_url, request_timeout=timeout) as client:
+                    began = anyio.current_time()
+                    with pytest.raises(NotSentError):
+                        await put(client)
+                    assert anyio.current_time() - began <= min(timeout / 2, 10.0) + 1.0  # aiohttp rounds up
+        finally:
+            for filler in fillers:
+                filler.close()
+
+
+async def test_a_handshake_that_never_ends_means_not_sent(tmp_path: Path) -> None:
+    """TLS belongs to the connection: without it nothing has been sent."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(5)
+        base_url = f"https://127.0.0.1:{listening.getsockname()[1]}/api/atlas/v2"
+        async with client_of(base_url, request_timeout=5.0) as client:
+            with pytest.raises(NotSentError):
+                await put(client)
+
+
+async def test_a_slow_drip_ends_at_the_request_timeout() -> None:
+    """A server that always sends one byte more does not hold a request for ever."""
+
+    async def answer(_: Raw) -> bytes:
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{"
+
+    async with raw_server(answer) as raw, client_of(raw.base_url, request_timeout=4.0) as client:
+        began = anyio.current_time()
+        with pytest.raises(AnswerTimeoutError):
+            await put(client)
+        assert anyio.current_time() - began == pytest.approx(4.0, abs=0.2)
+        assert raw.count("PUT") == 1
+
+
+async def test_a_put_that_was_challenged_and_never_sent_again_is_not_in_doubt() -> None:
+    """The request timeout strikes while the second leg waits for a token: the challenge says it was not carried out."""
+
+    async def answer(_: Raw) -> bytes:
+        return http(401, WWW_Authenticate=CHALLENGE)
+
+    limits: dict[str, Any] = {"burst": 1, "requests": 1, "per": 3600.0}
+    async with raw_server(answer) as raw, client_of(raw.base_url, request_timeout=5.0, **limits) as client:
+        with pytest.raises(NotSentError):
+            await put(client)
+        assert raw.count("PUT") == 1
+
+
+WEIRD = {
+    "no http": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+    "bad length": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}",
+    "bad chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "bad gzip": http(200, b"not gzip", Content_Encoding="gzip"),
+    "long header": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+    "bad header": b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n",
+    "binary status": b"HTTP/1.1 \xff\xfe\r\n\r\n",
+    "bad challenge": http(401, WWW_Authenticate='Digest realm="x", algorithm=ROT13, nonce="n"'),
+    "empty nonce": http(401, WWW_Authenticate='Digest realm="x", nonce=""'),
+    "no nonce": http(401, WWW_Authenticate='Digest realm="x"'),
+    "binary nonce": http(401, WWW_Authenticate='Digest realm="x", nonce="\xff"'),
+    "bad domain": http(401, WWW_Authenticate='Digest realm="x", nonce="n", domain="http://["'),
+    "other scheme": http(401, WWW_Authenticate="Basic realm=x"),
+}
+
+
+@pytest.mark.parametrize("name", WEIRD)
+async def test_weird_answers_are_errors_of_ours(name: str) -> None:
+    """Nothing foreign gets out, and the client goes on working."""
+    answers = iter([WEIRD[name]] * 2)
+
+    async def answer(_: Raw) -> bytes:
+        return next(answers, http(200, JOB))
+
+    async with raw_server(answer) as raw, client_of(raw.base_url) as client:
+        with pytest.raises(AtlasError):
+            await put(client)
+        assert raw.count("PUT") <= 2
+        assert raw.count("PUT") == 1 or "401" in str(WEIRD[name])
+        assert (await client.job(GROUP, live(0))).ready
+
+
+async def test_a_compressed_answer_is_read() -> None:
+    """Compression is HTTP's business, not garbage."""
+
+    async def answer(_: Raw) -> bytes:
+        return http(200, gzip.compress(JOB), Content_Encoding="gzip")
+
+    async with raw_server(answer) as raw, client_of(raw.base_url) as client:
+        assert (await client.job(GROUP, live(0))).ready
+
+
+async def test_a_page_instead_of_a_document_is_a_bad_answer() -> None:
+    """A portal that answers 200 with HTML is not taken for Atlas."""
+
+    async def answer(_: Raw) -> bytes:
+        return http(200, b"<html>Please log in</html>", Content_Type="text/html")
+
+    async with raw_server(answer) as raw, client_of(raw.base_url) as client:
+        with pytest.raises(BadAnswerError, match="not JSON"):
+            await client.check_access()
+
+
+@pytest.mark.parametrize("after", [0.0, 0.5, 1.5, 2.5, 3.5, 4.5])
+@pytest.mark.parametrize("kind", [FaultKind.SLOW, FaultKind.HANG_BEFORE])
+async def test_cancellation_in_any_stage_leaves_the_client_whole(after: float, kind: FaultKind) -> None:
+    """Tokens and turns come back: afterwards as much can be had as before."""
+    faults = (Fault(on=None, kind=kind, delay=1.0, until=6.0),)
+    async with atlas(Scenario(faults=faults), count=30, burst=20, requests=2, per=1.0) as it:
+        with anyio.move_on_after(after):
+            async with anyio.create_task_group() as group:
+                for number in range(30):
+                    group.start_soon(_ignoring_errors, it.client, number)
+        await anyio.sleep(60)
+        bucket = it.client.bucket(GROUP)
+        assert (bucket.waiting, bucket._out, bucket._unsent) == (0, 0, 0)
+        assert bucket.tokens() >= 19.0
+        turns = it.client._turns
+        assert (turns._out, turns._unsent, bool(turns._line)) == (0, 0, False)
+        async with anyio.create_task_group() as group:
+            for number in range(30):
+                group.start_soon(it.client.job, GROUP, live(number))
+
+
+async def _ignoring_errors(client: object, number: int) -> None:
+    try:
+        await (client.job(GROUP, live(number)) if number % 2 else put(client, number))  # type: ignore[attr-defined]
+    except AtlasError:
+        return
+
+
+async def test_a_reservation_is_spent_once_or_given_back() -> None:
+    """A token is never spent twice, and giving it back twice gives it back once."""
+    async with atlas(burst=2) as it:
+        reservation = await it.client.reserve(GROUP)
+        reservation.give_back()
+        reservation.give_back()
+        with pytest.raises(RuntimeError, match="has been used"):
+            reservation.spend()
+        assert it.client.bucket(GROUP).tokens() == 2.0
+
+
+def test_the_private_key_is_not_shown() -> None:
+    """Not even by the settings that hold it."""
+    from orchestrator.atlas.client import ClientSettings
+
+    settings = ClientSettings(base_url="https://x/api/atlas/v2", public_key="abc", private_key="secret-key")
+    assert "secret-key" not in repr(settings)
+
+
+@pytest.mark.parametrize("kind", [Kind.READ, Kind.CUTOVER])
+async def test_a_timeout_while_reading_the_body_is_a_timeout(kind: Kind) -> None:
+    """The answer's head has come, its end has not: for a PUT that is an answer lost in time."""
+
+    async def answer(_: Raw) -> bytes:
+        return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    async with raw_server(answer) as raw, client_of(raw.base_url, request_timeout=2.0) as client:
+        with pytest.raises(AnswerTimeoutError):
+            await (put(client) if kind is Kind.CUTOVER else client.job(GROUP, live(0)))
+        assert len(raw.requests) == (1 if kind is Kind.CUTOVER else 4)

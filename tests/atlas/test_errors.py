@@ -1,0 +1,120 @@
+"""Every error of aiohttp becomes one of ours, and the class says what may be concluded about a PUT."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ssl
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+from yarl import URL
+
+from orchestrator.atlas.errors import (
+    AnswerLostError,
+    AnswerTimeoutError,
+    ApiError,
+    AtlasError,
+    BadAnswerError,
+    NotSentError,
+    RateLimitedError,
+    translate,
+)
+from orchestrator.errors import CutoverError
+from orchestrator.outcomes import ExitCode
+
+KEY: Any = ConnectionKey("cloud.example.com", 443, True, True, None, None, None)
+REQUEST: Any = SimpleNamespace(real_url=URL("https://cloud.example.com/"))
+OS = OSError(111, "Connection refused")
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "connection_key": (KEY, OS),
+    "request_info": (REQUEST, ()),
+    "certificate": (KEY, ssl.SSLCertVerificationError(1, "self-signed certificate")),
+    "fingerprint": (b"a", b"b", "cloud.example.com", 443),
+    "unix": ("/run/socket", KEY, OS),
+}
+
+
+def _classes(base: type[BaseException]) -> Iterator[type[BaseException]]:
+    yield base
+    for sub in base.__subclasses__():
+        if sub.__module__.startswith(("aiohttp", "builtins", "ssl", "socket", "asyncio")):
+            yield from _classes(sub)
+
+
+FOREIGN = sorted(
+    {*_classes(aiohttp.ClientError), *_classes(OSError), asyncio.TimeoutError}, key=lambda c: c.__qualname__
+)
+NOT_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+    aiohttp.ClientHttpProxyError,
+)
+
+
+def _make(cls: type[BaseException]) -> Any:
+    """An instance of *cls* with arguments of the kind that aiohttp gives it."""
+    for arguments in (*ARGUMENTS.values(), ("https://x y",), ("closed",), ()):
+        try:
+            error = cls(*arguments)
+            str(error)
+            repr(error)
+        except (TypeError, AttributeError):
+            continue
+        return error
+    raise AssertionError(f"cannot make {cls} {inspect.signature(cls)}")
+
+
+@pytest.mark.parametrize("cls", FOREIGN, ids=lambda cls: cls.__qualname__)
+def test_every_error_of_aiohttp_and_the_system_is_translated(cls: type[BaseException]) -> None:
+    """No foreign class gets past the client, and only what certainly never left is said not to have been sent."""
+    error = translate(_make(cls), method="PUT", path="/api/atlas/v2/x")
+    assert isinstance(error, AtlasError)
+    assert (error.method, error.path) == ("PUT", "/api/atlas/v2/x")
+    assert str(error).startswith("PUT /api/atlas/v2/x: ")
+    certain = issubclass(cls, (*NOT_SENT, ssl.SSLCertVerificationError))
+    assert isinstance(error, NotSentError) == certain
+    if not certain:
+        assert isinstance(error, AnswerLostError)
+        assert isinstance(error, AnswerTimeoutError) == issubclass(cls, TimeoutError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        aiohttp.ClientConnectorCertificateError(KEY, ssl.SSLCertVerificationError(1, "self-signed")),
+        ssl.SSLCertVerificationError(1, "self-signed"),
+    ],
+)
+def test_a_certificate_that_cannot_be_verified_comes_with_advice(error: Any) -> None:
+    """The message names the setting that helps."""
+    assert "atlas.ca_file" in str(translate(error, method="GET", path="/"))
+
+
+def test_an_api_error_keeps_what_atlas_said() -> None:
+    """Status, code, detail, method and path are there to be read, and in the message."""
+    error = ApiError(method="GET", path="/p", status=404, error_code="NO_JOB", detail="no such job", retry_after=3.0)
+    assert (error.status, error.error_code, error.detail, error.retry_after) == (404, "NO_JOB", "no such job", 3.0)
+    assert str(error) == "GET /p: 404 NO_JOB: no such job"
+    assert str(ApiError(method="GET", path="/p", status=502)) == "GET /p: 502"
+
+
+def test_refusals_are_those_where_asking_again_is_no_use() -> None:
+    """Any 4xx but a challenge, a timeout of the server, and a rate limit."""
+    refused = {s for s in range(200, 600) if ApiError(method="PUT", path="/", status=s).refused}
+    assert refused == set(range(400, 500)) - {401, 408, 429}
+
+
+def test_the_tree_of_errors() -> None:
+    """One base, which is a `CutoverError` with exit code 6."""
+    limited = RateLimitedError(method="PUT", path="/", retry_after=5.0)
+    assert isinstance(limited, ApiError)
+    assert (limited.status, limited.retry_after) == (429, 5.0)
+    for error in (limited, BadAnswerError("x", method="GET", path="/"), NotSentError("x", method="GET", path="/")):
+        assert isinstance(error, CutoverError)
+        assert error.exit_code is ExitCode.UNREACHABLE

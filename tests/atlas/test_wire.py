@@ -1,0 +1,214 @@
+"""Atlas's documents, whatever they hold: a value or `ValueError`."""
+
+from __future__ import annotations
+
+import json
+import math
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.atlas import wire
+from orchestrator.atlas.wire import ApiVersion, BucketFigures, ErrorDocument, Job
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats(allow_nan=True, allow_infinity=True)
+    | st.text(st.characters(exclude_categories=()), max_size=20)
+)
+KEYS = st.sampled_from(
+    (
+        "status",
+        "envelope",
+        "content",
+        "readyForCutover",
+        "lagTimeSeconds",
+        "errorMessage",
+        "errorCode",
+        "detail",
+        "reason",
+        "parameters",
+    )
+) | st.text(max_size=5)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(KEYS, inner, max_size=6))
+
+
+@given(VALUES)
+def test_any_value_is_a_job_or_a_value_error(value: Any) -> None:
+    """A job that was read has a word or nothing for a status, and a lag that can be compared and written as JSON."""
+    try:
+        job = wire.job(value)
+    except ValueError:
+        return
+    assert job.status is None or isinstance(job.status, str)
+    assert job.ready is None or isinstance(job.ready, bool)
+    assert job.lag is None or math.isfinite(job.lag)
+    f"{job.status} {job.error_message}".encode()
+
+
+@given(VALUES, st.integers(100, 599))
+def test_any_value_can_be_unwrapped_and_read_as_an_error(value: Any, status: int) -> None:
+    """Nothing that a server puts into an envelope or an error document breaks the reading of it."""
+    unwrapped, document = wire.unwrap(status, value)
+    assert type(unwrapped) is int
+    error = wire.error_document(document)
+    f"{error.error_code} {error.detail}".encode()
+    figures = wire.bucket_figures(error)
+    assert figures is None or figures.capacity >= 1
+
+
+@given(st.lists(SCALARS, min_size=5, max_size=5))
+def test_any_five_parameters_are_figures_or_none(parameters: list[Any]) -> None:
+    """The figures of a 429 are finite and positive, or are not taken for figures."""
+    error = ErrorDocument(error_code="RATE_LIMITED_TOKEN_BUCKET", parameters=tuple(parameters))
+    figures = wire.bucket_figures(error)
+    if figures is not None:
+        assert 0 <= figures.retry_after <= wire.LONGEST_REST
+        assert figures.refill >= 1
+        assert 0 < figures.per < math.inf
+
+
+@given(st.binary())
+def test_any_bytes_are_json_or_a_value_error(body: bytes) -> None:
+    """`decode` raises nothing but `ValueError`."""
+    with suppress(ValueError):
+        wire.decode(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"<html></html>", b'{"status": "WORK\xff\xfeING"}', b"[" * 100_000, b"1" * 5000, b'{"a": 1} x'],
+    ids=["empty", "cut", "html", "not utf-8", "deep", "long number", "more"],
+)
+def test_what_is_not_json_is_a_value_error(body: bytes) -> None:
+    """Each kind of garbage is told as such."""
+    with pytest.raises(ValueError, match=r"\S"):
+        wire.decode(body)
+
+
+def test_a_job_of_v2() -> None:
+    """`LiveMigrationResponse` as the OpenAPI file has it."""
+    document = {
+        "_id": "a659ce44c03ca1e348b1e992",
+        "lagTimeSeconds": 7,
+        "migrationHosts": ["vm001.example.com"],
+        "readyForCutover": True,
+        "status": "WORKING",
+    }
+    assert wire.job(document) == Job(status="WORKING", ready=True, lag=7.0)
+
+
+def test_a_job_of_v1() -> None:
+    """The response document of the cutover page, with and without its `errorMessage`."""
+    document = {
+        "_id": "a659ce44c03ca1e348b1e992",
+        "groupId": "7e68e12770616e75e6df43d0",
+        "sourceGroupId": "7e68e12770616e75e6df43d0",
+        "status": "PENDING",
+    }
+    assert wire.job(document) == Job(status="PENDING")
+    failed = wire.job(document | {"status": "FAILED", "errorMessage": "no disk"})
+    assert failed == Job(status="FAILED", error_message="no disk")
+
+
+@pytest.mark.parametrize(
+    ("document", "job"),
+    [
+        ({}, Job(status=None)),
+        ({"status": None, "lagTimeSeconds": None, "readyForCutover": None, "errorMessage": None}, Job(status=None)),
+        ({"status": "RECONCILING"}, Job(status="RECONCILING")),
+        ({"status": "WORKING", "lagTimeSeconds": True}, Job(status="WORKING")),
+        ({"status": "WORKING", "lagTimeSeconds": "soon", "readyForCutover": "true"}, Job(status="WORKING")),
+        ({"status": "WORKING", "readyForCutover": 1}, Job(status="WORKING")),
+        ({"status": "WORKING", "lagTimeSeconds": 2.5}, Job(status="WORKING", lag=2.5)),
+        ({"status": "WORKING", "lagTimeSeconds": math.nan}, Job(status="WORKING")),
+        ({"status": "WORKING", "lagTimeSeconds": math.inf}, Job(status="WORKING")),
+        ({"status": "WORKING", "lagTimeSeconds": 10**400}, Job(status="WORKING")),
+        ({"status": "FAILED", "errorMessage": ""}, Job(status="FAILED")),
+        ({"status": "FAILED", "errorMessage": ["x"]}, Job(status="FAILED")),
+        ({"status": "FAILED", "errorMessage": "\ud83d lone"}, Job(status="FAILED", error_message="\ufffd lone")),
+    ],
+)
+def test_nulls_unknown_words_and_wrong_types(document: dict[str, Any], job: Job) -> None:
+    """What has the wrong type says nothing; a word that is not known here is kept as it is."""
+    assert wire.job(document) == job
+
+
+@pytest.mark.parametrize("document", [None, [], [{}], "WORKING", 3, True, {"status": 7}, {"status": ["x"]}])
+def test_what_is_no_job_is_a_value_error(document: Any) -> None:
+    """Another shape of JSON is not taken for a job."""
+    with pytest.raises(ValueError, match="expected"):
+        wire.job(document)
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"status": 409, "envelope": {"errorCode": "X"}}, (409, {"errorCode": "X"})),
+        ({"status": 200, "content": {"status": "PENDING"}}, (200, {"status": "PENDING"})),
+        ({"status": 202, "envelope": {}}, (202, {})),
+        ({"status": 202}, (202, None)),
+        ({"status": "WORKING"}, (200, {"status": "WORKING"})),
+        ({"status": True, "envelope": {}}, (200, {"status": True, "envelope": {}})),
+        ({"status": 7, "lagTimeSeconds": 1}, (200, {"status": 7, "lagTimeSeconds": 1})),
+        ([], (200, [])),
+        (None, (200, None)),
+    ],
+)
+def test_an_envelope_is_taken_off_and_its_status_honoured(document: Any, expected: tuple[int, Any]) -> None:
+    """Only what looks like an envelope is one."""
+    assert wire.unwrap(200, document) == expected
+
+
+def test_an_error_document() -> None:
+    """Code and detail of an `ApiError`; the reason stands in for a missing detail."""
+    full = {"error": 404, "errorCode": "NOT_FOUND", "detail": "no such job", "reason": "Not Found", "parameters": [1]}
+    assert wire.error_document(full) == ErrorDocument(error_code="NOT_FOUND", detail="no such job", parameters=(1,))
+    assert wire.error_document({"reason": "Not Found", "detail": None}) == ErrorDocument(detail="Not Found")
+    assert wire.error_document({"errorCode": 3, "detail": [], "reason": 4, "parameters": {}}) == ErrorDocument()
+    assert wire.error_document("gateway") == ErrorDocument()
+
+
+def test_the_figures_of_a_429() -> None:
+    """The document of the reference page."""
+    document = json.loads(
+        '{"detail": "Rate limit exceeded.", "error": 429, "errorCode": "RATE_LIMITED_TOKEN_BUCKET",'
+        ' "parameters": ["api/atlas/v2/orgs", 55, 10, 5, 60], "reason": "Too Many Requests"}'
+    )
+    figures = wire.bucket_figures(wire.error_document(document))
+    assert figures == BucketFigures(retry_after=55.0, capacity=10, refill=5, per=60.0)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        (),
+        ("x", 55, 10, 5),
+        ("x", "55", 10, 5, 60),
+        ("x", True, 10, 5, 60),
+        ("x", -1, 10, 5, 60),
+        ("x", 55, 0, 5, 60),
+        ("x", 55, 10, 0, 60),
+        ("x", 55, 10, 5, 0),
+        ("x", 55, math.inf, 5, 60),
+        ("x", math.nan, 10, 5, 60),
+        ("x", 55, 10, 5, 10**400),
+    ],
+)
+def test_figures_that_make_no_sense_are_none(parameters: tuple[Any, ...]) -> None:
+    """A bucket is never corrected by nonsense."""
+    error = ErrorDocument(error_code="RATE_LIMITED_TOKEN_BUCKET", parameters=parameters)
+    assert wire.bucket_figures(error) is None
+    assert wire.bucket_figures(ErrorDocument(error_code="RATE_LIMITED", parameters=("x", 55, 10, 5, 60))) is None
+
+
+def test_each_api_has_its_accept_header() -> None:
+    """v2 is versioned by its media type, v1.0 is plain JSON."""
+    assert ApiVersion("v2").accept == "application/vnd.atlas.2023-01-01+json"
+    assert ApiVersion("v1.0").accept == "application/json"

@@ -1,0 +1,205 @@
+"""The HTML report in a real browser."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.outcomes import Outcome
+from orchestrator.report.render import write_report
+from orchestrator.window import AbsoluteWindow
+
+from .conftest import START, Ending, MakeReport
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Request
+
+    OpenReport = Callable[..., Page]
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SERIOUS = {"serious", "critical"}
+SECONDS = 2.0  # in which 5,000 rows open, and in which they are sorted
+DELTA = (
+    "name => new Promise(done => {"
+    "  const button = [...document.querySelectorAll('.all thead button')].find(b => b.textContent === name);"
+    "  const start = performance.now(); button.click();"
+    "  requestAnimationFrame(() => setTimeout(() => done((performance.now() - start) / 1000), 0)); })"
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium."""
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield found
+        found.close()
+
+
+def waves(count: int) -> dict[str, dict[str, Ending]]:
+    """*count* migrations in two waves, some of which need a person."""
+    dice = random.Random(count)
+    endings = {}
+    for number in range(count):
+        ending = Ending(seconds=round(dice.uniform(2, 40), 1))
+        if number % 19 == 7:
+            ending = Ending(Outcome.FAILED, f"<i>batch {number}</i> & no more", 12)
+        elif number % 41 == 9:
+            ending = Ending(Outcome.IN_DOUBT, "the answer was lost", 30)
+        endings[f"orders-{number:04}"] = ending
+    names = list(endings)
+    half = count // 2
+    return {"canary": {n: endings[n] for n in names[:half]}, "rest": {n: endings[n] for n in names[half:]}}
+
+
+@pytest.fixture
+def open_report(browser: Browser, report_of: MakeReport, tmp_path: Path) -> Iterator[OpenReport]:
+    """Opens the report of a run of so many migrations; anything that the page complains of fails the test."""
+    pages: list[Page] = []
+    complaints: list[str] = []
+
+    def note_request(request: Request) -> None:
+        if not request.url.startswith("file:"):
+            complaints.append(request.url)
+
+    def open_(count: int, **options: object) -> Page:
+        path = tmp_path / "report.html"
+        window = AbsoluteWindow(opens=START, closes=START + 100)
+        write_report(report_of(waves(count), window=window, at_once=max(5, count // 10)), path)
+        page = browser.new_page(**options)  # type: ignore[arg-type]
+        pages.append(page)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", note_request)
+        page.set_default_timeout(10_000)
+        page.goto(path.as_uri())
+        page.wait_for_selector("table.all tbody tr", state="attached")
+        return page
+
+    yield open_
+    for page in pages:
+        page.close()
+    assert complaints == []
+
+
+def names(page: Page) -> list[str]:
+    """The names in the table, from the top."""
+    return [
+        str(text)
+        for text in page.locator(".all tbody tr").evaluate_all("rs => rs.map(r => r.cells[0].firstChild.data)")
+    ]
+
+
+def test_rows_can_be_sorted_both_ways_and_back(open_report: OpenReport) -> None:
+    """A third click gives workflow order again; the head says which way it is sorted."""
+    page = open_report(20)
+    order = names(page)
+    head = page.locator("th.c-cutover")
+    seen = []
+    for expected in ("ascending", "descending", "none"):
+        head.get_by_role("button").click()
+        assert head.get_attribute("aria-sort") == expected
+        seen.append(names(page))
+    assert seen[0] != order
+    assert seen[1] not in (order, seen[0])
+    assert seen[2] == order
+
+
+def test_rows_can_be_searched_and_filtered(open_report: OpenReport) -> None:
+    """By text, by outcome, by wave, and all of it taken back."""
+    page = open_report(100)
+    page.get_by_label("Search by name, id or message").fill("BATCH 7<")
+    assert names(page) == ["orders-0007"]
+    assert page.locator(".shown").text_content() == "1 of 100 migrations"
+    page.get_by_role("button", name="Reset").click()
+    page.get_by_role("combobox", name="Outcome").select_option("IN_DOUBT")
+    assert names(page) == ["orders-0009", "orders-0050", "orders-0091"]
+    page.get_by_role("combobox", name="Wave").select_option("canary")
+    assert names(page) == ["orders-0009"]
+    page.locator("a[data-outcome=FAILED]").click()
+    assert names(page) == ["orders-0007", "orders-0026", "orders-0045", "orders-0064", "orders-0083"]
+
+
+def test_text_of_atlas_stays_text(open_report: OpenReport) -> None:
+    """No element comes of a message."""
+    page = open_report(20)
+    assert page.locator("i").count() == 0
+    assert page.get_by_text("<i>batch 7</i> & no more").count() >= 1
+
+
+def test_the_timeline_draws_every_migration(open_report: OpenReport) -> None:
+    """One piece of a path per cutover, one per wait, and a description for those who do not see it."""
+    page = open_report(40)
+    drawn = page.locator("#timeline path[class^=t-bar]").evaluate_all(
+        "ps => ps.map(p => p.getAttribute('d').split('M').length - 1)"
+    )
+    assert sum(drawn) == 40
+    assert page.locator("#timeline path.t-gate").evaluate("p => p.getAttribute('d').split('M').length - 1") == 40
+    assert page.locator("#timeline rect.t-window").count() >= 1
+    assert "FAILED" in (page.locator("#timeline svg[role=img]").get_attribute("aria-label") or "")
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_five_thousand_rows_open_and_sort_in_two_seconds(open_report: OpenReport, width: int) -> None:
+    """Opening counts from navigation to the last script; sorting until the next frame is laid out."""
+    page = open_report(5000, viewport={"width": width, "height": 800})
+    opened = page.evaluate("performance.getEntriesByType('navigation')[0].domComplete / 1000")
+    assert opened < SECONDS
+    for column in ("Cutover", "Outcome", "Migration"):
+        assert page.evaluate(DELTA, column) < SECONDS
+
+
+def test_scrolling_and_printing_bring_all_rows(open_report: OpenReport) -> None:
+    """Rows come as they are scrolled to; on paper all of them are there."""
+    page = open_report(1000)
+    first = len(names(page))
+    assert first < 1000
+    page.locator(".more").scroll_into_view_if_needed()
+    page.locator(f".all tbody tr:nth-child({first + 1})").wait_for(state="attached")
+    page.pdf()
+    assert len(names(page)) == 1000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 375])
+def test_nothing_serious_against_accessibility(open_report: OpenReport, width: int, scheme: str) -> None:
+    """Axe finds no serious or critical violation, and a phone need not scroll sideways."""
+    axe = pytest.importorskip("axe_playwright_python")
+    source = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+    page = open_report(30, viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
+    page.evaluate(source)
+    found = page.evaluate("axe.run()")["violations"]
+    assert [violation["id"] for violation in found if violation["impact"] in SERIOUS] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_readers_without_scripts_get_a_table(open_report: OpenReport, browser: Browser, tmp_path: Path) -> None:
+    """The outcome, the problems and a plain table are there; the empty timeline is not."""
+    open_report(20)
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    assert page.locator("noscript .notice").is_visible()
+    assert page.locator("noscript tr", has_text="orders-0003").is_visible()
+    assert not page.get_by_role("heading", name="Timeline").is_visible()
+    page.context.close()

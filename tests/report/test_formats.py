@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import csv
+import io
+import re
+from xml.etree import ElementTree as ET
+
+from orchestrator.events import HookFinished
+from orchestrator.outcomes import Outcome
+from orchestrator.report.render import render
+
+from .conftest import START, Ending, MakeReport
+
+MIXED = {
+    "canary": {"orders": Ending()},
+    "rest": {
+        "lost": Ending(Outcome.IN_DOUBT, "the answer was lost"),
+        "slow": Ending(Outcome.TIMED_OUT, "not final within 2h"),
+        "bad": Ending(Outcome.FAILED, "oplog window exceeded"),
+        "late": Ending(Outcome.NOT_STARTED),
+    },
+}
+
+
+def test_junit_tells_failures_errors_and_skipped_apart(report_of: MakeReport) -> None:
+    """FAILED is a failure, IN_DOUBT and TIMED_OUT are errors, NOT_STARTED is skipped."""
+    root = ET.fromstring(render(report_of(MIXED, stopped="the window closed"), ".xml").encode())  # noqa: S314 - ours
+    canary, rest = root.findall("testsuite")
+    assert (canary.get("name"), canary.get("tests"), canary.get("failures")) == ("canary", "1", "0")
+    assert [rest.get(key) for key in ("tests", "failures", "errors", "skipped")] == ["4", "1", "2", "1"]
+    tags = {case.get("name"): [child.tag for child in case] for case in root.iter("testcase")}
+    assert tags == {"orders": [], "lost": ["error"], "slow": ["error"], "bad": ["failure"], "late": ["skipped"]}
+    failure = root.find(".//failure")
+    assert failure is not None
+    assert failure.get("message") == "oplog window exceeded"
+    assert canary.get("timestamp") == "2026-11-28T00:00:05"
+
+
+def test_csv_has_a_row_for_each_migration(report_of: MakeReport) -> None:
+    """The head names the report's fields."""
+    rows = list(csv.DictReader(io.StringIO(render(report_of(MIXED), ".csv"), newline="")))
+    assert [row["name"] for row in rows] == ["orders", "lost", "slow", "bad", "late"]
+    assert rows[0]["outcome"] == "SUCCESS"
+    assert rows[0]["cutover_seconds"] == "8.1"
+    assert rows[4]["requested_at"] == ""
+
+
+def test_markdown_says_first_what_needs_a_person(report_of: MakeReport) -> None:
+    """Problems stand before waves and migrations, with Atlas' message and what to do."""
+    hook = HookFinished(at=START, hook="before", argv=("./stop", "a b"), exit_code=3, seconds=1.0, output="no\n")
+    text = render(report_of(MIXED, stopped="the window closed", hooks=(hook,)), ".md")
+    titles = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert titles == ["Needs a person", "Not started", "Waves", "Migrations", "Hooks that failed"]
+    assert "| FAILED | bad (rest) | oplog window exceeded |" in text
+    assert "atlas-cutover resume" in text
+    assert "exit code 4" in text
+
+
+def test_markdown_of_many_migrations_fits_into_a_ticket(report_of: MakeReport) -> None:
+    """GitHub takes 65,536 characters."""
+    many = {
+        f"m{n}": Ending(Outcome.FAILED, f"message {n} {'x' * 80}") if n % 20 == 0 else Ending() for n in range(3000)
+    }
+    text = render(report_of({"w": many}), ".md")
+    assert len(text) < 65_536
+    assert "The first 150 of 150 without SUCCESS" in text
+
+
+def test_html_needs_nothing_from_elsewhere(report_of: MakeReport) -> None:
+    """No address is loaded, and the policy would forbid it; the page has its title and language."""
+    text = render(report_of(MIXED), ".html")
+    assert not re.search(r"""(?:src|href)=["'](?!#)""", text)
+    assert "url(" not in text
+    assert "@import" not in text
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
+    assert policy is not None
+    assert "default-src &#39;none&#39;" in policy[1]
+    assert "unsafe" not in policy[1]
+    assert '<html lang="en">' in text
+    assert "<title>IN_DOUBT: retail-eu, cutover report</title>" in text
+
+
+def test_html_says_what_needs_a_person_without_scripts(report_of: MakeReport) -> None:
+    """A mail reader that runs no scripts still shows outcome, messages, and a table of a small run."""
+    text = re.sub(
+        r"<script.*?</script>", "", render(report_of(MIXED, stopped="the window closed"), ".html"), flags=re.DOTALL
+    )
+    for expected in ("IN_DOUBT", "oplog window exceeded", "the answer was lost", "the window closed", "orders"):
+        assert expected in text
+    assert "runs no scripts" in text

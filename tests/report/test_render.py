@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import InputError
+from orchestrator.report.render import FORMATS, check_output_path, render, write_report, write_run_reports
+
+from .conftest import Ending, MakeReport
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_format_names_every_migration(suffix: str, report_of: MakeReport) -> None:
+    """A small run is whole in each format."""
+    text = render(report_of({"canary": {"orders-eu": Ending()}, "rest": {"customers_2": Ending()}}), suffix)
+    assert "orders-eu" in text
+    assert "customers_2" in text
+
+
+@pytest.mark.parametrize("suffix", [".json", ".md", ".html", ".csv", ".xml"])
+def test_every_format_marks_a_rehearsal(suffix: str, report_of: MakeReport) -> None:
+    """Nobody takes a rehearsal for the real thing."""
+    real = render(report_of({"w": {"a": Ending()}}), suffix)
+    rehearsed = render(report_of({"w": {"a": Ending()}}, rehearsal=True), suffix)
+    assert rehearsed != real
+    assert "rehears" in rehearsed.lower()
+
+
+def test_reports_at_the_end_of_a_run(report_of: MakeReport, tmp_path: Path) -> None:
+    """JSON, Markdown and HTML are written into a directory that is made for them."""
+    written = write_run_reports(report_of({"w": {"a": Ending()}}), tmp_path / "runs" / "x")
+    assert [path.name for path in written] == ["report.json", "report.md", "report.html"]
+    assert sorted(path.name for path in (tmp_path / "runs" / "x").iterdir()) == sorted(p.name for p in written)
+
+
+def test_a_written_report_is_readable_by_others(report_of: MakeReport, tmp_path: Path) -> None:
+    """The temporary file's narrow mode does not stay."""
+    path = tmp_path / "out.csv"
+    old = os.umask(0o027)
+    try:
+        write_report(report_of({"w": {"a": Ending()}}), path)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_failed_write_leaves_the_old_report_and_nothing_else(report_of: MakeReport, tmp_path: Path) -> None:
+    """What cannot take the report's place does not lie about either."""
+    path = tmp_path / "out.json"
+    path.mkdir()
+    (path / "kept").touch()
+    with pytest.raises(OSError, match=r"out\.json"):
+        write_report(report_of({"w": {"a": Ending()}}), path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_suffixes_may_be_capital(report_of: MakeReport, tmp_path: Path) -> None:
+    """`REPORT.CSV` is a CSV."""
+    path = tmp_path / "REPORT.CSV"
+    check_output_path(path)
+    write_report(report_of({"w": {"a": Ending()}}), path)
+    assert path.read_text(encoding="utf-8").startswith("run_id,")
+
+
+def test_unknown_suffixes_are_refused_before_the_run(tmp_path: Path) -> None:
+    """The message names those that are known."""
+    with pytest.raises(InputError, match=r"report\.pdf: .*\.json \.md \.html \.xml \.csv"):
+        check_output_path(tmp_path / "report.pdf")
+
+
+def test_missing_directories_are_refused_before_the_run(tmp_path: Path) -> None:
+    """A typo in a path is found before the first cutover, not after the last."""
+    with pytest.raises(InputError, match="no directory"):
+        check_output_path(tmp_path / "typo" / "report.json")
+
+
+def test_a_directory_is_no_output_file(tmp_path: Path) -> None:
+    """A directory whose name ends in a known suffix is told apart."""
+    (tmp_path / "x.json").mkdir()
+    with pytest.raises(InputError, match="is a directory"):
+        check_output_path(tmp_path / "x.json")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_unwritable_directories_are_refused_before_the_run(tmp_path: Path) -> None:
+    """So is a directory of somebody else."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="not writable"):
+        check_output_path(tmp_path / "x.json")

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.outcomes import Outcome
+from orchestrator.report.model import RunReport, build
+from orchestrator.report.summary import print_json, print_summary
+
+from .conftest import START, Ending, MakeReport, MakeState, make_state
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def printed(report: RunReport, *, width: int | None = None, running: str | None = None) -> str:
+    """The summary as it goes into a pipe."""
+    out = io.StringIO()
+    print_summary(report, file=out, width=width, running=running, paths=[Path("/state/runs/x/report.json")])
+    return out.getvalue()
+
+
+def test_the_first_line_says_how_it_ended(report_of: MakeReport) -> None:
+    """Outcome and the meaning of the exit code."""
+    first = printed(report_of({"w": {"a": Ending()}})).splitlines()[0]
+    assert first == "SUCCESS (exit code 0: every selected migration is SUCCESS)"
+
+
+def test_a_rehearsal_is_marked_in_the_first_line(report_of: MakeReport) -> None:
+    """Nobody has to read on to know."""
+    assert printed(report_of({"w": {"a": Ending()}}, rehearsal=True)).startswith("REHEARSAL SUCCESS")
+
+
+def test_what_needs_a_person_comes_before_the_tables(report_of: MakeReport) -> None:
+    """With Atlas' own message, and how to go on."""
+    text = printed(
+        report_of(
+            {
+                "w": {
+                    "a": Ending(),
+                    "b": Ending(Outcome.FAILED, "oplog [bold]window[/bold]"),
+                    "c": Ending(Outcome.NOT_STARTED),
+                }
+            },
+            stopped="the window closed",
+        )
+    )
+    assert "FAILED b (w): oplog [bold]window[/bold]" in text
+    assert "NOT_STARTED c (w): the window closed" in text
+    assert "continue with: atlas-cutover resume" in text
+    assert text.index("NEEDS A PERSON") < text.index("NOT STARTED\n") < text.index("WAVE ") < text.index("MIGRATION ")
+    assert "report: /state/runs/x/report.json" in text
+
+
+def test_large_runs_list_problems_only(report_of: MakeReport) -> None:
+    """At most 20 of them, and how many more there are."""
+    waves = {"w": {f"m{n:03}": Ending(Outcome.FAILED, f"message {n}") if n < 50 else Ending() for n in range(500)}}
+    text = printed(report_of(waves))
+    assert "and 30 more: see the report" in text
+    assert "m499" not in text
+    assert len(text.splitlines()) < 50
+
+
+def test_a_narrow_terminal_shows_everything(report_of: MakeReport) -> None:
+    """In 40 columns no line is longer, and no cell is lost."""
+    text = printed(
+        report_of({"canary": {"orders": Ending()}, "rest": {"x" * 60: Ending(Outcome.FAILED, "why " * 30)}}), width=40
+    )
+    body = [line for line in text.splitlines() if not line.startswith("report: ")]
+    assert max(len(line.rstrip()) for line in body) <= 40
+    assert "orders" in text
+    assert "wave canary, outcome SUCCESS" in text
+
+
+def test_a_pipe_gets_whole_lines_and_no_colour(report_of: MakeReport) -> None:
+    """So that grep finds a message."""
+    message = "word " * 60 + "end"
+    text = printed(report_of({"w": {"a": Ending(Outcome.FAILED, message)}}))
+    assert f"FAILED a (w): {message}\n" in text
+    assert "\x1b" not in text
+
+
+def test_a_terminal_gets_colour_unless_unwanted(report_of: MakeReport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR and *color* False win."""
+    report = report_of({"w": {"a": Ending()}})
+    monkeypatch.setenv("TERM", "xterm-256color")
+    coloured, plain, unwanted = Terminal(), Terminal(), Terminal()
+    print_summary(report, file=coloured, width=100)
+    print_summary(report, file=plain, width=100, color=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_summary(report, file=unwanted, width=100)
+    assert "\x1b[32m" in coloured.getvalue()
+    assert "32m" not in plain.getvalue()
+    assert "32m" not in unwanted.getvalue()
+
+
+def test_a_real_terminal_is_recognised(report_of: MakeReport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through a pseudo-terminal, as a shell would."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w", encoding="utf-8") as file:
+        print_summary(report_of({"w": {"a": Ending()}}), file=file)
+        file.flush()
+        assert b"\x1b[32mSUCCESS" in os.read(leader, 4096)
+    os.close(leader)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_other_encodings_lose_no_name(encoding: str, report_of: MakeReport) -> None:
+    """What an encoding lacks is shown as an escape, in text and in JSON."""
+    report = report_of({"w": {"müller-注文": Ending()}})
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding)
+    print_summary(report, file=file)
+    file.flush()
+    shown = raw.getvalue().decode(encoding)
+    assert {"ascii": r"m\xfcller-\u6ce8\u6587", "latin-1": r"müller-\u6ce8\u6587"}.get(encoding, "müller-注文") in shown
+    raw.seek(0)
+    raw.truncate()
+    print_json(report, file=file)
+    file.flush()
+    assert json.loads(raw.getvalue().decode(encoding))["migrations"][0]["name"] == "müller-注文"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(st.characters(), max_size=30), st.text(st.characters(), max_size=60))
+def test_no_text_steers_the_terminal(name: str, message: str) -> None:
+    """Neither control characters nor rich's markup have any effect."""
+    out = io.StringIO()
+    report = build(make_state({"w": {name: Ending(Outcome.FAILED, message)}}), now=START)
+    print_summary(report, file=out)
+    assert all(c.isprintable() or c in "\n\u200c\u200d" for c in out.getvalue())
+
+
+def test_a_run_under_way_shows_how_far_it_is(state_of: MakeState) -> None:
+    """What is under way is not called in doubt, and nobody is told to resume."""
+    state = state_of({"w": {"a": Ending(), "b": Ending(Outcome.NOT_STARTED)}}, finished=False)
+    text = printed(build(state, now=START + 60), running="ops@bastion (4711)")
+    assert text.startswith("under way (ops@bastion (4711))")
+    assert "2 migrations: 1 SUCCESS, 1 not yet" in text
+    assert "resume" not in text

@@ -1,0 +1,78 @@
+"""The page and a run as processes of their own, for a real browser to look at."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CHROMIUM_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+WORKFLOW = """\
+version: 1
+name: retail-eu
+defaults: {group_id: 7e68e12770616e75e6df43d0}
+waves:
+  - name: canary
+    migrations:
+      - {name: orders, live_migration_id: a659ce44c03ca1e348b1e992}
+  - name: rest
+    approval: true
+    migrations:
+      - {name: billing, live_migration_id: a659ce44c03ca1e348b1e993}
+      - {name: archive, live_migration_id: a659ce44c03ca1e348b1e994}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A page that is being served: *address* opens it, token included."""
+
+    address: str
+
+    @property
+    def origin(self) -> str:
+        """Without the token."""
+        return self.address.partition("/?")[0]
+
+
+@contextmanager
+def program(*arguments: str, stdout: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[str]]:
+    """The program with *arguments*, killed at the end of the block where it still runs."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", *arguments], stdout=stdout, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def site(state_dir: Path, *arguments: str) -> Iterator[Site]:
+    """The page of the runs in *state_dir*."""
+    given = ("serve", "--port", "0", "--state-dir", str(state_dir), *arguments)
+    with program(*given, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield Site(address=process.stdout.readline().strip())
+
+
+@contextmanager
+def rehearsal(state_dir: Path) -> Iterator[subprocess.Popen[str]]:
+    """A rehearsal of `WORKFLOW`, many times as fast as it would be."""
+    file = state_dir.parent / "retail.yaml"
+    file.write_text(WORKFLOW, encoding="utf-8")
+    with program("run", str(file), "--rehearse", "--speed", "50", "--state-dir", str(state_dir)) as process:
+        yield process

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator import events as ev
+from orchestrator.outcomes import Outcome, RunOutcome
+
+from ..builders import NOW, WHO, workflow
+from .browsers import CHROMIUM_ARGUMENTS, Site, rehearsal, site
+from .nights import RUN, Night, cutover_of, fleet
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium")
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
+]
+
+PHONE, DESK = (375, 740), (1280, 900)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for this module; it has to be gone before other modules run loops of their own."""
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def served(night: Night) -> Iterator[Site]:
+    """The page of `night`."""
+    with site(night.state_dir) as running:
+        yield running
+
+
+@pytest.fixture
+def tab(browser: Browser, served: Site) -> Iterator[Page]:
+    """A tab that has opened the printed address; it saw no error and asked nobody else for anything."""
+    with opened(browser, served) as page:
+        yield page
+
+
+class opened:  # noqa: N801 - a context manager, named as one reads it
+    """A tab of a window of this *size* in this *scheme*. On leaving, nothing may have gone wrong in it."""
+
+    def __init__(self, browser: Browser, served: Site, *, size: tuple[int, int] = DESK, scheme: str = "light") -> None:
+        self._served = served
+        self._context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if scheme == "dark" else "light",
+            locale="en-US",
+        )
+        self._complaints: list[str] = []
+        self._asked: list[str] = []
+
+    def __enter__(self) -> Page:
+        page = self._context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: self._complaints.append(str(error)))
+        page.on("console", lambda m: self._complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("request", lambda request: self._asked.append(request.url))
+        page.goto(self._served.address)
+        page.wait_for_selector("#link-state.success")
+        return page
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._context.close()
+        if kind is None:
+            assert self._complaints == []
+            assert [url for url in self._asked if not url.startswith(self._served.origin)] == []
+
+
+def open_run(page: Page) -> None:
+    """Follow the link to the run, when it is there."""
+    page.click("#runs-rows a")
+    page.wait_for_selector("#rows tr[data-index]")
+
+
+def confirm(page: Page, title: str) -> str:
+    """Say yes to the question *title*; what it said."""
+    assert page.text_content("#confirm-title") == title
+    text = page.text_content("#confirm-text") or ""
+    page.click("#confirm-yes")
+    return text
+
+
+def column(page: Page, name: str) -> list[str]:
+    """The cells of a column that are in the document."""
+    return page.locator(f"#rows tr[data-index] .{name}").all_inner_texts()
+
+
+def test_the_token_is_gone_from_the_address(tab: Page, served: Site) -> None:
+    """What stays in the history opens nothing."""
+    assert tab.url == f"{served.origin}/"
+
+
+def test_a_rehearsal_is_followed_live_and_approved_with_the_button(tab: Page, night: Night) -> None:
+    """It starts after the page was opened, waits, is approved, and its end is seen, without one reload."""
+    tab.wait_for_selector("#runs-note:not([hidden])")
+    with rehearsal(night.state_dir) as process:
+        open_run(tab)
+        assert tab.is_visible("#rehearsal")
+        tab.wait_for_selector("#waits .approval button")
+        assert "rest waits for approval since" in tab.inner_text("#waits")
+        tab.click("#waits .approval button")
+        assert "2 migrations in this rehearsal" in confirm(tab, "Approve wave rest?")
+        tab.wait_for_selector("#top.success", timeout=45_000)
+        assert process.wait(20) == 0
+    assert tab.inner_text("#outcome") == "SUCCESS"
+    assert column(tab, "state") == ["SUCCESS"] * 3
+    assert "approved by page:127.0.0.1" in tab.inner_text("#waves")
+    assert "wave_approved" in tab.inner_text("#log")
+    assert "REHEARSAL retail-eu: SUCCESS" in tab.title()
+
+
+def test_a_run_is_paused_and_aborted_with_the_buttons(tab: Page, night: Night) -> None:
+    """Each asks first and says what happens; the buttons follow the run, not the click."""
+    night.begin(workflow(("orders", "billing")))
+    night.write(ev.CutoverRequested(at=NOW, migration="orders"))
+    with night.held():
+        open_run(tab)
+        tab.click("#pause")
+        assert "1 cutover under way is followed to its end" in confirm(tab, "Pause the run?")
+        tab.wait_for_selector("#answer:has-text('pause: asked of the run')")
+        assert tab.is_visible("#pause")
+        night.write(ev.RunPaused(at=NOW + 1, who=WHO))
+        tab.wait_for_selector("#unpause:not([hidden])")
+        assert f"Paused by {WHO}" in tab.inner_text("#waits")
+        tab.click("#abort")
+        tab.keyboard.press("Enter")  # on "Back", which has the focus
+        tab.click("#abort")
+        assert "This cannot be undone" in confirm(tab, "Abort the run?")
+        tab.wait_for_selector("#answer:has-text('abort: asked of the run')")
+    assert [command for command, _, _ in night.asked()] == ["pause", "abort"]
+
+
+def test_buttons_are_off_where_no_process_works_on_the_run(tab: Page, night: Night) -> None:
+    """And the reason stands beside them."""
+    night.begin(workflow())
+    open_run(tab)
+    assert tab.is_disabled("#pause")
+    assert tab.is_disabled("#abort")
+    assert f"atlas-cutover resume {RUN}" in tab.inner_text("#reason")
+    with night.held():
+        tab.wait_for_selector("#abort:enabled")
+    tab.wait_for_selector("#abort:disabled")
+
+
+def test_what_atlas_and_the_workflow_say_is_text(tab: Page, night: Night) -> None:
+    """Markup in a name or a message is shown, not obeyed."""
+    evil = "<img src=x onerror=document.title='hit'>"
+    night.begin(workflow((evil,), name=evil))
+    night.write(*cutover_of(evil, NOW, outcome=Outcome.FAILED, message=evil))
+    open_run(tab)
+    tab.wait_for_selector("#log li")
+    assert tab.inner_text("#workflow") == evil
+    assert column(tab, "note") == [evil]
+    tab.click("#rows .link")
+    assert evil in tab.inner_text("#details")
+    assert tab.locator("#main img, #details img").count() == 0
+    assert "hit" not in tab.title().replace(evil, "")
+
+
+@pytest.mark.parametrize("size", [2000, 5000])
+def test_thousands_of_migrations_stay_usable(tab: Page, night: Night, size: int) -> None:
+    """They open and sort in under two seconds, and only what is seen is in the document."""
+    given = fleet(size)
+    night.begin(given)
+    events = [event for _, m in given.migrations() for event in cutover_of(m.name, NOW)]
+    night.write(*events, *cutover_of("db-01234", NOW, outcome=Outcome.FAILED, message="disk full"))
+    open_run(tab)
+    tab.reload()
+    tab.wait_for_selector("#rows tr[data-index]")
+    assert tab.evaluate("performance.now()") < 2000
+    took = tab.evaluate(
+        """async () => {
+          const start = performance.now();
+          for (const key of ["name", "state", "time", "note", "time"]) {
+            document.querySelector(`#columns [data-key=${key}] button`).click();
+          }
+          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+          return performance.now() - start;
+        }"""
+    )
+    assert took < 2000
+    assert tab.get_attribute("#columns [data-key=time]", "aria-sort") == "ascending"
+    assert len(column(tab, "name")) < 60
+    tab.evaluate("document.querySelector('#rows-scroller').scrollTo(0, 1e9)")
+    tab.wait_for_selector(f"#rows tr[aria-rowindex='{size + 1}']")
+    tab.select_option("#by-state", "FAILED")
+    tab.wait_for_selector(f"#count:has-text('1 of {size:,} shown')")
+    assert column(tab, "note") == ["disk full"]
+
+
+def test_the_table_is_searched_and_sorted_from_the_keyboard(tab: Page, night: Night) -> None:
+    """Down, up, and as in the workflow again; the details open with Enter and close with Escape."""
+    night.begin(workflow(("orders", "billing", "archive-10", "archive-9")))
+    open_run(tab)
+    tab.focus("#columns [data-key=name] button")
+    for expected in (
+        ["archive-9", "archive-10", "billing", "orders"],
+        ["orders", "billing", "archive-10", "archive-9"],
+        ["orders", "billing", "archive-10", "archive-9"],
+    ):
+        tab.keyboard.press("Enter")
+        assert [name.split("\n")[0] for name in column(tab, "name")] == expected
+    tab.focus("#search")
+    tab.keyboard.type("ARCH 9")
+    tab.wait_for_selector("#count:has-text('1 of 4 shown')")
+    tab.focus("#rows .link")
+    tab.keyboard.press("Enter")
+    assert tab.is_visible("#details")
+    tab.keyboard.press("Escape")
+    assert not tab.is_visible("#details")
+    tab.fill("#search", "nothing like it")
+    tab.wait_for_selector("#rows .none")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESK])
+def test_no_serious_barrier(browser: Browser, night: Night, served: Site, size: tuple[int, int], scheme: str) -> None:
+    """Axe finds none, in either scheme, on a phone or a desk; and nothing is wider than the window."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    night.begin(workflow(("orders", "billing", "pricing"), ("archive",)))
+    night.write(
+        *cutover_of("orders", NOW),
+        *cutover_of("pricing", NOW, outcome=Outcome.FAILED, message="The destination ran out of disk. " * 9),
+        ev.CutoverRequested(at=NOW + 9, migration="billing"),
+        ev.CutoverInDoubt(at=NOW + 9, migration="billing", reason="connection reset", settle=4.0),
+        ev.ApprovalWaiting(at=NOW + 10, wave="w2"),
+        ev.RunPaused(at=NOW + 11, who=WHO),
+    )
+    found = []
+    with night.held(), opened(browser, served, size=size, scheme=scheme) as page:
+        for view in ("list", "run", "question", "details"):
+            if view == "run":
+                open_run(page)
+            if view == "question":
+                page.click("#abort")
+            if view == "details":
+                page.keyboard.press("Escape")
+                page.click("#rows .link >> nth=0")
+            found += [
+                (view, violation["id"], [node["html"] for node in violation["nodes"]])
+                for violation in axe.run(page).response["violations"]
+                if violation["impact"] in ("serious", "critical")
+            ]
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert found == []
+
+
+def test_a_page_outlives_its_server(browser: Browser, night: Night) -> None:
+    """It says that the connection is lost, and goes on by itself when the server is back."""
+    token = night.state_dir.parent / "token"
+    token.write_text("correct-horse-battery-staple", encoding="utf-8")
+    night.begin(workflow(("orders",)))
+    with browser.new_context() as context:
+        page = context.new_page()
+        with site(night.state_dir, "--token-file", str(token)) as first:
+            page.goto(first.address)
+            open_run(page)
+        page.wait_for_selector("#link-state.late")
+        night.write(*cutover_of("orders", NOW))
+        night.finish(outcome=RunOutcome.SUCCESS)
+        with site(night.state_dir, "--token-file", str(token), "--port", first.origin.rpartition(":")[2]):
+            page.wait_for_selector("#top.success")
+            page.wait_for_selector("#link-state.success")

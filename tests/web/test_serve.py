@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.cookiejar import CookieJar
+from pathlib import Path
+
+import pytest
+
+TOKEN = "correct-horse-battery-staple"
+
+
+def command(state_dir: Path, *arguments: str) -> list[str]:
+    """`atlas-cutover serve` with *arguments*."""
+    return [sys.executable, "-m", "orchestrator", "serve", "--state-dir", str(state_dir), *arguments]
+
+
+@contextmanager
+def serving(state_dir: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A page in a process of its own, and the line that it printed."""
+    arguments = ("--port", "0", *arguments)
+    with subprocess.Popen(
+        command(state_dir, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_as_it_should_while_somebody_watches(tmp_path: Path, number: signal.Signals) -> None:
+    """With 0, at once, and without a word."""
+    with serving(tmp_path) as (process, address):
+        origin, _, token = address.partition("/?token=")
+        assert origin.startswith("http://127.0.0.1:")
+        assert len(token) == 43
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        with browser.open(address, timeout=10) as answer:
+            assert answer.status == 200
+        with browser.open(f"{origin}/api/runs/events", timeout=10) as stream:
+            assert stream.readline() == b"retry: 2000\n"
+            process.send_signal(number)
+            assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_the_token_may_come_from_a_file(tmp_path: Path) -> None:
+    """So that it stays the same, and a page may be open to other machines."""
+    file = tmp_path / "token"
+    file.write_text(TOKEN + "\n", encoding="utf-8")
+    file.chmod(0o600)
+    with serving(tmp_path, "--host", "0.0.0.0", "--token-file", str(file)) as (process, address):  # noqa: S104
+        assert address.startswith("http://127.0.0.1:")
+        assert address.endswith(f"/?token={TOKEN}")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert "not encrypted" in process.stderr.read()
+
+
+def test_a_host_that_others_reach_needs_a_token_file(tmp_path: Path) -> None:
+    """A mistake of usage: exit code 2, and a message that names the option."""
+    done = subprocess.run(
+        command(tmp_path, "--host", "0.0.0.0"),  # noqa: S104 - it is refused
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--token-file" in done.stderr
+    assert done.stdout == ""

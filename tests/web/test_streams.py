@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orchestrator import events as ev
+from orchestrator.outcomes import Outcome, RunOutcome
+from orchestrator.web import feed
+from orchestrator.web.feed import RunFeed
+from orchestrator.web.view import ROW
+
+from ..builders import NOW, WHO, run_resumed, workflow
+from .nights import HOLDER, RUN, Night, cutover_of, fleet
+from .visitors import Visitor
+
+pytestmark = pytest.mark.anyio
+
+EVENTS = f"/api/runs/{RUN}/events"
+
+
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal is looked at more often than it is for people."""
+    monkeypatch.setattr(feed, "LOOK_EVERY", 0.02)
+
+
+def standing(document: Any, *, of: str = "state") -> dict[int, Any]:
+    """One column of the rows in *document*, by the migration's number."""
+    place = ROW.index(of) + 1
+    return {row[0]: row[place] for row in document["rows"]}
+
+
+def ended(outcome: str) -> Callable[[Any], bool]:
+    """Whether a document tells of a run with this outcome."""
+    return lambda document: document["head"].get("outcome") == outcome
+
+
+async def test_a_viewer_gets_everything_first(visitor: Visitor, night: Night) -> None:
+    """The run, its waves and migrations, and what happened in words."""
+    night.begin(workflow(("orders", "billing"), ("archive",)), rehearsal=True)
+    night.write(*cutover_of("orders", NOW + 1))
+    with night.held():
+        async with visitor.follow(EVENTS) as stream:
+            message = await stream.next()
+    document, head = message.document, message.document["head"]
+    assert message.event == "snapshot"
+    assert [job[0] for job in document["jobs"]] == ["orders", "billing", "archive"]
+    assert standing(document) == {0: "SUCCESS", 1: "WAITING", 2: "WAITING"}
+    assert standing(document, of="finished_at")[0] > standing(document, of="requested_at")[0] == NOW + 3
+    assert head["rehearsal"] is True
+    assert head["running"] is True
+    assert head["holder"] == HOLDER
+    assert [wave["counts"] for wave in head["waves"]] == [{"SUCCESS": 1, "WAITING": 1}, {"WAITING": 1}]
+    assert document["log"][0]["event"] == "run_started"
+    assert document["log"][-1] | {"seq": 0, "at": 0} == {
+        "seq": 0,
+        "at": 0,
+        "level": 20,
+        "event": "migration_finished",
+        "about": "orders",
+        "text": "SUCCESS",
+    }
+
+
+async def test_then_only_what_has_changed(visitor: Visitor, night: Night) -> None:
+    """The rows that differ and the lines that are new."""
+    night.begin(workflow(("orders", "billing", "archive")))
+    with night.held():
+        async with visitor.follow(EVENTS) as stream:
+            await stream.next()
+            night.write(ev.CutoverRequested(at=NOW + 5, migration="billing"))
+            message = await stream.next()
+    assert message.event == "delta"
+    assert "jobs" not in message.document
+    assert standing(message.document) == {1: "REQUESTED"}
+    assert [line["event"] for line in message.document["log"]] == ["cutover_requested"]
+
+
+async def test_a_viewer_who_comes_back_gets_what_he_missed(visitor: Visitor, night: Night) -> None:
+    """By his last event's id, from a header as browsers send it or from the address."""
+    night.begin(workflow(("orders", "billing")))
+    async with visitor.follow(EVENTS) as stream:
+        first = await stream.next()
+        night.write(ev.CutoverRequested(at=NOW + 5, migration="orders"))
+        second = await stream.next()
+    async with visitor.follow(EVENTS, headers={"Last-Event-ID": first.id}) as stream:
+        assert await stream.next() == second
+    async with visitor.follow(EVENTS, params={"after": first.id}) as stream:
+        assert await stream.next() == second
+    for stale in ("", "0-0", "nonsense", first.id + "9999"):
+        async with visitor.follow(EVENTS, headers={"Last-Event-ID": stale}) as stream:
+            assert (await stream.next()).event == "snapshot"
+
+
+async def test_viewers_share_one_look_at_the_journal(
+    visitor: Visitor, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten of them ask the journal no more often than one."""
+    looks = 0
+    look = RunFeed._look
+
+    async def counted(self: RunFeed) -> bool:
+        nonlocal looks
+        looks += 1
+        return await look(self)
+
+    monkeypatch.setattr(feed, "LOOK_EVERY", 60.0)
+    monkeypatch.setattr(RunFeed, "_look", counted)
+    night.begin(workflow())
+    async with (
+        visitor.follow(EVENTS) as one,
+        visitor.follow(EVENTS) as two,
+        visitor.follow(EVENTS) as three,
+    ):
+        assert [(await stream.next()).event for stream in (one, two, three)] == ["snapshot"] * 3
+        assert looks == 1
+
+
+async def test_a_page_waits_for_a_journal_and_a_run_that_come_later(visitor: Visitor, night: Night) -> None:
+    """Neither has to be there first."""
+    async with visitor.follow("/api/runs/events") as runs, visitor.follow(EVENTS) as stream:
+        assert (await runs.next()).document == {"runs": [], "journal": False, "error": None}
+        assert (await stream.next()).document["head"] == {"run_id": RUN, "missing": True, "error": None}
+        night.begin(workflow())
+        listed = (await runs.next()).document["runs"]
+        begun = await stream.next()
+    assert [run["run_id"] for run in listed] == [RUN]
+    assert begun.event == "snapshot"
+    assert begun.document["head"]["workflow"] == "retail-eu"
+
+
+async def test_a_run_without_a_process_shows_what_is_left(visitor: Visitor, night: Night) -> None:
+    """Its open migrations stand as the report would have them."""
+    night.begin(workflow(("orders", "billing")))
+    night.write(ev.CutoverRequested(at=NOW + 5, migration="orders"))
+    with night.held():
+        async with visitor.follow(EVENTS) as stream:
+            assert standing((await stream.next()).document) == {0: "REQUESTED", 1: "WAITING"}
+    async with visitor.follow(EVENTS) as stream:
+        message = await stream.until(lambda document: not document["head"]["running"])
+    assert standing(message.document) == {0: "IN_DOUBT", 1: "NOT_STARTED"}
+    assert message.document["head"]["outcome"] is None
+
+
+async def test_the_end_of_a_run_is_told(visitor: Visitor, night: Night) -> None:
+    """Outcome and exit code, and that the list has them too."""
+    night.begin(workflow(("orders",)))
+    async with visitor.follow(EVENTS) as stream:
+        night.write(*cutover_of("orders", NOW, outcome=Outcome.FAILED, message="<b>disk full</b>"))
+        night.finish(outcome=RunOutcome.FAILED, code=1)
+        message = await stream.until(ended("FAILED"))
+    assert message.document["head"]["exit_code"] == 1
+    assert standing(message.document, of="note") == {0: "<b>disk full</b>"}
+    async with visitor.follow("/api/runs/events") as runs:
+        assert (await runs.next()).document["runs"][0]["outcome"] == "FAILED"
+
+
+async def test_what_a_run_waits_for_is_told_with_its_beginning(visitor: Visitor, night: Night) -> None:
+    """Window, approval and pause: since when, and by whom."""
+    night.begin(workflow(("orders",)))
+    night.write(
+        ev.WindowWaiting(at=NOW + 1, opens=NOW + 100, closes=NOW + 200),
+        ev.ApprovalWaiting(at=NOW + 2, wave="w1"),
+        ev.RunPaused(at=NOW + 3, who=WHO),
+    )
+    async with visitor.follow(EVENTS) as stream:
+        head = (await stream.next()).document["head"]
+    assert head["window"] == {"opens": NOW + 100, "closes": NOW + 200, "waiting_since": NOW + 1}
+    assert head["waves"][0]["approval_since"] == NOW + 2
+    assert head["paused"] == {"who": WHO, "since": NOW + 3}
+
+
+async def test_a_continued_run_is_sent_anew(visitor: Visitor, night: Night) -> None:
+    """Its selection may be another one."""
+    night.begin(workflow(("orders", "billing")))
+    async with visitor.follow(EVENTS) as stream:
+        await stream.next()
+        night.write(run_resumed(("billing",), at=NOW + 50))
+        message = await stream.next()
+    assert message.event == "snapshot"
+    assert [job[0] for job in message.document["jobs"]] == ["billing"]
+    assert message.document["head"]["sessions"] == 2
+
+
+async def test_a_damaged_journal_is_said_not_hidden(visitor: Visitor, night: Night) -> None:
+    """The page goes on and shows the message."""
+    night.state_dir.mkdir()
+    (night.state_dir / "journal.db").write_bytes(b"no database, surely" * 100)
+    async with visitor.follow("/api/runs/events") as runs, visitor.follow(EVENTS) as stream:
+        assert "no journal" in (await runs.next()).document["error"]
+        assert "no journal" in (await stream.next()).document["head"]["error"]
+
+
+async def test_five_thousand_migrations_fit_in_a_snapshot(visitor: Visitor, night: Night) -> None:
+    """And the log in it stays short."""
+    given = fleet(5000)
+    night.begin(given)
+    night.write(*(event for _, m in given.migrations() for event in cutover_of(m.name, NOW)))
+    async with visitor.follow(EVENTS) as stream:
+        document = (await stream.next()).document
+    assert len(document["rows"]) == 5000
+    assert len(document["log"]) == 200
+
+
+@pytest.mark.parametrize("path", ["/runs/..%2f", "/api/runs/a b/events", "/api/runs/<x>/events", "/static/../app.py"])
+async def test_an_address_that_is_none_finds_nothing(visitor: Visitor, path: str) -> None:
+    """Whatever is in it."""
+    assert (await visitor.get(path)).status == 404

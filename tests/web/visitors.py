@@ -1,0 +1,111 @@
+"""A browser without a screen."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import anyio
+from multidict import CIMultiDictProxy
+
+from orchestrator.web.server import RunningPage
+
+from .nights import RUN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer, read to its end."""
+
+    status: int
+    text: str
+    headers: CIMultiDictProxy[str]
+
+    @property
+    def document(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A server-sent event."""
+
+    event: str
+    id: str
+    document: Any
+
+
+class Stream:
+    """Server-sent events as they come."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.response = response
+
+    async def next(self) -> Message:
+        """The next event; signs of life are passed over."""
+        fields: dict[str, str] = {}
+        with anyio.fail_after(10):
+            while True:
+                line = (await self.response.content.readline()).decode()
+                assert line, "the stream has ended"
+                if line == "\n":
+                    if "data" in fields:
+                        return Message(event=fields["event"], id=fields["id"], document=json.loads(fields["data"]))
+                    fields = {}
+                    continue
+                name, _, value = line.rstrip("\n").partition(": ")
+                fields[name] = value
+
+    async def until(self, wanted: Callable[[Any], bool]) -> Message:
+        """The first event whose document is as *wanted*."""
+        while True:
+            message = await self.next()
+            if wanted(message.document):
+                return message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """A browser without a screen: it keeps cookies, and follows redirects when told to."""
+
+    page: RunningPage
+    session: aiohttp.ClientSession
+
+    async def request(self, method: str, path: str, **options: Any) -> Answer:
+        """One request, read to its end."""
+        options.setdefault("allow_redirects", False)
+        async with self.session.request(method, self.page.origin + path, **options) as response:
+            return Answer(status=response.status, text=await response.text(), headers=response.headers)
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        """GET *path*."""
+        return await self.request("GET", path, **options)
+
+    async def enter(self) -> str:
+        """Open the printed address; the session's CSRF token."""
+        async with self.session.get(self.page.address) as response:
+            assert response.status == 200
+            found = re.search(r'name="csrf-token" content="([0-9a-f]+)"', await response.text())
+        assert found is not None
+        return found[1]
+
+    async def press(self, command: str, *, run_id: str = RUN, csrf: str, body: Any = None, **headers: str) -> Answer:
+        """What the page sends when the button *command* is pressed; *headers* replace its own."""
+        given = {"Origin": self.page.origin, "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": csrf}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {name: value for name, value in given.items() if value}
+        return await self.request("POST", f"/api/runs/{run_id}/{command}", json=body or {}, headers=sent)
+
+    @asynccontextmanager
+    async def follow(self, path: str, **options: Any) -> AsyncIterator[Stream]:
+        """The server-sent events at *path*."""
+        async with self.session.get(self.page.origin + path, **options) as response:
+            assert response.status == 200
+            assert response.headers["Content-Type"].startswith("text/event-stream")
+            yield Stream(response)
