@@ -78,7 +78,7 @@ LIMITS = st.builds(
 WAVES = st.lists(st.tuples(st.integers(1, 80), st.floats(0, 100)), min_size=1, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(LIMITS, WAVES, st.sampled_from((0.0, 0.01, 0.3, 2.0)))
 def test_a_server_with_the_same_limit_never_refuses(limit: RateLimit, waves: list[Any], latency: float) -> None:
     """Bursts and pauses of any size, quick and slow answers, with headers and without: no 429, and all get through."""
