@@ -380,6 +380,8 @@ def open_journal(state_dir: Path, *, readonly: bool = False) -> Iterator[Journal
         JournalError: The directory or file cannot be used, is damaged, or of a newer version.
     """
     path = state_dir / FILE
+    if state_dir.exists() and not state_dir.is_dir():
+        raise JournalError(f"{state_dir}: is no directory: choose another with --state-dir")
     try:
         if not readonly:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -441,7 +443,7 @@ def _explain(path: Path, error: sqlite3.Error) -> JournalError:
         sqlite3.SQLITE_NOTADB: "the file is no journal: move it away",
         sqlite3.SQLITE_CORRUPT: "the file is damaged: keep it, restore a copy, and look at the live migrations in Atlas",
         sqlite3.SQLITE_BUSY: "another process keeps the file locked",
-        sqlite3.SQLITE_IOERR: "the disk failed",
+        sqlite3.SQLITE_IOERR: "it cannot be read or written: is it a file, and is the disk well?",
     }.get(code, "the journal failed")
     return JournalError(f"{path}: {advice} ({error})")
 

@@ -111,7 +111,8 @@ class _Summary:
             self.line(headline(report), _STYLES[report.outcome])
         self.line(f"workflow {report.workflow}, run {report.run_id}, {times_of_day(report)}")
         self.line(self._totals())
-        for line in (times_line(report.statistics), requests_line(report)):
+        requests = requests_line(report) if report.requests["total"] else ""  # not known before the session's end
+        for line in (times_line(report.statistics), requests):
             if line:
                 self.line(line)
         self._problems()

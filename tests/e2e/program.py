@@ -1,0 +1,234 @@
+"""The program as an operator meets it: a process, its two streams, its exit code, its files."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import secrets
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+GROUP = "7e68e12770616e75e6df43d0"
+TIMEOUT = 20.0
+"""Seconds; nothing here takes nearly as long unless it hangs."""
+
+Waves = Mapping[str, Mapping[str, str]]
+"""Wave to migration to live migration id."""
+
+
+def new_id() -> str:
+    """The id of a live migration that nobody has seen yet."""
+    return secrets.token_hex(12)
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C typed there is a signal to the program
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A process that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Stdout as the report that `--format json` prints."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """Stderr as log entries."""
+        return [json.loads(line) for line in self.err.splitlines()]
+
+    @property
+    def events(self) -> list[str]:
+        """The names of the log's events, in order."""
+        return [entry["event"] for entry in self.log]
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Migration to outcome, of `--format json`."""
+        return {migration["name"]: migration["outcome"] for migration in self.report["migrations"]}
+
+
+@dataclass(slots=True, kw_only=True)
+class Running:
+    """A process under way; its stderr is read line by line."""
+
+    process: subprocess.Popen[str]
+    program: Program
+    seen: list[str] = field(default_factory=list)
+
+    def until(self, event: str) -> dict[str, Any]:
+        """The next log entry called *event*; waits for it."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.seen.append(line)
+            entry: dict[str, Any] = json.loads(line)
+            if entry["event"] == event:
+                return entry
+        raise AssertionError(f"no {event} in: {''.join(self.seen)}")
+
+    def end(self) -> Done:
+        """Wait for the end."""
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.seen += self.process.stderr  # not `communicate`, which would miss what `until` has read ahead
+        out = self.process.stdout.read()
+        self.process.wait(TIMEOUT)
+        return self.program.checked(Done(code=self.process.returncode, out=out, err="".join(self.seen)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """Runs the program in *directory*. Its keys, where it has some, must never come out again."""
+
+    directory: Path
+    environ: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
+
+    @property
+    def state_dir(self) -> Path:
+        """Where `config.yaml` puts the state."""
+        return self.directory / "state"
+
+    def write(self, name: str, content: object) -> Path:
+        """Write the file *name*: text as it is, data as JSON, which is YAML."""
+        path = self.directory / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    def config(self, **sections: Any) -> Path:
+        """Write `config.yaml`: short waits, a state directory of its own, and *sections*."""
+        polling = {"initial": "0.05", "max": "0.2"}
+        return self.write("config.yaml", {"polling": polling, "state_dir": "state", **sections})
+
+    def workflow(self, waves: Waves, name: str = "night", **more: Any) -> str:
+        """Write a workflow file and return its name; *more* are keys of it, or of the wave of that name."""
+        written = [
+            {
+                "name": wave,
+                "migrations": [{"name": m, "live_migration_id": live} for m, live in migrations.items()],
+                **more.pop(wave, {}),
+            }
+            for wave, migrations in waves.items()
+        ]
+        defaults = {"group_id": GROUP, **more.pop("defaults", {})}
+        self.write(f"{name}.yaml", {"version": "1", "name": name, "defaults": defaults, "waves": written, **more})
+        return f"{name}.yaml"
+
+    def scenario(self, workflow: str = "night", **sections: Any) -> None:
+        """Write what a rehearsal of *workflow* is like: everything quick, except for what *sections* say."""
+        jobs = {
+            "ready_after": "0s",
+            "initial_lag": "0s",
+            "ready_lag": "0s",
+            "cutover": "1s",
+            **sections.pop("jobs", {}),
+        }
+        self.write(f"{workflow}.scenario.yaml", {"jobs": jobs, **sections})
+
+    def run(self, *arguments: str, **environ: str) -> Done:
+        """Run a command to its end, without a terminal."""
+        done = subprocess.run(
+            self.argv(*arguments),
+            cwd=self.directory,
+            env={**self.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        return self.checked(Done(code=done.returncode, out=done.stdout, err=done.stderr))
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[Running]:
+        """Start a command; whatever of it is left afterwards is killed."""
+        with subprocess.Popen(
+            self.argv(*arguments),
+            cwd=self.directory,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield Running(process=process, program=self)
+            finally:
+                process.kill()
+
+    def on_terminal(self, *arguments: str, prompt: str, answer: str) -> Done:
+        """Run a command whose stdin and stderr are a terminal, and type *answer* when *prompt* appears there."""
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            self.argv(*arguments),
+            cwd=self.directory,
+            env={**self.environ, "TERM": "xterm"},
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+            start_new_session=True,
+            preexec_fn=_take_terminal,  # noqa: PLW1509 - no threads here
+        ) as process:
+            os.close(theirs)
+            shown = ""
+            try:
+                with suppress(OSError):  # EIO: the other end is closed
+                    while part := os.read(ours, 4096).decode():
+                        shown += part
+                        if prompt and prompt in shown:
+                            os.write(ours, answer.encode())
+                            prompt = ""
+                assert process.stdout is not None
+                out = process.stdout.read()
+                process.wait(TIMEOUT)
+            finally:
+                os.close(ours)
+                process.kill()
+        return self.checked(Done(code=process.returncode, out=out, err=shown))
+
+    def argv(self, *arguments: str) -> list[str]:
+        """The command line of the program."""
+        return [sys.executable, "-m", "orchestrator", *arguments]
+
+    def checked(self, done: Done) -> Done:
+        """*done*, after a look for what must never be seen: a traceback, or a key."""
+        for text in (done.out, done.err):
+            assert "Traceback" not in text, text
+            assert not any(secret in text for secret in self.secrets), text
+        return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Atlas:
+    """A simulated Atlas in a process of its own, shared by many tests: each id is a job as soon as it is asked for.
+
+    *fails* and the others give ids whose job does what their name says, each id once.
+    """
+
+    base_url: str
+    keys: Mapping[str, str]
+    fails: Iterator[str]
+    never_ready: Iterator[str]
+    slow: Iterator[str]
+    loses_put: Iterator[str]
+
+    def config(self, api: str = "v2") -> dict[str, Any]:
+        """The section `atlas` of a config file."""
+        return {"base_url": f"{self.base_url.removesuffix('v2')}{api}", "request_timeout": "2s"}

@@ -1,0 +1,264 @@
+"""Each command of the contract's table, offline, and what it says to wrong input."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from orchestrator.cli.main import run_command
+
+from .program import ROOT, Atlas, Program, new_id
+
+COMMANDS = (
+    *("check", "plan", "run", "resume", "status", "report", "pause", "unpause", "approve", "abort"),
+    *("simulate", "serve", "schema"),
+)
+WAVES = {"canary": {"orders": new_id()}, "rest": {"carts": new_id(), "search": new_id()}}
+
+
+def test_help_names_every_command_and_every_exit_code(program: Program) -> None:
+    """`--help` alone tells a newcomer what there is, and what a script may rely on."""
+    done = program.run("--help")
+    assert (done.code, done.err) == (0, "")
+    for word in (*COMMANDS, *("0", "1", "2", "3", "4", "5", "6", "130, 143")):
+        assert re.search(rf"^\s+{word}\b", done.out, re.MULTILINE), word
+
+
+def test_help_of_each_command_has_an_example(program: Program) -> None:
+    """Each command explains itself, with an example to copy."""
+    for command in COMMANDS:
+        done = program.run(command, "--help")
+        assert (done.code, done.err) == (0, "")
+        assert f"\n  atlas-cutover {command}" in done.out, command
+
+
+def test_version_is_one_line(program: Program) -> None:
+    """`--version` answers also where the package lies in a checkout and is not installed."""
+    done = program.run("--version")
+    assert (done.code, done.err) == (0, "")
+    assert re.fullmatch(r"atlas-cutover \S+\n", done.out)
+
+
+def test_check_finds_no_problem(program: Program) -> None:
+    """A good workflow is said to be good, with its counts."""
+    done = program.run("check", program.workflow(WAVES))
+    assert (done.code, done.err) == (0, "")
+    assert "3 live migrations in 2 waves" in done.out
+
+
+def test_check_tells_every_problem_at_once(program: Program) -> None:
+    """Mistakes in workflow and config are told together, each with file, line and key."""
+    program.write("w.yaml", "version: 1\nname: w\nwavez: []\n")
+    program.write("c.yaml", "polling:\n  initial: often\n")
+    done = program.run("check", "w.yaml", "--config", "c.yaml")
+    assert (done.code, done.out) == (2, "")
+    assert re.search(r"^w\.yaml:3: wavez: .*waves", done.err, re.MULTILINE)
+    assert re.search(r"^c\.yaml:2: polling\.initial: ", done.err, re.MULTILINE)
+
+
+def test_plan_needs_no_keys_and_shows_the_calls(program: Program) -> None:
+    """Offline, `plan` names waves, the exact requests and the budget."""
+    done = program.run("plan", program.workflow(WAVES))
+    assert (done.code, done.err) == (0, "")
+    for migrations in WAVES.values():
+        for name, live in migrations.items():
+            assert re.search(rf"{name}.*PUT https://cloud\.mongodb\.com/\S*/{live}/cutover$", done.out, re.MULTILINE)
+    assert "500 in 1m" in done.out
+
+
+def test_plan_as_json(program: Program) -> None:
+    """`plan --format json` is one JSON document."""
+    done = program.run("plan", program.workflow(WAVES), "--format", "json")
+    assert done.code == 0
+    assert [wave["name"] for wave in json.loads(done.out)["waves"]] == ["canary", "rest"]
+
+
+def test_plan_online_reads_the_jobs_and_sends_no_put(online: Program, atlas: Atlas) -> None:
+    """`plan --online` shows each job's state and whole ids; afterwards the jobs still wait for their cutover."""
+    never = next(atlas.never_ready)
+    workflow = online.workflow({"one": {"ready": new_id(), "waiting": never}})
+    for _ in range(2):
+        done = online.run("plan", workflow, "--online")
+        assert (done.code, done.err) == (0, "")
+        assert re.search(r"ready +\S+ +\S+ +WORKING, ready, lag 0 s", done.out)
+        assert re.search(rf"waiting +\S+ +{never} +\S+, not ready", done.out)
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [
+        ("workflow", ("workflows/example.yaml", "workflows/window-and-approval.yaml")),
+        ("config", ("config.example.yaml",)),
+    ],
+)
+def test_schema_accepts_the_examples(program: Program, kind: str, files: tuple[str, ...]) -> None:
+    """`schema` prints a JSON Schema that a validator takes, and that the examples satisfy."""
+    done = program.run("schema", kind)
+    assert (done.code, done.err) == (0, "")
+    schema = json.loads(done.out)
+    validator = jsonschema.validators.validator_for(schema)
+    validator.check_schema(schema)
+    for file in files:
+        validator(schema).validate(json.loads(json.dumps(yaml.safe_load((ROOT / file).read_text()), default=str)))
+
+
+def test_simulate_wants_keys(program: Program) -> None:
+    """Without the two variables `simulate` names both of them."""
+    done = program.run("simulate")
+    assert (done.code, done.out) == (2, "")
+    assert "MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY" in done.err
+
+
+def test_options_stand_before_or_after_the_command(program: Program) -> None:
+    """Options of all commands mean the same in both places."""
+    program.scenario()
+    workflow = program.workflow({"one": {"orders": new_id()}})
+    assert program.run("--state-dir", "first", "--log-level", "error", "run", workflow, "--rehearse").err == ""
+    assert program.run("run", workflow, "--rehearse", "--state-dir", "second", "--log-level", "error").err == ""
+    assert (program.directory / "first" / "journal.db").exists()
+    assert (program.directory / "second" / "journal.db").exists()
+    assert not program.state_dir.exists()
+
+
+def test_option_before_environment_before_config(program: Program) -> None:
+    """`status` looks for its journal where the nearest of the three says."""
+    assert f"{program.state_dir}/journal.db" in program.run("status").err
+    assert f"{program.directory}/env/journal.db" in program.run("status", ATLAS_CUTOVER_STATE_DIR="env").err
+    done = program.run("status", "--state-dir", "option", ATLAS_CUTOVER_STATE_DIR="env")
+    assert f"{program.directory}/option/journal.db" in done.err
+    program.write("other.yaml", {"state_dir": "other"})
+    assert f"{program.directory}/other/journal.db" in program.run("status", ATLAS_CUTOVER_CONFIG="other.yaml").err
+
+
+def test_empty_directory_and_no_state(tmp_path: Path, program: Program) -> None:
+    """Where no run has been started, `status`, `report` and `resume` say so, and make nothing."""
+    (tmp_path / "config.yaml").unlink()
+    for command in ("status", "report", "resume"):
+        done = program.run(command, "--state-dir", "nowhere")
+        assert (done.code, done.out) == (2, ""), command
+        assert "no run has been started" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+BAD = {
+    "no command": ([], "COMMAND"),
+    "unknown command": (["cutover"], "invalid choice"),
+    "no workflow": (["run"], "WORKFLOW"),
+    "missing workflow": (["run", "gone.yaml", "--rehearse"], "gone.yaml: does not exist"),
+    "directory": (["run", ".", "--rehearse"], "is a directory"),
+    "bad YAML": (["run", "bad.yaml", "--rehearse"], "bad.yaml:2: "),
+    "not UTF-8": (["check", "binary.yaml"], "UTF-8"),
+    "bad CSV": (["check", "csv.yaml"], "bad.csv:2: "),
+    "missing config": (["check", "night.yaml", "--config", "gone.yaml"], "gone.yaml: does not exist"),
+    "config is a directory": (["check", "night.yaml", "--config", "."], "is a directory"),
+    "unknown wave": (["run", "night.yaml", "--rehearse", "--only", "canari"], "canari"),
+    "bad suffix": (["run", "night.yaml", "--rehearse", "--output", "x.pdf"], ".json .md .html .xml .csv"),
+    "no directory": (["run", "night.yaml", "--rehearse", "--output", "gone/x.md"], "no directory gone"),
+    "speed 0": (["run", "night.yaml", "--rehearse", "--speed", "0"], "--speed"),
+    "speed text": (["run", "night.yaml", "--rehearse", "--speed", "fast"], "--speed"),
+    "log file": (["run", "night.yaml", "--rehearse", "--log-file", "gone/log"], "gone/log"),
+    "state dir is a file": (["run", "night.yaml", "--rehearse", "--state-dir", "night.yaml"], "--state-dir"),
+    "no keys": (["run", "night.yaml", "--yes"], "MONGODB_ATLAS_PRIVATE_API_KEY"),
+    "no such run": (["pause", "20000101"], "status"),
+    "empty run id": (["abort", ""], "status"),
+    "port": (["simulate", "--port", "99999"], "--port"),
+    "host": (["simulate", "--host", "192.0.2.1"], "loopback"),
+}
+
+
+@pytest.fixture
+def bad_files(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Files that are wrong, beside one that is right, and a finished run; the working directory is theirs."""
+    program.workflow({"canary": {"orders": new_id()}})
+    program.scenario()
+    program.write("bad.yaml", "a: [1\n")
+    program.write("bad.csv", "name,group_id,live_migration_id\nx,y\n")
+    program.write("csv.yaml", "version: 1\nname: x\nwaves: [{name: a, migrations_file: bad.csv}]\n")
+    (program.directory / "binary.yaml").write_bytes(b"\xff\xfe")
+    monkeypatch.chdir(program.directory)
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(("arguments", "says"), BAD.values(), ids=BAD.keys())
+def test_wrong_input_is_explained(
+    bad_files: None,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    says: str,
+) -> None:
+    """Exit code 2, nothing on stdout, and a message that names what is wrong. In this process: there are many."""
+    if arguments[:1] == ["simulate"]:
+        monkeypatch.setenv("MONGODB_ATLAS_PUBLIC_API_KEY", "abc")
+        monkeypatch.setenv("MONGODB_ATLAS_PRIVATE_API_KEY", "def")
+    if arguments[:1] in (["pause"], ["abort"]):
+        assert main(["run", "night.yaml", "--rehearse"]) == 0
+        capfd.readouterr()
+    assert main(arguments) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert says in err
+    assert "Traceback" not in err
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code of the program, run in this process."""
+    try:
+        return run_command(arguments)
+    except SystemExit as end:  # argparse ends by itself
+        return int(str(end.code))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_state_directory_that_cannot_be_written(program: Program) -> None:
+    """A read-only state directory is an error of its own, before anything is sent."""
+    program.state_dir.mkdir(mode=0o500)
+    done = program.run("run", program.workflow(WAVES), "--rehearse")
+    assert done.code == 2
+    assert "--state-dir" in done.err
+
+
+def test_reader_that_goes_away(program: Program) -> None:
+    """`| head` ends the program quietly."""
+    with subprocess.Popen(
+        program.argv("schema", "workflow"),
+        cwd=program.directory,
+        env=program.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_output_that_cannot_be_written(program: Program) -> None:
+    """A full disk behind stdout is said in one line."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            program.argv("schema", "config"),
+            cwd=program.directory,
+            env=program.environ,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode not in (0, 1)
+    assert "Traceback" not in done.stderr
+    assert "No space left" in done.stderr

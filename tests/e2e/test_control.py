@@ -1,0 +1,114 @@
+"""A second shell beside a run, and the confirmation on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .program import Program, new_id
+
+
+@pytest.fixture
+def workflow(program: Program) -> str:
+    """Two quick waves, the second of which wants approval."""
+    program.scenario()
+    waves = {"canary": {"orders": new_id()}, "the rest": {"carts": new_id()}}
+    more: dict[str, Any] = {"the rest": {"approval": "true"}}
+    return program.workflow(waves, **more)
+
+
+def test_approve_from_another_shell(program: Program, workflow: str) -> None:
+    """`status` says what the run waits for and how to let it go on; `approve` does that; `--watch` ends with the run."""
+    with program.started("run", workflow, "--rehearse", "--format", "json") as running:
+        run_id = running.until("approval_waiting")["run_id"]
+        assert shows(program, run_id, f"`atlas-cutover approve {run_id} 'the rest'`")
+        assert "under way" in program.run("status").out
+        wrong = program.run("approve", run_id, "canary")
+        assert (wrong.code, "needs no approval" in wrong.err) == (2, True)
+        wrong = program.run("approve", run_id, "nowhere")
+        assert (wrong.code, "canary, the rest" in wrong.err) == (2, True)
+        assert program.run("approve", run_id, "the rest").code == 0
+        assert program.run("status", run_id, "--watch").code == 0
+        done = running.end()
+    assert (done.code, set(done.outcomes.values())) == (0, {"SUCCESS"})
+    late = program.run("approve", run_id, "the rest")
+    assert (late.code, "is over" in late.err) == (2, True)
+
+
+def test_pause_holds_and_unpause_lets_go(program: Program, workflow: str) -> None:
+    """While paused no cutover starts, also of an approved wave, and `status` says who paused."""
+    with program.started("run", workflow, "--rehearse", "--format", "json") as running:
+        run_id = running.until("approval_waiting")["run_id"]
+        assert program.run("pause", run_id).code == 0
+        running.until("run_paused")
+        assert program.run("approve", run_id, "the rest").code == 0
+        assert shows(program, run_id, f"`atlas-cutover unpause {run_id}`")
+        assert program.run("unpause", run_id).code == 0
+        running.until("run_unpaused")
+        done = running.end()
+    assert done.code == 0
+    assert done.events.index("run_unpaused") < _last(done.events, "cutover_requested")
+
+
+def test_abort_ends_the_run(program: Program, workflow: str) -> None:
+    """After `abort` the rest is NOT_STARTED, exit code 3, and there is nothing to resume."""
+    with program.started("run", workflow, "--rehearse", "--format", "json") as running:
+        run_id = running.until("approval_waiting")["run_id"]
+        assert program.run("abort", run_id).code == 0
+        done = running.end()
+    assert (done.code, done.outcomes) == (3, {"orders": "SUCCESS", "carts": "NOT_STARTED"})
+    assert "run_aborted" in done.events
+    assert program.run("resume").code == 2
+    for command in ("pause", "unpause", "abort"):
+        over = program.run(command, run_id)
+        assert (over.code, f"nothing to {command}" in over.err) == (2, True)
+
+
+def test_abort_and_approve_of_an_interrupted_run(program: Program, workflow: str) -> None:
+    """Where no process works on a run, `approve` is kept for the next one, `pause` is refused, `abort` ends it."""
+    with program.started("run", workflow, "--rehearse") as running:
+        run_id = running.until("approval_waiting")["run_id"]
+        running.process.terminate()
+        assert running.end().code == 143
+    assert program.run("pause", run_id).code == 2
+    kept = program.run("approve", run_id, "the rest")
+    assert (kept.code, "resume" in kept.err) == (0, True)
+    assert program.run("abort", run_id).code == 0
+    assert program.run("status", run_id, "--format", "json").outcomes["carts"] == "NOT_STARTED"
+    assert program.run("resume").code == 2
+
+
+def test_name_typed_on_a_terminal(online: Program) -> None:
+    """On a terminal the workflow's name confirms; target and counts are shown first, and stdout has the summary."""
+    workflow = online.workflow({"canary": {"orders": new_id()}})
+    done = online.on_terminal("run", workflow, prompt="to go on: ", answer="night\n")
+    assert (done.code, done.out.startswith("SUCCESS")) == (0, True)
+    assert "This cuts 1 live migrations over at http://127.0.0.1:" in done.err
+    assert "cannot be undone" in done.err
+
+
+@pytest.mark.parametrize(("answer", "code"), [("yes\n", 2), ("\n", 2), ("\x04", 2), ("\x03", 130)])
+def test_anything_else_on_a_terminal(online: Program, answer: str, code: int) -> None:
+    """Another word, nothing, the end of input or Ctrl-C: nothing is sent, and the shell's prompt gets its own line."""
+    workflow = online.workflow({"canary": {"orders": new_id()}})
+    done = online.on_terminal("run", workflow, prompt="to go on: ", answer=answer)
+    assert (done.code, done.out) == (code, "")
+    assert done.err.replace("\r", "").endswith("\nnot confirmed; nothing was sent\n")
+    assert not online.state_dir.exists()
+
+
+def test_no_terminal_needs_yes(online: Program) -> None:
+    """From cron the run is refused without `--yes`, which the message names."""
+    done = online.run("run", online.workflow({"canary": {"orders": new_id()}}))
+    assert (done.code, done.out) == (2, "")
+    assert "--yes" in done.err
+
+
+def shows(program: Program, run_id: str, text: str) -> bool:
+    """Whether `status` shows *text*; the journal may be half a second behind the log, so it is asked again."""
+    return any(text in program.run("status", run_id).out for _ in range(6))
+
+
+def _last(events: list[str], name: str) -> int:
+    return len(events) - 1 - events[::-1].index(name)

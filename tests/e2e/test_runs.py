@@ -1,0 +1,242 @@
+"""Runs against a simulated Atlas over real HTTP: every exit code, continuation, and what a rehearsal must not touch."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sqlite3
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from .program import Atlas, Program, new_id
+
+JSON = ("--format", "json", "--yes")
+
+
+def claims(program: Program) -> int:
+    """How many live migrations are claimed."""
+    with sqlite3.connect(program.state_dir / "journal.db") as journal:
+        (count,) = journal.execute("SELECT count(*) FROM claims").fetchone()
+    journal.close()
+    return int(count)
+
+
+@pytest.mark.parametrize("api", ["v2", "v1.0"])
+def test_all_succeed_exit_0(online: Program, atlas: Atlas, api: str) -> None:
+    """Both APIs, chosen by the base URL: each migration one PUT, SUCCESS, exit code 0; stdout is the report alone."""
+    online.config(atlas=atlas.config(api))
+    waves = {"canary": {"orders": new_id()}, "rest": {"carts": new_id(), "search": new_id()}}
+    done = online.run("run", online.workflow(waves), *JSON)
+    assert (done.code, done.report["outcome"], done.report["exit_code"]) == (0, "SUCCESS", 0)
+    assert set(done.outcomes.values()) == {"SUCCESS"}
+    assert [migration["cutover_requests"] for migration in done.report["migrations"]] == [1, 1, 1]
+    assert done.report["base_url"].endswith(api)
+    assert done.report["rehearsal"] is False
+    assert claims(online) == 0
+
+
+def test_failed_exit_1_and_resume_tells_it_again(online: Program, atlas: Atlas) -> None:
+    """One FAILED migration makes exit code 1; `resume` of the finished run prints its report and exits likewise."""
+    waves = {"one": {"orders": new_id(), "broken": next(atlas.fails)}}
+    done = online.run("run", online.workflow(waves), *JSON)
+    assert (done.code, done.report["outcome"]) == (1, "FAILED")
+    assert done.outcomes == {"orders": "SUCCESS", "broken": "FAILED"}
+    again = online.run("resume", done.report["run_id"], "--format", "json")
+    assert (again.code, again.err) == (1, "")
+    assert again.report["run_id"] == done.report["run_id"]
+    assert again.outcomes == done.outcomes
+
+
+def test_timed_out_exit_1(online: Program, atlas: Atlas) -> None:
+    """A cutover that does not end within the timeout is TIMED_OUT, which is exit code 1."""
+    workflow = online.workflow({"one": {"slow": next(atlas.slow)}}, defaults={"timeout": "1s"})
+    done = online.run("run", workflow, *JSON)
+    assert (done.code, done.outcomes) == (1, {"slow": "TIMED_OUT"})
+
+
+def test_window_closed_exit_3(online: Program) -> None:
+    """After the window nothing starts, nothing failed: exit code 3."""
+    window = {"opens": "2020-01-01T00:00:00Z", "closes": "2020-01-01T01:00:00Z"}
+    done = online.run("run", online.workflow({"one": {"orders": new_id()}}, window=window), *JSON)
+    assert (done.code, done.report["outcome"]) == (3, "INCOMPLETE")
+    assert done.outcomes == {"orders": "NOT_STARTED"}
+    assert "cutover_requested" not in done.events
+
+
+def test_in_doubt_exit_4_comes_before_failed(online: Program, atlas: Atlas) -> None:
+    """Where v1.0 does not let us tell whether a lost PUT was taken: IN_DOUBT, exit code 4, though another FAILED."""
+    online.config(atlas=atlas.config("v1.0"))
+    waves = {"one": {"lost": next(atlas.loses_put), "broken": next(atlas.fails)}}
+    done = online.run("run", online.workflow(waves, defaults={"timeout": "1s"}), *JSON)
+    assert (done.code, done.report["outcome"]) == (4, "IN_DOUBT")
+    assert done.outcomes == {"lost": "IN_DOUBT", "broken": "FAILED"}
+    assert claims(online) > 0
+
+
+def test_busy_exit_5(online: Program, atlas: Atlas) -> None:
+    """While a run is active, neither its workflow nor one of its live migrations can be run again."""
+    never = next(atlas.never_ready)
+    workflow = online.workflow({"one": {"orders": never}})
+    other = online.workflow({"one": {"same": never}}, name="other")
+    with online.started("run", workflow, *JSON) as first:
+        run_id = first.until("gate_waiting")["run_id"]
+        for second in (workflow, other):
+            done = online.run("run", second, *JSON)
+            assert (done.code, done.out) == (5, "")
+            assert run_id in done.err
+        first.process.terminate()
+        assert first.end().code == 143
+
+
+def test_no_way_to_atlas_exit_6(online: Program, atlas: Atlas) -> None:
+    """Nobody listens, no TLS, wrong keys: each says where Atlas was looked for and what to check; no run is left."""
+    nobody = {"base_url": "http://127.0.0.1:9/api/atlas/v2"}
+    plain = {"base_url": atlas.base_url.replace("http:", "https:")}
+    locked_out = replace(online, environ={**online.environ, "MONGODB_ATLAS_PRIVATE_API_KEY": "no-such-key"})
+    online.write("nobody.yaml", {"atlas": nobody})
+    online.write("plain.yaml", {"atlas": plain})
+    cases = [
+        (
+            online,
+            ("run", "--yes", "--config", "nobody.yaml"),
+            f"{nobody['base_url']}; nothing was cut over. Check atlas.",
+        ),
+        (online, ("plan", "--online", "--config", "nobody.yaml"), f"{nobody['base_url']}; nothing was cut over. Check"),
+        (online, ("run", "--yes", "--config", "plain.yaml"), "SSL"),
+        (locked_out, ("run", "--yes"), f"Atlas at {atlas.base_url} refuses the API keys"),
+    ]
+    with ExitStack() as stack:  # side by side, as each tries for some seconds
+        running = []
+        for number, (program, command, _) in enumerate(cases):
+            workflow = program.workflow({"one": {"orders": new_id()}}, name=f"w{number}")
+            running.append(stack.enter_context(program.started(*command, "--state-dir", "state", workflow)))
+        for case, process in zip(cases, running, strict=True):
+            done = process.end()
+            assert (done.code, done.out) == (6, "")
+            assert case[2] in done.err
+            assert "no-such-key" not in done.err
+    assert online.run("status").out == "no run has been started yet\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_at_the_gate_stops_in_order(online: Program, atlas: Atlas, number: signal.Signals, code: int) -> None:
+    """A signal ends the run with reports and its exit code; `resume` goes on with it, and is stopped the same way."""
+    workflow = online.workflow({"one": {"orders": next(atlas.never_ready)}})
+    with online.started("run", workflow, *JSON) as running:
+        run_id = running.until("gate_waiting")["run_id"]
+        running.process.send_signal(number)
+        done = running.end()
+    assert (done.code, done.report["exit_code"], done.outcomes) == (code, code, {"orders": "NOT_STARTED"})
+    assert done.events[-1] == "run_finished"
+    assert (online.state_dir / "runs" / run_id / "report.json").exists()
+    with online.started("resume", "--yes") as running:
+        assert running.until("run_resumed")["run_id"] == run_id
+        running.process.send_signal(number)
+        assert running.end().code == code
+
+
+def test_signal_during_a_cutover_and_resume_without_the_file(online: Program, atlas: Atlas) -> None:
+    """What was under way is IN_DOUBT in the report, and `resume` follows it without another PUT or the file."""
+    workflow = online.workflow({"one": {"slow": next(atlas.slow)}}, defaults={"timeout": "2s"})
+    with online.started("run", workflow, *JSON) as running:
+        running.until("cutover_accepted")
+        running.process.terminate()
+        done = running.end()
+    assert (done.code, done.outcomes) == (143, {"slow": "IN_DOUBT"})
+    (online.directory / workflow).unlink()
+    again = online.run("resume", *JSON)
+    assert (again.code, again.outcomes) == (1, {"slow": "TIMED_OUT"})
+    assert again.report["migrations"][0]["cutover_requests"] == 1
+    assert "cutover_requested" not in again.events
+
+
+def test_only_then_the_rest(online: Program) -> None:
+    """`--only` runs a part; a second `run` continues the same run with the rest and leaves the part alone."""
+    workflow = online.workflow({"canary": {"orders": new_id()}, "rest": {"carts": new_id()}})
+    part = online.run("run", workflow, *JSON, "--only", "canary")
+    assert (part.code, part.outcomes) == (0, {"orders": "SUCCESS"})
+    rest = online.run("run", workflow, *JSON)
+    assert (rest.code, rest.outcomes) == (0, {"orders": "SUCCESS", "carts": "SUCCESS"})
+    assert rest.report["run_id"] == part.report["run_id"]
+    assert [m["cutover_requests"] for m in rest.report["migrations"]] == [1, 1]
+    assert [e["migration"] for e in rest.log if e["event"] == "cutover_requested"] == ["carts"]
+
+
+def test_new_starts_another_run(online: Program) -> None:
+    """`--new` leaves the unfinished run; what is COMPLETE already gets no PUT."""
+    workflow = online.workflow({"canary": {"orders": new_id()}, "rest": {"carts": new_id()}})
+    first = online.run("run", workflow, *JSON, "--only", "orders")
+    second = online.run("run", workflow, *JSON, "--new")
+    assert (second.code, second.report["run_id"] != first.report["run_id"]) == (0, True)
+    assert [m["cutover_requests"] for m in second.report["migrations"]] == [0, 1]
+
+
+def test_retry_failed(online: Program) -> None:
+    """What FAILED before its PUT is tried again with `--retry-failed`, and only then."""
+    hooks: dict[str, Any] = {"before": [["test", "-e", str(online.directory / "writes-are-stopped")]]}
+    workflow = online.workflow({"one": {"orders": new_id()}}, defaults={"hooks": hooks})
+    failed = online.run("run", workflow, *JSON)
+    assert (failed.code, failed.outcomes) == (1, {"orders": "FAILED"})
+    online.write("writes-are-stopped", "")
+    run_id = failed.report["run_id"]
+    assert online.run("resume", run_id, "--format", "json").outcomes == {"orders": "FAILED"}
+    retried = online.run("resume", run_id, *JSON, "--retry-failed")
+    assert (retried.code, retried.outcomes, retried.report["run_id"]) == (0, {"orders": "SUCCESS"}, run_id)
+
+
+def test_nothing_to_resume_exit_2(online: Program) -> None:
+    """When every run is finished, `resume` without an id has nothing to do."""
+    assert online.run("run", online.workflow({"one": {"orders": new_id()}}), "--yes").code == 0
+    done = online.run("resume")
+    assert (done.code, done.out) == (2, "")
+    assert "nothing to resume" in done.err
+
+
+def test_rehearsal_is_marked_and_touches_nothing(online: Program, atlas: Atlas) -> None:
+    """Marked in report, log, summary and status; it claims nothing, blocks no real run, and none continues it."""
+    workflow = online.workflow({"one": {"orders": new_id()}})
+    online.scenario(jobs={"ready_after": "never"})
+    with online.started("run", workflow, "--rehearse") as rehearsal:
+        run_id = rehearsal.until("gate_waiting")["run_id"]
+        assert claims(online) == 0
+        real = online.run("run", workflow, *JSON)
+        assert (real.code, real.outcomes, real.report["rehearsal"]) == (0, {"orders": "SUCCESS"}, False)
+        rehearsal.process.terminate()
+        done = rehearsal.end()
+    assert done.code == 143
+    assert all(entry["rehearsal"] is True for entry in done.log)
+    assert done.out.startswith("REHEARSAL ")
+    assert re.search(rf"^{run_id} +night \(rehearsal\)", online.run("status").out, re.MULTILINE)
+    assert online.run("report", run_id, "--format", "json").report["rehearsal"] is True
+    for name in ("report.md", "report.html"):
+        assert "rehearsal" in (online.state_dir / "runs" / run_id / name).read_text().lower()
+    after = online.run("run", workflow, *JSON)
+    assert after.report["run_id"] not in (run_id, real.report["run_id"])
+    assert after.report["rehearsal"] is False
+
+
+def test_rehearsal_needs_no_keys(program: Program) -> None:
+    """Without keys, network or `--yes`: the main job, start to end."""
+    program.scenario(special={"carts": {"ends": "FAILED"}})
+    workflow = program.workflow({"one": {"orders": new_id(), "carts": new_id()}})
+    done = program.run("run", workflow, "--rehearse", "--format", "json")
+    assert (done.code, done.outcomes) == (1, {"orders": "SUCCESS", "carts": "FAILED"})
+    assert done.report["base_url"].startswith("http://127.0.0.1:")
+
+
+def test_keys_are_nowhere(online: Program, atlas: Atlas) -> None:
+    """Neither in a file that a run leaves, nor in the list of processes, nor in what hooks are given."""
+    hooks = {"before": [["sh", "-c", "env; ps -ef 2>/dev/null || true"]]}
+    workflow = online.workflow({"one": {"orders": new_id()}}, defaults={"hooks": hooks})
+    done = online.run("run", workflow, *JSON, "--log-level", "debug", "--log-file", "log.jsonl", "--output", "r.xml")
+    assert done.code == 0
+    private = atlas.keys["MONGODB_ATLAS_PRIVATE_API_KEY"].encode()
+    files = [path for path in online.directory.rglob("*") if path.is_file()]
+    assert {"journal.db", "report.json", "report.md", "report.html", "log.jsonl", "r.xml"} <= {f.name for f in files}
+    for path in files:
+        content = path.read_bytes()
+        assert private not in content, path
+        assert b"Digest username" not in content, path

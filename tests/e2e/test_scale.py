@@ -1,0 +1,72 @@
+"""The sizes that the tool is for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import environment
+from .program import ROOT, Program
+
+MANY = 5_000
+PROJECTS = 50
+KEYS = {"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "0d9bd9a2-3c1e-4b44-8f0e"}
+
+
+def measured(program: Program, workflow: str) -> tuple[int, int]:
+    """Exit code and highest memory, in bytes, of a run of *workflow*."""
+    with (program.directory / f"{workflow}.json").open("w") as out:
+        process = subprocess.Popen(
+            program.argv("run", workflow, "--yes", "--format", "json", "--log-level", "error"),
+            cwd=program.directory,
+            env=program.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, usage.ru_maxrss * 1024
+
+
+@pytest.mark.slow
+def test_5000_migrations_in_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """5,000 migrations of 50 projects, against a simulated Atlas in another process: all SUCCESS, one PUT each."""
+    program = Program(directory=tmp_path, environ={**environment(), **KEYS})
+    rows = [f"m{n},{n % PROJECTS + 1:024x},{n + 1:024x}\n" for n in range(MANY + 1)]
+    for name, chosen in (("many", rows[:MANY]), ("single", rows[MANY:])):
+        program.write(f"{name}.csv", "name,group_id,live_migration_id\n" + "".join(chosen))
+        waves = [{"name": "all", "migrations_file": f"{name}.csv"}]
+        program.write(f"{name}.yaml", {"version": "1", "name": name, "waves": waves})
+    quick = {"ready_after": "0s", "initial_lag": "0s", "ready_lag": "0s", "cutover": "1s..20s"}
+    program.write("atlas.yaml", {"unknown_jobs": "create", "jobs": quick})
+    with subprocess.Popen(
+        program.argv("simulate", "--scenario", "atlas.yaml", "--speed", "10"),
+        cwd=tmp_path,
+        env=program.environ,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as simulator:
+        assert simulator.stdout is not None
+        program.config(atlas={"base_url": simulator.stdout.readline().strip()})
+        _, base = measured(program, "single.yaml")
+        code, peak = measured(program, "many.yaml")
+        simulator.terminate()
+    report = json.loads((tmp_path / "many.yaml.json").read_text())
+    assert (code, report["totals"]["SUCCESS"]) == (0, MANY)
+    assert {migration["cutover_requests"] for migration in report["migrations"]} == {1}
+    with capsys.disabled():
+        print(f"\n{MANY} migrations: {(peak - base) / MANY / 1000:.1f} kB each, {report['duration_seconds']:.1f} s")  # noqa: T201
+
+
+def test_the_example_fails_exactly_once(program: Program) -> None:
+    """`workflows/example.yaml`, as the README runs it: exit code 1, one FAILED, the others SUCCESS."""
+    done = program.run(
+        "run", str(ROOT / "workflows" / "example.yaml"), "--rehearse", "--speed", "100", "--format", "json"
+    )
+    totals = done.report["totals"]
+    assert (done.code, totals["FAILED"], totals["SUCCESS"]) == (1, 1, totals["migrations"] - 1)
+    assert totals["migrations"] >= 20
