@@ -1,6 +1,6 @@
 """One live migration: what is known about it, what a new fact means, and what happens next. Pure.
 
-    state = apply(state, event)              fold: facts in, state out
+    state = apply(state, event)              fold: facts in, state out (`migrationstate`)
     step = next_step(state, policy, now)     what the driver does next
     events = observe(...), observe_failure(...), answered(...)   what a read or the PUT's answer means
 
@@ -20,77 +20,50 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 from .durations import format_duration
 from .events import (
     CutoverAccepted,
     CutoverInDoubt,
     CutoverNotBegun,
-    CutoverRequested,
     Event,
     GateOpened,
     GateWaiting,
-    HookFinished,
     MigrationFinished,
     StatusChanged,
     StatusPolled,
 )
+from .migrationstate import MigrationState, Phase, apply, reopen
 from .outcomes import Outcome, RemoteStatus, normalise
 from .workflow import Gate
+
+__all__ = [
+    "Answer",
+    "AnswerKind",
+    "Done",
+    "Finish",
+    "MigrationState",
+    "Phase",
+    "Policy",
+    "Read",
+    "ReadKind",
+    "Reading",
+    "Request",
+    "RunHook",
+    "Step",
+    "answered",
+    "apply",
+    "next_step",
+    "observe",
+    "observe_failure",
+    "reopen",
+]
 
 NOT_BEGUN_READS = 2
 """How many reads in a row must show that the cutover has not begun before another PUT is allowed."""
 
 GATE_LIFE = 300.0
 """Seconds after which an open gate is stale (a pause, a long hook): the job is read again before the PUT."""
-
-
-class Phase(StrEnum):
-    """How far a migration has come."""
-
-    NEW = "new"  # nothing is known
-    GATE = "gate"  # waiting until the job may be cut over
-    READY = "ready"  # the PUT may leave (after the `before` hooks)
-    REQUESTED = "requested"  # the PUT may be on the wire
-    DOUBT = "doubt"  # the PUT's answer was lost
-    ACCEPTED = "accepted"  # the cutover is under way at Atlas
-    FINISHED = "finished"
-
-
-class MigrationState(NamedTuple):
-    """What is known about one migration. Times are Unix seconds, lag is in seconds.
-
-    A named tuple, not a dataclass like the other facts: every event makes a new one, and `_replace` is eight times as
-    fast as `dataclasses.replace` with this many fields.
-    """
-
-    phase: Phase = Phase.NEW
-    outcome: Outcome | None = None
-    remote_status: str | None = None
-    ready: bool | None = None
-    lag: float | None = None
-    error_message: str | None = None
-    note: str | None = None  # why it waits, or what its last failed read said
-    gate_since: float | None = None
-    gate_opened_at: float | None = None
-    first_requested_at: float | None = None  # of the doubt or the row of PUTs that `timeout` bounds
-    requested_at: float | None = None
-    accepted_at: float | None = None
-    finished_at: float | None = None
-    doubt_since: float | None = None
-    settle: float = 0.0
-    doubted: bool = (
-        False  # a PUT was in doubt once, so that the refusal of a later one does not mean that nothing began
-    )
-    reported_lag: bool = False  # the job reported its lag before the PUT, so that its absence means something
-    not_begun_reads: int = 0
-    last_read_at: float | None = None  # in this session
-    reads_in_phase: int = 0
-    before_hooks_done: int = 0
-    after_hooks_done: int = 0
-    cutover_requests: int = 0
-    polls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,130 +160,6 @@ class Answer:
     http_status: int | None = None
     reason: str = ""
     reading: Reading | None = None
-
-
-def apply(state: MigrationState, event: Event) -> MigrationState:
-    """*state* after *event*; events of no concern leave it as it is."""
-    match event:
-        case StatusPolled():
-            polled = state._replace(
-                last_read_at=event.at, reads_in_phase=state.reads_in_phase + 1, polls=state.polls + 1
-            )
-            if event.error is not None:
-                return polled._replace(note=event.error, not_begun_reads=0)
-            return polled._replace(
-                remote_status=event.status,
-                ready=event.ready,
-                lag=event.lag,
-                note=None,
-                not_begun_reads=state.not_begun_reads + 1 if _not_begun(state, event) else 0,
-            )
-        case StatusChanged():
-            return state._replace(remote_status=event.status, lag=event.lag)
-        case GateWaiting():
-            since = state.gate_since if state.phase is Phase.GATE else event.at
-            return _into(state, Phase.GATE, event, gate_since=since, note=event.note)
-        case GateOpened():
-            return _into(
-                state,
-                Phase.READY,
-                event,
-                gate_since=event.at if state.gate_since is None else state.gate_since,
-                gate_opened_at=event.at,
-                reported_lag=event.lag is not None,
-                note=event.note,
-            )
-        case CutoverRequested():
-            first = event.at if state.first_requested_at is None else state.first_requested_at
-            return state._replace(
-                phase=Phase.REQUESTED,
-                first_requested_at=first,
-                requested_at=event.at,
-                cutover_requests=state.cutover_requests + 1,
-            )
-        case CutoverAccepted():
-            return state._replace(
-                phase=Phase.ACCEPTED,
-                accepted_at=event.at,
-                remote_status=event.status or state.remote_status,
-                lag=None,
-                note=None,
-                reads_in_phase=0,
-                doubt_since=None,
-            )
-        case CutoverInDoubt():
-            return state._replace(
-                phase=Phase.DOUBT,
-                first_requested_at=event.at if state.first_requested_at is None else state.first_requested_at,
-                doubt_since=event.at,
-                settle=event.settle,
-                doubted=True,
-                not_begun_reads=0,
-                reads_in_phase=0,
-                note=event.reason,
-            )
-        case CutoverNotBegun():
-            return state._replace(phase=Phase.READY, note=event.reason, doubt_since=None)
-        case MigrationFinished():
-            return state._replace(
-                phase=Phase.FINISHED,
-                outcome=event.outcome,
-                remote_status=event.status,
-                error_message=event.error_message,
-                finished_at=event.at,
-                polls=max(state.polls, event.polls),
-                note=None,
-            )
-        case HookFinished(hook="before", exit_code=0):
-            return state._replace(before_hooks_done=state.before_hooks_done + 1)
-        case HookFinished(hook="after_success" | "after_failure"):
-            return state._replace(after_hooks_done=state.after_hooks_done + 1)
-    return state
-
-
-def _into(state: MigrationState, phase: Phase, event: GateWaiting | GateOpened, **changes: object) -> MigrationState:
-    reads = 0 if state.phase is not phase else state.reads_in_phase
-    facts = {"remote_status": event.status, "ready": event.ready, "lag": event.lag}
-    return state._replace(phase=phase, reads_in_phase=max(reads, 1), **facts, **changes)  # type: ignore[arg-type]
-
-
-def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: float) -> MigrationState:
-    """*state* when its run is continued: what has had no PUT starts afresh, what is unclear is read again.
-
-    A PUT without recorded end may have been lost just now or have run into its timeout unrecorded, so *settle* has to be
-    the longest time for which any PUT may still arrive.
-    SUCCESS, FAILED and TIMED_OUT stay; with *retry_failed* a FAILED migration that never had a PUT starts afresh.
-    """
-    fresh = MigrationState(
-        polls=state.polls,
-        cutover_requests=state.cutover_requests,
-        requested_at=state.requested_at,
-        doubted=state.doubted,
-    )
-    match state.phase:
-        case Phase.NEW | Phase.GATE | Phase.READY:  # whatever was sent certainly was not carried out
-            return fresh
-        case Phase.ACCEPTED:
-            return state._replace(last_read_at=None, reads_in_phase=0)
-        case Phase.FINISHED if state.outcome is Outcome.FAILED and retry_failed and state.cutover_requests == 0:
-            return fresh
-        case Phase.FINISHED if state.outcome is not Outcome.IN_DOUBT:
-            return state
-    settled_at = at + settle if state.doubt_since is None else max(at + settle, state.doubt_since + state.settle)
-    return state._replace(
-        phase=Phase.DOUBT,
-        outcome=None,
-        error_message=None,
-        finished_at=None,
-        first_requested_at=at,
-        doubt_since=at,
-        settle=settled_at - at,
-        doubted=True,
-        not_begun_reads=0,
-        last_read_at=None,
-        reads_in_phase=0,
-        after_hooks_done=0,
-    )
 
 
 def next_step(state: MigrationState, policy: Policy, now: float) -> Step:
@@ -480,11 +329,6 @@ def _evidence(state: MigrationState, reading: Reading, *, migration: str, now: f
         reason = f"the job is ready and still reports its lag ({reading.lag:g} s)"
         return [CutoverNotBegun(at=now, migration=migration, reason=reason)]
     return []
-
-
-def _not_begun(state: MigrationState, read: StatusPolled) -> bool:
-    settled = state.doubt_since is not None and read.at >= state.doubt_since + state.settle
-    return settled and read.ready is True and read.lag is not None and normalise(read.status) is RemoteStatus.PENDING
 
 
 def _read_after(state: MigrationState, deadline: float) -> bool:

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import cutover
-from .cutover import MigrationState, Phase
+from . import migrationstate
 from .events import (
     ApprovalWaiting,
     CutoversStopped,
@@ -31,6 +30,7 @@ from .events import (
     WindowOpened,
     WindowWaiting,
 )
+from .migrationstate import MigrationState, Phase
 from .outcomes import ExitCode, Outcome, RunOutcome
 from .workflow import Migration, Wave, Workflow, from_json
 
@@ -90,7 +90,7 @@ class RunState:
         if isinstance(event, MigrationEvent):
             state = self.migrations.get(event.migration)
             if state is not None:
-                self.migrations[event.migration] = cutover.apply(state, event)
+                self.migrations[event.migration] = migrationstate.apply(state, event)
             return
         match event:
             case RunStarted():
@@ -135,7 +135,7 @@ class RunState:
         self.finished_at = self.recorded_exit_code = self.stopped = None
         self.unfinished = True
         for name, state in self.migrations.items():
-            self.migrations[name] = cutover.reopen(
+            self.migrations[name] = migrationstate.reopen(
                 state, at=event.at, retry_failed=event.retry_failed and name in self.selected, settle=event.settle
             )
         for wave in self.waves.values():
@@ -146,7 +146,7 @@ class RunState:
         if event.migration is not None:
             state = self.migrations.get(event.migration)
             if state is not None:
-                self.migrations[event.migration] = cutover.apply(state, event)
+                self.migrations[event.migration] = migrationstate.apply(state, event)
         elif event.wave is not None and event.hook == "before" and not event.ok:
             self.waves[event.wave].before_hook_failed = event.error or f"exit code {event.exit_code}"
 
