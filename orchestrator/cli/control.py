@@ -44,6 +44,8 @@ def _without_process(command: str, journal: Journal, row: RunRow, wave: str | No
         raise InputError(f"no process works on run {row.run_id} now, so there is nothing to {command}")
     try:
         with locked(run_lock(journal.state_dir, row.run_id), holder=who_am_i()):
+            if not find_run(journal, row.run_id).unfinished:  # it ended since we looked
+                raise InputError(f"run {row.run_id} is over: there is nothing to abort")
             abort_interrupted(journal, row.run_id, now=time.time())
     except LockedError as error:
         raise InputError(f"run {row.run_id} has just been taken up by {error.holder}: ask again") from None

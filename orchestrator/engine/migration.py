@@ -18,6 +18,7 @@ from ..polling import backoff, fair_share, poll_wait
 from ..workflow import Migration, Wave
 from .session import Session
 
+GATEWAY_TIMEOUT = 504  # a gateway ran into its timeout; what it sent on may still arrive
 _BEFORE_THE_PUT = frozenset({Phase.NEW, Phase.GATE, Phase.READY})
 _PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
 
@@ -185,9 +186,7 @@ class Driver:
         except ApiError as error:
             if error.status == 401:  # a challenge, however often: it was not carried out
                 return Answer(kind=AnswerKind.NOT_CARRIED_OUT, http_status=401, reason=str(error))
-            refused = 400 <= error.status < 500
-            kind = AnswerKind.REFUSED if refused else AnswerKind.LOST
-            return Answer(kind=kind, http_status=error.status, reason=str(error))
+            return Answer(kind=_kind_of(error.status), http_status=error.status, reason=str(error))
         except AtlasError as error:
             return Answer(kind=AnswerKind.LOST, reason=str(error))
         reading = _reading(accepted.job) if accepted.job else None
@@ -212,6 +211,13 @@ class Driver:
         finished = await session.hooks.run_for_migration(self._wave, self._migration, hook, index, outcome=outcome)
         self._record(finished)
         return None if finished.ok else finished.error or f"{finished.argv[0]} ended with {finished.exit_code}"
+
+
+def _kind_of(status: int) -> AnswerKind:
+    """What an error status says about a PUT: only a 4xx is Atlas's own refusal."""
+    if 400 <= status < 500:
+        return AnswerKind.REFUSED
+    return AnswerKind.TIMED_OUT if status == GATEWAY_TIMEOUT else AnswerKind.LOST
 
 
 def _reading(job: Job) -> Reading:

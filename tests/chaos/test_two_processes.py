@@ -1,0 +1,74 @@
+"""Runs that meet: in two processes at once, and over what a dead one has left."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .harness import Kill, Night, night, wait_until, workflow
+
+QUICK: dict[str, Any] = {"seed": 3, "jobs": {"ready_after": "0s", "cutover": "4s"}}
+ENDLESS: dict[str, Any] = {"seed": 3, "jobs": {"ready_after": "0s", "cutover": "never"}}
+
+
+def test_of_two_processes_started_at_once_one_runs_and_the_other_says_who(tmp_path: Path) -> None:
+    """The second one exits 5 with run, process and host of the first, and sends nothing."""
+    with night(tmp_path, plan=workflow(waves=(3,)), scenario=ENDLESS) as both:
+        begin = ("run", str(tmp_path / "workflow.yaml"), "--yes")
+        processes = [both.start(*begin) for _ in range(2)]
+        try:
+            wait_until(lambda: any(process.poll() is not None for process in processes))
+            loser, winner = sorted(processes, key=lambda process: process.poll() is None)
+            wait_until(lambda: both.processed() == 3)
+            assert winner.poll() is None
+            assert loser.returncode == 5
+            assert f"@{socket.gethostname()} (pid {winner.pid}), run {both.run_id()}" in both.said()
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+        assert [m["puts_received"] for m in both.atlas.record()["migrations"].values()] == [1, 1, 1]
+
+
+def test_a_dead_runs_live_migrations_are_kept_until_it_is_resumed_or_aborted(tmp_path: Path) -> None:
+    """Another workflow exits 5 with the advice; after `abort` it may go on, and reads before it would send again."""
+    with night(tmp_path, plan=workflow(waves=(1, 1)), scenario=QUICK) as first:
+        first.session(Kill(point="put_answered"))
+        dead = first.run_id()
+        assert dead is not None
+        assert first.processed() == 1
+        (tmp_path / "other.yaml").write_text(yaml.safe_dump(workflow(name="other", waves=(2,))))
+
+        assert _run(first, "run", str(tmp_path / "other.yaml"), "--yes") == 5
+        assert f"atlas-cutover resume {dead}" in first.said()
+        assert f"atlas-cutover abort {dead}" in first.said()
+
+        assert _run(first, "abort", dead) == 0
+        assert _run(first, "run", str(tmp_path / "other.yaml"), "--yes", "--output", str(tmp_path / "other.json")) == 0
+        assert f"run {dead} sent a PUT" in first.said()
+        truth = first.atlas.record()["migrations"].values()
+        assert [(m["name"], m["puts_received"], m["status"]) for m in truth] == [
+            ("m000", 1, "COMPLETE"),
+            ("m001", 1, "COMPLETE"),
+        ]
+
+
+def test_without_evidence_no_second_put_leaves_and_a_person_is_asked(tmp_path: Path) -> None:
+    """API v1.0 shows neither readiness nor lag: a PUT lost in a crash stays IN_DOUBT, exit 4, and is sent no more."""
+    plan = workflow(waves=(1, 1))
+    plan["defaults"]["timeout"] = "2s"
+    scenario = {**QUICK, "jobs": {"ready_after": "0s", "cutover": "10s"}}
+    with night(tmp_path, plan=plan, scenario=scenario, api="v1.0") as old:
+        assert old.session(Kill(point="put_answered")) < 0
+        assert old.session(Kill(point="after_intent")) < 0
+        assert old.session() == 4
+        truth = [(m["puts_received"], m["puts_processed"]) for m in old.atlas.record()["migrations"].values()]
+        assert truth == [(1, 1), (0, 0)]
+        assert [m["outcome"] for m in old.report()["migrations"]] == ["SUCCESS", "IN_DOUBT"]
+
+
+def _run(chaos: Night, *arguments: str) -> int:
+    return chaos.start(*arguments).wait(30)
