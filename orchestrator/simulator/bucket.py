@@ -66,7 +66,7 @@ class Bucket:
         else:
             self._fill(now)
             wait = (1 - self._tokens) * limit.per / limit.refill
-        return max(1, math.ceil(wait))
+        return max(1, math.ceil(wait - _ROUNDING))
 
     def _fill(self, now: float) -> None:
         limit = self.limit

@@ -131,3 +131,17 @@ async def test_what_cannot_be_settled_is_in_doubt(tmp_path: Path) -> None:
         again = await it.resume(ending.state.run_id)
         assert outcomes(again) == {"a1": Outcome.SUCCESS}
         assert it.puts("a1") == 1
+
+
+@pytest.mark.parametrize(("status", "settle"), [(503, 4.0), (504, 30.0)])
+async def test_a_gateways_timeout_keeps_a_put_in_doubt_as_long_as_our_own(
+    tmp_path: Path, status: int, settle: float
+) -> None:
+    """What a gateway has sent on when it gives up (504) may still arrive; a 5xx of Atlas itself is an answer."""
+    fault = Fault(on=Kind.CUTOVER, kind=FaultKind.ERROR_BEFORE, status=status, times=1)
+    plan = workflow(wave("a", "good1"))
+    async with house(tmp_path, plan, Scenario(jobs=READY, faults=(fault,)), request_timeout=30.0) as it:
+        ending = await it.start()
+        assert ending.exit_code is ExitCode.SUCCESS
+        doubts = [event for event in it.events if isinstance(event, CutoverInDoubt)]
+        assert [event.settle for event in doubts] == [settle]

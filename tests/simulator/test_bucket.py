@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.simulator.bucket import V2_LIMIT, Bucket, Buckets, RateLimit, Refill
@@ -35,6 +35,7 @@ def test_a_bucket_never_admits_more_than_capacity_and_refill_allow(
     per=st.integers(min_value=1, max_value=120),
     start=st.floats(min_value=0, max_value=100),
 )
+@example(refill=1, per=1, start=1.9999999999999858)
 def test_waiting_as_long_as_retry_after_says_is_enough(mode: Refill, refill: int, per: int, start: float) -> None:
     """`Retry-After` is never too short, and at least a second."""
     bucket = Bucket(RateLimit(capacity=1, refill=refill, per=float(per), mode=mode), 0.0)
