@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import anyio
 from anyio.abc import TaskGroup
 
-from ..cutover import Phase
+from ..cutover import Done, Phase, next_step
 from ..events import (
     ApprovalWaiting,
     CutoverInDoubt,
@@ -108,7 +108,10 @@ class LocalEngine:
         for wave in session.state.workflow.waves:
             for place, migration in enumerate(wave.migrations):
                 state = session.state.migrations[migration.name]
-                if migration.name in session.state.selected and state.phase in UNDER_WAY | {Phase.FINISHED}:
+                hooks_left = state.phase is Phase.FINISHED and not isinstance(
+                    next_step(state, session.policy(migration), session.wall()), Done
+                )
+                if migration.name in session.state.selected and (state.phase in UNDER_WAY or hooks_left):
                     done = anyio.Event()
                     self._followed[wave.name].append(done)
                     group.start_soon(self._follow, Driver(session, wave, migration, place), done)
