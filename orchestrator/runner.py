@@ -26,6 +26,7 @@ import anyio
 from .atlas.client import AtlasClient, ClientSettings, open_client
 from .atlas.errors import ApiError, AtlasError
 from .changes import describe_changes
+from .collector import rare_collections
 from .engine.controls import heed_controls, heed_terminal
 from .engine.hookrunner import HookRunner
 from .engine.local import LocalEngine
@@ -364,7 +365,8 @@ async def _session(
     async with anyio.create_task_group() as writing:
         writing.start_soon(_write, writer)
         try:
-            signalled = await _execute(engine, session, options, settings.state_dir, signals)
+            with rare_collections():
+                signalled = await _execute(engine, session, options, settings.state_dir, signals)
             ending = await _finish(session, writer, signalled)
         finally:
             writer.close()

@@ -127,7 +127,7 @@ class AtlasClient:
         self._session = session
         self._wall = wall
         self._on_event = on_event
-        self._digest = self._new_digest()
+        self.digest = self._new_digest()
         self._turns = Turns(limit=MAX_IN_FLIGHT)
         self._buckets: dict[str, TokenBucket] = {}
         flags = [name for name, on in (("pretty", settings.pretty), ("envelope", settings.envelope)) if on]
@@ -236,33 +236,31 @@ class AtlasClient:
         """Send one request whose token has been taken from *bucket*; the status (2xx) and document of its answer."""
         leg = _Leg(self, bucket, method=method, path=self._base_path + path)
         try:
-            async with self._turn(bucket, priority, leg):
-                try:
-                    response = await self._session.request(
-                        method,
-                        URL(self._base + path + self._query, encoded=True),
-                        allow_redirects=False,
-                        middlewares=(self._digest, leg),
-                    )
-                    body = await response.read()
-                except (aiohttp.ClientError, OSError, ValueError) as error:
-                    raise self._explained(error, leg) from error
+            turn = await self._turn(bucket, priority, leg)
+            try:
+                response = await self._session.request(
+                    method,
+                    URL(self._base + path + self._query, encoded=True),
+                    allow_redirects=False,
+                    middlewares=(leg,),
+                )
+                body = await response.read()
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                raise self._explained(error, leg) from error
+            finally:
+                turn.release()
         finally:
             if not leg.count:
                 bucket.give_back()
         return self._interpret(response, body, bucket, method=method, path=self._base_path + path)
 
-    @asynccontextmanager
-    async def _turn(self, bucket: TokenBucket, priority: Priority, leg: _Leg) -> AsyncIterator[None]:
-        """Hold a turn for *leg*, once its token is still there when the turn comes."""
+    async def _turn(self, bucket: TokenBucket, priority: Priority, leg: _Leg) -> Turn:
+        """Wait for a turn for *leg* at whose coming its token is still there. Release it when the request is over."""
         while True:
             leg.turn = turn = await self._turns.take(priority)
-            try:
-                if bucket.covered():
-                    yield
-                    return
-            finally:
-                turn.release()
+            if bucket.covered():
+                return turn
+            turn.release()
             if priority is Priority.CUTOVER:  # its caller waits for an answer, and can decide anew
                 raise NotSentError("its token went to a digest challenge", method=leg.method, path=leg.path)
             bucket.give_back()
@@ -277,7 +275,7 @@ class AtlasClient:
         if isinstance(error, OSError):
             return translate(error, method=leg.method, path=leg.path)
         # Forget the challenge: nothing could be sent any more on its account.
-        self._digest = self._new_digest()
+        self.digest = self._new_digest()
         return ApiError(method=leg.method, path=leg.path, status=401, detail=f"digest challenge: {error}")
 
     def _new_digest(self) -> aiohttp.DigestAuthMiddleware:
@@ -332,9 +330,14 @@ class AtlasClient:
 
 
 class _Leg:
-    """The innermost middleware: accounts for each wire request of one call, and translates its errors."""
+    """Digest, and inside of it what accounts for each wire request of one call and translates its errors.
 
-    __slots__ = ("_bucket", "_client", "count", "method", "path", "turn", "unanswered")
+    One middleware and not two: aiohttp builds a chain of them anew for every request.
+    """
+
+    __slots__ = ("_bucket", "_client", "_handler", "count", "method", "path", "turn", "unanswered")
+
+    _handler: aiohttp.ClientHandlerType
 
     def __init__(self, client: AtlasClient, bucket: TokenBucket, *, method: str, path: str) -> None:
         self._client = client
@@ -348,6 +351,10 @@ class _Leg:
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        self._handler = handler
+        return await self._client.digest(request, self._wire)
+
+    async def _wire(self, request: aiohttp.ClientRequest) -> aiohttp.ClientResponse:
         if self.count:
             await self._bucket.take(Priority.CHALLENGE)
         self.count += 1
@@ -359,7 +366,7 @@ class _Leg:
         status = "error"
         self.unanswered = True
         try:
-            response = await handler(request)
+            response = await self._handler(request)
             headers = response.headers
             status = str(response.status)
             if response.status != 429:  # which took no token, and says more in its own way
@@ -392,17 +399,19 @@ async def open_client(
     if settings.ca_file is not None:
         context.load_verify_locations(settings.ca_file)
     connector = aiohttp.TCPConnector(limit=MAX_IN_FLIGHT, ssl=context, keepalive_timeout=KEEPALIVE)
+    proxy = _proxy_for(URL(settings.base_url))
+    connecting = min(CONNECT_TIMEOUT, settings.request_timeout / 2)  # below the total: it shows that nothing was sent
     timeout = aiohttp.ClientTimeout(
-        total=settings.request_timeout,
-        connect=min(CONNECT_TIMEOUT, settings.request_timeout / 2),  # below the total: it shows that nothing was sent
-        sock_read=settings.request_timeout,
+        total=settings.request_timeout,  # of connecting, sending and reading together: no read may take longer
+        sock_connect=connecting,
+        connect=connecting if proxy else None,  # a proxy's CONNECT comes on top; a timer for every request
     )
     session = aiohttp.ClientSession(
         connector=connector,
         timeout=timeout,
         headers={hdrs.ACCEPT: settings.api.accept, hdrs.USER_AGENT: "atlas-cutover"},
         cookie_jar=aiohttp.DummyCookieJar(),
-        proxy=_proxy_for(URL(settings.base_url)),
+        proxy=proxy,
         trust_env=False,
     )
     try:

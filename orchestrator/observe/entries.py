@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from ..events import (
@@ -53,8 +54,9 @@ def level_of(event: Event) -> int:
     return logging.INFO
 
 
+@lru_cache(maxsize=64)
 def timestamp(at: float) -> str:
-    """*at* (Unix seconds) as ISO 8601 in UTC, with milliseconds."""
+    """*at* (Unix seconds) as ISO 8601 in UTC, with milliseconds. Events of one moment share theirs."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -9,6 +9,7 @@ looks at the stack. What the standard library's logging has to say (aiohttp, asy
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -169,6 +170,7 @@ class _Outputs:
         self._file = file
         self._path = path
         self._failed = False
+        self._lines: list[str] = []  # of the stream, not written yet
 
     def msg(self, entry: Entry) -> None:
         if self._file is not None:
@@ -178,6 +180,7 @@ class _Outputs:
     debug = info = warning = error = critical = exception = msg
 
     def close(self) -> None:
+        self._flush()
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -196,8 +199,18 @@ class _Outputs:
             self._failed = False
 
     def _to_stream(self, entry: Entry) -> None:
+        self._lines.append(self._render(entry) + "\n")
+        if len(self._lines) > 1:
+            return  # it goes out with those before it
         try:
-            self._stream.write(self._render(entry) + "\n")
+            asyncio.get_running_loop().call_soon(self._flush)  # with what else is logged in this turn of the loop
+        except RuntimeError:
+            self._flush()
+
+    def _flush(self) -> None:
+        lines, self._lines = self._lines, []
+        try:
+            self._stream.write("".join(lines))
             self._stream.flush()
         except (OSError, ValueError):
             # The terminal is gone or stderr is closed: there is nobody left to tell, and the run goes on.
