@@ -156,6 +156,8 @@ class TokenBucket:
         if remaining is not None and remaining >= 0:
             self._reported = True
             self._hear(float(remaining), sent_at)
+            if self._full_until_answer and self._sure < self.capacity:  # not full after all: its clock runs
+                self._full_until_answer, self._since = False, self._loop.time()
         self._pump()
 
     def limited(self, *, retry_after: float, figures: BucketFigures | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.atlas.budget import Priority, Refill, TokenBucket
@@ -80,6 +80,7 @@ WAVES = st.lists(st.tuples(st.integers(1, 80), st.floats(0, 100)), min_size=1, m
 
 @settings(max_examples=80, deadline=None)
 @given(LIMITS, WAVES, st.sampled_from((0.0, 0.01, 0.3, 2.0)))
+@example(RateLimit(capacity=1, refill=28, per=1.0), [(56, 20.12), (56, 0.0), (2, 0.0), (1, 0.0)], 2.0)
 def test_a_server_with_the_same_limit_never_refuses(limit: RateLimit, waves: list[Any], latency: float) -> None:
     """Bursts and pauses of any size, quick and slow answers, with headers and without: no 429, and all get through."""
 
