@@ -1,4 +1,4 @@
-"""Makes the generated pages of docs/ anew: cli.md from the parser, schema/*.json from the models.
+"""Makes the generated pages of docs/ anew: cli.md, schema/*.json, images/polling.svg.
 
     python docs/generate.py            writes what has changed, and says so
     python docs/generate.py --check    writes nothing; exit code 1 when a page is not current
@@ -16,6 +16,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.polling_picture import picture
 from orchestrator.cli.parser import COMMANDS, Command, build_parser
 from orchestrator.settings import config_schema
 from orchestrator.workflowfile import workflow_schema
@@ -51,6 +52,7 @@ def pages() -> dict[Path, str]:
     """Every generated file and what it has to hold."""
     return {
         DOCS / "cli.md": cli_page(),
+        DOCS / "images" / "polling.svg": picture(),
         DOCS / "schema" / "workflow.schema.json": _json(workflow_schema()),
         DOCS / "schema" / "config.schema.json": _json(config_schema()),
     }

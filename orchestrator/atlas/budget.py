@@ -293,10 +293,10 @@ class TokenBucket:
         now = self._loop.time()
         if now < self._blocked_until:
             return self._blocked_until
+        if self._sure >= 1.0 - _SLACK:  # only the number of requests that are out can be in the way of it
+            return None if self._out >= self._outstanding_limit else now
         if self._full_until_answer:
             return now + self.per
-        if self._sure >= 1.0 - _SLACK:
-            return None
         if self.kind is Refill.STEPPED:
             return max(now, (self._since if self._since is not None else now) + self.per)
         if not self._guesses:

@@ -331,3 +331,45 @@ async def test_a_smaller_limit_than_configured_is_learned_from_headers() -> None
     await together(300, one)
     assert mine.capacity == 50
     assert server.refused == 0
+
+
+class BusyLoop:
+    """The loop as a bucket sees it when a long callback runs: time has gone on, and no timer has gone off."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.late = 0.0
+
+    def time(self) -> float:
+        """The time now."""
+        return self.loop.time() + self.late
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """As the loop does."""
+        return self.loop.call_at(when, callback)
+
+
+async def test_who_comes_when_a_token_is_due_does_not_put_off_who_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A token that is there is handed out, also when somebody joins the line before the timer has gone off."""
+    mine, busy = TokenBucket(capacity=2, refill=1, per=1.0), BusyLoop()
+    monkeypatch.setattr(mine, "_loop", busy)
+    for _ in range(2):
+        await mine.take(Priority.POLL)
+    for _ in range(2):
+        mine.settle(mine.sent())
+    got: list[str] = []
+
+    async def one(name: str) -> None:
+        await mine.take(Priority.POLL)
+        mine.settle(mine.sent())
+        got.append(name)
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(one, "first")
+            await anyio.sleep(0.9)
+            busy.late = 0.2
+            group.start_soon(one, "second")
+    assert got == ["first", "second"]
