@@ -55,8 +55,10 @@ def _axes() -> str:
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e2e2e2"/>'
             f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{seconds:g} s</text>'
         )
-    for jobs in (1, 10, 100, 1000):
-        marks.append(f'<text x="{_x(jobs):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{jobs}</text>')
+    marks += [
+        f'<text x="{_x(jobs):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{jobs}</text>'
+        for jobs in (1, 10, 100, 1000)
+    ]
     marks.append(
         f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 8}" text-anchor="middle">jobs under way in one project '
         f"({REQUESTS} requests per {PER:.0f} s)</text>"

@@ -70,10 +70,12 @@ class TokenBucket:
         self._unsent = 0  # of these, whose request has not left
         self._probing = False  # the token granted last may not be there
         self._alone = False  # the request on the wire is the only one, since it left
-        self._gained_before = 0.0  # `_gained` when the last request left
+        self._unseen_before = 0.0  # `_unseen` when the last request left
         self._credited_at = -math.inf  # when a whole refill was last reckoned
         self._sure = float(capacity)  # tokens the server certainly has, were all that is out already taken
-        self._gained = 0.0  # what a steady refill has brought since the server last showed what it has
+        self._gained = 0.0  # what a steady refill has brought since an answer showed exactly what is there
+        self._lost = 0.0  # what of that found the server's bucket full, if the refill is steady
+        self._unseen = 0.0  # what a steady refill should have brought since an answer last showed any growth
         self._since: float | None = None  # up to when refill is reckoned; None: full, its clock stands still
         self._reported = False
         self._full_until_answer = True
@@ -131,7 +133,7 @@ class TokenBucket:
         self._advance()
         self._alone = self._out == self._unsent  # nothing else is on the wire
         self._unsent -= 1
-        self._gained_before = self._gained
+        self._unseen_before = self._unseen
         return self._loop.time()
 
     def give_back(self) -> None:
@@ -145,7 +147,7 @@ class TokenBucket:
     def settle(self, sent_at: float, *, limit: int | None = None, remaining: int | None = None) -> None:
         """The request that left at *sent_at* is over; *limit*, *remaining*: the answer's RateLimit headers."""
         self._out -= 1
-        self._probing = False
+        probed, self._probing = self._probing, False
         if self._full_until_answer:
             self._full_until_answer = False
             self._since = self._loop.time()
@@ -156,6 +158,8 @@ class TokenBucket:
         if remaining is not None and remaining >= 0:
             self._reported = True
             self._hear(float(remaining), sent_at)
+            if probed and self._guesses:  # it could not tell (a tiny bucket), and what it was sent on is spent
+                self._unseen = 0.0
             if self._full_until_answer and self._sure < self.capacity:  # not full after all: its clock runs
                 self._full_until_answer, self._since = False, self._loop.time()
         self._pump()
@@ -170,7 +174,8 @@ class TokenBucket:
             self.kind = Refill.STEPPED
         stepped = self.kind is Refill.STEPPED
         # One token is there when the wait is over; a stepped bucket gets its whole refill at that moment.
-        self._sure, self._gained = (0.0 if stepped else 1.0) - self._unsent, 0.0
+        self._sure, self._gained, self._lost = (0.0 if stepped else 1.0) - self._unsent, 0.0, 0.0
+        self._unseen = 0.0
         self._since = self._blocked_until - self.per if stepped else self._blocked_until
         self._full_until_answer = False
         self._pump()
@@ -193,13 +198,19 @@ class TokenBucket:
             if not self._guesses:
                 self._sure = min(float(self.capacity), self._sure + gain)
             else:
+                room = self.capacity - self._sure - (self._gained - self._lost)
                 self._gained += gain
+                self._unseen += gain
+                self._lost += max(0.0, gain - max(0.0, room))
                 steps = math.floor(self._gained / self.refill + _SLACK)
                 if steps >= 1:  # a whole interval: of either kind, the server has had its refill
-                    self._gained = max(0.0, self._gained - steps * self.refill)
-                    self._credit(steps * self.refill)
+                    brought = steps * self.refill
+                    self._gained = max(0.0, self._gained - brought)
+                    self._unseen = max(0.0, self._unseen - brought)
+                    self._credit(max(0.0, brought - self._lost))
+                    self._lost = max(0.0, self._lost - brought)
         if self._sure >= self.capacity and self._out == 0:
-            self._gained = 0.0
+            self._gained = self._lost = self._unseen = 0.0
             self._full_until_answer = True
 
     def _credit(self, tokens: float) -> None:
@@ -231,23 +242,30 @@ class TokenBucket:
         if grew >= 1.0 - _SLACK:
             if grew < self.refill and remaining < self.capacity - 1:
                 self.kind = Refill.STEADY
-            self._since, self._gained = now, 0.0  # if it was a step, the next comes within an interval from now
-        elif self.kind is Refill.UNKNOWN and self._gained_before >= _ENOUGH and remaining < self.capacity - 1:
+            self._since, self._unseen = now, 0.0  # if it was a step, the next comes within an interval from now
+        elif self.kind is Refill.UNKNOWN and self._unseen_before >= _ENOUGH and remaining < self.capacity - 1:
             self.kind = Refill.STEPPED
-            self._since, self._gained = now - self._gained / self.rate, 0.0
+            self._since, self._unseen = now - self._unseen / self.rate, 0.0
         self._sure = min(certain, float(self.capacity))
+        self._gained = self._lost = 0.0
 
     @property
     def _guesses(self) -> bool:
         """Whether what a steady refill would have brought may not be there."""
         return self.kind is Refill.UNKNOWN and self._reported
 
+    @property
+    def _short_of_a_probe(self) -> float:
+        """How much a steady refill has to bring before a probe shows its kind, and meets a token if it is steady."""
+        there = self._held() + self._gained - self._lost
+        return max(_ENOUGH - self._unseen, 1.0 - there)
+
     def _held(self) -> float:
         """Tokens that the server has, those included that are held for requests that have not left."""
         return self._sure + self._unsent
 
     def _spendable(self) -> float:
-        if self._guesses and self._sure < 1.0 and not self._out and self._gained >= _ENOUGH:
+        if self._guesses and self._sure < 1.0 and not self._out and self._short_of_a_probe <= _SLACK:
             return 1.0  # only with nothing out, and then one alone: its answer shows whether the refill is steady
         return self._sure
 
@@ -257,7 +275,7 @@ class TokenBucket:
         if priority == Priority.CHALLENGE:
             if self._held() >= 1.0 - _SLACK:
                 return True
-            if self._guesses and self._out == self._unsent and self._gained >= _ENOUGH:
+            if self._guesses and self._out == self._unsent and self._short_of_a_probe <= _SLACK:
                 return True
         elif self._out >= self._outstanding_limit:
             return False
@@ -302,5 +320,5 @@ class TokenBucket:
         if not self._guesses:
             return now + (1.0 - self._sure) / self.rate
         certain = self.refill - self._gained
-        probe = _ENOUGH - self._gained if not self._out else certain
+        probe = self._short_of_a_probe if not self._out else certain
         return now + max(_SLACK, min(certain, probe) if probe > 0 else certain) / self.rate

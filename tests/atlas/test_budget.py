@@ -80,6 +80,12 @@ WAVES = st.lists(st.tuples(st.integers(1, 80), st.floats(0, 100)), min_size=1, m
 
 @settings(max_examples=80, deadline=None)
 @given(LIMITS, WAVES, st.sampled_from((0.0, 0.01, 0.3, 2.0)))
+@example(RateLimit(capacity=2, refill=1, per=1.0), [(5, 0.0)], 0.0)
+@example(RateLimit(capacity=2, refill=1, per=1.0), [(1, 1.5), (3, 0.0)], 0.0)
+@example(RateLimit(capacity=1, refill=3, per=1.0), [(1, 1.75), (2, 0.0)], 0.3)
+@example(RateLimit(capacity=1, refill=3, per=7.0), [(1, 50.0), (2, 0.0)], 0.0)
+@example(RateLimit(capacity=3, refill=3, per=60.0), [(1, 21.0), (2, 39.0), (3, 0.0)], 0.0)
+@example(RateLimit(capacity=1, refill=3, per=1.0), [(1, 0.75), (2, 0.0)], 0.3)
 @example(RateLimit(capacity=1, refill=28, per=1.0), [(56, 20.12), (56, 0.0), (2, 0.0), (1, 0.0)], 2.0)
 def test_a_server_with_the_same_limit_never_refuses(limit: RateLimit, waves: list[Any], latency: float) -> None:
     """Bursts and pauses of any size, quick and slow answers, with headers and without: no 429, and all get through."""
