@@ -11,7 +11,8 @@ from typing import Any
 import anyio
 
 from benchmarks.bench import KEYS, record_of, simulator
-from orchestrator.runner import Ending, Options, start
+from orchestrator.conductor import Ending, Options
+from orchestrator.runner import start
 from orchestrator.settings import load_settings
 from orchestrator.workflowfile import load_workflow
 

@@ -1,11 +1,7 @@
 """The journal: every event of every run, in SQLite, on disk before it counts.
 
-`Journal` reads (runs, events, control requests) and writes what comes once (a run's beginning, claims). While a run is
-under way, `Writer` alone appends its events: many migrations commit together, so one sync serves many events. An event
-that an action waits for (`append`) brings the sync forward; others (`post`) ride along with the next one.
-
-Losing the last posted events in a crash is safe: a `cutover_requested` is always appended and awaited before its PUT
-leaves, and whatever happened after it is found out again by reading the job.
+`Journal` reads (runs, events, control requests) and writes in transactions. While a run is under way,
+`journalwriter.Writer` alone appends its events; `journalfile` has the schema.
 """
 
 from __future__ import annotations
@@ -18,73 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
-
 from . import events as ev
 from .errors import BusyError, JournalError
 from .events import Event
 from .faultpoints import crash_point
+from .journalfile import FILE, connected, explained
 from .locks import holder_of, run_lock
 from .run import RunState, fold
 from .workflow import Workflow
 
-VERSION = 1
-FILE = "journal.db"
-LINGER = 0.04
-"""Seconds for which an awaited commit waits for company."""
-LAZY = 0.5
-"""Seconds after which posted events are written at the latest."""
-
-_SCHEMA = """
-CREATE TABLE runs (
-    run_id TEXT PRIMARY KEY,
-    workflow TEXT NOT NULL,
-    rehearsal INTEGER NOT NULL,
-    migrations INTEGER NOT NULL,
-    started_at REAL NOT NULL,
-    finished_at REAL,
-    outcome TEXT,
-    exit_code INTEGER,
-    unfinished INTEGER NOT NULL DEFAULT 1
-) STRICT;
-CREATE TABLE events (
-    seq INTEGER PRIMARY KEY,
-    run_id TEXT NOT NULL REFERENCES runs,
-    at REAL NOT NULL,
-    name TEXT NOT NULL,
-    data TEXT NOT NULL
-) STRICT;
-CREATE INDEX events_of_run ON events (run_id, seq);
-CREATE TABLE puts (
-    group_id TEXT NOT NULL,
-    live_migration_id TEXT NOT NULL,
-    run_id TEXT NOT NULL REFERENCES runs,
-    at REAL NOT NULL,
-    PRIMARY KEY (group_id, live_migration_id, run_id)
-) STRICT;
-CREATE TABLE claims (
-    group_id TEXT NOT NULL,
-    live_migration_id TEXT NOT NULL,
-    run_id TEXT NOT NULL REFERENCES runs,
-    PRIMARY KEY (group_id, live_migration_id)
-) STRICT;
-CREATE TABLE controls (
-    id INTEGER PRIMARY KEY,
-    run_id TEXT NOT NULL REFERENCES runs,
-    at REAL NOT NULL,
-    command TEXT NOT NULL,
-    wave TEXT,
-    who TEXT NOT NULL,
-    handled INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX controls_of_run ON controls (run_id, handled);
-"""
 _RUNS = (
     "SELECT run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished FROM runs"
 )
 _NEWEST_FIRST = "ORDER BY started_at DESC, run_id DESC LIMIT ?"
-MIGRATIONS: tuple[str, ...] = (_SCHEMA,)
-"""What brings a journal of version *n* to *n + 1*, by position."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +226,7 @@ class Journal:
         try:
             return self._db.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
-            raise _explain(self.path, error) from error
+            raise explained(self.path, error) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -297,79 +239,7 @@ class Journal:
                 if self._db.in_transaction:  # a full disk has rolled back by itself
                     self._db.rollback()
         except sqlite3.Error as error:
-            raise _explain(self.path, error) from error
-
-
-class Writer:
-    """Appends the events of one run. `run` has to be running; `close` writes the rest.
-
-    Args:
-        journal: Used by nobody else meanwhile.
-        run_id: The run.
-        ids: Project and live migration by the migration's name; empty for a rehearsal.
-    """
-
-    def __init__(self, journal: Journal, run_id: str, ids: dict[str, tuple[str, str]]) -> None:
-        self._journal = journal
-        self._run_id = run_id
-        self._ids = ids
-        self._pending: list[Event] = []
-        self._awaited = anyio.Event()  # somebody waits for the next commit
-        self._posted = anyio.Event()
-        self._committed = anyio.Event()  # set when the batch being gathered is on disk, or failed
-        self._closing = False
-        self.failure: JournalError | None = None
-        self.commits = 0
-        self.events = 0
-
-    def post(self, event: Event) -> None:
-        """Write *event* with the next commit."""
-        self._pending.append(event)
-        self._posted.set()
-
-    async def append(self, event: Event) -> None:
-        """Write *event* and return when it is on disk.
-
-        Raises:
-            JournalError: It could not be written, and nothing will be any more.
-        """
-        if self.failure is None:
-            self.post(event)
-            committed = self._committed
-            self._awaited.set()
-            await committed.wait()
-        if self.failure is not None:
-            raise self.failure
-
-    async def run(self) -> None:
-        """Write what is posted until `close`."""
-        while not (self._closing and not self._pending):
-            await self._posted.wait()
-            with anyio.move_on_after(LAZY):
-                await self._awaited.wait()
-                if not self._closing:
-                    await anyio.sleep(LINGER)
-            await self._flush()
-
-    def close(self) -> None:
-        """Write the rest and let `run` return."""
-        self._closing = True
-        self._posted.set()
-        self._awaited.set()
-
-    async def _flush(self) -> None:
-        batch, self._pending = self._pending, []
-        committed, self._committed = self._committed, anyio.Event()
-        if not self._closing:
-            self._posted, self._awaited = anyio.Event(), anyio.Event()
-        if batch and self.failure is None:
-            try:
-                await anyio.to_thread.run_sync(self._journal.commit, self._run_id, batch, self._ids)
-                self.commits += 1
-                self.events += len(batch)
-            except JournalError as error:
-                self.failure = error
-        committed.set()
+            raise explained(self.path, error) from error
 
 
 @contextmanager
@@ -380,72 +250,8 @@ def open_journal(state_dir: Path, *, readonly: bool = False) -> Iterator[Journal
         JournalError: The directory or file cannot be used, is damaged, or of a newer version.
     """
     path = state_dir / FILE
-    if state_dir.exists() and not state_dir.is_dir():
-        raise JournalError(f"{state_dir}: is no directory: choose another with --state-dir")
-    try:
-        if not readonly:
-            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        elif not path.exists():
-            raise JournalError(f"{path}: there is no journal: no run has been started with this state directory")
-        mode = "ro" if readonly else "rwc"
-        connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode={mode}",
-            uri=True,
-            isolation_level=None,
-            timeout=10,
-            check_same_thread=False,
-        )
-    except sqlite3.Error as error:
-        raise _explain(path, error) from error
-    except OSError as error:
-        raise JournalError(f"{path}: {error.strerror or error}: choose another directory with --state-dir") from error
-    try:
-        try:
-            _prepare(path, connection, readonly=readonly)
-        except sqlite3.Error as error:
-            raise _explain(path, error) from error
-        except OSError as error:
-            raise JournalError(f"{path}: {error.strerror}: check its owner, or choose another --state-dir") from error
+    with connected(path, readonly=readonly) as connection:
         yield Journal(path, connection)
-    finally:
-        connection.close()
-
-
-def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if version > VERSION:
-        raise JournalError(
-            f"{path}: written by a newer version of atlas-cutover (schema {version}, this one knows {VERSION}): upgrade"
-        )
-    db.execute("PRAGMA foreign_keys = ON")
-    if readonly:
-        if version < VERSION:
-            raise JournalError(f"{path}: of an older version (schema {version}): start or resume a run to upgrade it")
-        return
-    path.chmod(0o600)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("BEGIN IMMEDIATE")  # another process may upgrade it at the same moment
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    for script in MIGRATIONS[version:]:
-        for statement in script.split(";"):
-            db.execute(statement)
-    db.execute(f"PRAGMA user_version = {VERSION}")
-    db.execute("COMMIT")
-
-
-def _explain(path: Path, error: sqlite3.Error) -> JournalError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    advice = {
-        sqlite3.SQLITE_FULL: "the disk is full: make room",
-        sqlite3.SQLITE_READONLY: "the file is read-only: check its owner and permissions",
-        sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: check --state-dir and its permissions",
-        sqlite3.SQLITE_NOTADB: "the file is no journal: move it away",
-        sqlite3.SQLITE_CORRUPT: "the file is damaged: keep it, restore a copy, and look at the live migrations in Atlas",
-        sqlite3.SQLITE_BUSY: "another process keeps the file locked",
-        sqlite3.SQLITE_IOERR: "it cannot be read or written: is it a file, and is the disk well?",
-    }.get(code, "the journal failed")
-    return JournalError(f"{path}: {advice} ({error})")
 
 
 def _run_row(row: tuple[Any, ...]) -> RunRow:

@@ -6,10 +6,12 @@ import os
 import time
 from collections.abc import Sequence
 
+from .conductor import Options
 from .engine.recorder import Sink
 from .report.model import RunReport, build
-from .runner import Options, Rehearsal, start
+from .runner import start
 from .settings import Settings
+from .target import Rehearsal
 from .workflow import Workflow
 
 

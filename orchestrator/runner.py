@@ -1,9 +1,9 @@
-"""A session from its beginning to its end: locks, journal, Atlas, engine, signals, reports.
+"""Begins, continues and ends runs, each under its locks.
 
-    open journal ▸ lock ▸ reach Atlas ▸ begin or resume ▸ execute ▸ finish ▸ report
+    open journal ▸ lock ▸ look what is recorded ▸ conduct a session
 
 `start` begins a run or continues the unfinished one of its workflow, `resume` continues one without its file. Both return
-an `Ending`; they raise `CutoverError` when nothing was begun.
+an `Ending`; they raise `CutoverError` when nothing was begun. `abort_interrupted` ends one on which nobody works.
 """
 
 from __future__ import annotations
@@ -11,93 +11,24 @@ from __future__ import annotations
 import getpass
 import os
 import secrets
-import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
-from typing import TYPE_CHECKING, Any
 
-import anyio
-
-from .atlas.client import AtlasClient, ClientSettings, open_client
-from .atlas.errors import ApiError, AtlasError
 from .changes import describe_changes
-from .collector import rare_collections
-from .engine.controls import heed_controls, heed_terminal
-from .engine.hookrunner import HookRunner
-from .engine.local import LocalEngine
-from .engine.recorder import Recorder, Sink
-from .engine.session import Session, settle_unknown
-from .errors import BusyError, InputError, JournalError
-from .events import CutoversStopped, Event, RunAborted, RunFinished, RunResumed, RunStarted
-from .faultpoints import crash_point
-from .journal import Journal, RunRow, Writer, open_journal
+from .conductor import Ending, Options, Task, conduct
+from .engine.session import settle_unknown
+from .errors import BusyError, InputError
+from .events import CutoversStopped, RunAborted, RunFinished, RunResumed, RunStarted
+from .journal import Journal, RunRow, open_journal
 from .locks import LockedError, locked, run_lock, workflow_lock
 from .outcomes import ExitCode, Outcome
-from .polling import PollPolicy
 from .run import RunState
-from .settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE, Settings
+from .settings import Settings
 from .version import program_version
 from .workflow import Workflow, to_json
-
-if TYPE_CHECKING:
-    from .simulator.scenario import Scenario
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsal:
-    """A run against the built-in simulator: *scenario* says what Atlas is like, *speed* how fast its time passes."""
-
-    scenario: Scenario
-    speed: float = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the operator asked for.
-
-    *only*: names of waves or migrations; *new*: do not continue an unfinished run; *background*: tasks to run beside the
-    engine (progress); *interactive*: Enter on the terminal approves the wave that waits; *say* tells the operator a line;
-    *on_client* is given the client, whose budget and statistics may be looked at.
-    """
-
-    only: tuple[str, ...] = ()
-    new: bool = False
-    retry_failed: bool = False
-    rehearsal: Rehearsal | None = None
-    interactive: bool = False
-    sinks: Sequence[Sink] = ()
-    background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
-    say: Callable[[str], None] = lambda _: None
-    on_client: Callable[[AtlasClient], None] = lambda _: None
-    environ: Mapping[str, str] = field(default_factory=dict)
-    random: Random = field(default_factory=Random)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How a session ended. *journal_failure*: the journal could not be written any more, so `resume` knows less."""
-
-    state: RunState
-    exit_code: ExitCode
-    commits: int = 0
-    journaled: int = 0
-    journal_failure: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    """Which run a session works on, and the event that says so."""
-
-    run_id: str
-    workflow: Workflow
-    rehearsal: bool
-    state: RunState
-    first: RunStarted | RunResumed
 
 
 def new_run_id(now: float) -> str:
@@ -147,8 +78,8 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, wal
                     version=program_version(),
                 )
                 state = RunState(run_id=run_id)
-                task = _Task(run_id=run_id, workflow=workflow, rehearsal=rehearsal, state=state, first=first)
-                return await _locked_session(journal, task, settings, options, wall=wall)
+                task = Task(run_id=run_id, workflow=workflow, rehearsal=rehearsal, state=state, first=first)
+                return await conduct(journal, task, settings, options, wall=wall)
         return await _continue(journal, row.run_id, workflow, settings, options, wall=wall)
 
 
@@ -195,8 +126,8 @@ async def _continue(
             who=who_am_i(),
             settle=settle_unknown(settings.polling.initial, settings.atlas.request_timeout),
         )
-        task = _Task(run_id=run_id, workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first)
-        return await _locked_session(journal, task, settings, options, wall=wall)
+        task = Task(run_id=run_id, workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first)
+        return await conduct(journal, task, settings, options, wall=wall)
 
 
 def _as_it_ended(state: RunState) -> Ending:
@@ -221,230 +152,6 @@ def _holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) ->
                 "`atlas-cutover status --watch` follows it"
             ) from None
         yield
-
-
-async def _locked_session(
-    journal: Journal, task: _Task, settings: Settings, options: Options, *, wall: Callable[[], float]
-) -> Ending:
-    async with AsyncExitStack() as stack:
-        target = await stack.enter_async_context(_target(task, settings, options))
-        relay = _Relay()
-        client = await stack.enter_async_context(open_client(target, wall=wall, on_event=relay))
-        await reach_atlas(client, target.base_url)
-        options.on_client(client)
-        if isinstance(task.first, RunStarted):  # a rehearsal's requests go to the simulator, and its report says so
-            task = replace(task, first=replace(task.first, base_url=target.base_url))
-        # From here on a signal stops the run in order, also while its beginning is still being recorded.
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            return await _session(journal, task, settings, options, client, relay, signals, wall=wall)
-
-
-async def reach_atlas(client: AtlasClient, base_url: str) -> None:
-    """See before anything else that Atlas answers at *base_url* and takes the keys.
-
-    Raises:
-        AtlasError: It does not; a note of the error says what to look at.
-    """
-    try:
-        await client.check_access()
-    except ApiError as error:
-        if error.status in (401, 403):
-            error.add_note(
-                f"Atlas at {base_url} refuses the API keys; nothing was cut over. Check that both belong together, and "
-                "that the key's access list has this machine's address"
-            )
-        raise
-    except AtlasError as error:
-        error.add_note(
-            f"Atlas was not reached at {base_url}; nothing was cut over. Check atlas.base_url, network and proxy, "
-            "then start again"
-        )
-        raise
-
-
-class _Relay:
-    """Takes the client's events, before and after there is a recorder for them."""
-
-    def __init__(self) -> None:
-        self.recorder: Recorder | None = None
-        self._early: list[Event] = []
-
-    def __call__(self, event: Event) -> None:
-        if self.recorder is None:
-            self._early.append(event)
-        else:
-            self.recorder.record(event)
-
-    def connect(self, recorder: Recorder) -> None:
-        """From now on events go to *recorder*, those that came early first."""
-        self.recorder = recorder
-        recorder.record(*self._early)
-        self._early.clear()
-
-
-@asynccontextmanager
-async def _target(task: _Task, settings: Settings, options: Options) -> AsyncIterator[ClientSettings]:
-    """Where the requests go: Atlas, or for a rehearsal a simulator that lives as long as the session."""
-    if not task.rehearsal:
-        public, private = settings.atlas.public_key, settings.atlas.private_key
-        if public is None or private is None:
-            raise InputError(f"no API keys: set {PUBLIC_KEY_VARIABLE} and {PRIVATE_KEY_VARIABLE}")
-        yield client_settings(settings, settings.atlas.base_url, public.reveal(), private.reveal())
-        return
-    from .simulator.scenario import Scenario
-    from .simulator.server import Simulator
-
-    rehearsal = options.rehearsal or Rehearsal(scenario=Scenario())
-    keys = (secrets.token_hex(4), secrets.token_hex(16))
-    simulator = Simulator(workflow=task.workflow, keys=keys, scenario=rehearsal.scenario, speed=rehearsal.speed)
-    async with simulator.serve() as running:
-        yield client_settings(settings, running.base_url(settings.atlas.api), *keys)
-
-
-def client_settings(settings: Settings, base_url: str, public_key: str, private_key: str) -> ClientSettings:
-    """What a client needs to know, from the settings and the keys to use."""
-    limit = settings.rate_limit
-    return ClientSettings(
-        base_url=base_url,
-        public_key=public_key,
-        private_key=private_key,
-        request_timeout=settings.atlas.request_timeout,
-        ca_file=settings.atlas.ca_file,
-        requests=limit.requests,
-        per=limit.per,
-        burst=limit.burst,
-        scope=limit.scope,
-    )
-
-
-async def _session(
-    journal: Journal,
-    task: _Task,
-    settings: Settings,
-    options: Options,
-    client: AtlasClient,
-    relay: _Relay,
-    signals: AsyncIterator[signal.Signals],
-    *,
-    wall: Callable[[], float],
-) -> Ending:
-    state = task.state
-    ids = {} if task.rehearsal else {m.name: (m.group_id, m.live_migration_id) for _, m in task.workflow.migrations()}
-    if isinstance(task.first, RunStarted):
-        journal.begin(task.run_id, task.workflow, task.first)
-    else:
-        if not task.rehearsal:
-            journal.reclaim(task.run_id, task.workflow)
-        journal.commit(task.run_id, [task.first], ids)
-    crash_point("run_begun")
-    earlier = {} if task.rehearsal else journal.earlier_puts(task.run_id)
-    writer = Writer(journal, task.run_id, ids)
-    recorder = Recorder(state, writer, options.sinks)
-    recorder.take_in(task.first)
-    relay.connect(recorder)
-    polling = settings.polling
-    session = Session(
-        state=state,
-        client=client,
-        recorder=recorder,
-        polling=PollPolicy(initial=polling.initial, factor=polling.factor, max=polling.max, jitter=polling.jitter),
-        request_timeout=settings.atlas.request_timeout,
-        wall=wall,
-        random=options.random,
-        hooks=HookRunner(
-            run_id=task.run_id,
-            workflow=task.workflow,
-            rehearsal=task.rehearsal,
-            environ=options.environ,
-            secrets=_key_values(settings),
-            wall=wall,
-        ),
-    )
-    engine = LocalEngine(session)
-    engine.doubt_earlier_puts(earlier)
-    async with anyio.create_task_group() as writing:
-        writing.start_soon(_write, writer)
-        try:
-            with rare_collections():
-                signalled = await _execute(engine, session, options, settings.state_dir, signals)
-            ending = await _finish(session, writer, signalled)
-        finally:
-            writer.close()
-    return ending
-
-
-async def _write(writer: Writer) -> None:
-    """Run *writer* until it is closed: what happened is on disk before an error or a cancellation goes on."""
-    with anyio.CancelScope(shield=True):
-        await writer.run()
-
-
-async def _execute(
-    engine: LocalEngine, session: Session, options: Options, state_dir: Path, signals: AsyncIterator[signal.Signals]
-) -> signal.Signals | None:
-    """Let the engine work, and heed signals, control requests and the terminal meanwhile; the signal that ended it."""
-    received: list[signal.Signals] = []
-    async with anyio.create_task_group() as beside:
-        with anyio.CancelScope() as work:
-            beside.start_soon(_heed_signals, signals, session, work, received)
-            beside.start_soon(heed_controls, engine, session, state_dir)
-            if options.interactive:
-                beside.start_soon(heed_terminal, engine, session)
-            for task in options.background:
-                beside.start_soon(task)
-            await engine.execute()
-        beside.cancel_scope.cancel()
-    return received[0] if received else None
-
-
-async def _heed_signals(
-    signals: AsyncIterator[signal.Signals],
-    session: Session,
-    work: anyio.CancelScope,
-    received: list[signal.Signals],
-) -> None:
-    """The first SIGINT or SIGTERM stops in order, the second at once."""
-    async for number in signals:
-        if received:
-            os._exit(128 + number)
-        received.append(number)
-        session.stop(f"stopped by {number.name}")
-        work.cancel()
-
-
-async def _finish(session: Session, writer: Writer, signalled: signal.Signals | None) -> Ending:
-    """Record the end of the session, also when the journal does not take it any more."""
-    state = session.state
-    code = ExitCode(128 + signalled) if signalled else state.exit_code()
-    statistics = session.client.statistics
-    totals = state.totals()
-    finished = RunFinished(
-        at=session.wall(),
-        outcome=state.outcome(),
-        exit_code=int(code),
-        unfinished=state.is_unfinished(),
-        requests={
-            "total": statistics.by_status.total(),
-            "by_status": dict(statistics.by_status),
-            "retries": statistics.retries,
-        },
-        keep_claims=bool(totals[Outcome.IN_DOUBT]) or (signalled is not None and state.is_unfinished()),
-    )
-    failure = None
-    crash_point("finishing")
-    with anyio.CancelScope(shield=True):
-        try:
-            await session.recorder.commit(finished)
-        except JournalError as error:
-            failure = str(error)
-            session.recorder.take_in(finished)
-    crash_point("finished")
-    return Ending(state=state, exit_code=code, commits=writer.commits, journaled=writer.events, journal_failure=failure)
-
-
-def _key_values(settings: Settings) -> tuple[str, ...]:
-    keys = (settings.atlas.public_key, settings.atlas.private_key)
-    return tuple(key.reveal() for key in keys if key is not None)
 
 
 def _select(workflow: Workflow, only: tuple[str, ...]) -> frozenset[str]:

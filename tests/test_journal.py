@@ -17,7 +17,8 @@ from orchestrator.events import (
     RunFinished,
     RunPaused,
 )
-from orchestrator.journal import FILE, Journal, open_journal
+from orchestrator.journal import Journal, open_journal
+from orchestrator.journalfile import FILE
 from orchestrator.locks import locked, run_lock
 from orchestrator.outcomes import Outcome, RunOutcome
 from orchestrator.workflow import Wave, Workflow

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import journal as module
+from orchestrator import journalfile as module
 from orchestrator.errors import JournalError
 from orchestrator.events import Event, RunPaused, WaveFinished
-from orchestrator.journal import FILE, VERSION, Journal, open_journal
+from orchestrator.journal import Journal, open_journal
+from orchestrator.journalfile import FILE, VERSION
 
 from .builders import NOW, WHO, run_started, workflow
 

@@ -10,7 +10,8 @@ import pytest
 
 from orchestrator.errors import JournalError
 from orchestrator.events import CutoverRequested, Event, RunPaused
-from orchestrator.journal import LAZY, LINGER, Journal, Writer, open_journal
+from orchestrator.journal import Journal, open_journal
+from orchestrator.journalwriter import LAZY, LINGER, Writer
 
 from .builders import GROUP, NOW, WHO, live_id, run_started, workflow
 from .virtualclock import START, VirtualClockLoop

@@ -12,7 +12,8 @@ import anyio
 
 from benchmarks.contenders.common import POLL_SECONDS, measured
 from orchestrator.cli.observers import observe
-from orchestrator.runner import Ending, Options, start
+from orchestrator.conductor import Ending, Options
+from orchestrator.runner import start
 from orchestrator.settings import load_settings
 from orchestrator.workflowfile import load_workflow
 

@@ -57,9 +57,13 @@ class TokenBucket:
         refill: Tokens gained in *per* seconds.
         per: Seconds.
         outstanding: How many requests may be out at once.
+        scope: What it is the budget of: a project's id, `account` or `root`.
     """
 
-    def __init__(self, *, capacity: int, refill: float, per: float, outstanding: int = 100) -> None:
+    def __init__(
+        self, *, capacity: int, refill: float, per: float, outstanding: int = 100, scope: str = "account"
+    ) -> None:
+        self.scope = scope
         self.capacity = capacity
         self.refill = refill
         self.per = per

@@ -1,74 +1,28 @@
-"""Typed calls to the Atlas Administration API, both versions.
+"""Typed calls to the Atlas Administration API, both versions, and which of them are tried again.
 
-    Turn (one challenge at a time) ▸ digest (aiohttp) ▸ budget and translation (`_Leg`) ▸ wire
-
-The token is taken first, then the turn, then digest computes its header: a request that waits minutes for its token
-must not carry an `Authorization` made from a nonce of minutes ago. `_Leg` sits innermost, so the second leg of a
-challenge takes its own token. It also turns every error of a wire request into this package's own: aiohttp repeats an
-idempotent request by itself when a connection breaks, a PUT included, and does so only for its own error types.
+A read is sent again when that may help (`READ_ATTEMPTS`); the cutover PUT is sent once, and its error says what may be
+concluded (`orchestrator.atlas.errors`).
 """
 
 from __future__ import annotations
 
-import ssl
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.request import getproxies, proxy_bypass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
-import aiohttp
 import anyio
 import stamina
-from aiohttp import hdrs
-from yarl import URL
 
-from ..events import Event, RateLimited, RequestRetried
+from ..events import Event, RequestRetried
 from . import wire
-from .auth import Turn, Turns
 from .budget import Priority, TokenBucket
-from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
-from .wire import ApiVersion, Job
+from .connection import MAX_IN_FLIGHT, ClientSettings, open_session
+from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError
+from .transport import Transport
+from .wire import Job
 
-MAX_IN_FLIGHT = 100
-"""Requests out at once, and so connections, of one client."""
-
-CONNECT_TIMEOUT = 10.0
-KEEPALIVE = 15.0  # seconds; well below what servers and balancers use, so that a PUT does not meet a closing connection
-DEFAULT_RETRY_AFTER = 10.0  # seconds to rest after a 429 that does not say how long
 READ_ATTEMPTS = 4
 ROOT_SCOPE = "root"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientSettings:
-    """What a client needs to know. Durations in seconds; *scope* is `group` (a bucket per project) or `account`."""
-
-    base_url: str
-    public_key: str
-    private_key: str = field(repr=False)
-    request_timeout: float = 30.0
-    ca_file: Path | None = None
-    requests: int = 500
-    per: float = 60.0
-    burst: int = 1200
-    scope: str = "group"
-    pretty: bool = False
-    envelope: bool = False
-
-    @property
-    def api(self) -> ApiVersion:
-        """The API version, by the last part of the path."""
-        return ApiVersion(self.base_url.rstrip("/").rsplit("/", 1)[1])
-
-
-@dataclass(slots=True)
-class Statistics:
-    """What was sent: wire requests by HTTP status (`error`: no answer), and how many were repeats."""
-
-    by_status: Counter[str] = field(default_factory=Counter)
-    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,33 +59,27 @@ class AtlasClient:
     """Calls to Atlas. Use `open_client`.
 
     Args:
-        settings: Where, who, and how much.
-        session: An aiohttp session whose timeouts, TLS and proxy are set.
+        settings: How much may be sent.
+        transport: Sends the requests.
         wall: The wall clock, Unix seconds, for the events.
-        on_event: Gets `RateLimited` and `RequestRetried`.
+        on_event: Gets `RequestRetried`.
     """
 
     def __init__(
         self,
         settings: ClientSettings,
-        session: aiohttp.ClientSession,
+        transport: Transport,
         *,
         wall: Callable[[], float],
         on_event: Callable[[Event], None],
     ) -> None:
-        self.statistics = Statistics()
         self.api = settings.api
+        self.statistics = transport.statistics
         self._settings = settings
-        self._base = settings.base_url.rstrip("/")
-        self._base_path = URL(self._base).path
-        self._session = session
+        self._transport = transport
         self._wall = wall
         self._on_event = on_event
-        self.digest = self._new_digest()
-        self._turns = Turns(limit=MAX_IN_FLIGHT)
         self._buckets: dict[str, TokenBucket] = {}
-        flags = [name for name, on in (("pretty", settings.pretty), ("envelope", settings.envelope)) if on]
-        self._query = "?" + "&".join(f"{flag}=true" for flag in flags) if flags else ""
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
@@ -159,7 +107,7 @@ class AtlasClient:
         try:
             return wire.job(document)
         except ValueError as error:
-            path = self._base_path + _job_path(group_id, live_migration_id)
+            path = self._transport.full_path(_job_path(group_id, live_migration_id))
             raise BadAnswerError(str(error), method="GET", path=path) from None
 
     async def reserve(self, group_id: str) -> Reservation:
@@ -175,7 +123,7 @@ class AtlasClient:
             AtlasError: What became of it; the class says what may be concluded (`orchestrator.atlas.errors`).
         """
         path = _job_path(group_id, live_migration_id) + "/cutover"
-        status, document = await self._send("PUT", path, reservation.spend(), Priority.CUTOVER)
+        status, document = await self._transport.send("PUT", path, reservation.spend(), Priority.CUTOVER)
         try:
             return Accepted(http_status=status, job=wire.job(document))
         except ValueError:  # v2 sends no body with its 202; the status alone says that it was accepted
@@ -188,7 +136,11 @@ class AtlasClient:
         bucket = self._buckets.get(scope)
         if bucket is None:
             bucket = self._buckets[scope] = TokenBucket(
-                capacity=settings.burst, refill=settings.requests, per=settings.per, outstanding=MAX_IN_FLIGHT
+                capacity=settings.burst,
+                refill=settings.requests,
+                per=settings.per,
+                outstanding=MAX_IN_FLIGHT,
+                scope=scope,
             )
         return bucket
 
@@ -196,7 +148,7 @@ class AtlasClient:
         """The token buckets in use, by scope."""
         return dict(self._buckets)
 
-    # -- the way of a request ------------------------------------------------------------------------------------------
+    # -- trying again -----------------------------------------------------------------------------------------------
 
     async def _retried(self, method: str, path: str, bucket: TokenBucket, priority: Priority) -> object:
         """Send a read, again if need be. The first try goes without stamina: nearly all succeed."""
@@ -214,7 +166,7 @@ class AtlasClient:
                 event = RequestRetried(
                     at=self._wall(),
                     method=method,
-                    path=self._base_path + path,
+                    path=self._transport.full_path(path),
                     reason=last.message,
                     attempt=attempt.num,
                     wait=round(anyio.current_time() - failed_at, 3),
@@ -229,207 +181,22 @@ class AtlasClient:
 
     async def _read(self, method: str, path: str, bucket: TokenBucket, priority: Priority) -> object:
         await bucket.take(priority)
-        _, document = await self._send(method, path, bucket, priority)
+        _, document = await self._transport.send(method, path, bucket, priority)
         return document
-
-    async def _send(self, method: str, path: str, bucket: TokenBucket, priority: Priority) -> tuple[int, object]:
-        """Send one request whose token has been taken from *bucket*; the status (2xx) and document of its answer."""
-        leg = _Leg(self, bucket, method=method, path=self._base_path + path)
-        try:
-            turn = await self._turn(bucket, priority, leg)
-            try:
-                response = await self._session.request(
-                    method,
-                    URL(self._base + path + self._query, encoded=True),
-                    allow_redirects=False,
-                    middlewares=(leg,),
-                )
-                body = await response.read()
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                raise self._explained(error, leg) from error
-            finally:
-                turn.release()
-        finally:
-            if not leg.count:
-                bucket.give_back()
-        return self._interpret(response, body, bucket, method=method, path=self._base_path + path)
-
-    async def _turn(self, bucket: TokenBucket, priority: Priority, leg: _Leg) -> Turn:
-        """Wait for a turn for *leg* at whose coming its token is still there. Release it when the request is over."""
-        while True:
-            leg.turn = turn = await self._turns.take(priority)
-            if bucket.covered():
-                return turn
-            turn.release()
-            if priority is Priority.CUTOVER:  # its caller waits for an answer, and can decide anew
-                raise NotSentError("its token went to a digest challenge", method=leg.method, path=leg.path)
-            bucket.give_back()
-            await bucket.take(priority)
-
-    def _explained(self, error: aiohttp.ClientError | OSError | ValueError, leg: _Leg) -> AtlasError:
-        """What aiohttp raised outside of a wire request: the timeout of the whole call, or a senseless challenge."""
-        if isinstance(error, TimeoutError):
-            if leg.unanswered:
-                return translate(error, method=leg.method, path=leg.path)
-            return NotSentError("no token within the request timeout", method=leg.method, path=leg.path)
-        if isinstance(error, OSError):
-            return translate(error, method=leg.method, path=leg.path)
-        # Forget the challenge: nothing could be sent any more on its account.
-        self.digest = self._new_digest()
-        return ApiError(method=leg.method, path=leg.path, status=401, detail=f"digest challenge: {error}")
-
-    def _new_digest(self) -> aiohttp.DigestAuthMiddleware:
-        return aiohttp.DigestAuthMiddleware(self._settings.public_key, self._settings.private_key)
-
-    def _interpret(
-        self, response: aiohttp.ClientResponse, body: bytes, bucket: TokenBucket, *, method: str, path: str
-    ) -> tuple[int, object]:
-        status = response.status
-        try:
-            document = wire.decode(body) if body else None
-        except ValueError as error:
-            if 200 <= status < 300 and method != "PUT":
-                raise BadAnswerError(f"the answer is not JSON ({error})", method=method, path=path) from None
-            document = None
-        status, document = wire.unwrap(status, document)
-        if 200 <= status < 300:
-            return status, document
-        problem = wire.error_document(document)
-        retry_after = _seconds(response.headers.get(hdrs.RETRY_AFTER))
-        if status == 429:
-            raise self._rate_limited(problem, retry_after, bucket, method=method, path=path)
-        detail = problem.detail
-        if 300 <= status < 400:
-            detail = "redirects are not followed: check `atlas.base_url`"
-        elif status == 401 and detail is None:
-            detail = "the API keys were refused"
-        raise ApiError(
-            method=method,
-            path=path,
-            status=status,
-            error_code=problem.error_code,
-            detail=detail,
-            retry_after=retry_after,
-        )
-
-    def _rate_limited(
-        self, problem: wire.ErrorDocument, retry_after: float | None, bucket: TokenBucket, *, method: str, path: str
-    ) -> RateLimitedError:
-        figures = wire.bucket_figures(problem)
-        if retry_after is None:
-            retry_after = figures.retry_after if figures else DEFAULT_RETRY_AFTER
-        bucket.limited(retry_after=retry_after, figures=figures)
-        scope = next((name for name, other in self._buckets.items() if other is bucket), "")
-        event = RateLimited(
-            at=self._wall(), method=method, path=path, scope=scope, retry_after=retry_after, detail=problem.detail
-        )
-        self._on_event(event)
-        return RateLimitedError(
-            method=method, path=path, retry_after=retry_after, error_code=problem.error_code, detail=problem.detail
-        )
-
-
-class _Leg:
-    """Digest, and inside of it what accounts for each wire request of one call and translates its errors.
-
-    One middleware and not two: aiohttp builds a chain of them anew for every request.
-    """
-
-    __slots__ = ("_bucket", "_client", "_handler", "count", "method", "path", "turn", "unanswered")
-
-    _handler: aiohttp.ClientHandlerType
-
-    def __init__(self, client: AtlasClient, bucket: TokenBucket, *, method: str, path: str) -> None:
-        self._client = client
-        self._bucket = bucket
-        self.method = method
-        self.path = path
-        self.turn: Turn | None = None
-        self.count = 0  # wire requests so far
-        self.unanswered = False  # the last of them may have been carried out
-
-    async def __call__(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        self._handler = handler
-        return await self._client.digest(request, self._wire)
-
-    async def _wire(self, request: aiohttp.ClientRequest) -> aiohttp.ClientResponse:
-        if self.count:
-            await self._bucket.take(Priority.CHALLENGE)
-        self.count += 1
-        sent_at = self._bucket.sent()
-        nonce = _nonce(request.headers.get(hdrs.AUTHORIZATION))
-        assert self.turn is not None
-        self.turn.sent(nonce)
-        limit = remaining = None
-        status = "error"
-        self.unanswered = True
-        try:
-            response = await self._handler(request)
-            headers = response.headers
-            status = str(response.status)
-            if response.status != 429:  # which took no token, and says more in its own way
-                limit = _integer(headers.get("RateLimit-Limit"))
-                remaining = _integer(headers.get("RateLimit-Remaining"))
-            await response.read()
-        except (aiohttp.ClientError, OSError) as error:
-            raise translate(error, method=self.method, path=self.path) from error
-        finally:
-            self._client.statistics.by_status[status] += 1
-            self._bucket.settle(sent_at, limit=limit, remaining=remaining)
-        if response.status == 401:
-            self.unanswered = False
-            self.turn.challenged(nonce)
-        else:
-            self.turn.accepted(nonce)
-        return response
 
 
 @asynccontextmanager
 async def open_client(
     settings: ClientSettings, *, wall: Callable[[], float], on_event: Callable[[Event], None] = lambda _: None
 ) -> AsyncIterator[AtlasClient]:
-    """An `AtlasClient` with its own connections, closed at the end.
-
-    TLS is always verified; *ca_file* adds to the system's CAs. Proxies come from the usual environment variables, read
-    once (loopback never goes through one). Nothing is kept between runs.
-    """
-    context = ssl.create_default_context()
-    if settings.ca_file is not None:
-        context.load_verify_locations(settings.ca_file)
-    connector = aiohttp.TCPConnector(limit=MAX_IN_FLIGHT, ssl=context, keepalive_timeout=KEEPALIVE)
-    proxy = _proxy_for(URL(settings.base_url))
-    connecting = min(CONNECT_TIMEOUT, settings.request_timeout / 2)  # below the total: it shows that nothing was sent
-    timeout = aiohttp.ClientTimeout(
-        total=settings.request_timeout,  # of connecting, sending and reading together: no read may take longer
-        sock_connect=connecting,
-        connect=connecting if proxy else None,  # a proxy's CONNECT comes on top; a timer for every request
-    )
-    session = aiohttp.ClientSession(
-        connector=connector,
-        timeout=timeout,
-        headers={hdrs.ACCEPT: settings.api.accept, hdrs.USER_AGENT: "atlas-cutover"},
-        cookie_jar=aiohttp.DummyCookieJar(),
-        proxy=proxy,
-        trust_env=False,
-    )
-    try:
-        yield AtlasClient(settings, session, wall=wall, on_event=on_event)
-    finally:
-        with anyio.move_on_after(5, shield=True):
-            await session.close()
+    """An `AtlasClient` with its own connections, closed at the end."""
+    async with open_session(settings) as session:
+        transport = Transport(settings, session, wall=wall, on_event=on_event)
+        yield AtlasClient(settings, transport, wall=wall, on_event=on_event)
 
 
 def _job_path(group_id: str, live_migration_id: str) -> str:
     return f"/groups/{group_id}/liveMigrations/{live_migration_id}"
-
-
-def _proxy_for(url: URL) -> str | None:
-    host = url.host or ""
-    if host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(host):
-        return None
-    return getproxies().get(url.scheme)
 
 
 def _worth_another_try(error: Exception) -> bool:
@@ -446,24 +213,3 @@ def _backoff(error: Exception) -> bool | float:
     if worth and isinstance(error, ApiError) and error.retry_after is not None:
         return error.retry_after
     return worth
-
-
-def _nonce(authorization: str | None) -> str | None:
-    if authorization is None:
-        return None
-    return authorization.partition('nonce="')[2].partition('"')[0] or None
-
-
-def _integer(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-def _seconds(text: str | None) -> float | None:
-    """The seconds of a `Retry-After` header (Atlas sends no dates there)."""
-    if text is None:
-        return None
-    with suppress(ValueError):
-        seconds = float(text)
-        if 0 <= seconds <= wire.LONGEST_REST:
-            return seconds
-    return None

@@ -46,7 +46,7 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> JobStates:
     from ..atlas.budget import Priority
     from ..atlas.client import open_client
     from ..atlas.errors import ApiError, AtlasError
-    from ..runner import client_settings, reach_atlas
+    from ..target import client_settings, reach_atlas
 
     atlas = settings.atlas
     if atlas.public_key is None or atlas.private_key is None:

@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 
+from ..conductor import Ending, Options
 from ..errors import InputError
 from ..journal import open_journal
 from ..outcomes import ExitCode
 from ..report.model import build
 from ..report.render import check_output_path, write_report, write_run_reports
 from ..report.summary import print_json, print_summary
-from ..runner import Ending, Options, Rehearsal, resume, start
+from ..runner import resume, start
 from ..settings import Settings
+from ..target import Rehearsal
 from .inputs import find_run, read_settings
 from .observers import observe
 from .simulate import checked_speed, read_scenario

@@ -13,7 +13,7 @@ Sink = Callable[[Event, RunState], None]
 
 
 class EventWriter(Protocol):
-    """What the recorder needs of `journal.Writer`."""
+    """What the recorder needs of `journalwriter.Writer`."""
 
     def post(self, event: Event) -> None:
         """Write *event* soon."""

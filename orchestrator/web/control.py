@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..journal import FILE, open_journal
+from ..journal import open_journal
+from ..journalfile import FILE
 from ..locks import holder_of, run_lock
 from ..run import RunState
 

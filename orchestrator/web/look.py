@@ -22,7 +22,8 @@ from ..events import (
     RunStarted,
     WindowWaiting,
 )
-from ..journal import FILE, open_journal
+from ..journal import open_journal
+from ..journalfile import FILE
 from ..locks import holder_of, run_lock
 from ..observe.entries import Entries, level_of
 from ..observe.sentences import sentence

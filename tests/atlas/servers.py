@@ -11,7 +11,8 @@ from typing import Any
 
 import anyio
 
-from orchestrator.atlas.client import AtlasClient, ClientSettings, open_client
+from orchestrator.atlas.client import AtlasClient, open_client
+from orchestrator.atlas.connection import ClientSettings
 from orchestrator.events import Event
 from orchestrator.simulator import RunningSimulator, Scenario, Simulator
 from orchestrator.workflow import Migration, Wave, Workflow

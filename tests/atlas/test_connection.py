@@ -13,7 +13,7 @@ import pytest
 import trustme
 from yarl import URL
 
-from orchestrator.atlas.client import _proxy_for
+from orchestrator.atlas.connection import _proxy_for
 from orchestrator.atlas.errors import (
     AnswerLostError,
     AnswerTimeoutError,
@@ -305,7 +305,7 @@ async def test_cancellation_in_any_stage_leaves_the_client_whole(after: float, k
         bucket = it.client.bucket(GROUP)
         assert (bucket.waiting, bucket._out, bucket._unsent) == (0, 0, 0)
         assert bucket.tokens() >= 19.0
-        turns = it.client._turns
+        turns = it.client._transport.turns
         assert (turns._out, turns._unsent, bool(turns._line)) == (0, 0, False)
         async with anyio.create_task_group() as group:
             for number in range(30):
@@ -332,7 +332,7 @@ async def test_a_reservation_is_spent_once_or_given_back() -> None:
 
 def test_the_private_key_is_not_shown() -> None:
     """Not even by the settings that hold it."""
-    from orchestrator.atlas.client import ClientSettings
+    from orchestrator.atlas.connection import ClientSettings
 
     settings = ClientSettings(base_url="https://x/api/atlas/v2", public_key="abc", private_key="secret-key")
     assert "secret-key" not in repr(settings)

@@ -11,11 +11,11 @@ from random import Random
 from typing import Any
 
 from orchestrator import runner
+from orchestrator.conductor import Ending, Options
 from orchestrator.events import Event
 from orchestrator.journal import open_journal
 from orchestrator.outcomes import Outcome
 from orchestrator.run import RunState
-from orchestrator.runner import Ending, Options
 from orchestrator.settings import Api, AtlasSettings, Logging, Polling, RateLimit, Secret, Settings
 from orchestrator.simulator import RunningSimulator, Scenario, Simulator
 from orchestrator.simulator.scenario import JobRules, Range

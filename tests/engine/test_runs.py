@@ -9,11 +9,11 @@ import pytest
 from orchestrator.atlas.errors import ApiError
 from orchestrator.events import CutoverAccepted, GateOpened, GateWaiting, MigrationFinished, StatusPolled
 from orchestrator.outcomes import ExitCode, Outcome
-from orchestrator.runner import Rehearsal
 from orchestrator.settings import Api
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.jobs import JobStatus
 from orchestrator.simulator.scenario import Fault, FaultKind, Garbage, JobRules, Kind, Range, Special
+from orchestrator.target import Rehearsal
 
 from .house import READY, Gate, house, migration, outcomes, wall, wave, workflow
 

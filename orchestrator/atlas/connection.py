@@ -1,0 +1,85 @@
+"""Where Atlas is and how it is connected to: settings, TLS, proxy and timeouts of the HTTP session."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import anyio
+from aiohttp import hdrs
+from yarl import URL
+
+from .wire import ApiVersion
+
+MAX_IN_FLIGHT = 100
+"""Requests out at once, and so connections, of one client."""
+
+CONNECT_TIMEOUT = 10.0
+KEEPALIVE = 15.0  # seconds; well below what servers and balancers use, so that a PUT does not meet a closing connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """What a client needs to know. Durations in seconds; *scope* is `group` (a bucket per project) or `account`."""
+
+    base_url: str
+    public_key: str
+    private_key: str = field(repr=False)
+    request_timeout: float = 30.0
+    ca_file: Path | None = None
+    requests: int = 500
+    per: float = 60.0
+    burst: int = 1200
+    scope: str = "group"
+    pretty: bool = False
+    envelope: bool = False
+
+    @property
+    def api(self) -> ApiVersion:
+        """The API version, by the last part of the path."""
+        return ApiVersion(self.base_url.rstrip("/").rsplit("/", 1)[1])
+
+
+@asynccontextmanager
+async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.ClientSession]:
+    """Connections to Atlas, closed at the end.
+
+    TLS is always verified; *ca_file* adds to the system's CAs. Proxies come from the usual environment variables, read
+    once (loopback never goes through one). Nothing is kept between runs.
+    """
+    context = ssl.create_default_context()
+    if settings.ca_file is not None:
+        context.load_verify_locations(settings.ca_file)
+    connector = aiohttp.TCPConnector(limit=MAX_IN_FLIGHT, ssl=context, keepalive_timeout=KEEPALIVE)
+    proxy = _proxy_for(URL(settings.base_url))
+    connecting = min(CONNECT_TIMEOUT, settings.request_timeout / 2)  # below the total: it shows that nothing was sent
+    timeout = aiohttp.ClientTimeout(
+        total=settings.request_timeout,  # of connecting, sending and reading together: no read may take longer
+        sock_connect=connecting,
+        connect=connecting if proxy else None,  # a proxy's CONNECT comes on top; a timer for every request
+    )
+    session = aiohttp.ClientSession(
+        connector=connector,
+        timeout=timeout,
+        headers={hdrs.ACCEPT: settings.api.accept, hdrs.USER_AGENT: "atlas-cutover"},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        proxy=proxy,
+        trust_env=False,
+    )
+    try:
+        yield session
+    finally:
+        with anyio.move_on_after(5, shield=True):
+            await session.close()
+
+
+def _proxy_for(url: URL) -> str | None:
+    host = url.host or ""
+    if host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(host):
+        return None
+    return getproxies().get(url.scheme)

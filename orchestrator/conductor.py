@@ -1,0 +1,254 @@
+"""One session: a process's work on one run, from the event that begins it to the one that ends it.
+
+reach Atlas ▸ begin or resume ▸ execute, beside signals, control requests and the terminal ▸ finish
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import anyio
+
+from .atlas.client import AtlasClient, open_client
+from .collector import rare_collections
+from .engine.controls import heed_controls, heed_terminal
+from .engine.hookrunner import HookRunner
+from .engine.local import LocalEngine
+from .engine.recorder import Recorder, Sink
+from .engine.session import Session
+from .errors import JournalError
+from .events import Event, RunFinished, RunResumed, RunStarted
+from .faultpoints import crash_point
+from .journal import Journal
+from .journalwriter import Writer
+from .outcomes import ExitCode, Outcome
+from .polling import PollPolicy
+from .run import RunState
+from .settings import Settings
+from .target import Rehearsal, open_target, reach_atlas
+from .workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the operator asked for.
+
+    *only*: names of waves or migrations; *new*: do not continue an unfinished run; *background*: tasks to run beside the
+    engine (progress); *interactive*: Enter on the terminal approves the wave that waits; *say* tells the operator a line;
+    *on_client* is given the client, whose budget and statistics may be looked at.
+    """
+
+    only: tuple[str, ...] = ()
+    new: bool = False
+    retry_failed: bool = False
+    rehearsal: Rehearsal | None = None
+    interactive: bool = False
+    sinks: Sequence[Sink] = ()
+    background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+    say: Callable[[str], None] = lambda _: None
+    on_client: Callable[[AtlasClient], None] = lambda _: None
+    environ: Mapping[str, str] = field(default_factory=dict)
+    random: Random = field(default_factory=Random)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a session ended. *journal_failure*: the journal could not be written any more, so `resume` knows less."""
+
+    state: RunState
+    exit_code: ExitCode
+    commits: int = 0
+    journaled: int = 0
+    journal_failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Which run a session works on, and the event that says so."""
+
+    run_id: str
+    workflow: Workflow
+    rehearsal: bool
+    state: RunState
+    first: RunStarted | RunResumed
+
+
+async def conduct(
+    journal: Journal, task: Task, settings: Settings, options: Options, *, wall: Callable[[], float]
+) -> Ending:
+    """Work on the run of *task*, whose locks the caller holds, until it ends or is stopped.
+
+    Raises:
+        BusyError: Another run has claimed one of its live migrations.
+        JournalError: The journal cannot be written; nothing was begun.
+        AtlasError: Atlas is not reachable or refuses the keys; nothing was begun.
+    """
+    rehearsal = (options.rehearsal or Rehearsal()) if task.rehearsal else None
+    relay = _Relay()
+    async with (
+        open_target(task.workflow, settings, rehearsal) as target,
+        open_client(target, wall=wall, on_event=relay) as client,
+    ):
+        await reach_atlas(client, target.base_url)
+        options.on_client(client)
+        if isinstance(task.first, RunStarted):  # a rehearsal's requests go to the simulator, and its report says so
+            task = replace(task, first=replace(task.first, base_url=target.base_url))
+        # From here on a signal stops the run in order, also while its beginning is still being recorded.
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            return await _session(journal, task, settings, options, client, relay, signals, wall=wall)
+
+
+class _Relay:
+    """Takes the client's events, before and after there is a recorder for them."""
+
+    def __init__(self) -> None:
+        self.recorder: Recorder | None = None
+        self._early: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        if self.recorder is None:
+            self._early.append(event)
+        else:
+            self.recorder.record(event)
+
+    def connect(self, recorder: Recorder) -> None:
+        """From now on events go to *recorder*, those that came early first."""
+        self.recorder = recorder
+        recorder.record(*self._early)
+        self._early.clear()
+
+
+async def _session(
+    journal: Journal,
+    task: Task,
+    settings: Settings,
+    options: Options,
+    client: AtlasClient,
+    relay: _Relay,
+    signals: AsyncIterator[signal.Signals],
+    *,
+    wall: Callable[[], float],
+) -> Ending:
+    state = task.state
+    ids = {} if task.rehearsal else {m.name: (m.group_id, m.live_migration_id) for _, m in task.workflow.migrations()}
+    if isinstance(task.first, RunStarted):
+        journal.begin(task.run_id, task.workflow, task.first)
+    else:
+        if not task.rehearsal:
+            journal.reclaim(task.run_id, task.workflow)
+        journal.commit(task.run_id, [task.first], ids)
+    crash_point("run_begun")
+    earlier = {} if task.rehearsal else journal.earlier_puts(task.run_id)
+    writer = Writer(journal, task.run_id, ids)
+    recorder = Recorder(state, writer, options.sinks)
+    recorder.take_in(task.first)
+    relay.connect(recorder)
+    polling = settings.polling
+    session = Session(
+        state=state,
+        client=client,
+        recorder=recorder,
+        polling=PollPolicy(initial=polling.initial, factor=polling.factor, max=polling.max, jitter=polling.jitter),
+        request_timeout=settings.atlas.request_timeout,
+        wall=wall,
+        random=options.random,
+        hooks=HookRunner(
+            run_id=task.run_id,
+            workflow=task.workflow,
+            rehearsal=task.rehearsal,
+            environ=options.environ,
+            secrets=_key_values(settings),
+            wall=wall,
+        ),
+    )
+    engine = LocalEngine(session)
+    engine.doubt_earlier_puts(earlier)
+    async with anyio.create_task_group() as writing:
+        writing.start_soon(_write, writer)
+        try:
+            with rare_collections():
+                signalled = await _execute(engine, session, options, settings.state_dir, signals)
+            ending = await _finish(session, writer, signalled)
+        finally:
+            writer.close()
+    return ending
+
+
+async def _write(writer: Writer) -> None:
+    """Run *writer* until it is closed: what happened is on disk before an error or a cancellation goes on."""
+    with anyio.CancelScope(shield=True):
+        await writer.run()
+
+
+async def _execute(
+    engine: LocalEngine, session: Session, options: Options, state_dir: Path, signals: AsyncIterator[signal.Signals]
+) -> signal.Signals | None:
+    """Let the engine work, and heed signals, control requests and the terminal meanwhile; the signal that ended it."""
+    received: list[signal.Signals] = []
+    async with anyio.create_task_group() as beside:
+        with anyio.CancelScope() as work:
+            beside.start_soon(_heed_signals, signals, session, work, received)
+            beside.start_soon(heed_controls, engine, session, state_dir)
+            if options.interactive:
+                beside.start_soon(heed_terminal, engine, session)
+            for task in options.background:
+                beside.start_soon(task)
+            await engine.execute()
+        beside.cancel_scope.cancel()
+    return received[0] if received else None
+
+
+async def _heed_signals(
+    signals: AsyncIterator[signal.Signals],
+    session: Session,
+    work: anyio.CancelScope,
+    received: list[signal.Signals],
+) -> None:
+    """The first SIGINT or SIGTERM stops in order, the second at once."""
+    async for number in signals:
+        if received:
+            os._exit(128 + number)
+        received.append(number)
+        session.stop(f"stopped by {number.name}")
+        work.cancel()
+
+
+async def _finish(session: Session, writer: Writer, signalled: signal.Signals | None) -> Ending:
+    """Record the end of the session, also when the journal does not take it any more."""
+    state = session.state
+    code = ExitCode(128 + signalled) if signalled else state.exit_code()
+    statistics = session.client.statistics
+    totals = state.totals()
+    finished = RunFinished(
+        at=session.wall(),
+        outcome=state.outcome(),
+        exit_code=int(code),
+        unfinished=state.is_unfinished(),
+        requests={
+            "total": statistics.by_status.total(),
+            "by_status": dict(statistics.by_status),
+            "retries": statistics.retries,
+        },
+        keep_claims=bool(totals[Outcome.IN_DOUBT]) or (signalled is not None and state.is_unfinished()),
+    )
+    failure = None
+    crash_point("finishing")
+    with anyio.CancelScope(shield=True):
+        try:
+            await session.recorder.commit(finished)
+        except JournalError as error:
+            failure = str(error)
+            session.recorder.take_in(finished)
+    crash_point("finished")
+    return Ending(state=state, exit_code=code, commits=writer.commits, journaled=writer.events, journal_failure=failure)
+
+
+def _key_values(settings: Settings) -> tuple[str, ...]:
+    keys = (settings.atlas.public_key, settings.atlas.private_key)
+    return tuple(key.reveal() for key in keys if key is not None)

@@ -1,0 +1,136 @@
+"""The journal's file: its schema, how it is opened and brought forward, and what SQLite's errors mean to an operator."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import JournalError
+
+VERSION = 1
+FILE = "journal.db"
+
+_SCHEMA = """
+CREATE TABLE runs (
+    run_id TEXT PRIMARY KEY,
+    workflow TEXT NOT NULL,
+    rehearsal INTEGER NOT NULL,
+    migrations INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    finished_at REAL,
+    outcome TEXT,
+    exit_code INTEGER,
+    unfinished INTEGER NOT NULL DEFAULT 1
+) STRICT;
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES runs,
+    at REAL NOT NULL,
+    name TEXT NOT NULL,
+    data TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_of_run ON events (run_id, seq);
+CREATE TABLE puts (
+    group_id TEXT NOT NULL,
+    live_migration_id TEXT NOT NULL,
+    run_id TEXT NOT NULL REFERENCES runs,
+    at REAL NOT NULL,
+    PRIMARY KEY (group_id, live_migration_id, run_id)
+) STRICT;
+CREATE TABLE claims (
+    group_id TEXT NOT NULL,
+    live_migration_id TEXT NOT NULL,
+    run_id TEXT NOT NULL REFERENCES runs,
+    PRIMARY KEY (group_id, live_migration_id)
+) STRICT;
+CREATE TABLE controls (
+    id INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES runs,
+    at REAL NOT NULL,
+    command TEXT NOT NULL,
+    wave TEXT,
+    who TEXT NOT NULL,
+    handled INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX controls_of_run ON controls (run_id, handled);
+"""
+MIGRATIONS: tuple[str, ...] = (_SCHEMA,)
+"""What brings a journal of version *n* to *n + 1*, by position."""
+
+
+@contextmanager
+def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
+    """A connection to the journal's file; made where there is none, and brought forward where it is old, unless *readonly*.
+
+    Raises:
+        JournalError: The directory or file cannot be used, is damaged, or of a newer version.
+    """
+    state_dir = path.parent
+    if state_dir.exists() and not state_dir.is_dir():
+        raise JournalError(f"{state_dir}: is no directory: choose another with --state-dir")
+    try:
+        if not readonly:
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        elif not path.exists():
+            raise JournalError(f"{path}: there is no journal: no run has been started with this state directory")
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rwc'}",
+            uri=True,
+            isolation_level=None,
+            timeout=10,
+            check_same_thread=False,
+        )
+    except sqlite3.Error as error:
+        raise explained(path, error) from error
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror or error}: choose another directory with --state-dir") from error
+    try:
+        try:
+            _prepare(path, connection, readonly=readonly)
+        except sqlite3.Error as error:
+            raise explained(path, error) from error
+        except OSError as error:
+            raise JournalError(f"{path}: {error.strerror}: check its owner, or choose another --state-dir") from error
+        yield connection
+    finally:
+        connection.close()
+
+
+def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise JournalError(
+            f"{path}: written by a newer version of atlas-cutover (schema {version}, this one knows {VERSION}): upgrade"
+        )
+    db.execute("PRAGMA foreign_keys = ON")
+    if readonly:
+        if version < VERSION:
+            raise JournalError(f"{path}: of an older version (schema {version}): start or resume a run to upgrade it")
+        return
+    path.chmod(0o600)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("BEGIN IMMEDIATE")  # another process may upgrade it at the same moment
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    for script in MIGRATIONS[version:]:
+        for statement in script.split(";"):
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {VERSION}")
+    db.execute("COMMIT")
+
+
+def explained(path: Path, error: sqlite3.Error) -> JournalError:
+    """*error* in the words of an operator: what is wrong with *path*, and what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    advice = {
+        sqlite3.SQLITE_FULL: "the disk is full: make room",
+        sqlite3.SQLITE_READONLY: "the file is read-only: check its owner and permissions",
+        sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: check --state-dir and its permissions",
+        sqlite3.SQLITE_NOTADB: "the file is no journal: move it away",
+        sqlite3.SQLITE_CORRUPT: "the file is damaged: keep it, restore a copy, and look at the live migrations in Atlas",
+        sqlite3.SQLITE_BUSY: "another process keeps the file locked",
+        sqlite3.SQLITE_IOERR: "it cannot be read or written: is it a file, and is the disk well?",
+    }.get(code, "the journal failed")
+    return JournalError(f"{path}: {advice} ({error})")

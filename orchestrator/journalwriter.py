@@ -1,0 +1,92 @@
+"""Group commit: the events of one run on their way to the journal.
+
+Many migrations commit together, so one sync serves many events. An event that an action waits for (`append`) brings the
+sync forward; others (`post`) ride along with the next one. Losing the last posted events in a crash is safe: a
+`cutover_requested` is always appended and awaited before its PUT leaves, and whatever happened after it is found out
+again by reading the job.
+"""
+
+from __future__ import annotations
+
+import anyio
+
+from .errors import JournalError
+from .events import Event
+from .journal import Journal
+
+LINGER = 0.04
+"""Seconds for which an awaited commit waits for company."""
+LAZY = 0.5
+"""Seconds after which posted events are written at the latest."""
+
+
+class Writer:
+    """Appends the events of one run. `run` has to be running; `close` writes the rest.
+
+    Args:
+        journal: Used by nobody else meanwhile.
+        run_id: The run.
+        ids: Project and live migration by the migration's name; empty for a rehearsal.
+    """
+
+    def __init__(self, journal: Journal, run_id: str, ids: dict[str, tuple[str, str]]) -> None:
+        self._journal = journal
+        self._run_id = run_id
+        self._ids = ids
+        self._pending: list[Event] = []
+        self._awaited = anyio.Event()  # somebody waits for the next commit
+        self._posted = anyio.Event()
+        self._committed = anyio.Event()  # set when the batch being gathered is on disk, or failed
+        self._closing = False
+        self.failure: JournalError | None = None
+        self.commits = 0
+        self.events = 0
+
+    def post(self, event: Event) -> None:
+        """Write *event* with the next commit."""
+        self._pending.append(event)
+        self._posted.set()
+
+    async def append(self, event: Event) -> None:
+        """Write *event* and return when it is on disk.
+
+        Raises:
+            JournalError: It could not be written, and nothing will be any more.
+        """
+        if self.failure is None:
+            self.post(event)
+            committed = self._committed
+            self._awaited.set()
+            await committed.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    async def run(self) -> None:
+        """Write what is posted until `close`."""
+        while not (self._closing and not self._pending):
+            await self._posted.wait()
+            with anyio.move_on_after(LAZY):
+                await self._awaited.wait()
+                if not self._closing:
+                    await anyio.sleep(LINGER)
+            await self._flush()
+
+    def close(self) -> None:
+        """Write the rest and let `run` return."""
+        self._closing = True
+        self._posted.set()
+        self._awaited.set()
+
+    async def _flush(self) -> None:
+        batch, self._pending = self._pending, []
+        committed, self._committed = self._committed, anyio.Event()
+        if not self._closing:
+            self._posted, self._awaited = anyio.Event(), anyio.Event()
+        if batch and self.failure is None:
+            try:
+                await anyio.to_thread.run_sync(self._journal.commit, self._run_id, batch, self._ids)
+                self.commits += 1
+                self.events += len(batch)
+            except JournalError as error:
+                self.failure = error
+        committed.set()
