@@ -13,6 +13,9 @@ from operator import attrgetter
 from typing import Any, ClassVar
 
 from .outcomes import Outcome, RunOutcome
+from .workflow import Workflow
+from .workflow import from_json as workflow_from_json
+from .workflow import to_json as workflow_to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +30,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """A run began: *workflow* is its JSON form, *selected* the names it covers, *who* `user@host (pid)`."""
+    """A run of *workflow* began: *selected* are the names it covers, *who* is `user@host (pid)`."""
 
     name: ClassVar[str] = "run_started"
-    workflow: dict[str, Any]
+    workflow: Workflow
     base_url: str
     rehearsal: bool
     selected: tuple[str, ...]
@@ -312,13 +315,21 @@ _GETTERS = {name: attrgetter(*names) if len(names) > 1 else None for name, names
 _TUPLES = {name: tuple(f.name for f in fields(cls) if "tuple" in str(f.type)) for name, cls in EVENTS.items()}
 
 
-def to_json(event: Event) -> dict[str, Any]:
-    """The fields of *event* other than `at` and its name, as JSON data (tuples become lists when dumped)."""
+def details(event: Event) -> dict[str, Any]:
+    """The fields of *event* other than `at` and its name."""
     names = _FIELDS[event.name]
     getter = _GETTERS[event.name]
     if getter is None:
         return {name: getattr(event, name) for name in names}
     return dict(zip(names, getter(event), strict=True))
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """`details` as JSON data (tuples become lists when dumped)."""
+    data = details(event)
+    if event.__class__ is RunStarted:
+        data["workflow"] = workflow_to_json(data["workflow"])
+    return data
 
 
 def from_json(name: str, at: float, data: dict[str, Any]) -> Event:
@@ -336,6 +347,8 @@ def from_json(name: str, at: float, data: dict[str, Any]) -> Event:
             data[key] = _deep_tuple(data[key])
         if name == MigrationFinished.name:
             data["outcome"] = Outcome(data["outcome"])
+        if name == RunStarted.name:
+            data["workflow"] = workflow_from_json(data["workflow"])
         if name == RunFinished.name:
             data["outcome"] = RunOutcome(data["outcome"])
         return cls(at=at, **data)

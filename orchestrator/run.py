@@ -32,7 +32,7 @@ from .events import (
 )
 from .migrationstate import MigrationState, Phase
 from .outcomes import ExitCode, Outcome, RunOutcome
-from .workflow import Migration, Wave, Workflow, from_json
+from .workflow import Migration, Wave, Workflow
 
 UNDER_WAY = frozenset({Phase.REQUESTED, Phase.DOUBT, Phase.ACCEPTED})
 """Phases in which a PUT may have been carried out and the end is not known yet."""
@@ -121,12 +121,13 @@ class RunState:
                 self._wave(event)
 
     def _start(self, event: RunStarted) -> None:
-        self.workflow = from_json(event.workflow)
+        self.workflow = event.workflow
         self.base_url, self.rehearsal = event.base_url, event.rehearsal
         self.selected = frozenset(event.selected)
         self.who, self.version, self.started_at = event.who, event.version, event.at
         self.waves = {wave.name: WaveState() for wave in self.workflow.waves}
-        self.migrations = {migration.name: MigrationState() for _, migration in self.workflow.migrations()}
+        nothing_known = MigrationState()
+        self.migrations = {migration.name: nothing_known for _, migration in self.workflow.migrations()}
         self.sessions = 1
 
     def _resume(self, event: RunResumed) -> None:

@@ -28,7 +28,7 @@ from .outcomes import ExitCode, Outcome
 from .run import RunState
 from .settings import Settings
 from .version import program_version
-from .workflow import Workflow, to_json
+from .workflow import Workflow
 
 
 def new_run_id(now: float) -> str:
@@ -70,7 +70,7 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, wal
             if row is None:
                 first = RunStarted(
                     at=wall(),
-                    workflow=to_json(workflow),
+                    workflow=workflow,
                     base_url=settings.atlas.base_url,
                     rehearsal=rehearsal,
                     selected=tuple(m.name for _, m in workflow.migrations() if m.name in selected),

@@ -24,7 +24,7 @@ from orchestrator.cutover import (
 )
 from orchestrator.events import CutoverRequested, Event, HookFinished, MigrationFinished, RunResumed, RunStarted
 from orchestrator.outcomes import Outcome
-from orchestrator.workflow import Migration, Wave, Workflow, to_json
+from orchestrator.workflow import Migration, Wave, Workflow
 
 NOW = 1_800_000_000.0
 WHO = "ops@bastion (4711)"
@@ -64,7 +64,7 @@ def run_started(given: Workflow, *, at: float = NOW, rehearsal: bool = False, se
     names = selected if selected is not None else tuple(m.name for _, m in given.migrations())
     return RunStarted(
         at=at,
-        workflow=to_json(given),
+        workflow=given,
         base_url="https://cloud.mongodb.com/api/atlas/v2",
         rehearsal=rehearsal,
         selected=names,

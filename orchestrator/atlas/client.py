@@ -91,7 +91,8 @@ class AtlasClient:
         """
         bucket = self.bucket(ROOT_SCOPE)
         try:
-            await self._retried("GET", "", bucket, Priority.GATE)
+            await bucket.take(Priority.GATE)
+            await self._read("", bucket, Priority.GATE)
         except ApiError as error:
             if error.status in (401, 403) or error.status >= 500 or error.status == 429 or error.status < 400:
                 raise
@@ -103,12 +104,13 @@ class AtlasClient:
             AtlasError: After some tries there was no answer, or one that makes no sense.
         """
         bucket = self.bucket(group_id)
-        document = await self._retried("GET", _job_path(group_id, live_migration_id), bucket, priority)
+        await bucket.take(priority)  # here and no deeper: thousands may wait, each with all its frames
+        path = _job_path(group_id, live_migration_id)
+        document = await self._read(path, bucket, priority)
         try:
             return wire.job(document)
         except ValueError as error:
-            path = self._transport.full_path(_job_path(group_id, live_migration_id))
-            raise BadAnswerError(str(error), method="GET", path=path) from None
+            raise BadAnswerError(str(error), method="GET", path=self._transport.full_path(path)) from None
 
     async def reserve(self, group_id: str) -> Reservation:
         """Wait for a token for a PUT."""
@@ -150,14 +152,18 @@ class AtlasClient:
 
     # -- trying again -----------------------------------------------------------------------------------------------
 
-    async def _retried(self, method: str, path: str, bucket: TokenBucket, priority: Priority) -> object:
-        """Send a read, again if need be. The first try goes without stamina: nearly all succeed."""
+    async def _read(self, path: str, bucket: TokenBucket, priority: Priority) -> object:
+        """Send a GET whose token has been taken, again if need be. The first try needs no stamina: most succeed."""
         try:
-            return await self._read(method, path, bucket, priority)
+            _, document = await self._transport.send("GET", path, bucket, priority)
         except AtlasError as error:
             if not _worth_another_try(error):
                 raise
-            last, failed_at = error, anyio.current_time()
+            return await self._read_again(error, path, bucket, priority)
+        return document
+
+    async def _read_again(self, last: AtlasError, path: str, bucket: TokenBucket, priority: Priority) -> object:
+        failed_at = anyio.current_time()
         async for attempt in stamina.retry_context(on=_backoff, attempts=READ_ATTEMPTS, timeout=None, wait_initial=0.2):
             with attempt:
                 if attempt.num == 1:
@@ -165,24 +171,21 @@ class AtlasClient:
                 self.statistics.retries += 1
                 event = RequestRetried(
                     at=self._wall(),
-                    method=method,
+                    method="GET",
                     path=self._transport.full_path(path),
                     reason=last.message,
                     attempt=attempt.num,
                     wait=round(anyio.current_time() - failed_at, 3),
                 )
                 self._on_event(event)
+                await bucket.take(priority)
                 try:
-                    return await self._read(method, path, bucket, priority)
+                    _, document = await self._transport.send("GET", path, bucket, priority)
                 except AtlasError as error:
                     last, failed_at = error, anyio.current_time()
                     raise
+                return document
         raise last
-
-    async def _read(self, method: str, path: str, bucket: TokenBucket, priority: Priority) -> object:
-        await bucket.take(priority)
-        _, document = await self._transport.send(method, path, bucket, priority)
-        return document
 
 
 @asynccontextmanager

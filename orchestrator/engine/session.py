@@ -13,7 +13,7 @@ from ..outcomes import Outcome
 from ..polling import PollPolicy
 from ..run import RunState
 from ..waiting import Slots
-from ..workflow import Migration, Wave
+from ..workflow import Gate, Hooks, Migration, Wave
 from .hookrunner import HookRunner
 from .recorder import Recorder
 from .valve import Valve
@@ -52,22 +52,27 @@ class Session:
     hooks: HookRunner
     valve: Valve = field(default_factory=Valve)
     slots: Mapping[str, Slots] = field(default_factory=dict)
+    _policies: dict[tuple[Gate | None, float, Hooks], Policy] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.slots = {wave.name: Slots(wave.concurrency or len(wave.migrations)) for wave in self.state.workflow.waves}
 
     def policy(self, migration: Migration) -> Policy:
-        """The rules for *migration*."""
-        return Policy(
-            gate=migration.gate,
-            timeout=migration.timeout,
-            settle_lost=2 * self.polling.initial,
-            settle_timeout=self.request_timeout,
-            reports_readiness=self.client.api == "v2",
-            before_hooks=len(migration.hooks.before),
-            after_success_hooks=len(migration.hooks.after_success),
-            after_failure_hooks=len(migration.hooks.after_failure),
-        )
+        """The rules for *migration*; migrations of the same settings share them."""
+        key = (migration.gate, migration.timeout, migration.hooks)
+        policy = self._policies.get(key)
+        if policy is None:
+            policy = self._policies[key] = Policy(
+                gate=migration.gate,
+                timeout=migration.timeout,
+                settle_lost=2 * self.polling.initial,
+                settle_timeout=self.request_timeout,
+                reports_readiness=self.client.api == "v2",
+                before_hooks=len(migration.hooks.before),
+                after_success_hooks=len(migration.hooks.after_success),
+                after_failure_hooks=len(migration.hooks.after_failure),
+            )
+        return policy
 
     def stop(self, reason: str) -> None:
         """No further cutover starts in this session, for *reason*."""

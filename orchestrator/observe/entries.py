@@ -24,11 +24,11 @@ from ..events import (
     RunStarted,
     StatusChanged,
     StatusPolled,
-    to_json,
+    details,
 )
 from ..outcomes import Outcome, is_known
 from ..run import RunState
-from ..workflow import Workflow
+from ..workflow import Migration, Wave, Workflow
 
 _JOB_PATH = re.compile(r"/groups/([0-9a-f]{24})/liveMigrations/([0-9a-f]{24})")
 _BY_OUTCOME = {
@@ -61,13 +61,13 @@ def timestamp(at: float) -> str:
 
 
 class Entries:
-    """Makes entries of one run's events; the ids of its migrations are looked up once."""
+    """Makes entries of one run's events; where its migrations stand in the workflow is looked up once."""
 
     def __init__(self) -> None:
         self._workflow: Workflow | None = None
         self._head: dict[str, Any] = {}
-        self._jobs: dict[str, dict[str, str]] = {}
-        self._by_id: dict[tuple[str, str], str] = {}
+        self._jobs: dict[str, tuple[Wave, Migration]] = {}
+        self._by_id: dict[tuple[str, str], str] | None = None  # made when it is first asked for, mostly never
 
     def fields(self, event: Event, state: RunState) -> dict[str, Any]:
         """The entry's fields other than `level`, in the order in which they are shown."""
@@ -87,35 +87,44 @@ class Entries:
     def _learn(self, state: RunState) -> None:
         self._workflow = state.workflow
         self._head = {"run_id": state.run_id, "workflow": state.workflow.name}
-        self._jobs = {
-            migration.name: {
-                "wave": wave.name,
-                "migration": migration.name,
-                "group_id": migration.group_id,
-                "live_migration_id": migration.live_migration_id,
-            }
-            for wave, migration in state.workflow.migrations()
-        }
-        self._by_id = {(job["group_id"], job["live_migration_id"]): name for name, job in self._jobs.items()}
+        self._jobs = {migration.name: (wave, migration) for wave, migration in state.workflow.migrations()}
+        self._by_id = None
 
     def _place(self, event: Event) -> dict[str, str]:
         """Wave, migration and ids that *event* is about."""
         name: str | None = None
         if isinstance(event, (MigrationEvent, HookFinished)):
             name = event.migration
-        elif isinstance(event, (RateLimited, RequestRetried)) and (found := _JOB_PATH.search(event.path)):
-            name = self._by_id.get((found[1], found[2]))
-        if name is not None:
-            return self._jobs.get(name, {"migration": name})
-        wave = getattr(event, "wave", None)
-        return {} if wave is None else {"wave": wave}
+        elif isinstance(event, (RateLimited, RequestRetried)):
+            name = self._named_in(event.path)
+        if name is None:
+            wave = getattr(event, "wave", None)
+            return {} if wave is None else {"wave": wave}
+        if name not in self._jobs:
+            return {"migration": name}
+        wave, migration = self._jobs[name]
+        return {
+            "wave": wave.name,
+            "migration": name,
+            "group_id": migration.group_id,
+            "live_migration_id": migration.live_migration_id,
+        }
+
+    def _named_in(self, path: str) -> str | None:
+        """The migration whose job *path* names."""
+        found = _JOB_PATH.search(path)
+        if found is None:
+            return None
+        if self._by_id is None:
+            self._by_id = {(m.group_id, m.live_migration_id): name for name, (_, m) in self._jobs.items()}
+        return self._by_id.get((found[1], found[2]))
 
 
 def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
-    own = to_json(event)
+    own = details(event)
     match event:
         case RunStarted():
-            del own["workflow"]  # it has every migration: the journal keeps it, a log line gives the counts
+            del own["workflow"]  # the journal keeps it, a log line gives the counts
             own["workflow_sha256"] = state.workflow.sha256
             own["waves"] = len(state.workflow.waves)
             own["migrations"] = len(state.migrations)

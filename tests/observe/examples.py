@@ -34,7 +34,7 @@ from orchestrator.events import (
 )
 from orchestrator.outcomes import Outcome, RunOutcome
 from orchestrator.run import RunState
-from orchestrator.workflow import Migration, Wave, Workflow, to_json
+from orchestrator.workflow import Migration, Wave, Workflow
 
 AT = 1_795_827_600.25  # 2026-11-28T01:00:00.250Z
 TIMESTAMP = "2026-11-28T01:00:00.250Z"
@@ -66,7 +66,7 @@ def started(workflow: Workflow = WORKFLOW, *, rehearsal: bool = False, at: float
     """The first event of a run of all of *workflow*."""
     return RunStarted(
         at=at,
-        workflow=to_json(workflow),
+        workflow=workflow,
         base_url="https://cloud.mongodb.com/api/atlas/v2",
         rehearsal=rehearsal,
         selected=tuple(m.name for _, m in workflow.migrations()),

@@ -29,7 +29,7 @@ from orchestrator.outcomes import ExitCode, Outcome
 from orchestrator.report.model import RunReport, build
 from orchestrator.run import RunState, fold
 from orchestrator.window import Window
-from orchestrator.workflow import Migration, Wave, Workflow, to_json
+from orchestrator.workflow import Migration, Wave, Workflow
 
 START = 1_795_824_000.0  # 2026-11-28T00:00:00Z
 RUN_ID = "20261128T000000Z-5f3a"
@@ -106,7 +106,7 @@ def make_state(
     events: list[Event] = [
         RunStarted(
             at=START,
-            workflow=to_json(workflow),
+            workflow=workflow,
             base_url="https://cloud.mongodb.com/api/atlas/v2",
             rehearsal=rehearsal,
             selected=tuple(workflow.names()),
