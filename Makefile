@@ -52,7 +52,7 @@ rehearse: $(VENV)/runtime ## run workflows/example.yaml against the built-in sim
 check: $(VENV)/dev ## linters and types: ruff, mypy --strict, import-linter
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy orchestrator tests $(wildcard benchmarks/*.py)
+	$(PY) -m mypy orchestrator tests benchmarks
 	$(VENV)/bin/lint-imports
 
 .PHONY: format
@@ -76,7 +76,7 @@ coverage: $(VENV)/dev ## the tests again, with the lines that none of them reach
 	$(PY) -m coverage report
 
 .PHONY: bench
-bench: $(VENV)/dev ## measure speed side by side with other ways; writes benchmarks/results.md
+bench: $(VENV)/bench ## measure speed side by side with other ways; writes benchmarks/results.md
 	$(PY) -m benchmarks $(ARGS)
 
 .PHONY: docs
@@ -116,11 +116,15 @@ $(VENV)/dev: pyproject.toml constraints.txt $(VENV)/home
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/runtime
 
+$(VENV)/bench: $(VENV)/dev
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	@touch $@
+
 .PHONY: lock
 lock: $(VENV)/home ## choose the newest allowed versions and write them to constraints.txt
 	rm -rf $(VENV)/lock
 	$(PY) -m venv $(VENV)/lock
-	$(VENV)/lock/bin/python -m pip install --quiet --editable '.[dev]'
+	$(VENV)/lock/bin/python -m pip install --quiet --editable '.[dev,bench]'
 	@{ echo "# The versions that are installed by make; 'make lock' writes this file."; \
 	  $(VENV)/lock/bin/python -m pip freeze --exclude-editable; } >$(VENV)/constraints.txt
 	@! grep -v '^#' $(VENV)/constraints.txt | grep -nvE '^[A-Za-z0-9._-]+==[A-Za-z0-9.!+]+$$'

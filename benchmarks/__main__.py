@@ -9,31 +9,32 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import budget, cost, discovery, memory, startup
+from benchmarks import budget, cost, discovery, journal, memory, startup
+from benchmarks.bench import ansible_playbook
 from benchmarks.chart import bars
 
 HERE = Path(__file__).resolve().parent
+SECTIONS = {
+    "cost": cost.measure,
+    "budget": budget.measure,
+    "discovery": discovery.measure,
+    "memory": memory.measure,
+    "journal": journal.measure,
+    "startup": startup.measure,
+}
 
 
 def main() -> None:
     """Measure, print as it goes, and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--quick", action="store_true", help="small sizes and one repetition, to see that it works")
-    parser.add_argument("--only", action="append", choices=("cost", "budget", "discovery", "memory", "startup"))
+    parser.add_argument("--only", action="append", choices=SECTIONS)
     args = parser.parse_args()
-    parts = args.only or ["cost", "budget", "discovery", "memory", "startup"]
     sections = [_machine()]
-    for name, measure in (
-        ("cost", cost.measure),
-        ("budget", budget.measure),
-        ("discovery", discovery.measure),
-        ("memory", memory.measure),
-        ("startup", startup.measure),
-    ):
-        if name in parts:
-            section = measure(quick=args.quick)
-            print(section, flush=True)
-            sections.append(section)
+    for name in args.only or SECTIONS:
+        section = SECTIONS[name](quick=args.quick)
+        print(section, flush=True)
+        sections.append(section)
     if args.quick or args.only:
         return
     (HERE / "results.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
@@ -50,7 +51,7 @@ def _machine() -> str:
         ),
         platform.processor(),
     )
-    names = ("aiohttp", "anyio", "httpx", "pydantic", "structlog")
+    names = ("aiohttp", "anyio", "httpx", "pydantic", "structlog", *(["ansible-core"] if ansible_playbook() else []))
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     return (
         f"# Results\n\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {cpu}, Python {sys.version.split()[0]}, {versions}. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import resource
@@ -17,6 +18,7 @@ from typing import Any
 
 KEYS = {"MONGODB_ATLAS_PUBLIC_API_KEY": "benchmrk", "MONGODB_ATLAS_PRIVATE_API_KEY": "made-up-for-the-benchmark"}
 ROOT = Path(__file__).resolve().parent.parent
+CONTENDERS = ROOT / "benchmarks" / "contenders"
 LIMIT_SECONDS = 600
 
 
@@ -104,27 +106,60 @@ def run_python(module: str, jobs: int, scenario: str, *, projects: int = 1) -> C
             return _cost(module, jobs, said, record_of(base), cpu_of(process) - before)
 
 
-def run_shell(script: str, jobs: int, scenario: str) -> Cost:
-    """Run a shell contender; its CPU is that of all its processes."""
+def run_command(contender: str, jobs: int, scenario: str) -> Cost:
+    """Run a contender that is no Python module of this package; its CPU is that of all its processes."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         csv_file, workflow = write_jobs(directory, jobs)
         with simulator(directory, workflow, scenario) as (base, process):
+            command = COMMANDS[contender](base, csv_file)
             before = cpu_of(process)
             used = resource.getrusage(resource.RUSAGE_CHILDREN)
             started = os.times().elapsed
-            subprocess.run(
-                ["sh", str(ROOT / "benchmarks" / "contenders" / script), base, str(csv_file)],
-                stdout=subprocess.DEVNULL,
-                env=os.environ | KEYS,
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                env=os.environ | KEYS | {"ANSIBLE_HOME": name, "ANSIBLE_PYTHON_INTERPRETER": sys.executable},
                 timeout=LIMIT_SECONDS,
-                check=True,
+                check=False,
             )
+            if done.returncode:
+                raise SystemExit(
+                    f"{contender} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+                )
             wall = os.times().elapsed - started
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             cpu = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
             said = {"cpu": cpu, "wall": wall, "memory_kb": 0.0}
-            return _cost(script, jobs, said, record_of(base), cpu_of(process) - before)
+            return _cost(contender, jobs, said, record_of(base), cpu_of(process) - before)
+
+
+def ansible_playbook() -> Path | None:
+    """Ansible's command beside this Python; None where the extra `bench` is not installed."""
+    command = Path(sys.executable).with_name("ansible-playbook")
+    return command if command.exists() else None
+
+
+def _curl(base: str, jobs: Path) -> list[str]:
+    return ["sh", str(CONTENDERS / "curl.sh"), base, str(jobs)]
+
+
+def _ansible(base: str, jobs: Path) -> list[str]:
+    inventory = jobs.with_name("inventory.json")
+    with jobs.open(encoding="utf-8", newline="") as file:
+        hosts = {
+            row["name"]: {"job": f"{base}/groups/{row['group_id']}/liveMigrations/{row['live_migration_id']}"}
+            for row in csv.DictReader(file)
+        }
+    inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    command = ansible_playbook()
+    assert command is not None
+    return [str(command), "--forks", "20", "--inventory", str(inventory), str(CONTENDERS / "ansible.yaml")]
+
+
+COMMANDS = {"curl": _curl, "ansible": _ansible}
+"""The contenders of `run_command`: what to run, given the base URL and the CSV of jobs."""
 
 
 def _cost(contender: str, jobs: int, said: dict[str, float], record: dict[str, Any], server_cpu: float) -> Cost:

@@ -78,12 +78,18 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
     """*state* after *event*; events of no concern leave it as it is."""
     match event:
         case StatusPolled():
-            polled = state._replace(
-                last_read_at=event.at, reads_in_phase=state.reads_in_phase + 1, polls=state.polls + 1
-            )
             if event.error is not None:
-                return polled._replace(note=event.error, not_begun_reads=0)
-            return polled._replace(
+                return state._replace(
+                    last_read_at=event.at,
+                    reads_in_phase=state.reads_in_phase + 1,
+                    polls=state.polls + 1,
+                    note=event.error,
+                    not_begun_reads=0,
+                )
+            return state._replace(
+                last_read_at=event.at,
+                reads_in_phase=state.reads_in_phase + 1,
+                polls=state.polls + 1,
                 remote_status=event.status,
                 ready=event.ready,
                 lag=event.lag,

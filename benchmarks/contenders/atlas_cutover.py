@@ -5,17 +5,43 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import anyio
+import anyio._backends._asyncio
 
 from benchmarks.contenders.common import POLL_SECONDS, measured
 from orchestrator.cli.observers import observe
 from orchestrator.conductor import Ending, Options
+from orchestrator.journal import Journal
+from orchestrator.observe import heartbeat, log, metrics, notify, progress  # noqa: F401
 from orchestrator.runner import start
 from orchestrator.settings import load_settings
 from orchestrator.workflowfile import load_workflow
+
+
+class Stopwatch:
+    """Adds up the CPU and wall seconds that threads spend in a function."""
+
+    def __init__(self) -> None:
+        self.cpu = self.wall = 0.0
+
+    def around(self, function: Callable[..., None]) -> Callable[..., None]:
+        """*function*, its calls timed."""
+
+        def timed(*args: Any) -> None:
+            cpu, wall = time.thread_time(), time.perf_counter()
+            try:
+                function(*args)
+            finally:
+                self.cpu += time.thread_time() - cpu
+                self.wall += time.perf_counter() - wall
+
+        return timed
 
 
 def main(base: str, workflow_file: Path, directory: Path) -> None:
@@ -30,15 +56,18 @@ def main(base: str, workflow_file: Path, directory: Path) -> None:
     settings = load_settings(config, environ=os.environ, overrides=overrides, require_keys=True)
     workflow = load_workflow(workflow_file)
     with ExitStack() as stack, measured() as extra:
-        log = stack.enter_context((directory / "log.jsonl").open("w", encoding="utf-8"))
-        observers = observe(settings, stack, log)
+        stream = stack.enter_context((directory / "log.jsonl").open("w", encoding="utf-8"))
+        observers = observe(settings, stack, stream)
         options = Options(sinks=observers.sinks, background=observers.tasks, environ=os.environ)
 
         async def conduct() -> Ending:
             return await start(workflow, settings, options, wall=time.time)
 
-        ending = anyio.run(conduct)
-        extra["commits"], extra["events"] = ending.commits, ending.journaled
+        journal = Stopwatch()
+        with patch.object(Journal, "commit", journal.around(Journal.commit)):
+            ending = anyio.run(conduct)
+        extra |= {"commits": ending.commits, "events": ending.journaled}
+        extra |= {"journal_cpu": journal.cpu, "journal_wall": journal.wall}
     if ending.exit_code:
         raise SystemExit(f"the run ended with {ending.exit_code}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -28,14 +27,20 @@ def paths(jobs: Path) -> list[str]:
 @contextmanager
 def measured() -> Iterator[dict[str, float]]:
     """Measure the block and print CPU seconds, wall seconds and peak memory of this process as one JSON line."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _memory("VmRSS")
     wall, cpu = time.perf_counter(), time.process_time()
     extra: dict[str, float] = {}
     yield extra
     result = {
         "cpu": time.process_time() - cpu,
         "wall": time.perf_counter() - wall,
-        "memory_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before,
+        "memory_kb": _memory("VmHWM") - before,
         **extra,
     }
     sys.stdout.write(json.dumps(result) + "\n")
+
+
+def _memory(key: str) -> int:
+    """A figure of this process in kB. Not `ru_maxrss`, which begins with the peak of the process that started this one."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition(f"{key}:")[2].split()[0])

@@ -7,6 +7,7 @@ Every entry has `timestamp`, `event`, `run_id` and `workflow`, then `wave`, `mig
 from __future__ import annotations
 
 import logging
+import math
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -54,10 +55,15 @@ def level_of(event: Event) -> int:
     return logging.INFO
 
 
-@lru_cache(maxsize=64)
 def timestamp(at: float) -> str:
-    """*at* (Unix seconds) as ISO 8601 in UTC, with milliseconds. Events of one moment share theirs."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """*at* (Unix seconds) as ISO 8601 in UTC, with milliseconds."""
+    milliseconds = math.floor(at * 1000)
+    return f"{_to_the_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _to_the_second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()[:19]
 
 
 class Entries:

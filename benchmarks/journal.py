@@ -1,0 +1,31 @@
+"""What the journal costs within a run: syncs, share of the CPU, and how many events a second it takes."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from benchmarks.bench import run_python
+from benchmarks.cost import CALM, OURS
+from benchmarks.figures import table
+
+
+def measure(*, quick: bool) -> str:
+    """The section on the journal: waves of some sizes, all migrations at once."""
+    rows = []
+    for size in (200,) if quick else (1000, 2000, 10000):
+        costs = [run_python(OURS, size, CALM) for _ in range(1 if quick else 3)]
+        said = [cost.extra for cost in costs]
+        rows.append(
+            (
+                str(size),
+                f"{median(each['events'] for each in said):.0f}",
+                f"{median(each['commits'] for each in said):.0f}",
+                f"{median(100 * cost.extra['journal_cpu'] / cost.cpu for cost in costs):.1f} %",
+                f"{median(each['events'] / each['journal_wall'] for each in said):.0f}",
+            )
+        )
+    head = ("migrations", "events", "syncs", "share of the run's CPU", "events a second while it writes")
+    return (
+        "## Journal\n\nEvery event in SQLite, on disk (`synchronous=FULL`); many commit together. The share is that of the "
+        f"thread that writes, JSON included.\n\n{table(head, rows)}"
+    )
