@@ -40,7 +40,8 @@ class Options:
     """What the operator asked for.
 
     *only*: names of waves or migrations; *new*: do not continue an unfinished run; *background*: tasks to run beside the
-    engine (progress); *interactive*: Enter on the terminal approves the wave that waits; *say* tells the operator a line;
+    engine (progress); *interactive*: Enter on the terminal approves the wave that waits, and *on_line* is called for every
+    line typed there; *say* tells the operator a line;
     *on_client* is given the client, whose budget and statistics may be looked at.
     """
 
@@ -49,6 +50,7 @@ class Options:
     retry_failed: bool = False
     rehearsal: Rehearsal | None = None
     interactive: bool = False
+    on_line: Callable[[], None] = lambda: None
     sinks: Sequence[Sink] = ()
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     say: Callable[[str], None] = lambda _: None
@@ -196,7 +198,7 @@ async def _execute(
             beside.start_soon(_heed_signals, signals, session, work, received)
             beside.start_soon(heed_controls, engine, session, state_dir)
             if options.interactive:
-                beside.start_soon(heed_terminal, engine, session)
+                beside.start_soon(heed_terminal, engine, session, options.on_line)
             for task in options.background:
                 beside.start_soon(task)
             await engine.execute()

@@ -20,10 +20,14 @@ Task = Callable[[], Coroutine[Any, Any, None]]
 
 @dataclass(slots=True)
 class Observers:
-    """What a session is observed by: sinks of its events, and tasks to run beside the engine."""
+    """What a session is observed by: sinks of its events, and tasks to run beside the engine.
+
+    *on_line* is to be called when the operator has typed a line on the terminal.
+    """
 
     sinks: list[Sink] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
+    on_line: Callable[[], None] = lambda: None
     client: AtlasClient | None = None
 
     def on_client(self, client: AtlasClient) -> None:
@@ -60,6 +64,7 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
         progress = stack.enter_context(Progress(stream))
         sinks.append(progress.sink)
         tasks.append(progress.run)
+        observers.on_line = progress.line_typed
         stream = progress.stream
     else:
         heartbeat = Heartbeat()

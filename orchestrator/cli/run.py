@@ -105,14 +105,15 @@ def _confirm(workflow: Workflow, settings: Settings, args: Namespace) -> None:
         raise InputError(
             f"--only {error.args[0]}: workflow {workflow.name!r} has no wave or migration of that name"
         ) from None
-    print(f"This cuts {len(selected)} live migrations over at {settings.atlas.base_url}:", file=sys.stderr)
-    for wave in workflow.waves:
-        count = sum(1 for migration in wave.migrations if migration.name in selected)
-        if count:
-            print(f"  {wave.name}: {count}", file=sys.stderr)
-    print("A cutover cannot be undone.", file=sys.stderr)
-    print(f"Type the workflow's name ({workflow.name}) to go on: ", end="", file=sys.stderr, flush=True)
+    many = "1 live migration" if len(selected) == 1 else f"{len(selected)} live migrations"
     try:
+        print(f"This cuts {many} over at {settings.atlas.base_url}:", file=sys.stderr)
+        for wave in workflow.waves:
+            count = sum(1 for migration in wave.migrations if migration.name in selected)
+            if count:
+                print(f"  {wave.name}: {count}", file=sys.stderr)
+        print("A cutover cannot be undone.", file=sys.stderr)
+        print(f"Type the workflow's name ({workflow.name}) to go on: ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         print("\nnot confirmed; nothing was sent", file=sys.stderr)
@@ -133,6 +134,7 @@ def _observed(args: Namespace, settings: Settings, rehearsal: Rehearsal | None) 
             retry_failed=args.retry_failed,
             rehearsal=rehearsal,
             interactive=sys.stdin is not None and sys.stdin.isatty(),
+            on_line=observers.on_line,
             sinks=observers.sinks,
             background=observers.tasks,
             say=lambda line: structlog.get_logger().warning("workflow_changed", detail=line),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -57,12 +58,16 @@ def carry_out(control: Control, engine: LocalEngine, session: Session) -> None:
             session.stop(f"aborted by {who}")
 
 
-async def heed_terminal(engine: LocalEngine, session: Session) -> None:
-    """Enter approves the wave that waits for approval, until cancelled or the terminal is gone."""
+async def heed_terminal(engine: LocalEngine, session: Session, on_line: Callable[[], None]) -> None:
+    """Enter approves the wave that waits for approval, until cancelled or the terminal is gone.
+
+    *on_line* is called for every line that was typed.
+    """
     while True:
         await anyio.wait_readable(sys.stdin)
         if not sys.stdin.readline():
             return
+        on_line()
         for name, wave in session.state.waves.items():
             if wave.approval_since is not None and wave.approved_by is None:
                 engine.approve(name, "the terminal")

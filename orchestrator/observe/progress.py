@@ -76,6 +76,7 @@ class Progress:
         self._state: RunState | None = None
         self._held: list[str] = []
         self._widths: list[int] = []  # of the lines now on the screen, in cells
+        self._typed = 0  # rows by which Enter has moved the cursor below them
         self._running = False
         self._above = _Above(self, stream)
         self.stream = cast("TextIO", self._above)
@@ -116,6 +117,11 @@ class Progress:
         size = Size(columns=max(1, columns), rows=max(2, rows), ascii_only=self._ascii_only)
         self._draw(board(self._tally, self._state, now=self._wall(), size=size))
 
+    def line_typed(self) -> None:
+        """The operator typed Enter, and the terminal's echo has moved the cursor below the display."""
+        if self._widths:
+            self._typed += 1
+
     def write_above(self, text: str) -> None:
         """Write *text*, whole lines, above the display: with the next frame, or at once where there is none."""
         self._held.append(text)
@@ -129,6 +135,7 @@ class Progress:
         frame = self._erase() + "".join(self._held) + "\n".join(shown)
         self._held.clear()
         self._widths = [cell_len(line.plain) for line in lines]
+        self._typed = 0
         encoding = self._terminal.encoding or "utf-8"
         with suppress(OSError, ValueError):  # the terminal is gone: nobody looks any more, and the run goes on
             self._terminal.write(frame.encode(encoding, "backslashreplace").decode(encoding))
@@ -139,7 +146,7 @@ class Progress:
         if not self._widths:
             return ""
         columns = max(1, self._size()[0])
-        rows = sum(max(1, -(-width // columns)) for width in self._widths)
+        rows = sum(max(1, -(-width // columns)) for width in self._widths) + self._typed
         return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "") + _ERASE_BELOW
 
     def _render(self, line: Text) -> str:

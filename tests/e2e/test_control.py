@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from ..terminal import screen
 from .program import Program, new_id
 
 
@@ -84,7 +86,7 @@ def test_name_typed_on_a_terminal(online: Program) -> None:
     workflow = online.workflow({"canary": {"orders": new_id()}})
     done = online.on_terminal("run", workflow, prompt="to go on: ", answer="night\n")
     assert (done.code, done.out.startswith("SUCCESS")) == (0, True)
-    assert "This cuts 1 live migrations over at http://127.0.0.1:" in done.err
+    assert "This cuts 1 live migration over at http://127.0.0.1:" in done.err
     assert "cannot be undone" in done.err
 
 
@@ -96,6 +98,17 @@ def test_anything_else_on_a_terminal(online: Program, answer: str, code: int) ->
     assert (done.code, done.out) == (code, "")
     assert done.err.replace("\r", "").endswith("\nnot confirmed; nothing was sent\n")
     assert not online.state_dir.exists()
+
+
+def test_enter_on_the_terminal_approves_the_wave_that_waits(program: Program) -> None:
+    """And the display that was there leaves no stale line between the log lines."""
+    workflow = program.workflow({"canary": {"orders": new_id()}, "rest": {"carts": new_id()}}, rest={"approval": True})
+    program.scenario()
+    done = program.on_terminal("run", workflow, "--rehearse", prompt="waits for approval", answer="\n")
+    assert (done.code, done.out.startswith("REHEARSAL SUCCESS")) == (0, True)
+    shown = screen(done.err, 10_000)
+    assert any("approved" in row and "the terminal" in row for row in shown)
+    assert [row for row in shown if row and not re.match(r"\d\d:\d\d:\d\d ", row)] == []
 
 
 def test_no_terminal_needs_yes(online: Program) -> None:

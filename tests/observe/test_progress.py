@@ -41,6 +41,7 @@ from orchestrator.outcomes import Outcome
 from orchestrator.run import RunState
 from orchestrator.workflow import Wave, Workflow
 
+from ..terminal import screen
 from .examples import AT, EVENTS, GROUP, WORKFLOW, migration, running, started
 
 Sink = Callable[[Event, RunState], None]
@@ -221,31 +222,6 @@ class Terminal(io.TextIOWrapper):
         return self.kept.getvalue().decode(self.encoding)
 
 
-def screen(text: str, columns: int = 80) -> list[str]:
-    """What a terminal shows after *text*: knows line ends, moves up and erasure, as the display uses them."""
-    rows, row, column = [""], 0, 0
-    for part in re.findall(r"\x1b\[[0-9;]*[A-Za-z]|\n|\r|[^\x1b\n\r]+", text):
-        if part == "\n":
-            row, column = row + 1, 0
-        elif part == "\r":
-            column = 0
-        elif part.endswith("A") and part.startswith("\x1b"):
-            row -= int(part[2:-1])
-        elif part == "\x1b[J":
-            rows[row] = rows[row][:column]
-            del rows[row + 1 :]
-        elif not part.startswith("\x1b"):
-            for start in range(0, len(part), columns):
-                if start:
-                    row, column = row + 1, 0
-                rows += [""] * (row + 1 - len(rows))
-                piece = part[start : start + columns]
-                rows[row] = rows[row][:column] + piece
-                column += len(piece)
-        rows += [""] * (row + 1 - len(rows))
-    return rows
-
-
 def display(terminal: Any, environ: Mapping[str, str] | None = None, size: tuple[int, int] = (80, 24)) -> Progress:
     """A display on *terminal*."""
     return Progress(terminal, environ=environ or {}, wall=lambda: AT + 70, size=lambda: os.terminal_size(size))
@@ -279,6 +255,22 @@ def test_log_lines_stand_above_the_display_and_stay() -> None:
     assert after[: len(logged)] == shown[: len(logged)]
     assert after[len(logged) :] == ["an unfinished line", ""]
     assert "\x1b[3" not in terminal.text()
+
+
+def test_enter_leaves_no_stale_line() -> None:
+    """The terminal's echo moves the cursor below the display; the next frame erases all of it."""
+    terminal = Terminal()
+    with display(terminal, {"NO_COLOR": "1"}) as progress:
+        progress.line_typed()  # before there is a display it moves nothing
+        follow(progress.sink, *BUSY)
+        progress.stream.write("a log line\n")
+        progress.draw()
+        before = screen(terminal.text(), 10_000)
+        terminal.write("\r\n")
+        progress.line_typed()
+        progress.draw()
+        assert screen(terminal.text(), 10_000) == before
+    assert screen(terminal.text(), 10_000) == ["a log line", ""]
 
 
 def test_a_terminal_that_became_narrower_is_cleaned_all_the_same() -> None:
