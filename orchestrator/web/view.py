@@ -10,6 +10,8 @@ from typing import Any
 
 from ..cutover import Phase
 from ..journal import RunRow
+from ..observe.estimate import estimate_waves
+from ..outcomes import Outcome
 from ..run import UNDER_WAY, RunState
 from ..workflow import Migration, Wave
 
@@ -100,6 +102,7 @@ def head(
         "stopped": state.stopped,
         "window": _window(state, since.get("window")),
         "waves": [_wave(state, wave, rows) for wave in state.workflow.waves],
+        "cutovers_left": _cutovers_left(state) if running else None,
     }
 
 
@@ -107,6 +110,22 @@ def _window(state: RunState, since: float | None) -> dict[str, Any] | None:
     if state.window_closes is None:
         return None
     return {"opens": state.window_opens, "closes": state.window_closes, "waiting_since": since}
+
+
+def _cutovers_left(state: RunState) -> list[float] | None:
+    """Between how many and how many seconds the cutovers may take that are left; None: there is nothing to judge by."""
+    known = [state.migrations[name] for name in state.selected]
+    durations = sorted(
+        max(0.0, one.finished_at - one.requested_at)
+        for one in known
+        if one.outcome in (Outcome.SUCCESS, Outcome.FAILED) and one.requested_at and one.finished_at
+    )
+    waves = []
+    for wave in state.workflow.waves:
+        remaining = sum(1 for m in wave.migrations if m.name in state.selected and not state.migrations[m.name].outcome)
+        waves.append((wave.concurrency or max(1, len(wave.migrations)), remaining))
+    left = estimate_waves(durations, waves)
+    return None if left is None or not left.high else [left.low, left.high]
 
 
 def _wave(state: RunState, wave: Wave, rows: dict[str, Row]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from orchestrator.web.feed import RunFeed
 from orchestrator.web.view import ROW
 
 from ..builders import NOW, WHO, run_resumed, workflow
-from .nights import HOLDER, RUN, Night, cutover_of, fleet
+from .nights import HOLDER, RUN, Night, cutover_of, fleet, hash_of
 from .visitors import Visitor
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +62,22 @@ async def test_a_viewer_gets_everything_first(visitor: Visitor, night: Night) ->
         "about": "orders",
         "text": "SUCCESS",
     }
+
+
+async def test_a_viewer_sees_how_long_the_cutovers_left_may_take(visitor: Visitor, night: Night) -> None:
+    """Judged by those that are done, as on the terminal; nothing is said with too few of them, or when all are done."""
+    night.begin(workflow(("a", "b", "c"), ("d",)))
+    night.write(*cutover_of("a", NOW), *cutover_of("b", NOW))
+    with night.held():
+        async with visitor.follow(EVENTS) as stream:
+            assert (await stream.next()).document["head"]["cutovers_left"] is None
+            night.write(*cutover_of("c", NOW))
+            low, high = (await stream.next()).document["head"]["cutovers_left"]
+            night.write(*cutover_of("d", NOW + 20))
+            message = await stream.next()
+    durations = [6.0 + hash_of(name) % 7 for name in "abc"]
+    assert min(durations) <= low <= high <= max(durations)
+    assert message.document["head"]["cutovers_left"] is None
 
 
 async def test_then_only_what_has_changed(visitor: Visitor, night: Night) -> None:

@@ -85,12 +85,18 @@ function drawNow(run, steering) {
   steering.draw(now);
   const byState = run.counts();
   const ended = Object.keys(byState).filter((state) => FINAL.has(state)).reduce((sum, state) => sum + byState[state], 0);
-  const text = `${number(ended)} of ${plural(run.rows.length, "migration")} ended`;
+  const text = `${number(ended)} of ${plural(run.rows.length, "migration")} ended${left(run.head.cutovers_left)}`;
   const meter = byId("meter");
   const known = text + counts(byState);
   if (meter.dataset.known === known) return;
   meter.dataset.known = known;
   meter.replaceChildren(make("p", { class: "ended" }, text), parts(byState), tally(byState));
+}
+
+function left(seconds) {
+  if (!seconds) return "";
+  const [low, high] = seconds.map(duration);
+  return ` · cutovers left: ${low === high ? `about ${high}` : `${low} to ${high}`}`;
 }
 
 // Without figures that change all the time: it is read aloud.
