@@ -51,7 +51,7 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
     import stamina.instrumentation
 
     from ..observe.heartbeat import Heartbeat
-    from ..observe.log import configure_logging, log_sink
+    from ..observe.log import configure_logging
     from ..observe.metrics import MetricsFile
     from ..observe.notify import Notifier
     from ..observe.progress import Progress, wanted
@@ -79,7 +79,7 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
             stream=stream,
         )
     )
-    sinks.append(log_sink())
+    sinks.append(log.sink())
     if settings.observers.metrics is not None:
         metrics = MetricsFile(settings.observers.metrics, budget=observers.budget)
         sinks.append(metrics.sink)

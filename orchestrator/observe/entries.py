@@ -32,6 +32,7 @@ from ..run import RunState
 from ..workflow import Migration, Wave, Workflow
 
 _JOB_PATH = re.compile(r"/groups/([0-9a-f]{24})/liveMigrations/([0-9a-f]{24})")
+LEVEL_NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
 _BY_OUTCOME = {
     Outcome.FAILED: logging.ERROR,
     Outcome.TIMED_OUT: logging.WARNING,
@@ -75,12 +76,13 @@ class Entries:
         self._jobs: dict[str, tuple[Wave, Migration]] = {}
         self._by_id: dict[tuple[str, str], str] | None = None  # made when it is first asked for, mostly never
 
-    def fields(self, event: Event, state: RunState) -> dict[str, Any]:
-        """The entry's fields other than `level`, in the order in which they are shown."""
+    def entry(self, event: Event, level: int, state: RunState) -> dict[str, Any]:
+        """The entry of *event*, its fields in the order in which they are shown."""
         if state.workflow is not self._workflow:
             self._learn(state)
         entry: dict[str, Any] = {
             "timestamp": timestamp(event.at),
+            "level": LEVEL_NAMES[level],
             "event": event.name,
             **self._head,
             **self._place(event),

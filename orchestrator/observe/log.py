@@ -1,10 +1,11 @@
 """The log: structlog, as lines for a person or as JSON lines, and in a file always as JSON lines.
 
-    with configure_logging(level="info", format="json", file=None, secrets=keys):
-        sink = log_sink()
+    with configure_logging(level="info", format="json", file=None, secrets=keys) as log:
+        sink = log.sink()
 
-An entry passes one chain (timestamp, level, exception, redaction) and is then rendered for each output. Nothing of it
-looks at the stack. What the standard library's logging has to say (aiohttp, asyncio) joins the same chain at warning.
+An entry passes one chain (timestamp, level, exception, order, redaction) and is then rendered for each output. Nothing of
+it looks at the stack. What the standard library's logging has to say (aiohttp, asyncio) joins the same chain at warning.
+The events of a run, by far the most entries, come with time, level and order, so they go straight to redaction.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ Entry = MutableMapping[str, Any]
 class LogSetup:
     """The log as it is configured; close it (or use it as a context manager) to close the file and undo the rest."""
 
-    def __init__(self, *, redactor: Redactor, outputs: _Outputs, handler: logging.Handler) -> None:
+    def __init__(self, *, level: int, redactor: Redactor, outputs: _Outputs, handler: logging.Handler) -> None:
         self.redactor = redactor
+        self._level = level
         self.logger: FilteringBoundLogger = structlog.get_logger()
         self._outputs = outputs
         self._handler = handler
@@ -59,6 +61,20 @@ class LogSetup:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def sink(self) -> Sink:
+        """The sink that logs a run: one entry for each event whose level is asked for."""
+        entries = Entries()
+        lowest, redacted, write = self._level, self.redactor.entry, self._outputs.msg
+
+        def sink(event: Event, state: RunState) -> None:
+            if event.__class__ is StatusPolled and lowest > logging.DEBUG:
+                return  # by far the most frequent event
+            level = level_of(event)
+            if level >= lowest:
+                write(redacted(entries.entry(event, level, state)))
+
+        return sink
 
     def close(self) -> None:
         """Close the file, give the standard library's logging back, forget structlog's configuration."""
@@ -107,6 +123,7 @@ def configure_logging(
             _stamp(clock),
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
+            _order,
             redactor,
             _hand_over,
         ],
@@ -117,33 +134,20 @@ def configure_logging(
     handler = _StandardLibrary(logging.WARNING)
     logging.getLogger().addHandler(handler)
     logging.captureWarnings(capture=True)
-    return LogSetup(redactor=redactor, outputs=outputs, handler=handler)
-
-
-def log_sink() -> Sink:
-    """The sink that logs a run as `configure_logging` said: one entry for each event whose level is asked for."""
-    entries = Entries()
-    logger: FilteringBoundLogger = structlog.get_logger().bind()
-    threshold = logger.get_effective_level()
-
-    def sink(event: Event, state: RunState) -> None:
-        if event.__class__ is StatusPolled and threshold > logging.DEBUG:
-            return  # by far the most frequent event
-        level = level_of(event)
-        if level >= threshold:
-            logger.log(level, **entries.fields(event, state))
-
-    return sink
+    return LogSetup(level=LEVELS[level], redactor=redactor, outputs=outputs, handler=handler)
 
 
 def json_line(entry: Mapping[str, Any]) -> str:
-    """*entry* as one line of ASCII JSON: the contract's fields first, in its order, then the others."""
-    ordered = {key: entry[key] for key in _FIRST if key in entry}
-    ordered.update(entry)
+    """*entry* as one line of ASCII JSON."""
     try:
-        return _encode(ordered)
+        return _encode(entry)
     except ValueError:  # NaN or infinity, which JSON does not have
-        return _encode(json.loads(json.dumps(ordered, default=str), parse_constant=str))
+        return _encode(json.loads(json.dumps(entry, default=str), parse_constant=str))
+
+
+def _order(_logger: object, _method: str, event_dict: Entry) -> Entry:
+    """The contract's fields first, in its order, then the others."""
+    return {**{key: event_dict[key] for key in _FIRST if key in event_dict}, **event_dict}
 
 
 def _stamp(clock: Callable[[], float]) -> Processor:

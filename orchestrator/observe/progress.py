@@ -1,8 +1,8 @@
 """The live display on a terminal: redrawn a few times a second by a task, with log lines above it.
 
     with Progress(sys.stderr) as progress:
-        configure_logging(..., stream=progress.stream)
-        sinks = [progress.sink, log_sink()]
+        log = configure_logging(..., stream=progress.stream)
+        sinks = [progress.sink, log.sink()]
         task_group.start_soon(progress.run)
 
 The display is drawn by this module and not by rich's `Live`: log lines and display leave in one write per frame

@@ -40,6 +40,10 @@ class Redactor:
         self._pattern = re.compile("|".join(map(re.escape, self._secrets))) if self._secrets else None
 
     def __call__(self, _logger: object, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """`entry`, as structlog calls its processors."""
+        return self.entry(event_dict)
+
+    def entry(self, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """*event_dict* with every text in it cleared, in place."""
         texts = list(event_dict)
         for value in event_dict.values():

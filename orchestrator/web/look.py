@@ -147,7 +147,7 @@ class RunLook:
     def _words(self, events: list[tuple[int, Event]]) -> list[dict[str, Any]]:
         known, lines = self._known, []
         for seq, event in events[-LOG_LINES:]:
-            fields = known.entries.fields(event, known.state)
+            fields = known.entries.entry(event, level_of(event), known.state)
             lines.append(
                 {
                     "seq": seq,

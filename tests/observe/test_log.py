@@ -15,7 +15,7 @@ import pytest
 from orchestrator import events
 from orchestrator.errors import InputError
 from orchestrator.events import CutoverRequested, Event, HookFinished, MigrationFinished, StatusChanged, StatusPolled
-from orchestrator.observe.log import configure_logging, log_sink
+from orchestrator.observe.log import configure_logging
 from orchestrator.outcomes import Outcome
 
 from .examples import AT, EVENTS, GROUP, ORDERS, PATH, TIMESTAMP, running
@@ -104,8 +104,8 @@ def logged(
     state = running(rehearsal=rehearsal)
     with configure_logging(
         level=level, format=format, file=None, secrets=[SECRET], stream=stream, environ={}, zone=UTC
-    ):
-        sink = log_sink()
+    ) as log:
+        sink = log.sink()
         for event in happened:
             sink(event, state)
     return stream.getvalue()
@@ -261,8 +261,8 @@ def test_colour_is_for_terminals_that_want_it(environ: dict[str, str], coloured:
     stream = Terminal()
     with configure_logging(
         level="info", format="console", file=None, secrets=[], stream=stream, environ=environ, zone=UTC
-    ):
-        log_sink()(EVENTS[-1], running())
+    ) as log:
+        log.sink()(EVENTS[-1], running())
     assert ("\x1b[" in stream.getvalue()) is coloured
 
 
@@ -271,8 +271,8 @@ def test_the_file_gets_json_lines_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "run.log"
     for _ in range(2):
         stream = io.StringIO()
-        with configure_logging(level="info", format="console", file=path, secrets=[SECRET], stream=stream):
-            log_sink()(replace(EVENTS[-1], error_message=SECRET), running())  # type: ignore[call-arg]
+        with configure_logging(level="info", format="console", file=path, secrets=[SECRET], stream=stream) as log:
+            log.sink()(replace(EVENTS[-1], error_message=SECRET), running())  # type: ignore[call-arg]
         assert not stream.getvalue().startswith("{")
     lines = path.read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["error_message"] for line in lines] == ["[redacted]", "[redacted]"]
@@ -295,8 +295,8 @@ def test_unknown_words_are_mistakes_of_input(level: str, format: str) -> None:  
 def test_a_full_disk_is_reported_once_and_hurts_nothing() -> None:
     """The entries still go to the stream."""
     stream = io.StringIO()
-    with configure_logging(level="info", format="json", file=Path("/dev/full"), secrets=[], stream=stream):
-        sink = log_sink()
+    with configure_logging(level="info", format="json", file=Path("/dev/full"), secrets=[], stream=stream) as log:
+        sink = log.sink()
         for _ in range(3):
             sink(CutoverRequested(at=AT, migration="orders"), running())
     names = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
@@ -306,8 +306,8 @@ def test_a_full_disk_is_reported_once_and_hurts_nothing() -> None:
 def test_a_closed_stream_hurts_nothing() -> None:
     """A run goes on when whoever read its log is gone."""
     stream = io.StringIO()
-    with configure_logging(level="info", format="json", file=None, secrets=[], stream=stream):
-        sink = log_sink()
+    with configure_logging(level="info", format="json", file=None, secrets=[], stream=stream) as log:
+        sink = log.sink()
         stream.close()
         sink(CutoverRequested(at=AT, migration="orders"), running())
 

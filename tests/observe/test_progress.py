@@ -34,7 +34,7 @@ from orchestrator.events import (
 )
 from orchestrator.observe.board import Size, board
 from orchestrator.observe.heartbeat import Heartbeat
-from orchestrator.observe.log import configure_logging, log_sink
+from orchestrator.observe.log import configure_logging
 from orchestrator.observe.progress import Progress, wanted
 from orchestrator.observe.tally import Tally
 from orchestrator.outcomes import Outcome
@@ -234,9 +234,9 @@ def test_log_lines_stand_above_the_display_and_stay() -> None:
         display(terminal, {"NO_COLOR": "1"}) as progress,
         configure_logging(
             level="info", format="console", file=None, secrets=[], stream=progress.stream, environ={"NO_COLOR": "1"}
-        ),
+        ) as setup,
     ):
-        log = log_sink()
+        log = setup.sink()
 
         def both(event: Event, state: RunState) -> None:
             progress.sink(event, state)
