@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -41,7 +42,7 @@ class Options:
 
     *only*: names of waves or migrations; *new*: do not continue an unfinished run; *background*: tasks to run beside the
     engine (progress); *interactive*: Enter on the terminal approves the wave that waits, and *on_line* is called for every
-    line typed there; *say* tells the operator a line;
+    line typed there; *say* logs a warning for the operator (the entry's event, and what it says in detail);
     *on_client* is given the client, whose budget and statistics may be looked at.
     """
 
@@ -53,7 +54,7 @@ class Options:
     on_line: Callable[[], None] = lambda: None
     sinks: Sequence[Sink] = ()
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
-    say: Callable[[str], None] = lambda _: None
+    say: Callable[[str, str], None] = lambda _event, _detail: None
     on_client: Callable[[AtlasClient], None] = lambda _: None
     environ: Mapping[str, str] = field(default_factory=dict)
     random: Random = field(default_factory=Random)
@@ -142,9 +143,7 @@ async def _session(
     if isinstance(task.first, RunStarted):
         journal.begin(task.run_id, task.workflow, task.first)
     else:
-        if not task.rehearsal:
-            journal.reclaim(task.run_id, task.workflow)
-        journal.commit(task.run_id, [task.first], ids)
+        journal.resume(task.run_id, task.workflow, task.first, rehearsal=task.rehearsal)
     crash_point("run_begun")
     earlier = {} if task.rehearsal else journal.earlier_puts(task.run_id)
     writer = Writer(journal, task.run_id, ids)
@@ -198,7 +197,16 @@ async def _execute(
             beside.start_soon(_heed_signals, signals, session, work, received)
             beside.start_soon(heed_controls, engine, session, state_dir)
             if options.interactive:
-                beside.start_soon(heed_terminal, engine, session, options.on_line)
+                beside.start_soon(
+                    partial(
+                        heed_terminal,
+                        engine,
+                        session,
+                        who=f"the terminal of {session.state.who}",
+                        on_line=options.on_line,
+                        say=partial(options.say, "approval_unclear"),
+                    )
+                )
             for task in options.background:
                 beside.start_soon(task)
             await engine.execute()
@@ -226,7 +234,7 @@ async def _finish(session: Session, writer: Writer, signalled: signal.Signals | 
     state = session.state
     code = ExitCode(128 + signalled) if signalled else state.exit_code()
     statistics = session.client.statistics
-    totals = state.totals()
+    in_doubt = any(state.result(name).outcome is Outcome.IN_DOUBT for name in state.migrations)
     finished = RunFinished(
         at=session.wall(),
         outcome=state.outcome(),
@@ -237,7 +245,7 @@ async def _finish(session: Session, writer: Writer, signalled: signal.Signals | 
             "by_status": dict(statistics.by_status),
             "retries": statistics.retries,
         },
-        keep_claims=bool(totals[Outcome.IN_DOUBT]) or (signalled is not None and state.is_unfinished()),
+        keep_claims=in_doubt or (signalled is not None and state.is_unfinished()),
     )
     failure = None
     crash_point("finishing")

@@ -175,7 +175,7 @@ def next_step(state: MigrationState, policy: Policy, now: float) -> Step:
         case Phase.READY:
             return _ready_step(state, policy, now)
         case Phase.REQUESTED | Phase.DOUBT:
-            deadline = (state.first_requested_at or now) + policy.timeout
+            deadline = (state.doubt_since or state.requested_at or now) + policy.timeout
             if _read_after(state, deadline):
                 return Finish(outcome=Outcome.IN_DOUBT, error_message=_doubt_message(state))
             return Read(kind=ReadKind.POLL, attempt=state.reads_in_phase, deadline=deadline)
@@ -196,11 +196,10 @@ def next_step(state: MigrationState, policy: Policy, now: float) -> Step:
 def _ready_step(state: MigrationState, policy: Policy, now: float) -> Step:
     if state.before_hooks_done < policy.before_hooks:
         return RunHook(hook="before", index=state.before_hooks_done)
-    if state.first_requested_at is not None and now >= state.first_requested_at + policy.timeout:
-        return Finish(
-            outcome=Outcome.FAILED,
-            error_message=f"no PUT was carried out in {format_duration(policy.timeout)}: {state.note}",
-        )
+    if state.row_since and state.not_begun_at and state.not_begun_at - state.row_since >= policy.timeout:
+        why = f": {state.note}" if state.note else ""
+        message = f"no PUT was carried out in {format_duration(policy.timeout)}{why}"
+        return Finish(outcome=Outcome.FAILED, error_message=message)
     if policy.gate and state.last_read_at is not None and now - state.last_read_at > GATE_LIFE:
         return Read(kind=ReadKind.GATE, attempt=0, deadline=now)
     return Request(attempt=state.cutover_requests)

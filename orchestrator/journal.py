@@ -142,15 +142,16 @@ class Journal:
                 self._claim(run_id, workflow)
             self.insert(run_id, [event], {})
 
-    def reclaim(self, run_id: str, workflow: Workflow) -> None:
-        """Claim the live migrations of a run that is continued.
+    def resume(self, run_id: str, workflow: Workflow, event: ev.RunResumed, *, rehearsal: bool) -> None:
+        """Record that a run goes on and, unless it is a rehearsal, claim its live migrations again.
 
         Raises:
             BusyError: Another run has claimed one of them meanwhile.
         """
         with self._transaction():
-            self._claim(run_id, workflow)
-            self._db.execute("UPDATE runs SET unfinished = 1 WHERE run_id = ?", (run_id,))
+            if not rehearsal:
+                self._claim(run_id, workflow)
+            self.insert(run_id, [event], {})
 
     def insert(self, run_id: str, events: Iterable[Event], ids: dict[str, tuple[str, str]]) -> None:
         """Write *events* inside the caller's transaction, and keep the tables that derive from them in step.

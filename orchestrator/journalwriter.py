@@ -61,6 +61,19 @@ class Writer:
         if self.failure is not None:
             raise self.failure
 
+    async def flush(self) -> None:
+        """Return when all that was posted is on disk.
+
+        Raises:
+            JournalError: It could not be written.
+        """
+        if self.failure is None and self._pending:
+            committed = self._committed
+            self._awaited.set()
+            await committed.wait()
+        if self.failure is not None:
+            raise self.failure
+
     async def run(self) -> None:
         """Write what is posted until `close`."""
         while not (self._closing and not self._pending):
@@ -89,4 +102,6 @@ class Writer:
                 self.events += len(batch)
             except JournalError as error:
                 self.failure = error
+            except Exception as error:  # noqa: BLE001 - no thread, no memory: whoever waits for the commit must hear of it
+                self.failure = JournalError(f"{self._journal.path}: {type(error).__name__}: {error}")
         committed.set()

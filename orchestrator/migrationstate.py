@@ -26,6 +26,10 @@ from .events import (
 )
 from .outcomes import Outcome, RemoteStatus, normalise
 
+ROW_GAP = 300.0
+"""Seconds; a PUT that comes later than this after one that came to nothing begins a row of its own: what lies between
+was a pause, a closed window or a queue, not trying."""
+
 
 class Phase(StrEnum):
     """How far a migration has come."""
@@ -55,7 +59,8 @@ class MigrationState(NamedTuple):
     note: str | None = None  # why it waits, or what its last failed read said
     gate_since: float | None = None
     gate_opened_at: float | None = None
-    first_requested_at: float | None = None  # of the doubt or the row of PUTs that `timeout` bounds
+    row_since: float | None = None  # when the row of PUTs began that came to nothing one after another
+    not_begun_at: float | None = None  # when the last of them was seen to have come to nothing
     requested_at: float | None = None
     accepted_at: float | None = None
     finished_at: float | None = None
@@ -112,10 +117,10 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 note=event.note,
             )
         case CutoverRequested():
-            first = event.at if state.first_requested_at is None else state.first_requested_at
+            waited = state.not_begun_at is not None and event.at - state.not_begun_at > ROW_GAP
             return state._replace(
                 phase=Phase.REQUESTED,
-                first_requested_at=first,
+                row_since=event.at if state.row_since is None or waited else state.row_since,
                 requested_at=event.at,
                 cutover_requests=state.cutover_requests + 1,
             )
@@ -132,7 +137,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
         case CutoverInDoubt():
             return state._replace(
                 phase=Phase.DOUBT,
-                first_requested_at=event.at if state.first_requested_at is None else state.first_requested_at,
+                row_since=event.at if state.row_since is None else state.row_since,
                 doubt_since=event.at,
                 settle=event.settle,
                 doubted=True,
@@ -141,7 +146,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 note=event.reason,
             )
         case CutoverNotBegun():
-            return state._replace(phase=Phase.READY, note=event.reason, doubt_since=None)
+            return state._replace(phase=Phase.READY, note=event.reason, doubt_since=None, not_begun_at=event.at)
         case MigrationFinished():
             return state._replace(
                 phase=Phase.FINISHED,
@@ -190,10 +195,11 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
     settled_at = at + settle if state.doubt_since is None else max(at + settle, state.doubt_since + state.settle)
     return state._replace(
         phase=Phase.DOUBT,
+        before_hooks_done=0 if state.after_hooks_done else state.before_hooks_done,  # the `after` hooks undid them
         outcome=None,
         error_message=None,
         finished_at=None,
-        first_requested_at=at,
+        row_since=at,
         doubt_since=at,
         settle=settled_at - at,
         doubted=True,
@@ -202,6 +208,19 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         reads_in_phase=0,
         after_hooks_done=0,
     )
+
+
+def cutover_seconds(state: MigrationState) -> float | None:
+    """Seconds from the PUT to the final status, where Atlas carried the PUT out and brought the cutover to an end."""
+    if (
+        state.outcome not in (Outcome.SUCCESS, Outcome.FAILED)
+        or state.requested_at is None
+        or state.finished_at is None
+    ):
+        return None
+    if state.not_begun_at is not None and state.not_begun_at >= state.requested_at:
+        return None  # refused
+    return max(0.0, state.finished_at - state.requested_at)
 
 
 def _not_begun(state: MigrationState, read: StatusPolled) -> bool:

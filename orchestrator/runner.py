@@ -113,8 +113,12 @@ async def _continue(
         if given is not None:
             for line in describe_changes(state.workflow, given):
                 options.say(
-                    f"the workflow file has changed since run {run_id} started: {line}; the recorded one is used"
+                    "workflow_changed",
+                    f"the workflow file has changed since run {run_id} started: {line}; the recorded one is used "
+                    "(`run --new` starts a run of the file as it is)",
                 )
+        if options.retry_failed and state.aborted_by is not None:
+            raise InputError(f"run {run_id} was aborted by {state.aborted_by}: start a new one with `run --new`")
         nothing_failed = not options.retry_failed or Outcome.FAILED not in state.totals()
         if not state.unfinished and nothing_failed:
             return _as_it_ended(state)

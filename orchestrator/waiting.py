@@ -67,6 +67,10 @@ class Slots:
             return
         await self._line.wait(priority, undo=self.release)
 
+    def occupy(self) -> None:
+        """Take a slot at once, for what goes on anyway; there may be none left then, or less than none."""
+        self._free -= 1
+
     def release(self) -> None:
         """Give a slot back."""
         self._free += 1

@@ -266,11 +266,38 @@ def test_a_put_that_was_not_carried_out_is_sent_again() -> None:
 
 def test_puts_that_are_never_carried_out_end() -> None:
     """A server that answers 429 for ever does not hold the run for ever."""
-    story = requested(timeout=600)
-    story.answer(AnswerKind.NOT_CARRIED_OUT, reason="429 too many requests")
-    story.now += 600
+    story = requested(timeout=600, gate=None)
+    for _ in range(6):
+        story.now += 100
+        story.answer(AnswerKind.NOT_CARRIED_OUT, reason="429 too many requests")
+        if story.now < NOW + 600:
+            story.request()
     assert story.finish() is Outcome.FAILED
     assert story.state.error_message == "no PUT was carried out in 10m: 429 too many requests"
+
+
+def test_what_lies_between_two_puts_is_not_counted_as_trying() -> None:
+    """A pause, a closed window, a queue for the wave's slots: the next PUT begins anew."""
+    story = requested(timeout=600, gate=None)
+    story.answer(AnswerKind.NOT_CARRIED_OUT)
+    story.now += 3 * 3600
+    story.request()
+    story.now += 1
+    story.answer(AnswerKind.NOT_CARRIED_OUT)
+    assert story.step() == Request(attempt=2)
+
+
+def test_every_doubt_has_the_whole_timeout() -> None:
+    """Also that of a PUT which was sent after another one had come to nothing."""
+    story = requested(timeout=600, gate=None)
+    for _ in range(5):
+        story.now += 119
+        story.answer(AnswerKind.NOT_CARRIED_OUT)
+        story.request()
+    story.answer(AnswerKind.LOST)
+    asked = story.step()
+    assert isinstance(asked, Read)
+    assert asked.deadline == story.now + 600
 
 
 def test_a_put_refused_after_one_that_was_not_carried_out_fails() -> None:

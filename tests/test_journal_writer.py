@@ -189,3 +189,34 @@ async def test_after_a_failure_nothing_is_written_any_more(journal: Journal, rea
         writer.close()
     assert failures == [writer.failure] * 3
     assert (writer.commits, writer.events, written(reader)) == (0, 0, [])
+
+
+async def test_an_unexpected_failure_is_heard_by_those_who_wait(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread can be started: nobody waits for ever, and no cutover starts any more."""
+    writer = Writer(journal, "r1", IDS)
+
+    async def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", no_thread)
+    async with anyio.create_task_group() as group:
+        group.start_soon(writer.run)
+        with pytest.raises(JournalError, match="can't start new thread"):
+            await writer.append(CutoverRequested(at=NOW + 2, migration="orders"))
+        with pytest.raises(JournalError):
+            await writer.flush()
+        writer.close()
+
+
+async def test_flush_returns_when_what_was_posted_is_on_disk(journal: Journal) -> None:
+    """Sooner than posted events are written otherwise."""
+    writer = Writer(journal, "r1", IDS)
+    async with anyio.create_task_group() as group:
+        group.start_soon(writer.run)
+        writer.post(CutoverRequested(at=NOW + 2, migration="orders"))
+        await writer.flush()
+        assert [event.name for _, event in journal.events("r1")][-1] == "cutover_requested"
+        await writer.flush()  # nothing is left to wait for
+        writer.close()

@@ -108,7 +108,7 @@ class AtlasClient:
         path = _job_path(group_id, live_migration_id)
         document = await self._read(path, bucket, priority)
         try:
-            return wire.job(document)
+            return wire.job(document, clean=self._transport.clean)
         except ValueError as error:
             raise BadAnswerError(str(error), method="GET", path=self._transport.full_path(path)) from None
 
@@ -127,7 +127,7 @@ class AtlasClient:
         path = _job_path(group_id, live_migration_id) + "/cutover"
         status, document = await self._transport.send("PUT", path, reservation.spend(), Priority.CUTOVER)
         try:
-            return Accepted(http_status=status, job=wire.job(document))
+            return Accepted(http_status=status, job=wire.job(document, clean=self._transport.clean))
         except ValueError:  # v2 sends no body with its 202; the status alone says that it was accepted
             return Accepted(http_status=status, job=None)
 

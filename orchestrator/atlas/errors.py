@@ -8,12 +8,14 @@
     └── AnswerLostError         it may have been sent, and no answer came
         └── AnswerTimeoutError  no answer within the request timeout
 
-The tree says what may be concluded about a PUT: ApiError below 500 and NotSentError: not carried out. All others: unknown.
+The tree says what may be concluded about a PUT: NotSentError, 401 and 429: not carried out; another 4xx: refused. All
+others: unknown.
 """
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 
 import aiohttp
 
@@ -86,9 +88,14 @@ class AnswerTimeoutError(AnswerLostError):
     """No answer came within the request timeout."""
 
 
-def translate(error: aiohttp.ClientError | OSError, *, method: str, path: str) -> AtlasError:
-    """*error*, raised by aiohttp for one wire request, as one of this module's; timeouts included (`TimeoutError`)."""
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def translate(
+    error: aiohttp.ClientError | OSError, *, method: str, path: str, clean: Callable[[str], str]
+) -> AtlasError:
+    """*error*, raised by aiohttp for one wire request, as one of this module's; timeouts included (`TimeoutError`).
+
+    *clean* takes secrets out of its text, which may have bytes of the answer in it.
+    """
+    what = f"{type(error).__name__}: {clean(str(error))}" if str(error) else type(error).__name__
     match error:
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
             advice = "the server's certificate could not be verified; name its CA in `atlas.ca_file`"
@@ -97,7 +104,7 @@ def translate(error: aiohttp.ClientError | OSError, *, method: str, path: str) -
             return NotSentError(f"no connection ({what})", method=method, path=path)
         case aiohttp.ClientHttpProxyError():
             return NotSentError(
-                f"the proxy refused the connection ({error.status} {error.message})", method=method, path=path
+                f"the proxy refused the connection ({error.status} {clean(error.message)})", method=method, path=path
             )
         case TimeoutError():
             return AnswerTimeoutError("no answer within the request timeout", method=method, path=path)

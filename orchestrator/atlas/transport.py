@@ -20,11 +20,12 @@ from aiohttp import hdrs
 from yarl import URL
 
 from ..events import Event, RateLimited
+from ..redact import Redactor
 from . import wire
 from .auth import Turn, Turns
 from .budget import Priority, TokenBucket
 from .connection import MAX_IN_FLIGHT, ClientSettings
-from .errors import ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
+from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
 
 DEFAULT_RETRY_AFTER = 10.0  # seconds to rest after a 429 that does not say how long
 
@@ -56,6 +57,8 @@ class Transport:
         on_event: Callable[[Event], None],
     ) -> None:
         self.statistics = Statistics()
+        self.clean = Redactor((settings.public_key, settings.private_key)).text
+        """Takes secrets out of texts that come from the other side: a server or proxy may echo headers."""
         self._settings = settings
         self._base = settings.base_url.rstrip("/")
         self._base_path = URL(self._base).path
@@ -99,7 +102,7 @@ class Transport:
             finally:
                 turn.release()
         finally:
-            if not leg.count:
+            if leg.has_token and not leg.count:
                 bucket.give_back()
         return self._interpret(response, body, bucket, method=method, path=leg.path)
 
@@ -112,20 +115,28 @@ class Transport:
             turn.release()
             if priority is Priority.CUTOVER:  # its caller waits for an answer, and can decide anew
                 raise NotSentError("its token went to a digest challenge", method=leg.method, path=leg.path)
+            leg.has_token = False
             bucket.give_back()
             await bucket.take(priority)
+            leg.has_token = True
 
     def _explained(self, error: aiohttp.ClientError | OSError | ValueError, leg: _Leg) -> AtlasError:
         """What aiohttp raised outside of a wire request: the timeout of the whole call, or a senseless challenge."""
         if isinstance(error, TimeoutError):
             if leg.unanswered:
-                return translate(error, method=leg.method, path=leg.path)
+                return translate(error, method=leg.method, path=leg.path, clean=self.clean)
             return NotSentError("no token within the request timeout", method=leg.method, path=leg.path)
         if isinstance(error, OSError):
-            return translate(error, method=leg.method, path=leg.path)
+            return translate(error, method=leg.method, path=leg.path, clean=self.clean)
+        if leg.unanswered:  # whatever aiohttp stumbled over came after the request had left
+            return AnswerLostError(
+                f"the answer made no sense ({self.clean(str(error))})", method=leg.method, path=leg.path
+            )
         # Forget the challenge: nothing could be sent any more on its account.
         self.digest = self._new_digest()
-        return ApiError(method=leg.method, path=leg.path, status=401, detail=f"digest challenge: {error}")
+        return ApiError(
+            method=leg.method, path=leg.path, status=401, detail=f"digest challenge: {self.clean(str(error))}"
+        )
 
     def _new_digest(self) -> aiohttp.DigestAuthMiddleware:
         return aiohttp.DigestAuthMiddleware(self._settings.public_key, self._settings.private_key)
@@ -143,7 +154,7 @@ class Transport:
         status, document = wire.unwrap(status, document)
         if 200 <= status < 300:
             return status, document
-        problem = wire.error_document(document)
+        problem = wire.error_document(document, clean=self.clean)
         retry_after = _seconds(response.headers.get(hdrs.RETRY_AFTER))
         if status == 429:
             raise self._rate_limited(problem, retry_after, bucket, method=method, path=path)
@@ -188,7 +199,7 @@ class _Leg:
     One middleware and not two: aiohttp builds a chain of them anew for every request.
     """
 
-    __slots__ = ("_bucket", "_handler", "_transport", "count", "method", "path", "turn", "unanswered")
+    __slots__ = ("_bucket", "_handler", "_transport", "count", "has_token", "method", "path", "turn", "unanswered")
 
     _handler: aiohttp.ClientHandlerType
 
@@ -198,6 +209,7 @@ class _Leg:
         self.method = method
         self.path = path
         self.turn: Turn | None = None
+        self.has_token = True  # for the first wire request
         self.count = 0  # wire requests so far
         self.unanswered = False  # the last of them may have been carried out
 
@@ -227,7 +239,7 @@ class _Leg:
                 remaining = _integer(headers.get("RateLimit-Remaining"))
             await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise translate(error, method=self.method, path=self.path) from error
+            raise translate(error, method=self.method, path=self.path, clean=self._transport.clean) from error
         finally:
             self._transport.statistics.by_status[status] += 1
             self._bucket.settle(sent_at, limit=limit, remaining=remaining)

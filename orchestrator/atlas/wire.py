@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from ..outcomes import is_known
 
 V2_MEDIA_TYPE = "application/vnd.atlas.2023-01-01+json"
 LONGEST_REST = 86400.0  # seconds; a server that asks for a longer rest than a day is not believed
@@ -87,8 +90,8 @@ def unwrap(status: int, document: Any) -> tuple[int, Any]:
     return status, document
 
 
-def job(document: Any) -> Job:
-    """The job in *document* (`LiveMigrationResponse`, or the v1.0 page's response).
+def job(document: Any, *, clean: Callable[[str], str]) -> Job:
+    """The job in *document* (`LiveMigrationResponse`, or the v1.0 page's response). *clean* takes secrets out of texts.
 
     Raises:
         ValueError: *document* is no JSON object, or its status is no word.
@@ -99,23 +102,26 @@ def job(document: Any) -> Job:
     if status is not None and not isinstance(status, str):
         raise ValueError(f"expected a status word, got {type(status).__name__}")
     ready = document.get("readyForCutover")
+    message = _text(document.get("errorMessage"))
     return Job(
-        status=_text(status),
+        status=_text(status) if is_known(status) else clean(_text(status) or ""),
         ready=ready if isinstance(ready, bool) else None,
         lag=_number(document.get("lagTimeSeconds")),
-        error_message=_text(document.get("errorMessage")) or None,
+        error_message=clean(message) if message else None,
     )
 
 
-def error_document(document: Any) -> ErrorDocument:
-    """The `ApiError` in *document*; an empty one where it is something else."""
+def error_document(document: Any, *, clean: Callable[[str], str]) -> ErrorDocument:
+    """The `ApiError` in *document*; an empty one where it is something else. *clean* takes secrets out of its texts."""
     if not isinstance(document, dict):
         return ErrorDocument()
     parameters = document.get("parameters")
-    detail = _text(document.get("detail"))
+    detail, code = _text(document.get("detail")), _text(document.get("errorCode"))
+    if detail is None:
+        detail = _text(document.get("reason"))
     return ErrorDocument(
-        error_code=_text(document.get("errorCode")),
-        detail=_text(document.get("reason")) if detail is None else detail,
+        error_code=code and clean(code),
+        detail=detail and clean(detail),
         parameters=tuple(parameters) if isinstance(parameters, list) else (),
     )
 
@@ -127,7 +133,7 @@ def bucket_figures(error: ErrorDocument) -> BucketFigures | None:
     retry_after, capacity, refill, per = map(_number, error.parameters[1:])
     if retry_after is None or capacity is None or refill is None or per is None:
         return None
-    if not 0 <= retry_after <= LONGEST_REST or capacity < 1 or refill < 1 or per <= 0:
+    if not 0 <= retry_after <= LONGEST_REST or capacity < 1 or refill < 1 or not 0.001 <= per <= LONGEST_REST:
         return None
     return BucketFigures(retry_after=retry_after, capacity=int(capacity), refill=int(refill), per=per)
 

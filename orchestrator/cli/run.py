@@ -137,7 +137,7 @@ def _observed(args: Namespace, settings: Settings, rehearsal: Rehearsal | None) 
             on_line=observers.on_line,
             sinks=observers.sinks,
             background=observers.tasks,
-            say=lambda line: structlog.get_logger().warning("workflow_changed", detail=line),
+            say=lambda event, detail: structlog.get_logger().warning(event, detail=detail),
             on_client=observers.on_client,
             environ=os.environ,
         )

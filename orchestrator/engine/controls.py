@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,7 @@ async def _heed(journal: Journal, engine: LocalEngine, session: Session) -> None
         if controls:
             for control in controls:
                 carry_out(control, engine, session)
+            await session.recorder.flush()  # a request counts as handled when what it caused cannot be lost any more
             await anyio.to_thread.run_sync(journal.handled, controls)
         await anyio.sleep(LOOK_EVERY)
 
@@ -58,17 +60,42 @@ def carry_out(control: Control, engine: LocalEngine, session: Session) -> None:
             session.stop(f"aborted by {who}")
 
 
-async def heed_terminal(engine: LocalEngine, session: Session, on_line: Callable[[], None]) -> None:
-    """Enter approves the wave that waits for approval, until cancelled or the terminal is gone.
+async def heed_terminal(
+    engine: LocalEngine, session: Session, *, who: str, on_line: Callable[[], None], say: Callable[[str], None]
+) -> None:
+    """Enter approves the wave that waits for approval, in the name of *who*, until cancelled or the terminal is gone.
 
-    *on_line* is called for every line that was typed.
+    *on_line* is called for every line that was typed; *say* tells the operator that something else approves nothing.
     """
+    terminal = sys.stdin.fileno()
     while True:
-        await anyio.wait_readable(sys.stdin)
-        if not sys.stdin.readline():
+        await anyio.wait_readable(terminal)
+        if not _is_ours(terminal):  # the run is in the background: what is typed is for the shell
+            await anyio.sleep(LOOK_EVERY)
+            continue
+        try:
+            typed = os.read(terminal, 4096)  # bytes: whatever is typed, it can be read
+        except OSError:
+            return
+        if not typed:
             return
         on_line()
-        for name, wave in session.state.waves.items():
-            if wave.approval_since is not None and wave.approved_by is None:
-                engine.approve(name, "the terminal")
-                break
+        waiting = [
+            name
+            for name, wave in session.state.waves.items()
+            if wave.approval_since is not None and wave.approved_by is None
+        ]
+        if waiting and session.valve.stopped is None:
+            answer = typed.decode(errors="replace").strip()
+            if answer in ("", waiting[0]):
+                engine.approve(waiting[0], who)
+            else:
+                say(f"not approved: Enter alone, or {waiting[0]} and Enter, approves wave {waiting[0]}")
+
+
+def _is_ours(terminal: int) -> bool:
+    """Whether this process may read *terminal*: reading from the background would stop it (SIGTTIN)."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:  # it is not the terminal of this session, so there is no job control
+        return True

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..events import HookFinished
 from ..hooks import hook_environment, run_hook
-from ..observe.redact import Redactor
+from ..redact import Redactor
 from ..workflow import Argv, Hooks, Migration, Wave, Workflow
 
 

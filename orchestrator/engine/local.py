@@ -2,7 +2,8 @@
 
 execute
 ├── window keeper             opens the valve, and stops it when the window closes
-├── followers                 what an earlier session left under way, at once, whatever wave it belongs to
+├── followers                 what an earlier session left under way, at once, whatever wave it belongs to;
+│                             one whose PUT came to nothing waits until its wave starts
 └── waves, in order           approval, wave hooks, then a task group with a driver for each migration
 """
 
@@ -30,6 +31,7 @@ from ..workflow import Migration, Wave
 from .migration import Driver
 from .session import Session, settle_unknown
 
+_NOT_STARTED = frozenset({Phase.NEW, Phase.GATE, Phase.READY})
 _CLOCK_CHECK = 30.0  # seconds; a long sleep looks at the wall clock again, which may be set meanwhile
 
 
@@ -39,7 +41,9 @@ class LocalEngine:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._approved = {wave.name: anyio.Event() for wave in session.state.workflow.waves}
-        self._followed: dict[str, list[anyio.Event]] = {wave.name: [] for wave in session.state.workflow.waves}
+        self._followed: dict[str, set[str]] = {wave.name: set() for wave in session.state.workflow.waves}
+        self._all_followed = {wave.name: anyio.Event() for wave in session.state.workflow.waves}
+        self._begun = False  # the run's `before` hook has been run, or would have been
 
     def approve(self, wave: str, who: str) -> bool:
         """Let *wave* start; False when there is no such wave, or it has been approved already."""
@@ -52,6 +56,9 @@ class LocalEngine:
 
     async def execute(self) -> None:
         """Work until every selected migration has ended, or no more may be started."""
+        aborted_by = self._session.state.aborted_by
+        if aborted_by is not None:  # what is under way is followed to its end, and no more than that
+            self._session.stop(f"aborted by {aborted_by}")
         async with anyio.create_task_group() as keepers:
             keepers.start_soon(self._keep_window)
             async with anyio.create_task_group() as followers:
@@ -104,76 +111,96 @@ class LocalEngine:
     # -- waves -------------------------------------------------------------------------------------------------------
 
     def _follow_what_is_under_way(self, group: TaskGroup) -> None:
+        """Start drivers for what an earlier session left. They start no cutover before their wave lets them."""
         session = self._session
         for wave in session.state.workflow.waves:
             for place, migration in enumerate(wave.migrations):
                 state = session.state.migrations[migration.name]
+                under_way = state.phase in UNDER_WAY
                 hooks_left = state.phase is Phase.FINISHED and not isinstance(
                     next_step(state, session.policy(migration), session.wall()), Done
                 )
-                if migration.name in session.state.selected and (state.phase in UNDER_WAY or hooks_left):
-                    done = anyio.Event()
-                    self._followed[wave.name].append(done)
-                    group.start_soon(self._follow, Driver(session, wave, migration, place), done)
+                if migration.name in session.state.selected and (under_way or hooks_left):
+                    self._followed[wave.name].add(migration.name)
+                    driver = Driver(session, wave, migration, place, under_way=under_way)
+                    group.start_soon(self._follow, driver, wave, migration)
 
-    async def _follow(self, driver: Driver, done: anyio.Event) -> None:
+    async def _follow(self, driver: Driver, wave: Wave, migration: Migration) -> None:
         try:
             await driver.run()
         finally:
-            done.set()
+            self._followed[wave.name].discard(migration.name)
+            if not self._followed[wave.name]:
+                self._session.admissions[wave.name].wanted.set()
+                self._all_followed[wave.name].set()
 
     async def _waves(self) -> None:
         session = self._session
-        left = {wave.name: self._left(wave) for wave in session.state.workflow.waves}
-        if any(left.values()) and await session.valve.passage() and not await self._hook_allows(None, "before"):
-            session.stop("the run's before hook failed")
+        goes_on = any(self._followed.values()) and any(wave.started_at for wave in session.state.waves.values())
         for wave in session.state.workflow.waves:
             session.stop_if_too_many_failed(wave)
-            if left[wave.name] or self._followed[wave.name]:
-                await self._wave(wave, left[wave.name])
-        if any(left.values()):
+            left = self._left(wave)
+            if left or self._followed[wave.name]:
+                await self._wave(wave, left)
+        if self._begun or goes_on:
             await self._hook_allows(None, "after_failure" if session.state.exit_code() else "after_success")
 
     def _left(self, wave: Wave) -> list[tuple[int, Migration]]:
-        """The migrations of *wave* that have not been started, with their places."""
-        state = self._session.state
+        """The migrations of *wave* that nobody follows and that have not been started, with their places."""
+        state, followed = self._session.state, self._followed[wave.name]
         return [
             (place, migration)
             for place, migration in enumerate(wave.migrations)
             if migration.name in state.selected
-            and state.migrations[migration.name].phase in (Phase.NEW, Phase.GATE, Phase.READY)
+            and migration.name not in followed
+            and state.migrations[migration.name].phase in _NOT_STARTED
         ]
 
     async def _wave(self, wave: Wave, left: list[tuple[int, Migration]]) -> None:
-        session = self._session
-        if left and not await self._may_start(wave):
-            left = []
-        if left:
-            concurrency = min(wave.concurrency or len(left), len(left))
-            session.recorder.record(
-                WaveStarted(at=session.wall(), wave=wave.name, migrations=len(left), concurrency=concurrency)
-            )
-            if await self._hook_allows(wave, "before"):
-                async with anyio.create_task_group() as group:
-                    for place, migration in left:
-                        group.start_soon(Driver(session, wave, migration, place).run)
-            else:
-                self._fail(left, "the wave's before hook failed")
-                session.stop_if_too_many_failed(wave)
-        for followed in self._followed[wave.name]:
-            await followed.wait()
-        if not left and not self._followed[wave.name]:
+        session, followed = self._session, self._followed[wave.name]
+        goes_on = bool(followed) and session.state.waves[wave.name].started_at is not None
+        finishes = bool(followed)
+        if not left:  # only those under way: the wave starts if one of them turns out not to have begun
+            await session.admissions[wave.name].wanted.wait()
+        starts = bool(left or followed) and await self._may_start(wave)
+        if starts:
+            await self._start(wave, left)
+        if followed:
+            await self._all_followed[wave.name].wait()
+        if not (starts or finishes):
             return
         counts = session.state.counts(wave)
         session.recorder.record(WaveFinished(at=session.wall(), wave=wave.name, counts=counts))
-        if left:
+        if starts or goes_on:
             await self._hook_allows(wave, "after_success" if set(counts) == {Outcome.SUCCESS} else "after_failure")
 
+    async def _start(self, wave: Wave, left: list[tuple[int, Migration]]) -> None:
+        """Let the wave's cutovers start, if its `before` hook allows it, and see those of *left* to their end."""
+        session = self._session
+        members = len(left) or len(self._followed[wave.name])
+        concurrency = min(wave.concurrency or members, members)
+        session.recorder.record(
+            WaveStarted(at=session.wall(), wave=wave.name, migrations=members, concurrency=concurrency)
+        )
+        refusal = None if await self._hook_allows(wave, "before") else "the wave's before hook failed"
+        session.admissions[wave.name].decide(refusal)
+        if refusal is not None:
+            self._fail(left, refusal)
+            session.stop_if_too_many_failed(wave)
+        async with anyio.create_task_group() as group:
+            for place, migration in left:
+                group.start_soon(Driver(session, wave, migration, place).run)
+
     async def _may_start(self, wave: Wave) -> bool:
-        """Wait for the window and for approval; False: the wave does not start any more."""
+        """Wait for the window, the run's `before` hook and the approval; False: the wave does not start any more."""
         session = self._session
         if not await session.valve.passage():
             return False
+        if not self._begun:
+            self._begun = True
+            if not await self._hook_allows(None, "before"):
+                session.stop("the run's before hook failed")
+                return False
         if wave.approval and session.state.waves[wave.name].approved_by is None:
             session.recorder.record(ApprovalWaiting(at=session.wall(), wave=wave.name))
             with session.valve.starting():

@@ -18,23 +18,31 @@ from ..polling import backoff, fair_share, poll_wait
 from ..workflow import Migration, Wave
 from .session import Session
 
-GATEWAY_TIMEOUT = 504  # a gateway ran into its timeout; what it sent on may still arrive
+GATEWAY_TIMEOUTS = frozenset({408, 504})  # a gateway ran into its timeout; what it sent on may still arrive
 _BEFORE_THE_PUT = frozenset({Phase.NEW, Phase.GATE, Phase.READY})
 _PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
 
 
 class Driver:
-    """Takes one migration from where it stands to its end; *place* is its position in the wave."""
+    """Takes one migration from where it stands to its end.
+
+    *place* is its position in the wave; *under_way*: its cutover may be under way already, so it has one of the wave's
+    slots from the start.
+    """
 
     __slots__ = ("_holds_slot", "_migration", "_place", "_policy", "_session", "_wave")
 
-    def __init__(self, session: Session, wave: Wave, migration: Migration, place: int) -> None:
+    def __init__(
+        self, session: Session, wave: Wave, migration: Migration, place: int, *, under_way: bool = False
+    ) -> None:
         self._session = session
         self._wave = wave
         self._migration = migration
         self._place = place
         self._policy = session.policy(migration)
-        self._holds_slot = False
+        self._holds_slot = under_way
+        if under_way:
+            session.slots[wave.name].occupy()
 
     async def run(self) -> None:
         """Return when the migration has its outcome, or will not be started in this session."""
@@ -68,8 +76,8 @@ class Driver:
                 return await self._go_on(scope)
             case core.RunHook(hook="before") as hook:
                 with session.valve.starting() as scope:
-                    await self._take_slot()
-                if not scope.cancelled_caught:
+                    may_start = await self._take_place()
+                if not scope.cancelled_caught and may_start:
                     await self._before_hook(hook.index)
                 return await self._go_on(scope)
             case core.RunHook() as hook:
@@ -143,8 +151,7 @@ class Driver:
         session = self._session
         if request.attempt > 0:
             await anyio.sleep(backoff(session.polling, request.attempt))
-        await self._take_slot()
-        if not await session.valve.passage():
+        if not await self._take_place() or not await session.valve.passage():
             return
         reservation = await session.client.reserve(self._migration.group_id)
         try:
@@ -192,10 +199,16 @@ class Driver:
         reading = _reading(accepted.job) if accepted.job else None
         return Answer(kind=AnswerKind.ACCEPTED, http_status=accepted.http_status, reading=reading)
 
-    async def _take_slot(self) -> None:
+    async def _take_place(self) -> bool:
+        """Wait until the wave lets it start, and for a slot; False: the wave does not, which has been recorded."""
+        refusal = await self._session.admissions[self._wave.name].wait()
+        if refusal is not None:
+            self._finish(Outcome.FAILED, refusal)
+            return False
         if not self._holds_slot:
             await self._session.slots[self._wave.name].take(self._place)
             self._holds_slot = True
+        return True
 
     # -- hooks -------------------------------------------------------------------------------------------------------
 
@@ -215,9 +228,9 @@ class Driver:
 
 def _kind_of(status: int) -> AnswerKind:
     """What an error status says about a PUT: only a 4xx is Atlas's own refusal."""
-    if 400 <= status < 500:
-        return AnswerKind.REFUSED
-    return AnswerKind.TIMED_OUT if status == GATEWAY_TIMEOUT else AnswerKind.LOST
+    if status in GATEWAY_TIMEOUTS:
+        return AnswerKind.TIMED_OUT
+    return AnswerKind.REFUSED if 400 <= status < 500 else AnswerKind.LOST
 
 
 def _reading(job: Job) -> Reading:

@@ -18,6 +18,9 @@ class EventWriter(Protocol):
     def post(self, event: Event) -> None:
         """Write *event* soon."""
 
+    async def flush(self) -> None:
+        """Return when all that was posted is on disk; raises `JournalError` when it is not."""
+
     async def append(self, event: Event) -> None:
         """Write *event* and return when it is on disk; raises `JournalError` when it is not."""
 
@@ -45,6 +48,14 @@ class Recorder:
         """
         await self._writer.append(event)
         self.take_in(event)
+
+    async def flush(self) -> None:
+        """Return when all that was recorded is on disk.
+
+        Raises:
+            JournalError: It could not be written.
+        """
+        await self._writer.flush()
 
     def take_in(self, event: Event) -> None:
         """Take *event* in that the journal has already, or cannot take any more."""

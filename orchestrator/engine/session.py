@@ -14,6 +14,7 @@ from ..polling import PollPolicy
 from ..run import RunState
 from ..waiting import Slots
 from ..workflow import Gate, Hooks, Migration, Wave
+from .admission import Admission
 from .hookrunner import HookRunner
 from .recorder import Recorder
 from .valve import Valve
@@ -52,9 +53,11 @@ class Session:
     hooks: HookRunner
     valve: Valve = field(default_factory=Valve)
     slots: Mapping[str, Slots] = field(default_factory=dict)
+    admissions: Mapping[str, Admission] = field(default_factory=dict)
     _policies: dict[tuple[Gate | None, float, Hooks], Policy] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.admissions = {wave.name: Admission() for wave in self.state.workflow.waves}
         self.slots = {wave.name: Slots(wave.concurrency or len(wave.migrations)) for wave in self.state.workflow.waves}
 
     def policy(self, migration: Migration) -> Policy:

@@ -27,11 +27,11 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 from ..errors import InputError
 from ..events import Event, StatusPolled
+from ..redact import Redactor
 from ..run import RunState
 from . import Sink
 from .console import ConsoleRenderer, wants_colour
 from .entries import Entries, level_of, timestamp
-from .redact import Redactor
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 """The levels a user may ask for."""
@@ -203,7 +203,8 @@ class _Outputs:
             self._failed = False
 
     def _to_stream(self, entry: Entry) -> None:
-        self._lines.append(self._render(entry) + "\n")
+        line = self._render(entry) + "\n"
+        self._lines.append(line)
         if len(self._lines) > 1:
             return  # it goes out with those before it
         try:

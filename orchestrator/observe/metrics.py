@@ -19,6 +19,7 @@ import structlog
 
 from ..errors import InputError
 from ..events import Event, RunFinished, RunResumed, RunStarted
+from ..migrationstate import cutover_seconds
 from ..outcomes import Outcome, RunOutcome
 from ..run import UNDER_WAY, RunState
 
@@ -193,9 +194,8 @@ def _durations(state: RunState) -> Metric:
 
     numbers, total = [0] * (len(BUCKETS) + 1), 0.0
     for name in state.selected:
-        known = state.migrations[name]
-        if known.outcome in (Outcome.SUCCESS, Outcome.FAILED) and known.first_requested_at and known.finished_at:
-            seconds = max(0.0, known.finished_at - known.first_requested_at)
+        seconds = cutover_seconds(state.migrations[name])
+        if seconds is not None:
             numbers[bisect_left(BUCKETS, seconds)] += 1
             total += seconds
     bounds = [*map(str, BUCKETS), "+Inf"]

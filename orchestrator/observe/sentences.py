@@ -126,7 +126,9 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "run_unpaused": lambda f: f"cutovers may start again, says {f['who']}",
     "run_aborted": lambda f: f"no further cutover starts, says {f['who']}; those under way are followed to their end",
     "cutovers_stopped": lambda f: f"no further cutover starts: {f['reason']}",
-    "approval_waiting": lambda f: f"waits for approval: atlas-cutover approve {f['run_id']} {f['wave']}",
+    "approval_waiting": lambda f: (
+        f"waits for approval: atlas-cutover approve {f['run_id']} {f['wave']}, or Enter on the run's terminal"
+    ),
     "wave_approved": lambda f: f"approved by {f['who']}",
     "wave_started": _wave_started,
     "wave_finished": lambda f: counts(f["counts"]),

@@ -10,6 +10,7 @@ from ..cutover import MigrationState, Phase
 from ..durations import format_duration
 from ..events import (
     ApprovalWaiting,
+    CutoversStopped,
     Event,
     HookFinished,
     MigrationEvent,
@@ -21,6 +22,7 @@ from ..events import (
     WaveStarted,
     WindowWaiting,
 )
+from ..migrationstate import cutover_seconds
 from ..outcomes import Outcome
 from ..run import UNDER_WAY, RunState
 from .estimate import Estimate, estimate_waves
@@ -70,6 +72,7 @@ class Tally:
         self._approvals: dict[str, float] = {}
         self._limited: dict[str, tuple[float, float]] = {}  # scope: since, until
         self._window_since = 0.0
+        self._stopped = False  # no further cutover starts
 
     @property
     def total(self) -> int:
@@ -107,6 +110,8 @@ class Tally:
                         self.waves[event.wave].concurrency = max(1, event.concurrency)
             case RateLimited():
                 self._limited[event.scope] = (event.at, event.at + event.retry_after)
+            case CutoversStopped():
+                self._stopped = True
             case WindowWaiting():
                 self._window_since = event.at
 
@@ -131,10 +136,15 @@ class Tally:
 
     def estimate(self) -> Estimate | None:
         """How long the cutovers of all waves that are left may take."""
-        return estimate_waves(self.durations, [(w.concurrency, w.total - w.finished) for w in self.waves.values()])
+        left = [
+            (wave.concurrency, wave.stages[CUTOVER] if self._stopped else wave.total - wave.finished)
+            for wave in self.waves.values()
+        ]
+        return estimate_waves(self.durations, left)
 
     def _count_all(self, state: RunState) -> None:
         self.waves, self.under_way, self._stage, self._wave = {}, {}, {}, {}
+        self._stopped = False
         self._approvals, self._limited = {}, {}
         for wave in state.workflow.waves:
             tally = WaveTally(name=wave.name, concurrency=wave.concurrency or max(1, len(wave.migrations)))
@@ -156,8 +166,9 @@ class Tally:
             return
         self._wave[name].stages[before] -= 1
         self._set(name, stage)
-        if known.outcome in (Outcome.SUCCESS, Outcome.FAILED) and known.requested_at and known.finished_at:
-            insort(self.durations, max(0.0, known.finished_at - known.requested_at))
+        seconds = cutover_seconds(known)
+        if seconds is not None:
+            insort(self.durations, seconds)
 
     def _set(self, name: str, stage: str) -> None:
         self._stage[name] = stage

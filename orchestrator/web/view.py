@@ -10,8 +10,8 @@ from typing import Any
 
 from ..cutover import Phase
 from ..journal import RunRow
+from ..migrationstate import cutover_seconds
 from ..observe.estimate import estimate_waves
-from ..outcomes import Outcome
 from ..run import UNDER_WAY, RunState
 from ..workflow import Migration, Wave
 
@@ -114,15 +114,12 @@ def _window(state: RunState, since: float | None) -> dict[str, Any] | None:
 
 def _cutovers_left(state: RunState) -> list[float] | None:
     """Between how many and how many seconds the cutovers may take that are left; None: there is nothing to judge by."""
-    known = [state.migrations[name] for name in state.selected]
-    durations = sorted(
-        max(0.0, one.finished_at - one.requested_at)
-        for one in known
-        if one.outcome in (Outcome.SUCCESS, Outcome.FAILED) and one.requested_at and one.finished_at
-    )
+    took = (cutover_seconds(state.migrations[name]) for name in state.selected)
+    durations = sorted(seconds for seconds in took if seconds is not None)
     waves = []
     for wave in state.workflow.waves:
-        remaining = sum(1 for m in wave.migrations if m.name in state.selected and not state.migrations[m.name].outcome)
+        known = [state.migrations[m.name] for m in wave.migrations if m.name in state.selected]
+        remaining = sum(1 for one in known if one.outcome is None and (state.stopped is None or one.phase in UNDER_WAY))
         waves.append((wave.concurrency or max(1, len(wave.migrations)), remaining))
     left = estimate_waves(durations, waves)
     return None if left is None or not left.high else [left.low, left.high]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import json
 import socket
 import ssl
 from pathlib import Path
@@ -25,7 +27,7 @@ from orchestrator.atlas.errors import (
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
-from .servers import GROUP, Raw, atlas, client_of, http, live, raw_server
+from .servers import GROUP, KEYS, LIVE, Raw, atlas, client_of, http, live, raw_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -349,3 +351,51 @@ async def test_a_timeout_while_reading_the_body_is_a_timeout(kind: Kind) -> None
         with pytest.raises(AnswerTimeoutError):
             await (put(client) if kind is Kind.CUTOVER else client.job(GROUP, live(0)))
         assert len(raw.requests) == (1 if kind is Kind.CUTOVER else 4)
+
+
+async def test_what_the_other_side_echoes_of_the_credentials_goes_no_further() -> None:
+    """Error details, messages of jobs and broken answers are cleared where they come in."""
+    echo = f'Digest username="{KEYS[0]}", response="0123456789abcdef0123456789abcdef"'
+
+    async def answer(raw: Raw) -> bytes:
+        if raw.count("PUT"):
+            return http(400, json.dumps({"detail": f"bad header Authorization: {echo}", "errorCode": KEYS[1]}).encode())
+        return http(200, json.dumps({"status": f"ODD {KEYS[1]}", "errorMessage": f"proxy saw {echo}"}).encode())
+
+    async with raw_server(answer) as raw, client_of(raw.base_url) as client:
+        job = await client.job(GROUP, LIVE)
+        reservation = await client.reserve(GROUP)
+        with pytest.raises(ApiError) as caught:
+            await client.cutover(GROUP, LIVE, reservation)
+    said = f"{job} {caught.value} {caught.value.error_code}"
+    assert "[redacted]" in said
+    assert not [secret for secret in (*KEYS, "0123456789abcdef") if secret in said]
+
+
+async def test_a_read_that_is_given_up_while_it_waits_for_a_new_token_gives_none_back() -> None:
+    """A 429 took the tokens of those who waited for their turn; the bucket's account stays right."""
+    gate = asyncio.Event()
+
+    async def answer(raw: Raw) -> bytes:
+        await gate.wait()
+        return http(429, b"{}", Retry_After="60")
+
+    async with raw_server(answer) as raw, client_of(raw.base_url, burst=10) as client:
+        bucket = client.bucket(GROUP)
+        async with anyio.create_task_group() as first:
+            first.start_soon(client.job, GROUP, LIVE)
+            while not raw.requests:  # noqa: ASYNC110 - nobody tells
+                await anyio.sleep(0.01)
+            async with anyio.create_task_group() as others:
+                for _ in range(5):
+                    others.start_soon(client.job, GROUP, LIVE)
+                await anyio.wait_all_tasks_blocked()
+                gate.set()
+                while not bucket.waiting:  # noqa: ASYNC110
+                    await anyio.sleep(0.01)
+                await anyio.wait_all_tasks_blocked()
+                others.cancel_scope.cancel()
+            first.cancel_scope.cancel()
+        assert bucket._out == 0
+        assert bucket._sure <= bucket.capacity
+        assert bucket.tokens() == 0.0

@@ -73,7 +73,7 @@ def _make(cls: type[BaseException]) -> Any:
 @pytest.mark.parametrize("cls", FOREIGN, ids=lambda cls: cls.__qualname__)
 def test_every_error_of_aiohttp_and_the_system_is_translated(cls: type[BaseException]) -> None:
     """No foreign class gets past the client, and only what certainly never left is said not to have been sent."""
-    error = translate(_make(cls), method="PUT", path="/api/atlas/v2/x")
+    error = translate(_make(cls), method="PUT", path="/api/atlas/v2/x", clean=str)
     assert isinstance(error, AtlasError)
     assert (error.method, error.path) == ("PUT", "/api/atlas/v2/x")
     assert str(error).startswith("PUT /api/atlas/v2/x: ")
@@ -93,7 +93,7 @@ def test_every_error_of_aiohttp_and_the_system_is_translated(cls: type[BaseExcep
 )
 def test_a_certificate_that_cannot_be_verified_comes_with_advice(error: Any) -> None:
     """The message names the setting that helps."""
-    assert "atlas.ca_file" in str(translate(error, method="GET", path="/"))
+    assert "atlas.ca_file" in str(translate(error, method="GET", path="/", clean=str))
 
 
 def test_an_api_error_keeps_what_atlas_said() -> None:
@@ -115,6 +115,10 @@ def test_the_tree_of_errors() -> None:
     limited = RateLimitedError(method="PUT", path="/", retry_after=5.0)
     assert isinstance(limited, ApiError)
     assert (limited.status, limited.retry_after) == (429, 5.0)
-    for error in (limited, BadAnswerError("x", method="GET", path="/"), NotSentError("x", method="GET", path="/")):
+    for error in (
+        limited,
+        BadAnswerError("x", method="GET", path="/"),
+        NotSentError("x", method="GET", path="/"),
+    ):
         assert isinstance(error, CutoverError)
         assert error.exit_code is ExitCode.UNREACHABLE

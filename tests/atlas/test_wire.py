@@ -43,7 +43,7 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=5) | st.di
 def test_any_value_is_a_job_or_a_value_error(value: Any) -> None:
     """A job that was read has a word or nothing for a status, and a lag that can be compared and written as JSON."""
     try:
-        job = wire.job(value)
+        job = wire.job(value, clean=str)
     except ValueError:
         return
     assert job.status is None or isinstance(job.status, str)
@@ -57,7 +57,7 @@ def test_any_value_can_be_unwrapped_and_read_as_an_error(value: Any, status: int
     """Nothing that a server puts into an envelope or an error document breaks the reading of it."""
     unwrapped, document = wire.unwrap(status, value)
     assert type(unwrapped) is int
-    error = wire.error_document(document)
+    error = wire.error_document(document, clean=str)
     f"{error.error_code} {error.detail}".encode()
     figures = wire.bucket_figures(error)
     assert figures is None or figures.capacity >= 1
@@ -101,7 +101,7 @@ def test_a_job_of_v2() -> None:
         "readyForCutover": True,
         "status": "WORKING",
     }
-    assert wire.job(document) == Job(status="WORKING", ready=True, lag=7.0)
+    assert wire.job(document, clean=str) == Job(status="WORKING", ready=True, lag=7.0)
 
 
 def test_a_job_of_v1() -> None:
@@ -112,8 +112,8 @@ def test_a_job_of_v1() -> None:
         "sourceGroupId": "7e68e12770616e75e6df43d0",
         "status": "PENDING",
     }
-    assert wire.job(document) == Job(status="PENDING")
-    failed = wire.job(document | {"status": "FAILED", "errorMessage": "no disk"})
+    assert wire.job(document, clean=str) == Job(status="PENDING")
+    failed = wire.job(document | {"status": "FAILED", "errorMessage": "no disk"}, clean=str)
     assert failed == Job(status="FAILED", error_message="no disk")
 
 
@@ -137,14 +137,14 @@ def test_a_job_of_v1() -> None:
 )
 def test_nulls_unknown_words_and_wrong_types(document: dict[str, Any], job: Job) -> None:
     """What has the wrong type says nothing; a word that is not known here is kept as it is."""
-    assert wire.job(document) == job
+    assert wire.job(document, clean=str) == job
 
 
 @pytest.mark.parametrize("document", [None, [], [{}], "WORKING", 3, True, {"status": 7}, {"status": ["x"]}])
 def test_what_is_no_job_is_a_value_error(document: Any) -> None:
     """Another shape of JSON is not taken for a job."""
     with pytest.raises(ValueError, match="expected"):
-        wire.job(document)
+        wire.job(document, clean=str)
 
 
 @pytest.mark.parametrize(
@@ -169,10 +169,14 @@ def test_an_envelope_is_taken_off_and_its_status_honoured(document: Any, expecte
 def test_an_error_document() -> None:
     """Code and detail of an `ApiError`; the reason stands in for a missing detail."""
     full = {"error": 404, "errorCode": "NOT_FOUND", "detail": "no such job", "reason": "Not Found", "parameters": [1]}
-    assert wire.error_document(full) == ErrorDocument(error_code="NOT_FOUND", detail="no such job", parameters=(1,))
-    assert wire.error_document({"reason": "Not Found", "detail": None}) == ErrorDocument(detail="Not Found")
-    assert wire.error_document({"errorCode": 3, "detail": [], "reason": 4, "parameters": {}}) == ErrorDocument()
-    assert wire.error_document("gateway") == ErrorDocument()
+    assert wire.error_document(full, clean=str) == ErrorDocument(
+        error_code="NOT_FOUND", detail="no such job", parameters=(1,)
+    )
+    assert wire.error_document({"reason": "Not Found", "detail": None}, clean=str) == ErrorDocument(detail="Not Found")
+    assert (
+        wire.error_document({"errorCode": 3, "detail": [], "reason": 4, "parameters": {}}, clean=str) == ErrorDocument()
+    )
+    assert wire.error_document("gateway", clean=str) == ErrorDocument()
 
 
 def test_the_figures_of_a_429() -> None:
@@ -181,7 +185,7 @@ def test_the_figures_of_a_429() -> None:
         '{"detail": "Rate limit exceeded.", "error": 429, "errorCode": "RATE_LIMITED_TOKEN_BUCKET",'
         ' "parameters": ["api/atlas/v2/orgs", 55, 10, 5, 60], "reason": "Too Many Requests"}'
     )
-    figures = wire.bucket_figures(wire.error_document(document))
+    figures = wire.bucket_figures(wire.error_document(document, clean=str))
     assert figures == BucketFigures(retry_after=55.0, capacity=10, refill=5, per=60.0)
 
 

@@ -172,11 +172,15 @@ class Program:
             finally:
                 process.kill()
 
-    def on_terminal(self, *arguments: str, prompt: str, answer: str) -> Done:
-        """Run a command whose stdin and stderr are a terminal, and type *answer* when *prompt* appears there."""
+    def on_terminal(self, *arguments: str, prompt: str, answer: str, shell: str | None = None) -> Done:
+        """Run a command whose stdin and stderr are a terminal, and type *answer* when *prompt* appears there.
+
+        *shell* is what `sh` does with the command, which is "$@" to it.
+        """
         ours, theirs = pty.openpty()
+        argv = self.argv(*arguments)
         with subprocess.Popen(
-            self.argv(*arguments),
+            argv if shell is None else ["sh", "-c", shell, "sh", *argv],
             cwd=self.directory,
             env={**self.environ, "TERM": "xterm"},
             stdin=theirs,
@@ -190,10 +194,10 @@ class Program:
             shown = ""
             try:
                 with suppress(OSError):  # EIO: the other end is closed
-                    while part := os.read(ours, 4096).decode():
+                    while part := os.read(ours, 4096).decode(errors="replace"):
                         shown += part
                         if prompt and prompt in shown:
-                            os.write(ours, answer.encode())
+                            os.write(ours, answer.encode(errors="surrogateescape"))
                             prompt = ""
                 assert process.stdout is not None
                 out = process.stdout.read()

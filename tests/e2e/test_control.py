@@ -111,6 +111,26 @@ def test_enter_on_the_terminal_approves_the_wave_that_waits(program: Program) ->
     assert [row for row in shown if row and not re.match(r"\d\d:\d\d:\d\d ", row)] == []
 
 
+def test_other_words_approve_nothing(program: Program) -> None:
+    """Also bytes that are no text; the name of the wave does."""
+    workflow = program.workflow({"canary": {"orders": new_id()}, "rest": {"carts": new_id()}}, rest={"approval": True})
+    program.scenario()
+    typed = "no\n\udce9\ncanary\nrest\n"
+    done = program.on_terminal("run", workflow, "--rehearse", prompt="waits for approval", answer=typed)
+    assert (done.code, done.out.startswith("REHEARSAL SUCCESS")) == (0, True)
+    assert done.err.count("not approved: Enter alone, or rest and Enter, approves wave rest") == 3
+
+
+def test_what_is_typed_in_the_shell_does_not_touch_a_run_in_the_background(program: Program) -> None:
+    """It is neither stopped by reading from the terminal nor takes what is typed as approval."""
+    workflow = program.workflow({"canary": {"orders": new_id()}}, canary={"approval": True})
+    program.scenario()
+    shell = 'set -m; "$@" & read line; sleep 1; kill -INT $!; wait $!'
+    done = program.on_terminal("run", workflow, "--rehearse", prompt="waits for approval", answer="ls\n", shell=shell)
+    assert (done.code, "INCOMPLETE" in done.out) == (130, True)
+    assert "approved" not in done.err
+
+
 def test_no_terminal_needs_yes(online: Program) -> None:
     """From cron the run is refused without `--yes`, which the message names."""
     done = online.run("run", online.workflow({"canary": {"orders": new_id()}}))

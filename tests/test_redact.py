@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.observe.redact import REDACTED, Redactor
+from orchestrator.redact import REDACTED, Redactor
 
 KEY = "pri/vate-ke\"y'1"
 DIGEST = 'Digest username="abcdefgh", realm="MMS Public API", nonce="n1", cnonce="c1", response="0a1b2c3d4e5f"'

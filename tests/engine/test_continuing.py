@@ -1,0 +1,243 @@
+"""A run that is continued keeps to all that was asked for: abort, order, approval, concurrency, hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from orchestrator.errors import BusyError, InputError
+from orchestrator.events import (
+    ApprovalWaiting,
+    CutoverAccepted,
+    CutoverInDoubt,
+    CutoverRequested,
+    Event,
+    HookFinished,
+    MigrationFinished,
+    RunAborted,
+)
+from orchestrator.journal import open_journal
+from orchestrator.outcomes import Outcome
+from orchestrator.runner import abort_interrupted
+from orchestrator.settings import Api
+from orchestrator.simulator import Scenario
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind
+
+from .house import READY, AbsoluteWindow, Hooks, House, house, migration, outcomes, wall, wave, workflow
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
+
+WORKS, FAILS = ("true",), ("sh", "-c", "exit 3")
+
+
+def lost(name: str) -> Scenario:
+    """The first PUT of *name* is lost on its way to Atlas."""
+    return Scenario(jobs=READY, faults=(Fault(on=Kind.CUTOVER, kind=FaultKind.LOST_BEFORE, migration=name, times=1),))
+
+
+async def die_when(it: House, happened: Callable[[Event], bool]) -> str:
+    """Run until *happened*, then lose the process; the id of the run it leaves."""
+    with anyio.CancelScope() as scope:
+
+        def watch(event: Event, _: object) -> None:
+            if happened(event):
+                scope.cancel()
+
+        it.watchers.append(watch)
+        await it.start()
+    it.watchers.remove(watch)
+    with open_journal(it.settings.state_dir) as journal:
+        return journal.runs()[0].run_id
+
+
+async def aborted_in_doubt(it: House, name: str) -> None:
+    """Leave the PUT of *name* in doubt by a run that is aborted then."""
+    whole, it.workflow = it.workflow, workflow(wave("alone", name))
+    run_id = await die_when(it, lambda event: isinstance(event, CutoverInDoubt))
+    with open_journal(it.settings.state_dir) as journal:
+        abort_interrupted(journal, run_id, now=wall())
+    it.workflow = whole
+    it.events.clear()
+
+
+def trace(it: House, *kinds: type[Event]) -> list[tuple[str, str]]:
+    """What happened, of these *kinds*, and to whom."""
+    return [
+        (event.name, getattr(event, "migration", None) or getattr(event, "wave", None) or "")
+        for event in it.events
+        if isinstance(event, kinds)
+    ]
+
+
+async def test_an_aborted_run_that_died_starts_nothing_when_it_is_resumed(tmp_path: Path) -> None:
+    """What was under way is followed to its end, and the rest stays NOT_STARTED."""
+    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1))) as it:
+        it.watchers.append(lambda event, _: it.ask("abort") if isinstance(event, CutoverAccepted) else None)
+        run_id = await die_when(it, lambda event: isinstance(event, RunAborted))
+        ending = await it.resume(run_id)
+        assert outcomes(ending) == {"a": Outcome.SUCCESS, "b": Outcome.NOT_STARTED}
+        assert (ending.exit_code, it.puts("b")) == (3, 0)
+        assert not ending.state.unfinished
+
+
+async def test_an_aborted_run_in_doubt_is_settled_by_resume_and_nothing_else_starts(tmp_path: Path) -> None:
+    """Under v1.0 nothing shows that a PUT did not arrive, so it stays in doubt, and `b` out of it."""
+    plan = workflow(wave("w", migration("a", timeout=20.0), "b", concurrency=1))
+    async with house(tmp_path, plan, lost("a"), api=Api.V1) as it:
+        it.watchers.append(lambda event, _: it.ask("abort") if isinstance(event, CutoverInDoubt) else None)
+        ending = await it.start()
+        assert (ending.exit_code, ending.state.unfinished) == (4, True)
+        ending = await it.resume(ending.state.run_id)
+        assert outcomes(ending) == {"a": Outcome.IN_DOUBT, "b": Outcome.NOT_STARTED}
+        assert it.puts("b") == 0
+
+
+async def test_failures_of_an_aborted_run_are_not_retried(tmp_path: Path) -> None:
+    """The rest of the run is over; a new run is what starts them."""
+    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1))) as it:
+        it.watchers.append(lambda event, _: it.ask("abort") if isinstance(event, CutoverAccepted) else None)
+        ending = await it.start()
+        with pytest.raises(InputError, match="was aborted"):
+            await it.resume(ending.state.run_id, retry_failed=True)
+
+
+async def test_a_put_that_came_to_nothing_is_repeated_in_its_own_wave(tmp_path: Path) -> None:
+    """After the waves before it and its approval, like a first one."""
+    plan = workflow(wave("canary", "c"), wave("bulk", "x", approval=True))
+    async with house(tmp_path, plan, lost("x")) as it:
+        await aborted_in_doubt(it, "x")
+        it.watchers.append(lambda event, _: it.ask("approve", "bulk") if isinstance(event, ApprovalWaiting) else None)
+        ending = await it.start(new=True)
+        assert set(outcomes(ending).values()) == {Outcome.SUCCESS}
+        assert trace(it, CutoverRequested, MigrationFinished, ApprovalWaiting) == [
+            ("cutover_requested", "c"),
+            ("migration_finished", "c"),
+            ("approval_waiting", "bulk"),
+            ("cutover_requested", "x"),
+            ("migration_finished", "x"),
+        ]
+
+
+async def test_a_put_that_came_to_nothing_is_not_repeated_without_approval(tmp_path: Path) -> None:
+    """The run is aborted while it waits."""
+    async with house(tmp_path, workflow(wave("bulk", "x", approval=True)), lost("x")) as it:
+        await aborted_in_doubt(it, "x")
+        it.watchers.append(lambda event, _: it.ask("abort") if isinstance(event, ApprovalWaiting) else None)
+        ending = await it.start(new=True)
+        assert outcomes(ending) == {"x": Outcome.NOT_STARTED}
+        assert trace(it, CutoverRequested) == []
+
+
+@pytest.mark.parametrize("whose", ["wave", "run"])
+async def test_a_put_that_came_to_nothing_is_not_repeated_past_a_before_hook(tmp_path: Path, whose: str) -> None:
+    """The hook says no, so there is none."""
+    no = Hooks(before=(FAILS,))
+    plan = workflow(wave("w", "x", hooks=no)) if whose == "wave" else workflow(wave("w", "x"), hooks=no)
+    async with house(tmp_path, plan, lost("x")) as it:
+        await aborted_in_doubt(it, "x")
+        ending = await it.start(new=True)
+        expected = Outcome.FAILED if whose == "wave" else Outcome.NOT_STARTED
+        assert outcomes(ending) == {"x": expected}
+        assert [hook.ok for hook in it.names(HookFinished)] == [False]
+        assert trace(it, CutoverRequested) == []
+
+
+async def test_what_is_under_way_counts_against_the_concurrency_of_its_wave(tmp_path: Path) -> None:
+    """One at a time stays one at a time when the run is continued."""
+    async with house(tmp_path, workflow(wave("canary", "a", "b", "c", concurrency=1))) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, CutoverAccepted))
+        it.events.clear()
+        ending = await it.resume(run_id)
+        assert set(outcomes(ending).values()) == {Outcome.SUCCESS}
+        assert trace(it, CutoverRequested, MigrationFinished) == [
+            ("migration_finished", "a"),
+            ("cutover_requested", "b"),
+            ("migration_finished", "b"),
+            ("cutover_requested", "c"),
+            ("migration_finished", "c"),
+        ]
+
+
+async def test_before_hooks_run_again_where_the_after_hooks_have_undone_them(tmp_path: Path) -> None:
+    """The application that was started again after the doubt is stopped again before the second PUT."""
+    hooks = Hooks(before=(("true", "stop"),), after_success=(("true", "start"),), after_failure=(("true", "start"),))
+    faults = (
+        *lost("x").faults,
+        Fault(on=Kind.READ, kind=FaultKind.STATUS, status=500, migration="x", after=1.0, until=120.0),
+    )
+    plan = workflow(wave("w", migration("x", timeout=60.0, hooks=hooks)))
+    async with house(tmp_path, plan, Scenario(jobs=READY, faults=faults)) as it:
+        ending = await it.start()
+        assert outcomes(ending) == {"x": Outcome.IN_DOUBT}
+        await anyio.sleep(200)
+        ending = await it.resume(ending.state.run_id)
+        assert outcomes(ending) == {"x": Outcome.SUCCESS}
+        did = [
+            event.argv[1] if isinstance(event, HookFinished) else "PUT"
+            for event in it.names(Event)
+            if isinstance(event, (HookFinished, CutoverRequested))
+        ]
+        assert did == ["stop", "PUT", "start", "stop", "PUT", "start"]
+
+
+async def test_after_hooks_of_wave_and_run_are_not_forgotten_by_a_death(tmp_path: Path) -> None:
+    """What the `before` hooks did is undone by the session that sees the end, though it starts nothing itself."""
+    hooks = Hooks(before=(("true", "stop"),), after_success=(("true", "start"),))
+    async with house(tmp_path, workflow(wave("w", "a", hooks=hooks), hooks=hooks)) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, CutoverAccepted))
+        await it.resume(run_id)
+        ran = [(hook.wave, hook.argv[1]) for hook in it.names(HookFinished)]
+        assert ran == [(None, "stop"), ("w", "stop"), ("w", "start"), (None, "start")]
+
+
+async def test_after_failure_hooks_run_where_the_waves_before_hook_failed(tmp_path: Path) -> None:
+    """Its migrations are FAILED, and their hooks hear of it in the same session."""
+    plan = workflow(wave("w", migration("a", hooks=Hooks(after_failure=(WORKS,))), hooks=Hooks(before=(FAILS,))))
+    async with house(tmp_path, plan) as it:
+        assert outcomes(await it.start()) == {"a": Outcome.FAILED}
+        assert [(hook.migration, hook.hook) for hook in it.names(HookFinished)] == [
+            (None, "before"),
+            ("a", "after_failure"),
+        ]
+
+
+async def test_waiting_for_the_window_does_not_use_up_the_timeout(tmp_path: Path) -> None:
+    """A PUT that came to nothing last night gets its try in this night's window."""
+    async with house(tmp_path, workflow(wave("w", migration("x", timeout=60.0))), lost("x")) as it:
+        await aborted_in_doubt(it, "x")
+        window = AbsoluteWindow(opens=wall() + 180, closes=wall() + 360)
+        it.workflow = replace(it.workflow, window=window)
+        assert outcomes(await it.start(new=True)) == {"x": Outcome.SUCCESS}
+
+
+async def test_a_pause_does_not_use_up_the_timeout(tmp_path: Path) -> None:
+    """One 429, and a pause that is longer."""
+    plan = workflow(wave("w", migration("x", timeout=60.0)))
+    fault = Fault(on=Kind.CUTOVER, kind=FaultKind.TOO_MANY_REQUESTS, migration="x", times=1)
+    async with house(tmp_path, plan, Scenario(jobs=READY, faults=(fault,))) as it:
+        it.watchers.append(
+            lambda event, _: it.ask("pause") if it.names(CutoverRequested) == [event] else None,
+        )
+
+        async def unpause() -> None:
+            await anyio.sleep(180)
+            it.ask("unpause")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(unpause)
+            ending = await it.start()
+        assert outcomes(ending) == {"x": Outcome.SUCCESS}
+
+
+async def test_claims_are_kept_for_what_is_in_doubt_though_it_was_not_selected(tmp_path: Path) -> None:
+    """No other run may start it."""
+    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1)), lost("a")) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, CutoverInDoubt))
+        assert outcomes(await it.resume(run_id, only=("b",)))["b"] is Outcome.SUCCESS
+        it.workflow = replace(it.workflow, name="other")
+        with pytest.raises(BusyError, match=run_id):
+            await it.start()
