@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from .cli.main import run_command
+    # A session heeds both signals in its own way; before and after it they end the program with their own codes.
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        from .cli.main import run_command
 
-    sys.exit(run_command(sys.argv[1:]))
+        sys.exit(run_command(sys.argv[1:]))
+    except KeyboardInterrupt:  # while modules were loaded
+        sys.exit(128 + signal.SIGINT)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

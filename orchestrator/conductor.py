@@ -42,7 +42,7 @@ class Options:
 
     *only*: names of waves or migrations; *new*: do not continue an unfinished run; *background*: tasks to run beside the
     engine (progress); *interactive*: Enter on the terminal approves the wave that waits, and *on_line* is called for every
-    line typed there; *say* logs a warning for the operator (the entry's event, and what it says in detail);
+    line typed there; *say* logs a warning for the operator (the entry's event and fields);
     *on_client* is given the client, whose budget and statistics may be looked at.
     """
 
@@ -54,7 +54,7 @@ class Options:
     on_line: Callable[[], None] = lambda: None
     sinks: Sequence[Sink] = ()
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
-    say: Callable[[str, str], None] = lambda _event, _detail: None
+    say: Callable[..., None] = lambda _event, **_fields: None
     on_client: Callable[[AtlasClient], None] = lambda _: None
     environ: Mapping[str, str] = field(default_factory=dict)
     random: Random = field(default_factory=Random)
@@ -166,6 +166,7 @@ async def _session(
             environ=options.environ,
             secrets=_key_values(settings),
             wall=wall,
+            on_interrupted=recorder.record,
         ),
     )
     engine = LocalEngine(session)
@@ -204,7 +205,7 @@ async def _execute(
                         session,
                         who=f"the terminal of {session.state.who}",
                         on_line=options.on_line,
-                        say=partial(options.say, "approval_unclear"),
+                        say=options.say,
                     )
                 )
             for task in options.background:

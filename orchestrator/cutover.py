@@ -211,7 +211,8 @@ def observe(
     """What *reading*, taken at *now*, means: first the read itself, then what follows from it."""
     polled = StatusPolled(at=now, migration=migration, status=reading.status, ready=reading.ready, lag=reading.lag)
     events: list[Event] = [polled]
-    if state.remote_status is not None and reading.status != state.remote_status:
+    known = state.remote_status is not None or state.last_read_at is not None  # null is a status, too
+    if known and reading.status != state.remote_status:
         events.append(
             StatusChanged(
                 at=now, migration=migration, status=reading.status, previous=state.remote_status, lag=reading.lag
@@ -341,13 +342,13 @@ def _gate_message(state: MigrationState, policy: Policy) -> str:
     if state.note:
         return f"the gate did not open in {waited}: {state.note}"
     if state.ready is not True:
-        return f"the gate did not open in {waited}: the job is {state.remote_status} and not ready for cutover"
+        return f"the gate did not open in {waited}: the job is {state.remote_status or 'without status'} and not ready for cutover"
     lag = "unknown" if state.lag is None else f"{state.lag:g} s"
     return f"the gate did not open in {waited}: the lag is {lag}, allowed are {policy.gate.max_lag:g} s"
 
 
 def _doubt_message(state: MigrationState) -> str:
-    seen = state.note or f"the job shows {state.remote_status}"
+    seen = state.note or f"the job shows {state.remote_status or 'no status'}"
     return (
         f"{state.cutover_requests or 'an earlier'} PUT sent, its answer was lost, and reading the job did not settle it "
         f"({seen}): look at this live migration in the Atlas UI, then `resume`"
@@ -355,5 +356,5 @@ def _doubt_message(state: MigrationState) -> str:
 
 
 def _timeout_message(state: MigrationState, policy: Policy) -> str:
-    seen = state.note or f"the job shows {state.remote_status}"
+    seen = state.note or f"the job shows {state.remote_status or 'no status'}"
     return f"accepted, but not final within {format_duration(policy.timeout)} ({seen})"

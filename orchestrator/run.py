@@ -219,8 +219,8 @@ class RunState:
         return any(self.result(name).outcome in (Outcome.NOT_STARTED, Outcome.IN_DOUBT) for name in self.migrations)
 
     def failures(self, wave: Wave) -> int:
-        """How many of *wave*'s selected migrations ended without SUCCESS."""
-        states = (self.migrations[m.name] for m in wave.migrations if m.name in self.selected)
+        """How many of *wave*'s migrations ended without SUCCESS, selected this time or not."""
+        states = (self.migrations[m.name] for m in wave.migrations)
         return sum(1 for state in states if state.outcome not in (None, Outcome.SUCCESS))
 
     def too_many_failures(self, wave: Wave) -> bool:

@@ -66,6 +66,8 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, wal
             return await _continue(journal, row.run_id, workflow, settings, options, wall=wall)
         run_id = new_run_id(wall())
         with _holding(settings.state_dir, workflow.name, run_id, rehearsal=rehearsal):
+            if options.new and not rehearsal:
+                _supersede(journal, workflow.name, options, now=wall())
             row = unfinished()  # again: another process may have begun one, and died, before the lock was ours
             if row is None:
                 first = RunStarted(
@@ -114,7 +116,9 @@ async def _continue(
             for line in describe_changes(state.workflow, given):
                 options.say(
                     "workflow_changed",
-                    f"the workflow file has changed since run {run_id} started: {line}; the recorded one is used "
+                    run_id=run_id,
+                    workflow=given.name,
+                    detail=f"the workflow file has changed since run {run_id} started: {line}; the recorded one is used "
                     "(`run --new` starts a run of the file as it is)",
                 )
         if options.retry_failed and state.aborted_by is not None:
@@ -132,6 +136,14 @@ async def _continue(
         )
         task = Task(run_id=run_id, workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first)
         return await conduct(journal, task, settings, options, wall=wall)
+
+
+def _supersede(journal: Journal, workflow: str, options: Options, *, now: float) -> None:
+    """End the interrupted runs of *workflow*, in whose place a new one begins; the caller holds the workflow's lock."""
+    while (row := journal.unfinished(workflow=workflow, rehearsal=False)) is not None:
+        abort_interrupted(journal, row.run_id, now=now)
+        detail = f"run {row.run_id} is over: a new run of its workflow begins. What it left under way is read first"
+        options.say("run_superseded", run_id=row.run_id, workflow=workflow, detail=detail)
 
 
 def _as_it_ended(state: RunState) -> Ending:

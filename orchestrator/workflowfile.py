@@ -56,10 +56,8 @@ def load_workflow(path: str | Path) -> Workflow:
     problems += Checks(document, tables).all()
     if problems or spec is None:
         raise InputError(problems=sorted(set(problems)))
-    digest = hashlib.sha256(source)
-    for table in tables.values():
-        digest.update(table.source)
-    return _Resolver(spec, tables).workflow(sha256=digest.hexdigest(), directory=str(path.parent.absolute()))
+    digest = hashlib.sha256(source).hexdigest()
+    return _Resolver(spec, tables).workflow(sha256=digest, directory=str(path.parent.absolute()))
 
 
 class _Resolver:

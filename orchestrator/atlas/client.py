@@ -118,6 +118,13 @@ class AtlasClient:
         await bucket.take(Priority.CUTOVER)
         return Reservation(bucket)
 
+    def repeats_cutover(
+        self, group_id: str, live_migration_id: str, *, reason: str, attempt: int, waited: float
+    ) -> None:
+        """Take note that the next PUT for this job is its *attempt*-th, *waited* seconds after *reason* undid the last."""
+        path = _job_path(group_id, live_migration_id) + "/cutover"
+        self._retrying("PUT", path, reason, attempt=attempt, waited=waited)
+
     async def cutover(self, group_id: str, live_migration_id: str, reservation: Reservation) -> Accepted:
         """Send the cutover PUT, once.
 
@@ -162,23 +169,27 @@ class AtlasClient:
             return await self._read_again(error, path, bucket, priority)
         return document
 
+    def _retrying(self, method: str, path: str, reason: str, *, attempt: int, waited: float) -> None:
+        self.statistics.retries += 1
+        event = RequestRetried(
+            at=self._wall(),
+            method=method,
+            path=self._transport.full_path(path),
+            reason=reason,
+            attempt=attempt,
+            wait=round(waited, 3),
+        )
+        self._on_event(event)
+
     async def _read_again(self, last: AtlasError, path: str, bucket: TokenBucket, priority: Priority) -> object:
         failed_at = anyio.current_time()
         async for attempt in stamina.retry_context(on=_backoff, attempts=READ_ATTEMPTS, timeout=None, wait_initial=0.2):
             with attempt:
                 if attempt.num == 1:
                     raise last
-                self.statistics.retries += 1
-                event = RequestRetried(
-                    at=self._wall(),
-                    method="GET",
-                    path=self._transport.full_path(path),
-                    reason=last.message,
-                    attempt=attempt.num,
-                    wait=round(anyio.current_time() - failed_at, 3),
-                )
-                self._on_event(event)
                 await bucket.take(priority)
+                waited = anyio.current_time() - failed_at
+                self._retrying("GET", path, last.message, attempt=attempt.num, waited=waited)
                 try:
                     _, document = await self._transport.send("GET", path, bucket, priority)
                 except AtlasError as error:

@@ -57,8 +57,11 @@ class ApiError(AtlasError):
 
     @property
     def refused(self) -> bool:
-        """Whether asking again is no use: a 4xx other than 401 (a challenge), 408 and 429."""
-        return 400 <= self.status < 500 and self.status not in (401, 408, 429)
+        """Whether asking again is no use: a 4xx other than 408 and 429.
+
+        A 401 counts, since it has been tried again: the keys are not taken, however fresh the nonce is.
+        """
+        return 400 <= self.status < 500 and self.status not in (408, 429)
 
 
 class RateLimitedError(ApiError):

@@ -137,7 +137,7 @@ def _observed(args: Namespace, settings: Settings, rehearsal: Rehearsal | None) 
             on_line=observers.on_line,
             sinks=observers.sinks,
             background=observers.tasks,
-            say=lambda event, detail: structlog.get_logger().warning(event, detail=detail),
+            say=structlog.get_logger().warning,
             on_client=observers.on_client,
             environ=os.environ,
         )

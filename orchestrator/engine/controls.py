@@ -61,7 +61,7 @@ def carry_out(control: Control, engine: LocalEngine, session: Session) -> None:
 
 
 async def heed_terminal(
-    engine: LocalEngine, session: Session, *, who: str, on_line: Callable[[], None], say: Callable[[str], None]
+    engine: LocalEngine, session: Session, *, who: str, on_line: Callable[[], None], say: Callable[..., None]
 ) -> None:
     """Enter approves the wave that waits for approval, in the name of *who*, until cancelled or the terminal is gone.
 
@@ -90,7 +90,8 @@ async def heed_terminal(
             if answer in ("", waiting[0]):
                 engine.approve(waiting[0], who)
             else:
-                say(f"not approved: Enter alone, or {waiting[0]} and Enter, approves wave {waiting[0]}")
+                detail = f"not approved: Enter alone, or {waiting[0]} and Enter, approves wave {waiting[0]}"
+                say("approval_unclear", run_id=session.state.run_id, wave=waiting[0], detail=detail)
 
 
 def _is_ours(terminal: int) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import anyio
+
 from ..events import HookFinished
 from ..hooks import hook_environment, run_hook
 from ..redact import Redactor
@@ -13,7 +15,11 @@ from ..workflow import Argv, Hooks, Migration, Wave, Workflow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookRunner:
-    """Knows the run that hooks belong to. *environ*: the process's environment; *secrets*: values no hook may see."""
+    """Knows the run that hooks belong to.
+
+    *environ*: the process's environment; *secrets*: values no hook may see; *on_interrupted* gets the end of a hook that was
+    ended because the run is stopped, which nobody waits for any more.
+    """
 
     run_id: str
     workflow: Workflow
@@ -21,6 +27,7 @@ class HookRunner:
     environ: Mapping[str, str]
     secrets: tuple[str, ...]
     wall: Callable[[], float]
+    on_interrupted: Callable[[HookFinished], None]
 
     async def run_for_migration(
         self, wave: Wave, migration: Migration, hook: str, index: int, *, outcome: str | None
@@ -46,14 +53,30 @@ class HookRunner:
             outcome=outcome,
             secrets=self.secrets,
         )
-        return await run_hook(
-            argvs[index],
-            hook=hook,
-            timeout=hooks.timeout,
-            directory=self.workflow.directory,
-            environment=environment,
-            wave=wave.name if wave else None,
-            migration=migration.name if migration else None,
-            now=self.wall,
-            redact=Redactor(self.secrets).text,
-        )
+        wave_name, name = wave.name if wave else None, migration.name if migration else None
+        began = self.wall()
+        try:
+            return await run_hook(
+                argvs[index],
+                hook=hook,
+                timeout=hooks.timeout,
+                directory=self.workflow.directory,
+                environment=environment,
+                now=self.wall,
+                redact=Redactor(self.secrets).text,
+                wave=wave_name,
+                migration=name,
+            )
+        except anyio.get_cancelled_exc_class():
+            ended = HookFinished(
+                at=self.wall(),
+                hook=hook,
+                argv=argvs[index],
+                exit_code=None,
+                seconds=round(self.wall() - began, 3),
+                error="ended, because the run was stopped",
+                wave=wave_name,
+                migration=name,
+            )
+            self.on_interrupted(ended)
+            raise

@@ -30,7 +30,7 @@ class Driver:
     slots from the start.
     """
 
-    __slots__ = ("_holds_slot", "_migration", "_place", "_policy", "_session", "_wave")
+    __slots__ = ("_holds_slot", "_in_before_hook", "_migration", "_place", "_policy", "_session", "_wave")
 
     def __init__(
         self, session: Session, wave: Wave, migration: Migration, place: int, *, under_way: bool = False
@@ -40,6 +40,7 @@ class Driver:
         self._migration = migration
         self._place = place
         self._policy = session.policy(migration)
+        self._in_before_hook = False
         self._holds_slot = under_way
         if under_way:
             session.slots[wave.name].occupy()
@@ -50,6 +51,10 @@ class Driver:
             while await self._step():
                 pass
         finally:
+            if self._state.phase in _BEFORE_THE_PUT and (self._state.before_hooks_done or self._in_before_hook):
+                with anyio.CancelScope(shield=True):  # bounded by the timeouts of the hooks
+                    for index in range(len(self._migration.hooks.after_failure)):
+                        await self._run_hook("after_failure", index)
             if self._holds_slot:
                 self._session.slots[self._wave.name].release()
 
@@ -73,30 +78,25 @@ class Driver:
                     return True
                 with session.valve.starting() as scope:
                     await self._read(read)
-                return await self._go_on(scope)
+                return self._goes_on(scope)
             case core.RunHook(hook="before") as hook:
                 with session.valve.starting() as scope:
                     may_start = await self._take_place()
                 if not scope.cancelled_caught and may_start:
                     await self._before_hook(hook.index)
-                return await self._go_on(scope)
+                return self._goes_on(scope)
             case core.RunHook() as hook:
                 await self._run_hook(hook.hook, hook.index)
                 return True
             case core.Request() as request:
                 with session.valve.starting() as scope:
                     await self._request(request)
-                return await self._go_on(scope)
+                return self._goes_on(scope)
 
-    async def _go_on(self, scope: anyio.CancelScope) -> bool:
-        """Whether the migration goes on; where its start was given up after a `before` hook, tell `after_failure`."""
-        state = self._state
-        if state.phase not in _BEFORE_THE_PUT or not (scope.cancel_called or self._session.valve.stopped):
-            return True
-        if state.before_hooks_done:
-            for index in range(len(self._migration.hooks.after_failure)):
-                await self._run_hook("after_failure", index)
-        return False
+    def _goes_on(self, scope: anyio.CancelScope) -> bool:
+        """Whether the migration goes on: its PUT has left, or may still leave in this session."""
+        given_up = scope.cancel_called or self._session.valve.stopped is not None
+        return self._state.phase not in _BEFORE_THE_PUT or not given_up
 
     def _finish(self, outcome: Outcome, message: str | None) -> None:
         state = self._state
@@ -164,6 +164,7 @@ class Driver:
 
     async def _put(self, reservation: Reservation) -> None:
         session, migration = self._session, self._migration
+        earlier = self._state.not_begun_at
         crash_point("before_intent")
         try:
             await session.recorder.commit(CutoverRequested(at=session.wall(), migration=migration.name))
@@ -176,6 +177,14 @@ class Driver:
             )
             self._record(not_sent)
             return
+        if earlier is not None:
+            session.client.repeats_cutover(
+                migration.group_id,
+                migration.live_migration_id,
+                reason="the last PUT was not carried out",
+                attempt=self._state.cutover_requests,
+                waited=session.wall() - earlier,
+            )
         crash_point("after_intent")
         answer = await self._answer(reservation)
         crash_point("put_answered")
@@ -213,7 +222,9 @@ class Driver:
     # -- hooks -------------------------------------------------------------------------------------------------------
 
     async def _before_hook(self, index: int) -> None:
+        self._in_before_hook = True  # until it is known how it ended: then what it did has to be undone
         failure = await self._run_hook("before", index)
+        self._in_before_hook = False
         if failure is not None:
             self._finish(Outcome.FAILED, f"before hook: {failure}")
 

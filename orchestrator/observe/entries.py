@@ -14,8 +14,11 @@ from functools import lru_cache
 from typing import Any
 
 from ..events import (
+    CutoverAccepted,
     CutoverInDoubt,
     Event,
+    GateOpened,
+    GateWaiting,
     HookFinished,
     MigrationEvent,
     MigrationFinished,
@@ -51,7 +54,7 @@ def level_of(event: Event) -> int:
             return logging.WARNING
         case HookFinished():
             return logging.INFO if event.ok else logging.WARNING
-        case StatusChanged():
+        case StatusChanged() | GateWaiting() | GateOpened() | CutoverAccepted():
             return logging.INFO if is_known(event.status) else logging.WARNING
     return logging.INFO
 

@@ -105,9 +105,9 @@ def test_an_api_error_keeps_what_atlas_said() -> None:
 
 
 def test_refusals_are_those_where_asking_again_is_no_use() -> None:
-    """Any 4xx but a challenge, a timeout of the server, and a rate limit."""
+    """Any 4xx but a timeout of the server and a rate limit."""
     refused = {s for s in range(200, 600) if ApiError(method="PUT", path="/", status=s).refused}
-    assert refused == set(range(400, 500)) - {401, 408, 429}
+    assert refused == set(range(400, 500)) - {408, 429}
 
 
 def test_the_tree_of_errors() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import sqlite3
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -240,3 +242,73 @@ def test_keys_are_nowhere(online: Program, atlas: Atlas) -> None:
         content = path.read_bytes()
         assert private not in content, path
         assert b"Digest username" not in content, path
+
+
+def test_a_new_run_takes_the_place_of_an_interrupted_one(online: Program) -> None:
+    """`--new` starts afresh what was interrupted; a PUT that was sent is read first and not repeated."""
+    ids = {"orders": new_id(), "carts": new_id()}
+    workflow = online.workflow({"all": ids}, all={"concurrency": "1"})
+    with online.started("run", workflow, "--yes") as running:
+        running.until("cutover_accepted")
+        running.process.send_signal(signal.SIGINT)
+        assert running.end().code == 130
+    done = online.run("run", workflow, "--yes", "--new", "--format", "json")
+    assert (done.code, set(done.outcomes.values())) == (0, {"SUCCESS"})
+    assert "run_superseded" in done.events
+    assert [migration["cutover_requests"] for migration in done.report["migrations"]] == [0, 1]
+    assert online.run("resume").code == 2
+
+
+def test_a_before_hook_that_is_ended_by_a_signal_is_recorded_and_undone(program: Program) -> None:
+    """Half of it may have been done, so `after_failure` runs, and the report tells of both."""
+    began, undone = program.directory / "began", program.directory / "undone"
+    hooks = {
+        "before": [["sh", "-c", f"touch {began}; exec sleep 60"]],
+        "after_failure": [["touch", str(undone)]],
+    }
+    workflow = program.workflow({"all": {"orders": new_id()}}, defaults={"hooks": hooks})
+    program.scenario()
+    with program.started("run", workflow, "--rehearse") as running:
+        running.until("gate_opened")
+        while not began.exists():
+            time.sleep(0.01)
+        running.process.terminate()
+        done = running.end()
+    assert done.code == 143
+    assert undone.exists()
+    ended = [entry for entry in done.log if entry["event"] == "hook_finished"]
+    assert [(entry["hook"], entry["exit_code"], entry["error"]) for entry in ended] == [
+        ("before", None, "ended, because the run was stopped"),
+        ("after_failure", 0, None),
+    ]
+
+
+def test_a_signal_before_the_session_begins_ends_with_its_own_code(program: Program) -> None:
+    """Atlas does not answer, and somebody gives up."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        port = deaf.getsockname()[1]
+        program.config(atlas={"base_url": f"http://127.0.0.1:{port}/api/atlas/v2"})
+        workflow = program.workflow({"all": {"orders": new_id()}})
+        keys = {"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "made-up-for-this"}
+        program = replace(program, environ={**program.environ, **keys})
+        with program.started("run", workflow, "--yes") as running:
+            with deaf.accept()[0] as connection:
+                connection.recv(1)
+                running.process.terminate()
+                assert running.end().code == 143
+
+
+def test_a_word_that_is_not_known_is_a_warning_from_the_first_read_on(program: Program) -> None:
+    """Somebody should look at it before the cutover."""
+    program.scenario(faults=[{"on": "read", "kind": "garbage", "body": "unknown_status", "times": 1}])
+    done = program.run("run", program.workflow({"all": {"orders": new_id()}}), "--rehearse")
+    seen = [entry["level"] for entry in done.log if entry["event"] in ("gate_opened", "gate_waiting")]
+    assert "warning" in seen
+
+
+def test_a_put_that_is_sent_again_counts_as_a_retry(program: Program) -> None:
+    """In the report and in the log."""
+    program.scenario(faults=[{"on": "cutover", "kind": "too_many_requests", "times": 1}])
+    done = program.run("run", program.workflow({"all": {"orders": new_id()}}), "--rehearse", "--format", "json")
+    assert (done.code, done.report["requests"]["retries"]) == (0, 1)
+    assert [entry["method"] for entry in done.log if entry["event"] == "request_retried"] == ["PUT"]
