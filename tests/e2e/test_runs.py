@@ -291,11 +291,10 @@ def test_a_signal_before_the_session_begins_ends_with_its_own_code(program: Prog
         workflow = program.workflow({"all": {"orders": new_id()}})
         keys = {"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "made-up-for-this"}
         program = replace(program, environ={**program.environ, **keys})
-        with program.started("run", workflow, "--yes") as running:
-            with deaf.accept()[0] as connection:
-                connection.recv(1)
-                running.process.terminate()
-                assert running.end().code == 143
+        with program.started("run", workflow, "--yes") as running, deaf.accept()[0] as connection:
+            connection.recv(1)
+            running.process.terminate()
+            assert running.end().code == 143
 
 
 def test_a_word_that_is_not_known_is_a_warning_from_the_first_read_on(program: Program) -> None:
