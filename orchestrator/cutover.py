@@ -62,6 +62,10 @@ __all__ = [
 NOT_BEGUN_READS = 2
 """How many reads in a row must show that the cutover has not begun before another PUT is allowed."""
 
+UNAUTHORIZED = 401
+MOST_CHALLENGES = 5
+"""So many PUTs, and the last one answered 401: it is no stale nonce, the keys are not taken."""
+
 GATE_LIFE = 300.0
 """Seconds after which an open gate is stale (a pause, a long hook): the job is read again before the PUT."""
 
@@ -274,24 +278,29 @@ def answered(state: MigrationState, answer: Answer, policy: Policy, *, migration
                 return (accepted,)
             return (accepted, _final(state, reading, migration=migration, now=now))
         case AnswerKind.NOT_CARRIED_OUT:
-            return (CutoverNotBegun(at=now, migration=migration, reason=answer.reason),)
+            not_begun = CutoverNotBegun(at=now, migration=migration, reason=answer.reason)
+            if answer.http_status == UNAUTHORIZED and state.cutover_requests >= MOST_CHALLENGES:
+                return (not_begun, _refused(state, answer, migration=migration, now=now))
+            return (not_begun,)
         case AnswerKind.REFUSED if not state.doubted:
-            return (
-                CutoverNotBegun(at=now, migration=migration, reason=answer.reason),
-                MigrationFinished(
-                    at=now,
-                    migration=migration,
-                    outcome=Outcome.FAILED,
-                    status=state.remote_status,
-                    error_message=answer.reason,
-                    polls=state.polls,
-                ),
-            )
+            not_begun = CutoverNotBegun(at=now, migration=migration, reason=answer.reason)
+            return (not_begun, _refused(state, answer, migration=migration, now=now))
         case AnswerKind.TIMED_OUT:
             settle = policy.settle_timeout
         case _:  # lost, or refused after doubt: the PUT before it may have arrived late after all
             settle = policy.settle_lost
     return (CutoverInDoubt(at=now, migration=migration, reason=answer.reason, settle=settle),)
+
+
+def _refused(state: MigrationState, answer: Answer, *, migration: str, now: float) -> MigrationFinished:
+    return MigrationFinished(
+        at=now,
+        migration=migration,
+        outcome=Outcome.FAILED,
+        status=state.remote_status,
+        error_message=answer.reason,
+        polls=state.polls,
+    )
 
 
 def _final(state: MigrationState, reading: Reading, *, migration: str, now: float) -> MigrationFinished:
@@ -349,10 +358,14 @@ def _gate_message(state: MigrationState, policy: Policy) -> str:
 
 def _doubt_message(state: MigrationState) -> str:
     seen = state.note or f"the job shows {state.remote_status or 'no status'}"
-    return (
-        f"{state.cutover_requests or 'an earlier'} PUT sent, its answer was lost, and reading the job did not settle it "
-        f"({seen}): look at this live migration in the Atlas UI, then `resume`"
-    )
+    match state.cutover_requests:
+        case 0:
+            sent = "another run has sent a PUT"
+        case 1:
+            sent = "1 PUT sent, its answer was lost"
+        case number:
+            sent = f"{number} PUTs sent, the last one's answer was lost"
+    return f"{sent}, and reading the job did not settle it ({seen}): look at it in the Atlas UI, then `resume`"
 
 
 def _timeout_message(state: MigrationState, policy: Policy) -> str:

@@ -300,6 +300,16 @@ def test_every_doubt_has_the_whole_timeout() -> None:
     assert asked.deadline == story.now + 600
 
 
+def test_a_put_that_is_challenged_again_and_again_is_refused() -> None:
+    """A 401 is a stale nonce, and another PUT gets a fresh one; five of them mean that the keys are not taken."""
+    story = requested(gate=None)
+    for _ in range(4):
+        assert story.answer(AnswerKind.NOT_CARRIED_OUT, http_status=401) == ["cutover_not_begun"]
+        story.request(after=1)
+    assert story.answer(AnswerKind.NOT_CARRIED_OUT, http_status=401) == ["cutover_not_begun", "migration_finished"]
+    assert story.state.outcome is Outcome.FAILED
+
+
 def test_a_put_refused_after_one_that_was_not_carried_out_fails() -> None:
     """A 429 leaves no doubt, so the refusal of the next PUT is the whole truth."""
     story = requested()

@@ -140,7 +140,7 @@ def test_doubt_from_another_run_that_cannot_be_settled_says_so() -> None:
     story.take(CutoverInDoubt(at=NOW, migration="orders", reason="run r1 sent a PUT", settle=4.0))
     story.read("NEW", after=60)
     assert story.finish() is Outcome.IN_DOUBT
-    assert (story.state.error_message or "").startswith("an earlier PUT sent")
+    assert (story.state.error_message or "").startswith("another run has sent a PUT")
 
 
 def test_v1_documents_never_prove_that_nothing_began() -> None:
