@@ -20,7 +20,6 @@ from .events import Event
 from .faultpoints import crash_point
 from .journalfile import FILE, connected, explained
 from .locks import holder_of, run_lock
-from .outcomes import Outcome
 from .run import RunState, fold
 from .workflow import Workflow
 
@@ -99,10 +98,7 @@ class Journal:
         return fold(run_id, (event for _, event in self.events(run_id)))
 
     def earlier_puts(self, run_id: str) -> dict[tuple[str, str], tuple[str, float]]:
-        """Live migrations that another run sent a PUT for, and did not see succeed: which run, and when.
-
-        A PUT that was shown not to have been carried out is not among them.
-        """
+        """Live migrations that another run sent a PUT for which may have been carried out: which run, and when."""
         rows = self._query("SELECT group_id, live_migration_id, run_id, at FROM puts WHERE run_id != ?", (run_id,))
         return {(group, live): (other, at) for group, live, other, at in rows}
 
@@ -170,7 +166,7 @@ class Journal:
                     self._db.execute(
                         "INSERT OR REPLACE INTO puts VALUES (?, ?, ?, ?)", (*ids[event.migration], run_id, event.at)
                     )
-                case ev.CutoverNotBegun() | ev.MigrationFinished(outcome=Outcome.SUCCESS) if event.migration in ids:
+                case ev.CutoverNotBegun() if event.migration in ids:
                     self._db.execute(
                         "DELETE FROM puts WHERE group_id = ? AND live_migration_id = ? AND run_id = ?",
                         (*ids[event.migration], run_id),

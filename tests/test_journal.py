@@ -288,13 +288,3 @@ def test_a_request_for_a_run_that_is_not_there_is_refused(journal: Journal) -> N
     """The database itself keeps the books straight."""
     with pytest.raises(JournalError, match="FOREIGN KEY"):
         journal.request("nothing", "pause", at=NOW, who=WHO)
-
-
-def test_a_put_whose_cutover_succeeded_puts_no_later_run_in_doubt(journal: Journal) -> None:
-    """The job says so itself; after any other end it is read before anything else."""
-    begin(journal)
-    journal.commit("r1", [CutoverRequested(at=NOW, migration="orders")], ORDERS)
-    journal.commit("r1", [finished("orders", Outcome.FAILED)], ORDERS)
-    assert len(journal.earlier_puts("r2")) == 1
-    journal.commit("r1", [finished("orders", Outcome.SUCCESS)], ORDERS)
-    assert journal.earlier_puts("r2") == {}
