@@ -95,7 +95,7 @@ async def conduct(
     rehearsal = (options.rehearsal or Rehearsal()) if task.rehearsal else None
     relay = _Relay()
     async with (
-        open_target(task.workflow, settings, rehearsal) as target,
+        open_target(task.workflow, settings, rehearsal, so_far=task.state, wall=wall) as target,
         open_client(target, wall=wall, on_event=relay) as client,
     ):
         await reach_atlas(client, target.base_url)

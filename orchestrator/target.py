@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,10 +12,14 @@ from .atlas.client import AtlasClient
 from .atlas.connection import ClientSettings
 from .atlas.errors import ApiError, AtlasError
 from .errors import InputError
+from .migrationstate import MigrationState, Phase
+from .outcomes import Outcome, RemoteStatus, normalise
+from .run import UNDER_WAY, RunState
 from .settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE, Settings
 from .workflow import Workflow
 
 if TYPE_CHECKING:
+    from .simulator.jobs import Past
     from .simulator.scenario import Scenario
 
 
@@ -32,9 +36,17 @@ class Rehearsal:
 
 @asynccontextmanager
 async def open_target(
-    workflow: Workflow, settings: Settings, rehearsal: Rehearsal | None
+    workflow: Workflow,
+    settings: Settings,
+    rehearsal: Rehearsal | None,
+    *,
+    so_far: RunState,
+    wall: Callable[[], float],
 ) -> AsyncIterator[ClientSettings]:
-    """Where the requests go: Atlas, or for a *rehearsal* a simulator that lives as long as this context."""
+    """Where the requests go: Atlas, or for a *rehearsal* a simulator that lives as long as this context.
+
+    The simulator begins where the run that it is for has brought its jobs *so_far*.
+    """
     if rehearsal is None:
         public, private = settings.atlas.public_key, settings.atlas.private_key
         if public is None or private is None:
@@ -46,9 +58,34 @@ async def open_target(
 
     keys = (secrets.token_hex(4), secrets.token_hex(16))
     scenario = rehearsal.scenario or Scenario()
-    simulator = Simulator(workflow=workflow, keys=keys, scenario=scenario, speed=rehearsal.speed)
+    simulator = Simulator(
+        workflow=workflow,
+        keys=keys,
+        scenario=scenario,
+        speed=rehearsal.speed,
+        past={name: _past(state) for name, state in so_far.migrations.items()},
+        wall_clock=wall,
+    )
     async with simulator.serve() as running:
         yield client_settings(settings, running.base_url(settings.atlas.api), *keys)
+
+
+def _past(state: MigrationState) -> Past:
+    """What had become of the job of a migration of which *state* is known, before the session that begins now.
+
+    A PUT whose answer was lost counts as carried out: the simulator that knew better is gone.
+    """
+    from .simulator.jobs import JobStatus, Past
+
+    if state.phase in UNDER_WAY or state.outcome in (Outcome.IN_DOUBT, Outcome.TIMED_OUT):
+        return Past(cut_over_at=state.requested_at)
+    meaning = normalise(state.remote_status)
+    if state.phase is not Phase.FINISHED or meaning is RemoteStatus.PENDING:  # no PUT, or one that came to nothing
+        return Past()
+    if meaning is RemoteStatus.SUCCESS:
+        return Past(cut_over_at=state.requested_at, ended=JobStatus.COMPLETE)
+    ended = JobStatus.EXPIRED if state.remote_status == JobStatus.EXPIRED else JobStatus.FAILED
+    return Past(cut_over_at=state.requested_at, ended=ended, error_message=state.error_message)
 
 
 def client_settings(settings: Settings, base_url: str, public_key: str, private_key: str) -> ClientSettings:

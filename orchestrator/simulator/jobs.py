@@ -68,6 +68,21 @@ class JobPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What had become of a job before the simulator began.
+
+    Args:
+        cut_over_at: When its cutover was carried out, in Unix seconds; None: it was not.
+        ended: The final status it was seen to have; None: none, so a cutover takes the course of the job's plan.
+        error_message: Why it had failed.
+    """
+
+    cut_over_at: float | None = None
+    ended: JobStatus | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
     """What a read shows. *lag* in whole seconds, None where Atlas does not return it."""
 
@@ -151,6 +166,12 @@ class Job:
             return Refusal.OVER if self.view(now).status in FINAL else Refusal.UNDER_WAY
         self.puts_processed += 1
         return None
+
+    def was_cut_over(self, at: float, *, put_at: float) -> None:
+        """A cutover was carried out before the simulator began: at simulated time *at*, which is *put_at* in real time."""
+        self.cutover_at = at
+        self.put_times.append(put_at)
+        self.puts_processed += 1
 
     def final_at(self, now: float) -> float | None:
         """When the job came to its end, in simulated seconds; None while it is under way at *now*."""

@@ -7,24 +7,26 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Any
 
 import anyio
 from aiohttp import web
 
 from ..errors import InputError
-from ..workflow import Workflow
+from ..workflow import Migration, Workflow
 from .app import App
 from .clock import Clock
-from .jobs import Job
+from .jobs import Job, Past
 from .scenario import Scenario
 
 _KEEP_ALIVE_SECONDS = 3600.0  # an idle connection that the server closes would look like a lost answer
 _GOODBYE_SECONDS = 0.5
+_NO_PAST = Past()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +54,15 @@ class Simulator:
         keys: Public and private API key that it accepts.
         scenario: What it is like.
         speed: Simulated seconds in one real second.
-        wall_clock: Unix seconds, for the record alone.
+        past: What had become of its jobs before, by the migration's name; of all others nothing had.
+        wall_clock: Unix seconds, for the record and the past alone.
     """
 
     workflow: Workflow | None
     keys: tuple[str, str]
     scenario: Scenario = field(default_factory=Scenario)
     speed: float = 1.0
+    past: Mapping[str, Past] = field(default_factory=lambda: MappingProxyType({}))
     wall_clock: Callable[[], float] = time.time
 
     @asynccontextmanager
@@ -94,15 +98,25 @@ class Simulator:
     def _jobs(self) -> list[Job]:
         if self.workflow is None:
             return []
-        return [
-            Job(
-                name=migration.name,
-                group_id=migration.group_id,
-                live_migration_id=migration.live_migration_id,
-                plan=self.scenario.plan(migration.live_migration_id, migration.name),
-            )
-            for _, migration in self.workflow.migrations()
-        ]
+        now = self.wall_clock()
+        return [self._job(migration, now) for _, migration in self.workflow.migrations()]
+
+    def _job(self, migration: Migration, now: float) -> Job:
+        """The job of *migration* as it is at the start, which is at *now* by the wall clock."""
+        past = self.past.get(migration.name, _NO_PAST)
+        plan = self.scenario.plan(migration.live_migration_id, migration.name)
+        if past.ended is not None:
+            plan = replace(plan, fixed=past.ended, error_message=past.error_message)
+        job = Job(
+            name=migration.name,
+            group_id=migration.group_id,
+            live_migration_id=migration.live_migration_id,
+            plan=plan,
+        )
+        if past.cut_over_at is not None:
+            since_start = min(0.0, past.cut_over_at - now)  # a clock that was set back makes no cutover of the future
+            job.was_cut_over(since_start * self.speed, put_at=since_start)
+        return job
 
 
 async def simulate(

@@ -10,6 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import anyio
+
 from orchestrator import runner
 from orchestrator.conductor import Ending, Options
 from orchestrator.events import Event
@@ -112,6 +114,21 @@ def outcomes(ending: Ending) -> dict[str, Outcome]:
     return {m.name: ending.state.result(m.name).outcome for _, m in ending.state.workflow.migrations()}
 
 
+async def die_when(it: House, happened: Callable[[Event], bool], **options: Any) -> str:
+    """Run until *happened*, then lose the process; the id of the run it leaves."""
+    with anyio.CancelScope() as scope:
+
+        def watch(event: Event, _: object) -> None:
+            if happened(event):
+                scope.cancel()
+
+        it.watchers.append(watch)
+        await it.start(**options)
+    it.watchers.remove(watch)
+    with open_journal(it.settings.state_dir) as journal:
+        return journal.runs()[0].run_id
+
+
 @asynccontextmanager
 async def house(
     state_dir: Path,
@@ -152,6 +169,7 @@ __all__ = [
     "Gate",
     "Hooks",
     "House",
+    "die_when",
     "house",
     "live",
     "migration",

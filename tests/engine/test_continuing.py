@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from orchestrator.settings import Api
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
-from .house import READY, AbsoluteWindow, Hooks, House, house, migration, outcomes, wall, wave, workflow
+from .house import READY, AbsoluteWindow, Hooks, House, die_when, house, migration, outcomes, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -37,21 +36,6 @@ WORKS, FAILS = ("true",), ("sh", "-c", "exit 3")
 def lost(name: str) -> Scenario:
     """The first PUT of *name* is lost on its way to Atlas."""
     return Scenario(jobs=READY, faults=(Fault(on=Kind.CUTOVER, kind=FaultKind.LOST_BEFORE, migration=name, times=1),))
-
-
-async def die_when(it: House, happened: Callable[[Event], bool]) -> str:
-    """Run until *happened*, then lose the process; the id of the run it leaves."""
-    with anyio.CancelScope() as scope:
-
-        def watch(event: Event, _: object) -> None:
-            if happened(event):
-                scope.cancel()
-
-        it.watchers.append(watch)
-        await it.start()
-    it.watchers.remove(watch)
-    with open_journal(it.settings.state_dir) as journal:
-        return journal.runs()[0].run_id
 
 
 async def aborted_in_doubt(it: House, name: str) -> None:

@@ -88,11 +88,11 @@ def workflow() -> Workflow:
 
 @pytest.fixture
 def serve(workflow: Workflow, keys: tuple[str, str]) -> Serve:
-    """What starts a simulator of `workflow` for a scenario, an API and a speed."""
+    """What starts a simulator of `workflow` for a scenario, an API and whatever else it may be told."""
 
     @asynccontextmanager
-    async def start(scenario: Scenario, *, api: str = "v2", speed: float = 1.0) -> AsyncIterator[Atlas]:
-        simulator = Simulator(workflow=workflow, keys=keys, scenario=scenario, speed=speed)
+    async def start(scenario: Scenario, *, api: str = "v2", **facts: Any) -> AsyncIterator[Atlas]:
+        simulator = Simulator(workflow=workflow, keys=keys, scenario=scenario, **facts)
         digest = DigestAuthMiddleware(login=keys[0], password=keys[1])
         async with (
             simulator.serve() as running,
