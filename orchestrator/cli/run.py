@@ -77,8 +77,9 @@ def _resume(args: Namespace) -> int:
         assert row is not None
         workflow = journal.state(row.run_id).workflow
     rehearsal = None
-    if row.rehearsal:
-        scenario = read_scenario(args, None, workflow)
+    if row.rehearsal and (row.unfinished or args.retry_failed):
+        # The file's own name is not recorded; most are called what their workflow is.
+        scenario = read_scenario(args, Path(workflow.directory, f"{workflow.name}.yaml"), workflow)
         rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed))
     elif row.unfinished:
         settings = read_settings(args, require_keys=True)

@@ -229,6 +229,36 @@ def test_rehearsal_needs_no_keys(program: Program) -> None:
     assert done.report["base_url"].startswith("http://127.0.0.1:")
 
 
+def test_rehearsal_is_interrupted_and_resumed(program: Program) -> None:
+    """Ctrl-C while a cutover is under way; `resume` sees its end, without another PUT, and starts the rest."""
+    program.scenario(jobs={"cutover": "40s"}, special={"carts": {"ends": "FAILED"}})
+    waves = {"canary": {"orders": new_id()}, "rest": {"carts": new_id()}}
+    with program.started("run", program.workflow(waves), "--rehearse", "--format", "json") as rehearsal:
+        rehearsal.until("cutover_accepted")
+        rehearsal.process.send_signal(signal.SIGINT)
+        interrupted = rehearsal.end()
+    assert (interrupted.code, interrupted.outcomes) == (130, {"orders": "IN_DOUBT", "carts": "NOT_STARTED"})
+    done = program.run("resume", "--speed", "100", "--format", "json")
+    assert (done.code, done.outcomes) == (1, {"orders": "SUCCESS", "carts": "FAILED"})
+    assert [migration["cutover_requests"] for migration in done.report["migrations"]] == [1, 1]
+    assert done.report["run_id"] == interrupted.report["run_id"]
+    assert done.report["rehearsal"] is True
+
+
+def test_resume_of_a_rehearsal_takes_the_scenario_that_is_named(program: Program) -> None:
+    """It need not be the one beside the workflow; a finished rehearsal needs none, so a wrong one is no hindrance."""
+    program.scenario(jobs={"ready_after": "never"})
+    with program.started("run", program.workflow({"one": {"orders": new_id()}}), "--rehearse") as rehearsal:
+        rehearsal.until("gate_waiting")
+        rehearsal.process.send_signal(signal.SIGINT)
+        assert rehearsal.end().code == 130
+    program.scenario("quick")
+    done = program.run("resume", "--scenario", "quick.scenario.yaml", "--format", "json")
+    assert (done.code, done.outcomes) == (0, {"orders": "SUCCESS"})
+    program.write("night.scenario.yaml", "jobs: many")
+    assert program.run("resume", done.report["run_id"]).code == 0
+
+
 def test_keys_are_nowhere(online: Program, atlas: Atlas) -> None:
     """Neither in a file that a run leaves, nor in the list of processes, nor in what hooks are given."""
     hooks = {"before": [["sh", "-c", "env; ps -ef 2>/dev/null || true"]]}
