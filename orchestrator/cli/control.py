@@ -10,14 +10,15 @@ from ..errors import InputError
 from ..journal import Journal, RunRow, open_journal
 from ..locks import LockedError, holder_of, locked, run_lock
 from ..runner import abort_interrupted, who_am_i
-from .inputs import find_run, read_settings
+from .inputs import find_run, find_run_under_way, read_settings
 
 
 def execute(args: Namespace) -> int:
     """Leave the request for the process that holds the run, or end an interrupted run."""
     settings = read_settings(args)
     with open_journal(settings.state_dir, readonly=True) as reading:
-        row = find_run(reading, args.run_id)
+        find = find_run_under_way if args.command in ("pause", "unpause") else find_run
+        row = find(reading, args.run_id)
         waves = {wave.name: wave for wave in reading.state(row.run_id).workflow.waves}
     wave = getattr(args, "wave", None)
     if wave is not None and wave not in waves:

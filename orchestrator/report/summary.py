@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, TextIO, cast
+from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -79,14 +80,16 @@ def print_summary(
     """
     terminal = file.isatty()
     endless = width is None and not terminal
+    text = io.StringIO()  # and not *file*: where its reader has gone, rich would end the process with a code of its own
     console = Console(
-        file=cast("IO[str]", file),
+        file=text,
         width=_ENDLESS if endless else width,
         highlight=False,
-        force_terminal=True if terminal or color else None,
+        force_terminal=bool(terminal or color),
         no_color=None if color is None else not color,
     )
     _Summary(report, console, file.encoding or "ascii", running, soft_wrap=endless).print(paths)
+    file.write(text.getvalue())
 
 
 class _Summary:

@@ -46,6 +46,7 @@ def test_version_is_one_line(program: Program) -> None:
     done = program.run("--version")
     assert (done.code, done.err) == (0, "")
     assert re.fullmatch(r"atlas-cutover \S+\n", done.out)
+    assert program.run("run", "--version") == done
 
 
 def test_check_finds_no_problem(program: Program) -> None:
@@ -167,9 +168,13 @@ BAD = {
     "speed text": (["run", "night.yaml", "--rehearse", "--speed", "fast"], "--speed"),
     "log file": (["run", "night.yaml", "--rehearse", "--log-file", "gone/log"], "gone/log"),
     "state dir is a file": (["run", "night.yaml", "--rehearse", "--state-dir", "night.yaml"], "--state-dir"),
+    "scenario of a real run": (["run", "night.yaml", "--yes", "--scenario", "night.scenario.yaml"], "--rehearse"),
+    "speed of a real run": (["run", "night.yaml", "--yes", "--speed", "10"], "--rehearse"),
     "no keys": (["run", "night.yaml", "--yes"], "MONGODB_ATLAS_PRIVATE_API_KEY"),
     "no such run": (["pause", "20000101"], "status"),
     "empty run id": (["abort", ""], "status"),
+    "empty run id to resume": (["resume", ""], "the run id is empty"),
+    "nothing to pause": (["pause"], "no run is under way"),
     "port": (["simulate", "--port", "99999"], "--port"),
     "host": (["simulate", "--host", "192.0.2.1"], "loopback"),
 }
@@ -202,7 +207,7 @@ def test_wrong_input_is_explained(
     if arguments[:1] == ["simulate"]:
         monkeypatch.setenv("MONGODB_ATLAS_PUBLIC_API_KEY", "abc")
         monkeypatch.setenv("MONGODB_ATLAS_PRIVATE_API_KEY", "def")
-    if arguments[:1] in (["pause"], ["abort"]):
+    if arguments[:1] in (["pause"], ["abort"], ["resume"]):
         assert main(["run", "night.yaml", "--rehearse"]) == 0
         capfd.readouterr()
     assert main(arguments) == 2
@@ -245,20 +250,52 @@ def test_reader_that_goes_away(program: Program) -> None:
     assert process.returncode == 0
 
 
-def test_output_that_cannot_be_written(program: Program) -> None:
-    """A full disk behind stdout is said in one line."""
+@pytest.fixture
+def nobody_reads() -> Iterator[int]:
+    """The writing end of a pipe whose reader has gone."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    yield writing
+    os.close(writing)
+
+
+@pytest.fixture
+def full_disk() -> Iterator[int]:
+    """A file that takes nothing."""
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            program.argv("schema", "config"),
-            cwd=program.directory,
-            env=program.environ,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert done.returncode not in (0, 1)
-    assert "Traceback" not in done.stderr
-    assert "No space left" in done.stderr
+        yield full.fileno()
+
+
+@pytest.mark.parametrize("format_", ["table", "json"])
+@pytest.mark.parametrize(("ends", "code"), [("COMPLETE", 0), ("FAILED", 1)])
+def test_exit_code_of_a_run_whose_reader_goes_away(
+    program: Program, nobody_reads: int, ends: str, code: int, format_: str
+) -> None:
+    """`run … | true` ends with the run's own code, and `report … | true` with 0; stderr has the log alone."""
+    program.scenario(jobs={"ends": ends})
+    workflow = program.workflow({"one": {"orders": new_id()}})
+    done = program.run_into(nobody_reads, "run", workflow, "--rehearse", "--format", format_)
+    assert (done.code, done.events[-1]) == (code, "run_finished")
+    again = program.run_into(nobody_reads, "report", done.log[0]["run_id"], "--format", format_)
+    assert (again.code, again.err) == (0, "")
+
+
+def test_exit_code_of_a_run_whose_summary_cannot_be_written(program: Program, full_disk: int) -> None:
+    """A full disk behind stdout is said on stderr, with the command that prints it again; the run's code stands."""
+    program.scenario(jobs={"ends": "FAILED"})
+    workflow = program.workflow({"one": {"orders": new_id()}})
+    done = program.run_into(full_disk, "run", workflow, "--rehearse", "--log-level", "error")
+    assert done.code == 1
+    (warning,) = [line for line in done.err.splitlines() if not line.startswith("{")]
+    assert "summary could not be written" in warning
+    assert "No space left" in warning
+    assert "atlas-cutover report 2" in warning
+
+
+def test_output_that_cannot_be_written(program: Program, full_disk: int) -> None:
+    """A full disk behind stdout is said in one line."""
+    done = program.run_into(full_disk, "schema", "config")
+    assert done.code not in (0, 1)
+    assert "No space left" in done.err

@@ -140,7 +140,20 @@ def test_output_that_vanishes_hides_nothing(program: Program) -> None:
     done = program.run("run", workflow, "--rehearse", "--output", "out/r.md")
     assert done.code == 0
     assert "REHEARSAL SUCCESS" in done.out
-    assert "warning: a report could not be written" in done.err
+    assert "warning: out/r.md: the report could not be written" in done.err
+
+
+def test_output_that_cannot_be_written_stops_no_other(program: Program) -> None:
+    """The warning names it, and those named after it are there, after `run` as after `report`."""
+    program.scenario()
+    (program.directory / "out").mkdir()
+    hooks = {"after_success": [["rmdir", str(program.directory / "out")], ["touch", str(program.directory / "out")]]}
+    workflow = program.workflow({"one": {"orders": new_id()}}, defaults={"hooks": hooks})
+    done = program.run("run", workflow, "--rehearse", "--output", "out/r.md", "--output", "r.csv")
+    assert done.code == 0
+    assert "report: r.csv" in done.out
+    assert "report: out/r.md" not in done.out
+    assert (program.directory / "r.csv").exists()
 
 
 def test_status_of_runs_as_json(program: Program) -> None:
