@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jsonschema
@@ -16,7 +17,7 @@ import yaml
 
 from orchestrator.cli.main import run_command
 
-from .program import ROOT, Atlas, Program, new_id
+from .program import ROOT, Atlas, Done, Program, new_id
 
 COMMANDS = (
     *("check", "plan", "run", "resume", "status", "report", "pause", "unpause", "approve", "abort"),
@@ -54,6 +55,8 @@ def test_check_finds_no_problem(program: Program) -> None:
     done = program.run("check", program.workflow(WAVES))
     assert (done.code, done.err) == (0, "")
     assert "3 live migrations in 2 waves" in done.out
+    one = program.run("check", program.workflow({"one": {"orders": new_id()}}))
+    assert "1 live migration in 1 wave:" in one.out
 
 
 def test_check_tells_every_problem_at_once(program: Program) -> None:
@@ -92,6 +95,12 @@ def test_plan_online_reads_the_jobs_and_sends_no_put(online: Program, atlas: Atl
         assert (done.code, done.err) == (0, "")
         assert re.search(r"ready +\S+ +\S+ +WORKING, ready, lag 0 s", done.out)
         assert re.search(rf"waiting +\S+ +{never} +\S+, not ready", done.out)
+        assert done.out.splitlines()[-1] == "1 of 2 jobs not ready"
+    assert online.run("run", workflow, "--yes", "--only", "ready").code == 0
+    done = online.run("plan", workflow, "--online")
+    assert done.out.splitlines()[-1] == "1 of 2 jobs not ready, 1 cut over already"
+    done = online.run("plan", online.workflow({"one": {"ready": new_id()}}), "--online")
+    assert done.out.splitlines()[-1] == "1 job: none of them missing, over or not ready"
 
 
 @pytest.mark.parametrize(
@@ -232,6 +241,75 @@ def test_state_directory_that_cannot_be_written(program: Program) -> None:
     done = program.run("run", program.workflow(WAVES), "--rehearse")
     assert done.code == 2
     assert "--state-dir" in done.err
+
+
+OTHER_USER = 65534
+"""Nobody's."""
+
+
+@pytest.fixture
+def unprivileged(program: Program) -> Callable[..., Done]:
+    """Runs the program as root without root's right to open what belongs to others."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("only root can give files away")
+
+    def run(*arguments: str) -> Done:
+        done = subprocess.run(
+            ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", *program.argv(*arguments)],
+            cwd=program.directory,
+            env=program.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return program.checked(Done(code=done.returncode, out=done.stdout, err=done.stderr))
+
+    return run
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755])  # whoever made the directory beforehand may have left it open
+def test_state_directory_of_another_user(program: Program, unprivileged: Callable[..., Done], mode: int) -> None:
+    """Every command is told whose it is, and none is sent to a directory that knows nothing of the runs."""
+    program.scenario()
+    workflow = program.workflow({"one": {"orders": new_id()}})
+    run_id = program.run("run", workflow, "--rehearse").log[0]["run_id"]
+    for path in (program.state_dir, *program.state_dir.rglob("*")):
+        os.chown(path, OTHER_USER, OTHER_USER)
+    program.state_dir.chmod(mode)
+    for command in (
+        *(
+            ("status",),
+            ("report", run_id),
+            ("resume", run_id),
+            ("approve", run_id, "one"),
+            ("pause",),
+            ("abort", run_id),
+        ),
+        ("run", workflow, "--rehearse"),
+    ):
+        refused = unprivileged(*command)
+        assert (refused.code, refused.out) == (2, ""), command
+        assert re.search(r"belongs to user \w+: use the same user", refused.err), command
+        assert "choose another" not in refused.err, command
+
+
+@pytest.mark.parametrize(
+    ("state", "advice"), [("theirs/state", "give it to your user, or choose"), ("theirs/hidden/state", "user nobody")]
+)
+def test_state_directory_that_cannot_be_made(
+    program: Program, unprivileged: Callable[..., Done], state: str, advice: str
+) -> None:
+    """Exit code 2 and advice, also where a directory on the way may not be entered, so that nobody sees what is in it."""
+    hidden = program.directory / "theirs" / "hidden"
+    hidden.mkdir(parents=True)
+    for path in (hidden, hidden.parent):
+        os.chown(path, OTHER_USER, OTHER_USER)
+        path.chmod(0o700 if path is hidden else 0o755)
+    done = unprivileged("run", program.workflow(WAVES), "--rehearse", "--state-dir", state)
+    assert (done.code, done.out) == (2, "")
+    assert "Permission denied" in done.err
+    assert advice in done.err
 
 
 def test_reader_that_goes_away(program: Program) -> None:
