@@ -120,7 +120,14 @@ def _runs(args: Namespace, journal: Journal, settings: Settings) -> int:
 def _outcome(row: RunRow, settings: Settings) -> str:
     if holder_of(run_lock(settings.state_dir, row.run_id)) is not None:
         return "under way"
-    return (row.outcome or "interrupted") + (" (resume continues it)" if row.unfinished else "")
+    if not row.unfinished:
+        return row.outcome or "interrupted"
+    ended = row.exit_code in (
+        ExitCode.FAILED,
+        ExitCode.INCOMPLETE,
+    )  # its window may be over, which only its events tell
+    way_on = f"unfinished: see status {row.run_id}" if ended else "resume continues it"
+    return f"{row.outcome or 'interrupted'} ({way_on})"
 
 
 def _holds(state: RunState) -> list[str]:
