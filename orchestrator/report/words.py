@@ -22,9 +22,6 @@ EXIT_MEANINGS = {
     143: "stopped by SIGTERM: `resume` continues",
 }
 
-SIGNALLED = 128
-"""Exit codes from here on are those of signals."""
-
 _WHAT_TO_DO = {
     Outcome.IN_DOUBT: "Look at the live migration in the Atlas UI: its cutover may have begun. `resume` reads it again.",
     Outcome.TIMED_OUT: "Atlas accepted the cutover and has not ended it yet. Watch it in the Atlas UI.",
@@ -136,10 +133,7 @@ def next_command(report: RunReport) -> str | None:
     """The command that goes on with the run, where anything is left that a command can go on with."""
     if not report.unfinished:
         return None
-    in_order = (
-        report.finished_at is not None and report.exit_code < SIGNALLED
-    )  # else it still holds its live migrations
-    if _window_over(report) and in_order and not report.totals[Outcome.IN_DOUBT]:
+    if _window_over(report) and not report.totals[Outcome.IN_DOUBT]:
         return "atlas-cutover run --new WORKFLOW"
     return f"atlas-cutover resume {report.run_id}"
 
