@@ -35,8 +35,12 @@ HEAD = """\
 
 `atlas-cutover` and `python -m orchestrator` are the same program. `atlas-cutover --help` lists the commands,
 `atlas-cutover COMMAND --help` explains one. A `RUN_ID` may be shortened to its beginning, as long as that is one run's alone.
-`resume`, `status` and `report` without a `RUN_ID` take the newest run (`resume`: the newest unfinished one; `status`: lists
-all). Logs go to stderr; stdout has the summary alone. What a process ends with: [exit codes](exit-codes.md).
+Without a `RUN_ID`, `resume` takes the newest unfinished run, a real one before any rehearsal; `report` and `status --watch` take
+the newest run that is under way, else the newest of all, again a real one before any rehearsal; `status` lists all; `pause` and
+`unpause` take the run that is under way. On a terminal, `run` wants the workflow's name typed before cutovers may start, and so
+does `resume`, unless everything that is left is under way or in doubt; `--yes` stands in for that. Without a terminal `run` needs
+`--yes`, and `resume` goes on. Logs go to stderr; stdout has the summary alone. What a process ends with: [exit
+codes](exit-codes.md).
 """
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import JournalError
+from .statedir import unusable
 
 VERSION = 1
 FILE = "journal.db"
@@ -68,13 +71,14 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
         JournalError: The directory or file cannot be used, is damaged, or of a newer version.
     """
     state_dir = path.parent
-    if state_dir.exists() and not state_dir.is_dir():
-        raise JournalError(f"{state_dir}: is no directory: choose another with --state-dir")
     try:
+        if state_dir.exists() and not state_dir.is_dir():
+            raise JournalError(f"{state_dir}: is no directory: choose another with --state-dir")
         if not readonly:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         elif not path.exists():
             raise JournalError(f"{path}: there is no journal: no run has been started with this state directory")
+        _check_access(path)
         connection = sqlite3.connect(
             f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rwc'}",
             uri=True,
@@ -85,17 +89,28 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
     except sqlite3.Error as error:
         raise explained(path, error) from error
     except OSError as error:
-        raise JournalError(f"{path}: {error.strerror or error}: choose another directory with --state-dir") from error
+        raise unusable(path, error) from error
     try:
         try:
             _prepare(path, connection, readonly=readonly)
         except sqlite3.Error as error:
             raise explained(path, error) from error
         except OSError as error:
-            raise JournalError(f"{path}: {error.strerror}: check its owner, or choose another --state-dir") from error
+            raise unusable(path, error) from error
         yield connection
     finally:
         connection.close()
+
+
+def _check_access(path: Path) -> None:
+    """Raise what keeps us from *path*, as SQLite would not say it.
+
+    The file is not opened for that: closing it would give up the locks of this process's other connections.
+    """
+    with suppress(FileNotFoundError):
+        path.stat()
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import BusyError
+from .statedir import unusable
 
 
 class LockedError(BusyError):
@@ -31,9 +32,13 @@ def locked(path: Path, *, holder: str) -> Iterator[None]:
 
     Raises:
         LockedError: Another process holds it.
+        JournalError: It cannot be made or opened.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise unusable(path, error) from error
     try:
         if not _try_lock(descriptor):
             raise LockedError(path, _text(descriptor))
@@ -45,15 +50,23 @@ def locked(path: Path, *, holder: str) -> Iterator[None]:
 
 
 def holder_of(path: Path) -> str | None:
-    """Who holds the lock *path* now; None when nobody does."""
-    with suppress(FileNotFoundError):
+    """Who holds the lock *path* now; None when nobody does.
+
+    Raises:
+        JournalError: It cannot be opened.
+    """
+    try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _text(descriptor)
-        finally:
-            os.close(descriptor)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise unusable(path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _text(descriptor)
+    finally:
+        os.close(descriptor)
     return None
 
 

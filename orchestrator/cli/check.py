@@ -6,6 +6,7 @@ import json
 from argparse import Namespace
 
 from ..errors import InputError, Problem
+from ..plural import plural
 from .inputs import read_settings
 
 
@@ -31,7 +32,9 @@ def _check(args: Namespace) -> int:
         raise InputError(problems=problems)
     count = sum(1 for _ in workflow.migrations())
     waves = len(workflow.waves)
-    print(f"{args.workflow}: {workflow.name}: {count} live migrations in {waves} waves: no problems found")
+    print(
+        f"{args.workflow}: {workflow.name}: {plural(count, 'live migration')} in {plural(waves, 'wave')}: no problems found"
+    )
     return 0
 
 

@@ -9,15 +9,20 @@ from argparse import Namespace
 from ..errors import InputError
 from ..journal import Journal, RunRow, open_journal
 from ..locks import LockedError, holder_of, locked, run_lock
+from ..outcomes import Outcome
+from ..plural import plural
+from ..report.model import build
 from ..runner import abort_interrupted, who_am_i
-from .inputs import find_run, read_settings
+from .inputs import find_run, find_run_under_way, read_settings
+from .outputs import write_reports
 
 
 def execute(args: Namespace) -> int:
     """Leave the request for the process that holds the run, or end an interrupted run."""
     settings = read_settings(args)
     with open_journal(settings.state_dir, readonly=True) as reading:
-        row = find_run(reading, args.run_id)
+        find = find_run_under_way if args.command in ("pause", "unpause") else find_run
+        row = find(reading, args.run_id)
         waves = {wave.name: wave for wave in reading.state(row.run_id).workflow.waves}
     wave = getattr(args, "wave", None)
     if wave is not None and wave not in waves:
@@ -47,7 +52,16 @@ def _without_process(command: str, journal: Journal, row: RunRow, wave: str | No
             if not find_run(journal, row.run_id).unfinished:  # it ended since we looked
                 raise InputError(f"run {row.run_id} is over: there is nothing to abort")
             abort_interrupted(journal, row.run_id, now=time.time())
+            state = journal.state(row.run_id)
+            write_reports(build(state, now=time.time()), journal.state_dir)  # the old ones say that `resume` goes on
     except LockedError as error:
         raise InputError(f"run {row.run_id} has just been taken up by {error.holder}: ask again") from None
     print(f"abort: run {row.run_id} is over", file=sys.stderr)
+    if unwatched := sum(state.result(name).outcome is Outcome.IN_DOUBT for name in state.migrations):
+        are = "is" if unwatched == 1 else "are"
+        print(
+            f"{plural(unwatched, 'cutover')} {are} under way or in doubt, and no longer watched: look at Atlas "
+            f"(`atlas-cutover report {row.run_id}` names {'it' if unwatched == 1 else 'them'})",
+            file=sys.stderr,
+        )
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..journal import Journal, RunRow
+from ..locks import holder_of, run_lock
 from ..settings import Settings, find_config, load_settings
 
 
@@ -32,19 +33,46 @@ def read_settings(args: Namespace, *, require_keys: bool = False) -> Settings:
 
 
 def find_run(journal: Journal, run_id: str | None) -> RunRow:
-    """The run that *run_id* (or the beginning of it) names; None: the newest.
+    """The run that *run_id* (or the beginning of it) names; None: the one that a person most likely means.
+
+    That is the newest of those under way, else of all, and among these a real run before a rehearsal.
 
     Raises:
         InputError: There is none, or more than one.
     """
     if run_id is None:
-        rows = journal.runs(limit=1)
+        rows = runs_under_way(journal) or journal.runs()
         if not rows:
             raise InputError(f"{journal.path}: no run has been started yet")
-        return rows[0]
+        return min(rows, key=lambda row: row.rehearsal)  # the first of the smallest: they come newest first
     if not run_id:  # an unset variable of a script, most likely; every id begins with it
         raise InputError("the run id is empty: `atlas-cutover status` lists the runs")
     row = journal.find(run_id)
     if row is None:
         raise InputError(f"no run, or more than one, has an id that begins with {run_id!r}: see `atlas-cutover status`")
     return row
+
+
+def find_run_under_way(journal: Journal, run_id: str | None) -> RunRow:
+    """As `find_run`; None: the only run that a process works on.
+
+    Raises:
+        InputError: No process works on a run, or there are several such runs.
+    """
+    if run_id is not None:
+        return find_run(journal, run_id)
+    rows = runs_under_way(journal)
+    if not rows:
+        raise InputError("no run is under way: `atlas-cutover status` lists the runs")
+    if len(rows) > 1:
+        raise InputError(f"several runs are under way: name one of {', '.join(row.run_id for row in rows)}")
+    return rows[0]
+
+
+def runs_under_way(journal: Journal) -> list[RunRow]:
+    """The runs that a process works on, newest first."""
+    return [
+        row
+        for row in journal.runs()
+        if row.unfinished and holder_of(run_lock(journal.state_dir, row.run_id)) is not None
+    ]

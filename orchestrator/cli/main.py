@@ -22,12 +22,11 @@ INPUT_OUTPUT_ERROR = 74
 def run_command(arguments: list[str]) -> int:
     """Carry the command in *arguments* out and return the exit code; usage errors exit with 2 by themselves."""
     _open_missing_streams()
-    parsed = build_parser().parse_args(arguments)
-    module = import_module(f".{parsed.module}", __package__)
     from ..errors import CutoverError
 
     try:
-        return _carried_out(module, parsed)
+        parsed = build_parser().parse_args(arguments)
+        return _carried_out(import_module(f".{parsed.module}", __package__), parsed)
     except CutoverError as error:
         with suppress(OSError):
             print("\n".join((str(error), *getattr(error, "__notes__", ()))), file=sys.stderr)

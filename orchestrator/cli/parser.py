@@ -53,7 +53,7 @@ COMMANDS = (
     ),
     Command(
         name="resume",
-        help="continue an unfinished run (default: the newest) without the workflow file",
+        help="continue an unfinished run (default: the newest real one) without the workflow file",
         examples=("atlas-cutover resume", "atlas-cutover resume 20261128-000000-3f9a1c --retry-failed"),
         module="run",
     ),
@@ -72,13 +72,13 @@ COMMANDS = (
     Command(
         name="pause",
         help="hold a run that is under way: no new cutover starts",
-        examples=("atlas-cutover pause 20261128-000000-3f9a1c",),
+        examples=("atlas-cutover pause", "atlas-cutover pause 20261128-000000-3f9a1c"),
         module="control",
     ),
     Command(
         name="unpause",
         help="let a paused run go on",
-        examples=("atlas-cutover unpause 20261128-000000-3f9a1c",),
+        examples=("atlas-cutover unpause", "atlas-cutover unpause 20261128-000000-3f9a1c"),
         module="control",
     ),
     Command(
@@ -128,7 +128,6 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     _add_common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:
@@ -177,6 +176,9 @@ def _add_common(parser: argparse.ArgumentParser, *, top: bool) -> None:
         "--log-level", choices=("debug", "info", "warning", "error"), default=unset, help="default: info"
     )
     group.add_argument("--log-file", type=Path, default=unset, metavar="FILE", help="also log JSON lines to FILE")
+    group.add_argument(
+        "--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the version and exit"
+    )
 
 
 def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
@@ -189,7 +191,7 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             _add_format(parser)
         case "run":
             parser.add_argument("workflow", type=Path, metavar="WORKFLOW", help="the workflow file (YAML)")
-            _add_run_options(parser)
+            _add_run_options(parser, yes="do not ask; needed where there is no terminal to ask on")
             parser.add_argument("--new", action="store_true", help="start another run, even where one is unfinished")
             parser.add_argument(
                 "--rehearse", action="store_true", help="against the built-in simulator; needs no keys and no --yes"
@@ -197,20 +199,31 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             parser.add_argument(
                 "--ignore-window", action="store_true", help="with --rehearse: do not wait for the window"
             )
-            _add_simulator_options(parser, default_speed=10.0)
+            _add_simulator_options(parser, default_speed=10.0, only="with --rehearse: ")
         case "resume":
-            parser.add_argument("run_id", nargs="?", metavar="RUN_ID", help="default: the newest unfinished run")
-            _add_run_options(parser)
-            _add_simulator_options(parser, default_speed=10.0)
+            parser.add_argument(
+                "run_id", nargs="?", metavar="RUN_ID", help="default: the newest unfinished run, real ones first"
+            )
+            _add_run_options(parser, yes="do not ask, also where cutovers may still start and there is a terminal")
+            _add_simulator_options(parser, default_speed=10.0, only="of a rehearsal: ")
         case "status":
-            parser.add_argument("run_id", nargs="?", metavar="RUN_ID", help="default: the list of all runs")
+            parser.add_argument(
+                "run_id", nargs="?", metavar="RUN_ID", help="default: the list of all runs; with --watch as `report`"
+            )
             parser.add_argument("--watch", action="store_true", help="show it again and again until it is over")
             _add_format(parser)
         case "report":
-            parser.add_argument("run_id", nargs="?", metavar="RUN_ID", help="default: the newest run")
+            parser.add_argument(
+                "run_id",
+                nargs="?",
+                metavar="RUN_ID",
+                help="default: the newest run, those under way first, then real ones before rehearsals",
+            )
             _add_output(parser)
             _add_format(parser)
-        case "pause" | "unpause" | "abort":
+        case "pause" | "unpause":
+            parser.add_argument("run_id", nargs="?", metavar="RUN_ID", help="default: the run that is under way")
+        case "abort":
             parser.add_argument("run_id", metavar="RUN_ID", help="the run, or how its id begins")
         case "approve":
             parser.add_argument("run_id", metavar="RUN_ID", help="the run, or how its id begins")
@@ -220,7 +233,7 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
             parser.add_argument("--port", type=int, default=0, metavar="N", help="0 (default): any free one")
             parser.add_argument("--api", choices=("v2", "v1.0"), default="v2", help="which base URL to print")
-            _add_simulator_options(parser, default_speed=1.0)
+            _add_simulator_options(parser, default_speed=1.0, only="")
         case "serve":
             parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s; others need --token-file")
             parser.add_argument(
@@ -233,8 +246,8 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="your shell")
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="do not ask; needed where there is no terminal to ask on")
+def _add_run_options(parser: argparse.ArgumentParser, *, yes: str) -> None:
+    parser.add_argument("--yes", action="store_true", help=yes)
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="only this wave or migration (repeatable)"
     )
@@ -260,14 +273,12 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("table", "json"), default="table", help="of what is printed on stdout")
 
 
-def _add_simulator_options(parser: argparse.ArgumentParser, *, default_speed: float) -> None:
+def _add_simulator_options(parser: argparse.ArgumentParser, *, default_speed: float, only: str) -> None:
+    """*only* says in the help what the options go with; none given is None, so that a real run can refuse them."""
+    beside = "none" if "rehearsal" in only else "WORKFLOW's NAME.scenario.yaml"
     parser.add_argument(
-        "--scenario", type=Path, metavar="FILE", help="the simulator's faults (default: WORKFLOW's NAME.scenario.yaml)"
+        "--scenario", type=Path, metavar="FILE", help=f"{only}the simulator's faults (default: {beside})"
     )
     parser.add_argument(
-        "--speed",
-        type=float,
-        default=default_speed,
-        metavar="X",
-        help="the simulator's seconds in one (default: %(default)g)",
+        "--speed", type=float, metavar="X", help=f"{only}the simulator's seconds in one (default: {default_speed:g})"
     )

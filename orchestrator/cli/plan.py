@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from argparse import Namespace
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,14 +14,28 @@ import anyio
 from ..errors import InputError
 from ..outcomes import RemoteStatus, normalise
 from ..plan import Plan, make_plan
+from ..plural import plural
 from .inputs import read_settings
 from .tables import print_table
 
 if TYPE_CHECKING:
+    from ..atlas.wire import Job
     from ..settings import Settings
     from ..workflow import Workflow
 
-JobStates = dict[str, str]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobState:
+    """A job as Atlas shows it, in words; *lacks* says in a word or two why it could not be cut over now."""
+
+    text: str
+    lacks: str | None = None
+
+
+JobStates = dict[str, JobState]
+
+LACKS = ("not found", "not readable", "failed or expired", "not ready", "cut over already")
+"""Why a job could not be cut over now, the worst first."""
 
 
 def execute(args: Namespace) -> int:
@@ -34,7 +49,8 @@ def execute(args: Namespace) -> int:
     if args.online:
         states = anyio.run(_read_jobs, workflow, settings)
     if args.format == "json":
-        print(json.dumps({**asdict(plan), "jobs": states}, indent=2))
+        jobs = None if states is None else {name: job.text for name, job in states.items()}
+        print(json.dumps({**asdict(plan), "jobs": jobs}, indent=2))
     else:
         _print(plan, states)
     return 0
@@ -62,14 +78,12 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> JobStates:
             try:
                 job = await client.job(group_id, live_migration_id, priority=Priority.GATE)
             except ApiError as error:
-                states[name] = f"{error.status} {error.error_code or ''}".strip()
+                lacks = "not found" if error.status == 404 else "not readable"
+                states[name] = JobState(text=f"{error.status} {error.error_code or ''}".strip(), lacks=lacks)
             except AtlasError as error:
-                states[name] = error.message
+                states[name] = JobState(text=error.message, lacks="not readable")
             else:
-                lag = "" if job.lag is None else f", lag {job.lag:g} s"
-                pending = normalise(job.status) is RemoteStatus.PENDING
-                ready = {True: ", ready", False: ", not ready", None: ""}[job.ready if pending else None]
-                states[name] = f"{job.status}{ready}{lag}"
+                states[name] = _job_state(job)
 
         async with anyio.create_task_group() as group:
             for _, migration in workflow.migrations():
@@ -77,8 +91,29 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> JobStates:
     return states
 
 
+def _job_state(job: Job) -> JobState:
+    lag = "" if job.lag is None else f", lag {job.lag:g} s"
+    match normalise(job.status):
+        case RemoteStatus.SUCCESS:
+            return JobState(text=f"{job.status}{lag}", lacks="cut over already")
+        case RemoteStatus.FAILED:
+            return JobState(text=f"{job.status}{lag}", lacks="failed or expired")
+    ready = {True: ", ready", False: ", not ready", None: ""}[job.ready]
+    return JobState(text=f"{job.status}{ready}{lag}", lacks="not ready" if job.ready is False else None)
+
+
+def _readiness(states: JobStates) -> str:
+    """One line on all jobs, as a long list hides the one that is not there."""
+    counts = Counter(job.lacks for job in states.values() if job.lacks is not None)
+    if not counts:
+        return f"{plural(len(states), 'job')}: none of them missing, over or not ready"
+    first, *others = [lacks for lacks in LACKS if counts[lacks]]
+    head = f"{counts[first]} of {plural(len(states), 'job')} {first}"
+    return ", ".join((head, *(f"{counts[lacks]} {lacks}" for lacks in others)))
+
+
 def _print(plan: Plan, states: JobStates | None) -> None:
-    print(f"{plan.workflow}: {plan.migrations} live migrations at {plan.base_url}")
+    print(f"{plan.workflow}: {plural(plan.migrations, 'live migration')} at {plan.base_url}")
     print_table(
         ("WAVE", "MIGRATIONS>", "AT ONCE>", "MAX FAILURES>", "APPROVAL", "PROJECTS>", "PUTS TAKE>"),
         [
@@ -104,7 +139,8 @@ def _print(plan: Plan, states: JobStates | None) -> None:
     print_table(
         ("WAVE", "MIGRATION", "PROJECT", "LIVE MIGRATION", "JOB AT ATLAS"),
         [
-            (wave.name, call.migration, call.group_id, call.live_migration_id, states.get(call.migration, "?"))
+            (wave.name, call.migration, call.group_id, call.live_migration_id, states[call.migration].text)
             for wave, call in calls
         ],
     )
+    print(_readiness(states))

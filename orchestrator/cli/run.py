@@ -8,7 +8,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,21 +18,27 @@ import structlog
 
 from ..conductor import Ending, Options
 from ..errors import InputError
-from ..journal import open_journal
-from ..outcomes import ExitCode
+from ..journal import Journal, RunRow, open_journal
+from ..outcomes import ExitCode, Outcome
+from ..plural import plural
 from ..report.model import build
-from ..report.render import check_output_path, write_report, write_run_reports
+from ..report.render import check_output_path
 from ..report.summary import print_json, print_summary
 from ..runner import resume, start
 from ..settings import Settings
 from ..target import Rehearsal
 from .inputs import find_run, read_settings
 from .observers import observe
+from .outputs import warn, write_reports
 from .simulate import checked_speed, read_scenario
 
 if TYPE_CHECKING:
     from ..run import RunState
     from ..workflow import Workflow
+
+
+REHEARSAL_SPEED = 10.0
+"""How much faster than the clock a rehearsal's time passes, unless `--speed` says otherwise."""
 
 
 def execute(args: Namespace) -> int:
@@ -46,18 +52,23 @@ def execute(args: Namespace) -> int:
 def _run(args: Namespace) -> int:
     from ..workflowfile import load_workflow
 
+    if not args.rehearse:
+        if args.ignore_window:
+            raise InputError("--ignore-window goes with --rehearse: a real run keeps to its window")
+        if given := _simulator_options(args):  # whoever gives them means a rehearsal, and must not get a real run
+            raise InputError(f"{given} goes with --rehearse: this would be a real run")
     workflow = load_workflow(args.workflow)
     settings = read_settings(args, require_keys=not args.rehearse)
     rehearsal = None
     if args.ignore_window:
-        if not args.rehearse:
-            raise InputError("--ignore-window goes with --rehearse: a real run keeps to its window")
         workflow = replace(workflow, window=None)
     if args.rehearse:
         scenario = read_scenario(args, args.workflow, workflow)
-        rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed))
+        rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed, default=REHEARSAL_SPEED))
     elif not args.yes:
-        _confirm(workflow, settings, args)
+        if not _can_ask():
+            raise InputError("cutovers cannot be undone: there is no terminal to confirm on, so --yes is needed")
+        _confirm(workflow, _selected(workflow, args), settings)
     with _observed(args, settings, rehearsal) as options:
 
         async def conduct() -> Ending:
@@ -70,19 +81,23 @@ def _run(args: Namespace) -> int:
 def _resume(args: Namespace) -> int:
     settings = read_settings(args)
     with open_journal(settings.state_dir, readonly=True) as journal:
-        unfinished = journal.unfinished()
-        if args.run_id is None and unfinished is None:
-            raise InputError(f"{journal.path}: nothing to resume: no run is unfinished")
-        row = find_run(journal, args.run_id) if args.run_id else unfinished
-        assert row is not None
-        workflow = journal.state(row.run_id).workflow
+        row = _newest_unfinished(journal) if args.run_id is None else find_run(journal, args.run_id)
+        state = journal.state(row.run_id)
     rehearsal = None
-    if row.rehearsal and (row.unfinished or args.retry_failed):
-        # The file's own name is not recorded; most are called what their workflow is.
-        scenario = read_scenario(args, Path(workflow.directory, f"{workflow.name}.yaml"), workflow)
-        rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed))
-    elif row.unfinished:
+    if row.rehearsal:
+        scenario = None
+        if row.unfinished or args.retry_failed:
+            # The file's own name is not recorded; most are called what their workflow is.
+            beside = Path(state.workflow.directory, f"{state.workflow.name}.yaml")
+            scenario = read_scenario(args, beside, state.workflow)
+        rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed, default=REHEARSAL_SPEED))
+    elif given := _simulator_options(args):
+        raise InputError(f"{given} goes with a rehearsal: run {row.run_id} is a real one")
+    elif row.unfinished or args.retry_failed:
         settings = read_settings(args, require_keys=True)
+        startable = _may_start(state, _selected(state.workflow, args), retry_failed=args.retry_failed)
+        if startable and not args.yes and _can_ask():
+            _confirm(state.workflow, startable, settings)
     with _observed(args, settings, rehearsal) as options:
 
         async def conduct() -> Ending:
@@ -92,23 +107,59 @@ def _resume(args: Namespace) -> int:
     return _report(args, settings, ending)
 
 
-def _confirm(workflow: Workflow, settings: Settings, args: Namespace) -> None:
-    """Have the operator type the workflow's name: a cutover cannot be undone.
+def _newest_unfinished(journal: Journal) -> RunRow:
+    """What `resume` continues by itself: a rehearsal that was cut short must not hide the night's real run."""
+    row = journal.unfinished(rehearsal=False) or journal.unfinished()
+    if row is None:
+        raise InputError(f"{journal.path}: nothing to resume: no run is unfinished")
+    return row
 
-    Raises:
-        InputError: There is no terminal to ask on, or another name was typed.
-    """
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InputError("cutovers cannot be undone: there is no terminal to confirm on, so --yes is needed")
+
+def _simulator_options(args: Namespace) -> str:
+    """Those options of *args* that only a simulator understands."""
+    given = {"--scenario": args.scenario, "--speed": args.speed}
+    return " and ".join(option for option, value in given.items() if value is not None)
+
+
+def _may_start(state: RunState, selected: frozenset[str], *, retry_failed: bool) -> frozenset[str]:
+    """Those of *selected* whose cutover may be requested when the run goes on, without anything in doubt."""
+    if state.aborted_by is not None:
+        return frozenset()
+    window = state.workflow.window
+    if window is not None and window.span_at_or_after(time.time()) is None:
+        return frozenset()
+    startable = set()
+    for name in selected:
+        outcome = state.result(name).outcome
+        again = retry_failed and outcome is Outcome.FAILED and state.migrations[name].cutover_requests == 0
+        if outcome is Outcome.NOT_STARTED or again:
+            startable.add(name)
+    return frozenset(startable)
+
+
+def _selected(workflow: Workflow, args: Namespace) -> frozenset[str]:
     try:
-        selected = workflow.select(tuple(args.only))
+        return workflow.select(tuple(args.only))
     except KeyError as error:
         raise InputError(
             f"--only {error.args[0]}: workflow {workflow.name!r} has no wave or migration of that name"
         ) from None
-    many = "1 live migration" if len(selected) == 1 else f"{len(selected)} live migrations"
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _confirm(workflow: Workflow, selected: frozenset[str], settings: Settings) -> None:
+    """Have the operator type the workflow's name before *selected* are cut over: a cutover cannot be undone.
+
+    Raises:
+        InputError: Another name was typed.
+    """
     try:
-        print(f"This cuts {many} over at {settings.atlas.base_url}:", file=sys.stderr)
+        print(
+            f"This cuts {plural(len(selected), 'live migration')} over at {settings.atlas.base_url}:", file=sys.stderr
+        )
         for wave in workflow.waves:
             count = sum(1 for migration in wave.migrations if migration.name in selected)
             if count:
@@ -154,24 +205,20 @@ def write_and_print(
 ) -> int:
     """Write the reports of a run and print its summary. A report that cannot be written is said, and hides nothing."""
     report = build(state, now=time.time(), exit_code=code)
-    written: list[Path] = []
-    try:
-        written += write_run_reports(report, state_dir / "runs" / state.run_id)
-        for path in args.output:
-            write_report(report, path)
-            written.append(path)
-    except OSError as error:
-        _warn(f"a report could not be written: {error}")
+    written = write_reports(report, state_dir, args.output)
     if journal_failure:
-        _warn(f"the journal could not be written any more: {journal_failure}")
-    with suppress(OSError):  # whoever read our output has gone: the run's exit code stands
+        warn(f"the journal could not be written any more: {journal_failure}")
+    try:  # the run's exit code stands, whatever becomes of its summary
         if args.format == "json":
             print_json(report, file=sys.stdout)
         else:
             print_summary(report, file=sys.stdout, paths=written)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass  # whoever read it has gone, and does not miss it
+    except OSError as error:
+        warn(
+            f"the summary could not be written to stdout ({error.strerror or error}): "
+            f"`atlas-cutover report {state.run_id}` prints it again"
+        )
     return int(code)
-
-
-def _warn(line: str) -> None:
-    with suppress(OSError):  # nobody is left to be warned
-        print(f"warning: {line}", file=sys.stderr)

@@ -34,7 +34,7 @@ def execute(args: Namespace) -> int:
             public_key=keys[PUBLIC_KEY_VARIABLE],
             private_key=keys[PRIVATE_KEY_VARIABLE],
             scenario=read_scenario(args, args.workflow, workflow),
-            speed=checked_speed(args.speed),
+            speed=checked_speed(args.speed, default=1.0),
             host=args.host,
             port=args.port,
             api=args.api,
@@ -56,8 +56,10 @@ def read_scenario(args: Namespace, file: Path | None, workflow: Workflow | None)
     return Scenario()
 
 
-def checked_speed(speed: float) -> float:
-    """*speed*, if time passes with it."""
+def checked_speed(speed: float | None, *, default: float) -> float:
+    """*speed*, if time passes with it; *default* where none was given."""
+    if speed is None:
+        return default
     if not 0 < speed <= 100_000:
         raise InputError(f"--speed {speed:g}: expected a number above 0, at most 100000")
     return speed

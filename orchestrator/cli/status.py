@@ -14,7 +14,7 @@ from ..journal import Journal, RunRow, open_journal
 from ..locks import holder_of, run_lock
 from ..outcomes import ExitCode
 from ..report.model import RunReport, build
-from ..report.render import check_output_path, write_report
+from ..report.render import check_output_path, write_all
 from ..report.summary import print_json, print_summary
 from ..run import RunState
 from ..settings import Settings
@@ -38,16 +38,18 @@ def execute(args: Namespace) -> int:
 def _report(args: Namespace, journal: Journal) -> int:
     for path in args.output:
         check_output_path(path)
-    report = _build(journal.state(find_run(journal, args.run_id).run_id))
-    for path in args.output:
-        try:
-            write_report(report, path)
-        except OSError as error:
-            raise InputError(f"--output {path}: {error.strerror or error}") from error
+    run_id = find_run(journal, args.run_id).run_id
+    holder = holder_of(run_lock(journal.state_dir, run_id))
+    report = _build(journal.state(run_id))
+    if holder is not None:
+        print(f"run {run_id} is under way ({holder}): this is how it stands now", file=sys.stderr)
+    written, failed = write_all(report, args.output)
     if args.format == "json":
         print_json(report, file=sys.stdout)
     else:
-        print_summary(report, file=sys.stdout, paths=args.output)
+        print_summary(report, file=sys.stdout, paths=written, running=holder)
+    if failed:
+        raise InputError("\n".join(f"--output {path}: {error.strerror or error}" for path, error in failed))
     return 0
 
 
@@ -118,7 +120,14 @@ def _runs(args: Namespace, journal: Journal, settings: Settings) -> int:
 def _outcome(row: RunRow, settings: Settings) -> str:
     if holder_of(run_lock(settings.state_dir, row.run_id)) is not None:
         return "under way"
-    return (row.outcome or "interrupted") + (" (resume continues it)" if row.unfinished else "")
+    if not row.unfinished:
+        return row.outcome or "interrupted"
+    ended = row.exit_code in (
+        ExitCode.FAILED,
+        ExitCode.INCOMPLETE,
+    )  # its window may be over, which only its events tell
+    way_on = f"unfinished: see status {row.run_id}" if ended else "resume continues it"
+    return f"{row.outcome or 'interrupted'} ({way_on})"
 
 
 def _holds(state: RunState) -> list[str]:

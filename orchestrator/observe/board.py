@@ -8,6 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from ..durations import format_duration
+from ..plural import plural
 from ..run import RunState
 from .plaintext import one_line
 from .tally import CUTOVER, GATE, Tally, WaveTally
@@ -60,7 +61,7 @@ def _waves(tally: Tally, size: Size, most: int) -> list[Text]:
         return [_wave(wave, size) for wave in waves]
     first = next((i for i, wave in enumerate(waves) if wave.finished < wave.total), len(waves) - 1)
     shown = waves[first : first + most - 1]
-    over = f"({first} waves done, {len(waves) - first - len(shown)} to come)"
+    over = f"({plural(first, 'wave')} done, {len(waves) - first - len(shown)} to come)"
     return [*(_wave(wave, size) for wave in shown), Text(over, style="dim")]
 
 

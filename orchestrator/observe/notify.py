@@ -33,7 +33,7 @@ from ..events import (
     RunStarted,
     WaveFinished,
 )
-from ..outcomes import Outcome, RunOutcome
+from ..outcomes import ExitCode, Outcome, RunOutcome
 from ..run import RunState
 from .plaintext import one_line
 from .sentences import counts
@@ -225,8 +225,16 @@ def _finished(event: RunFinished, state: RunState) -> Message:
     totals = state.totals()
     numbers = {str(outcome): totals[outcome] for outcome in Outcome if totals[outcome]}
     stopped = f" No further cutover was started: {state.stopped}." if state.stopped else ""
-    rest = f" Unfinished: atlas-cutover resume {state.run_id}" if event.unfinished else ""
+    rest = f" Unfinished: {_way_on(event, state)}" if event.unfinished else ""
     return _make(kind, f"{event.outcome}, exit code {event.exit_code}", f"{counts(numbers)}.{stopped}{rest}", state)
+
+
+def _way_on(event: RunFinished, state: RunState) -> str:
+    window = state.workflow.window
+    over = window is not None and window.span_at_or_after(event.at) is None
+    if over and event.exit_code in (ExitCode.FAILED, ExitCode.INCOMPLETE):
+        return "the window does not open any more: correct it, and start that with atlas-cutover run --new"
+    return f"atlas-cutover resume {state.run_id}"
 
 
 def _make(kind: Kind, title: str, body: str, state: RunState) -> Message:

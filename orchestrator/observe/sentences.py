@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from ..durations import format_duration
+from ..plural import plural
 
 Fields = Mapping[str, Any]
 
@@ -38,24 +39,24 @@ def counts(numbers: Mapping[str, int]) -> str:
 def _run_started(f: Fields) -> str:
     kind = "REHEARSAL of" if f["rehearsal"] else "run of"
     return (
-        f"{kind} {f['workflow']}: {f['selected']} of {f['migrations']} migrations in {f['waves']} waves,"
+        f"{kind} {f['workflow']}: {f['selected']} of {plural(f['migrations'], 'migration')} in {plural(f['waves'], 'wave')},"
         f" at {f['base_url']}, started by {f['who']} (version {f['version']})"
     )
 
 
 def _run_resumed(f: Fields) -> str:
     again = ", FAILED ones without a PUT are tried again" if f["retry_failed"] else ""
-    return f"the run goes on with {f['selected']} migrations, continued by {f['who']}{again}"
+    return f"the run goes on with {plural(f['selected'], 'migration')}, continued by {f['who']}{again}"
 
 
 def _run_finished(f: Fields) -> str:
-    rest = "; it is unfinished, `resume` continues it" if f["unfinished"] else ""
+    rest = f"; it is unfinished: `atlas-cutover status {f['run_id']}` says how to go on" if f["unfinished"] else ""
     sent = sum(f["requests"].get("by_status", {}).values())
-    return f"{f['outcome']}, exit code {f['exit_code']}, {sent} requests{rest}"
+    return f"{f['outcome']}, exit code {f['exit_code']}, {plural(sent, 'request')}{rest}"
 
 
 def _wave_started(f: Fields) -> str:
-    return f"{f['migrations']} migrations, {f['concurrency']} at once"
+    return f"{plural(f['migrations'], 'migration')}, {f['concurrency']} at once"
 
 
 def _hook_finished(f: Fields) -> str:

@@ -24,6 +24,7 @@ from ..events import (
 )
 from ..migrationstate import cutover_seconds
 from ..outcomes import Outcome
+from ..plural import plural
 from ..run import UNDER_WAY, RunState
 from .estimate import Estimate, estimate_waves
 
@@ -131,7 +132,7 @@ class Tally:
         gates = [name for name, stage in self.under_way.items() if stage == GATE]
         if gates and state.migrations[gates[0]].phase is Phase.GATE:
             since = state.migrations[gates[0]].gate_since or now
-            found.append(Wait(what=f"{len(gates)} gate{'s' if len(gates) > 1 else ''}", since=since))
+            found.append(Wait(what=plural(len(gates), "gate"), since=since))
         return found
 
     def estimate(self) -> Estimate | None:

@@ -12,6 +12,7 @@ from .words import (
     headline,
     names_text,
     next_command,
+    next_condition,
     plain,
     requests_line,
     seconds,
@@ -64,7 +65,8 @@ def _opening(report: RunReport) -> Iterable[str]:
         yield f"- no further cutover was started: {escape(report.stopped)}"
     command = next_command(report)
     if command:
-        yield f"- continue with `{command}`"
+        condition = next_condition(report)
+        yield f"- continue with `{command}`{f' ({escape(condition)})' if condition else ''}"
     yield ""
 
 

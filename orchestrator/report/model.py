@@ -8,7 +8,7 @@ from typing import Any
 
 from ..cutover import Phase
 from ..outcomes import ExitCode, Outcome, RunOutcome
-from ..run import RunState
+from ..run import UNDER_WAY, RunState
 from ..window import AbsoluteWindow, Window
 from ..workflow import Migration, Wave
 from .percentiles import Statistics, statistics_of
@@ -97,10 +97,14 @@ class OpeningReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowReport:
-    """The workflow's window: its *rule* in words, and its *openings* during the run (else the next one)."""
+    """The workflow's window: its *rule* in words, its *openings* during the run (else the next one).
+
+    *over*: it does not open any more, so that the run cannot start anything it has not started.
+    """
 
     rule: str
     openings: tuple[OpeningReport, ...]
+    over: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +163,11 @@ class RunReport:
         """The hooks that did not end with 0."""
         return [hook for hook in self.hooks if not hook.ok]
 
+    def unheard_hooks(self) -> list[HookReport]:
+        """The hooks whose failure shows in no migration's outcome, and that were not run again with a better end."""
+        last = {(hook.hook, hook.wave, hook.migration, hook.argv): hook for hook in self.hooks}
+        return [hook for hook in last.values() if not hook.ok and (hook.migration is None or hook.hook != "before")]
+
 
 def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> RunReport:
     """The report of *state*.
@@ -186,13 +195,13 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> 
         duration_seconds=round(max(0.0, end - start), 3),
         outcome=state.outcome(),
         exit_code=_exit_code(state, exit_code),
-        unfinished=state.is_unfinished(),
+        unfinished=state.is_unfinished() if state.finished_at is None else state.unfinished,
         stopped=_text_or_none(state.stopped),
         aborted_by=_text_or_none(state.aborted_by),
         who=_text(state.who),
         version=_text(state.version),
         sessions=state.sessions,
-        window=_window(state.workflow.window, start, end),
+        window=_window(state.workflow.window, start, end, now),
         totals={"migrations": len(migrations), **{str(outcome): totals[outcome] for outcome in Outcome}},
         statistics=_statistics(migrations),
         waves=tuple(
@@ -222,6 +231,9 @@ def _exit_code(state: RunState, given: ExitCode | None) -> int:
 def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationReport:
     known = state.migrations[migration.name]
     result = state.result(migration.name)
+    message = result.error_message
+    if state.finished_at is not None and not state.unfinished and known.phase in UNDER_WAY and known.note is None:
+        message = "the run was given up while the cutover was under way: look at the live migration in Atlas"
     seconds = None
     if known.finished_at is not None and known.requested_at is not None:
         seconds = round(max(0.0, known.finished_at - known.requested_at), 3)
@@ -232,7 +244,7 @@ def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationRe
         live_migration_id=migration.live_migration_id,
         outcome=result.outcome,
         remote_status=_text_or_none(known.remote_status),
-        error_message=_text_or_none(result.error_message),
+        error_message=_text_or_none(message),
         gate_waiting_since=iso(known.gate_since),
         gate_opened_at=iso(known.gate_opened_at),
         requested_at=iso(known.requested_at),
@@ -279,7 +291,7 @@ def _hooks(state: RunState) -> tuple[HookReport, ...]:
     )
 
 
-def _window(window: Window | None, start: float, end: float) -> WindowReport | None:
+def _window(window: Window | None, start: float, end: float, now: float) -> WindowReport | None:
     if window is None:
         return None
     openings: list[OpeningReport] = []
@@ -287,7 +299,8 @@ def _window(window: Window | None, start: float, end: float) -> WindowReport | N
     while span is not None and len(openings) < _OPENINGS_AT_MOST and (not openings or span.opens < end):
         openings.append(OpeningReport(opens=iso(span.opens) or "", closes=iso(span.closes) or ""))
         span = window.span_at_or_after(span.closes)
-    return WindowReport(rule=_rule(window), openings=tuple(openings))
+    over = window.span_at_or_after(now) is None
+    return WindowReport(rule=_rule(window), openings=tuple(openings), over=over)
 
 
 def _rule(window: Window) -> str:

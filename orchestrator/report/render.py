@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 
@@ -81,17 +81,24 @@ def write_report(report: RunReport, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_run_reports(report: RunReport, directory: Path) -> list[Path]:
-    """Write what is written at every end of a run into *directory*; the paths.
-
-    Raises:
-        OSError: One of them could not be written.
-    """
-    paths = [directory / name for name in ALWAYS]
+def write_all(report: RunReport, paths: Iterable[Path]) -> tuple[list[Path], list[tuple[Path, OSError]]]:
+    """Write *report* to each of *paths*; those that were written, and those that could not be, with the reason."""
+    written: list[Path] = []
+    failed: list[tuple[Path, OSError]] = []
     for path in paths:
-        write_report(report, path)
+        try:
+            write_report(report, path)
+        except OSError as error:
+            failed.append((path, error))
+        else:
+            written.append(path)
         crash_point("reporting")
-    return paths
+    return written, failed
+
+
+def run_reports(state_dir: Path, run_id: str) -> list[Path]:
+    """Where the reports are that are written at every end of run *run_id*."""
+    return [state_dir / "runs" / run_id / name for name in ALWAYS]
 
 
 def _umask() -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, TextIO, cast
+from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -14,13 +15,16 @@ from rich.text import Text
 
 from ..cutover import Phase
 from ..outcomes import Outcome
+from ..plural import plural
 from .json_ import render_json
 from .model import MigrationReport, Problem, RunReport
 from .words import (
     counts_text,
+    failed_hooks_text,
     headline,
     names_text,
     next_command,
+    next_condition,
     plain,
     requests_line,
     seconds,
@@ -79,14 +83,16 @@ def print_summary(
     """
     terminal = file.isatty()
     endless = width is None and not terminal
+    text = io.StringIO()  # and not *file*: where its reader has gone, rich would end the process with a code of its own
     console = Console(
-        file=cast("IO[str]", file),
+        file=text,
         width=_ENDLESS if endless else width,
         highlight=False,
-        force_terminal=True if terminal or color else None,
+        force_terminal=bool(terminal or color),
         no_color=None if color is None else not color,
     )
     _Summary(report, console, file.encoding or "ascii", running, soft_wrap=endless).print(paths)
+    file.write(text.getvalue())
 
 
 class _Summary:
@@ -133,21 +139,27 @@ class _Summary:
     def _totals(self) -> str:
         if not self.running:
             return totals_line(self.report)
-        return f"{len(self.report.migrations)} migrations: {_standing(self.report.migrations)}"
+        return f"{plural(len(self.report.migrations), 'migration')}: {_standing(self.report.migrations)}"
 
     def _problems(self) -> None:
         problems = [p for p in self.report.problems() if not self.running or p.migrations[0].phase is Phase.FINISHED]
         urgent = [problem for problem in problems if problem.outcome is not Outcome.NOT_STARTED]
         waiting = [problem for problem in problems if problem.outcome is Outcome.NOT_STARTED]
-        if urgent:
+        hooks = failed_hooks_text(self.report)
+        if urgent or hooks:
             self._listed("NEEDS A PERSON", urgent)
+        for line in hooks[:LIST_AT_MOST]:
+            self.line(f"FAILED {line}")
+        if len(hooks) > LIST_AT_MOST:
+            self.line(f"and {len(hooks) - LIST_AT_MOST} more: see the report")
         if waiting:
             self._listed("NOT STARTED", waiting)
         elif self.report.stopped:
             self.line(f"no further cutover was started: {self.report.stopped}", "yellow")
         command = next_command(self.report)
         if command and not self.running:
-            self.line(f"continue with: {command}", soft_wrap=True)
+            condition = next_condition(self.report)
+            self.line(f"continue with: {command}{f' ({condition})' if condition else ''}", soft_wrap=True)
 
     def _listed(self, title: str, problems: Sequence[Problem]) -> None:
         self.console.print()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..outcomes import Outcome
+from ..plural import plural
 from .model import Problem, RunReport
 from .percentiles import Statistics
 
@@ -27,6 +28,11 @@ _WHAT_TO_DO = {
     Outcome.FAILED: "Read Atlas' message. A migration that failed before its PUT can be tried again with --retry-failed.",
     Outcome.NOT_STARTED: "No PUT was sent: the source is still in charge. `resume` or the next `run` starts it.",
 }
+_GIVEN_UP = "Look at the live migration in the Atlas UI: its cutover may have begun. No run follows it any more."
+_WINDOW_OVER = (
+    "No PUT was sent: the source is still in charge. The window does not open any more: correct it in the workflow file, "
+    "and start that with `run --new`."
+)
 _OVER = "No PUT was sent: the source is still in charge. This run is over; `run --new` starts another."
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -35,7 +41,13 @@ _JOINERS = "\u200c\u200d"  # invisible, harmless, and needed by some scripts and
 
 def what_to_do(report: RunReport, outcome: Outcome) -> str:
     """What a person does about *outcome*, which is not SUCCESS."""
-    return _OVER if outcome is Outcome.NOT_STARTED and not report.unfinished else _WHAT_TO_DO[outcome]
+    if outcome is Outcome.NOT_STARTED and not report.unfinished:
+        return _OVER
+    if outcome is Outcome.NOT_STARTED and _window_over(report):
+        return _WINDOW_OVER
+    if outcome is Outcome.IN_DOUBT and not report.unfinished:
+        return _GIVEN_UP
+    return _WHAT_TO_DO[outcome]
 
 
 def headline(report: RunReport) -> str:
@@ -52,8 +64,7 @@ def exit_meaning(report: RunReport) -> str:
 def totals_line(report: RunReport) -> str:
     """How many migrations ended how."""
     total = report.totals["migrations"]
-    noun = "migration" if total == 1 else "migrations"
-    return f"{total} {noun}: {counts_text(report.totals) or 'none'}"
+    return f"{plural(total, 'migration')}: {counts_text(report.totals) or 'none'}"
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
@@ -92,7 +103,7 @@ def requests_line(report: RunReport) -> str:
     by_status = ", ".join(f"{status}: {count}" for status, count in report.requests["by_status"].items())
     retries = report.requests["retries"]
     shown = f" ({by_status})" if by_status else ""
-    return f"requests: {report.requests['total']}{shown}, {retries} {'retry' if retries == 1 else 'retries'}"
+    return f"requests: {report.requests['total']}{shown}, {plural(retries, 'retry', 'retries')}"
 
 
 def times_of_day(report: RunReport) -> str:
@@ -108,15 +119,47 @@ def clock(instant: str | None) -> str | None:
 
 def names_text(problem: Problem, at_most: int = 5) -> str:
     """The names of *problem*'s migrations, with the number of those that are not shown."""
-    names = [m.name for m in problem.migrations]
+    return names_listed([m.name for m in problem.migrations], at_most)
+
+
+def names_listed(names: Sequence[str], at_most: int = 5) -> str:
+    """*names*, with the number of those that are not shown."""
     if len(names) <= at_most + 1:
         return ", ".join(names)
     return f"{', '.join(names[:at_most])} and {len(names) - at_most} more"
 
 
 def next_command(report: RunReport) -> str | None:
-    """The command that continues the run, where it can be continued."""
-    return f"atlas-cutover resume {report.run_id}" if report.unfinished else None
+    """The command that goes on with the run, where anything is left that a command can go on with."""
+    if not report.unfinished:
+        return None
+    if _window_over(report) and not report.totals[Outcome.IN_DOUBT]:
+        return "atlas-cutover run --new WORKFLOW"
+    return f"atlas-cutover resume {report.run_id}"
+
+
+def next_condition(report: RunReport) -> str | None:
+    """What has to be known before `next_command` is given."""
+    if not (report.unfinished and _window_over(report) and report.totals[Outcome.NOT_STARTED]):
+        return None
+    if next_command(report) == f"atlas-cutover resume {report.run_id}":
+        return "the window does not open any more: what was not started needs `run --new` and a corrected window after that"
+    return "the window does not open any more: correct it in the workflow file first"
+
+
+def failed_hooks_text(report: RunReport) -> list[str]:
+    """The failed hooks that no outcome tells of, one line for those that ended alike."""
+    groups: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
+    for hook in report.unheard_hooks():
+        ended = hook.error or f"exit code {hook.exit_code}"
+        groups.setdefault((hook.hook, hook.argv, ended), []).append(hook.migration or hook.wave or "the run")
+    return [
+        f"hook {hook} of {names_listed(of)}: {ended} ({' '.join(argv)})" for (hook, argv, ended), of in groups.items()
+    ]
+
+
+def _window_over(report: RunReport) -> bool:
+    return report.window is not None and report.window.over
 
 
 def plain(text: str | None) -> str:

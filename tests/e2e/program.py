@@ -155,6 +155,21 @@ class Program:
         )
         return self.checked(Done(code=done.returncode, out=done.stdout, err=done.stderr))
 
+    def run_into(self, stdout: int, *arguments: str) -> Done:
+        """As `run`, with the file descriptor *stdout* as the command's stdout."""
+        done = subprocess.run(
+            self.argv(*arguments),
+            cwd=self.directory,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        return self.checked(Done(code=done.returncode, out="", err=done.stderr))
+
     @contextmanager
     def started(self, *arguments: str) -> Iterator[Running]:
         """Start a command; whatever of it is left afterwards is killed."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jsonschema
@@ -16,7 +17,7 @@ import yaml
 
 from orchestrator.cli.main import run_command
 
-from .program import ROOT, Atlas, Program, new_id
+from .program import ROOT, Atlas, Done, Program, new_id
 
 COMMANDS = (
     *("check", "plan", "run", "resume", "status", "report", "pause", "unpause", "approve", "abort"),
@@ -46,6 +47,7 @@ def test_version_is_one_line(program: Program) -> None:
     done = program.run("--version")
     assert (done.code, done.err) == (0, "")
     assert re.fullmatch(r"atlas-cutover \S+\n", done.out)
+    assert program.run("run", "--version") == done
 
 
 def test_check_finds_no_problem(program: Program) -> None:
@@ -53,6 +55,8 @@ def test_check_finds_no_problem(program: Program) -> None:
     done = program.run("check", program.workflow(WAVES))
     assert (done.code, done.err) == (0, "")
     assert "3 live migrations in 2 waves" in done.out
+    one = program.run("check", program.workflow({"one": {"orders": new_id()}}))
+    assert "1 live migration in 1 wave:" in one.out
 
 
 def test_check_tells_every_problem_at_once(program: Program) -> None:
@@ -91,6 +95,12 @@ def test_plan_online_reads_the_jobs_and_sends_no_put(online: Program, atlas: Atl
         assert (done.code, done.err) == (0, "")
         assert re.search(r"ready +\S+ +\S+ +WORKING, ready, lag 0 s", done.out)
         assert re.search(rf"waiting +\S+ +{never} +\S+, not ready", done.out)
+        assert done.out.splitlines()[-1] == "1 of 2 jobs not ready"
+    assert online.run("run", workflow, "--yes", "--only", "ready").code == 0
+    done = online.run("plan", workflow, "--online")
+    assert done.out.splitlines()[-1] == "1 of 2 jobs not ready, 1 cut over already"
+    done = online.run("plan", online.workflow({"one": {"ready": new_id()}}), "--online")
+    assert done.out.splitlines()[-1] == "1 job: none of them missing, over or not ready"
 
 
 @pytest.mark.parametrize(
@@ -167,9 +177,13 @@ BAD = {
     "speed text": (["run", "night.yaml", "--rehearse", "--speed", "fast"], "--speed"),
     "log file": (["run", "night.yaml", "--rehearse", "--log-file", "gone/log"], "gone/log"),
     "state dir is a file": (["run", "night.yaml", "--rehearse", "--state-dir", "night.yaml"], "--state-dir"),
+    "scenario of a real run": (["run", "night.yaml", "--yes", "--scenario", "night.scenario.yaml"], "--rehearse"),
+    "speed of a real run": (["run", "night.yaml", "--yes", "--speed", "10"], "--rehearse"),
     "no keys": (["run", "night.yaml", "--yes"], "MONGODB_ATLAS_PRIVATE_API_KEY"),
     "no such run": (["pause", "20000101"], "status"),
     "empty run id": (["abort", ""], "status"),
+    "empty run id to resume": (["resume", ""], "the run id is empty"),
+    "nothing to pause": (["pause"], "no run is under way"),
     "port": (["simulate", "--port", "99999"], "--port"),
     "host": (["simulate", "--host", "192.0.2.1"], "loopback"),
 }
@@ -202,7 +216,7 @@ def test_wrong_input_is_explained(
     if arguments[:1] == ["simulate"]:
         monkeypatch.setenv("MONGODB_ATLAS_PUBLIC_API_KEY", "abc")
         monkeypatch.setenv("MONGODB_ATLAS_PRIVATE_API_KEY", "def")
-    if arguments[:1] in (["pause"], ["abort"]):
+    if arguments[:1] in (["pause"], ["abort"], ["resume"]):
         assert main(["run", "night.yaml", "--rehearse"]) == 0
         capfd.readouterr()
     assert main(arguments) == 2
@@ -229,6 +243,75 @@ def test_state_directory_that_cannot_be_written(program: Program) -> None:
     assert "--state-dir" in done.err
 
 
+OTHER_USER = 65534
+"""Nobody's."""
+
+
+@pytest.fixture
+def unprivileged(program: Program) -> Callable[..., Done]:
+    """Runs the program as root without root's right to open what belongs to others."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("only root can give files away")
+
+    def run(*arguments: str) -> Done:
+        done = subprocess.run(
+            ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", *program.argv(*arguments)],
+            cwd=program.directory,
+            env=program.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return program.checked(Done(code=done.returncode, out=done.stdout, err=done.stderr))
+
+    return run
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755])  # whoever made the directory beforehand may have left it open
+def test_state_directory_of_another_user(program: Program, unprivileged: Callable[..., Done], mode: int) -> None:
+    """Every command is told whose it is, and none is sent to a directory that knows nothing of the runs."""
+    program.scenario()
+    workflow = program.workflow({"one": {"orders": new_id()}})
+    run_id = program.run("run", workflow, "--rehearse").log[0]["run_id"]
+    for path in (program.state_dir, *program.state_dir.rglob("*")):
+        os.chown(path, OTHER_USER, OTHER_USER)
+    program.state_dir.chmod(mode)
+    for command in (
+        *(
+            ("status",),
+            ("report", run_id),
+            ("resume", run_id),
+            ("approve", run_id, "one"),
+            ("pause",),
+            ("abort", run_id),
+        ),
+        ("run", workflow, "--rehearse"),
+    ):
+        refused = unprivileged(*command)
+        assert (refused.code, refused.out) == (2, ""), command
+        assert re.search(r"belongs to user \w+: use the same user", refused.err), command
+        assert "choose another" not in refused.err, command
+
+
+@pytest.mark.parametrize(
+    ("state", "advice"), [("theirs/state", "give it to your user, or choose"), ("theirs/hidden/state", "user nobody")]
+)
+def test_state_directory_that_cannot_be_made(
+    program: Program, unprivileged: Callable[..., Done], state: str, advice: str
+) -> None:
+    """Exit code 2 and advice, also where a directory on the way may not be entered, so that nobody sees what is in it."""
+    hidden = program.directory / "theirs" / "hidden"
+    hidden.mkdir(parents=True)
+    for path in (hidden, hidden.parent):
+        os.chown(path, OTHER_USER, OTHER_USER)
+        path.chmod(0o700 if path is hidden else 0o755)
+    done = unprivileged("run", program.workflow(WAVES), "--rehearse", "--state-dir", state)
+    assert (done.code, done.out) == (2, "")
+    assert "Permission denied" in done.err
+    assert advice in done.err
+
+
 def test_reader_that_goes_away(program: Program) -> None:
     """`| head` ends the program quietly."""
     with subprocess.Popen(
@@ -245,20 +328,52 @@ def test_reader_that_goes_away(program: Program) -> None:
     assert process.returncode == 0
 
 
-def test_output_that_cannot_be_written(program: Program) -> None:
-    """A full disk behind stdout is said in one line."""
+@pytest.fixture
+def nobody_reads() -> Iterator[int]:
+    """The writing end of a pipe whose reader has gone."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    yield writing
+    os.close(writing)
+
+
+@pytest.fixture
+def full_disk() -> Iterator[int]:
+    """A file that takes nothing."""
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            program.argv("schema", "config"),
-            cwd=program.directory,
-            env=program.environ,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert done.returncode not in (0, 1)
-    assert "Traceback" not in done.stderr
-    assert "No space left" in done.stderr
+        yield full.fileno()
+
+
+@pytest.mark.parametrize("format_", ["table", "json"])
+@pytest.mark.parametrize(("ends", "code"), [("COMPLETE", 0), ("FAILED", 1)])
+def test_exit_code_of_a_run_whose_reader_goes_away(
+    program: Program, nobody_reads: int, ends: str, code: int, format_: str
+) -> None:
+    """`run … | true` ends with the run's own code, and `report … | true` with 0; stderr has the log alone."""
+    program.scenario(jobs={"ends": ends})
+    workflow = program.workflow({"one": {"orders": new_id()}})
+    done = program.run_into(nobody_reads, "run", workflow, "--rehearse", "--format", format_)
+    assert (done.code, done.events[-1]) == (code, "run_finished")
+    again = program.run_into(nobody_reads, "report", done.log[0]["run_id"], "--format", format_)
+    assert (again.code, again.err) == (0, "")
+
+
+def test_exit_code_of_a_run_whose_summary_cannot_be_written(program: Program, full_disk: int) -> None:
+    """A full disk behind stdout is said on stderr, with the command that prints it again; the run's code stands."""
+    program.scenario(jobs={"ends": "FAILED"})
+    workflow = program.workflow({"one": {"orders": new_id()}})
+    done = program.run_into(full_disk, "run", workflow, "--rehearse", "--log-level", "error")
+    assert done.code == 1
+    (warning,) = [line for line in done.err.splitlines() if not line.startswith("{")]
+    assert "summary could not be written" in warning
+    assert "No space left" in warning
+    assert "atlas-cutover report 2" in warning
+
+
+def test_output_that_cannot_be_written(program: Program, full_disk: int) -> None:
+    """A full disk behind stdout is said in one line."""
+    done = program.run_into(full_disk, "schema", "config")
+    assert done.code not in (0, 1)
+    assert "No space left" in done.err

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 
 from ..terminal import screen
-from .program import Program, new_id
+from .program import Atlas, Program, new_id
 
 
 @pytest.fixture
@@ -53,6 +54,49 @@ def test_pause_holds_and_unpause_lets_go(program: Program, workflow: str) -> Non
     assert done.events.index("run_unpaused") < _last(done.events, "cutover_requested")
 
 
+def test_pause_without_an_id_means_the_run_under_way(program: Program, workflow: str) -> None:
+    """Where none is under way, or several are, nothing is paused and the message says which there are."""
+    with program.started("run", workflow, "--rehearse") as running:
+        run_id = running.until("approval_waiting")["run_id"]
+        paused = program.run("pause")
+        assert (paused.code, run_id in paused.err) == (0, True)
+        running.until("run_paused")
+        assert program.run("unpause").code == 0
+        running.until("run_unpaused")
+        program.scenario("other", jobs={"ready_after": "never"})
+        other = program.workflow({"one": {"search": new_id()}}, name="other")
+        with program.started("run", other, "--rehearse") as second:
+            other_id = second.until("gate_waiting")["run_id"]
+            several = program.run("pause")
+            assert (several.code, run_id in several.err, other_id in several.err) == (2, True, True)
+            second.process.terminate()
+            second.end()
+        running.process.terminate()
+        running.end()
+    none = program.run("unpause")
+    assert (none.code, "no run is under way" in none.err) == (2, True)
+
+
+def test_the_run_under_way_goes_before_newer_ones_that_are_over(program: Program, workflow: str) -> None:
+    """`report` and `status --watch` without an id show what is going on now, and `report` says that it is not over."""
+    with program.started("run", workflow, "--rehearse") as running:
+        run_id = running.until("approval_waiting")["run_id"]
+        program.scenario("other")
+        other = program.workflow({"one": {"search": new_id()}}, name="other")
+        assert program.run("run", other, "--rehearse").code == 0
+        report = program.run("report")
+        assert (report.code, run_id in report.out) == (0, True)
+        assert "is under way" in report.err
+        assert report.out.startswith("REHEARSAL under way")
+        assert "the run is over" not in report.out
+        with program.started("status", "--watch") as watching:
+            assert watching.process.stdout is not None
+            assert watching.process.stdout.readline().startswith("REHEARSAL under way")
+            running.process.terminate()
+            running.end()
+            assert run_id in watching.end().out
+
+
 def test_abort_ends_the_run(program: Program, workflow: str) -> None:
     """After `abort` the rest is NOT_STARTED, exit code 3, and there is nothing to resume."""
     with program.started("run", workflow, "--rehearse", "--format", "json") as running:
@@ -81,6 +125,23 @@ def test_abort_and_approve_of_an_interrupted_run(program: Program, workflow: str
     assert program.run("resume").code == 2
 
 
+def test_abort_of_an_interrupted_run_says_what_nobody_watches_any_more(online: Program, atlas: Atlas) -> None:
+    """How many cutovers that are, and the run's reports are made anew: aborted by whom, and nothing to resume."""
+    run_id = interrupted(online, atlas)
+    done = online.run("abort", run_id)
+    assert done.code == 0
+    assert "1 cutover is under way or in doubt, and no longer watched" in done.err
+    kept = online.state_dir / "runs" / run_id
+    report = json.loads((kept / "report.json").read_text())
+    assert (report["exit_code"], report["unfinished"]) == (4, False)
+    assert report["aborted_by"] is not None
+    shown = online.run("report", run_id)
+    for text in (done.err, shown.out, *((kept / name).read_text() for name in ("report.json", "report.md"))):
+        assert "resume" not in text
+    assert online.run("resume").code == 2
+    assert online.run("resume", run_id).code == 4
+
+
 def test_name_typed_on_a_terminal(online: Program) -> None:
     """On a terminal the workflow's name confirms; target and counts are shown first, and stdout has the summary."""
     workflow = online.workflow({"canary": {"orders": new_id()}})
@@ -88,6 +149,48 @@ def test_name_typed_on_a_terminal(online: Program) -> None:
     assert (done.code, done.out.startswith("SUCCESS")) == (0, True)
     assert "This cuts 1 live migration over at http://127.0.0.1:" in done.err
     assert "cannot be undone" in done.err
+
+
+def interrupted(online: Program, atlas: Atlas) -> str:
+    """A real run that was stopped with one migration under way and one that had no PUT; its id."""
+    waves = {"one": {"slow": next(atlas.slow)}, "two": {"orders": new_id()}}
+    workflow = online.workflow(waves, defaults={"timeout": "2s"})
+    with online.started("run", workflow, "--yes") as running:
+        run_id = str(running.until("cutover_accepted")["run_id"])
+        running.process.terminate()
+        assert running.end().code == 143
+    return run_id
+
+
+def test_resume_on_a_terminal_asks_before_cutovers_start(online: Program, atlas: Atlas) -> None:
+    """It says how many may still start; another word sends nothing, `--yes` and a missing terminal ask nothing."""
+    run_id = interrupted(online, atlas)
+    refused = online.on_terminal("resume", prompt="to go on: ", answer="no\n")
+    assert (refused.code, refused.out) == (2, "")
+    assert "This cuts 1 live migration over at http://127.0.0.1:" in refused.err
+    assert "two: 1" in refused.err
+    done = online.on_terminal("resume", "--only", "one", prompt="to go on: ", answer="no\n")
+    assert (done.code, "Type the workflow" in done.err) == (1, False)  # what is left of that wave is under way
+    assert run_id in done.out
+    done = online.on_terminal("resume", "--yes", prompt="to go on: ", answer="no\n")
+    assert "Type the workflow" not in done.err
+    assert online.run("report", "--format", "json").outcomes == {"slow": "TIMED_OUT", "orders": "SUCCESS"}
+
+
+def test_resume_prefers_a_real_run_to_a_rehearsal(online: Program, atlas: Atlas) -> None:
+    """A newer rehearsal that was cut short does not hide the night's run, and without a terminal nobody is asked."""
+    run_id = interrupted(online, atlas)
+    online.scenario("other", jobs={"ready_after": "never"})
+    other = online.workflow({"one": {"search": new_id()}}, name="other")
+    with online.started("run", other, "--rehearse") as rehearsal:
+        rehearsal.until("gate_waiting")
+        rehearsal.process.terminate()
+        rehearsal.end()
+    done = online.run("resume", "--format", "json")
+    assert (done.code, done.report["run_id"]) == (1, run_id)
+    assert online.run("report", "--format", "json").report["run_id"] == run_id
+    refused = online.run("resume", run_id, "--speed", "3")
+    assert (refused.code, "is a real one" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize(("answer", "code"), [("yes\n", 2), ("\n", 2), ("\x04", 2), ("\x03", 130)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -140,7 +141,37 @@ def test_output_that_vanishes_hides_nothing(program: Program) -> None:
     done = program.run("run", workflow, "--rehearse", "--output", "out/r.md")
     assert done.code == 0
     assert "REHEARSAL SUCCESS" in done.out
-    assert "warning: a report could not be written" in done.err
+    assert "warning: out/r.md: the report could not be written" in done.err
+
+
+def test_failed_hooks_need_a_person(program: Program) -> None:
+    """Though the cutover went well and the exit code is 0: nobody was told of it. Also in `status`."""
+    program.scenario()
+    hooks = {"after_success": [["sh", "-c", "exit 3"]]}
+    more: dict[str, Any] = {"two": {"wave_hooks": {"after_success": [["false"]]}}}
+    waves = {"one": {"orders": new_id(), "carts": new_id()}, "two": {"search": new_id()}}
+    done = program.run("run", program.workflow(waves, defaults={"hooks": hooks}, **more), "--rehearse")
+    assert done.code == 0
+    run_id = done.log[0]["run_id"]
+    for text in (done.out, program.run("status", run_id).out):
+        person = text.partition("NEEDS A PERSON\n")[2]
+        assert re.search(
+            r"^FAILED hook after_success of .*orders.*: exit code 3 \(sh -c exit 3\)$", person, re.MULTILINE
+        )
+        assert "FAILED hook after_success of two: exit code 1 (false)" in person
+
+
+def test_output_that_cannot_be_written_stops_no_other(program: Program) -> None:
+    """The warning names it, and those named after it are there, after `run` as after `report`."""
+    program.scenario()
+    (program.directory / "out").mkdir()
+    hooks = {"after_success": [["rmdir", str(program.directory / "out")], ["touch", str(program.directory / "out")]]}
+    workflow = program.workflow({"one": {"orders": new_id()}}, defaults={"hooks": hooks})
+    done = program.run("run", workflow, "--rehearse", "--output", "out/r.md", "--output", "r.csv")
+    assert done.code == 0
+    assert "report: r.csv" in done.out
+    assert "report: out/r.md" not in done.out
+    assert (program.directory / "r.csv").exists()
 
 
 def test_status_of_runs_as_json(program: Program) -> None:

@@ -66,6 +66,14 @@ def test_window_closed_exit_3(online: Program) -> None:
     assert (done.code, done.report["outcome"]) == (3, "INCOMPLETE")
     assert done.outcomes == {"orders": "NOT_STARTED"}
     assert "cutover_requested" not in done.events
+    run_id = done.report["run_id"]
+    for text in (
+        online.run("report", run_id).out,
+        online.run("status", run_id).out,
+        (online.state_dir / "runs" / run_id / "report.md").read_text(),
+    ):
+        assert "atlas-cutover run --new WORKFLOW" in text  # `resume` would meet the same window
+        assert "atlas-cutover resume" not in text
 
 
 def test_in_doubt_exit_4_comes_before_failed(online: Program, atlas: Atlas) -> None:

@@ -179,7 +179,7 @@ def test_many_waves_and_migrations_are_summed_up() -> None:
     waves = tuple(Wave(name=f"w{i}", migrations=(migration(i),)) for i in range(100))
     lines = lines_of(*cut_over("m000", 5.0), rows=12, workflow=Workflow(name="many", waves=waves))
     assert [line.split()[0] for line in lines[1:-1]] == ["w1", "w2", "w3", "w4"]
-    assert lines[-1] == "(1 waves done, 95 to come)"
+    assert lines[-1] == "(1 wave done, 95 to come)"
     one = Workflow(name="one", waves=(Wave(name="all", migrations=tuple(map(migration, range(100)))),))
     busy = [event for i in range(50) for event in cut_over(f"m{i:03}", 5.0)[:2]]
     lines = lines_of(*busy, rows=12, workflow=one)

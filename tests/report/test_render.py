@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import InputError
-from orchestrator.report.render import FORMATS, check_output_path, render, write_report, write_run_reports
+from orchestrator.report.render import FORMATS, check_output_path, render, run_reports, write_all, write_report
 
 from .conftest import Ending, MakeReport
 
@@ -31,7 +31,8 @@ def test_every_format_marks_a_rehearsal(suffix: str, report_of: MakeReport) -> N
 
 def test_reports_at_the_end_of_a_run(report_of: MakeReport, tmp_path: Path) -> None:
     """JSON, Markdown and HTML are written into a directory that is made for them."""
-    written = write_run_reports(report_of({"w": {"a": Ending()}}), tmp_path / "runs" / "x")
+    written, failed = write_all(report_of({"w": {"a": Ending()}}), run_reports(tmp_path, "x"))
+    assert failed == []
     assert [path.name for path in written] == ["report.json", "report.md", "report.html"]
     assert sorted(path.name for path in (tmp_path / "runs" / "x").iterdir()) == sorted(p.name for p in written)
 
