@@ -275,9 +275,11 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
 
 def _add_simulator_options(parser: argparse.ArgumentParser, *, default_speed: float, only: str) -> None:
     """*only* says in the help what the options go with; none given is None, so that a real run can refuse them."""
-    beside = "none" if "rehearsal" in only else "WORKFLOW's NAME.scenario.yaml"
     parser.add_argument(
-        "--scenario", type=Path, metavar="FILE", help=f"{only}the simulator's faults (default: {beside})"
+        "--scenario",
+        type=Path,
+        metavar="FILE",
+        help=f"{only}the simulator's faults (default: WORKFLOW's NAME.scenario.yaml)",
     )
     parser.add_argument(
         "--speed", type=float, metavar="X", help=f"{only}the simulator's seconds in one (default: {default_speed:g})"
