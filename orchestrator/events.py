@@ -261,10 +261,11 @@ class CutoverInDoubt(MigrationEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoverNotBegun(MigrationEvent):
-    """There is evidence that the last PUT was not carried out, so another is allowed."""
+    """There is evidence that the last PUT was not carried out, so another is allowed. Not *sent*: it never left."""
 
     name: ClassVar[str] = "cutover_not_begun"
     reason: str
+    sent: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,7 +146,13 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 note=event.reason,
             )
         case CutoverNotBegun():
-            return state._replace(phase=Phase.READY, note=event.reason, doubt_since=None, not_begun_at=event.at)
+            return state._replace(
+                phase=Phase.READY,
+                note=event.reason,
+                doubt_since=None,
+                not_begun_at=event.at,
+                cutover_requests=state.cutover_requests - (0 if event.sent else 1),
+            )
         case MigrationFinished():
             return state._replace(
                 phase=Phase.FINISHED,

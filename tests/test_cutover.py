@@ -14,7 +14,7 @@ from orchestrator.cutover import (
     Request,
     RunHook,
 )
-from orchestrator.events import MigrationFinished
+from orchestrator.events import CutoverNotBegun, MigrationFinished
 from orchestrator.outcomes import Outcome
 from orchestrator.workflow import Gate
 
@@ -326,3 +326,10 @@ def test_a_put_without_answer_is_in_doubt(kind: AnswerKind, settle: float) -> No
     assert story.answer(kind) == ["cutover_in_doubt"]
     assert story.state.settle == settle
     assert story.step() == Read(kind=ReadKind.POLL, attempt=0, deadline=NOW + 7200)
+
+
+def test_a_put_that_never_left_is_not_counted() -> None:
+    """The run was stopped between the intent and the sending."""
+    story = requested(gate=None)
+    story.take(CutoverNotBegun(at=story.now, migration="orders", reason="not sent: stopped by SIGINT", sent=False))
+    assert (story.state.phase, story.state.cutover_requests) == (Phase.READY, 0)

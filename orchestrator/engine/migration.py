@@ -173,7 +173,7 @@ class Driver:
             return
         if session.valve.stopped is not None:
             not_sent = CutoverNotBegun(
-                at=session.wall(), migration=migration.name, reason=f"not sent: {session.valve.stopped}"
+                at=session.wall(), migration=migration.name, reason=f"not sent: {session.valve.stopped}", sent=False
             )
             self._record(not_sent)
             return
