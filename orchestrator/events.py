@@ -160,7 +160,8 @@ class WaveFinished(Event):
 class HookFinished(Event):
     """A hook ended. *migration* and *wave* say whose it was (both None: the run's).
 
-    *exit_code* None: it did not start or ran out of time, and *error* says so. *output* is cut.
+    *exit_code* None: it did not start or ran out of time, and *error* says so. *output* is cut. *interrupted*: it was ended
+    because the run was stopped, so it still has to be run.
     """
 
     name: ClassVar[str] = "hook_finished"
@@ -172,6 +173,7 @@ class HookFinished(Event):
     error: str | None = None
     wave: str | None = None
     migration: str | None = None
+    interrupted: bool = False
 
     @property
     def ok(self) -> bool:

@@ -163,6 +163,8 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 polls=max(state.polls, event.polls),
                 note=None,
             )
+        case HookFinished(interrupted=True):
+            return state  # a later session runs it from its beginning
         case HookFinished(hook="before", exit_code=0):
             return state._replace(before_hooks_done=state.before_hooks_done + 1)
         case HookFinished(hook="after_success" | "after_failure"):

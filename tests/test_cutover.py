@@ -14,7 +14,7 @@ from orchestrator.cutover import (
     Request,
     RunHook,
 )
-from orchestrator.events import CutoverNotBegun, MigrationFinished
+from orchestrator.events import CutoverNotBegun, HookFinished, MigrationFinished
 from orchestrator.outcomes import Outcome
 from orchestrator.workflow import Gate
 
@@ -333,3 +333,25 @@ def test_a_put_that_never_left_is_not_counted() -> None:
     story = requested(gate=None)
     story.take(CutoverNotBegun(at=story.now, migration="orders", reason="not sent: stopped by SIGINT", sent=False))
     assert (story.state.phase, story.state.cutover_requests) == (Phase.READY, 0)
+
+
+def test_an_after_hook_that_was_interrupted_is_run_again() -> None:
+    """It was ended because the run was stopped: the next session begins with it."""
+    story = requested(after_success_hooks=1, gate=None)
+    story.answer(AnswerKind.ACCEPTED)
+    story.take(MigrationFinished(at=story.now, migration="orders", outcome=Outcome.SUCCESS, status="COMPLETE"))
+    due = story.step()
+    assert due == RunHook(hook="after_success", index=0)
+    story.take(
+        HookFinished(
+            at=story.now,
+            hook="after_success",
+            argv=("true",),
+            exit_code=None,
+            seconds=0.1,
+            error="ended",
+            migration="orders",
+            interrupted=True,
+        )
+    )
+    assert story.step() == due

@@ -77,6 +77,7 @@ class HookRunner:
                 error="ended, because the run was stopped",
                 wave=wave_name,
                 migration=name,
+                interrupted=True,
             )
             self.on_interrupted(ended)
             raise

@@ -82,7 +82,7 @@ class Driver:
             case core.RunHook(hook="before") as hook:
                 with session.valve.starting() as scope:
                     may_start = await self._take_place()
-                if not scope.cancelled_caught and may_start:
+                if not scope.cancel_called and may_start:
                     await self._before_hook(hook.index)
                 return self._goes_on(scope)
             case core.RunHook() as hook:

@@ -225,3 +225,15 @@ async def test_claims_are_kept_for_what_is_in_doubt_though_it_was_not_selected(t
         it.workflow = replace(it.workflow, name="other")
         with pytest.raises(BusyError, match=run_id):
             await it.start()
+
+
+async def test_no_before_hook_runs_after_an_abort(tmp_path: Path) -> None:
+    """Also where the abort comes while the migration is on its way to the hook."""
+    plan = workflow(wave("w", migration("x", hooks=Hooks(before=(WORKS,), after_failure=(WORKS,))), "y"))
+    async with house(tmp_path, plan, lost("x")) as it:
+        await aborted_in_doubt(it, "x")
+        it.watchers.append(
+            lambda event, _: it.ask("abort") if isinstance(event, CutoverRequested) and event.migration == "y" else None
+        )
+        await it.start(new=True)
+        assert it.names(HookFinished) == []

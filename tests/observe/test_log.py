@@ -68,6 +68,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
             "seconds": 1.5,
             "output": "no\nway",
             "error": None,
+            "interrupted": False,
         },
     ),
     "rate_limited": (
