@@ -28,7 +28,7 @@ from .events import Event, RunFinished, RunResumed, RunStarted
 from .faultpoints import crash_point
 from .journal import Journal
 from .journalwriter import Writer
-from .outcomes import ExitCode, Outcome
+from .outcomes import ExitCode
 from .polling import PollPolicy
 from .run import RunState
 from .settings import Settings
@@ -75,7 +75,6 @@ class Ending:
 class Task:
     """Which run a session works on, and the event that says so."""
 
-    run_id: str
     workflow: Workflow
     rehearsal: bool
     state: RunState
@@ -141,12 +140,12 @@ async def _session(
     state = task.state
     ids = {} if task.rehearsal else {m.name: (m.group_id, m.live_migration_id) for _, m in task.workflow.migrations()}
     if isinstance(task.first, RunStarted):
-        journal.begin(task.run_id, task.workflow, task.first)
+        journal.begin(state.run_id, task.workflow, task.first)
     else:
-        journal.resume(task.run_id, task.workflow, task.first, rehearsal=task.rehearsal)
+        journal.resume(state.run_id, task.workflow, task.first, rehearsal=task.rehearsal)
     crash_point("run_begun")
-    earlier = {} if task.rehearsal else journal.earlier_puts(task.run_id)
-    writer = Writer(journal, task.run_id, ids)
+    earlier = {} if task.rehearsal else journal.earlier_puts(state.run_id)
+    writer = Writer(journal, state.run_id, ids)
     recorder = Recorder(state, writer, options.sinks)
     recorder.take_in(task.first)
     relay.connect(recorder)
@@ -160,7 +159,7 @@ async def _session(
         wall=wall,
         random=options.random,
         hooks=HookRunner(
-            run_id=task.run_id,
+            run_id=state.run_id,
             workflow=task.workflow,
             rehearsal=task.rehearsal,
             environ=options.environ,
@@ -235,7 +234,6 @@ async def _finish(session: Session, writer: Writer, signalled: signal.Signals | 
     state = session.state
     code = ExitCode(128 + signalled) if signalled else state.exit_code()
     statistics = session.client.statistics
-    in_doubt = any(state.result(name).outcome is Outcome.IN_DOUBT for name in state.migrations)
     finished = RunFinished(
         at=session.wall(),
         outcome=state.outcome(),
@@ -246,7 +244,7 @@ async def _finish(session: Session, writer: Writer, signalled: signal.Signals | 
             "by_status": dict(statistics.by_status),
             "retries": statistics.retries,
         },
-        keep_claims=in_doubt or (signalled is not None and state.is_unfinished()),
+        keep_claims=bool(state.in_doubt()) or (signalled is not None and state.is_unfinished()),
     )
     failure = None
     crash_point("finishing")

@@ -33,7 +33,7 @@ from .events import (
     StatusChanged,
     StatusPolled,
 )
-from .migrationstate import MigrationState, Phase, apply, reopen
+from .migrationstate import BEFORE_THE_PUT, MigrationState, Phase, apply, reopen
 from .outcomes import Outcome, RemoteStatus, normalise
 from .workflow import Gate
 
@@ -226,7 +226,7 @@ def observe(
     meaning = normalise(reading.status)
     if meaning is not RemoteStatus.PENDING:
         events.append(_final(after, reading, migration=migration, now=now))
-    elif state.phase in (Phase.NEW, Phase.GATE, Phase.READY):
+    elif state.phase in BEFORE_THE_PUT:
         events += _at_the_gate(after, reading, policy, migration=migration, now=now)
     elif state.phase is Phase.DOUBT:
         evidence = _evidence(after, reading, migration=migration, now=now)
@@ -241,7 +241,7 @@ def observe_failure(
 ) -> tuple[Event, ...]:
     """What a read that gave nothing means. *refused*: Atlas answered with a 4xx, so asking again is no use."""
     polled = StatusPolled(at=now, migration=migration, error=error)
-    if state.phase not in (Phase.NEW, Phase.GATE, Phase.READY):
+    if state.phase not in BEFORE_THE_PUT:
         return (polled,)
     if refused:
         finished = MigrationFinished(

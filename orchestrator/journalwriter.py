@@ -55,11 +55,7 @@ class Writer:
         """
         if self.failure is None:
             self.post(event)
-            committed = self._committed
-            self._awaited.set()
-            await committed.wait()
-        if self.failure is not None:
-            raise self.failure
+        await self.flush()
 
     async def flush(self) -> None:
         """Return when all that was posted is on disk.

@@ -43,6 +43,10 @@ class Phase(StrEnum):
     FINISHED = "finished"
 
 
+BEFORE_THE_PUT = frozenset({Phase.NEW, Phase.GATE, Phase.READY})
+"""Phases in which no PUT is under way: none was sent, or the last one came to nothing."""
+
+
 class MigrationState(NamedTuple):
     """What is known about one migration. Times are Unix seconds, lag is in seconds.
 

@@ -212,10 +212,14 @@ class RunState:
             RunOutcome.IN_DOUBT: ExitCode.IN_DOUBT,
         }[self.outcome()]
 
+    def in_doubt(self) -> list[str]:
+        """Those of all migrations, selected or not, that are in doubt or under way, were the run to end now."""
+        return [name for name in self.migrations if self.result(name).outcome is Outcome.IN_DOUBT]
+
     def is_unfinished(self) -> bool:
         """Whether anything is left to continue: a migration of the whole workflow without PUT, in doubt or under way."""
         if self.aborted_by is not None:
-            return any(self.result(name).outcome is Outcome.IN_DOUBT for name in self.migrations)
+            return bool(self.in_doubt())
         return any(self.result(name).outcome in (Outcome.NOT_STARTED, Outcome.IN_DOUBT) for name in self.migrations)
 
     def failures(self, wave: Wave) -> int:

@@ -54,7 +54,7 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, wal
         JournalError: The journal cannot be used.
         AtlasError: Atlas is not reachable or refuses the keys.
     """
-    selected = _select(workflow, options.only)
+    selected = select(workflow, options.only)
     rehearsal = options.rehearsal is not None
     with open_journal(settings.state_dir) as journal:
 
@@ -80,7 +80,7 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, wal
                     version=program_version(),
                 )
                 state = RunState(run_id=run_id)
-                task = Task(run_id=run_id, workflow=workflow, rehearsal=rehearsal, state=state, first=first)
+                task = Task(workflow=workflow, rehearsal=rehearsal, state=state, first=first)
                 return await conduct(journal, task, settings, options, wall=wall)
         return await _continue(journal, row.run_id, workflow, settings, options, wall=wall)
 
@@ -126,7 +126,7 @@ async def _continue(
         nothing_failed = not options.retry_failed or Outcome.FAILED not in state.totals()
         if not state.unfinished and nothing_failed:
             return _as_it_ended(state)
-        selected = _select(state.workflow, options.only)
+        selected = select(state.workflow, options.only)
         first = RunResumed(
             at=wall(),
             selected=tuple(m.name for _, m in state.workflow.migrations() if m.name in selected),
@@ -134,7 +134,7 @@ async def _continue(
             who=who_am_i(),
             settle=settle_unknown(settings.polling.initial, settings.atlas.request_timeout),
         )
-        task = Task(run_id=run_id, workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first)
+        task = Task(workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first)
         return await conduct(journal, task, settings, options, wall=wall)
 
 
@@ -170,7 +170,12 @@ def _holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) ->
         yield
 
 
-def _select(workflow: Workflow, only: tuple[str, ...]) -> frozenset[str]:
+def select(workflow: Workflow, only: tuple[str, ...]) -> frozenset[str]:
+    """The names of the migrations that *only* picks (`Workflow.select`).
+
+    Raises:
+        InputError: A name is neither a wave nor a migration.
+    """
     try:
         return workflow.select(only)
     except KeyError as error:

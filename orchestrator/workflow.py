@@ -87,6 +87,10 @@ class Workflow:
             for migration in wave.migrations:
                 yield wave, migration
 
+    def window_over(self, at: float) -> bool:
+        """Whether there is a window, and it does not open any more at or after *at* (Unix seconds)."""
+        return self.window is not None and self.window.span_at_or_after(at) is None
+
     def names(self) -> frozenset[str]:
         """The names of all migrations."""
         return frozenset(migration.name for _, migration in self.migrations())

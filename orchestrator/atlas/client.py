@@ -122,7 +122,7 @@ class AtlasClient:
         self, group_id: str, live_migration_id: str, *, reason: str, attempt: int, waited: float
     ) -> None:
         """Take note that the next PUT for this job is its *attempt*-th, *waited* seconds after *reason* undid the last."""
-        path = _job_path(group_id, live_migration_id) + "/cutover"
+        path = _cutover_path(group_id, live_migration_id)
         self._retrying("PUT", path, reason, attempt=attempt, waited=waited)
 
     async def cutover(self, group_id: str, live_migration_id: str, reservation: Reservation) -> Accepted:
@@ -131,7 +131,7 @@ class AtlasClient:
         Raises:
             AtlasError: What became of it; the class says what may be concluded (`orchestrator.atlas.errors`).
         """
-        path = _job_path(group_id, live_migration_id) + "/cutover"
+        path = _cutover_path(group_id, live_migration_id)
         status, document = await self._transport.send("PUT", path, reservation.spend(), Priority.CUTOVER)
         try:
             return Accepted(http_status=status, job=wire.job(document, clean=self._transport.clean))
@@ -169,18 +169,6 @@ class AtlasClient:
             return await self._read_again(error, path, bucket, priority)
         return document
 
-    def _retrying(self, method: str, path: str, reason: str, *, attempt: int, waited: float) -> None:
-        self.statistics.retries += 1
-        event = RequestRetried(
-            at=self._wall(),
-            method=method,
-            path=self._transport.full_path(path),
-            reason=reason,
-            attempt=attempt,
-            wait=round(waited, 3),
-        )
-        self._on_event(event)
-
     async def _read_again(self, last: AtlasError, path: str, bucket: TokenBucket, priority: Priority) -> object:
         failed_at = anyio.current_time()
         async for attempt in stamina.retry_context(on=_backoff, attempts=READ_ATTEMPTS, timeout=None, wait_initial=0.2):
@@ -198,6 +186,18 @@ class AtlasClient:
                 return document
         raise last
 
+    def _retrying(self, method: str, path: str, reason: str, *, attempt: int, waited: float) -> None:
+        self.statistics.retries += 1
+        event = RequestRetried(
+            at=self._wall(),
+            method=method,
+            path=self._transport.full_path(path),
+            reason=reason,
+            attempt=attempt,
+            wait=round(waited, 3),
+        )
+        self._on_event(event)
+
 
 @asynccontextmanager
 async def open_client(
@@ -211,6 +211,10 @@ async def open_client(
 
 def _job_path(group_id: str, live_migration_id: str) -> str:
     return f"/groups/{group_id}/liveMigrations/{live_migration_id}"
+
+
+def _cutover_path(group_id: str, live_migration_id: str) -> str:
+    return _job_path(group_id, live_migration_id) + "/cutover"
 
 
 def _worth_another_try(error: Exception) -> bool:

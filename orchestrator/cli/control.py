@@ -9,7 +9,6 @@ from argparse import Namespace
 from ..errors import InputError
 from ..journal import Journal, RunRow, open_journal
 from ..locks import LockedError, holder_of, locked, run_lock
-from ..outcomes import Outcome
 from ..plural import plural
 from ..report.model import build
 from ..runner import abort_interrupted, who_am_i
@@ -57,7 +56,7 @@ def _without_process(command: str, journal: Journal, row: RunRow, wave: str | No
     except LockedError as error:
         raise InputError(f"run {row.run_id} has just been taken up by {error.holder}: ask again") from None
     print(f"abort: run {row.run_id} is over", file=sys.stderr)
-    if unwatched := sum(state.result(name).outcome is Outcome.IN_DOUBT for name in state.migrations):
+    if unwatched := len(state.in_doubt()):
         are = "is" if unwatched == 1 else "are"
         print(
             f"{plural(unwatched, 'cutover')} {are} under way or in doubt, and no longer watched: look at Atlas "

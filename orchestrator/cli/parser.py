@@ -17,6 +17,9 @@ exit codes:
   6  Atlas unreachable, or the credentials refused; nothing was cut over
   130, 143  stopped by SIGINT or SIGTERM; `resume` continues"""
 
+REHEARSAL_SPEED, SIMULATOR_SPEED = 10.0, 1.0
+"""How much faster than the clock time passes in a rehearsal, and in a simulator on its own, unless `--speed` says so."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
@@ -199,13 +202,13 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             parser.add_argument(
                 "--ignore-window", action="store_true", help="with --rehearse: do not wait for the window"
             )
-            _add_simulator_options(parser, default_speed=10.0, only="with --rehearse: ")
+            _add_simulator_options(parser, default_speed=REHEARSAL_SPEED, only="with --rehearse: ")
         case "resume":
             parser.add_argument(
                 "run_id", nargs="?", metavar="RUN_ID", help="default: the newest unfinished run, real ones first"
             )
             _add_run_options(parser, yes="do not ask, also where cutovers may still start and there is a terminal")
-            _add_simulator_options(parser, default_speed=10.0, only="of a rehearsal: ")
+            _add_simulator_options(parser, default_speed=REHEARSAL_SPEED, only="of a rehearsal: ")
         case "status":
             parser.add_argument(
                 "run_id", nargs="?", metavar="RUN_ID", help="default: the list of all runs; with --watch as `report`"
@@ -233,7 +236,7 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
             parser.add_argument("--port", type=int, default=0, metavar="N", help="0 (default): any free one")
             parser.add_argument("--api", choices=("v2", "v1.0"), default="v2", help="which base URL to print")
-            _add_simulator_options(parser, default_speed=1.0, only="")
+            _add_simulator_options(parser, default_speed=SIMULATOR_SPEED, only="")
         case "serve":
             parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s; others need --token-file")
             parser.add_argument(

@@ -24,21 +24,18 @@ from ..plural import plural
 from ..report.model import build
 from ..report.render import check_output_path
 from ..report.summary import print_json, print_summary
-from ..runner import resume, start
+from ..runner import resume, select, start
 from ..settings import Settings
 from ..target import Rehearsal
 from .inputs import find_run, read_settings
 from .observers import observe
 from .outputs import warn, write_reports
+from .parser import REHEARSAL_SPEED
 from .simulate import checked_speed, read_scenario
 
 if TYPE_CHECKING:
     from ..run import RunState
     from ..workflow import Workflow
-
-
-REHEARSAL_SPEED = 10.0
-"""How much faster than the clock a rehearsal's time passes, unless `--speed` says otherwise."""
 
 
 def execute(args: Namespace) -> int:
@@ -68,7 +65,7 @@ def _run(args: Namespace) -> int:
     elif not args.yes:
         if not _can_ask():
             raise InputError("cutovers cannot be undone: there is no terminal to confirm on, so --yes is needed")
-        _confirm(workflow, _selected(workflow, args), settings)
+        _confirm(workflow, select(workflow, tuple(args.only)), settings)
     with _observed(args, settings, rehearsal) as options:
 
         async def conduct() -> Ending:
@@ -95,7 +92,7 @@ def _resume(args: Namespace) -> int:
         raise InputError(f"{given} goes with a rehearsal: run {row.run_id} is a real one")
     elif row.unfinished or args.retry_failed:
         settings = read_settings(args, require_keys=True)
-        startable = _may_start(state, _selected(state.workflow, args), retry_failed=args.retry_failed)
+        startable = _may_start(state, select(state.workflow, tuple(args.only)), retry_failed=args.retry_failed)
         if startable and not args.yes and _can_ask():
             _confirm(state.workflow, startable, settings)
     with _observed(args, settings, rehearsal) as options:
@@ -123,10 +120,7 @@ def _simulator_options(args: Namespace) -> str:
 
 def _may_start(state: RunState, selected: frozenset[str], *, retry_failed: bool) -> frozenset[str]:
     """Those of *selected* whose cutover may be requested when the run goes on, without anything in doubt."""
-    if state.aborted_by is not None:
-        return frozenset()
-    window = state.workflow.window
-    if window is not None and window.span_at_or_after(time.time()) is None:
+    if state.aborted_by is not None or state.workflow.window_over(time.time()):
         return frozenset()
     startable = set()
     for name in selected:
@@ -135,15 +129,6 @@ def _may_start(state: RunState, selected: frozenset[str], *, retry_failed: bool)
         if outcome is Outcome.NOT_STARTED or again:
             startable.add(name)
     return frozenset(startable)
-
-
-def _selected(workflow: Workflow, args: Namespace) -> frozenset[str]:
-    try:
-        return workflow.select(tuple(args.only))
-    except KeyError as error:
-        raise InputError(
-            f"--only {error.args[0]}: workflow {workflow.name!r} has no wave or migration of that name"
-        ) from None
 
 
 def _can_ask() -> bool:

@@ -11,6 +11,7 @@ import anyio
 
 from ..errors import InputError
 from ..settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
+from .parser import SIMULATOR_SPEED
 
 if TYPE_CHECKING:
     from ..simulator import Scenario
@@ -34,7 +35,7 @@ def execute(args: Namespace) -> int:
             public_key=keys[PUBLIC_KEY_VARIABLE],
             private_key=keys[PRIVATE_KEY_VARIABLE],
             scenario=read_scenario(args, args.workflow, workflow),
-            speed=checked_speed(args.speed, default=1.0),
+            speed=checked_speed(args.speed, default=SIMULATOR_SPEED),
             host=args.host,
             port=args.port,
             api=args.api,

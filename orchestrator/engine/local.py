@@ -25,13 +25,13 @@ from ..events import (
     WindowOpened,
     WindowWaiting,
 )
+from ..migrationstate import BEFORE_THE_PUT
 from ..outcomes import Outcome
 from ..run import UNDER_WAY
 from ..workflow import Migration, Wave
 from .migration import Driver
 from .session import Session, settle_unknown
 
-_NOT_STARTED = frozenset({Phase.NEW, Phase.GATE, Phase.READY})
 _CLOCK_CHECK = 30.0  # seconds; a long sleep looks at the wall clock again, which may be set meanwhile
 
 
@@ -153,7 +153,7 @@ class LocalEngine:
             for place, migration in enumerate(wave.migrations)
             if migration.name in state.selected
             and migration.name not in followed
-            and state.migrations[migration.name].phase in _NOT_STARTED
+            and state.migrations[migration.name].phase in BEFORE_THE_PUT
         ]
 
     async def _wave(self, wave: Wave, left: list[tuple[int, Migration]]) -> None:

@@ -9,17 +9,17 @@ from ..atlas.budget import Priority
 from ..atlas.client import Reservation
 from ..atlas.errors import AnswerTimeoutError, ApiError, AtlasError, NotSentError, RateLimitedError
 from ..atlas.wire import Job
-from ..cutover import Answer, AnswerKind, MigrationState, Phase, Reading, ReadKind
+from ..cutover import Answer, AnswerKind, MigrationState, Reading, ReadKind
 from ..errors import JournalError
 from ..events import CutoverNotBegun, CutoverRequested, Event, MigrationFinished
 from ..faultpoints import crash_point
+from ..migrationstate import BEFORE_THE_PUT
 from ..outcomes import Outcome
 from ..polling import backoff, fair_share, poll_wait
 from ..workflow import Migration, Wave
 from .session import Session
 
 GATEWAY_TIMEOUTS = frozenset({408, 504})  # a gateway ran into its timeout; what it sent on may still arrive
-_BEFORE_THE_PUT = frozenset({Phase.NEW, Phase.GATE, Phase.READY})
 _PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
 
 
@@ -51,7 +51,7 @@ class Driver:
             while await self._step():
                 pass
         finally:
-            if self._state.phase in _BEFORE_THE_PUT and (self._state.before_hooks_done or self._in_before_hook):
+            if self._state.phase in BEFORE_THE_PUT and (self._state.before_hooks_done or self._in_before_hook):
                 with anyio.CancelScope(shield=True):  # bounded by the timeouts of the hooks
                     for index in range(len(self._migration.hooks.after_failure)):
                         await self._run_hook("after_failure", index)
@@ -73,7 +73,7 @@ class Driver:
                 self._finish(outcome, message)
                 return True
             case core.Read() as read:
-                if state.phase not in _BEFORE_THE_PUT:
+                if state.phase not in BEFORE_THE_PUT:
                     await self._read(read)
                     return True
                 with session.valve.starting() as scope:
@@ -96,7 +96,7 @@ class Driver:
     def _goes_on(self, scope: anyio.CancelScope) -> bool:
         """Whether the migration goes on: its PUT has left, or may still leave in this session."""
         given_up = scope.cancel_called or self._session.valve.stopped is not None
-        return self._state.phase not in _BEFORE_THE_PUT or not given_up
+        return self._state.phase not in BEFORE_THE_PUT or not given_up
 
     def _finish(self, outcome: Outcome, message: str | None) -> None:
         state = self._state

@@ -230,9 +230,7 @@ def _finished(event: RunFinished, state: RunState) -> Message:
 
 
 def _way_on(event: RunFinished, state: RunState) -> str:
-    window = state.workflow.window
-    over = window is not None and window.span_at_or_after(event.at) is None
-    if over and event.exit_code in (ExitCode.FAILED, ExitCode.INCOMPLETE):
+    if state.workflow.window_over(event.at) and event.exit_code in (ExitCode.FAILED, ExitCode.INCOMPLETE):
         return "the window does not open any more: correct it, and start that with atlas-cutover run --new"
     return f"atlas-cutover resume {state.run_id}"
 

@@ -147,12 +147,13 @@ class RunLook:
     def _words(self, events: list[tuple[int, Event]]) -> list[dict[str, Any]]:
         known, lines = self._known, []
         for seq, event in events[-LOG_LINES:]:
-            fields = known.entries.entry(event, level_of(event), known.state)
+            level = level_of(event)
+            fields = known.entries.entry(event, level, known.state)
             lines.append(
                 {
                     "seq": seq,
                     "at": event.at,
-                    "level": level_of(event),
+                    "level": level,
                     "event": event.name,
                     "about": fields.get("migration") or fields.get("wave"),
                     "text": sentence(fields, None),
