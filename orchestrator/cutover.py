@@ -62,9 +62,8 @@ __all__ = [
 NOT_BEGUN_READS = 2
 """How many reads in a row must show that the cutover has not begun before another PUT is allowed."""
 
-UNAUTHORIZED = 401
 MOST_CHALLENGES = 5
-"""So many PUTs, and the last one answered 401: it is no stale nonce, the keys are not taken."""
+"""So many PUTs in a row were answered 401: it is no stale nonce, the keys are not taken."""
 
 GATE_LIFE = 300.0
 """Seconds after which an open gate is stale (a pause, a long hook): the job is read again before the PUT."""
@@ -278,18 +277,22 @@ def answered(state: MigrationState, answer: Answer, policy: Policy, *, migration
                 return (accepted,)
             return (accepted, _final(state, reading, migration=migration, now=now))
         case AnswerKind.NOT_CARRIED_OUT:
-            not_begun = CutoverNotBegun(at=now, migration=migration, reason=answer.reason)
-            if answer.http_status == UNAUTHORIZED and state.cutover_requests >= MOST_CHALLENGES:
+            not_begun = _not_begun(answer, migration=migration, now=now)
+            if apply(state, not_begun).challenges >= MOST_CHALLENGES:
                 return (not_begun, _refused(state, answer, migration=migration, now=now))
             return (not_begun,)
         case AnswerKind.REFUSED if not state.doubted:
-            not_begun = CutoverNotBegun(at=now, migration=migration, reason=answer.reason)
+            not_begun = _not_begun(answer, migration=migration, now=now)
             return (not_begun, _refused(state, answer, migration=migration, now=now))
         case AnswerKind.TIMED_OUT:
             settle = policy.settle_timeout
         case _:  # lost, or refused after doubt: the PUT before it may have arrived late after all
             settle = policy.settle_lost
     return (CutoverInDoubt(at=now, migration=migration, reason=answer.reason, settle=settle),)
+
+
+def _not_begun(answer: Answer, *, migration: str, now: float) -> CutoverNotBegun:
+    return CutoverNotBegun(at=now, migration=migration, reason=answer.reason, http_status=answer.http_status)
 
 
 def _refused(state: MigrationState, answer: Answer, *, migration: str, now: float) -> MigrationFinished:

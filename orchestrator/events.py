@@ -263,11 +263,15 @@ class CutoverInDoubt(MigrationEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoverNotBegun(MigrationEvent):
-    """There is evidence that the last PUT was not carried out, so another is allowed. Not *sent*: it never left."""
+    """There is evidence that the last PUT was not carried out, so another is allowed.
+
+    *http_status*: of the answer that says so (None: the job does, or there was no answer). Not *sent*: it never left.
+    """
 
     name: ClassVar[str] = "cutover_not_begun"
     reason: str
     sent: bool = True
+    http_status: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

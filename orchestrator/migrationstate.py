@@ -26,9 +26,8 @@ from .events import (
 )
 from .outcomes import Outcome, RemoteStatus, normalise
 
-ROW_GAP = 300.0
-"""Seconds; a PUT that comes later than this after one that came to nothing begins a row of its own: what lies between
-was a pause, a closed window or a queue, not trying."""
+UNAUTHORIZED = 401
+"""The HTTP status of a digest challenge."""
 
 
 class Phase(StrEnum):
@@ -63,7 +62,7 @@ class MigrationState(NamedTuple):
     note: str | None = None  # why it waits, or what its last failed read said
     gate_since: float | None = None
     gate_opened_at: float | None = None
-    row_since: float | None = None  # when the row of PUTs began that came to nothing one after another
+    row_since: float | None = None  # when this session's row of PUTs began that came to nothing, pauses left out
     not_begun_at: float | None = None  # when the last of them was seen to have come to nothing
     requested_at: float | None = None
     accepted_at: float | None = None
@@ -80,6 +79,7 @@ class MigrationState(NamedTuple):
     before_hooks_done: int = 0
     after_hooks_done: int = 0
     cutover_requests: int = 0
+    challenges: int = 0  # how many PUTs in a row were answered 401
     polls: int = 0
 
 
@@ -121,10 +121,9 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 note=event.note,
             )
         case CutoverRequested():
-            waited = state.not_begun_at is not None and event.at - state.not_begun_at > ROW_GAP
             return state._replace(
                 phase=Phase.REQUESTED,
-                row_since=event.at if state.row_since is None or waited else state.row_since,
+                row_since=event.at if state.row_since is None else state.row_since,
                 requested_at=event.at,
                 cutover_requests=state.cutover_requests + 1,
             )
@@ -141,7 +140,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
         case CutoverInDoubt():
             return state._replace(
                 phase=Phase.DOUBT,
-                row_since=event.at if state.row_since is None else state.row_since,
+                challenges=0,
                 doubt_since=event.at,
                 settle=event.settle,
                 doubted=True,
@@ -155,6 +154,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 note=event.reason,
                 doubt_since=None,
                 not_begun_at=event.at,
+                challenges=state.challenges + 1 if event.http_status == UNAUTHORIZED else 0,
                 cutover_requests=state.cutover_requests - (0 if event.sent else 1),
             )
         case MigrationFinished():
@@ -211,7 +211,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         outcome=None,
         error_message=None,
         finished_at=None,
-        row_since=at,
+        row_since=None,
         doubt_since=at,
         settle=settled_at - at,
         doubted=True,
@@ -219,7 +219,15 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         last_read_at=None,
         reads_in_phase=0,
         after_hooks_done=0,
+        challenges=0,
     )
+
+
+def without_pause(state: MigrationState, *, since: float, until: float) -> MigrationState:
+    """*state* after a pause of its run, which is no time spent on trying (Unix seconds)."""
+    if state.row_since is None or state.phase is Phase.FINISHED:
+        return state
+    return state._replace(row_since=state.row_since + until - max(since, state.row_since))
 
 
 def cutover_seconds(state: MigrationState) -> float | None:

@@ -106,7 +106,7 @@ class RunState:
             case RunPaused():
                 self.paused_by, self.paused_at = event.who, event.at
             case RunUnpaused():
-                self.paused_by = self.paused_at = None
+                self._unpause(event)
             case RunAborted():
                 self.aborted_by = event.who
             case CutoversStopped():
@@ -141,6 +141,12 @@ class RunState:
             )
         for wave in self.waves.values():
             wave.finished_at = wave.before_hook_failed = wave.approval_since = None
+
+    def _unpause(self, event: RunUnpaused) -> None:
+        since = event.at if self.paused_at is None else self.paused_at
+        for name, state in self.migrations.items():
+            self.migrations[name] = migrationstate.without_pause(state, since=since, until=event.at)
+        self.paused_by = self.paused_at = None
 
     def _hook(self, event: HookFinished) -> None:
         self.hooks.append(event)

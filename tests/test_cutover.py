@@ -276,15 +276,15 @@ def test_puts_that_are_never_carried_out_end() -> None:
     assert story.state.error_message == "no PUT was carried out in 10m: 429 too many requests"
 
 
-def test_what_lies_between_two_puts_is_not_counted_as_trying() -> None:
-    """A pause, a closed window, a queue for the wave's slots: the next PUT begins anew."""
-    story = requested(timeout=600, gate=None)
+@pytest.mark.parametrize("apart", [1.0, 400.0, 3600.0])
+def test_puts_that_are_never_carried_out_end_however_far_apart_they_are(apart: float) -> None:
+    """A `Retry-After` of many minutes is no way around the timeout."""
+    story = requested(timeout=7200, gate=None)
+    while story.now < NOW + 7200:
+        story.answer(AnswerKind.NOT_CARRIED_OUT)
+        story.request(after=apart)
     story.answer(AnswerKind.NOT_CARRIED_OUT)
-    story.now += 3 * 3600
-    story.request()
-    story.now += 1
-    story.answer(AnswerKind.NOT_CARRIED_OUT)
-    assert story.step() == Request(attempt=2)
+    assert story.finish() is Outcome.FAILED
 
 
 def test_every_doubt_has_the_whole_timeout() -> None:
@@ -308,6 +308,14 @@ def test_a_put_that_is_challenged_again_and_again_is_refused() -> None:
         story.request(after=1)
     assert story.answer(AnswerKind.NOT_CARRIED_OUT, http_status=401) == ["cutover_not_begun", "migration_finished"]
     assert story.state.outcome is Outcome.FAILED
+
+
+def test_a_challenge_after_other_answers_begins_a_row_of_its_own() -> None:
+    """Only challenges in a row say something about the keys: a 429 between them shows that they are taken."""
+    story = requested(gate=None)
+    for status in (429, 429, 429, 429, 401, 401, 401, 401, 429, 401):
+        assert story.answer(AnswerKind.NOT_CARRIED_OUT, http_status=status) == ["cutover_not_begun"]
+        story.request(after=1)
 
 
 def test_a_put_refused_after_one_that_was_not_carried_out_fails() -> None:

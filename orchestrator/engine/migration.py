@@ -7,7 +7,7 @@ import anyio
 from .. import cutover as core
 from ..atlas.budget import Priority
 from ..atlas.client import Reservation
-from ..atlas.errors import AnswerTimeoutError, ApiError, AtlasError, NotSentError, RateLimitedError
+from ..atlas.errors import AnswerTimeoutError, ApiError, AtlasError, NotSentError
 from ..atlas.wire import Job
 from ..cutover import Answer, AnswerKind, MigrationState, Reading, ReadKind
 from ..errors import JournalError
@@ -20,6 +20,7 @@ from ..workflow import Migration, Wave
 from .session import Session
 
 GATEWAY_TIMEOUTS = frozenset({408, 504})  # a gateway ran into its timeout; what it sent on may still arrive
+NOT_CARRIED_OUT = frozenset({401, 429})  # a digest challenge, the rate limit: however often, nothing was done
 _PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
 
 
@@ -195,13 +196,11 @@ class Driver:
         migration = self._migration
         try:
             accepted = await self._session.client.cutover(migration.group_id, migration.live_migration_id, reservation)
-        except (RateLimitedError, NotSentError) as error:
+        except NotSentError as error:
             return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=str(error))
         except AnswerTimeoutError as error:
             return Answer(kind=AnswerKind.TIMED_OUT, reason=str(error))
         except ApiError as error:
-            if error.status == 401:  # a challenge, however often: it was not carried out
-                return Answer(kind=AnswerKind.NOT_CARRIED_OUT, http_status=401, reason=str(error))
             return Answer(kind=_kind_of(error.status), http_status=error.status, reason=str(error))
         except AtlasError as error:
             return Answer(kind=AnswerKind.LOST, reason=str(error))
@@ -239,6 +238,8 @@ class Driver:
 
 def _kind_of(status: int) -> AnswerKind:
     """What an error status says about a PUT: only a 4xx is Atlas's own refusal."""
+    if status in NOT_CARRIED_OUT:
+        return AnswerKind.NOT_CARRIED_OUT
     if status in GATEWAY_TIMEOUTS:
         return AnswerKind.TIMED_OUT
     return AnswerKind.REFUSED if 400 <= status < 500 else AnswerKind.LOST

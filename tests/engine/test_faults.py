@@ -95,6 +95,17 @@ async def test_a_put_refused_with_a_4xx_is_failed_and_not_repeated(tmp_path: Pat
         assert "403" in str(ending.state.result("good1").error_message)
 
 
+async def test_a_challenge_after_a_storm_of_429s_is_no_refusal(tmp_path: Path) -> None:
+    """A stale nonce, after four PUTs that the rate limit turned down: the sixth one is carried out."""
+    faults = (
+        Fault(on=Kind.CUTOVER, kind=FaultKind.TOO_MANY_REQUESTS, times=4),
+        Fault(on=Kind.CUTOVER, kind=FaultKind.STATUS, status=401, times=1),
+    )
+    async with house(tmp_path, workflow(wave("a", "x")), Scenario(jobs=READY, faults=faults)) as it:
+        assert outcomes(await it.start()) == {"x": Outcome.SUCCESS}
+        assert it.seen("x")["puts_processed"] == 1
+
+
 async def test_many_faults_and_many_migrations(tmp_path: Path) -> None:
     """100 migrations, a third of all requests go wrong in ten ways, nonces wear out: every outcome is true."""
     kinds = (

@@ -84,7 +84,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "cutover_requested": ("info", JOB),
     "cutover_accepted": ("info", JOB | {"http_status": 202, "status": None, "evidence": "answer"}),
     "cutover_in_doubt": ("warning", JOB | {"reason": "connection reset", "settle": 4.0}),
-    "cutover_not_begun": ("info", JOB | {"reason": "still ready, with lag", "sent": True}),
+    "cutover_not_begun": ("info", JOB | {"reason": "still ready, with lag", "sent": True, "http_status": None}),
     "status_polled": ("debug", JOB | {"status": "WORKING", "ready": True, "lag": 4.0, "error": None}),
     "status_changed": ("info", JOB | {"status": "COMPLETE", "previous": "WORKING", "lag": None}),
     "migration_finished": (
