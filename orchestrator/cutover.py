@@ -33,7 +33,7 @@ from .events import (
     StatusChanged,
     StatusPolled,
 )
-from .migrationstate import BEFORE_THE_PUT, MigrationState, Phase, apply, reopen
+from .migrationstate import BEFORE_THE_PUT, MigrationState, Phase, after_hook_left, apply, reopen
 from .outcomes import Outcome, RemoteStatus, normalise
 from .workflow import Gate
 
@@ -189,10 +189,10 @@ def next_step(state: MigrationState, policy: Policy, now: float) -> Step:
             # The first read comes after a wait, too: no cutover is over in no time.
             return Read(kind=ReadKind.POLL, attempt=max(1, state.reads_in_phase + 1), deadline=deadline)
         case Phase.FINISHED:
-            success = state.outcome is Outcome.SUCCESS
-            hooks = policy.after_success_hooks if success else policy.after_failure_hooks
-            if state.after_hooks_done < hooks:
-                return RunHook(hook="after_success" if success else "after_failure", index=state.after_hooks_done)
+            left = after_hook_left(state, on_success=policy.after_success_hooks, on_failure=policy.after_failure_hooks)
+            if left is not None:
+                hook, index = left
+                return RunHook(hook=hook, index=index)
             return Done()
 
 

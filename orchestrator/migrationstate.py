@@ -223,6 +223,14 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
     )
 
 
+def after_hook_left(state: MigrationState, *, on_success: int, on_failure: int) -> tuple[str, int] | None:
+    """The `after_…` hook that is to be run next, and its number, where there are so many; None: none is left."""
+    if state.phase is not Phase.FINISHED:
+        return None
+    hook, count = ("after_success", on_success) if state.outcome is Outcome.SUCCESS else ("after_failure", on_failure)
+    return (hook, state.after_hooks_done) if state.after_hooks_done < count else None
+
+
 def without_pause(state: MigrationState, *, since: float, until: float) -> MigrationState:
     """*state* after a pause of its run, which is no time spent on trying (Unix seconds)."""
     if state.row_since is None or state.phase is Phase.FINISHED:

@@ -30,6 +30,7 @@ from .events import (
     WindowOpened,
     WindowWaiting,
 )
+from .grouphooks import GroupHooks
 from .migrationstate import MigrationState, Phase
 from .outcomes import ExitCode, Outcome, RunOutcome
 from .workflow import Migration, Wave, Workflow
@@ -46,7 +47,7 @@ class WaveState:
     finished_at: float | None = None
     approval_since: float | None = None
     approved_by: str | None = None
-    before_hook_failed: str | None = None
+    hooks: GroupHooks = field(default_factory=GroupHooks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,8 @@ class RunState:
     window_closes: float | None = None
     waves: dict[str, WaveState] = field(default_factory=dict)
     migrations: dict[str, MigrationState] = field(default_factory=dict)
-    hooks: list[HookFinished] = field(default_factory=list)
+    hooks: list[HookFinished] = field(default_factory=list)  # all that ended, whosever they were
+    run_hooks: GroupHooks = field(default_factory=GroupHooks)
     requests: Counter[str] = field(default_factory=Counter)  # by HTTP status ("error": no answer)
     retries: int = 0
 
@@ -125,7 +127,8 @@ class RunState:
         self.base_url, self.rehearsal = event.base_url, event.rehearsal
         self.selected = frozenset(event.selected)
         self.who, self.version, self.started_at = event.who, event.version, event.at
-        self.waves = {wave.name: WaveState() for wave in self.workflow.waves}
+        self.run_hooks = GroupHooks(self.workflow.hooks)
+        self.waves = {wave.name: WaveState(hooks=GroupHooks(wave.hooks)) for wave in self.workflow.waves}
         nothing_known = MigrationState()
         self.migrations = {migration.name: nothing_known for _, migration in self.workflow.migrations()}
         self.sessions = 1
@@ -139,8 +142,15 @@ class RunState:
             self.migrations[name] = migrationstate.reopen(
                 state, at=event.at, retry_failed=event.retry_failed and name in self.selected, settle=event.settle
             )
-        for wave in self.waves.values():
-            wave.finished_at = wave.before_hook_failed = wave.approval_since = None
+        for wave in self.workflow.waves:
+            known = self.waves[wave.name]
+            known.finished_at = known.approval_since = None
+            if known.started_at is not None and any(self._is_followed(m.name) for m in wave.migrations):
+                known.hooks.begin()
+                self.run_hooks.begin()
+
+    def _is_followed(self, name: str) -> bool:
+        return name in self.selected and self.migrations[name].phase in UNDER_WAY
 
     def _unpause(self, event: RunUnpaused) -> None:
         since = event.at if self.paused_at is None else self.paused_at
@@ -154,8 +164,10 @@ class RunState:
             state = self.migrations.get(event.migration)
             if state is not None:
                 self.migrations[event.migration] = migrationstate.apply(state, event)
-        elif event.wave is not None and event.hook == "before" and not event.ok:
-            self.waves[event.wave].before_hook_failed = event.error or f"exit code {event.exit_code}"
+        elif event.wave is None:
+            self.run_hooks.take_in(event)
+        elif event.wave in self.waves:
+            self.waves[event.wave].hooks.take_in(event)
 
     def _wave(self, event: ApprovalWaiting | WaveApproved | WaveStarted | WaveFinished) -> None:
         wave = self.waves.get(event.wave)
@@ -164,10 +176,13 @@ class RunState:
         match event:
             case ApprovalWaiting():
                 wave.approval_since = event.at
+                self.run_hooks.begin()
             case WaveApproved():
                 wave.approved_by, wave.approval_since = event.who, None
             case WaveStarted():
                 wave.started_at = wave.started_at or event.at
+                wave.hooks.begin()
+                self.run_hooks.begin()
             case WaveFinished():
                 wave.finished_at = event.at
 
@@ -223,10 +238,29 @@ class RunState:
         return [name for name in self.migrations if self.result(name).outcome is Outcome.IN_DOUBT]
 
     def is_unfinished(self) -> bool:
-        """Whether anything is left to continue: a migration of the whole workflow without PUT, in doubt or under way."""
-        if self.aborted_by is not None:
-            return bool(self.in_doubt())
-        return any(self.result(name).outcome in (Outcome.NOT_STARTED, Outcome.IN_DOUBT) for name in self.migrations)
+        """Whether anything is left to continue: a migration of the whole workflow, or the hooks of what is over."""
+        left = {Outcome.IN_DOUBT} if self.aborted_by is not None else {Outcome.IN_DOUBT, Outcome.NOT_STARTED}
+        return any(self.result(name).outcome in left for name in self.migrations) or self.hooks_left()
+
+    def hooks_left(self) -> bool:
+        """Whether `after_…` hooks are still to be run of what has ended: a migration, a wave, the run."""
+        return (
+            bool(self.run_hooks.left(self.after_hook(None)))
+            or any(self.waves[wave.name].hooks.left(self.after_hook(wave)) for wave in self.workflow.waves)
+            or any(self._migration_hook_left(migration) for _, migration in self.workflow.migrations())
+        )
+
+    def _migration_hook_left(self, migration: Migration) -> bool:
+        success, failure = len(migration.hooks.after_success), len(migration.hooks.after_failure)
+        state = self.migrations[migration.name]
+        return migrationstate.after_hook_left(state, on_success=success, on_failure=failure) is not None
+
+    def after_hook(self, wave: Wave | None) -> str:
+        """The hooks that *wave* (None: the run) ends with as it stands: `after_success` or `after_failure`."""
+        if wave is None:
+            return "after_failure" if self.exit_code() else "after_success"
+        counts = self.counts(wave) or Counter(self.result(m.name).outcome for m in wave.migrations)  # none is selected
+        return "after_success" if set(counts) == {Outcome.SUCCESS} else "after_failure"
 
     def failures(self, wave: Wave) -> int:
         """How many of *wave*'s migrations ended without SUCCESS, selected this time or not."""

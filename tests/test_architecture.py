@@ -11,7 +11,18 @@ import orchestrator
 
 PACKAGE = Path(orchestrator.__file__).parent
 
-PURE = ("cutover", "durations", "errors", "events", "migrationstate", "outcomes", "run", "window", "workflow")
+PURE = (
+    "cutover",
+    "durations",
+    "errors",
+    "events",
+    "grouphooks",
+    "migrationstate",
+    "outcomes",
+    "run",
+    "window",
+    "workflow",
+)
 """The modules that decide: same question, same answer."""
 
 ALLOWED = {

@@ -136,14 +136,13 @@ class LocalEngine:
 
     async def _waves(self) -> None:
         session = self._session
-        goes_on = any(self._followed.values()) and any(wave.started_at for wave in session.state.waves.values())
         for wave in session.state.workflow.waves:
             session.stop_if_too_many_failed(wave)
             left = self._left(wave)
             if left or self._followed[wave.name]:
                 await self._wave(wave, left)
-        if self._begun or goes_on:
-            await self._hook_allows(None, "after_failure" if session.state.exit_code() else "after_success")
+            await self._after_hooks(wave)
+        await self._after_hooks(None)
 
     def _left(self, wave: Wave) -> list[tuple[int, Migration]]:
         """The migrations of *wave* that nobody follows and that have not been started, with their places."""
@@ -158,7 +157,6 @@ class LocalEngine:
 
     async def _wave(self, wave: Wave, left: list[tuple[int, Migration]]) -> None:
         session, followed = self._session, self._followed[wave.name]
-        goes_on = bool(followed) and session.state.waves[wave.name].started_at is not None
         finishes = bool(followed)
         if not left:  # only those under way: the wave starts if one of them turns out not to have begun
             await session.admissions[wave.name].wanted.wait()
@@ -167,12 +165,9 @@ class LocalEngine:
             await self._start(wave, left)
         if followed:
             await self._all_followed[wave.name].wait()
-        if not (starts or finishes):
-            return
-        counts = session.state.counts(wave)
-        session.recorder.record(WaveFinished(at=session.wall(), wave=wave.name, counts=counts))
-        if starts or goes_on:
-            await self._hook_allows(wave, "after_success" if set(counts) == {Outcome.SUCCESS} else "after_failure")
+        if starts or finishes:
+            counts = session.state.counts(wave)
+            session.recorder.record(WaveFinished(at=session.wall(), wave=wave.name, counts=counts))
 
     async def _start(self, wave: Wave, left: list[tuple[int, Migration]]) -> None:
         """Let the wave's cutovers start, if its `before` hook allows it, and see those of *left* to their end."""
@@ -182,7 +177,7 @@ class LocalEngine:
         session.recorder.record(
             WaveStarted(at=session.wall(), wave=wave.name, migrations=members, concurrency=concurrency)
         )
-        refusal = None if await self._hook_allows(wave, "before") else "the wave's before hook failed"
+        refusal = None if await self._before_hooks(wave) else "the wave's before hook failed"
         session.admissions[wave.name].decide(refusal)
         if refusal is not None:
             self._fail(left, refusal)
@@ -198,7 +193,7 @@ class LocalEngine:
             return False
         if not self._begun:
             self._begun = True
-            if not await self._hook_allows(None, "before"):
+            if not await self._before_hooks(None):
                 session.stop("the run's before hook failed")
                 return False
         if wave.approval and session.state.waves[wave.name].approved_by is None:
@@ -216,14 +211,25 @@ class LocalEngine:
                 )
             )
 
-    async def _hook_allows(self, wave: Wave | None, hook: str) -> bool:
-        """Run the hooks of *wave* (None: of the run); False as soon as one fails, which matters for `before`."""
-        session = self._session
-        hooks = wave.hooks if wave else session.state.workflow.hooks
-        for index in range(len(getattr(hooks, hook))):
-            outcome = None if hook == "before" else "SUCCESS" if hook == "after_success" else "FAILED"
-            finished = await session.hooks.run_for_group(wave, hook, index, outcome=outcome)
-            session.recorder.record(finished)
+    # -- hooks of waves and of the run (None) --------------------------------------------------------------------------
+
+    async def _before_hooks(self, wave: Wave | None) -> bool:
+        """Run the `before` hooks; False: one has failed, so nothing starts."""
+        hooks = wave.hooks if wave else self._session.state.workflow.hooks
+        return await self._run_hooks(wave, "before", range(len(hooks.before)), outcome=None)
+
+    async def _after_hooks(self, wave: Wave | None) -> None:
+        """Run the `after_…` hooks that are owed, by this session or by one that did not come to them."""
+        state = self._session.state
+        hook = state.after_hook(wave)
+        left = (state.waves[wave.name].hooks if wave else state.run_hooks).left(hook)
+        await self._run_hooks(wave, hook, left, outcome="SUCCESS" if hook == "after_success" else "FAILED")
+
+    async def _run_hooks(self, wave: Wave | None, hook: str, numbers: range, *, outcome: str | None) -> bool:
+        """Run the hooks of these *numbers*, as long as none fails; whether none has."""
+        for number in numbers:
+            finished = await self._session.hooks.run_for_group(wave, hook, number, outcome=outcome)
+            self._session.recorder.record(finished)
             if not finished.ok:
                 return False
         return True

@@ -120,7 +120,7 @@ class Problem:
 class RunReport:
     """The whole report; `json_.document` makes the contract's document of it.
 
-    *unfinished*: `resume` would go on with something. *sessions*: how many processes worked on the run.
+    *unfinished*: `resume` would go on with something; *hooks_left*: `after_…` hooks are among it. *sessions*: how many processes worked on the run.
     """
 
     run_id: str
@@ -134,6 +134,7 @@ class RunReport:
     outcome: RunOutcome
     exit_code: int
     unfinished: bool
+    hooks_left: bool
     stopped: str | None
     aborted_by: str | None
     who: str
@@ -196,6 +197,7 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> 
         outcome=state.outcome(),
         exit_code=_exit_code(state, exit_code),
         unfinished=state.is_unfinished() if state.finished_at is None else state.unfinished,
+        hooks_left=state.unfinished and state.hooks_left(),
         stopped=_text_or_none(state.stopped),
         aborted_by=_text_or_none(state.aborted_by),
         who=_text(state.who),

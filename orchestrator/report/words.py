@@ -133,7 +133,7 @@ def next_command(report: RunReport) -> str | None:
     """The command that goes on with the run, where anything is left that a command can go on with."""
     if not report.unfinished:
         return None
-    if _window_over(report) and not report.totals[Outcome.IN_DOUBT]:
+    if _window_over(report) and not (report.totals[Outcome.IN_DOUBT] or report.hooks_left):
         return "atlas-cutover run --new WORKFLOW"
     return f"atlas-cutover resume {report.run_id}"
 

@@ -18,9 +18,10 @@ from orchestrator.events import (
     HookFinished,
     MigrationFinished,
     RunAborted,
+    WaveFinished,
 )
 from orchestrator.journal import open_journal
-from orchestrator.outcomes import Outcome
+from orchestrator.outcomes import ExitCode, Outcome
 from orchestrator.runner import abort_interrupted
 from orchestrator.settings import Api
 from orchestrator.simulator import Scenario
@@ -55,6 +56,11 @@ def trace(it: House, *kinds: type[Event]) -> list[tuple[str, str]]:
         for event in it.events
         if isinstance(event, kinds)
     ]
+
+
+def hooks_run(it: House) -> list[tuple[str | None, str]]:
+    """The hooks that ran to their end: of which wave, and their first argument."""
+    return [(hook.wave, hook.argv[1]) for hook in it.names(HookFinished) if not hook.interrupted]
 
 
 async def test_an_aborted_run_that_died_starts_nothing_when_it_is_resumed(tmp_path: Path) -> None:
@@ -168,14 +174,55 @@ async def test_before_hooks_run_again_where_the_after_hooks_have_undone_them(tmp
         assert did == ["stop", "PUT", "start", "stop", "PUT", "start"]
 
 
-async def test_after_hooks_of_wave_and_run_are_not_forgotten_by_a_death(tmp_path: Path) -> None:
-    """What the `before` hooks did is undone by the session that sees the end, though it starts nothing itself."""
+@pytest.mark.parametrize("dies_at", [CutoverAccepted, MigrationFinished, WaveFinished])
+async def test_after_hooks_of_wave_and_run_are_not_forgotten_by_a_death(tmp_path: Path, dies_at: type[Event]) -> None:
+    """What the `before` hooks did is undone by the session that comes next, though it starts nothing itself."""
     hooks = Hooks(before=(("true", "stop"),), after_success=(("true", "start"),))
     async with house(tmp_path, workflow(wave("w", "a", hooks=hooks), hooks=hooks)) as it:
-        run_id = await die_when(it, lambda event: isinstance(event, CutoverAccepted))
-        await it.resume(run_id)
-        ran = [(hook.wave, hook.argv[1]) for hook in it.names(HookFinished)]
-        assert ran == [(None, "stop"), ("w", "stop"), ("w", "start"), (None, "start")]
+        run_id = await die_when(it, lambda event: isinstance(event, dies_at))
+        ending = await it.resume(run_id)
+        assert hooks_run(it) == [(None, "stop"), ("w", "stop"), ("w", "start"), (None, "start")]
+        assert (ending.exit_code, ending.state.unfinished) == (ExitCode.SUCCESS, False)
+
+
+async def test_a_session_that_was_stopped_in_an_after_hook_leaves_the_rest_to_the_next(tmp_path: Path) -> None:
+    """All cutovers are over, but the application has not been started: the run is unfinished."""
+    last = Hooks(after_success=(("true", "first"), ("true", "second"), ("true", "third")))
+    for place, plan in enumerate(
+        (
+            workflow(wave("w", migration("a", hooks=last))),
+            workflow(wave("w", "a", hooks=last)),
+            workflow(wave("w", "a"), hooks=last),
+        )
+    ):
+        async with house(tmp_path / str(place), plan) as it:
+            run_id = await die_when(it, lambda event: isinstance(event, HookFinished))
+            with open_journal(it.settings.state_dir) as journal:
+                assert journal.state(run_id).is_unfinished()
+            ending = await it.resume(run_id)
+            assert [argv for _, argv in hooks_run(it)] == ["first", "second", "third"]
+            assert (ending.exit_code, ending.state.unfinished) == (ExitCode.SUCCESS, False)
+
+
+@pytest.mark.parametrize("code", [0, 3])
+async def test_hooks_that_an_earlier_session_owes_tell_how_its_wave_ended(tmp_path: Path, code: int) -> None:
+    """Though nothing of it is selected any more."""
+    hooks = Hooks(after_success=(("true", "start"),), after_failure=(("true", "undo"),))
+    refusing = migration("a", hooks=Hooks(before=(("sh", "-c", f"exit {code}"),)))
+    async with house(tmp_path, workflow(wave("first", refusing, hooks=hooks), wave("second", "b"))) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, WaveFinished))
+        it.events.clear()
+        await it.resume(run_id, only=("second",))
+        assert hooks_run(it) == [("first", "undo" if code else "start")]
+
+
+async def test_a_run_whose_wave_was_never_approved_ends_with_its_hooks(tmp_path: Path) -> None:
+    """Somebody may want to be called when the window closes on a wave that waited."""
+    window = AbsoluteWindow(opens=wall() - 60, closes=wall() + 60)
+    hooks = Hooks(after_failure=(("true", "call"),))
+    async with house(tmp_path, workflow(wave("w", "a", approval=True), hooks=hooks, window=window)) as it:
+        assert (await it.start()).exit_code is ExitCode.INCOMPLETE
+        assert hooks_run(it) == [(None, "call")]
 
 
 async def test_after_failure_hooks_run_where_the_waves_before_hook_failed(tmp_path: Path) -> None:

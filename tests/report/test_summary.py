@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from orchestrator.outcomes import Outcome
 from orchestrator.report.model import RunReport, build
 from orchestrator.report.summary import print_json, print_summary
+from orchestrator.window import AbsoluteWindow
 
 from .conftest import START, Ending, MakeReport, MakeState, make_state
 
@@ -62,6 +64,16 @@ def test_what_needs_a_person_comes_before_the_tables(report_of: MakeReport) -> N
     assert "continue with: atlas-cutover resume" in text
     assert text.index("NEEDS A PERSON") < text.index("NOT STARTED\n") < text.index("WAVE ") < text.index("MIGRATION ")
     assert "report: /state/runs/x/report.json" in text
+
+
+@pytest.mark.parametrize(("left", "command"), [(False, "run --new WORKFLOW"), (True, "resume")])
+def test_the_way_on_after_the_window_is_resume_as_long_as_hooks_are_left(
+    left: bool, command: str, report_of: MakeReport
+) -> None:
+    """A new run would not run them."""
+    window = AbsoluteWindow(opens=START - 3600, closes=START + 30)
+    report = report_of({"w": {"a": Ending(Outcome.NOT_STARTED)}}, window=window)
+    assert f"continue with: atlas-cutover {command}" in printed(replace(report, hooks_left=left))
 
 
 def test_large_runs_list_problems_only(report_of: MakeReport) -> None:

@@ -1,0 +1,40 @@
+"""Which hooks of a wave, or of the run, are still to be run. Pure.
+
+What their `before` hooks prepared, their `after_…` hooks bring to an end: whoever works on the run next has to know that they
+are owed, whatever became of the process that ran the former.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .events import HookFinished
+from .workflow import NO_HOOKS, Hooks
+
+
+@dataclass(slots=True)
+class GroupHooks:
+    """What is known about *hooks*. *owed*: their group has begun, and its `after_…` hooks have not all been run since."""
+
+    hooks: Hooks = NO_HOOKS
+    owed: bool = False
+    _done: dict[str, int] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """The group begins, or something of it is followed again: its end is still to come."""
+        self.owed = True
+        self._done.clear()
+
+    def take_in(self, event: HookFinished) -> None:
+        """One of them has ended."""
+        if event.hook == "before":
+            self.begin()
+        elif not event.interrupted:
+            self._done[event.hook] = self._done.get(event.hook, 0) + 1
+            if not event.ok or not self.left(event.hook):  # after one that failed, no other is run
+                self.owed = False
+
+    def left(self, hook: str) -> range:
+        """Which of `after_success` or `after_failure` (*hook*) are still to be run, if the group ends with these."""
+        count = len(self.hooks.after_success if hook == "after_success" else self.hooks.after_failure)
+        return range(self._done.get(hook, 0), count) if self.owed else range(0)
