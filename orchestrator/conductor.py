@@ -40,10 +40,10 @@ from .workflow import Workflow
 class Options:
     """What the operator asked for.
 
-    *only*: names of waves or migrations; *new*: do not continue an unfinished run; *background*: tasks to run beside the
-    engine (progress); *interactive*: Enter on the terminal approves the wave that waits, and *on_line* is called for every
-    line typed there; *say* logs a warning for the operator (the entry's event and fields);
-    *on_client* is given the client, whose budget and statistics may be looked at.
+    *only*: names of waves or migrations; *new*: begin another run in place of an unfinished one, whose last state
+    *on_superseded* is given; *background*: tasks to run beside the engine (progress); *interactive*: Enter on the terminal
+    approves the wave that waits, and *on_line* is called for every line typed there; *say* logs a warning for the operator
+    (the entry's event and fields); *on_client* is given the client, whose budget and statistics may be looked at.
     """
 
     only: tuple[str, ...] = ()
@@ -55,6 +55,7 @@ class Options:
     sinks: Sequence[Sink] = ()
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     say: Callable[..., None] = lambda _event, **_fields: None
+    on_superseded: Callable[[RunState], None] = lambda _: None
     on_client: Callable[[AtlasClient], None] = lambda _: None
     environ: Mapping[str, str] = field(default_factory=dict)
     random: Random = field(default_factory=Random)
@@ -72,13 +73,22 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastWords:
+    """The events that end a run on which nobody works, and its *state* after them."""
+
+    state: RunState
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """Which run a session works on, and the event that says so."""
+    """Which run a session works on, and the event that says so. *in_place_of*: the runs that end when it begins."""
 
     workflow: Workflow
     rehearsal: bool
     state: RunState
     first: RunStarted | RunResumed
+    in_place_of: Sequence[LastWords] = ()
 
 
 async def conduct(
@@ -140,7 +150,10 @@ async def _session(
     state = task.state
     ids = {} if task.rehearsal else {m.name: (m.group_id, m.live_migration_id) for _, m in task.workflow.migrations()}
     if isinstance(task.first, RunStarted):
-        journal.begin(state.run_id, task.workflow, task.first)
+        ended = {last.state.run_id: last.events for last in task.in_place_of}
+        journal.begin(state.run_id, task.workflow, task.first, in_place_of=ended)
+        for last in task.in_place_of:
+            options.on_superseded(last.state)
     else:
         journal.resume(state.run_id, task.workflow, task.first, rehearsal=task.rehearsal)
     crash_point("run_begun")

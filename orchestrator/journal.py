@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from . import events as ev
@@ -74,11 +75,11 @@ class Journal:
         rows = [_run_row(row) for row in self._query(sql, (run_id,))]
         return rows[0] if len(rows) == 1 or (rows and rows[0].run_id == run_id) else None
 
-    def unfinished(self, *, workflow: str | None = None, rehearsal: bool | None = None) -> RunRow | None:
-        """The newest unfinished run (of *workflow*, where given)."""
+    def unfinished(self, *, workflow: str | None = None, rehearsal: bool | None = None) -> list[RunRow]:
+        """The unfinished runs (of *workflow*, where given), newest first."""
         conditions = "unfinished AND workflow = ifnull(?, workflow) AND rehearsal = ifnull(?, rehearsal)"
-        rows = self._query(f"{_RUNS} WHERE {conditions} {_NEWEST_FIRST}", (workflow, rehearsal, 1))
-        return _run_row(rows[0]) if rows else None
+        rows = self._query(f"{_RUNS} WHERE {conditions} {_NEWEST_FIRST}", (workflow, rehearsal, 1000))
+        return [_run_row(row) for row in rows]
 
     def events(self, run_id: str, *, after: int = 0) -> Iterator[tuple[int, Event]]:
         """The events of a run with their sequence numbers, from the first after *after* on.
@@ -127,13 +128,24 @@ class Journal:
                 "UPDATE controls SET handled = 1 WHERE id = ?", [(control.id,) for control in controls]
             )
 
-    def begin(self, run_id: str, workflow: Workflow, event: ev.RunStarted) -> None:
+    def begin(
+        self,
+        run_id: str,
+        workflow: Workflow,
+        event: ev.RunStarted,
+        *,
+        in_place_of: Mapping[str, Sequence[Event]] = MappingProxyType({}),
+    ) -> None:
         """Record a new run and, unless it is a rehearsal, claim its live migrations.
+
+        *in_place_of*: runs that end with its beginning, all at once or not at all, and the events that end them.
 
         Raises:
             BusyError: Another run, active or unfinished, has claimed one of them.
         """
         with self._transaction():
+            for other, last in in_place_of.items():
+                self.insert(other, last, {})
             self._db.execute(
                 "INSERT INTO runs (run_id, workflow, rehearsal, migrations, started_at) VALUES (?, ?, ?, ?, ?)",
                 (run_id, workflow.name, event.rehearsal, len(event.selected), event.at),

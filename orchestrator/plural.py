@@ -1,8 +1,17 @@
-"""Counts as a person says them. Pure."""
+"""Counts and lists as a person says them. Pure."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
     """*count* with *noun*, or its plural (with an `s`, unless *nouns* says otherwise): `1 wave`, `2 waves`."""
     return f"{count} {noun if count == 1 else nouns or f'{noun}s'}"
+
+
+def names_listed(names: Sequence[str], at_most: int = 5) -> str:
+    """*names*, with the number of those that are not shown."""
+    if len(names) <= at_most + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:at_most])} and {len(names) - at_most} more"

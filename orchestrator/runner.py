@@ -18,13 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .changes import describe_changes
-from .conductor import Ending, Options, Task, conduct
+from .conductor import Ending, LastWords, Options, Task, conduct
 from .engine.session import settle_unknown
 from .errors import BusyError, InputError
 from .events import CutoversStopped, RunAborted, RunFinished, RunResumed, RunStarted
-from .journal import Journal, RunRow, open_journal
+from .journal import Journal, open_journal
 from .locks import LockedError, locked, run_lock, workflow_lock
 from .outcomes import ExitCode, Outcome
+from .plural import names_listed, plural
 from .run import RunState
 from .settings import Settings
 from .version import program_version
@@ -58,18 +59,18 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, wal
     rehearsal = options.rehearsal is not None
     with open_journal(settings.state_dir) as journal:
 
-        def unfinished() -> RunRow | None:
-            return None if options.new or rehearsal else journal.unfinished(workflow=workflow.name, rehearsal=False)
+        def unfinished() -> str | None:
+            if options.new or rehearsal:
+                return None
+            return next((row.run_id for row in journal.unfinished(workflow=workflow.name, rehearsal=False)), None)
 
-        row = unfinished()
-        if row is not None:
-            return await _continue(journal, row.run_id, workflow, settings, options, wall=wall)
+        other = unfinished()
+        if other is not None:
+            return await _continue(journal, other, workflow, settings, options, wall=wall)
         run_id = new_run_id(wall())
         with _holding(settings.state_dir, workflow.name, run_id, rehearsal=rehearsal):
-            if options.new and not rehearsal:
-                _supersede(journal, workflow.name, options, now=wall())
-            row = unfinished()  # again: another process may have begun one, and died, before the lock was ours
-            if row is None:
+            other = unfinished()  # again: another process may have begun one, and died, before the lock was ours
+            if other is None:
                 first = RunStarted(
                     at=wall(),
                     workflow=workflow,
@@ -80,9 +81,10 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, wal
                     version=program_version(),
                 )
                 state = RunState(run_id=run_id)
-                task = Task(workflow=workflow, rehearsal=rehearsal, state=state, first=first)
+                before = _in_place_of(journal, workflow, selected, now=wall()) if options.new and not rehearsal else ()
+                task = Task(workflow=workflow, rehearsal=rehearsal, state=state, first=first, in_place_of=before)
                 return await conduct(journal, task, settings, options, wall=wall)
-        return await _continue(journal, row.run_id, workflow, settings, options, wall=wall)
+        return await _continue(journal, other, workflow, settings, options, wall=wall)
 
 
 async def resume(run_id: str, settings: Settings, options: Options, *, wall: Callable[[], float]) -> Ending:
@@ -138,12 +140,32 @@ async def _continue(
         return await conduct(journal, task, settings, options, wall=wall)
 
 
-def _supersede(journal: Journal, workflow: str, options: Options, *, now: float) -> None:
-    """End the interrupted runs of *workflow*, in whose place a new one begins; the caller holds the workflow's lock."""
-    while (row := journal.unfinished(workflow=workflow, rehearsal=False)) is not None:
-        abort_interrupted(journal, row.run_id, now=now)
-        detail = f"run {row.run_id} is over: a new run of its workflow begins. What it left under way is read first"
-        options.say("run_superseded", run_id=row.run_id, workflow=workflow, detail=detail)
+def _in_place_of(
+    journal: Journal, workflow: Workflow, selected: frozenset[str], *, now: float
+) -> tuple[LastWords, ...]:
+    """How the unfinished runs of *workflow* end, in whose place a new run of *selected* begins; the workflow is locked.
+
+    Raises:
+        InputError: One of them has left something under way or in doubt that the new run would not follow.
+    """
+    followed = {(m.group_id, m.live_migration_id) for _, m in workflow.migrations() if m.name in selected}
+    ends = []
+    for row in journal.unfinished(workflow=workflow.name, rehearsal=False):
+        state = journal.state(row.run_id)
+        in_doubt = frozenset(state.in_doubt())
+        lost = [
+            m.name
+            for _, m in state.workflow.migrations()
+            if m.name in in_doubt and (m.group_id, m.live_migration_id) not in followed
+        ]
+        if lost:
+            raise InputError(
+                f"run {row.run_id} has left {plural(len(lost), 'cutover')} under way or in doubt that this run would not "
+                f"follow ({names_listed(lost)}): `atlas-cutover resume {row.run_id}` sees to them, "
+                f"`atlas-cutover abort {row.run_id}` gives them up; then start this one"
+            )
+        ends.append(_last_words(state, now=now))
+    return tuple(ends)
 
 
 def _as_it_ended(state: RunState) -> Ending:
@@ -184,13 +206,19 @@ def select(workflow: Workflow, only: tuple[str, ...]) -> frozenset[str]:
         ) from None
 
 
-def abort_interrupted(journal: Journal, run_id: str, *, now: float) -> None:
-    """End the run *run_id*, on which no process works; the caller holds its lock.
+def abort_interrupted(journal: Journal, run_id: str, *, now: float) -> RunState:
+    """End the run *run_id*, on which no process works; the caller holds its lock. The state that it ends in.
 
     Its claims are released. What it left under way is IN_DOUBT in its report, and the journal remembers the PUTs, so no
     run sends another without evidence.
     """
-    state = journal.state(run_id)
+    last = _last_words(journal.state(run_id), now=now)
+    journal.commit(run_id, last.events, {})
+    return last.state
+
+
+def _last_words(state: RunState, *, now: float) -> LastWords:
+    """End *state*, that of an unfinished run on which no process works, and tell by which events."""
     aborted = RunAborted(at=now, who=who_am_i())
     stopped = CutoversStopped(at=now, reason=f"aborted by {aborted.who}")
     for event in (aborted, stopped):
@@ -202,4 +230,5 @@ def abort_interrupted(journal: Journal, run_id: str, *, now: float) -> None:
         unfinished=False,
         requests={"total": 0, "by_status": {}, "retries": 0},
     )
-    journal.commit(run_id, [aborted, stopped, finished], {})
+    state.apply(finished)
+    return LastWords(state=state, events=(aborted, stopped, finished))

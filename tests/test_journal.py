@@ -162,12 +162,11 @@ def test_the_newest_unfinished_run_is_found_by_workflow_and_kind(journal: Journa
     begin(journal, "r4", at=NOW + 3, rehearsal=True)
     journal.commit("r4", [over()], {})
 
-    def found(workflow: str | None = None, rehearsal: bool | None = None) -> str | None:
-        row = journal.unfinished(workflow=workflow, rehearsal=rehearsal)
-        return None if row is None else row.run_id
+    def found(workflow: str | None = None, rehearsal: bool | None = None) -> list[str]:
+        return [row.run_id for row in journal.unfinished(workflow=workflow, rehearsal=rehearsal)]
 
-    assert (found(), found(workflow="retail-eu"), found(rehearsal=False)) == ("r3", "r2", "r1")
-    assert (found("retail-eu", False), found("other", False)) == ("r1", None)
+    assert (found(), found(workflow="retail-eu"), found(rehearsal=False)) == (["r3", "r2", "r1"], ["r2", "r1"], ["r1"])
+    assert (found("retail-eu", False), found("other", False)) == (["r1"], [])
 
 
 def test_an_old_run_is_found_behind_very_many_newer_ones(journal: Journal) -> None:
@@ -181,7 +180,7 @@ def test_an_old_run_is_found_behind_very_many_newer_ones(journal: Journal) -> No
         other.commit()
     row = journal.find("old")
     assert row is not None
-    assert journal.unfinished(workflow="retail-eu") == row
+    assert journal.unfinished(workflow="retail-eu") == [row]
 
 
 # -- claims ------------------------------------------------------------------------------------------------------------

@@ -50,8 +50,7 @@ def _without_process(command: str, journal: Journal, row: RunRow, wave: str | No
         with locked(run_lock(journal.state_dir, row.run_id), holder=who_am_i()):
             if not find_run(journal, row.run_id).unfinished:  # it ended since we looked
                 raise InputError(f"run {row.run_id} is over: there is nothing to abort")
-            abort_interrupted(journal, row.run_id, now=time.time())
-            state = journal.state(row.run_id)
+            state = abort_interrupted(journal, row.run_id, now=time.time())
             write_reports(build(state, now=time.time()), journal.state_dir)  # the old ones say that `resume` goes on
     except LockedError as error:
         raise InputError(f"run {row.run_id} has just been taken up by {error.holder}: ask again") from None

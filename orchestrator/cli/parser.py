@@ -195,7 +195,9 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
         case "run":
             parser.add_argument("workflow", type=Path, metavar="WORKFLOW", help="the workflow file (YAML)")
             _add_run_options(parser, yes="do not ask; needed where there is no terminal to ask on")
-            parser.add_argument("--new", action="store_true", help="start another run, even where one is unfinished")
+            parser.add_argument(
+                "--new", action="store_true", help="start another run; one that is unfinished is over then"
+            )
             parser.add_argument(
                 "--rehearse", action="store_true", help="against the built-in simulator; needs no keys and no --yes"
             )

@@ -10,6 +10,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,10 +107,10 @@ def _resume(args: Namespace) -> int:
 
 def _newest_unfinished(journal: Journal) -> RunRow:
     """What `resume` continues by itself: a rehearsal that was cut short must not hide the night's real run."""
-    row = journal.unfinished(rehearsal=False) or journal.unfinished()
-    if row is None:
+    rows = journal.unfinished(rehearsal=False) or journal.unfinished()
+    if not rows:
         raise InputError(f"{journal.path}: nothing to resume: no run is unfinished")
-    return row
+    return rows[0]
 
 
 def _simulator_options(args: Namespace) -> str:
@@ -175,9 +176,21 @@ def _observed(args: Namespace, settings: Settings, rehearsal: Rehearsal | None) 
             sinks=observers.sinks,
             background=observers.tasks,
             say=structlog.get_logger().warning,
+            on_superseded=partial(_superseded, settings),
             on_client=observers.on_client,
             environ=os.environ,
         )
+
+
+def _superseded(settings: Settings, state: RunState) -> None:
+    """A new run has begun in place of the one that ends in *state*: its reports must not say any more that it goes on."""
+    structlog.get_logger().warning(
+        "run_superseded",
+        run_id=state.run_id,
+        workflow=state.workflow.name,
+        detail=f"run {state.run_id} is over: a new run of its workflow begins. What it left under way is read first",
+    )
+    write_reports(build(state, now=time.time()), settings.state_dir)
 
 
 def _report(args: Namespace, settings: Settings, ending: Ending) -> int:

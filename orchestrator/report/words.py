@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ..outcomes import Outcome
-from ..plural import plural
+from ..plural import names_listed, plural
 from .model import Problem, RunReport
 from .percentiles import Statistics
 
@@ -120,13 +120,6 @@ def clock(instant: str | None) -> str | None:
 def names_text(problem: Problem, at_most: int = 5) -> str:
     """The names of *problem*'s migrations, with the number of those that are not shown."""
     return names_listed([m.name for m in problem.migrations], at_most)
-
-
-def names_listed(names: Sequence[str], at_most: int = 5) -> str:
-    """*names*, with the number of those that are not shown."""
-    if len(names) <= at_most + 1:
-        return ", ".join(names)
-    return f"{', '.join(names[:at_most])} and {len(names) - at_most} more"
 
 
 def next_command(report: RunReport) -> str | None:

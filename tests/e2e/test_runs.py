@@ -286,13 +286,20 @@ def test_a_new_run_takes_the_place_of_an_interrupted_one(online: Program) -> Non
     """`--new` starts afresh what was interrupted; a PUT that was sent is read first and not repeated."""
     ids = {"orders": new_id(), "carts": new_id()}
     workflow = online.workflow({"all": ids}, all={"concurrency": "1"})
-    with online.started("run", workflow, "--yes") as running:
+    with online.started("run", workflow, *JSON) as running:
         running.until("cutover_accepted")
         running.process.send_signal(signal.SIGINT)
-        assert running.end().code == 130
+        interrupted = running.end()
+    assert interrupted.code == 130
+    refused = online.run("run", workflow, "--yes", "--new", "--only", "carts")
+    assert (refused.code, refused.out) == (2, "")
+    assert "(orders)" in refused.err  # which nobody would follow
     done = online.run("run", workflow, "--yes", "--new", "--format", "json")
     assert (done.code, set(done.outcomes.values())) == (0, {"SUCCESS"})
     assert "run_superseded" in done.events
+    old = (online.state_dir / "runs" / interrupted.report["run_id"] / "report.md").read_text()
+    assert "This run is over" in old
+    assert "atlas-cutover resume" not in old
     assert [migration["cutover_requests"] for migration in done.report["migrations"]] == [0, 1]
     assert online.run("resume").code == 2
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from orchestrator.atlas.errors import ApiError
 from orchestrator.errors import BusyError, InputError
 from orchestrator.events import (
     ApprovalWaiting,
@@ -22,8 +23,9 @@ from orchestrator.events import (
 )
 from orchestrator.journal import open_journal
 from orchestrator.outcomes import ExitCode, Outcome
+from orchestrator.run import RunState
 from orchestrator.runner import abort_interrupted
-from orchestrator.settings import Api
+from orchestrator.settings import Api, Secret
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
@@ -223,6 +225,63 @@ async def test_a_run_whose_wave_was_never_approved_ends_with_its_hooks(tmp_path:
     async with house(tmp_path, workflow(wave("w", "a", approval=True), hooks=hooks, window=window)) as it:
         assert (await it.start()).exit_code is ExitCode.INCOMPLETE
         assert hooks_run(it) == [(None, "call")]
+
+
+async def left_under_way(it: House) -> str:
+    """Leave a run that dies while `a` is under way and `b` has not begun."""
+    run_id = await die_when(it, lambda event: isinstance(event, CutoverAccepted))
+    it.events.clear()
+    return run_id
+
+
+async def test_a_new_run_takes_the_place_of_one_that_died_and_follows_what_is_under_way(tmp_path: Path) -> None:
+    """The old one is over, and nothing of it is cut over twice."""
+    superseded: list[RunState] = []
+    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1))) as it:
+        old = await left_under_way(it)
+        ending = await it.start(new=True, on_superseded=superseded.append)
+        assert outcomes(ending) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS}
+        assert (it.puts("a"), it.puts("b")) == (1, 1)
+        with open_journal(it.settings.state_dir) as journal:
+            assert [row.run_id for row in journal.unfinished()] == []
+            assert [(state.run_id, state) for state in superseded] == [(old, journal.state(old))]
+
+
+@pytest.mark.parametrize(
+    ("left_out", "only"),
+    [pytest.param(True, (), id="not in the file"), pytest.param(False, ("b",), id="not selected")],
+)
+async def test_a_new_run_begins_only_if_it_follows_what_the_old_one_left_under_way(
+    tmp_path: Path, left_out: bool, only: tuple[str, ...]
+) -> None:
+    """Nobody else would."""
+    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1))) as it:
+        old = await left_under_way(it)
+        if left_out:
+            it.workflow = workflow(wave("w", "b"))
+        with pytest.raises(InputError, match=rf"\(a\).*resume {old}"):
+            await it.start(new=True, only=only)
+        assert outcomes(await it.resume(old)) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS}
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_a_run_is_not_over_before_the_one_in_its_place_has_begun(tmp_path: Path, held: bool) -> None:
+    """With wrong keys, or with a live migration that another run holds, nothing begins and nothing ends."""
+    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1), wave("v", "c"))) as it:
+        whole = it.workflow
+        it.workflow = workflow(wave("w", "a", "b", concurrency=1))
+        old = await left_under_way(it)
+        right = it.settings
+        if held:
+            it.workflow = replace(workflow(wave("v", "c")), name="other")
+            await left_under_way(it)
+        else:
+            it.settings = replace(right, atlas=replace(right.atlas, private_key=Secret("wrong")))
+        it.workflow = whole
+        with pytest.raises(BusyError if held else ApiError):
+            await it.start(new=True)
+        it.settings = right
+        assert outcomes(await it.resume(old)) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS}
 
 
 async def test_after_failure_hooks_run_where_the_waves_before_hook_failed(tmp_path: Path) -> None:
