@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import secrets
+import select
 import subprocess
 import sys
 import termios
@@ -209,7 +210,14 @@ class Program:
             shown = ""
             try:
                 with suppress(OSError):  # EIO: the other end is closed
-                    while part := os.read(ours, 4096).decode(errors="replace"):
+                    while True:
+                        # A signal right before the program's blocking read is heard after it: Ctrl-C is pressed again.
+                        pressed = not prompt and answer == "\x03"
+                        while pressed and not select.select([ours], [], [], 5)[0]:
+                            os.write(ours, answer.encode())
+                        part = os.read(ours, 4096).decode(errors="replace")
+                        if not part:
+                            break
                         shown += part
                         if prompt and prompt in shown:
                             os.write(ours, answer.encode(errors="surrogateescape"))
