@@ -10,9 +10,10 @@ finds out which kind it has to do with (`Refill`) before it spends tokens that o
 * An answer to a request that was alone on the wire shows what is there. If that grew by less than a whole refill, the
   refill is steady; if it did not grow although a steady one would have brought two tokens, it comes in steps. The first
   requests of a client go one at a time (`orchestrator.atlas.auth`), so mostly this is settled before it matters.
-* When a burst has spent everything before that, one request is sent as a probe as soon as a steady refill would have
-  brought two tokens. A stepped bucket answers it with the one 429 that this needs, and its `Retry-After` gives the
-  step. (A probe that meets the step itself, or an interval of about a second, can cost another one.)
+* A burst that comes before that spends all tokens but one. The last goes to a request that is alone on the wire, as soon as
+  a steady refill would have brought two: its answer shows the kind, and costs no 429.
+* Where that is not to be had (a bucket of one token, an answer without the header) one request is sent as a probe on a
+  token that only a steady refill can have brought. A stepped bucket answers it with a 429, whose `Retry-After` gives the step.
 * Without `RateLimit-Remaining` the refill is taken to be steady until a 429 with figures says otherwise: its wait is
   longer than a steady bucket needs for one token.
 
@@ -81,6 +82,7 @@ class TokenBucket:
         self._lost = 0.0  # what of that found the server's bucket full, if the refill is steady
         self._unseen = 0.0  # what a steady refill should have brought since an answer last showed any growth
         self._since: float | None = None  # up to when refill is reckoned; None: full, its clock stands still
+        self._answered = False
         self._reported = False
         self._full_until_answer = True
         self._blocked_until = -math.inf
@@ -151,6 +153,7 @@ class TokenBucket:
     def settle(self, sent_at: float, *, limit: int | None = None, remaining: int | None = None) -> None:
         """The request that left at *sent_at* is over; *limit*, *remaining*: the answer's RateLimit headers."""
         self._out -= 1
+        self._answered = True
         probed, self._probing = self._probing, False
         if self._full_until_answer:
             self._full_until_answer = False
@@ -207,12 +210,14 @@ class TokenBucket:
                 self._unseen += gain
                 self._lost += max(0.0, gain - max(0.0, room))
                 steps = math.floor(self._gained / self.refill + _SLACK)
-                if steps >= 1:  # a whole interval: of either kind, the server has had its refill
+                if steps >= 1:  # a whole interval: the server has got what either kind brings at least
                     brought = steps * self.refill
+                    steady = self._gained - self._lost
+                    certain = min(brought, steady)
                     self._gained = max(0.0, self._gained - brought)
+                    self._lost = max(0.0, self._gained - (steady - certain))
                     self._unseen = max(0.0, self._unseen - brought)
-                    self._credit(max(0.0, brought - self._lost))
-                    self._lost = max(0.0, self._lost - brought)
+                    self._credit(certain)
         if self._sure >= self.capacity and self._out == 0:
             self._gained = self._lost = self._unseen = 0.0
             self._full_until_answer = True
@@ -247,7 +252,7 @@ class TokenBucket:
             if grew < self.refill and remaining < self.capacity - 1:
                 self.kind = Refill.STEADY
             self._since, self._unseen = now, 0.0  # if it was a step, the next comes within an interval from now
-        elif self.kind is Refill.UNKNOWN and self._unseen_before >= _ENOUGH and remaining < self.capacity - 1:
+        elif self.kind is Refill.UNKNOWN and self._unseen_before >= _ENOUGH - _SLACK and remaining < self.capacity - 1:
             self.kind = Refill.STEPPED
             self._since, self._unseen = now - self._unseen / self.rate, 0.0
         self._sure = min(certain, float(self.capacity))
@@ -268,7 +273,15 @@ class TokenBucket:
         """Tokens that the server has, those included that are held for requests that have not left."""
         return self._sure + self._unsent
 
+    @property
+    def _keeps_one(self) -> bool:
+        """Whether the last token is kept for a request that shows the kind of refill, as long as answers may show it."""
+        may_be_told = self.kind is Refill.UNKNOWN and (self._reported or not self._answered)
+        return may_be_told and self.refill > _ENOUGH and (self._out > 0 or not self._full_until_answer)
+
     def _spendable(self) -> float:
+        if self._keeps_one and 1.0 - _SLACK <= self._sure < 2.0 - _SLACK:
+            return 1.0 if not self._out and self._unseen >= _ENOUGH - _SLACK else 0.0
         if self._guesses and self._sure < 1.0 and not self._out and self._short_of_a_probe <= _SLACK:
             return 1.0  # only with nothing out, and then one alone: its answer shows whether the refill is steady
         return self._sure
@@ -315,14 +328,19 @@ class TokenBucket:
         now = self._loop.time()
         if now < self._blocked_until:
             return self._blocked_until
-        if self._sure >= 1.0 - _SLACK:  # only the number of requests that are out can be in the way of it
-            return None if self._out >= self._outstanding_limit else now
+        certain = self.refill - self._gained
+        if self._sure >= 1.0 - _SLACK:  # the number of requests that are out can be in the way of it, or it is the last
+            if self._out >= self._outstanding_limit:
+                return None
+            if not self._keeps_one or self._sure >= 2.0 - _SLACK:
+                return now
+            wait = certain if self._out else min(certain, _ENOUGH - self._unseen)
+            return now + max(_SLACK, wait) / self.rate
         if self._full_until_answer:
             return now + self.per
         if self.kind is Refill.STEPPED:
             return max(now, (self._since if self._since is not None else now) + self.per)
         if not self._guesses:
             return now + (1.0 - self._sure) / self.rate
-        certain = self.refill - self._gained
         probe = self._short_of_a_probe if not self._out else certain
         return now + max(_SLACK, min(certain, probe) if probe > 0 else certain) / self.rate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -159,20 +160,45 @@ async def test_an_interval_server_is_used_to_the_full() -> None:
     assert max(server.times) - start <= 60.0 * 4 + 1
 
 
-async def test_a_burst_against_an_interval_server_costs_one_429() -> None:
-    """Nothing has shown the kind of refill when the bucket is empty: the probe is the only request that is refused."""
-    limit = RateLimit(capacity=20, refill=10, per=60.0, mode=Mode.INTERVAL)
-    server, mine = Server(limit, latency=0.05), bucket_for(limit)
-    start = anyio.current_time()
+STEPPED_LIMITS = st.builds(
+    RateLimit,
+    capacity=st.integers(2, 60),
+    refill=st.integers(3, 40),
+    per=st.sampled_from((7.0, 60.0)),
+    mode=st.just(Mode.INTERVAL),
+)
 
-    async def one(_: int) -> None:
-        while not await server.request(mine):
-            pass
 
-    await together(60, one)
-    assert server.refused == 1
-    assert mine.kind is Refill.STEPPED
-    assert max(server.times) - start <= 60.0 * 4 + 1
+@settings(max_examples=80, deadline=None)
+@given(STEPPED_LIMITS, st.integers(1, 150), st.sampled_from((0.0, 0.01, 0.3, 2.0)))
+@example(RateLimit(capacity=20, refill=10, per=60.0, mode=Mode.INTERVAL), 60, 0.05)
+@example(RateLimit(capacity=3, refill=5, per=7.0, mode=Mode.INTERVAL), 4, 0.0)
+def test_a_burst_against_an_interval_server_costs_no_429(limit: RateLimit, count: int, latency: float) -> None:
+    """Nothing has shown the kind of refill when the bucket is all but empty: the last token is spent alone, and shows it."""
+
+    async def run() -> None:
+        server, mine = Server(limit, latency=latency), bucket_for(limit)
+        start = anyio.current_time()
+
+        async def one(_: int) -> None:
+            await server.request(mine)
+
+        await together(count, one)
+        assert server.refused == 0
+        steps = math.ceil(max(0, count - limit.capacity) / min(limit.capacity, limit.refill))
+        assert max(server.times) - start <= steps * (limit.per + 2 * latency) + limit.per
+
+    with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
+        runner.run(run())
+
+
+async def test_a_pause_of_whole_intervals_is_reckoned_whatever_the_kind_of_refill() -> None:
+    """A bucket that was all but full is full after it, steady or not."""
+    limit = RateLimit(capacity=4, refill=3, per=7.0, mode=Mode.INTERVAL)
+    server, mine = Server(limit), bucket_for(limit)
+    await server.request(mine)
+    await anyio.sleep(31)
+    assert mine.tokens() == 4
 
 
 @pytest.mark.parametrize("latency", [0.01, 0.3, 2.0])
