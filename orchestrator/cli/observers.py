@@ -39,7 +39,10 @@ class Observers:
         from ..observe.metrics import BudgetUse
 
         buckets = self.client.buckets() if self.client else {}
-        return {scope: BudgetUse(tokens=bucket.tokens(), capacity=bucket.capacity) for scope, bucket in buckets.items()}
+        return {
+            scope: BudgetUse(tokens=bucket.tokens(), capacity=bucket.account.capacity)
+            for scope, bucket in buckets.items()
+        }
 
 
 def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:

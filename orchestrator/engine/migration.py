@@ -121,10 +121,11 @@ class Driver:
     async def _read(self, read: core.Read) -> None:
         session, migration = self._session, self._migration
         bucket = session.client.bucket(migration.group_id)
+        account = bucket.account
         bucket.followers += 1
         try:
             if read.attempt > 0:
-                share = fair_share(jobs=bucket.followers, rate=bucket.rate, spare=bucket.tokens(), per=bucket.per)
+                share = fair_share(jobs=bucket.followers, rate=account.rate, spare=bucket.tokens(), per=account.per)
                 wait = poll_wait(session.polling, read.attempt, share=share, random=session.random.random())
                 await anyio.sleep(max(0.0, min(wait, read.deadline - session.wall())))
             crash_point("polling")

@@ -305,7 +305,7 @@ async def test_cancellation_in_any_stage_leaves_the_client_whole(after: float, k
                     group.start_soon(_ignoring_errors, it.client, number)
         await anyio.sleep(60)
         bucket = it.client.bucket(GROUP)
-        assert (bucket.waiting, bucket._out, bucket._unsent) == (0, 0, 0)
+        assert (bucket.waiting, bucket.account.out, bucket.account.unsent) == (0, 0, 0)
         assert bucket.tokens() >= 19.0
         turns = it.client._transport.turns
         assert (turns._out, turns._unsent, bool(turns._line)) == (0, 0, False)
@@ -396,6 +396,6 @@ async def test_a_read_that_is_given_up_while_it_waits_for_a_new_token_gives_none
                 await anyio.wait_all_tasks_blocked()
                 others.cancel_scope.cancel()
             first.cancel_scope.cancel()
-        assert bucket._out == 0
-        assert bucket._sure <= bucket.capacity
+        assert bucket.account.out == 0
+        assert bucket.account.held <= bucket.account.capacity
         assert bucket.tokens() == 0.0

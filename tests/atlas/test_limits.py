@@ -128,7 +128,7 @@ async def test_a_server_with_a_smaller_limit_than_configured_is_believed() -> No
     async with atlas(Scenario(rate_limit=limit, jobs=READY), count=60) as it:
         await all_of(it, 60)
         bucket = it.client.bucket(GROUP)
-        assert (bucket.capacity, bucket.refill, bucket.per) == (30, 20.0, 60.0)
+        assert (bucket.account.capacity, bucket.account.refill, bucket.account.per) == (30, 20.0, 60.0)
         refused = it.record()["too_many_requests"]
         await anyio.sleep(300)
         await all_of(it, 60)
