@@ -157,9 +157,13 @@ class AnswerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The answer to a PUT; *reading* is the document that came with it (v1.0), *reason* says what was wrong."""
+    """The answer to a PUT; *reading* is the document that came with it (v1.0), *reason* says what was wrong.
+
+    Not *sent*: it never left this machine.
+    """
 
     kind: AnswerKind
+    sent: bool = True
     http_status: int | None = None
     reason: str = ""
     reading: Reading | None = None
@@ -201,11 +205,14 @@ def _ready_step(state: MigrationState, policy: Policy, now: float) -> Step:
         return RunHook(hook="before", index=state.before_hooks_done)
     if state.row_since and state.not_begun_at and state.not_begun_at - state.row_since >= policy.timeout:
         why = f": {state.note}" if state.note else ""
+        if state.cutover_requests == 0:
+            message = f"no PUT could be sent in {format_duration(policy.timeout)}{why}"
+            return Finish(outcome=Outcome.NOT_STARTED, error_message=message)
         message = f"no PUT was carried out in {format_duration(policy.timeout)}{why}"
         return Finish(outcome=Outcome.FAILED, error_message=message)
     if policy.gate and state.last_read_at is not None and now - state.last_read_at > GATE_LIFE:
         return Read(kind=ReadKind.GATE, attempt=0, deadline=now)
-    return Request(attempt=state.cutover_requests)
+    return Request(attempt=state.attempts)
 
 
 def observe(
@@ -292,7 +299,9 @@ def answered(state: MigrationState, answer: Answer, policy: Policy, *, migration
 
 
 def _not_begun(answer: Answer, *, migration: str, now: float) -> CutoverNotBegun:
-    return CutoverNotBegun(at=now, migration=migration, reason=answer.reason, http_status=answer.http_status)
+    return CutoverNotBegun(
+        at=now, migration=migration, reason=answer.reason, http_status=answer.http_status, sent=answer.sent
+    )
 
 
 def _refused(state: MigrationState, answer: Answer, *, migration: str, now: float) -> MigrationFinished:

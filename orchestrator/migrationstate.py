@@ -78,7 +78,8 @@ class MigrationState(NamedTuple):
     reads_in_phase: int = 0
     before_hooks_done: int = 0
     after_hooks_done: int = 0
-    cutover_requests: int = 0
+    attempts: int = 0  # how many PUTs were about to leave in this session
+    cutover_requests: int = 0  # how many have left
     challenges: int = 0  # how many PUTs in a row were answered 401
     polls: int = 0
 
@@ -125,6 +126,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 phase=Phase.REQUESTED,
                 row_since=event.at if state.row_since is None else state.row_since,
                 requested_at=event.at,
+                attempts=state.attempts + 1,
                 cutover_requests=state.cutover_requests + 1,
             )
         case CutoverAccepted():
@@ -182,6 +184,13 @@ def _into(state: MigrationState, phase: Phase, event: GateWaiting | GateOpened, 
     return state._replace(phase=phase, reads_in_phase=max(reads, 1), **facts, **changes)  # type: ignore[arg-type]
 
 
+def starts_afresh(state: MigrationState, *, retry_failed: bool) -> bool:
+    """Whether the migration begins anew when its run is continued: whatever was sent certainly was not carried out."""
+    if state.outcome is Outcome.FAILED:
+        return retry_failed and state.cutover_requests == 0
+    return state.phase in BEFORE_THE_PUT or state.outcome is Outcome.NOT_STARTED
+
+
 def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: float) -> MigrationState:
     """*state* when its run is continued: what has had no PUT starts afresh, what is unclear is read again.
 
@@ -195,13 +204,11 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         requested_at=state.requested_at,
         doubted=state.doubted,
     )
+    if starts_afresh(state, retry_failed=retry_failed):
+        return fresh
     match state.phase:
-        case Phase.NEW | Phase.GATE | Phase.READY:  # whatever was sent certainly was not carried out
-            return fresh
         case Phase.ACCEPTED:
             return state._replace(last_read_at=None, reads_in_phase=0)
-        case Phase.FINISHED if state.outcome is Outcome.FAILED and retry_failed and state.cutover_requests == 0:
-            return fresh
         case Phase.FINISHED if state.outcome is not Outcome.IN_DOUBT:
             return state
     settled_at = at + settle if state.doubt_since is None else max(at + settle, state.doubt_since + state.settle)
@@ -219,6 +226,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         last_read_at=None,
         reads_in_phase=0,
         after_hooks_done=0,
+        attempts=0,
         challenges=0,
     )
 

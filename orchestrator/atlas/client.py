@@ -125,14 +125,22 @@ class AtlasClient:
         path = _cutover_path(group_id, live_migration_id)
         self._retrying("PUT", path, reason, attempt=attempt, waited=waited)
 
-    async def cutover(self, group_id: str, live_migration_id: str, reservation: Reservation) -> Accepted:
-        """Send the cutover PUT, once.
+    async def cutover(
+        self,
+        group_id: str,
+        live_migration_id: str,
+        reservation: Reservation,
+        *,
+        may_leave: Callable[[], bool] | None = None,
+    ) -> Accepted:
+        """Send the cutover PUT, once; *may_leave* is asked right before, when it has waited for all it needs.
 
         Raises:
             AtlasError: What became of it; the class says what may be concluded (`orchestrator.atlas.errors`).
         """
         path = _cutover_path(group_id, live_migration_id)
-        status, document = await self._transport.send("PUT", path, reservation.spend(), Priority.CUTOVER)
+        bucket = reservation.spend()
+        status, document = await self._transport.send("PUT", path, bucket, Priority.CUTOVER, may_leave=may_leave)
         try:
             return Accepted(http_status=status, job=wire.job(document, clean=self._transport.clean))
         except ValueError:  # v2 sends no body with its 202; the status alone says that it was accepted

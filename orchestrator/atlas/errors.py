@@ -80,7 +80,7 @@ class BadAnswerError(AtlasError):
 
 
 class NotSentError(AtlasError):
-    """No connection could be made, so the request never left this machine."""
+    """The request never left this machine: no connection could be made, or it was not to leave any more."""
 
 
 class AnswerLostError(AtlasError):

@@ -74,7 +74,15 @@ class Transport:
         """*path* with that of the base URL before it."""
         return self._base_path + path
 
-    async def send(self, method: str, path: str, bucket: TokenBucket, priority: Priority) -> tuple[int, object]:
+    async def send(
+        self,
+        method: str,
+        path: str,
+        bucket: TokenBucket,
+        priority: Priority,
+        *,
+        may_leave: Callable[[], bool] | None = None,
+    ) -> tuple[int, object]:
         """Send one request whose token has been taken from *bucket*; the status (2xx) and document of its answer.
 
         Args:
@@ -82,11 +90,13 @@ class Transport:
             path: What follows the base URL.
             bucket: Gets its token back if nothing is sent.
             priority: Who goes first.
+            may_leave: Asked right before each wire request, which may have waited long for its turn or a token.
 
         Raises:
+            NotSentError: It was not to leave any more.
             AtlasError: There was no answer, or one that is an error or makes no sense.
         """
-        leg = _Leg(self, bucket, method=method, path=self.full_path(path))
+        leg = _Leg(self, bucket, method=method, path=self.full_path(path), may_leave=may_leave)
         try:
             turn = await self._turn(bucket, priority, leg)
             try:
@@ -114,7 +124,9 @@ class Transport:
                 return turn
             turn.release()
             if priority is Priority.CUTOVER:  # its caller waits for an answer, and can decide anew
-                raise NotSentError("its token went to a digest challenge", method=leg.method, path=leg.path)
+                raise NotSentError(
+                    "its token was taken back, by a digest challenge or a 429", method=leg.method, path=leg.path
+                )
             leg.has_token = False
             bucket.give_back()
             await bucket.take(priority)
@@ -199,13 +211,33 @@ class _Leg:
     One middleware and not two: aiohttp builds a chain of them anew for every request.
     """
 
-    __slots__ = ("_bucket", "_handler", "_transport", "count", "has_token", "method", "path", "turn", "unanswered")
+    __slots__ = (
+        "_bucket",
+        "_handler",
+        "_may_leave",
+        "_transport",
+        "count",
+        "has_token",
+        "method",
+        "path",
+        "turn",
+        "unanswered",
+    )
 
     _handler: aiohttp.ClientHandlerType
 
-    def __init__(self, transport: Transport, bucket: TokenBucket, *, method: str, path: str) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        bucket: TokenBucket,
+        *,
+        method: str,
+        path: str,
+        may_leave: Callable[[], bool] | None,
+    ) -> None:
         self._transport = transport
         self._bucket = bucket
+        self._may_leave = may_leave
         self.method = method
         self.path = path
         self.turn: Turn | None = None
@@ -222,6 +254,10 @@ class _Leg:
     async def _wire(self, request: aiohttp.ClientRequest) -> aiohttp.ClientResponse:
         if self.count:
             await self._bucket.take(Priority.CHALLENGE)
+        if self._may_leave is not None and not self._may_leave():
+            if self.count:
+                self._bucket.give_back()
+            raise NotSentError("no cutover may start now", method=self.method, path=self.path)
         self.count += 1
         sent_at = self._bucket.sent()
         nonce = _nonce(request.headers.get(hdrs.AUTHORIZATION))

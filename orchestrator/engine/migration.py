@@ -11,7 +11,7 @@ from ..atlas.errors import AnswerTimeoutError, ApiError, AtlasError, NotSentErro
 from ..atlas.wire import Job
 from ..cutover import Answer, AnswerKind, MigrationState, Reading, ReadKind
 from ..errors import JournalError
-from ..events import CutoverNotBegun, CutoverRequested, Event, MigrationFinished
+from ..events import CutoverRequested, Event, MigrationFinished
 from ..faultpoints import crash_point
 from ..migrationstate import BEFORE_THE_PUT
 from ..outcomes import Outcome
@@ -166,25 +166,19 @@ class Driver:
 
     async def _put(self, reservation: Reservation) -> None:
         session, migration = self._session, self._migration
-        earlier = self._state.not_begun_at
+        earlier = self._state.not_begun_at if self._state.cutover_requests else None
         crash_point("before_intent")
         try:
             await session.recorder.commit(CutoverRequested(at=session.wall(), migration=migration.name))
         except JournalError as error:
             session.stop(f"the journal failed: {error}")
             return
-        if session.valve.stopped is not None:
-            not_sent = CutoverNotBegun(
-                at=session.wall(), migration=migration.name, reason=f"not sent: {session.valve.stopped}", sent=False
-            )
-            self._record(not_sent)
-            return
-        if earlier is not None:
+        if earlier is not None and session.valve.is_open:
             session.client.repeats_cutover(
                 migration.group_id,
                 migration.live_migration_id,
                 reason="the last PUT was not carried out",
-                attempt=self._state.cutover_requests,
+                attempt=self._state.attempts,
                 waited=session.wall() - earlier,
             )
         crash_point("after_intent")
@@ -194,11 +188,18 @@ class Driver:
         crash_point("answer_posted")
 
     async def _answer(self, reservation: Reservation) -> Answer:
-        migration = self._migration
+        session, migration = self._session, self._migration
         try:
-            accepted = await self._session.client.cutover(migration.group_id, migration.live_migration_id, reservation)
+            accepted = await session.client.cutover(
+                migration.group_id,
+                migration.live_migration_id,
+                reservation,
+                may_leave=lambda: session.valve.is_open,  # its turn may be long in coming
+            )
         except NotSentError as error:
-            return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=str(error))
+            held_back = session.valve.stopped or ("the run is paused" if session.valve.paused else None)
+            reason = f"not sent: {held_back}" if held_back else str(error)
+            return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=reason, sent=False)
         except AnswerTimeoutError as error:
             return Answer(kind=AnswerKind.TIMED_OUT, reason=str(error))
         except ApiError as error:

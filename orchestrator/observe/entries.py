@@ -40,6 +40,7 @@ _BY_OUTCOME = {
     Outcome.FAILED: logging.ERROR,
     Outcome.TIMED_OUT: logging.WARNING,
     Outcome.IN_DOUBT: logging.WARNING,
+    Outcome.NOT_STARTED: logging.WARNING,
 }
 
 

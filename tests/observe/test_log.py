@@ -143,7 +143,7 @@ def test_the_contracts_fields_come_first_and_in_order(event: Event) -> None:
         (Outcome.FAILED, "error"),
         (Outcome.TIMED_OUT, "warning"),
         (Outcome.IN_DOUBT, "warning"),
-        (Outcome.NOT_STARTED, "info"),
+        (Outcome.NOT_STARTED, "warning"),
     ],
 )
 def test_the_level_of_an_end_follows_its_outcome(outcome: Outcome, level: str) -> None:

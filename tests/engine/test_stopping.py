@@ -1,0 +1,114 @@
+"""What was stopped or paused starts nothing more, though it waits for something on its way."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from orchestrator.atlas.client import AtlasClient
+from orchestrator.atlas.errors import NotSentError
+from orchestrator.events import CutoverAccepted, CutoverRequested, CutoversStopped, Event, RunPaused
+from orchestrator.outcomes import ExitCode, Outcome
+from orchestrator.report.model import build
+from orchestrator.run import RunState
+from orchestrator.simulator import Scenario
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind
+
+from .house import READY, AbsoluteWindow, House, house, migration, outcomes, wall, wave, workflow
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
+
+NAMES = [f"m{number}" for number in range(20)]
+SLOW = Scenario(jobs=READY, faults=(Fault(on=Kind.CUTOVER, kind=FaultKind.SLOW, delay=3.0),))
+"""A client's first requests go one at a time, so with these answers most PUTs wait for their turn for a long time."""
+
+
+def when_the_first_put_leaves(it: House, do: str) -> None:
+    """Ask *do* of the run at that moment."""
+    it.watchers.append(lambda event, _: it.ask(do) if it.names(CutoverRequested) == [event] else None)
+
+
+def left_between(it: House, begin: float, end: float) -> list[str]:
+    """The migrations whose PUT arrived in that time (seconds since the simulator's start)."""
+    return [name for name in NAMES if any(begin < at < end for at in it.seen(name)["put_times"])]
+
+
+@pytest.mark.parametrize("how", ["abort", "window"])
+async def test_no_put_leaves_after_the_end_because_it_waited_for_its_turn(tmp_path: Path, how: str) -> None:
+    """An abort, or the end of the window: the intent may be recorded already."""
+    window = AbsoluteWindow(opens=wall() - 60, closes=wall() + 1.0) if how == "window" else None
+    async with house(tmp_path, workflow(wave("w", *NAMES), window=window), SLOW) as it:
+        began = wall()
+        if how == "abort":
+            when_the_first_put_leaves(it, "abort")
+        ending = await it.start()
+        stopped = it.names(CutoversStopped)[0].at - began
+        assert left_between(it, stopped + 0.5, 1e9) == []
+        rows = [m for m in build(ending.state, now=wall()).migrations if m.outcome is Outcome.NOT_STARTED]
+        assert len(rows) >= 18
+        assert {m.cutover_requests for m in rows} == {0}
+
+
+async def test_a_pause_holds_what_waits_for_its_turn(tmp_path: Path) -> None:
+    """It goes on afterwards."""
+    async with house(tmp_path, workflow(wave("w", *NAMES)), SLOW) as it:
+        when_the_first_put_leaves(it, "pause")
+
+        async def unpause() -> None:
+            await anyio.sleep(100)
+            it.ask("unpause")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(unpause)
+            began = wall()
+            ending = await it.start()
+        paused = it.names(RunPaused)[0].at - began
+        assert left_between(it, paused + 0.5, 100) == []
+        assert set(outcomes(ending).values()) == {Outcome.SUCCESS}
+        assert {m.cutover_requests for m in build(ending.state, now=wall()).migrations} == {1}
+
+
+async def test_max_failures_holds_what_waits_for_its_turn(tmp_path: Path) -> None:
+    """One PUT is refused, and the others wait behind it."""
+    refused = Fault(on=Kind.CUTOVER, kind=FaultKind.STATUS, status=400, migration="m0")
+    plan = workflow(wave("w", *NAMES, max_failures=0))
+    async with house(tmp_path, plan, Scenario(jobs=READY, faults=(refused,))) as it:
+        assert outcomes(await it.start())["m0"] is Outcome.FAILED
+        stopped = it.events.index(it.names(CutoversStopped)[0])
+        assert [event for event in it.events[stopped:] if isinstance(event, CutoverAccepted)] == []
+
+
+async def test_a_signal_waits_for_answers_on_the_wire_alone(tmp_path: Path) -> None:
+    """Not for those that wait for their turn: it ends within the request timeout."""
+    async with house(tmp_path, workflow(wave("w", *NAMES)), SLOW) as it:
+        at: list[float] = []
+
+        def term(event: Event, _: RunState) -> None:
+            if isinstance(event, CutoverAccepted) and not at:
+                at.append(wall())
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        it.watchers.append(term)
+        assert (await it.start()).exit_code is ExitCode.SIGTERM
+        assert wall() - at[0] <= it.settings.atlas.request_timeout + 0.5
+
+
+async def test_a_put_that_never_left_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No connection as long as the timeout: nothing was sent, nothing has failed, and the run goes on later."""
+
+    async def no_connection(*_: object, **__: object) -> None:
+        raise NotSentError("connection refused", method="PUT", path="/")
+
+    async with house(tmp_path, workflow(wave("w", migration("a", timeout=20.0)))) as it:
+        with monkeypatch.context() as patch:
+            patch.setattr(AtlasClient, "cutover", no_connection)
+            first = await it.start()
+        assert (outcomes(first), first.exit_code) == ({"a": Outcome.NOT_STARTED}, ExitCode.INCOMPLETE)
+        (row,) = build(first.state, now=wall()).migrations
+        assert (row.cutover_requests, "connection refused" in (row.error_message or "")) == (0, True)
+        assert first.state.request_statistics()["retries"] == 0
+        assert outcomes(await it.resume(first.state.run_id)) == {"a": Outcome.SUCCESS}
