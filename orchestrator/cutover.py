@@ -12,7 +12,7 @@ The rules that matter:
   LiveMigrationResponse): a ready job that still reports its lag has not begun its cutover. A delayed request could
   still arrive, so only what is seen after `settle` seconds of doubt counts, and it must be seen twice: the first of
   these reads may have been on its way before, the second was sent after.
-* Another PUT passes the gate like the first one.
+* Another PUT passes the gate like the first one, and in its wave's time: a doubt that is settled does not open it.
 * A deadline ends a migration only after a read that was tried at or after it, also when the program was down meanwhile.
 """
 
@@ -65,8 +65,8 @@ NOT_BEGUN_READS = 2
 MOST_CHALLENGES = 5
 """So many PUTs in a row were answered 401: it is no stale nonce, the keys are not taken."""
 
-GATE_LIFE = 300.0
-"""Seconds after which an open gate is stale (a pause, a long hook): the job is read again before the PUT."""
+GATE_LIFE = 5.0
+"""Seconds after which what was read is stale (a queue for a slot, a pause, a hook): the job is read again before the PUT."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +210,7 @@ def _ready_step(state: MigrationState, policy: Policy, now: float) -> Step:
             return Finish(outcome=Outcome.NOT_STARTED, error_message=message)
         message = f"no PUT was carried out in {format_duration(policy.timeout)}{why}"
         return Finish(outcome=Outcome.FAILED, error_message=message)
-    if policy.gate and state.last_read_at is not None and now - state.last_read_at > GATE_LIFE:
+    if state.last_read_at is not None and now - state.last_read_at > GATE_LIFE:
         return Read(kind=ReadKind.GATE, attempt=0, deadline=now)
     return Request(attempt=state.attempts)
 
@@ -235,10 +235,7 @@ def observe(
     elif state.phase in BEFORE_THE_PUT:
         events += _at_the_gate(after, reading, policy, migration=migration, now=now)
     elif state.phase is Phase.DOUBT:
-        evidence = _evidence(after, reading, migration=migration, now=now)
-        events += evidence
-        if any(isinstance(event, CutoverNotBegun) for event in evidence):
-            events += _at_the_gate(apply(after, evidence[0]), reading, policy, migration=migration, now=now)
+        events += _evidence(after, reading, migration=migration, now=now)
     return tuple(events)
 
 

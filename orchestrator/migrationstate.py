@@ -151,8 +151,10 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 note=event.reason,
             )
         case CutoverNotBegun():
+            doubted = state.phase is Phase.DOUBT  # after a doubt the gate is passed again, as if nothing were known
             return state._replace(
-                phase=Phase.READY,
+                phase=Phase.NEW if doubted else Phase.READY,
+                reads_in_phase=0 if doubted else state.reads_in_phase,
                 note=event.reason,
                 doubt_since=None,
                 not_begun_at=event.at,

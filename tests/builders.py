@@ -12,6 +12,7 @@ from orchestrator.cutover import (
     MigrationState,
     Phase,
     Policy,
+    Read,
     Reading,
     Request,
     Step,
@@ -130,8 +131,10 @@ class Story:
         )[1:]
 
     def request(self, *, after: float = 0.0) -> None:
-        """Write the intent of a PUT, which has to be what comes next."""
+        """Write the intent of a PUT, which has to be what comes next, once the job has been read where that is due."""
         self.now += after
+        if isinstance(self.step(), Read):
+            self.read("WORKING", True, 1.0)
         assert isinstance(self.step(), Request)
         self.take(CutoverRequested(at=self.now, migration="orders"))
 

@@ -21,6 +21,9 @@ from .session import Session
 
 GATEWAY_TIMEOUTS = frozenset({408, 504})  # a gateway ran into its timeout; what it sent on may still arrive
 NOT_CARRIED_OUT = frozenset({401, 429})  # a digest challenge, the rate limit: however often, nothing was done
+TOKEN_PATIENCE = 60.0
+"""Seconds that a PUT may wait for its token without another read before it, which would cost a token, too."""
+
 _PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
 
 
@@ -56,8 +59,7 @@ class Driver:
                 with anyio.CancelScope(shield=True):  # bounded by the timeouts of the hooks
                     for index in range(len(self._migration.hooks.after_failure)):
                         await self._run_hook("after_failure", index)
-            if self._holds_slot:
-                self._session.slots[self._wave.name].release()
+            self._leave_place()
 
     @property
     def _state(self) -> MigrationState:
@@ -78,7 +80,8 @@ class Driver:
                     await self._read(read)
                     return True
                 with session.valve.starting() as scope:
-                    await self._read(read)
+                    if await self._admitted():
+                        await self._read(read)
                 return self._goes_on(scope)
             case core.RunHook(hook="before") as hook:
                 with session.valve.starting() as scope:
@@ -124,6 +127,8 @@ class Driver:
         account = bucket.account
         bucket.followers += 1
         try:
+            if self._state.phase is core.Phase.GATE:
+                self._leave_place()  # it may wait for long, and others are ready
             if read.attempt > 0:
                 share = fair_share(jobs=bucket.followers, rate=account.rate, spare=bucket.tokens(), per=account.per)
                 wait = poll_wait(session.polling, read.attempt, share=share, random=session.random.random())
@@ -150,14 +155,19 @@ class Driver:
 
     async def _request(self, request: core.Request) -> None:
         """Send the PUT, if that is still what comes next once slot, valve and token have been had."""
-        session = self._session
-        if request.attempt > 0:
-            await anyio.sleep(backoff(session.polling, request.attempt))
+        session, state = self._session, self._state
+        if request.attempt > 0 and state.not_begun_at is not None:
+            again_at = state.not_begun_at + backoff(session.polling, request.attempt)
+            await anyio.sleep(max(0.0, again_at - session.wall()))
         if not await self._take_place() or not await session.valve.passage():
             return
+        had_place_at = session.wall()
+        if not isinstance(core.next_step(self._state, self._policy, had_place_at), core.Request):
+            return  # it has waited long: the job is read again first
         reservation = await session.client.reserve(self._migration.group_id)
         try:
-            step = core.next_step(self._state, self._policy, session.wall())
+            waited = min(session.wall() - had_place_at, TOKEN_PATIENCE)
+            step = core.next_step(self._state, self._policy, session.wall() - waited)
             if session.valve.is_open and isinstance(step, core.Request):
                 with anyio.CancelScope(shield=True):  # bounded by the journal's commit and the request timeout
                     await self._put(reservation)
@@ -209,16 +219,26 @@ class Driver:
         reading = _reading(accepted.job) if accepted.job else None
         return Answer(kind=AnswerKind.ACCEPTED, http_status=accepted.http_status, reading=reading)
 
-    async def _take_place(self) -> bool:
-        """Wait until the wave lets it start, and for a slot; False: the wave does not, which has been recorded."""
+    async def _admitted(self) -> bool:
+        """Wait until the wave lets it start; False: the wave does not, which has been recorded."""
         refusal = await self._session.admissions[self._wave.name].wait()
         if refusal is not None:
             self._finish(Outcome.FAILED, refusal)
+        return refusal is None
+
+    async def _take_place(self) -> bool:
+        """Wait until the wave lets it start, and for a slot; False: the wave does not."""
+        if not await self._admitted():
             return False
         if not self._holds_slot:
             await self._session.slots[self._wave.name].take(self._place)
             self._holds_slot = True
         return True
+
+    def _leave_place(self) -> None:
+        if self._holds_slot:
+            self._holds_slot = False
+            self._session.slots[self._wave.name].release()
 
     # -- hooks -------------------------------------------------------------------------------------------------------
 

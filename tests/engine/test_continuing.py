@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -27,9 +28,9 @@ from orchestrator.run import RunState
 from orchestrator.runner import abort_interrupted
 from orchestrator.settings import Api, Secret
 from orchestrator.simulator import Scenario
-from orchestrator.simulator.scenario import Fault, FaultKind, Kind
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
 
-from .house import READY, AbsoluteWindow, Hooks, House, die_when, house, migration, outcomes, wall, wave, workflow
+from .house import READY, AbsoluteWindow, Gate, Hooks, House, die_when, house, migration, outcomes, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -41,9 +42,9 @@ def lost(name: str) -> Scenario:
     return Scenario(jobs=READY, faults=(Fault(on=Kind.CUTOVER, kind=FaultKind.LOST_BEFORE, migration=name, times=1),))
 
 
-async def aborted_in_doubt(it: House, name: str) -> None:
+async def aborted_in_doubt(it: House, name: str, **facts: Any) -> None:
     """Leave the PUT of *name* in doubt by a run that is aborted then."""
-    whole, it.workflow = it.workflow, workflow(wave("alone", name))
+    whole, it.workflow = it.workflow, workflow(wave("alone", migration(name, **facts)))
     run_id = await die_when(it, lambda event: isinstance(event, CutoverInDoubt))
     with open_journal(it.settings.state_dir) as journal:
         abort_interrupted(journal, run_id, now=wall())
@@ -302,6 +303,21 @@ async def test_waiting_for_the_window_does_not_use_up_the_timeout(tmp_path: Path
         window = AbsoluteWindow(opens=wall() + 180, closes=wall() + 360)
         it.workflow = replace(it.workflow, window=window)
         assert outcomes(await it.start(new=True)) == {"x": Outcome.SUCCESS}
+
+
+async def test_a_put_that_came_to_nothing_passes_its_gate_in_its_waves_time(tmp_path: Path) -> None:
+    """Its lag is too great by now; but the gate's time does not run before the window opens."""
+    lags = Scenario(jobs=READY, faults=lost("x").faults, special={"x": Special(ready_lag=Range(low=60.0, high=60.0))})
+    async with house(tmp_path, workflow(wave("w", migration("x", gate=None))), lags) as it:
+        await aborted_in_doubt(it, "x", gate=None)
+        opens = wall() + 3600
+        window = AbsoluteWindow(opens=opens, closes=opens + 600)
+        plan = workflow(wave("w", migration("x", gate=Gate(max_lag=10.0, timeout=60.0))), window=window)
+        it.workflow = plan
+        await it.start(new=True)
+        (finished,) = it.names(MigrationFinished)
+        assert finished.at >= opens
+        assert "the gate did not open" in finished.error_message
 
 
 async def test_a_pause_does_not_use_up_the_timeout(tmp_path: Path) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.atlas.errors import ApiError
-from orchestrator.events import CutoverAccepted, GateOpened, GateWaiting, MigrationFinished, StatusPolled
+from orchestrator.events import CutoverAccepted, Event, GateOpened, GateWaiting, MigrationFinished, StatusPolled
 from orchestrator.outcomes import ExitCode, Outcome
+from orchestrator.run import RunState
 from orchestrator.settings import Api
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.jobs import JobStatus
 from orchestrator.simulator.scenario import Fault, FaultKind, Garbage, JobRules, Kind, Range, Special
 from orchestrator.target import Rehearsal
 
-from .house import READY, Gate, house, migration, outcomes, wall, wave, workflow
+from .house import READY, Gate, House, house, migration, outcomes, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -224,3 +226,38 @@ async def test_500_migrations(tmp_path: Path) -> None:
         record = it.atlas.record()
         assert record["too_many_requests"] == 0
         assert {job["puts_received"] for job in record["migrations"].values()} == {1}
+
+
+def cut_over_by_hand(it: House, name: str) -> None:
+    """Somebody does it in the Atlas UI."""
+    job = next(job for job in it.atlas.app._jobs.values() if job.name == name)
+    assert job.cutover(it.atlas.app._clock.now()) is None
+
+
+@pytest.mark.parametrize("gate", [Gate(), None])
+async def test_what_waited_for_a_slot_is_read_again_before_its_put(tmp_path: Path, gate: Gate | None) -> None:
+    """Somebody may have cut it over meanwhile: it is SUCCESS, and gets no PUT."""
+    plan = workflow(wave("w", "a", migration("b", gate=gate), concurrency=1))
+    async with house(tmp_path, plan) as it:
+        it.watchers.append(
+            lambda event, _: cut_over_by_hand(it, "b") if isinstance(event, CutoverAccepted) else None,
+        )
+        ending = await it.start()
+        assert outcomes(ending) == {"a": SUCCESS, "b": SUCCESS}
+        assert it.puts("b") == 0
+
+
+async def test_a_gate_that_closes_again_holds_no_slot(tmp_path: Path) -> None:
+    """While one that waited for the slot lags too much by now, the next goes first."""
+    async with house(tmp_path, workflow(wave("w", "a", "b", "c", concurrency=1))) as it:
+        job = next(job for job in it.atlas.app._jobs.values() if job.name == "b")
+
+        def lag(event: Event, _: RunState) -> None:
+            if isinstance(event, CutoverAccepted) and event.migration == "a":
+                job.plan = replace(job.plan, lag_ready=60.0)
+            if isinstance(event, CutoverAccepted) and event.migration == "c":
+                job.plan = replace(job.plan, lag_ready=1.0)
+
+        it.watchers.append(lag)
+        assert set(outcomes(await it.start()).values()) == {SUCCESS}
+        assert it.put_at("c") < it.put_at("b")
