@@ -22,7 +22,7 @@ from .engine.controls import heed_controls, heed_terminal
 from .engine.hookrunner import HookRunner
 from .engine.local import LocalEngine
 from .engine.recorder import Recorder, Sink
-from .engine.session import Session
+from .engine.session import Session, doubts_of_earlier_puts, settle_unknown
 from .errors import JournalError
 from .events import Event, RunFinished, RunResumed, RunStarted
 from .faultpoints import crash_point
@@ -149,18 +149,21 @@ async def _session(
 ) -> Ending:
     state = task.state
     ids = {} if task.rehearsal else {m.name: (m.group_id, m.live_migration_id) for _, m in task.workflow.migrations()}
+    settle = settle_unknown(settings.polling.initial, settings.atlas.request_timeout)
+    puts = {} if task.rehearsal else journal.earlier_puts(state.run_id)
+    doubts = doubts_of_earlier_puts(task.workflow, state, task.first, puts, settle=settle)
     if isinstance(task.first, RunStarted):
         ended = {last.state.run_id: last.events for last in task.in_place_of}
-        journal.begin(state.run_id, task.workflow, task.first, in_place_of=ended)
+        journal.begin(state.run_id, task.workflow, (task.first, *doubts), in_place_of=ended)
         for last in task.in_place_of:
             options.on_superseded(last.state)
     else:
-        journal.resume(state.run_id, task.workflow, task.first, rehearsal=task.rehearsal)
+        journal.resume(state.run_id, task.workflow, (task.first, *doubts), rehearsal=task.rehearsal)
     crash_point("run_begun")
-    earlier = {} if task.rehearsal else journal.earlier_puts(state.run_id)
     writer = Writer(journal, state.run_id, ids)
     recorder = Recorder(state, writer, options.sinks)
-    recorder.take_in(task.first)
+    for event in (task.first, *doubts):
+        recorder.take_in(event)
     relay.connect(recorder)
     polling = settings.polling
     session = Session(
@@ -182,7 +185,6 @@ async def _session(
         ),
     )
     engine = LocalEngine(session)
-    engine.doubt_earlier_puts(earlier)
     async with anyio.create_task_group() as writing:
         writing.start_soon(_write, writer)
         try:

@@ -14,21 +14,26 @@ from .workflow import NO_HOOKS, Hooks
 
 @dataclass(slots=True)
 class GroupHooks:
-    """What is known about *hooks*. *owed*: their group has begun, and its `after_…` hooks have not all been run since."""
+    """What is known about *hooks*.
+
+    *owed*: their group has begun, and its `after_…` hooks have not all been run since; they tell how *members* ended.
+    """
 
     hooks: Hooks = NO_HOOKS
     owed: bool = False
+    members: frozenset[str] = frozenset()
     _done: dict[str, int] = field(default_factory=dict)
 
-    def begin(self) -> None:
-        """The group begins, or something of it is followed again: its end is still to come."""
+    def begin(self, selected: frozenset[str]) -> None:
+        """The group begins with those of *selected* that are in it, or goes on with them: its end is still to come."""
+        self.members = self.members | selected if self.owed and not selected >= self.members else selected
         self.owed = True
         self._done.clear()
 
-    def take_in(self, event: HookFinished) -> None:
+    def take_in(self, event: HookFinished, selected: frozenset[str]) -> None:
         """One of them has ended."""
         if event.hook == "before":
-            self.begin()
+            self.begin(selected)
         elif not event.interrupted:
             self._done[event.hook] = self._done.get(event.hook, 0) + 1
             if not event.ok or not self.left(event.hook):  # after one that failed, no other is run

@@ -132,17 +132,18 @@ class Journal:
         self,
         run_id: str,
         workflow: Workflow,
-        event: ev.RunStarted,
+        events: tuple[ev.RunStarted, *tuple[ev.CutoverInDoubt, ...]],
         *,
         in_place_of: Mapping[str, Sequence[Event]] = MappingProxyType({}),
     ) -> None:
-        """Record a new run and, unless it is a rehearsal, claim its live migrations.
+        """Record the *events* with which a new run begins and, unless it is a rehearsal, claim its live migrations.
 
         *in_place_of*: runs that end with its beginning, all at once or not at all, and the events that end them.
 
         Raises:
             BusyError: Another run, active or unfinished, has claimed one of them.
         """
+        event = events[0]
         with self._transaction():
             for other, last in in_place_of.items():
                 self.insert(other, last, {})
@@ -152,10 +153,17 @@ class Journal:
             )
             if not event.rehearsal:
                 self._claim(run_id, workflow)
-            self.insert(run_id, [event], {})
+            self.insert(run_id, events, {})
 
-    def resume(self, run_id: str, workflow: Workflow, event: ev.RunResumed, *, rehearsal: bool) -> None:
-        """Record that a run goes on and, unless it is a rehearsal, claim its live migrations again.
+    def resume(
+        self,
+        run_id: str,
+        workflow: Workflow,
+        events: tuple[ev.RunResumed, *tuple[ev.CutoverInDoubt, ...]],
+        *,
+        rehearsal: bool,
+    ) -> None:
+        """Record the *events* with which a run goes on and, unless it is a rehearsal, claim its live migrations again.
 
         Raises:
             BusyError: Another run has claimed one of them meanwhile.
@@ -163,7 +171,7 @@ class Journal:
         with self._transaction():
             if not rehearsal:
                 self._claim(run_id, workflow)
-            self.insert(run_id, [event], {})
+            self.insert(run_id, events, {})
 
     def insert(self, run_id: str, events: Iterable[Event], ids: dict[str, tuple[str, str]]) -> None:
         """Write *events* inside the caller's transaction, and keep the tables that derive from them in step.
@@ -192,9 +200,9 @@ class Journal:
                         self._db.execute("DELETE FROM claims WHERE run_id = ?", (run_id,))
                 case ev.RunResumed():
                     self._db.execute(
-                        "UPDATE runs SET finished_at = NULL, outcome = NULL, exit_code = NULL, unfinished = 1 "
+                        "UPDATE runs SET finished_at = NULL, outcome = NULL, exit_code = NULL, unfinished = 1, migrations = ? "
                         "WHERE run_id = ?",
-                        (run_id,),
+                        (len(event.selected), run_id),
                     )
         self._db.executemany("INSERT INTO events (run_id, at, name, data) VALUES (?, ?, ?, ?)", rows)
 

@@ -77,6 +77,7 @@ class MigrationState(NamedTuple):
     last_read_at: float | None = None  # in this session
     reads_in_phase: int = 0
     before_hooks_done: int = 0
+    prepared: bool = False  # a `before` hook has done something that is to be undone if no PUT leaves
     after_hooks_done: int = 0
     attempts: int = 0  # how many PUTs were about to leave in this session
     cutover_requests: int = 0  # how many have left
@@ -168,14 +169,15 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 remote_status=event.status,
                 error_message=event.error_message,
                 finished_at=event.at,
+                prepared=False,
+                after_hooks_done=0,
                 polls=max(state.polls, event.polls),
                 note=None,
             )
-        case HookFinished(interrupted=True):
-            return state  # a later session runs it from its beginning
-        case HookFinished(hook="before", exit_code=0):
-            return state._replace(before_hooks_done=state.before_hooks_done + 1)
-        case HookFinished(hook="after_success" | "after_failure"):
+        case HookFinished(hook="before"):  # also one that was ended half-way
+            done = state.before_hooks_done + (1 if event.ok else 0)
+            return state._replace(before_hooks_done=done, prepared=True, after_hooks_done=0)
+        case HookFinished(interrupted=False):
             return state._replace(after_hooks_done=state.after_hooks_done + 1)
     return state
 
@@ -204,7 +206,10 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         polls=state.polls,
         cutover_requests=state.cutover_requests,
         requested_at=state.requested_at,
+        not_begun_at=state.not_begun_at,
         doubted=state.doubted,
+        prepared=state.prepared,
+        after_hooks_done=state.after_hooks_done if state.prepared else 0,
     )
     if starts_afresh(state, retry_failed=retry_failed):
         return fresh
@@ -213,10 +218,12 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
             return state._replace(last_read_at=None, reads_in_phase=0)
         case Phase.FINISHED if state.outcome is not Outcome.IN_DOUBT:
             return state
+    before_hooks_done = 0 if state.after_hooks_done else state.before_hooks_done  # the `after` hooks undid them
     settled_at = at + settle if state.doubt_since is None else max(at + settle, state.doubt_since + state.settle)
     return state._replace(
         phase=Phase.DOUBT,
-        before_hooks_done=0 if state.after_hooks_done else state.before_hooks_done,  # the `after` hooks undid them
+        before_hooks_done=before_hooks_done,
+        prepared=before_hooks_done > 0,
         outcome=None,
         error_message=None,
         finished_at=None,
@@ -239,6 +246,12 @@ def after_hook_left(state: MigrationState, *, on_success: int, on_failure: int) 
         return None
     hook, count = ("after_success", on_success) if state.outcome is Outcome.SUCCESS else ("after_failure", on_failure)
     return (hook, state.after_hooks_done) if state.after_hooks_done < count else None
+
+
+def undo_left(state: MigrationState, *, on_failure: int) -> range:
+    """Which of so many `after_failure` hooks are still to undo what `before` hooks did, as long as no PUT leaves."""
+    owed = state.prepared and state.phase in BEFORE_THE_PUT
+    return range(state.after_hooks_done, on_failure) if owed else range(0)
 
 
 def without_pause(state: MigrationState, *, since: float, until: float) -> MigrationState:

@@ -100,11 +100,7 @@ class RunState:
             case RunResumed():
                 self._resume(event)
             case RunFinished():
-                self.finished_at = event.at
-                self.unfinished = event.unfinished
-                self.recorded_exit_code = event.exit_code
-                self.requests.update(event.requests.get("by_status", {}))
-                self.retries += event.requests.get("retries", 0)
+                self._finish(event)
             case RunPaused():
                 self.paused_by, self.paused_at = event.who, event.at
             case RunUnpaused():
@@ -146,11 +142,21 @@ class RunState:
             known = self.waves[wave.name]
             known.finished_at = known.approval_since = None
             if known.started_at is not None and any(self._is_followed(m.name) for m in wave.migrations):
-                known.hooks.begin()
-                self.run_hooks.begin()
+                known.hooks.begin(self.selected)
+                self.run_hooks.begin(self.selected)
 
     def _is_followed(self, name: str) -> bool:
         return name in self.selected and self.migrations[name].phase in UNDER_WAY
+
+    def _finish(self, event: RunFinished) -> None:
+        self.finished_at = event.at
+        self.unfinished = event.unfinished
+        self.recorded_exit_code = event.exit_code
+        self.requests.update(event.requests.get("by_status", {}))
+        self.retries += event.requests.get("retries", 0)
+        for wave in (None, *self.workflow.waves):
+            hooks = self.hooks_of(wave)
+            hooks.owed = bool(hooks.left(self.after_hook(wave)))  # an end without hooks is an end, too
 
     def _unpause(self, event: RunUnpaused) -> None:
         since = event.at if self.paused_at is None else self.paused_at
@@ -165,9 +171,9 @@ class RunState:
             if state is not None:
                 self.migrations[event.migration] = migrationstate.apply(state, event)
         elif event.wave is None:
-            self.run_hooks.take_in(event)
+            self.run_hooks.take_in(event, self.selected)
         elif event.wave in self.waves:
-            self.waves[event.wave].hooks.take_in(event)
+            self.waves[event.wave].hooks.take_in(event, self.selected)
 
     def _wave(self, event: ApprovalWaiting | WaveApproved | WaveStarted | WaveFinished) -> None:
         wave = self.waves.get(event.wave)
@@ -176,13 +182,13 @@ class RunState:
         match event:
             case ApprovalWaiting():
                 wave.approval_since = event.at
-                self.run_hooks.begin()
+                self.run_hooks.begin(self.selected)
             case WaveApproved():
                 wave.approved_by, wave.approval_since = event.who, None
             case WaveStarted():
                 wave.started_at = wave.started_at or event.at
-                wave.hooks.begin()
-                self.run_hooks.begin()
+                wave.hooks.begin(self.selected)
+                self.run_hooks.begin(self.selected)
             case WaveFinished():
                 wave.finished_at = event.at
 
@@ -244,23 +250,28 @@ class RunState:
 
     def hooks_left(self) -> bool:
         """Whether `after_…` hooks are still to be run of what has ended: a migration, a wave, the run."""
-        return (
-            bool(self.run_hooks.left(self.after_hook(None)))
-            or any(self.waves[wave.name].hooks.left(self.after_hook(wave)) for wave in self.workflow.waves)
-            or any(self._migration_hook_left(migration) for _, migration in self.workflow.migrations())
+        groups = (None, *self.workflow.waves)
+        return any(self.hooks_of(wave).left(self.after_hook(wave)) for wave in groups) or any(
+            self._migration_hook_left(migration) for _, migration in self.workflow.migrations()
         )
+
+    def hooks_of(self, wave: Wave | None) -> GroupHooks:
+        """The state of *wave*'s hooks, or of the run's (None)."""
+        return self.run_hooks if wave is None else self.waves[wave.name].hooks
+
+    def after_hook(self, wave: Wave | None) -> str:
+        """The hooks that *wave* (None: the run) ends with as it stands: `after_success` or `after_failure`."""
+        hooks = self.hooks_of(wave)
+        members = hooks.members if hooks.owed else self.selected
+        names = self.workflow.names() if wave is None else (m.name for m in wave.migrations)
+        outcomes = {self.result(name).outcome for name in names if name in members}
+        return "after_success" if outcomes == {Outcome.SUCCESS} else "after_failure"
 
     def _migration_hook_left(self, migration: Migration) -> bool:
         success, failure = len(migration.hooks.after_success), len(migration.hooks.after_failure)
         state = self.migrations[migration.name]
-        return migrationstate.after_hook_left(state, on_success=success, on_failure=failure) is not None
-
-    def after_hook(self, wave: Wave | None) -> str:
-        """The hooks that *wave* (None: the run) ends with as it stands: `after_success` or `after_failure`."""
-        if wave is None:
-            return "after_failure" if self.exit_code() else "after_success"
-        counts = self.counts(wave) or Counter(self.result(m.name).outcome for m in wave.migrations)  # none is selected
-        return "after_success" if set(counts) == {Outcome.SUCCESS} else "after_failure"
+        left = migrationstate.after_hook_left(state, on_success=success, on_failure=failure)
+        return left is not None or bool(migrationstate.undo_left(state, on_failure=failure))
 
     def failures(self, wave: Wave) -> int:
         """How many of *wave*'s migrations ended without SUCCESS, selected this time or not."""

@@ -24,9 +24,10 @@ from .errors import BusyError, InputError
 from .events import CutoversStopped, RunAborted, RunFinished, RunResumed, RunStarted
 from .journal import Journal, open_journal
 from .locks import LockedError, locked, run_lock, workflow_lock
-from .outcomes import ExitCode, Outcome
+from .migrationstate import starts_afresh
+from .outcomes import ExitCode
 from .plural import names_listed, plural
-from .run import RunState
+from .run import UNDER_WAY, RunState
 from .settings import Settings
 from .version import program_version
 from .workflow import Workflow
@@ -125,10 +126,15 @@ async def _continue(
                 )
         if options.retry_failed and state.aborted_by is not None:
             raise InputError(f"run {run_id} was aborted by {state.aborted_by}: start a new one with `run --new`")
-        nothing_failed = not options.retry_failed or Outcome.FAILED not in state.totals()
-        if not state.unfinished and nothing_failed:
+        # What was under way when the last session ended is followed in any case, and counts.
+        selected = select(state.workflow, options.only) | {
+            name for name, known in state.migrations.items() if known.phase in UNDER_WAY
+        }
+        again = options.retry_failed and any(
+            starts_afresh(state.migrations[name], retry_failed=True) for name in selected
+        )
+        if not (state.unfinished or again):
             return _as_it_ended(state)
-        selected = select(state.workflow, options.only)
         first = RunResumed(
             at=wall(),
             selected=tuple(m.name for _, m in state.workflow.migrations() if m.name in selected),

@@ -17,7 +17,6 @@ from anyio.abc import TaskGroup
 from ..cutover import Done, Phase, next_step
 from ..events import (
     ApprovalWaiting,
-    CutoverInDoubt,
     MigrationFinished,
     WaveApproved,
     WaveFinished,
@@ -25,12 +24,12 @@ from ..events import (
     WindowOpened,
     WindowWaiting,
 )
-from ..migrationstate import BEFORE_THE_PUT
+from ..migrationstate import BEFORE_THE_PUT, undo_left
 from ..outcomes import Outcome
 from ..run import UNDER_WAY
 from ..workflow import Migration, Wave
 from .migration import Driver
-from .session import Session, settle_unknown
+from .session import Session
 
 _CLOCK_CHECK = 30.0  # seconds; a long sleep looks at the wall clock again, which may be set meanwhile
 
@@ -59,28 +58,14 @@ class LocalEngine:
         aborted_by = self._session.state.aborted_by
         if aborted_by is not None:  # what is under way is followed to its end, and no more than that
             self._session.stop(f"aborted by {aborted_by}")
+        for wave in self._session.state.workflow.waves:  # also one that an earlier session began with `--only`
+            self._session.stop_if_too_many_failed(wave)
         async with anyio.create_task_group() as keepers:
             keepers.start_soon(self._keep_window)
             async with anyio.create_task_group() as followers:
                 self._follow_what_is_under_way(followers)
                 await self._waves()
             keepers.cancel_scope.cancel()
-
-    def doubt_earlier_puts(self, earlier: dict[tuple[str, str], tuple[str, float]]) -> None:
-        """Put in doubt what *another run* has sent a PUT for (`Journal.earlier_puts`): it is read before anything else."""
-        session = self._session
-        for _, migration in session.state.rows():
-            put = earlier.get((migration.group_id, migration.live_migration_id))
-            if put is not None and session.state.migrations[migration.name].phase is Phase.NEW:
-                run_id, at = put
-                session.recorder.record(
-                    CutoverInDoubt(
-                        at=session.wall(),
-                        migration=migration.name,
-                        reason=f"run {run_id} sent a PUT at {_utc(at)}",
-                        settle=settle_unknown(session.polling.initial, session.request_timeout),
-                    )
-                )
 
     # -- the window --------------------------------------------------------------------------------------------------
 
@@ -141,6 +126,7 @@ class LocalEngine:
             left = self._left(wave)
             if left or self._followed[wave.name]:
                 await self._wave(wave, left)
+            await self._undo(wave)
             await self._after_hooks(wave)
         await self._after_hooks(None)
 
@@ -211,6 +197,14 @@ class LocalEngine:
                 )
             )
 
+    async def _undo(self, wave: Wave) -> None:
+        """Undo what `before` hooks of an earlier session did for migrations that this one does not start."""
+        session = self._session
+        async with anyio.create_task_group() as group:
+            for place, migration in enumerate(wave.migrations):
+                if undo_left(session.state.migrations[migration.name], on_failure=len(migration.hooks.after_failure)):
+                    group.start_soon(Driver(session, wave, migration, place).undo)
+
     # -- hooks of waves and of the run (None) --------------------------------------------------------------------------
 
     async def _before_hooks(self, wave: Wave | None) -> bool:
@@ -221,13 +215,17 @@ class LocalEngine:
     async def _after_hooks(self, wave: Wave | None) -> None:
         """Run the `after_…` hooks that are owed, by this session or by one that did not come to them."""
         state = self._session.state
+        if wave is not None and any(state.migrations[m.name].phase in UNDER_WAY for m in wave.migrations):
+            return  # it is not over: something in it is in doubt that this session was not asked to look at
         hook = state.after_hook(wave)
-        left = (state.waves[wave.name].hooks if wave else state.run_hooks).left(hook)
+        left = state.hooks_of(wave).left(hook)
         await self._run_hooks(wave, hook, left, outcome="SUCCESS" if hook == "after_success" else "FAILED")
 
     async def _run_hooks(self, wave: Wave | None, hook: str, numbers: range, *, outcome: str | None) -> bool:
         """Run the hooks of these *numbers*, as long as none fails; whether none has."""
         for number in numbers:
+            if hook == "before" and self._session.valve.stopped is not None:
+                return True  # nothing starts any more, and nothing was refused
             finished = await self._session.hooks.run_for_group(wave, hook, number, outcome=outcome)
             self._session.recorder.record(finished)
             if not finished.ok:

@@ -13,7 +13,7 @@ from ..cutover import Answer, AnswerKind, MigrationState, Reading, ReadKind
 from ..errors import JournalError
 from ..events import CutoverRequested, Event, MigrationFinished
 from ..faultpoints import crash_point
-from ..migrationstate import BEFORE_THE_PUT
+from ..migrationstate import BEFORE_THE_PUT, undo_left
 from ..outcomes import Outcome
 from ..polling import backoff, fair_share, poll_wait
 from ..workflow import Migration, Wave
@@ -34,7 +34,7 @@ class Driver:
     slots from the start.
     """
 
-    __slots__ = ("_holds_slot", "_in_before_hook", "_migration", "_place", "_policy", "_session", "_wave")
+    __slots__ = ("_holds_slot", "_migration", "_place", "_policy", "_session", "_wave")
 
     def __init__(
         self, session: Session, wave: Wave, migration: Migration, place: int, *, under_way: bool = False
@@ -44,7 +44,6 @@ class Driver:
         self._migration = migration
         self._place = place
         self._policy = session.policy(migration)
-        self._in_before_hook = False
         self._holds_slot = under_way
         if under_way:
             session.slots[wave.name].occupy()
@@ -55,11 +54,14 @@ class Driver:
             while await self._step():
                 pass
         finally:
-            if self._state.phase in BEFORE_THE_PUT and (self._state.before_hooks_done or self._in_before_hook):
-                with anyio.CancelScope(shield=True):  # bounded by the timeouts of the hooks
-                    for index in range(len(self._migration.hooks.after_failure)):
-                        await self._run_hook("after_failure", index)
+            with anyio.CancelScope(shield=True):  # bounded by the timeouts of the hooks
+                await self.undo()
             self._leave_place()
+
+    async def undo(self) -> None:
+        """Run the `after_failure` hooks if `before` hooks have run whose PUT does not leave."""
+        for index in undo_left(self._state, on_failure=len(self._migration.hooks.after_failure)):
+            await self._run_hook("after_failure", index)
 
     @property
     def _state(self) -> MigrationState:
@@ -243,9 +245,7 @@ class Driver:
     # -- hooks -------------------------------------------------------------------------------------------------------
 
     async def _before_hook(self, index: int) -> None:
-        self._in_before_hook = True  # until it is known how it ended: then what it did has to be undone
         failure = await self._run_hook("before", index)
-        self._in_before_hook = False
         if failure is not None:
             self._finish(Outcome.FAILED, f"before hook: {failure}")
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 
 from ..atlas.client import AtlasClient
 from ..cutover import Policy
-from ..events import CutoversStopped
+from ..events import CutoverInDoubt, CutoversStopped, RunResumed, RunStarted
+from ..migrationstate import MigrationState, starts_afresh
 from ..outcomes import Outcome
 from ..polling import PollPolicy
 from ..run import RunState
 from ..waiting import Slots
-from ..workflow import Gate, Hooks, Migration, Wave
+from ..workflow import Gate, Hooks, Migration, Wave, Workflow
 from .admission import Admission
 from .hookrunner import HookRunner
 from .recorder import Recorder
@@ -26,6 +28,31 @@ def settle_unknown(polling_initial: float, request_timeout: float) -> float:
     That process may have died while the PUT waited for its answer, so it has as long as one whose answer never came.
     """
     return max(2 * polling_initial, request_timeout)
+
+
+def doubts_of_earlier_puts(
+    workflow: Workflow,
+    state: RunState,
+    first: RunStarted | RunResumed,
+    puts: Mapping[tuple[str, str], tuple[str, float]],
+    *,
+    settle: float,
+) -> tuple[CutoverInDoubt, ...]:
+    """What the session that *first* begins puts in doubt, as *another run* has sent a PUT: it is read before anything else.
+
+    *state* is that of the run before *first*, *puts* are `Journal.earlier_puts`, *settle* is `settle_unknown`.
+    """
+    doubts = []
+    for _, migration in workflow.migrations():
+        put = puts.get((migration.group_id, migration.live_migration_id))
+        if put is None or migration.name not in first.selected:
+            continue
+        known = state.migrations.get(migration.name, MigrationState())
+        if starts_afresh(known, retry_failed=isinstance(first, RunResumed) and first.retry_failed):
+            run_id, sent_at = put
+            reason = f"run {run_id} sent a PUT at {datetime.fromtimestamp(sent_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+            doubts.append(CutoverInDoubt(at=first.at, migration=migration.name, reason=reason, settle=settle))
+    return tuple(doubts)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from orchestrator import conductor
 from orchestrator.atlas.errors import ApiError
 from orchestrator.errors import BusyError, InputError
 from orchestrator.events import (
@@ -20,10 +21,9 @@ from orchestrator.events import (
     HookFinished,
     MigrationFinished,
     RunAborted,
-    WaveFinished,
 )
 from orchestrator.journal import open_journal
-from orchestrator.outcomes import ExitCode, Outcome
+from orchestrator.outcomes import Outcome
 from orchestrator.run import RunState
 from orchestrator.runner import abort_interrupted
 from orchestrator.settings import Api, Secret
@@ -59,11 +59,6 @@ def trace(it: House, *kinds: type[Event]) -> list[tuple[str, str]]:
         for event in it.events
         if isinstance(event, kinds)
     ]
-
-
-def hooks_run(it: House) -> list[tuple[str | None, str]]:
-    """The hooks that ran to their end: of which wave, and their first argument."""
-    return [(hook.wave, hook.argv[1]) for hook in it.names(HookFinished) if not hook.interrupted]
 
 
 async def test_an_aborted_run_that_died_starts_nothing_when_it_is_resumed(tmp_path: Path) -> None:
@@ -155,79 +150,6 @@ async def test_what_is_under_way_counts_against_the_concurrency_of_its_wave(tmp_
         ]
 
 
-async def test_before_hooks_run_again_where_the_after_hooks_have_undone_them(tmp_path: Path) -> None:
-    """The application that was started again after the doubt is stopped again before the second PUT."""
-    hooks = Hooks(before=(("true", "stop"),), after_success=(("true", "start"),), after_failure=(("true", "start"),))
-    faults = (
-        *lost("x").faults,
-        Fault(on=Kind.READ, kind=FaultKind.STATUS, status=500, migration="x", after=1.0, until=120.0),
-    )
-    plan = workflow(wave("w", migration("x", timeout=60.0, hooks=hooks)))
-    async with house(tmp_path, plan, Scenario(jobs=READY, faults=faults)) as it:
-        ending = await it.start()
-        assert outcomes(ending) == {"x": Outcome.IN_DOUBT}
-        await anyio.sleep(200)
-        ending = await it.resume(ending.state.run_id)
-        assert outcomes(ending) == {"x": Outcome.SUCCESS}
-        did = [
-            event.argv[1] if isinstance(event, HookFinished) else "PUT"
-            for event in it.names(Event)
-            if isinstance(event, (HookFinished, CutoverRequested))
-        ]
-        assert did == ["stop", "PUT", "start", "stop", "PUT", "start"]
-
-
-@pytest.mark.parametrize("dies_at", [CutoverAccepted, MigrationFinished, WaveFinished])
-async def test_after_hooks_of_wave_and_run_are_not_forgotten_by_a_death(tmp_path: Path, dies_at: type[Event]) -> None:
-    """What the `before` hooks did is undone by the session that comes next, though it starts nothing itself."""
-    hooks = Hooks(before=(("true", "stop"),), after_success=(("true", "start"),))
-    async with house(tmp_path, workflow(wave("w", "a", hooks=hooks), hooks=hooks)) as it:
-        run_id = await die_when(it, lambda event: isinstance(event, dies_at))
-        ending = await it.resume(run_id)
-        assert hooks_run(it) == [(None, "stop"), ("w", "stop"), ("w", "start"), (None, "start")]
-        assert (ending.exit_code, ending.state.unfinished) == (ExitCode.SUCCESS, False)
-
-
-async def test_a_session_that_was_stopped_in_an_after_hook_leaves_the_rest_to_the_next(tmp_path: Path) -> None:
-    """All cutovers are over, but the application has not been started: the run is unfinished."""
-    last = Hooks(after_success=(("true", "first"), ("true", "second"), ("true", "third")))
-    for place, plan in enumerate(
-        (
-            workflow(wave("w", migration("a", hooks=last))),
-            workflow(wave("w", "a", hooks=last)),
-            workflow(wave("w", "a"), hooks=last),
-        )
-    ):
-        async with house(tmp_path / str(place), plan) as it:
-            run_id = await die_when(it, lambda event: isinstance(event, HookFinished))
-            with open_journal(it.settings.state_dir) as journal:
-                assert journal.state(run_id).is_unfinished()
-            ending = await it.resume(run_id)
-            assert [argv for _, argv in hooks_run(it)] == ["first", "second", "third"]
-            assert (ending.exit_code, ending.state.unfinished) == (ExitCode.SUCCESS, False)
-
-
-@pytest.mark.parametrize("code", [0, 3])
-async def test_hooks_that_an_earlier_session_owes_tell_how_its_wave_ended(tmp_path: Path, code: int) -> None:
-    """Though nothing of it is selected any more."""
-    hooks = Hooks(after_success=(("true", "start"),), after_failure=(("true", "undo"),))
-    refusing = migration("a", hooks=Hooks(before=(("sh", "-c", f"exit {code}"),)))
-    async with house(tmp_path, workflow(wave("first", refusing, hooks=hooks), wave("second", "b"))) as it:
-        run_id = await die_when(it, lambda event: isinstance(event, WaveFinished))
-        it.events.clear()
-        await it.resume(run_id, only=("second",))
-        assert hooks_run(it) == [("first", "undo" if code else "start")]
-
-
-async def test_a_run_whose_wave_was_never_approved_ends_with_its_hooks(tmp_path: Path) -> None:
-    """Somebody may want to be called when the window closes on a wave that waited."""
-    window = AbsoluteWindow(opens=wall() - 60, closes=wall() + 60)
-    hooks = Hooks(after_failure=(("true", "call"),))
-    async with house(tmp_path, workflow(wave("w", "a", approval=True), hooks=hooks, window=window)) as it:
-        assert (await it.start()).exit_code is ExitCode.INCOMPLETE
-        assert hooks_run(it) == [(None, "call")]
-
-
 async def left_under_way(it: House) -> str:
     """Leave a run that dies while `a` is under way and `b` has not begun."""
     run_id = await die_when(it, lambda event: isinstance(event, CutoverAccepted))
@@ -246,54 +168,6 @@ async def test_a_new_run_takes_the_place_of_one_that_died_and_follows_what_is_un
         with open_journal(it.settings.state_dir) as journal:
             assert [row.run_id for row in journal.unfinished()] == []
             assert [(state.run_id, state) for state in superseded] == [(old, journal.state(old))]
-
-
-@pytest.mark.parametrize(
-    ("left_out", "only"),
-    [pytest.param(True, (), id="not in the file"), pytest.param(False, ("b",), id="not selected")],
-)
-async def test_a_new_run_begins_only_if_it_follows_what_the_old_one_left_under_way(
-    tmp_path: Path, left_out: bool, only: tuple[str, ...]
-) -> None:
-    """Nobody else would."""
-    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1))) as it:
-        old = await left_under_way(it)
-        if left_out:
-            it.workflow = workflow(wave("w", "b"))
-        with pytest.raises(InputError, match=rf"\(a\).*resume {old}"):
-            await it.start(new=True, only=only)
-        assert outcomes(await it.resume(old)) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS}
-
-
-@pytest.mark.parametrize("held", [False, True])
-async def test_a_run_is_not_over_before_the_one_in_its_place_has_begun(tmp_path: Path, held: bool) -> None:
-    """With wrong keys, or with a live migration that another run holds, nothing begins and nothing ends."""
-    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1), wave("v", "c"))) as it:
-        whole = it.workflow
-        it.workflow = workflow(wave("w", "a", "b", concurrency=1))
-        old = await left_under_way(it)
-        right = it.settings
-        if held:
-            it.workflow = replace(workflow(wave("v", "c")), name="other")
-            await left_under_way(it)
-        else:
-            it.settings = replace(right, atlas=replace(right.atlas, private_key=Secret("wrong")))
-        it.workflow = whole
-        with pytest.raises(BusyError if held else ApiError):
-            await it.start(new=True)
-        it.settings = right
-        assert outcomes(await it.resume(old)) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS}
-
-
-async def test_after_failure_hooks_run_where_the_waves_before_hook_failed(tmp_path: Path) -> None:
-    """Its migrations are FAILED, and their hooks hear of it in the same session."""
-    plan = workflow(wave("w", migration("a", hooks=Hooks(after_failure=(WORKS,))), hooks=Hooks(before=(FAILS,))))
-    async with house(tmp_path, plan) as it:
-        assert outcomes(await it.start()) == {"a": Outcome.FAILED}
-        assert [(hook.migration, hook.hook) for hook in it.names(HookFinished)] == [
-            (None, "before"),
-            ("a", "after_failure"),
-        ]
 
 
 async def test_waiting_for_the_window_does_not_use_up_the_timeout(tmp_path: Path) -> None:
@@ -341,21 +215,111 @@ async def test_a_pause_does_not_use_up_the_timeout(tmp_path: Path) -> None:
 
 async def test_claims_are_kept_for_what_is_in_doubt_though_it_was_not_selected(tmp_path: Path) -> None:
     """No other run may start it."""
-    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1)), lost("a")) as it:
-        run_id = await die_when(it, lambda event: isinstance(event, CutoverInDoubt))
-        assert outcomes(await it.resume(run_id, only=("b",)))["b"] is Outcome.SUCCESS
+    unreadable = Fault(on=Kind.READ, kind=FaultKind.STATUS, status=500, migration="a", after=1.0)
+    scenario = Scenario(jobs=READY, faults=(*lost("a").faults, unreadable))
+    plan = workflow(wave("w", migration("a", timeout=60.0), "b", concurrency=1))
+    async with house(tmp_path, plan, scenario) as it:
+        first = await it.start(only=("a",))
+        assert outcomes(first)["a"] is Outcome.IN_DOUBT
+        assert outcomes(await it.resume(first.state.run_id, only=("b",)))["b"] is Outcome.SUCCESS
         it.workflow = replace(it.workflow, name="other")
-        with pytest.raises(BusyError, match=run_id):
+        with pytest.raises(BusyError, match=first.state.run_id):
             await it.start()
 
 
-async def test_no_before_hook_runs_after_an_abort(tmp_path: Path) -> None:
-    """Also where the abort comes while the migration is on its way to the hook."""
-    plan = workflow(wave("w", migration("x", hooks=Hooks(before=(WORKS,), after_failure=(WORKS,))), "y"))
-    async with house(tmp_path, plan, lost("x")) as it:
-        await aborted_in_doubt(it, "x")
-        it.watchers.append(
-            lambda event, _: it.ask("abort") if isinstance(event, CutoverRequested) and event.migration == "y" else None
-        )
-        await it.start(new=True)
-        assert it.names(HookFinished) == []
+class KilledError(BaseException):
+    """The process is gone."""
+
+
+def kill(name: str) -> None:
+    """Die where the run has been recorded."""
+    if name == "run_begun":
+        raise KilledError
+
+
+async def test_a_new_run_that_died_at_its_beginning_forgets_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was to follow is recorded with its beginning, so no other new run begins without that."""
+    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1))) as it:
+        await left_under_way(it)
+        with monkeypatch.context() as patch:
+            patch.setattr(conductor, "crash_point", kill)
+            with pytest.raises(KilledError):
+                await it.start(new=True)
+        with open_journal(it.settings.state_dir) as journal:
+            (row,) = journal.unfinished()
+            assert journal.state(row.run_id).in_doubt() == ["a"]
+        with pytest.raises(InputError):
+            await it.start(new=True, only=("b",))
+
+
+async def test_retry_failed_tries_what_failed_in_an_earlier_session(tmp_path: Path) -> None:
+    """Though the last one selected something else, and ended the run."""
+    flag = tmp_path / "ok"
+    no = Hooks(before=(("test", "-e", str(flag)),))
+    async with house(tmp_path / "s", workflow(wave("one", migration("a", hooks=no)), wave("two", "b"))) as it:
+        first = await it.start(only=("a",))
+        assert outcomes(first)["a"] is Outcome.FAILED
+        second = await it.resume(first.state.run_id, only=("b",))
+        assert not second.state.unfinished
+        flag.touch()
+        third = await it.resume(first.state.run_id, retry_failed=True)
+        assert outcomes(third) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS}
+
+
+async def test_no_cutover_starts_in_a_run_whose_later_wave_has_failed_too_much(tmp_path: Path) -> None:
+    """`--only` began with that wave."""
+    no = Hooks(before=(FAILS,))
+    plan = workflow(wave("one", "a"), wave("two", migration("b", hooks=no), "c", max_failures=0, concurrency=1))
+    async with house(tmp_path, plan) as it:
+        first = await it.start(only=("two",))
+        assert "max_failures" in (first.state.stopped or "")
+        second = await it.resume(first.state.run_id)
+        assert (it.puts("a"), outcomes(second)["a"]) == (0, Outcome.NOT_STARTED)
+
+
+async def test_what_is_under_way_is_followed_and_counts_whatever_is_selected(tmp_path: Path) -> None:
+    """One at a time stays one at a time."""
+    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1))) as it:
+        ending = await it.resume(await left_under_way(it), only=("b",))
+        assert outcomes(ending) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS}
+        assert it.put_at("b") >= it.put_at("a") + 10.0
+        assert ending.state.selected == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("left_out", "only"),
+    [pytest.param(True, (), id="not in the file"), pytest.param(False, ("b",), id="not selected")],
+)
+async def test_a_new_run_begins_only_if_it_follows_what_the_old_one_left_under_way(
+    tmp_path: Path, left_out: bool, only: tuple[str, ...]
+) -> None:
+    """Nobody else would."""
+    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1))) as it:
+        old = await left_under_way(it)
+        if left_out:
+            it.workflow = workflow(wave("w", "b"))
+        with pytest.raises(InputError, match=rf"\(a\).*resume {old}"):
+            await it.start(new=True, only=only)
+        assert outcomes(await it.resume(old)) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS}
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_a_run_is_not_over_before_the_one_in_its_place_has_begun(tmp_path: Path, held: bool) -> None:
+    """With wrong keys, or with a live migration that another run holds, nothing begins and nothing ends."""
+    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1), wave("v", "c"))) as it:
+        whole = it.workflow
+        it.workflow = workflow(wave("w", "a", "b", concurrency=1))
+        old = await left_under_way(it)
+        right = it.settings
+        if held:
+            it.workflow = replace(workflow(wave("v", "c")), name="other")
+            await left_under_way(it)
+        else:
+            it.settings = replace(right, atlas=replace(right.atlas, private_key=Secret("wrong")))
+        it.workflow = whole
+        with pytest.raises(BusyError if held else ApiError):
+            await it.start(new=True)
+        it.settings = right
+        assert outcomes(await it.resume(old)) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS}
