@@ -247,7 +247,8 @@ async def _heed_signals(
 async def _finish(session: Session, writer: Writer, signalled: signal.Signals | None) -> Ending:
     """Record the end of the session, also when the journal does not take it any more."""
     state = session.state
-    code = ExitCode(128 + signalled) if signalled else state.exit_code()
+    interrupted = signalled is not None and state.is_unfinished()  # else it came when all was over
+    code = ExitCode(128 + signalled) if signalled and interrupted else state.exit_code()
     statistics = session.client.statistics
     finished = RunFinished(
         at=session.wall(),
@@ -259,7 +260,7 @@ async def _finish(session: Session, writer: Writer, signalled: signal.Signals | 
             "by_status": dict(statistics.by_status),
             "retries": statistics.retries,
         },
-        keep_claims=bool(state.in_doubt()) or (signalled is not None and state.is_unfinished()),
+        keep_claims=bool(state.in_doubt()) or interrupted,
     )
     failure = None
     crash_point("finishing")

@@ -46,6 +46,7 @@ class RunResumed(Event):
     """An unfinished run goes on, in another process or another window.
 
     A PUT whose answer the journal lacks is in doubt; *settle*: for how many seconds it may still arrive at Atlas.
+    *base_url*: the API that is spoken to from now on (empty: as before).
     """
 
     name: ClassVar[str] = "run_resumed"
@@ -53,6 +54,7 @@ class RunResumed(Event):
     retry_failed: bool
     who: str
     settle: float
+    base_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +91,14 @@ class RunUnpaused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAborted(Event):
-    """*who* ended the run: no new cutover starts, now or later; those under way are followed to their end."""
+    """*who* ended the run: no new cutover starts, now or later; those under way are followed to their end.
+
+    *successor*: the run that took its place, and follows what it left under way.
+    """
 
     name: ClassVar[str] = "run_aborted"
     who: str
+    successor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ def holder_of(path: Path) -> str | None:
         JournalError: It cannot be opened.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # also on a file system that is read-only
     except FileNotFoundError:
         return None
     except OSError as error:

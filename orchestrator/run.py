@@ -77,6 +77,7 @@ class RunState:
     paused_by: str | None = None
     paused_at: float | None = None
     aborted_by: str | None = None
+    successor: str | None = None
     stopped: str | None = None
     window_opens: float | None = None
     window_closes: float | None = None
@@ -106,7 +107,7 @@ class RunState:
             case RunUnpaused():
                 self._unpause(event)
             case RunAborted():
-                self.aborted_by = event.who
+                self.aborted_by, self.successor = event.who, event.successor
             case CutoversStopped():
                 self.stopped = self.stopped or event.reason
             case WindowWaiting():
@@ -132,6 +133,7 @@ class RunState:
     def _resume(self, event: RunResumed) -> None:
         self.selected = frozenset(event.selected)
         self.who, self.sessions = event.who, self.sessions + 1
+        self.base_url = event.base_url or self.base_url
         self.finished_at = self.recorded_exit_code = self.stopped = None
         self.unfinished = True
         for name, state in self.migrations.items():

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .changes import describe_changes
 from .conductor import Ending, LastWords, Options, Task, conduct
@@ -82,7 +83,11 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, wal
                     version=program_version(),
                 )
                 state = RunState(run_id=run_id)
-                before = _in_place_of(journal, workflow, selected, now=wall()) if options.new and not rehearsal else ()
+                before = (
+                    _in_place_of(journal, run_id, workflow, selected, now=wall())
+                    if options.new and not rehearsal
+                    else ()
+                )
                 task = Task(workflow=workflow, rehearsal=rehearsal, state=state, first=first, in_place_of=before)
                 return await conduct(journal, task, settings, options, wall=wall)
         return await _continue(journal, other, workflow, settings, options, wall=wall)
@@ -127,6 +132,11 @@ async def _continue(
         if options.retry_failed and state.aborted_by is not None:
             raise InputError(f"run {run_id} was aborted by {state.aborted_by}: start a new one with `run --new`")
         # What was under way when the last session ended is followed in any case, and counts.
+        if not row.rehearsal and _place(state.base_url) != _place(settings.atlas.base_url):
+            raise InputError(
+                f"run {run_id} was begun at {state.base_url}, and atlas.base_url is {settings.atlas.base_url}: what is "
+                "known of its live migrations is not from there. Continue it where it began, or start another with `run --new`"
+            )
         selected = select(state.workflow, options.only) | {
             name for name, known in state.migrations.items() if known.phase in UNDER_WAY
         }
@@ -140,6 +150,7 @@ async def _continue(
             selected=tuple(m.name for _, m in state.workflow.migrations() if m.name in selected),
             retry_failed=options.retry_failed,
             who=who_am_i(),
+            base_url="" if row.rehearsal else settings.atlas.base_url,
             settle=settle_unknown(settings.polling.initial, settings.atlas.request_timeout),
         )
         task = Task(workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first)
@@ -147,9 +158,9 @@ async def _continue(
 
 
 def _in_place_of(
-    journal: Journal, workflow: Workflow, selected: frozenset[str], *, now: float
+    journal: Journal, run_id: str, workflow: Workflow, selected: frozenset[str], *, now: float
 ) -> tuple[LastWords, ...]:
-    """How the unfinished runs of *workflow* end, in whose place a new run of *selected* begins; the workflow is locked.
+    """How the unfinished runs of *workflow* end, in whose place *run_id* begins, of *selected*; the workflow is locked.
 
     Raises:
         InputError: One of them has left something under way or in doubt that the new run would not follow.
@@ -170,8 +181,14 @@ def _in_place_of(
                 f"follow ({names_listed(lost)}): `atlas-cutover resume {row.run_id}` sees to them, "
                 f"`atlas-cutover abort {row.run_id}` gives them up; then start this one"
             )
-        ends.append(_last_words(state, now=now))
+        ends.append(_last_words(state, now=now, successor=run_id))
     return tuple(ends)
+
+
+def _place(base_url: str) -> tuple[str, str]:
+    """Which Atlas *base_url* means; its path is the version of the API."""
+    parts = urlsplit(base_url)
+    return parts.scheme, parts.netloc
 
 
 def _as_it_ended(state: RunState) -> Ending:
@@ -208,7 +225,8 @@ def select(workflow: Workflow, only: tuple[str, ...]) -> frozenset[str]:
         return workflow.select(only)
     except KeyError as error:
         raise InputError(
-            f"--only {error.args[0]}: workflow {workflow.name!r} has no wave or migration of that name"
+            f"--only {error.args[0]}: workflow {workflow.name!r} has no wave or migration of that name (a run that is "
+            "continued has those it was started with)"
         ) from None
 
 
@@ -223,9 +241,9 @@ def abort_interrupted(journal: Journal, run_id: str, *, now: float) -> RunState:
     return last.state
 
 
-def _last_words(state: RunState, *, now: float) -> LastWords:
+def _last_words(state: RunState, *, now: float, successor: str | None = None) -> LastWords:
     """End *state*, that of an unfinished run on which no process works, and tell by which events."""
-    aborted = RunAborted(at=now, who=who_am_i())
+    aborted = RunAborted(at=now, who=who_am_i(), successor=successor)
     stopped = CutoversStopped(at=now, reason=f"aborted by {aborted.who}")
     for event in (aborted, stopped):
         state.apply(event)

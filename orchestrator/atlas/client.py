@@ -22,6 +22,9 @@ from .transport import Transport
 from .wire import Job
 
 READ_ATTEMPTS = 4
+LONGEST_PAUSE = 60.0
+"""Seconds that a read waits at most for its next try, whatever a 5xx's `Retry-After` says: an application stands still."""
+
 ROOT_SCOPE = "root"
 
 
@@ -237,5 +240,5 @@ def _backoff(error: Exception) -> bool | float:
         return 0.001  # its bucket rests already
     worth = _worth_another_try(error)
     if worth and isinstance(error, ApiError) and error.retry_after is not None:
-        return error.retry_after
+        return min(error.retry_after, LONGEST_PAUSE)
     return worth

@@ -254,7 +254,11 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
 def _add_run_options(parser: argparse.ArgumentParser, *, yes: str) -> None:
     parser.add_argument("--yes", action="store_true", help=yes)
     parser.add_argument(
-        "--only", action="append", default=[], metavar="NAME", help="only this wave or migration (repeatable); what is under way is followed in any case"
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this wave or migration (repeatable); what is under way is followed in any case",
     )
     parser.add_argument(
         "--retry-failed", action="store_true", help="when continuing: try again what FAILED before any PUT was sent"

@@ -193,8 +193,14 @@ def _superseded(settings: Settings, state: RunState) -> None:
     write_reports(build(state, now=time.time()), settings.state_dir)
 
 
+def _at_once(number: int, _frame: object) -> None:
+    os._exit(128 + number)
+
+
 def _report(args: Namespace, settings: Settings, ending: Ending) -> int:
     """Write the reports, print the summary, and return the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a second signal that comes after the session ends it here, too
+        signal.signal(number, _at_once)
     return write_and_print(args, settings.state_dir, ending.state, ending.exit_code, ending.journal_failure)
 
 

@@ -137,6 +137,8 @@ def _holds(state: RunState) -> list[str]:
     if state.paused_by is not None:
         since = f" since {_utc(state.paused_at)[11:19]} UTC" if state.paused_at else ""
         holds.append(f"paused by {state.paused_by}{since}: `atlas-cutover unpause {run_id}` lets it go on")
+    if state.window_opens is not None:
+        holds.append(f"waits for the window, which opens at {_utc(state.window_opens)[:19].replace('T', ' ')} UTC")
     for name, wave in state.waves.items():
         if wave.approval_since is not None and wave.approved_by is None:
             since = f"{_utc(wave.approval_since)[11:19]} UTC"

@@ -137,6 +137,8 @@ class RunReport:
     hooks_left: bool
     stopped: str | None
     aborted_by: str | None
+    successor: str | None
+    too_many_failures: bool
     who: str
     version: str
     sessions: int
@@ -200,6 +202,8 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> 
         hooks_left=state.unfinished and state.hooks_left(),
         stopped=_text_or_none(state.stopped),
         aborted_by=_text_or_none(state.aborted_by),
+        successor=state.successor,
+        too_many_failures=any(state.too_many_failures(wave) for wave in state.workflow.waves),
         who=_text(state.who),
         version=_text(state.version),
         sessions=state.sessions,
@@ -235,9 +239,14 @@ def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationRe
     result = state.result(migration.name)
     message = result.error_message
     if state.finished_at is not None and not state.unfinished and known.phase in UNDER_WAY and known.note is None:
-        message = "the run was given up while the cutover was under way: look at the live migration in Atlas"
+        message = (
+            f"run {state.successor}, which took this run's place, follows it"
+            if state.successor
+            else ("the run was given up while the cutover was under way: look at the live migration in Atlas")
+        )
     seconds = None
-    if known.finished_at is not None and known.requested_at is not None:
+    nothing_begun = known.not_begun_at is not None and known.not_begun_at >= (known.requested_at or 0.0)
+    if known.finished_at is not None and known.requested_at is not None and not nothing_begun:
         seconds = round(max(0.0, known.finished_at - known.requested_at), 3)
     return MigrationReport(
         name=_text(migration.name),

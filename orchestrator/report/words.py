@@ -42,11 +42,11 @@ _JOINERS = "\u200c\u200d"  # invisible, harmless, and needed by some scripts and
 def what_to_do(report: RunReport, outcome: Outcome) -> str:
     """What a person does about *outcome*, which is not SUCCESS."""
     if outcome is Outcome.NOT_STARTED and not report.unfinished:
-        return _OVER
+        return f"No PUT was sent by this run. Run {report.successor} has its place." if report.successor else _OVER
     if outcome is Outcome.NOT_STARTED and _window_over(report):
         return _WINDOW_OVER
     if outcome is Outcome.IN_DOUBT and not report.unfinished:
-        return _GIVEN_UP
+        return f"Run {report.successor} reads it first, and follows it." if report.successor else _GIVEN_UP
     return _WHAT_TO_DO[outcome]
 
 
@@ -133,6 +133,11 @@ def next_command(report: RunReport) -> str | None:
 
 def next_condition(report: RunReport) -> str | None:
     """What has to be known before `next_command` is given."""
+    if report.unfinished and report.too_many_failures and report.totals[Outcome.NOT_STARTED]:
+        return (
+            "max_failures is used up, so nothing more starts in this run: `--retry-failed` tries again what failed before its "
+            "PUT, once the cause is cured; what failed after it leaves `run --new`"
+        )
     if not (report.unfinished and _window_over(report) and report.totals[Outcome.NOT_STARTED]):
         return None
     if next_command(report) == f"atlas-cutover resume {report.run_id}":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from orchestrator.events import (
     ApprovalWaiting,
     CutoverAccepted,
     CutoverInDoubt,
+    CutoverNotBegun,
     CutoverRequested,
     Event,
     HookFinished,
@@ -23,7 +26,9 @@ from orchestrator.events import (
     RunAborted,
 )
 from orchestrator.journal import open_journal
-from orchestrator.outcomes import Outcome
+from orchestrator.outcomes import ExitCode, Outcome
+from orchestrator.report.model import build
+from orchestrator.report.render import render
 from orchestrator.run import RunState
 from orchestrator.runner import abort_interrupted
 from orchestrator.settings import Api, Secret
@@ -323,3 +328,66 @@ async def test_a_run_is_not_over_before_the_one_in_its_place_has_begun(tmp_path:
             await it.start(new=True)
         it.settings = right
         assert outcomes(await it.resume(old)) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS}
+
+
+async def test_a_run_is_continued_where_it_was_begun(tmp_path: Path) -> None:
+    """Another Atlas knows nothing of what this one has done."""
+    async with house(tmp_path, workflow(wave("w", "a"))) as it:
+        run_id = await left_under_way(it)
+        async with house(tmp_path, workflow(wave("w", "a"))) as other:
+            with pytest.raises(InputError, match=r"was begun at .*run --new"):
+                await other.resume(run_id)
+        right = it.settings
+        base_url = it.atlas.base_url(Api.V1)
+        it.settings = replace(right, atlas=replace(right.atlas, base_url=base_url, api=Api.V1))
+        ending = await it.resume(run_id)
+        assert (outcomes(ending), ending.state.base_url) == ({"a": Outcome.SUCCESS}, base_url)
+
+
+async def test_a_read_is_tried_again_within_a_minute_whatever_retry_after_says(tmp_path: Path) -> None:
+    """The application stands still until the end of the cutover is seen."""
+    fault = Fault(
+        on=Kind.READ, kind=FaultKind.STATUS, status=503, retry_after=7200.0, migration="x", after=1.0, times=1
+    )
+    async with house(tmp_path, workflow(wave("w", "x")), Scenario(jobs=READY, faults=(fault,))) as it:
+        began = wall()
+        assert outcomes(await it.start()) == {"x": Outcome.SUCCESS}
+        assert wall() - began < 90
+
+
+async def test_a_signal_that_comes_when_all_is_over_interrupts_nothing(tmp_path: Path) -> None:
+    """There is nothing that `resume` could continue, so the code is that of the outcome."""
+    async with house(tmp_path, workflow(wave("w", "a"))) as it:
+        it.watchers.append(
+            lambda event, _: os.kill(os.getpid(), signal.SIGTERM) if isinstance(event, MigrationFinished) else None
+        )
+        ending = await it.start()
+        assert (ending.exit_code, ending.state.unfinished) == (ExitCode.SUCCESS, False)
+
+
+async def test_cutover_seconds_are_not_those_of_a_put_that_came_to_nothing(tmp_path: Path) -> None:
+    """429 tonight; somebody cuts the job over in the Atlas UI; the next session finds it over."""
+    fault = Fault(on=Kind.CUTOVER, kind=FaultKind.TOO_MANY_REQUESTS, migration="x", times=1, retry_after=60.0)
+    async with house(tmp_path, workflow(wave("w", "x")), Scenario(jobs=READY, faults=(fault,))) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, CutoverNotBegun))
+        await anyio.sleep(7200)
+        job = next(job for job in it.atlas.app._jobs.values() if job.name == "x")
+        assert job.cutover(it.atlas.app._clock.now()) is None
+        await anyio.sleep(60)
+        second = await it.resume(run_id)
+        assert outcomes(second) == {"x": Outcome.SUCCESS}
+        (row,) = build(second.state, now=wall()).migrations
+        assert (row.cutover_seconds, row.downtime) == (None, None)
+
+
+async def test_the_report_of_a_run_that_was_superseded_says_who_follows(tmp_path: Path) -> None:
+    """Not that nobody does."""
+    told: list[str] = []
+    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1))) as it:
+        await left_under_way(it)
+        ending = await it.start(
+            new=True, on_superseded=lambda state: told.append(render(build(state, now=wall()), ".md"))
+        )
+        (text,) = told
+        assert "No run follows it any more" not in text
+        assert f"{ending.state.run_id} reads it first" in text

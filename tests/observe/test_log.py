@@ -37,7 +37,10 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
             "migrations": 9,
         },
     ),
-    "run_resumed": ("info", {"selected": 1, "retry_failed": True, "who": "ada@night (pid 8)", "settle": 30.0}),
+    "run_resumed": (
+        "info",
+        {"selected": 1, "retry_failed": True, "who": "ada@night (pid 8)", "settle": 30.0, "base_url": ""},
+    ),
     "run_finished": (
         "info",
         {
@@ -50,7 +53,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "run_paused": ("info", {"who": "ada@night"}),
     "run_unpaused": ("info", {"who": "ada@night"}),
-    "run_aborted": ("info", {"who": "ada@night"}),
+    "run_aborted": ("info", {"who": "ada@night", "successor": None}),
     "cutovers_stopped": ("info", {"reason": "the window closed"}),
     "window_waiting": ("info", {"opens": AT + 60, "closes": AT + 3600}),
     "window_opened": ("info", {"closes": AT + 3600}),
