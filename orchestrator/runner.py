@@ -131,12 +131,12 @@ async def _continue(
                 )
         if options.retry_failed and state.aborted_by is not None:
             raise InputError(f"run {run_id} was aborted by {state.aborted_by}: start a new one with `run --new`")
-        # What was under way when the last session ended is followed in any case, and counts.
         if not row.rehearsal and _place(state.base_url) != _place(settings.atlas.base_url):
             raise InputError(
                 f"run {run_id} was begun at {state.base_url}, and atlas.base_url is {settings.atlas.base_url}: what is "
                 "known of its live migrations is not from there. Continue it where it began, or start another with `run --new`"
             )
+        # What was under way when the last session ended is followed in any case, and counts.
         selected = select(state.workflow, options.only) | {
             name for name, known in state.migrations.items() if known.phase in UNDER_WAY
         }
