@@ -163,7 +163,9 @@ class Account:
         """Tokens that may be spent now."""
         if self.rests:
             return 0.0
-        if self._keeps_one and 1.0 - SLACK <= self._sure < 2.0 - SLACK:
+        if self._sure >= 2.0 - SLACK:
+            return self._sure  # mostly: what follows is about the last token
+        if self._keeps_one and self._sure >= 1.0 - SLACK:
             return 1.0 if not self.out and self._unseen >= _ENOUGH - SLACK else 0.0
         if self._guesses and self._sure < 1.0 and not self.out and self._short_of_a_probe <= SLACK:
             return 1.0  # only with nothing out, and then one alone: its answer shows whether the refill is steady
