@@ -51,4 +51,5 @@ def poll_wait(policy: PollPolicy, attempt: int, *, share: float, random: float) 
         random: Uniform in [0, 1). The jitter spreads what lies above `initial`, so it never goes below.
     """
     wait = max(policy.initial, min(backoff(policy, attempt), share))
-    return wait + (wait - policy.initial) * policy.jitter * (2.0 * random - 1.0)
+    spread = wait + (wait - policy.initial) * policy.jitter * (2.0 * random - 1.0)
+    return max(policy.initial, spread)  # a jitter of 1 comes down to it but for what floating point loses

@@ -44,6 +44,7 @@ from orchestrator.events import (
     CutoverNotBegun,
     CutoverRequested,
     Event,
+    GateOpened,
     HookFinished,
     MigrationFinished,
     RunResumed,
@@ -391,10 +392,11 @@ class OneMigration(RuleBasedStateMachine):
             return
         choices = {"wait": 30.0, "delay": 0.0, "share": 0.0, "hook works": True}
         choices |= ENDINGS[len(self.journal) % len(ENDINGS)]
-        for _ in range(150):
+        for _ in range(400):
             if isinstance(next_step(self.run.migrations["orders"], self.policy, self.now), Done):
                 break
-            self.wait(10.0)
+            if not isinstance(self.journal[-1], GateOpened):  # what was read is acted upon at once, else it is stale
+                self.wait(10.0)
             self.act(choices.__getitem__)
             self.at_most_one_put_is_carried_out()
         self.outcomes_are_true()

@@ -298,7 +298,7 @@ def test_a_new_run_takes_the_place_of_an_interrupted_one(online: Program) -> Non
     assert (done.code, set(done.outcomes.values())) == (0, {"SUCCESS"})
     assert "run_superseded" in done.events
     old = (online.state_dir / "runs" / interrupted.report["run_id"] / "report.md").read_text()
-    assert "This run is over" in old
+    assert f"Run {done.report['run_id']} has its place" in old
     assert "atlas-cutover resume" not in old
     assert [migration["cutover_requests"] for migration in done.report["migrations"]] == [0, 1]
     assert online.run("resume").code == 2
