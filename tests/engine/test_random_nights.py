@@ -220,9 +220,7 @@ def check_hooks(process: Process, state: RunState) -> None:
             assert ran[-1] != "before", (wave_name, name, ran)
 
 
-@pytest.mark.parametrize(
-    "seed", [*range(12), *(pytest.param(seed, marks=pytest.mark.chaos) for seed in range(12, 150))]
-)
+@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.chaos) for seed in range(2, 150))])
 async def test_the_promises_hold_in_a_random_night(tmp_path: Path, process: Process, seed: int) -> None:
     """No PUT is carried out twice, no outcome is a lie, nothing hangs, and every hook that is owed runs."""
     dice = random.Random(seed)
