@@ -247,14 +247,15 @@ async def _heed_signals(
 async def _finish(session: Session, writer: Writer, signalled: signal.Signals | None) -> Ending:
     """Record the end of the session, also when the journal does not take it any more."""
     state = session.state
-    interrupted = signalled is not None and state.is_unfinished()  # else it came when all was over
+    unfinished = state.is_unfinished()
+    interrupted = signalled is not None and unfinished  # else it came when all was over
     code = ExitCode(128 + signalled) if signalled and interrupted else state.exit_code()
     statistics = session.client.statistics
     finished = RunFinished(
         at=session.wall(),
         outcome=state.outcome(),
         exit_code=int(code),
-        unfinished=state.is_unfinished(),
+        unfinished=unfinished,
         requests={
             "total": statistics.by_status.total(),
             "by_status": dict(statistics.by_status),
