@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
@@ -26,12 +27,12 @@ async def cut_over(session: aiohttp.ClientSession, base: str, path: str, limit: 
             return
 
 
-async def main(base: str, jobs: Path) -> None:
+async def main(base: str, jobs: Path, middlewares: Sequence[aiohttp.ClientMiddlewareType] = ()) -> None:
     """Cut all jobs over at once."""
     limit = asyncio.Semaphore(CONNECTIONS)
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with (
-        aiohttp.ClientSession(connector=connector, headers={"Accept": ACCEPT}) as session,
+        aiohttp.ClientSession(connector=connector, headers={"Accept": ACCEPT}, middlewares=middlewares) as session,
         asyncio.TaskGroup() as group,
     ):
         for path in paths(jobs):

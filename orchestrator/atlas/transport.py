@@ -60,19 +60,17 @@ class Transport:
         self.clean = Redactor((settings.public_key, settings.private_key)).text
         """Takes secrets out of texts that come from the other side: a server or proxy may echo headers."""
         self._settings = settings
-        self._base = settings.base_url.rstrip("/")
-        self._base_path = URL(self._base).path
+        flags = {name: "true" for name, on in (("pretty", settings.pretty), ("envelope", settings.envelope)) if on}
+        self._base = URL(settings.base_url.rstrip("/")).with_query(flags)
         self._session = session
         self._wall = wall
         self._on_event = on_event
         self.digest = self._new_digest()
         self.turns = Turns(limit=MAX_IN_FLIGHT)
-        flags = [name for name, on in (("pretty", settings.pretty), ("envelope", settings.envelope)) if on]
-        self._query = "?" + "&".join(f"{flag}=true" for flag in flags) if flags else ""
 
     def full_path(self, path: str) -> str:
         """*path* with that of the base URL before it."""
-        return self._base_path + path
+        return self._base.raw_path + path
 
     async def send(
         self,
@@ -102,7 +100,7 @@ class Transport:
             try:
                 response = await self._session.request(
                     method,
-                    URL(self._base + path + self._query, encoded=True),
+                    self._base.with_path(leg.path, encoded=True, keep_query=True),
                     allow_redirects=False,
                     middlewares=(leg,),
                 )
