@@ -352,7 +352,7 @@ def test_a_word_that_is_not_known_is_a_warning_from_the_first_read_on(program: P
 
 def test_a_put_that_is_sent_again_counts_as_a_retry(program: Program) -> None:
     """In the report and in the log."""
-    program.scenario(faults=[{"on": "cutover", "kind": "too_many_requests", "times": 1}])
+    program.scenario(faults=[{"on": "cutover", "kind": "too_many_requests", "times": 1, "retry_after": "1s"}])
     done = program.run("run", program.workflow({"all": {"orders": new_id()}}), "--rehearse", "--format", "json")
     assert (done.code, done.report["requests"]["retries"]) == (0, 1)
     assert [entry["method"] for entry in done.log if entry["event"] == "request_retried"] == ["PUT"]

@@ -189,7 +189,7 @@ async def test_a_put_that_came_to_nothing_passes_its_gate_in_its_waves_time(tmp_
     lags = Scenario(jobs=READY, faults=lost("x").faults, special={"x": Special(ready_lag=Range(low=60.0, high=60.0))})
     async with house(tmp_path, workflow(wave("w", migration("x", gate=None))), lags) as it:
         await aborted_in_doubt(it, "x", gate=None)
-        opens = wall() + 3600
+        opens = wall() + 120
         window = AbsoluteWindow(opens=opens, closes=opens + 600)
         plan = workflow(wave("w", migration("x", gate=Gate(max_lag=10.0, timeout=60.0))), window=window)
         it.workflow = plan
