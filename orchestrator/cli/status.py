@@ -7,9 +7,9 @@ import shlex
 import sys
 import time
 from argparse import Namespace
-from datetime import UTC, datetime
 
 from ..errors import InputError
+from ..instants import in_words, iso
 from ..journal import Journal, RunRow, open_journal
 from ..locks import holder_of, run_lock
 from ..outcomes import ExitCode
@@ -87,8 +87,8 @@ def _runs(args: Namespace, journal: Journal, settings: Settings) -> int:
                 "workflow": row.workflow,
                 "rehearsal": row.rehearsal,
                 "migrations": row.migrations,
-                "started_at": _utc(row.started_at),
-                "finished_at": _utc(row.finished_at) if row.finished_at else None,
+                "started_at": iso(row.started_at),
+                "finished_at": iso(row.finished_at) if row.finished_at else None,
                 "outcome": row.outcome,
                 "exit_code": row.exit_code,
                 "unfinished": row.unfinished,
@@ -107,7 +107,7 @@ def _runs(args: Namespace, journal: Journal, settings: Settings) -> int:
             (
                 row.run_id,
                 f"{row.workflow} (rehearsal)" if row.rehearsal else row.workflow,
-                _utc(row.started_at)[:19].replace("T", " "),
+                in_words(row.started_at).removesuffix(" UTC"),
                 str(row.migrations),
                 _outcome(row, settings),
             )
@@ -135,18 +135,14 @@ def _holds(state: RunState) -> list[str]:
     run_id = state.run_id
     holds = []
     if state.paused_by is not None:
-        since = f" since {_utc(state.paused_at)[11:19]} UTC" if state.paused_at else ""
+        since = f" since {in_words(state.paused_at)}" if state.paused_at else ""
         holds.append(f"paused by {state.paused_by}{since}: `atlas-cutover unpause {run_id}` lets it go on")
     if state.window_opens is not None:
-        holds.append(f"waits for the window, which opens at {_utc(state.window_opens)[:19].replace('T', ' ')} UTC")
+        holds.append(f"waits for the window, which opens at {in_words(state.window_opens)}")
     for name, wave in state.waves.items():
         if wave.approval_since is not None and wave.approved_by is None:
-            since = f"{_utc(wave.approval_since)[11:19]} UTC"
+            since = f"{in_words(wave.approval_since)}"
             holds.append(
                 f"wave {name} waits for approval since {since}: `atlas-cutover approve {run_id} {shlex.quote(name)}`"
             )
     return holds
-
-
-def _utc(instant: float) -> str:
-    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,8 +9,6 @@ execute
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import anyio
 from anyio.abc import TaskGroup
 
@@ -24,6 +22,7 @@ from ..events import (
     WindowOpened,
     WindowWaiting,
 )
+from ..instants import in_words
 from ..migrationstate import BEFORE_THE_PUT, undo_left
 from ..outcomes import Outcome
 from ..run import UNDER_WAY
@@ -85,7 +84,7 @@ class LocalEngine:
         session.recorder.record(WindowOpened(at=session.wall(), closes=span.closes))
         session.valve.open_window()
         await self._sleep_until(span.closes)
-        session.stop(f"the window closed at {_utc(span.closes)}")
+        session.stop(f"the window closed at {in_words(span.closes)}")
 
     async def _sleep_until(self, instant: float) -> None:
         left = instant - self._session.wall()
@@ -231,7 +230,3 @@ class LocalEngine:
             if not finished.ok:
                 return False
         return True
-
-
-def _utc(instant: float) -> str:
-    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from random import Random
 
 from ..atlas.client import AtlasClient
 from ..cutover import Policy
 from ..events import CutoverInDoubt, CutoversStopped, RunResumed, RunStarted
+from ..instants import in_words
 from ..migrationstate import MigrationState, starts_afresh
 from ..outcomes import Outcome
 from ..polling import PollPolicy
@@ -50,7 +50,7 @@ def doubts_of_earlier_puts(
         known = state.migrations.get(migration.name, MigrationState())
         if starts_afresh(known, retry_failed=isinstance(first, RunResumed) and first.retry_failed):
             run_id, sent_at = put
-            reason = f"run {run_id} sent a PUT at {datetime.fromtimestamp(sent_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+            reason = f"run {run_id} sent a PUT at {in_words(sent_at)}"
             doubts.append(CutoverInDoubt(at=first.at, migration=migration.name, reason=reason, settle=settle))
     return tuple(doubts)
 

@@ -7,10 +7,7 @@ Every entry has `timestamp`, `event`, `run_id` and `workflow`, then `wave`, `mig
 from __future__ import annotations
 
 import logging
-import math
 import re
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from ..events import (
@@ -30,6 +27,7 @@ from ..events import (
     StatusPolled,
     details,
 )
+from ..instants import iso
 from ..outcomes import Outcome, is_known
 from ..run import RunState
 from ..workflow import Migration, Wave, Workflow
@@ -60,17 +58,6 @@ def level_of(event: Event) -> int:
     return logging.INFO
 
 
-def timestamp(at: float) -> str:
-    """*at* (Unix seconds) as ISO 8601 in UTC, with milliseconds."""
-    milliseconds = math.floor(at * 1000)
-    return f"{_to_the_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
-
-
-@lru_cache(maxsize=16)
-def _to_the_second(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat()[:19]
-
-
 class Entries:
     """Makes entries of one run's events; where its migrations stand in the workflow is looked up once."""
 
@@ -85,7 +72,7 @@ class Entries:
         if state.workflow is not self._workflow:
             self._learn(state)
         entry: dict[str, Any] = {
-            "timestamp": timestamp(event.at),
+            "timestamp": iso(event.at),
             "level": LEVEL_NAMES[level],
             "event": event.name,
             **self._head,

@@ -27,11 +27,12 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 from ..errors import InputError
 from ..events import Event, StatusPolled
+from ..instants import iso
 from ..redact import Redactor
 from ..run import RunState
 from . import Sink
 from .console import ConsoleRenderer, wants_colour
-from .entries import Entries, level_of, timestamp
+from .entries import Entries, level_of
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 """The levels a user may ask for."""
@@ -153,7 +154,7 @@ def _order(_logger: object, _method: str, event_dict: Entry) -> Entry:
 def _stamp(clock: Callable[[], float]) -> Processor:
     def stamp(_logger: object, _method: str, event_dict: Entry) -> Entry:
         if "timestamp" not in event_dict:
-            event_dict["timestamp"] = timestamp(clock())
+            event_dict["timestamp"] = iso(clock())
         return event_dict
 
     return stamp

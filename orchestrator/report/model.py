@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..cutover import Phase
+from ..instants import iso
 from ..outcomes import ExitCode, Outcome, RunOutcome
 from ..run import UNDER_WAY, RunState
 from ..window import AbsoluteWindow, Window
@@ -193,8 +194,8 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> 
         workflow_sha256=state.workflow.sha256,
         base_url=_text(state.base_url),
         rehearsal=state.rehearsal,
-        started_at=iso(state.started_at),
-        finished_at=iso(state.finished_at),
+        started_at=_iso(state.started_at),
+        finished_at=_iso(state.finished_at),
         duration_seconds=round(max(0.0, end - start), 3),
         outcome=state.outcome(),
         exit_code=_exit_code(state, exit_code),
@@ -221,11 +222,8 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> 
     )
 
 
-def iso(instant: float | None) -> str | None:
-    """Unix seconds as ISO 8601 in UTC with milliseconds: `2026-11-28T00:00:00.000Z`."""
-    if instant is None:
-        return None
-    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _iso(at: float | None) -> str | None:
+    return None if at is None else iso(at)
 
 
 def _exit_code(state: RunState, given: ExitCode | None) -> int:
@@ -256,11 +254,11 @@ def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationRe
         outcome=result.outcome,
         remote_status=_text_or_none(known.remote_status),
         error_message=_text_or_none(message),
-        gate_waiting_since=iso(known.gate_since),
-        gate_opened_at=iso(known.gate_opened_at),
-        requested_at=iso(known.requested_at),
-        accepted_at=iso(known.accepted_at),
-        finished_at=iso(known.finished_at),
+        gate_waiting_since=_iso(known.gate_since),
+        gate_opened_at=_iso(known.gate_opened_at),
+        requested_at=_iso(known.requested_at),
+        accepted_at=_iso(known.accepted_at),
+        finished_at=_iso(known.finished_at),
         cutover_seconds=seconds,
         cutover_requests=known.cutover_requests,
         polls=known.polls,
@@ -274,8 +272,8 @@ def _wave(state: RunState, wave: Wave, members: list[MigrationReport]) -> WaveRe
         name=_text(wave.name),
         migrations=len(members),
         counts=state.counts(wave),
-        started_at=iso(known.started_at),
-        finished_at=iso(known.finished_at),
+        started_at=_iso(known.started_at),
+        finished_at=_iso(known.finished_at),
         approved_by=_text_or_none(known.approved_by),
         statistics=_statistics(members),
     )
@@ -296,7 +294,7 @@ def _hooks(state: RunState) -> tuple[HookReport, ...]:
             seconds=round(hook.seconds, 3),
             error=_text_or_none(hook.error),
             output=_text(hook.output)[-(OUTPUT_OF_SUCCESS if hook.ok else OUTPUT_AT_MOST) :],
-            finished_at=iso(hook.at) or "",
+            finished_at=iso(hook.at),
         )
         for hook in state.hooks
     )
@@ -308,7 +306,7 @@ def _window(window: Window | None, start: float, end: float, now: float) -> Wind
     openings: list[OpeningReport] = []
     span = window.span_at_or_after(start)
     while span is not None and len(openings) < _OPENINGS_AT_MOST and (not openings or span.opens < end):
-        openings.append(OpeningReport(opens=iso(span.opens) or "", closes=iso(span.closes) or ""))
+        openings.append(OpeningReport(opens=iso(span.opens), closes=iso(span.closes)))
         span = window.span_at_or_after(span.closes)
     over = window.span_at_or_after(now) is None
     return WindowReport(rule=_rule(window), openings=tuple(openings), over=over)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.events import HookFinished, RunResumed
 from orchestrator.outcomes import ExitCode, Outcome
 from orchestrator.report.json_ import document, render_json
-from orchestrator.report.model import HookReport, MigrationReport, RunReport, WaveReport, WindowReport, build, iso
+from orchestrator.report.model import HookReport, MigrationReport, RunReport, WaveReport, WindowReport, build
 from orchestrator.report.percentiles import Statistics, nearest_rank, statistics_of
 from orchestrator.window import AbsoluteWindow, RecurringWindow
 
@@ -36,13 +36,6 @@ def test_json_has_every_field_of_the_contract(report_of: MakeReport) -> None:
     assert read["run_id"] == RUN_ID
     assert read["totals"] == {"migrations": 1, **{str(o): int(o is Outcome.SUCCESS) for o in Outcome}}
     assert read["requests"] == {"total": 17, "by_status": {"200": 12, "202": 3, "401": 1, "429": 1}, "retries": 1}
-
-
-def test_times_are_utc_with_milliseconds() -> None:
-    """Unix seconds become ISO 8601 that ends in Z."""
-    assert iso(START) == "2026-11-28T00:00:00.000Z"
-    assert iso(START + 0.1234) == "2026-11-28T00:00:00.123Z"
-    assert iso(None) is None
 
 
 def test_cutover_seconds_run_from_the_put_to_the_end(report_of: MakeReport) -> None:

@@ -1,0 +1,25 @@
+"""Instants (Unix seconds) as text, always UTC. Pure.
+
+One instant is written the same way wherever it is shown, so that a line of the log is found by what a report says.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+
+def iso(at: float) -> str:
+    """*at* as ISO 8601 with milliseconds: `2026-11-28T00:00:00.000Z`."""
+    milliseconds = round(at * 1_000_000) // 1000
+    return f"{_to_the_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+def in_words(at: float) -> str:
+    """*at* for a sentence, to the second: `2026-11-28 00:00:00 UTC`."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+@lru_cache(maxsize=16)  # what is logged at one moment is logged in one second
+def _to_the_second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()[:19]
