@@ -37,11 +37,22 @@ from .workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a session ended. *journal_failure*: the journal could not be written any more, so `resume` knows less."""
+
+    state: RunState
+    exit_code: ExitCode
+    commits: int = 0
+    journaled: int = 0
+    journal_failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the operator asked for.
 
     *only*: names of waves or migrations; *new*: begin another run in place of an unfinished one, whose last state
-    *on_superseded* is given; *background*: tasks to run beside the engine (progress); *interactive*: Enter on the terminal
+    *on_superseded* is given; *on_ended* is given the ending while no other process can work on the run; *background*: tasks to run beside the engine (progress); *interactive*: Enter on the terminal
     approves the wave that waits, and *on_line* is called for every line typed there; *say* logs a warning for the operator
     (the entry's event and fields); *on_client* is given the client, whose budget and statistics may be looked at.
     """
@@ -56,20 +67,10 @@ class Options:
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     say: Callable[..., None] = lambda _event, **_fields: None
     on_superseded: Callable[[RunState], None] = lambda _: None
+    on_ended: Callable[[Ending], None] = lambda _: None
     on_client: Callable[[AtlasClient], None] = lambda _: None
     environ: Mapping[str, str] = field(default_factory=dict)
     random: Random = field(default_factory=Random)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How a session ended. *journal_failure*: the journal could not be written any more, so `resume` knows less."""
-
-    state: RunState
-    exit_code: ExitCode
-    commits: int = 0
-    journaled: int = 0
-    journal_failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,9 @@ async def conduct(
             task = replace(task, first=replace(task.first, base_url=target.base_url))
         # From here on a signal stops the run in order, also while its beginning is still being recorded.
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            return await _session(journal, task, settings, options, client, relay, signals, wall=wall)
+            ending = await _session(journal, task, settings, options, client, relay, signals, wall=wall)
+        options.on_ended(ending)
+        return ending
 
 
 class _Relay:
@@ -150,15 +153,14 @@ async def _session(
     state = task.state
     ids = {} if task.rehearsal else {m.name: (m.group_id, m.live_migration_id) for _, m in task.workflow.migrations()}
     settle = settle_unknown(settings.polling.initial, settings.atlas.request_timeout)
-    puts = {} if task.rehearsal else journal.earlier_puts(state.run_id)
-    doubts = doubts_of_earlier_puts(task.workflow, state, task.first, puts, settle=settle)
+    doubts_of = partial(doubts_of_earlier_puts, task.workflow, state, task.first, settle=settle)
     if isinstance(task.first, RunStarted):
         ended = {last.state.run_id: last.events for last in task.in_place_of}
-        journal.begin(state.run_id, task.workflow, (task.first, *doubts), in_place_of=ended)
+        doubts = journal.begin(state.run_id, task.workflow, task.first, doubts_of=doubts_of, in_place_of=ended)
         for last in task.in_place_of:
             options.on_superseded(last.state)
     else:
-        journal.resume(state.run_id, task.workflow, (task.first, *doubts), rehearsal=task.rehearsal)
+        doubts = journal.resume(state.run_id, task.workflow, task.first, rehearsal=task.rehearsal, doubts_of=doubts_of)
     crash_point("run_begun")
     writer = Writer(journal, state.run_id, ids)
     recorder = Recorder(state, writer, options.sinks)

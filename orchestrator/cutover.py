@@ -66,7 +66,8 @@ MOST_CHALLENGES = 5
 """So many PUTs in a row were answered 401: it is no stale nonce, the keys are not taken."""
 
 GATE_LIFE = 5.0
-"""Seconds after which what was read is stale (a queue for a slot, a pause, a hook): the job is read again before the PUT."""
+"""Seconds after which what was read is stale (a queue for a slot, a pause, a hook): the job is read again before the first
+`before` hook, and before the PUT."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +202,8 @@ def next_step(state: MigrationState, policy: Policy, now: float) -> Step:
 
 
 def _ready_step(state: MigrationState, policy: Policy, now: float) -> Step:
-    if state.before_hooks_done < policy.before_hooks:
+    stale = state.last_read_at is not None and now - state.last_read_at > GATE_LIFE
+    if state.before_hooks_done < policy.before_hooks and (state.prepared or not stale):
         return RunHook(hook="before", index=state.before_hooks_done)
     if state.row_since and state.not_begun_at and state.not_begun_at - state.row_since >= policy.timeout:
         why = f": {state.note}" if state.note else ""
@@ -210,7 +212,7 @@ def _ready_step(state: MigrationState, policy: Policy, now: float) -> Step:
             return Finish(outcome=Outcome.NOT_STARTED, error_message=message)
         message = f"no PUT was carried out in {format_duration(policy.timeout)}{why}"
         return Finish(outcome=Outcome.FAILED, error_message=message)
-    if state.last_read_at is not None and now - state.last_read_at > GATE_LIFE:
+    if stale:
         return Read(kind=ReadKind.GATE, attempt=0, deadline=now)
     return Request(attempt=state.attempts)
 
@@ -235,7 +237,7 @@ def observe(
     elif state.phase in BEFORE_THE_PUT:
         events += _at_the_gate(after, reading, policy, migration=migration, now=now)
     elif state.phase is Phase.DOUBT:
-        events += _evidence(after, reading, migration=migration, now=now)
+        events += _evidence(after, reading, policy, migration=migration, now=now)
     return tuple(events)
 
 
@@ -339,9 +341,9 @@ def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, mig
     return [GateWaiting(at=now, migration=migration, max_lag=gate.max_lag, **facts)]  # type: ignore[arg-type]
 
 
-def _evidence(state: MigrationState, reading: Reading, *, migration: str, now: float) -> list[Event]:
+def _evidence(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
     """What a read in doubt proves: that the cutover began, that it did not, or nothing yet."""
-    if reading.status == "WORKING" and reading.lag is None and state.reported_lag:
+    if policy.reports_readiness and reading.status == "WORKING" and reading.lag is None and state.reported_lag:
         return [CutoverAccepted(at=now, migration=migration, http_status=None, status=reading.status, evidence="job")]
     if state.not_begun_reads >= NOT_BEGUN_READS:
         reason = f"the job is ready and still reports its lag ({reading.lag:g} s)"

@@ -35,6 +35,7 @@ LAST_OUTPUT = 0.2
 """Seconds in which output may still come after the hook itself has ended: something it left behind may hold the pipe."""
 
 _CHUNK = 65536
+_MARGIN = 4096  # longer than any secret: where an output is cut, no part of one is left that nobody would know for it
 _GROUP_CHECK = 0.02
 _LONG_KEY = 16  # a key of this length inside a longer value is no coincidence
 _KEY_NAME = re.compile(r"MONGODB_ATLAS_(?:\w+_)?API_KEY")
@@ -112,10 +113,11 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
     tail = _Tail()
     exit_code: int | None
     error: str | None
-    read_end, write_end = os.pipe()
+    read_end = write_end = -1
     try:
-        os.set_blocking(read_end, False)
         try:
+            read_end, write_end = os.pipe()
+            os.set_blocking(read_end, False)
             process = await anyio.open_process(
                 argv,
                 stdin=DEVNULL,
@@ -133,17 +135,16 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
             await _follow(process, read_end, tail, timeout)
             exit_code, error = _ending(process.returncode, timeout, timed_out=tail.timed_out)
     finally:
-        os.close(read_end)
-        if write_end >= 0:
-            os.close(write_end)
-    output = tail.text()
+        for end in (read_end, write_end):
+            if end >= 0:
+                os.close(end)
     return HookFinished(
         at=now(),
         hook=hook,
         argv=argv,
         exit_code=exit_code,
         seconds=round(anyio.current_time() - started, 3),
-        output=redact(output) if redact else output,
+        output=tail.text(redact or (lambda text: text)),
         error=error,
         wave=wave,
         migration=migration,
@@ -165,17 +166,18 @@ class _Tail:
         if len(self._data) > 2 * _CHUNK:
             self._cut()
 
-    def text(self) -> str:
-        """The last `OUTPUT_BYTES` as text without control characters, from a whole character on."""
+    def text(self, redact: Callable[[str], str]) -> str:
+        """At most the last `OUTPUT_BYTES` as text without control characters and secrets, from a whole character on."""
         self._cut()
-        if not self._dropped:
-            return lines_of_text(self._data.decode(errors="replace")).rstrip("\n")
-        start = next((i for i, byte in enumerate(self._data[:4]) if byte & 0xC0 != 0x80), 0)
-        kept = lines_of_text(self._data[start:].decode(errors="replace")).rstrip("\n")
-        return f"[{self._dropped + start} bytes before this were dropped]\n{kept}"
+        data = redact(lines_of_text(self._data.decode(errors="replace")).rstrip("\n")).encode()
+        start = max(_MARGIN if self._dropped else 0, len(data) - OUTPUT_BYTES)
+        while start < len(data) and data[start] & 0xC0 == 0x80:  # inside a character
+            start += 1
+        kept = data[start:].decode()
+        return f"[{self._dropped + start} bytes before this were dropped]\n{kept}" if start else kept
 
     def _cut(self) -> None:
-        surplus = len(self._data) - OUTPUT_BYTES
+        surplus = len(self._data) - OUTPUT_BYTES - _MARGIN
         if surplus > 0:
             self._dropped += surplus
             del self._data[:surplus]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,11 @@ from .workflow import Workflow
 _RUNS = (
     "SELECT run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished FROM runs"
 )
+EarlierPuts = Mapping[tuple[str, str], tuple[str, float]]
+"""Which run sent a PUT for a live migration (project and id), and when."""
+DoubtsOf = Callable[[EarlierPuts], tuple[ev.CutoverInDoubt, ...]]
+"""What is in doubt for a run because of the PUTs that others sent."""
+
 _NEWEST_FIRST = "ORDER BY started_at DESC, run_id DESC LIMIT ?"
 
 
@@ -98,7 +103,7 @@ class Journal:
         """The fold of a run's events."""
         return fold(run_id, (event for _, event in self.events(run_id)))
 
-    def earlier_puts(self, run_id: str) -> dict[tuple[str, str], tuple[str, float]]:
+    def earlier_puts(self, run_id: str) -> EarlierPuts:
         """Live migrations that another run sent a PUT for which may have been carried out: which run, and when."""
         rows = self._query("SELECT group_id, live_migration_id, run_id, at FROM puts WHERE run_id != ?", (run_id,))
         return {(group, live): (other, at) for group, live, other, at in rows}
@@ -132,18 +137,19 @@ class Journal:
         self,
         run_id: str,
         workflow: Workflow,
-        events: tuple[ev.RunStarted, *tuple[ev.CutoverInDoubt, ...]],
+        event: ev.RunStarted,
         *,
+        doubts_of: DoubtsOf = lambda _: (),
         in_place_of: Mapping[str, Sequence[Event]] = MappingProxyType({}),
-    ) -> None:
-        """Record the *events* with which a new run begins and, unless it is a rehearsal, claim its live migrations.
+    ) -> tuple[ev.CutoverInDoubt, ...]:
+        """Record the *event* with which a new run begins and, unless it is a rehearsal, claim its live migrations.
 
-        *in_place_of*: runs that end with its beginning, all at once or not at all, and the events that end them.
+        *doubts_of* makes what is recorded and returned with it, of the PUTs that are known once no other run can send
+        one. *in_place_of*: runs that end with its beginning, all at once or not at all, and the events that end them.
 
         Raises:
             BusyError: Another run, active or unfinished, has claimed one of them.
         """
-        event = events[0]
         with self._transaction():
             for other, last in in_place_of.items():
                 self.insert(other, last, {})
@@ -151,27 +157,26 @@ class Journal:
                 "INSERT INTO runs (run_id, workflow, rehearsal, migrations, started_at) VALUES (?, ?, ?, ?, ?)",
                 (run_id, workflow.name, event.rehearsal, len(event.selected), event.at),
             )
-            if not event.rehearsal:
-                self._claim(run_id, workflow)
-            self.insert(run_id, events, {})
+            return self._claim_and_insert(run_id, workflow, event, doubts_of, rehearsal=event.rehearsal)
 
     def resume(
         self,
         run_id: str,
         workflow: Workflow,
-        events: tuple[ev.RunResumed, *tuple[ev.CutoverInDoubt, ...]],
+        event: ev.RunResumed,
         *,
         rehearsal: bool,
-    ) -> None:
-        """Record the *events* with which a run goes on and, unless it is a rehearsal, claim its live migrations again.
+        doubts_of: DoubtsOf = lambda _: (),
+    ) -> tuple[ev.CutoverInDoubt, ...]:
+        """Record the *event* with which a run goes on and, unless it is a rehearsal, claim its live migrations again.
+
+        *doubts_of*: as for `begin`.
 
         Raises:
             BusyError: Another run has claimed one of them meanwhile.
         """
         with self._transaction():
-            if not rehearsal:
-                self._claim(run_id, workflow)
-            self.insert(run_id, events, {})
+            return self._claim_and_insert(run_id, workflow, event, doubts_of, rehearsal=rehearsal)
 
     def insert(self, run_id: str, events: Iterable[Event], ids: dict[str, tuple[str, str]]) -> None:
         """Write *events* inside the caller's transaction, and keep the tables that derive from them in step.
@@ -220,6 +225,16 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def _claim_and_insert(
+        self, run_id: str, workflow: Workflow, event: Event, doubts_of: DoubtsOf, *, rehearsal: bool
+    ) -> tuple[ev.CutoverInDoubt, ...]:
+        doubts: tuple[ev.CutoverInDoubt, ...] = ()
+        if not rehearsal:
+            self._claim(run_id, workflow)
+            doubts = doubts_of(self.earlier_puts(run_id))
+        self.insert(run_id, (event, *doubts), {})
+        return doubts
 
     def _claim(self, run_id: str, workflow: Workflow) -> None:
         wanted = [(m.group_id, m.live_migration_id) for _, m in workflow.migrations()]

@@ -64,7 +64,8 @@ class MigrationState(NamedTuple):
     gate_opened_at: float | None = None
     row_since: float | None = None  # when this session's row of PUTs began that came to nothing, pauses left out
     not_begun_at: float | None = None  # when the last of them was seen to have come to nothing
-    requested_at: float | None = None
+    requested_at: float | None = None  # when the last PUT left
+    requested_before: float | None = None  # when the one before it left
     accepted_at: float | None = None
     finished_at: float | None = None
     doubt_since: float | None = None
@@ -127,6 +128,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 phase=Phase.REQUESTED,
                 row_since=event.at if state.row_since is None else state.row_since,
                 requested_at=event.at,
+                requested_before=state.requested_at,
                 attempts=state.attempts + 1,
                 cutover_requests=state.cutover_requests + 1,
             )
@@ -159,6 +161,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 note=event.reason,
                 doubt_since=None,
                 not_begun_at=event.at,
+                requested_at=state.requested_at if event.sent else state.requested_before,
                 challenges=state.challenges + 1 if event.http_status == UNAUTHORIZED else 0,
                 cutover_requests=state.cutover_requests - (0 if event.sent else 1),
             )

@@ -117,7 +117,7 @@ async def _continue(
     if row is None or row.run_id != run_id:
         raise InputError(f"there is no run {run_id} in {journal.path}")
     if not row.unfinished and not options.retry_failed:
-        return _as_it_ended(journal.state(run_id))
+        return _as_it_ended(journal.state(run_id), options)
     with _holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal):
         state = journal.state(run_id)  # read under the lock: what another process still did is in it
         if given is not None:
@@ -144,7 +144,7 @@ async def _continue(
             starts_afresh(state.migrations[name], retry_failed=True) for name in selected
         )
         if not (state.unfinished or again):
-            return _as_it_ended(state)
+            return _as_it_ended(state, options)
         first = RunResumed(
             at=wall(),
             selected=tuple(m.name for _, m in state.workflow.migrations() if m.name in selected),
@@ -191,8 +191,10 @@ def _place(base_url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def _as_it_ended(state: RunState) -> Ending:
-    return Ending(state=state, exit_code=ExitCode(state.recorded_exit_code or 0))
+def _as_it_ended(state: RunState, options: Options) -> Ending:
+    ending = Ending(state=state, exit_code=ExitCode(state.recorded_exit_code or 0))
+    options.on_ended(ending)
+    return ending
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.cutover import (
@@ -78,6 +80,14 @@ def test_a_missing_lag_proves_nothing_where_none_was_reported() -> None:
     story.read("WORKING")
     story.request()
     story.answer(AnswerKind.LOST)
+    assert story.read("WORKING", after=10) == []
+    assert story.phase is Phase.DOUBT
+
+
+def test_a_missing_lag_proves_nothing_where_the_api_reports_none() -> None:
+    """A run begun with v2 that goes on with v1.0."""
+    story = in_doubt()
+    story.policy = replace(story.policy, reports_readiness=False)
     assert story.read("WORKING", after=10) == []
     assert story.phase is Phase.DOUBT
 

@@ -252,6 +252,15 @@ async def test_secrets_in_the_output_are_made_unreadable() -> None:
     assert done.output == "my key is [redacted]"
 
 
+async def test_a_secret_is_unreadable_where_the_output_is_cut() -> None:
+    """All of it but its first character lies within what is kept."""
+    key = "5f0c1a5e-0000-4000-8000-made-up-key0"
+    code = f"import sys; sys.stdout.write('{key}' + 'x' * {OUTPUT_BYTES - len(key) + 1})"
+    done = await python(code, redact=lambda text: text.replace(key, "[redacted]"))
+    assert key[1:] not in done.output
+    assert done.output.endswith("x" * 1000)
+
+
 async def test_what_a_hook_leaves_behind_does_not_hold_the_run(tmp_path: Path) -> None:
     """A background process that keeps the pipe open is not waited for."""
     pids = tmp_path / "pids"

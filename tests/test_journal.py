@@ -41,7 +41,7 @@ def begin(
 ) -> Workflow:
     """Start a run; its workflow."""
     given = given or workflow()
-    journal.begin(run_id, given, (run_started(given, at=at, rehearsal=rehearsal),))
+    journal.begin(run_id, given, run_started(given, at=at, rehearsal=rehearsal))
     return given
 
 
@@ -222,12 +222,12 @@ def test_claims_end_with_the_run_unless_something_is_in_doubt(journal: Journal, 
 def test_a_run_claims_again_when_it_is_continued(journal: Journal) -> None:
     """Its own claims are no hindrance, those that another run took meanwhile are."""
     given_workflow = begin(journal)
-    journal.resume("r1", given_workflow, (run_resumed(("orders",)),), rehearsal=False)
+    journal.resume("r1", given_workflow, run_resumed(("orders",)), rehearsal=False)
     journal.commit("r1", [over()], ORDERS)
     begin(journal, "r2")
     before = list(journal.events("r1"))
     with pytest.raises(BusyError, match="run r2"):
-        journal.resume("r1", given_workflow, (run_resumed(("orders",)),), rehearsal=False)
+        journal.resume("r1", given_workflow, run_resumed(("orders",)), rehearsal=False)
     assert list(journal.events("r1")) == before
     assert [row.unfinished for row in journal.runs() if row.run_id == "r1"] == [False]
 

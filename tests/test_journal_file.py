@@ -31,7 +31,7 @@ for _ in range(20):
 
 def begin(journal: Journal) -> None:
     """Start run r1."""
-    journal.begin("r1", workflow(), (run_started(workflow()),))
+    journal.begin("r1", workflow(), run_started(workflow()))
 
 
 def pause(number: float) -> Event:

@@ -30,7 +30,7 @@ def event(number: int = 0) -> Event:
 def journal(tmp_path: Path) -> Iterator[Journal]:
     """A journal with run r1."""
     with open_journal(tmp_path) as opened:
-        opened.begin("r1", workflow(), (run_started(workflow()),))
+        opened.begin("r1", workflow(), run_started(workflow()))
         yield opened
 
 

@@ -7,12 +7,12 @@ import signal
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
@@ -22,7 +22,7 @@ from ..errors import InputError
 from ..journal import Journal, RunRow, open_journal
 from ..outcomes import ExitCode, Outcome
 from ..plural import plural
-from ..report.model import build
+from ..report.model import RunReport, build
 from ..report.render import check_output_path
 from ..report.summary import print_json, print_summary
 from ..runner import resume, select, start
@@ -67,13 +67,7 @@ def _run(args: Namespace) -> int:
         if not _can_ask():
             raise InputError("cutovers cannot be undone: there is no terminal to confirm on, so --yes is needed")
         _confirm(workflow, select(workflow, tuple(args.only)), settings)
-    with _observed(args, settings, rehearsal) as options:
-
-        async def conduct() -> Ending:
-            return await start(workflow, settings, options, wall=time.time)
-
-        ending = anyio.run(conduct)
-    return _report(args, settings, ending)
+    return _work(args, settings, rehearsal, partial(start, workflow, settings, wall=time.time))
 
 
 def _resume(args: Namespace) -> int:
@@ -96,13 +90,7 @@ def _resume(args: Namespace) -> int:
         startable = _may_start(state, select(state.workflow, tuple(args.only)), retry_failed=args.retry_failed)
         if startable and not args.yes and _can_ask():
             _confirm(state.workflow, startable, settings)
-    with _observed(args, settings, rehearsal) as options:
-
-        async def conduct() -> Ending:
-            return await resume(row.run_id, settings, options, wall=time.time)
-
-        ending = anyio.run(conduct)
-    return _report(args, settings, ending)
+    return _work(args, settings, rehearsal, partial(resume, row.run_id, settings, wall=time.time))
 
 
 def _newest_unfinished(journal: Journal) -> RunRow:
@@ -161,8 +149,48 @@ def _confirm(workflow: Workflow, selected: frozenset[str], settings: Settings) -
         raise InputError(f"{ended}not confirmed; nothing was sent")
 
 
+def _work(
+    args: Namespace,
+    settings: Settings,
+    rehearsal: Rehearsal | None,
+    session: Callable[[Options], Coroutine[Any, Any, Ending]],
+) -> int:
+    """Have a *session*, write its reports, print the summary, and return the exit code."""
+    reported: list[tuple[RunReport, list[Path]]] = []
+
+    def on_ended(ending: Ending) -> None:
+        _outlast_signals(heard=ending.exit_code in (ExitCode.SIGINT, ExitCode.SIGTERM))
+        report = build(ending.state, now=time.time(), exit_code=ending.exit_code)
+        reported.append((report, write_reports(report, settings.state_dir, args.output)))
+
+    with _observed(args, settings, rehearsal, on_ended) as options:
+        ending = anyio.run(session, options)
+    if ending.journal_failure:
+        warn(f"the journal could not be written any more: {ending.journal_failure}")
+    print_report(args, *reported[0])
+    return int(ending.exit_code)
+
+
+def _outlast_signals(*, heard: bool) -> None:
+    """From now on all is over, and the first SIGINT or SIGTERM changes nothing; the second ends the process at once.
+
+    *heard*: the first has come, and ended the session.
+    """
+
+    def on_signal(number: int, _frame: object) -> None:
+        nonlocal heard
+        if heard:
+            os._exit(128 + number)
+        heard = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+
+
 @contextmanager
-def _observed(args: Namespace, settings: Settings, rehearsal: Rehearsal | None) -> Iterator[Options]:
+def _observed(
+    args: Namespace, settings: Settings, rehearsal: Rehearsal | None, on_ended: Callable[[Ending], None]
+) -> Iterator[Options]:
     """The options of a session with who observes it: log, progress, metrics, notifications."""
     with ExitStack() as stack:
         observers = observe(settings, stack, sys.stderr)
@@ -177,6 +205,7 @@ def _observed(args: Namespace, settings: Settings, rehearsal: Rehearsal | None) 
             background=observers.tasks,
             say=structlog.get_logger().warning,
             on_superseded=partial(_superseded, settings),
+            on_ended=on_ended,
             on_client=observers.on_client,
             environ=os.environ,
         )
@@ -193,26 +222,9 @@ def _superseded(settings: Settings, state: RunState) -> None:
     write_reports(build(state, now=time.time()), settings.state_dir)
 
 
-def _at_once(number: int, _frame: object) -> None:
-    os._exit(128 + number)
-
-
-def _report(args: Namespace, settings: Settings, ending: Ending) -> int:
-    """Write the reports, print the summary, and return the exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # a second signal that comes after the session ends it here, too
-        signal.signal(number, _at_once)
-    return write_and_print(args, settings.state_dir, ending.state, ending.exit_code, ending.journal_failure)
-
-
-def write_and_print(
-    args: Namespace, state_dir: Path, state: RunState, code: ExitCode, journal_failure: str | None = None
-) -> int:
-    """Write the reports of a run and print its summary. A report that cannot be written is said, and hides nothing."""
-    report = build(state, now=time.time(), exit_code=code)
-    written = write_reports(report, state_dir, args.output)
-    if journal_failure:
-        warn(f"the journal could not be written any more: {journal_failure}")
-    try:  # the run's exit code stands, whatever becomes of its summary
+def print_report(args: Namespace, report: RunReport, written: Sequence[Path]) -> None:
+    """Print the summary of a run, whose reports have been *written*. Its exit code stands, whatever becomes of it."""
+    try:
         if args.format == "json":
             print_json(report, file=sys.stdout)
         else:
@@ -223,6 +235,5 @@ def write_and_print(
     except OSError as error:
         warn(
             f"the summary could not be written to stdout ({error.strerror or error}): "
-            f"`atlas-cutover report {state.run_id}` prints it again"
+            f"`atlas-cutover report {report.run_id}` prints it again"
         )
-    return int(code)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 
@@ -12,10 +13,22 @@ from ..hooks import hook_environment, run_hook
 from ..redact import Redactor
 from ..workflow import Argv, Hooks, Migration, Wave, Workflow
 
+MOST_AT_ONCE = 64
+"""Hooks that run side by side at most; fewer where the process may not open so many files."""
+_FILES_PER_HOOK, _OTHER_FILES = 4, 150  # connections, journal, logs
+
+
+def most_at_once() -> int:
+    """How many hooks may run side by side in this process."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed == resource.RLIM_INFINITY:
+        return MOST_AT_ONCE
+    return max(1, min(MOST_AT_ONCE, (allowed - _OTHER_FILES) // _FILES_PER_HOOK))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookRunner:
-    """Knows the run that hooks belong to.
+    """Knows the run that hooks belong to. They wait for each other where there are more than `most_at_once`.
 
     *environ*: the process's environment; *secrets*: values no hook may see; *on_interrupted* gets the end of a hook that was
     ended because the run is stopped, which nobody waits for any more.
@@ -28,11 +41,15 @@ class HookRunner:
     secrets: tuple[str, ...]
     wall: Callable[[], float]
     on_interrupted: Callable[[HookFinished], None]
+    turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(most_at_once()))
 
     async def run_for_migration(
         self, wave: Wave, migration: Migration, hook: str, index: int, *, outcome: str | None
     ) -> HookFinished:
-        """Run hook number *index* of *migration*'s *hook* (`before`, `after_success`, `after_failure`)."""
+        """Run hook number *index* of *migration*'s *hook* (`before`, `after_success`, `after_failure`).
+
+        The caller has one of the `turns`.
+        """
         return await self._run(migration.hooks, wave, migration, hook, index, outcome)
 
     async def run_for_group(self, wave: Wave | None, hook: str, index: int, *, outcome: str | None) -> HookFinished:

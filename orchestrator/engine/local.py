@@ -82,7 +82,7 @@ class LocalEngine:
             session.recorder.record(WindowWaiting(at=session.wall(), opens=span.opens, closes=span.closes))
             await self._sleep_until(span.opens)
         session.recorder.record(WindowOpened(at=session.wall(), closes=span.closes))
-        session.valve.open_window()
+        session.valve.open_window(lambda: session.wall() < span.closes)
         await self._sleep_until(span.closes)
         session.stop(f"the window closed at {in_words(span.closes)}")
 

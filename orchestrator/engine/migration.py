@@ -22,7 +22,8 @@ from .session import Session
 GATEWAY_TIMEOUTS = frozenset({408, 504})  # a gateway ran into its timeout; what it sent on may still arrive
 NOT_CARRIED_OUT = frozenset({401, 429})  # a digest challenge, the rate limit: however often, nothing was done
 TOKEN_PATIENCE = 60.0
-"""Seconds that a PUT may wait for its token without another read before it, which would cost a token, too."""
+"""Seconds, or a bucket's refill where that takes longer, that a PUT may wait for its token without another read before it,
+which would cost a token, too."""
 
 _PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
 
@@ -61,7 +62,8 @@ class Driver:
     async def undo(self) -> None:
         """Run the `after_failure` hooks if `before` hooks have run whose PUT does not leave."""
         for index in undo_left(self._state, on_failure=len(self._migration.hooks.after_failure)):
-            await self._run_hook("after_failure", index)
+            async with self._session.hooks.turns:
+                await self._run_hook("after_failure", index)
 
     @property
     def _state(self) -> MigrationState:
@@ -87,17 +89,22 @@ class Driver:
                 return self._goes_on(scope)
             case core.RunHook(hook="before") as hook:
                 with session.valve.starting() as scope:
-                    may_start = await self._take_place()
+                    may_start = await self._take_place() and await session.valve.passage()
                 if not scope.cancel_called and may_start:
-                    await self._before_hook(hook.index)
+                    await self._before_hook(hook)
                 return self._goes_on(scope)
             case core.RunHook() as hook:
-                await self._run_hook(hook.hook, hook.index)
+                async with session.hooks.turns:
+                    await self._run_hook(hook.hook, hook.index)
                 return True
             case core.Request() as request:
                 with session.valve.starting() as scope:
                     await self._request(request)
                 return self._goes_on(scope)
+
+    def _is_next(self, step: core.Step) -> bool:
+        """Whether *step* still comes next, after what may have been a long wait."""
+        return core.next_step(self._state, self._policy, self._session.wall()) == step
 
     def _goes_on(self, scope: anyio.CancelScope) -> bool:
         """Whether the migration goes on: its PUT has left, or may still leave in this session."""
@@ -159,8 +166,8 @@ class Driver:
         """Send the PUT, if that is still what comes next once slot, valve and token have been had."""
         session, state = self._session, self._state
         if request.attempt > 0 and state.not_begun_at is not None:
-            again_at = state.not_begun_at + backoff(session.polling, request.attempt)
-            await anyio.sleep(max(0.0, again_at - session.wall()))
+            pause = backoff(session.polling, request.attempt)
+            await anyio.sleep(max(0.0, min(state.not_begun_at + pause - session.wall(), pause)))  # the clock may be set
         if not await self._take_place() or not await session.valve.passage():
             return
         had_place_at = session.wall()
@@ -168,7 +175,8 @@ class Driver:
             return  # it has waited long: the job is read again first
         reservation = await session.client.reserve(self._migration.group_id)
         try:
-            waited = min(session.wall() - had_place_at, TOKEN_PATIENCE)
+            patience = max(TOKEN_PATIENCE, session.client.bucket(self._migration.group_id).account.per)
+            waited = min(session.wall() - had_place_at, patience)
             step = core.next_step(self._state, self._policy, session.wall() - waited)
             if session.valve.is_open and isinstance(step, core.Request):
                 with anyio.CancelScope(shield=True):  # bounded by the journal's commit and the request timeout
@@ -244,8 +252,11 @@ class Driver:
 
     # -- hooks -------------------------------------------------------------------------------------------------------
 
-    async def _before_hook(self, index: int) -> None:
-        failure = await self._run_hook("before", index)
+    async def _before_hook(self, hook: core.RunHook) -> None:
+        async with self._session.hooks.turns:
+            if not self._session.valve.is_open or not self._is_next(hook):
+                return  # it has waited long: nothing is stopped for a cutover that may not start
+            failure = await self._run_hook(hook.hook, hook.index)
         if failure is not None:
             self._finish(Outcome.FAILED, f"before hook: {failure}")
 

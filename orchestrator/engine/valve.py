@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -14,18 +14,21 @@ class Valve:
     def __init__(self) -> None:
         self.stopped: str | None = None
         self.paused = False
-        self._window_open = False
+        self._in_window: Callable[[], bool] = lambda: False  # not yet
         self._changed = anyio.Event()
         self._starting: set[anyio.CancelScope] = set()
 
     @property
     def is_open(self) -> bool:
         """Whether a cutover may start at this moment."""
-        return self._window_open and not self.paused and self.stopped is None
+        return not self.paused and self.stopped is None and self._in_window()
 
-    def open_window(self) -> None:
-        """The window has opened (or there is none)."""
-        self._window_open = True
+    def open_window(self, in_window: Callable[[], bool] = lambda: True) -> None:
+        """The window has opened (or there is none); *in_window* asks the clock whether it is still open.
+
+        A wall clock may be set, and a machine may sleep: whoever waits for the window's end hears of it late.
+        """
+        self._in_window = in_window
         self._change()
 
     def pause(self, paused: bool) -> None:

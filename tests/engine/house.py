@@ -68,9 +68,9 @@ class House:
     events: list[Event] = field(default_factory=list)
     watchers: list[Callable[[Event, RunState], None]] = field(default_factory=list)
 
-    async def start(self, **options: Any) -> Ending:
-        """`runner.start`."""
-        return await runner.start(self.workflow, self.settings, self._options(options), wall=wall)
+    async def start(self, *, clock: Callable[[], float] = wall, **options: Any) -> Ending:
+        """`runner.start`; *clock* is the wall clock."""
+        return await runner.start(self.workflow, self.settings, self._options(options), wall=clock)
 
     async def resume(self, run_id: str, **options: Any) -> Ending:
         """`runner.resume`."""

@@ -24,8 +24,9 @@ from orchestrator.events import (
     HookFinished,
     MigrationFinished,
     RunAborted,
+    RunStarted,
 )
-from orchestrator.journal import open_journal
+from orchestrator.journal import Journal, open_journal
 from orchestrator.outcomes import ExitCode, Outcome
 from orchestrator.report.model import build
 from orchestrator.report.render import render
@@ -35,7 +36,22 @@ from orchestrator.settings import Api, Secret
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
 
-from .house import READY, AbsoluteWindow, Gate, Hooks, House, die_when, house, migration, outcomes, wall, wave, workflow
+from .house import (
+    GROUP,
+    READY,
+    AbsoluteWindow,
+    Gate,
+    Hooks,
+    House,
+    die_when,
+    house,
+    live,
+    migration,
+    outcomes,
+    wall,
+    wave,
+    workflow,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -182,6 +198,28 @@ async def test_waiting_for_the_window_does_not_use_up_the_timeout(tmp_path: Path
         window = AbsoluteWindow(opens=wall() + 180, closes=wall() + 360)
         it.workflow = replace(it.workflow, window=window)
         assert outcomes(await it.start(new=True)) == {"x": Outcome.SUCCESS}
+
+
+async def test_a_put_of_another_run_counts_though_it_came_while_the_journal_was_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That run sent it, and was aborted, while this one waited to claim the live migration."""
+    begin = Journal.begin
+
+    def late(self: Journal, *args: Any, **options: Any) -> Any:
+        with open_journal(self.state_dir) as other:
+            first = RunStarted(
+                at=wall(), workflow=workflow(), base_url="", rehearsal=False, selected=(), who="other", version=""
+            )
+            begin(other, "other", workflow(), first)
+            other.commit("other", [CutoverRequested(at=wall(), migration="a")], {"a": (GROUP, live("a"))})
+        return begin(self, *args, **options)
+
+    monkeypatch.setattr(Journal, "begin", late)
+    async with house(tmp_path, workflow(wave("w", migration("a", gate=None))), Scenario(jobs=READY)) as it:
+        await it.start()
+        (doubt,) = it.names(CutoverInDoubt)
+        assert doubt.reason.startswith("run other sent a PUT")
 
 
 async def test_a_put_that_came_to_nothing_passes_its_gate_in_its_waves_time(tmp_path: Path) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 from orchestrator.atlas.errors import ApiError
+from orchestrator.engine import controls
 from orchestrator.events import CutoverAccepted, Event, GateOpened, GateWaiting, MigrationFinished, StatusPolled
 from orchestrator.outcomes import ExitCode, Outcome
 from orchestrator.run import RunState
-from orchestrator.settings import Api
+from orchestrator.settings import Api, RateLimit
 from orchestrator.simulator import Scenario
+from orchestrator.simulator.bucket import RateLimit as ServerLimit
+from orchestrator.simulator.bucket import Refill
 from orchestrator.simulator.jobs import JobStatus
 from orchestrator.simulator.scenario import Fault, FaultKind, Garbage, JobRules, Kind, Range, Special
 from orchestrator.target import Rehearsal
@@ -261,3 +265,17 @@ async def test_a_gate_that_closes_again_holds_no_slot(tmp_path: Path) -> None:
         it.watchers.append(lag)
         assert set(outcomes(await it.start()).values()) == {SUCCESS}
         assert it.put_at("c") < it.put_at("b")
+
+
+async def test_puts_leave_where_a_step_of_the_budget_takes_longer_than_a_read_is_good_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tokens of each step would go to reads, again and again."""
+    monkeypatch.setattr(controls, "LOOK_EVERY", 60.0)  # virtual hours pass sooner
+    limit = ServerLimit(capacity=30, refill=5, per=120.0, mode=Refill.INTERVAL)
+    budget = RateLimit(requests=5, per=120.0, burst=30, scope="group")
+    plan = workflow(wave("w", *(f"m{number}" for number in range(20))))
+    async with house(tmp_path, plan, Scenario(jobs=READY, rate_limit=limit), limit=budget) as it:
+        with anyio.move_on_after(3600):
+            await it.start()
+        assert len(it.names(CutoverAccepted)) == 20

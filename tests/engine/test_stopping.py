@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -11,14 +12,24 @@ import pytest
 
 from orchestrator.atlas.client import AtlasClient
 from orchestrator.atlas.errors import NotSentError
-from orchestrator.events import CutoverAccepted, CutoverRequested, CutoversStopped, Event, RunPaused
+from orchestrator.events import (
+    CutoverAccepted,
+    CutoverRequested,
+    CutoversStopped,
+    Event,
+    GateWaiting,
+    HookFinished,
+    RunPaused,
+    RunUnpaused,
+    StatusPolled,
+)
 from orchestrator.outcomes import ExitCode, Outcome
 from orchestrator.report.model import build
 from orchestrator.run import RunState
 from orchestrator.simulator import Scenario
-from orchestrator.simulator.scenario import Fault, FaultKind, Kind
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range
 
-from .house import READY, AbsoluteWindow, House, house, migration, outcomes, wall, wave, workflow
+from .house import READY, AbsoluteWindow, Hooks, House, house, migration, outcomes, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -50,7 +61,45 @@ async def test_no_put_leaves_after_the_end_because_it_waited_for_its_turn(tmp_pa
         assert left_between(it, stopped + 0.5, 1e9) == []
         rows = [m for m in build(ending.state, now=wall()).migrations if m.outcome is Outcome.NOT_STARTED]
         assert len(rows) >= 18
-        assert {m.cutover_requests for m in rows} == {0}
+        assert {(m.cutover_requests, m.requested_at) for m in rows} == {(0, None)}
+
+
+async def test_no_put_leaves_after_the_window_because_the_clock_was_set(tmp_path: Path) -> None:
+    """Or because the machine slept: whoever waits for the window's end does so by another clock."""
+    closes, shift = wall() + 60.0, 0.0
+    window = AbsoluteWindow(opens=wall() - 60, closes=closes)
+    async with house(tmp_path, workflow(wave("w", *NAMES, concurrency=1), window=window), Scenario(jobs=READY)) as it:
+
+        def jump(event: Event, _: RunState) -> None:
+            nonlocal shift
+            if it.names(CutoverAccepted) == [event]:
+                shift = 60.0
+
+        it.watchers.append(jump)
+        ending = await it.start(clock=lambda: wall() + shift)
+        assert [event.migration for event in it.names(CutoverAccepted)] == ["m0"]
+        assert ending.exit_code is ExitCode.INCOMPLETE
+
+
+async def test_no_before_hook_begins_in_a_pause(tmp_path: Path) -> None:
+    """No application is stopped for a cutover that is held; before one is, the job is read again."""
+    scenario = Scenario(jobs=replace(READY, ready_after=Range(low=30.0, high=30.0)))
+    plan = workflow(wave("w", migration("a", hooks=Hooks(before=(("true",),)))))
+    async with house(tmp_path, plan, scenario) as it:
+        it.watchers.append(lambda event, _: it.ask("pause") if it.names(GateWaiting) == [event] else None)
+
+        async def unpause() -> None:
+            await anyio.sleep(600)
+            it.ask("unpause")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(unpause)
+            ending = await it.start()
+        assert outcomes(ending) == {"a": Outcome.SUCCESS}
+        ((hook,), (requested,)) = it.names(HookFinished), it.names(CutoverRequested)
+        (unpaused,) = it.names(RunUnpaused)
+        assert unpaused.at < hook.at <= requested.at < unpaused.at + 10
+        assert any(unpaused.at <= read.at < hook.at for read in it.names(StatusPolled))
 
 
 async def test_a_pause_holds_what_waits_for_its_turn(tmp_path: Path) -> None:

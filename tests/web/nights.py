@@ -29,7 +29,7 @@ class Night:
     def begin(self, given: Workflow, *, run_id: str = RUN, rehearsal: bool = False, at: float = NOW) -> None:
         """Record the beginning of a run of *given*."""
         with open_journal(self.state_dir) as journal:
-            journal.begin(run_id, given, (run_started(given, at=at, rehearsal=rehearsal),))
+            journal.begin(run_id, given, run_started(given, at=at, rehearsal=rehearsal))
 
     def write(self, *events: ev.Event, run_id: str = RUN) -> None:
         """Record what happened next."""
