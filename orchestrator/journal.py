@@ -75,10 +75,17 @@ class Journal:
         return [_run_row(row) for row in self._query(f"{_RUNS} {_NEWEST_FIRST}", (limit,))]
 
     def find(self, run_id: str) -> RunRow | None:
-        """The run whose id is, or alone begins with, *run_id*."""
-        sql = f"{_RUNS} WHERE substr(run_id, 1, length(?1)) = ?1 ORDER BY run_id LIMIT 2"  # the exact one comes first
-        rows = [_run_row(row) for row in self._query(sql, (run_id,))]
-        return rows[0] if len(rows) == 1 or (rows and rows[0].run_id == run_id) else None
+        """The run *run_id*."""
+        rows = self._query(f"{_RUNS} WHERE run_id = ?", (run_id,))
+        return _run_row(rows[0]) if rows else None
+
+    def matching(self, beginning: str, *, limit: int = 1000) -> list[RunRow]:
+        """The runs whose ids begin with *beginning*, newest first; only the one whose whole id it is, where there is one."""
+        whole = self.find(beginning)
+        if whole is not None:
+            return [whole]
+        sql = f"{_RUNS} WHERE substr(run_id, 1, length(?1)) = ?1 {_NEWEST_FIRST}"
+        return [_run_row(row) for row in self._query(sql, (beginning, limit))]
 
     def unfinished(self, *, workflow: str | None = None, rehearsal: bool | None = None) -> list[RunRow]:
         """The unfinished runs (of *workflow*, where given), newest first."""

@@ -114,7 +114,7 @@ async def _continue(
     wall: Callable[[], float],
 ) -> Ending:
     row = journal.find(run_id)
-    if row is None or row.run_id != run_id:
+    if row is None:
         raise InputError(f"there is no run {run_id} in {journal.path}")
     if not row.unfinished and not options.retry_failed:
         return _as_it_ended(journal.state(run_id), options)

@@ -139,19 +139,20 @@ def test_a_resumed_run_is_under_way_again(journal: Journal) -> None:
     assert (row.finished_at, row.outcome, row.exit_code, row.unfinished) == (None, None, None, True)
 
 
-def test_a_run_is_found_by_the_beginning_of_its_id(journal: Journal) -> None:
-    """Where that is not ambiguous; the whole id always is enough."""
+def test_runs_are_found_by_the_beginning_of_their_ids(journal: Journal) -> None:
+    """Newest first; the whole id means that one alone."""
     for run_id in ("20261128-ab", "20261128-abc", "20261129-x_%"):
         begin(journal, run_id, rehearsal=True)
-    found = {text: journal.find(text) for text in ("20261129", "20261128", "20261128-ab", "nothing", "%", "_")}
-    assert {text: row and row.run_id for text, row in found.items()} == {
-        "20261129": "20261129-x_%",
-        "20261128": None,
-        "20261128-ab": "20261128-ab",
-        "nothing": None,
-        "%": None,
-        "_": None,
+    texts = ("20261129", "20261128", "20261128-ab", "nothing", "%", "_")
+    assert {text: [row.run_id for row in journal.matching(text)] for text in texts} == {
+        "20261129": ["20261129-x_%"],
+        "20261128": ["20261128-abc", "20261128-ab"],
+        "20261128-ab": ["20261128-ab"],
+        "nothing": [],
+        "%": [],
+        "_": [],
     }
+    assert journal.find("20261129") is None
 
 
 def test_the_newest_unfinished_run_is_found_by_workflow_and_kind(journal: Journal) -> None:

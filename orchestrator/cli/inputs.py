@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..journal import Journal, RunRow
 from ..locks import holder_of, run_lock
+from ..plural import names_listed
 from ..settings import Settings, find_config, load_settings
 
 
@@ -32,6 +34,12 @@ def read_settings(args: Namespace, *, require_keys: bool = False) -> Settings:
     return settings
 
 
+def same_place(args: Namespace) -> str:
+    """What a command needs that is to find what this command line finds: the options for it, a space before each."""
+    given = (("--config", args.config), ("--state-dir", args.state_dir))
+    return "".join(f" {option} {shlex.quote(str(path.absolute()))}" for option, path in given if path is not None)
+
+
 def find_run(journal: Journal, run_id: str | None) -> RunRow:
     """The run that *run_id* (or the beginning of it) names; None: the one that a person most likely means.
 
@@ -47,10 +55,16 @@ def find_run(journal: Journal, run_id: str | None) -> RunRow:
         return min(rows, key=lambda row: row.rehearsal)  # the first of the smallest: they come newest first
     if not run_id:  # an unset variable of a script, most likely; every id begins with it
         raise InputError("the run id is empty: `atlas-cutover status` lists the runs")
-    row = journal.find(run_id)
-    if row is None:
-        raise InputError(f"no run, or more than one, has an id that begins with {run_id!r}: see `atlas-cutover status`")
-    return row
+    rows = journal.matching(run_id)
+    if not rows:
+        raise InputError(
+            f"{journal.path}: no run has an id that begins with {run_id!r}: `atlas-cutover status` lists those in this "
+            "state directory; --state-dir, or --config, names another"
+        )
+    if len(rows) > 1:
+        names = names_listed([row.run_id for row in rows], 5)
+        raise InputError(f"{len(rows)} runs have ids that begin with {run_id!r} ({names}): give more of it")
+    return rows[0]
 
 
 def find_run_under_way(journal: Journal, run_id: str | None) -> RunRow:

@@ -28,7 +28,7 @@ from ..report.summary import print_json, print_summary
 from ..runner import resume, select, start
 from ..settings import Settings
 from ..target import Rehearsal
-from .inputs import find_run, read_settings
+from .inputs import find_run, read_settings, same_place
 from .observers import observe
 from .outputs import warn, write_reports
 from .parser import REHEARSAL_SPEED
@@ -228,7 +228,7 @@ def print_report(args: Namespace, report: RunReport, written: Sequence[Path]) ->
         if args.format == "json":
             print_json(report, file=sys.stdout)
         else:
-            print_summary(report, file=sys.stdout, paths=written)
+            print_summary(report, file=sys.stdout, paths=written, options=same_place(args))
         sys.stdout.flush()
     except BrokenPipeError:
         pass  # whoever read it has gone, and does not miss it

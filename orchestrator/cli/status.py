@@ -18,7 +18,7 @@ from ..report.render import check_output_path, write_all
 from ..report.summary import print_json, print_summary
 from ..run import RunState
 from ..settings import Settings
-from .inputs import find_run, read_settings
+from .inputs import find_run, read_settings, same_place
 from .tables import print_table
 
 WATCH_EVERY = 2.0  # seconds
@@ -47,7 +47,7 @@ def _report(args: Namespace, journal: Journal) -> int:
     if args.format == "json":
         print_json(report, file=sys.stdout)
     else:
-        print_summary(report, file=sys.stdout, paths=written, running=holder)
+        print_summary(report, file=sys.stdout, paths=written, running=holder, options=same_place(args))
     if failed:
         raise InputError("\n".join(f"--output {path}: {error.strerror or error}" for path, error in failed))
     return 0
@@ -64,8 +64,8 @@ def _status(args: Namespace, journal: Journal, settings: Settings) -> int:
         if args.format == "json":
             print_json(report, file=sys.stdout)
         else:
-            print_summary(report, file=sys.stdout, running=holder)
-            for line in _holds(state) if holder else ():
+            print_summary(report, file=sys.stdout, running=holder, options=same_place(args))
+            for line in _holds(state, same_place(args)) if holder else ():
                 print(line)
         if not args.watch or holder is None:
             return 0
@@ -130,19 +130,19 @@ def _outcome(row: RunRow, settings: Settings) -> str:
     return f"{row.outcome or 'interrupted'} ({way_on})"
 
 
-def _holds(state: RunState) -> list[str]:
-    """What keeps a run that is under way from going on, and how to let it."""
+def _holds(state: RunState, options: str) -> list[str]:
+    """What keeps a run that is under way from going on, and how to let it; *options* are added to commands."""
     run_id = state.run_id
     holds = []
     if state.paused_by is not None:
         since = f" since {in_words(state.paused_at)}" if state.paused_at else ""
-        holds.append(f"paused by {state.paused_by}{since}: `atlas-cutover unpause {run_id}` lets it go on")
+        holds.append(f"paused by {state.paused_by}{since}: `atlas-cutover unpause {run_id}{options}` lets it go on")
     if state.window_opens is not None:
         holds.append(f"waits for the window, which opens at {in_words(state.window_opens)}")
     for name, wave in state.waves.items():
         if wave.approval_since is not None and wave.approved_by is None:
             since = f"{in_words(wave.approval_since)}"
             holds.append(
-                f"wave {name} waits for approval since {since}: `atlas-cutover approve {run_id} {shlex.quote(name)}`"
+                f"wave {name} waits for approval since {since}: `atlas-cutover approve {run_id} {shlex.quote(name)}{options}`"
             )
     return holds

@@ -101,13 +101,14 @@ def _migrations(tally: Tally, state: RunState, now: float, size: Size, most: int
 def _migration(name: str, state: RunState, now: float, size: Size) -> Text:
     known = state.migrations[name]
     since = known.requested_at or known.gate_opened_at or known.gate_since
-    lag = f"  lag {format_duration(round(known.lag))}" if known.lag is not None else ""
-    line = Text(f"  {_fit(name, size)} {known.phase:9} ")
-    line.append(f"{one_line(known.remote_status or '-'):8}{lag}", style="cyan")
-    line.append(f"  {age(now - since)}" if since is not None else "")
-    if known.note:
-        line.append(f"  {one_line(known.note)}", style="dim")
-    return line
+    lag = f"lag {format_duration(round(known.lag))}" if known.lag is not None else ""
+    status = f"{one_line(known.remote_status or '-'):8}"
+    waited = age(now - since) if since is not None else ""
+    parts = [(status, "cyan"), (lag, "cyan"), (waited, ""), (one_line(known.note or ""), "dim")]
+    if size.columns < _NARROW:
+        parts.append(parts.pop(0))  # the lag is what is looked at
+    shown = Text("  ").join(Text(text, style=style) for text, style in parts if text)
+    return Text(f"  {_fit(name, size)} {known.phase:9} ").append_text(shown)
 
 
 def _waiting(tally: Tally, state: RunState, now: float) -> list[Text]:

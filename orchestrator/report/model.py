@@ -48,12 +48,6 @@ class MigrationReport:
     polls: int
     phase: Phase
 
-    @property
-    def downtime(self) -> float | None:
-        """*cutover_seconds* where the cutover was carried out; None for a PUT that Atlas refused or that is in doubt."""
-        carried_out = self.accepted_at is not None or self.outcome is Outcome.SUCCESS
-        return self.cutover_seconds if carried_out else None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaveReport:
@@ -244,7 +238,8 @@ def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationRe
         )
     seconds = None
     nothing_begun = known.not_begun_at is not None and known.not_begun_at >= (known.requested_at or 0.0)
-    if known.finished_at is not None and known.requested_at is not None and not nothing_begun:
+    carried_out = not nothing_begun and (known.accepted_at is not None or known.outcome is Outcome.SUCCESS)
+    if known.finished_at is not None and known.requested_at is not None and carried_out:
         seconds = round(max(0.0, known.finished_at - known.requested_at), 3)
     return MigrationReport(
         name=_text(migration.name),
@@ -280,7 +275,7 @@ def _wave(state: RunState, wave: Wave, members: list[MigrationReport]) -> WaveRe
 
 
 def _statistics(members: tuple[MigrationReport, ...] | list[MigrationReport]) -> Statistics:
-    return statistics_of([m.downtime for m in members if m.downtime is not None])
+    return statistics_of([m.cutover_seconds for m in members if m.cutover_seconds is not None])
 
 
 def _hooks(state: RunState) -> tuple[HookReport, ...]:

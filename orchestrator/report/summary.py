@@ -68,6 +68,7 @@ def print_summary(
     file: TextIO,
     paths: Sequence[Path] = (),
     running: str | None = None,
+    options: str = "",
     width: int | None = None,
     color: bool | None = None,
 ) -> None:
@@ -78,6 +79,7 @@ def print_summary(
         file: Where it goes. Characters that its encoding lacks are shown as escapes.
         paths: Where the reports are.
         running: Who works on the run now; the summary then shows how far it is.
+        options: What is added to the command that goes on with the run.
         width: Columns; None: the terminal's, or as many as it takes where *file* is no terminal.
         color: None: on a terminal, unless NO_COLOR is set.
     """
@@ -91,7 +93,7 @@ def print_summary(
         force_terminal=bool(terminal or color),
         no_color=None if color is None else not color,
     )
-    _Summary(report, console, file.encoding or "ascii", running, soft_wrap=endless).print(paths)
+    _Summary(report, console, file.encoding or "ascii", running, options, soft_wrap=endless).print(paths)
     file.write(text.getvalue())
 
 
@@ -99,12 +101,13 @@ class _Summary:
     """One printing of a summary."""
 
     def __init__(
-        self, report: RunReport, console: Console, encoding: str, running: str | None, *, soft_wrap: bool
+        self, report: RunReport, console: Console, encoding: str, running: str | None, options: str, *, soft_wrap: bool
     ) -> None:
         self.report = report
         self.console = console
         self.encoding = encoding
         self.running = running
+        self.options = options
         self.soft_wrap = soft_wrap
 
     def print(self, paths: Sequence[Path]) -> None:
@@ -159,7 +162,7 @@ class _Summary:
         command = next_command(self.report)
         if command and not self.running:
             condition = next_condition(self.report)
-            self.line(f"continue with: {command}{f' ({condition})' if condition else ''}", soft_wrap=True)
+            self.line(f"continue with: {command}{self.options}{f' ({condition})' if condition else ''}", soft_wrap=True)
 
     def _listed(self, title: str, problems: Sequence[Problem]) -> None:
         self.console.print()

@@ -134,9 +134,11 @@ def next_command(report: RunReport) -> str | None:
 def next_condition(report: RunReport) -> str | None:
     """What has to be known before `next_command` is given."""
     if report.unfinished and report.too_many_failures and report.totals[Outcome.NOT_STARTED]:
+        if report.totals[Outcome.IN_DOUBT]:
+            return "max_failures is used up: it reads what is in doubt first, and starts the rest where that turns out well"
         return (
             "max_failures is used up, so nothing more starts in this run: `--retry-failed` tries again what failed before its "
-            "PUT, once the cause is cured; what failed after it leaves `run --new`"
+            "PUT, once the cause is cured; what failed after it leaves `run --new --only` for the waves that are left"
         )
     if not (report.unfinished and _window_over(report) and report.totals[Outcome.NOT_STARTED]):
         return None

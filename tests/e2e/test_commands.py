@@ -243,6 +243,29 @@ def test_state_directory_that_cannot_be_written(program: Program) -> None:
     assert "--state-dir" in done.err
 
 
+def test_the_way_on_finds_the_same_state_directory(program: Program) -> None:
+    """The printed command works in another shell, and elsewhere."""
+    one, other = new_id(), new_id()
+    program.scenario(special={"orders": {"ends": "FAILED"}})
+    workflow = program.workflow({"one": {"orders": one}, "two": {"search": other}}, one={"max_failures": 0})
+    done = program.run("run", workflow, "--rehearse", "--state-dir", "here it is")
+    assert done.code == 1
+    way_on = f"resume {done.log[0]['run_id']} --state-dir '{program.directory / 'here it is'}'"
+    assert f"continue with: atlas-cutover {way_on} (max_failures is used up" in done.out
+    assert program.run("report", "--state-dir", str(program.directory / "here it is")).code == 0
+
+
+def test_an_id_that_names_no_run_or_several(program: Program) -> None:
+    """The message says where was looked, or which they are."""
+    program.scenario()
+    workflow = program.workflow({"one": {"orders": new_id()}})
+    ids = [program.run("run", workflow, "--rehearse").log[0]["run_id"] for _ in range(2)]
+    none, several = program.run("status", "1999"), program.run("status", "20")
+    assert (none.code, several.code) == (2, 2)
+    assert str(program.state_dir) in none.err
+    assert all(run_id in several.err for run_id in ids)
+
+
 OTHER_USER = 65534
 """Nobody's."""
 

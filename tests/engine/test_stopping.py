@@ -98,8 +98,8 @@ async def test_no_before_hook_begins_in_a_pause(tmp_path: Path) -> None:
         assert outcomes(ending) == {"a": Outcome.SUCCESS}
         ((hook,), (requested,)) = it.names(HookFinished), it.names(CutoverRequested)
         (unpaused,) = it.names(RunUnpaused)
-        assert unpaused.at < hook.at <= requested.at < unpaused.at + 10
-        assert any(unpaused.at <= read.at < hook.at for read in it.names(StatusPolled))
+        assert unpaused.at <= hook.at <= requested.at < unpaused.at + 10
+        assert any(unpaused.at <= read.at <= hook.at for read in it.names(StatusPolled))
 
 
 async def test_a_pause_holds_what_waits_for_its_turn(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ def test_a_narrow_display_keeps_what_matters() -> None:
     lines = lines_of(*BUSY, columns=40)
     assert lines[0] == "retail-eu  3/9 done  1m10s"
     assert lines[1].startswith("canary        \N{FULL BLOCK}")
+    assert "lag 34s  1m" in lines[4]
     assert lines[-1].startswith("window closes in 58m50s")
 
 

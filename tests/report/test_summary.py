@@ -76,6 +76,27 @@ def test_the_way_on_after_the_window_is_resume_as_long_as_hooks_are_left(
     assert f"continue with: atlas-cutover {command}" in printed(replace(report, hooks_left=left))
 
 
+@pytest.mark.parametrize(
+    ("outcome", "promise"),
+    [
+        (Outcome.FAILED, "nothing more starts in this run"),
+        (Outcome.IN_DOUBT, "it reads what is in doubt first, and starts the rest where that turns out well"),
+    ],
+)
+def test_what_max_failures_holds_is_promised_as_resume_keeps_it(
+    outcome: Outcome, promise: str, report_of: MakeReport
+) -> None:
+    """A doubt that is settled counts no longer."""
+    report = report_of({"w": {"a": Ending(outcome), "b": Ending(Outcome.NOT_STARTED)}})
+    assert promise in printed(replace(report, too_many_failures=True))
+
+
+def test_an_end_in_doubt_has_no_cutover_seconds(report_of: MakeReport) -> None:
+    """How long its application stands still is not known."""
+    (migration,) = report_of({"w": {"a": Ending(Outcome.IN_DOUBT)}}).migrations
+    assert migration.cutover_seconds is None
+
+
 def test_large_runs_list_problems_only(report_of: MakeReport) -> None:
     """At most 20 of them, and how many more there are."""
     waves = {"w": {f"m{n:03}": Ending(Outcome.FAILED, f"message {n}") if n < 50 else Ending() for n in range(500)}}
