@@ -9,7 +9,8 @@ MAKEFLAGS += --no-builtin-rules
 VENV := .venv
 PY := $(VENV)/bin/python
 STATE := .rehearsal
-WORKERS ?= auto
+# Most tests wait for something, so more of them run than there are processors.
+WORKERS ?= $(shell $(PY) -c 'import os; print(2 * (os.cpu_count() or 1))')
 ARGS ?=
 ANSIBLE := ansible-core>=2.18
 

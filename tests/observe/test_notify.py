@@ -170,9 +170,9 @@ async def test_an_address_that_hangs_delays_neither_run_nor_end() -> None:
     """The run does not notice, the end is bounded, the others get their messages, and the log says so."""
     hold = anyio.Event()
     async with receiver(hold=hold) as (hanging, _), receiver() as (good, received):
-        log, seconds = await notified([hanging, good], NIGHT, last_words=0.2)
+        log, seconds = await notified([hanging, good], NIGHT, last_words=1.0)
         hold.set()
-    assert seconds < 2
+    assert seconds < 10
     assert len(received) == 6
     [entry] = map(json.loads, log.splitlines())
     assert (entry["address"], entry["reason"]) == ("1 (json)", "no answer in time")
