@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 
 from ..errors import InputError, Problem
 from ..plural import plural
 from .inputs import read_settings
+from .machine import missing_here
 
 
 def execute(args: Namespace) -> int:
@@ -19,17 +21,19 @@ def _check(args: Namespace) -> int:
     from ..workflowfile import load_workflow
 
     problems: list[Problem] = []
-    workflow = None
+    workflow = settings = None
     try:
         workflow = load_workflow(args.workflow)
     except InputError as error:
         problems += error.problems
     try:
-        read_settings(args)
+        settings = read_settings(args)
     except InputError as error:
         problems += error.problems
-    if workflow is None or problems:
+    if workflow is None or settings is None:
         raise InputError(problems=problems)
+    for missing in missing_here(workflow, settings):
+        print(f"warning: on this machine, {missing}", file=sys.stderr)
     count = sum(1 for _ in workflow.migrations())
     waves = len(workflow.waves)
     print(

@@ -185,6 +185,9 @@ class LocalEngine:
             session.recorder.record(ApprovalWaiting(at=session.wall(), wave=wave.name))
             with session.valve.starting():
                 await self._approved[wave.name].wait()
+        with session.valve.starting():
+            while session.state.doubts_may_be_too_many(wave):  # noqa: ASYNC110 - the reads of others settle them
+                await anyio.sleep(session.polling.initial)
         return await session.valve.passage()
 
     def _fail(self, migrations: list[tuple[int, Migration]], why: str) -> None:

@@ -102,10 +102,6 @@ class Driver:
                     await self._request(request)
                 return self._goes_on(scope)
 
-    def _is_next(self, step: core.Step) -> bool:
-        """Whether *step* still comes next, after what may have been a long wait."""
-        return core.next_step(self._state, self._policy, self._session.wall()) == step
-
     def _goes_on(self, scope: anyio.CancelScope) -> bool:
         """Whether the migration goes on: its PUT has left, or may still leave in this session."""
         given_up = scope.cancel_called or self._session.valve.stopped is not None
@@ -253,9 +249,15 @@ class Driver:
     # -- hooks -------------------------------------------------------------------------------------------------------
 
     async def _before_hook(self, hook: core.RunHook) -> None:
-        async with self._session.hooks.turns:
-            if not self._session.valve.is_open or not self._is_next(hook):
-                return  # it has waited long: nothing is stopped for a cutover that may not start
+        """Run a `before` hook when its turn comes, if a cutover may start then: no application is stopped for nothing."""
+        session = self._session
+        async with session.hooks.turns:
+            with session.valve.starting():
+                step = core.next_step(self._state, self._policy, session.wall())
+                if isinstance(step, core.Read):  # it has waited long
+                    await self._read(step)
+            if not session.valve.is_open or core.next_step(self._state, self._policy, session.wall()) != hook:
+                return
             failure = await self._run_hook(hook.hook, hook.index)
         if failure is not None:
             self._finish(Outcome.FAILED, f"before hook: {failure}")

@@ -243,6 +243,26 @@ def test_state_directory_that_cannot_be_written(program: Program) -> None:
     assert "--state-dir" in done.err
 
 
+def test_check_warns_of_what_this_machine_lacks(program: Program) -> None:
+    """It may be another than the one that runs the workflow, so these are no problems of the files."""
+    program.config(logging={"file": "no/such/place.jsonl"})
+    hooks = {"before": [["./stop.sh"], ["no-such-program"]], "after_success": [["true"]]}
+    workflow = program.workflow({"one": {"orders": new_id()}}, defaults={"hooks": hooks})
+    done = program.run("check", workflow, "--state-dir", "/dev/null/state")
+    assert done.code == 0
+    assert "no problems found" in done.out
+    said = done.err.splitlines()
+    assert len(said) == 4
+    assert all(line.startswith("warning: on this machine, ") for line in said)
+    for text in (
+        "place.jsonl: its directory",
+        "/dev/null/state: it cannot",
+        "no-such-program: is not",
+        "./stop.sh: is not",
+    ):
+        assert text in done.err
+
+
 def test_the_way_on_finds_the_same_state_directory(program: Program) -> None:
     """The printed command works in another shell, and elsewhere."""
     one, other = new_id(), new_id()

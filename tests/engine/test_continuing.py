@@ -429,3 +429,23 @@ async def test_the_report_of_a_run_that_was_superseded_says_who_follows(tmp_path
         (text,) = told
         assert "No run follows it any more" not in text
         assert f"{ending.state.run_id} reads it first" in text
+
+
+async def test_a_doubt_that_counted_for_max_failures_is_settled_before_its_wave_goes_on(tmp_path: Path) -> None:
+    """It stopped the run once; the others wait until it is known to have turned out well."""
+    faults = (
+        Fault(on=Kind.CUTOVER, kind=FaultKind.HANG_AFTER, delay=8.0, migration="a", times=1),
+        Fault(on=Kind.READ, kind=FaultKind.STATUS, status=500, migration="a", after=1.0, until=90.0),
+    )
+    later = Special(ready_after=Range(low=50.0, high=50.0))
+    scenario = Scenario(jobs=READY, faults=faults, special={"b": later})
+    plan = workflow(wave("w", migration("a", timeout=20.0), "b", max_failures=0))
+    async with house(tmp_path, plan, scenario, request_timeout=6.0) as it:
+        first = await it.start()
+        assert outcomes(first) == {"a": Outcome.IN_DOUBT, "b": Outcome.NOT_STARTED}
+        await anyio.sleep(50)
+        second = await it.resume(first.state.run_id)
+        assert outcomes(second) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS}
+        settled = it.names(MigrationFinished)[-2]
+        assert (settled.migration, it.names(CutoverRequested)[-1].migration) == ("a", "b")
+        assert settled.at <= it.names(CutoverRequested)[-1].at

@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.atlas.client import AtlasClient
 from orchestrator.atlas.errors import NotSentError
+from orchestrator.engine import hookrunner
 from orchestrator.events import (
     CutoverAccepted,
     CutoverRequested,
@@ -161,3 +162,25 @@ async def test_a_put_that_never_left_is_none(tmp_path: Path, monkeypatch: pytest
         assert (row.cutover_requests, "connection refused" in (row.error_message or "")) == (0, True)
         assert first.state.request_statistics()["retries"] == 0
         assert outcomes(await it.resume(first.state.run_id)) == {"a": Outcome.SUCCESS}
+
+
+async def test_what_waits_for_its_hooks_turn_is_read_again_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where many hooks wait for each other, reads cost no more tokens than there are hooks."""
+    monkeypatch.setattr(hookrunner, "MOST_AT_ONCE", 1)
+    hooks = Hooks(before=(("sleep", "0.01"),))
+    plan = workflow(wave("w", *(migration(name, hooks=hooks) for name in NAMES)))
+    shift = 0.0
+    async with house(tmp_path, plan, Scenario(jobs=READY)) as it:
+
+        def later(event: Event, _: RunState) -> None:
+            nonlocal shift
+            if isinstance(event, HookFinished):
+                shift += 10.0  # as if each had taken so long
+
+        it.watchers.append(later)
+        ending = await it.start(clock=lambda: wall() + shift)
+        assert set(outcomes(ending).values()) == {Outcome.SUCCESS}
+        before = [event for event in it.names(StatusPolled) if event.at < it.names(HookFinished)[-1].at]
+        assert len(before) <= 5 * len(NAMES)
