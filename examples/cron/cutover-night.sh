@@ -55,6 +55,7 @@ esac
 echo
 echo "Exit code $code. $todo"
 if [ "$code" -ne 0 ]; then
+  echo "Each of these commands needs: --config $config --state-dir $state (and the keys in $keys)"
   echo
   echo "The last messages (all of them are in $log):"
   tail -n 20 "$messages"
