@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
+from shlex import quote
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -78,7 +79,7 @@ class Messages:
                 return _make("info", verb, body, state)
             case ApprovalWaiting():
                 title = f"wave {event.wave} needs approval"
-                return _make("warning", title, f"atlas-cutover approve {state.run_id} {event.wave}", state)
+                return _make("warning", title, f"atlas-cutover approve {state.run_id} {quote(event.wave)}", state)
             case WaveFinished():
                 bad = any(event.counts.get(outcome) for outcome in BAD)
                 title = f"wave {event.wave} is over"

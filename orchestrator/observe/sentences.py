@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
+from shlex import quote
 from typing import Any
 
 from ..durations import format_duration
@@ -128,7 +129,7 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "run_aborted": lambda f: f"no further cutover starts, says {f['who']}; those under way are followed to their end",
     "cutovers_stopped": lambda f: f"no further cutover starts: {f['reason']}",
     "approval_waiting": lambda f: (
-        f"waits for approval: atlas-cutover approve {f['run_id']} {f['wave']}, or Enter on the run's terminal"
+        f"waits for approval: atlas-cutover approve {f['run_id']} {quote(f['wave'])}, or Enter on the run's terminal"
     ),
     "wave_approved": lambda f: f"approved by {f['who']}",
     "wave_started": _wave_started,

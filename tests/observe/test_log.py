@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+import shlex
 import stat
 from dataclasses import fields, replace
 from datetime import UTC
@@ -16,6 +17,7 @@ from orchestrator import events
 from orchestrator.errors import InputError
 from orchestrator.events import CutoverRequested, Event, HookFinished, MigrationFinished, StatusChanged, StatusPolled
 from orchestrator.observe.log import configure_logging
+from orchestrator.observe.sentences import sentence
 from orchestrator.outcomes import Outcome
 
 from .examples import AT, EVENTS, GROUP, ORDERS, PATH, TIMESTAMP, running
@@ -342,3 +344,10 @@ def test_numbers_that_json_lacks_become_text() -> None:
     """NaN does not make a line that no parser takes."""
     entry = json.loads(logged(StatusPolled(at=AT, migration="orders", lag=float("nan"))), parse_constant=pytest.fail)
     assert entry["lag"] == "NaN"
+
+
+def test_a_wave_in_a_command_is_quoted() -> None:
+    """Its name may have spaces and quotes in it."""
+    fields = {"event": "approval_waiting", "run_id": "20261128-010000-3f9a1c", "wave": "the last 'ones'"}
+    command = sentence(fields, None).partition("waits for approval: ")[2].partition(", or")[0]
+    assert shlex.split(command) == ["atlas-cutover", "approve", "20261128-010000-3f9a1c", "the last 'ones'"]
