@@ -10,7 +10,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STATE := .rehearsal
 # Most tests wait for something, so more of them run than there are processors.
-WORKERS ?= $(shell $(PY) -c 'import os; print(2 * (os.cpu_count() or 1))')
+WORKERS ?= $(shell $(PY) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
 ARGS ?=
 ANSIBLE := ansible-core>=2.18
 
