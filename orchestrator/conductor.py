@@ -52,9 +52,10 @@ class Options:
     """What the operator asked for.
 
     *only*: names of waves or migrations; *new*: begin another run in place of an unfinished one, whose last state
-    *on_superseded* is given; *on_ended* is given the ending while no other process can work on the run; *background*: tasks to run beside the engine (progress); *interactive*: Enter on the terminal
+    *on_superseded* is given; *background*: tasks to run beside the engine (progress); *interactive*: Enter on the terminal
     approves the wave that waits, and *on_line* is called for every line typed there; *say* logs a warning for the operator
-    (the entry's event and fields); *on_client* is given the client, whose budget and statistics may be looked at.
+    (the entry's event and fields); *on_client* is given the client, whose budget and statistics may be looked at;
+    *on_ended* is given the ending, while no other process can work on the run.
     """
 
     only: tuple[str, ...] = ()

@@ -93,7 +93,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
     now: Callable[[], float],
     wave: str | None = None,
     migration: str | None = None,
-    redact: Callable[[str], str] | None = None,
+    redact: Callable[[str], str] = str,
 ) -> HookFinished:
     """Run *argv* without a shell and say how it ended; a hook that fails is no exception.
 
@@ -144,7 +144,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
         argv=argv,
         exit_code=exit_code,
         seconds=round(anyio.current_time() - started, 3),
-        output=tail.text(redact or (lambda text: text)),
+        output=tail.text(redact),
         error=error,
         wave=wave,
         migration=migration,

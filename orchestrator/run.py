@@ -286,8 +286,10 @@ class RunState:
 
     def doubts_may_be_too_many(self, wave: Wave) -> bool:
         """Whether *wave* would use up its `max_failures`, were all that is in doubt in it to stay so."""
+        if wave.max_failures is None:
+            return False
         doubts = sum(1 for m in wave.migrations if self.migrations[m.name].phase is Phase.DOUBT)
-        return wave.max_failures is not None and doubts > 0 and self.failures(wave) + doubts > wave.max_failures
+        return doubts > 0 and self.failures(wave) + doubts > wave.max_failures
 
     def counts(self, wave: Wave) -> dict[str, int]:
         """*wave*'s selected migrations by outcome, zeros left out."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -16,15 +17,29 @@ if TYPE_CHECKING:
 
 def missing_here(workflow: Workflow, settings: Settings) -> Iterator[str]:
     """Each as a sentence; nothing is made, opened or sent."""
-    if settings.observers.metrics is not None and find_spec("prometheus_client") is None:
-        yield "metrics need prometheus-client: pip install 'atlas-cutover[metrics]'"
-    if settings.observers.notify and find_spec("apprise") is None:
-        yield "notifications need apprise: pip install 'atlas-cutover[notify]'"
+    yield from _missing_extras(settings)
     if settings.logging.file is not None and not _may_write(settings.logging.file.parent):
         yield f"log file {settings.logging.file}: its directory is not there, or cannot be written"
     if not _may_write(_nearest(settings.state_dir)):
         yield f"state directory {settings.state_dir}: it cannot be written, or made"
     yield from (f"hook program {program}: is not there, or cannot be run" for program in _absent_programs(workflow))
+
+
+def _missing_extras(settings: Settings) -> Iterator[str]:
+    required: list[Callable[[], None]] = []
+    if settings.observers.metrics is not None:
+        from ..observe.metrics import require_metrics
+
+        required.append(require_metrics)
+    if settings.observers.notify:
+        from ..observe.notify import require_notifications
+
+        required.append(require_notifications)
+    for require in required:
+        try:
+            require()
+        except InputError as error:
+            yield str(error)
 
 
 def _nearest(path: Path) -> Path:
@@ -40,9 +55,10 @@ def _absent_programs(workflow: Workflow) -> list[str]:
     groups = [workflow.hooks]
     for wave in workflow.waves:
         groups += [wave.hooks, *(migration.hooks for migration in wave.migrations)]
-    argvs = {argv for hooks in set(groups) for argv in (*hooks.before, *hooks.after_success, *hooks.after_failure)}
-    programs = sorted({argv[0] for argv in argvs})
-    return [program for program in programs if not _can_run(program, Path(workflow.directory))]
+    programs = {
+        argv[0] for hooks in set(groups) for argv in (*hooks.before, *hooks.after_success, *hooks.after_failure)
+    }
+    return [program for program in sorted(programs) if not _can_run(program, Path(workflow.directory))]
 
 
 def _can_run(program: str, directory: Path) -> bool:

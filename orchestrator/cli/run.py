@@ -167,7 +167,7 @@ def _work(
         ending = anyio.run(session, options)
     if ending.journal_failure:
         warn(f"the journal could not be written any more: {ending.journal_failure}")
-    print_report(args, *reported[0])
+    _print_report(args, *reported[0])
     return int(ending.exit_code)
 
 
@@ -222,7 +222,7 @@ def _superseded(settings: Settings, state: RunState) -> None:
     write_reports(build(state, now=time.time()), settings.state_dir)
 
 
-def print_report(args: Namespace, report: RunReport, written: Sequence[Path]) -> None:
+def _print_report(args: Namespace, report: RunReport, written: Sequence[Path]) -> None:
     """Print the summary of a run, whose reports have been *written*. Its exit code stands, whatever becomes of it."""
     try:
         if args.format == "json":

@@ -55,6 +55,7 @@ def _report(args: Namespace, journal: Journal) -> int:
 
 def _status(args: Namespace, journal: Journal, settings: Settings) -> int:
     run_id = find_run(journal, args.run_id).run_id
+    options = same_place(args)
     while True:
         state = journal.state(run_id)
         report = _build(state)
@@ -64,8 +65,8 @@ def _status(args: Namespace, journal: Journal, settings: Settings) -> int:
         if args.format == "json":
             print_json(report, file=sys.stdout)
         else:
-            print_summary(report, file=sys.stdout, running=holder, options=same_place(args))
-            for line in _holds(state, same_place(args)) if holder else ():
+            print_summary(report, file=sys.stdout, running=holder, options=options)
+            for line in _holds(state, options) if holder else ():
                 print(line)
         if not args.watch or holder is None:
             return 0

@@ -182,11 +182,22 @@ class _Post:
                 self._failures.append((self.label, type(error).__name__))  # its text may hold the address
 
 
-def _addresses(urls: Sequence[str]) -> list[tuple[str, Callable[[Message], bool]]]:
+def require_notifications() -> None:
+    """Make sure that the extra is installed.
+
+    Raises:
+        InputError: It is not.
+    """
     try:
-        import apprise
+        import apprise  # noqa: F401 - asked for to learn whether it is there
     except ImportError as error:
         raise InputError("notifications need apprise: pip install 'atlas-cutover[notify]'") from error
+
+
+def _addresses(urls: Sequence[str]) -> list[tuple[str, Callable[[Message], bool]]]:
+    require_notifications()
+    import apprise
+
     _quieten()
     found = []
     for number, url in enumerate(urls):

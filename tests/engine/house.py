@@ -82,6 +82,11 @@ class House:
             run_id = journal.runs()[0].run_id
             journal.request(run_id, command, at=wall(), who="somebody", wave=wave_name)
 
+    async def ask_after(self, seconds: float, command: str) -> None:
+        """`ask` when *seconds* have passed: for a task beside a run."""
+        await anyio.sleep(seconds)
+        self.ask(command)
+
     def seen(self, name: str) -> dict[str, Any]:
         """What the simulator knows of migration *name*."""
         found: dict[str, Any] = self.atlas.record()["migrations"][live(name)]

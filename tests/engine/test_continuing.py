@@ -245,13 +245,8 @@ async def test_a_pause_does_not_use_up_the_timeout(tmp_path: Path) -> None:
         it.watchers.append(
             lambda event, _: it.ask("pause") if it.names(CutoverRequested) == [event] else None,
         )
-
-        async def unpause() -> None:
-            await anyio.sleep(180)
-            it.ask("unpause")
-
         async with anyio.create_task_group() as group:
-            group.start_soon(unpause)
+            group.start_soon(it.ask_after, 180, "unpause")
             ending = await it.start()
         assert outcomes(ending) == {"x": Outcome.SUCCESS}
 

@@ -121,13 +121,8 @@ async def test_a_pause_holds_new_cutovers_and_no_others(tmp_path: Path) -> None:
         house(tmp_path, workflow(wave("a", "a1", "a2", concurrency=1))) as it,
         anyio.create_task_group() as group,
     ):
-
-        async def later() -> None:
-            await anyio.sleep(90)
-            it.ask("unpause")
-
         on(it, CutoverAccepted, lambda: it.ask("pause"))
-        on(it, RunPaused, lambda: group.start_soon(later))
+        on(it, RunPaused, lambda: group.start_soon(it.ask_after, 90, "unpause"))
         ending = await it.start()
         assert outcomes(ending) == {"a1": SUCCESS, "a2": SUCCESS}
         (unpaused,) = it.names(RunUnpaused)

@@ -88,13 +88,8 @@ async def test_no_before_hook_begins_in_a_pause(tmp_path: Path) -> None:
     plan = workflow(wave("w", migration("a", hooks=Hooks(before=(("true",),)))))
     async with house(tmp_path, plan, scenario) as it:
         it.watchers.append(lambda event, _: it.ask("pause") if it.names(GateWaiting) == [event] else None)
-
-        async def unpause() -> None:
-            await anyio.sleep(600)
-            it.ask("unpause")
-
         async with anyio.create_task_group() as group:
-            group.start_soon(unpause)
+            group.start_soon(it.ask_after, 600, "unpause")
             ending = await it.start()
         assert outcomes(ending) == {"a": Outcome.SUCCESS}
         ((hook,), (requested,)) = it.names(HookFinished), it.names(CutoverRequested)
@@ -107,13 +102,8 @@ async def test_a_pause_holds_what_waits_for_its_turn(tmp_path: Path) -> None:
     """It goes on afterwards."""
     async with house(tmp_path, workflow(wave("w", *NAMES)), SLOW) as it:
         when_the_first_put_leaves(it, "pause")
-
-        async def unpause() -> None:
-            await anyio.sleep(100)
-            it.ask("unpause")
-
         async with anyio.create_task_group() as group:
-            group.start_soon(unpause)
+            group.start_soon(it.ask_after, 100, "unpause")
             began = wall()
             ending = await it.start()
         paused = it.names(RunPaused)[0].at - began
