@@ -26,7 +26,7 @@ SECTIONS = {
 
 def main() -> None:
     """Measure, print as it goes, and write the results."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", allow_abbrev=False)
     parser.add_argument("--quick", action="store_true", help="small sizes and one repetition, to see that it works")
     parser.add_argument("--only", action="append", choices=SECTIONS)
     args = parser.parse_args()

@@ -71,7 +71,7 @@ def outdated() -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write what is outdated, or with `--check` only name it; the exit code."""
-    parser = argparse.ArgumentParser(description="Makes the generated pages of docs/ anew.")
+    parser = argparse.ArgumentParser(description="Makes the generated pages of docs/ anew.", allow_abbrev=False)
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 when a page is not current")
     check = parser.parse_args(arguments).check
     stale = outdated()

@@ -130,6 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Cuts fleets of MongoDB Atlas push live migrations over to Atlas, in waves, each at most once.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # a short form may not start a cutover: `--rehear`, once no option begins so any more
     )
     _add_common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -140,6 +141,7 @@ def build_parser() -> argparse.ArgumentParser:
             description=command.help[0].upper() + command.help[1:] + ".",
             epilog="\n".join(("examples:", *(f"  {example}" for example in command.examples))),
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         sub.set_defaults(module=command.module)
         _add_arguments(sub, command.name)

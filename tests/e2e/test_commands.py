@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from orchestrator.cli.main import run_command
+from orchestrator.cli.parser import build_parser
 
 from .program import ROOT, Atlas, Done, Program, new_id
 
@@ -40,6 +42,42 @@ def test_help_of_each_command_has_an_example(program: Program) -> None:
         done = program.run(command, "--help")
         assert (done.code, done.err) == (0, "")
         assert f"\n  atlas-cutover {command}" in done.out, command
+
+
+LEAST = {
+    **dict.fromkeys(("check", "plan", "run"), ("night.yaml",)),
+    **dict.fromkeys(("resume", "status", "report", "pause", "unpause", "simulate", "serve"), ()),
+    "abort": ("20261128",),
+    "approve": ("20261128", "canary"),
+    "schema": ("workflow",),
+    "completion": ("bash",),
+}
+"""What each command needs beside its options."""
+
+
+def long_options(parser: argparse.ArgumentParser) -> list[str]:
+    """The options of *parser* that have a name of their own."""
+    return [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+
+
+def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the commands."""
+    (found,) = (action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(found)
+
+
+def test_no_option_of_any_command_may_be_abbreviated(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--rehear` must not be taken for `--rehearse` today, and for nothing or another option tomorrow."""
+    whole = build_parser()
+    commands = subparsers(whole)
+    assert commands.keys() == LEAST.keys()
+    for command, parser in commands.items():
+        least, known = (command, *LEAST[command]), long_options(parser)
+        for short in {option[:length] for option in known for length in range(3, len(option))} - set(known):
+            for arguments in ((short, *least), (*least, short)):
+                with pytest.raises(SystemExit) as refused:
+                    whole.parse_args(arguments)
+                assert (refused.value.code, "unrecognized arguments" in capsys.readouterr().err) == (2, True)
 
 
 def test_version_is_one_line(program: Program) -> None:
