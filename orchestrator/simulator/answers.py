@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from .documents import api_error, encode
+from .jobs import Job
 from .scenario import Api, Kind
 
 VERSION = "2023-01-01"
@@ -29,7 +30,7 @@ _V1_HEADERS = {"Vary": "Accept-Encoding", "Strict-Transport-Security": "max-age=
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One request, taken apart. *headers* go with every answer to it."""
+    """One request, taken apart. *headers* go with every answer to it; *shows_end*: that its answer shows its job's end."""
 
     request: web.BaseRequest
     method: str
@@ -43,6 +44,8 @@ class Call:
     headers: Mapping[str, str]
     pretty: bool = False
     envelope: bool = False
+    job: Job | None = None
+    shows_end: bool = False
 
 
 def read_call(request: web.BaseRequest) -> Call:

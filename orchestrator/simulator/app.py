@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Any
@@ -23,7 +24,7 @@ from .documents import (
 )
 from .faults import FaultPicker
 from .jobs import FINAL, Job, Refusal
-from .mishaps import Stage
+from .mishaps import Stage, drop
 from .record import Tally, build_record
 from .scenario import Api, Kind, Scenario
 
@@ -71,6 +72,7 @@ class App:
         self._picker = FaultPicker(scenario)
         self._stage = Stage(closing)
         self._tally = Tally()
+        self._asked: Counter[tuple[Kind, str]] = Counter()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to *request*; the connection may be gone by then."""
@@ -78,11 +80,18 @@ class App:
         if call.path == RECORD_PATH:
             return self._record_answer(request)
         self._tally.kinds[call.kind] += 1
-        answer = self._turned_away(call) or await self._answered(call)
+        rest = self._latency_of(call)
+        answer: web.Response | None = self._turned_away(call)
         if answer is None:
+            rest /= 2
+            answer = await self._answered(call, rest)
+        if not await self._passes(rest) or answer is None:
             self._tally.statuses["dropped"] += 1
+            drop(call)
             return web.Response()
         self._tally.statuses[str(answer.status)] += 1
+        if call.job is not None and call.shows_end and call.job.first_final_read is None:
+            call.job.first_final_read = self._clock.real()
         return answer
 
     def record(self) -> dict[str, Any]:
@@ -95,9 +104,22 @@ class App:
             started_at=self._started_at,
         )
 
+    def _latency_of(self, call: Call) -> float:
+        """The real seconds that the answer to *call* takes."""
+        latency = self._scenario.latency
+        if latency is None:
+            return 0.0
+        who = call.kind, call.live_migration_id
+        self._asked[who] += 1
+        return latency.draw(self._scenario.seed, *who, self._asked[who])
+
+    async def _passes(self, seconds: float) -> bool:
+        """Wait *seconds*, real ones; False when the simulator stops before they are over."""
+        return not seconds or await self._stage.hold(seconds)
+
     def _turned_away(self, call: Call) -> web.Response | None:
         """The answer to a *call* that never gets as far as a job; each costs its token, a 401 too."""
-        return self._over_limit(call) or self._unauthorized(call) or refusal_of_form(call)
+        return self._over_limit(call) or self._unauthorized(call) or refusal_of_form(call) or self._missing(call)
 
     def _over_limit(self, call: Call) -> web.Response | None:
         limit = self._limits[call.api]
@@ -135,25 +157,32 @@ class App:
             Content_Type=CHALLENGE_CONTENT_TYPE[call.api],
         )
 
-    async def _answered(self, call: Call) -> web.StreamResponse | None:
-        """The answer to a well-formed *call*, faults included; None where the connection was dropped."""
-        job = None
-        if call.kind is not Kind.ROOT:
-            job = self._job(call)
-            if job is None:
-                detail = f"No live migration with ID {call.live_migration_id} exists in group {call.group_id}."
-                return error(call, 404, "LIVE_MIGRATION_NOT_FOUND", detail)
-            if call.kind is Kind.CUTOVER:
-                job.put_times.append(self._clock.real())
-            else:
-                job.reads += 1
+    async def _answered(self, call: Call, delay: float) -> web.Response | None:
+        """The answer to a well-formed *call*, carried out after *delay* real seconds, faults included; None: it is lost."""
+        job = call.job
+        if job is not None and call.kind is Kind.CUTOVER:
+            job.put_times.append(self._clock.real())
+        elif job is not None:
+            job.reads += 1
         name = None if job is None else job.name
         fault = self._picker.pick(call.kind, call.live_migration_id, name, self._clock.real())
+        if not await self._passes(delay):
+            return None
         if fault is None:
-            return self._processed(call, job, True)
+            return self._processed(call, True)
         garbage = self._picker.garbage(fault, call.kind, call.live_migration_id)
         limit = self._limits[call.api]
-        return await self._stage.play(call, fault, garbage, limit, lambda shown: self._processed(call, job, shown))
+        return await self._stage.play(call, fault, garbage, limit, lambda shown: self._processed(call, shown))
+
+    def _missing(self, call: Call) -> web.Response | None:
+        """The answer to a *call* for a job that is not there; None where it is, or none is asked for."""
+        if call.kind is Kind.ROOT:
+            return None
+        call.job = self._job(call)
+        if call.job is not None:
+            return None
+        detail = f"No live migration with ID {call.live_migration_id} exists in group {call.group_id}."
+        return error(call, 404, "LIVE_MIGRATION_NOT_FOUND", detail)
 
     def _job(self, call: Call) -> Job | None:
         job = self._jobs.get(call.live_migration_id)
@@ -167,8 +196,9 @@ class App:
             )
         return job if job is not None and job.group_id == call.group_id else None
 
-    def _processed(self, call: Call, job: Job | None, shown: bool) -> web.Response:
+    def _processed(self, call: Call, shown: bool) -> web.Response:
         """Carry *call* out. *shown*: the client gets to see the answer as it is."""
+        job = call.job
         if job is None:
             return document(call, 200, system_status(self._public_key))
         now = self._clock.now()
@@ -179,8 +209,8 @@ class App:
             if call.api is Api.V2:
                 return document(call, 202, None)
         seen = job.view(now)
-        if shown and job.first_final_read is None and seen.status in FINAL:
-            job.first_final_read = self._clock.real()
+        if shown and seen.status in FINAL:
+            call.shows_end = True
         content = live_migration_v2(job, seen) if call.api is Api.V2 else live_migration_v1(job, seen)
         return document(call, 200, content)
 

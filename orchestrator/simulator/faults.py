@@ -6,8 +6,8 @@ No decision depends on the order in which different jobs are asked, so a run goe
 from __future__ import annotations
 
 from collections import Counter
-from hashlib import blake2b
 
+from .chance import chance
 from .scenario import Fault, Garbage, Kind, Scenario
 
 _GARBAGE = tuple(Garbage)
@@ -63,5 +63,4 @@ class FaultPicker:
         return _GARBAGE[int(share * len(_GARBAGE))]
 
     def _chance(self, index: int, kind: Kind, live_migration_id: str, attempt: int) -> float:
-        text = f"{self._seed}:{index}:{kind}:{live_migration_id}:{attempt}"
-        return int.from_bytes(blake2b(text.encode(), digest_size=7).digest(), "big") / (1 << 56)
+        return chance(self._seed, index, kind, live_migration_id, attempt)

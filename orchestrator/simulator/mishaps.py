@@ -27,8 +27,8 @@ class Stage:
 
     async def play(
         self, call: Call, fault: Fault, garbage: Garbage | None, limit: RateLimit | None, process: Process
-    ) -> web.StreamResponse | None:
-        """The answer to *call* under *fault*, None where the connection was dropped without one.
+    ) -> web.Response | None:
+        """The answer to *call* under *fault*, None where the connection is to be dropped without one.
 
         Args:
             call: The request.
@@ -39,10 +39,9 @@ class Stage:
         """
         match fault.kind:
             case FaultKind.LOST_BEFORE:
-                drop(call)
+                return None
             case FaultKind.LOST_AFTER:
                 process(False)
-                drop(call)
             case FaultKind.STATUS | FaultKind.ERROR_BEFORE:
                 return _error(call, fault)
             case FaultKind.ERROR_AFTER:
@@ -51,26 +50,22 @@ class Stage:
             case FaultKind.TOO_MANY_REQUESTS:
                 return _too_many_requests(call, fault, limit or V2_LIMIT)
             case FaultKind.GARBAGE:
-                return await _spoilt(call, process(False), garbage or Garbage.INVALID_JSON)
+                return _spoilt(call, process(False), garbage or Garbage.INVALID_JSON)
             case FaultKind.SLOW:
                 answer = process(True)
-                if await self._hold(fault.delay):
+                if await self.hold(fault.delay):
                     return answer
-                drop(call)
             case FaultKind.LATE:
-                if await self._hold(fault.delay):
+                if await self.hold(fault.delay):
                     return process(True)
-                drop(call)
             case FaultKind.HANG_BEFORE:
-                await self._hold(fault.delay)
-                drop(call)
+                await self.hold(fault.delay)
             case FaultKind.HANG_AFTER:
                 process(False)
-                await self._hold(fault.delay)
-                drop(call)
+                await self.hold(fault.delay)
         return None
 
-    async def _hold(self, delay: float) -> bool:
+    async def hold(self, delay: float) -> bool:
         """Wait *delay* real seconds; False when the simulator stops before they are over."""
         with anyio.move_on_after(delay):
             await self._closing.wait()
@@ -100,11 +95,11 @@ def _too_many_requests(call: Call, fault: Fault, limit: RateLimit) -> web.Respon
     return plain(call, 429, rate_limited(call.path.lstrip("/"), limit, wait), Retry_After=str(wait))
 
 
-async def _spoilt(call: Call, answer: web.Response, garbage: Garbage) -> web.StreamResponse | None:
+def _spoilt(call: Call, answer: web.Response, garbage: Garbage) -> web.Response:
     whole = answer.body if isinstance(answer.body, bytes) and answer.body else b'{"status": "PENDING"}'
     headers = {"Content-Type": answer.headers["Content-Type"], **call.headers}
     if garbage is Garbage.CUT:
-        return await _cut(call, answer.status, whole, headers)
+        return _Cut(call, status=answer.status, whole=whole, headers=headers)
     body = _garbage_body(whole, garbage)
     if garbage is Garbage.HTML:
         headers.update(_HTML)
@@ -140,12 +135,16 @@ def _changed(whole: bytes, **fields: object) -> bytes:
     return encode(content, pretty=False)
 
 
-async def _cut(call: Call, status: int, whole: bytes, headers: dict[str, str]) -> web.StreamResponse | None:
-    """Half of the body that ``Content-Length`` promises, then the end of the connection."""
-    answer = web.StreamResponse(status=status, headers=headers)
-    answer.content_length = len(whole)
-    await answer.prepare(call.request)
-    await answer.write(whole[: len(whole) // 2])
-    if call.request.transport is not None:
-        call.request.transport.close()
-    return answer
+class _Cut(web.Response):
+    """Half of the body that ``Content-Length`` promises, then the end of the connection of *call*."""
+
+    def __init__(self, call: Call, *, status: int, whole: bytes, headers: dict[str, str]) -> None:
+        super().__init__(status=status, body=whole, headers=headers)
+        self._call = call
+        self._half = whole[: len(whole) // 2]
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Instead of the whole body."""
+        await self.write(self._half + data)
+        if self._call.request.transport is not None:
+            self._call.request.transport.close()

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from .bucket import V1_LIMIT, V2_LIMIT, RateLimit
 from .digest import NonceRules
 from .jobs import EXPIRY, JobPlan, JobStatus
+from .latency import Latency
 
 
 class Api(StrEnum):
@@ -145,6 +146,7 @@ class Scenario:
         rate_limit: The bucket of each project; None: what that API has (`limit`).
         unlimited: No rate limit at all.
         nonce: When digest nonces go stale.
+        latency: How long every answer takes, errors and refusals too, real seconds; None: no time.
         special: What is different about single jobs, by name or live migration id.
         faults: The first that applies to a request befalls it.
         unknown_jobs: Create a job for an id that is not in the workflow, when it is first asked for.
@@ -157,6 +159,7 @@ class Scenario:
     rate_limit: RateLimit | None = None
     unlimited: bool = False
     nonce: NonceRules = field(default_factory=NonceRules)
+    latency: Latency | None = None
     special: Mapping[str, Special] = field(default_factory=lambda: MappingProxyType({}))
     faults: tuple[Fault, ...] = ()
     unknown_jobs: bool = False

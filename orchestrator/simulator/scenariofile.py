@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +27,7 @@ from ..yamlfile import Data, KeyPath, YamlDocument, read_yaml
 from .bucket import RateLimit, Refill
 from .digest import NonceRules
 from .jobs import NEVER, JobStatus
+from .latency import NAMED, Latency
 from .scenario import Fault, FaultKind, Garbage, JobRules, Kind, Range, Scenario, Special
 
 Parser = Callable[[str], Any]
@@ -90,6 +92,14 @@ def _word(*words: str) -> Parser:
     return parse
 
 
+def _named_latency(text: str) -> Latency | None:
+    if text.lower() in _OFF:
+        return None
+    if text not in NAMED:
+        raise ValueError(f"expected off, {', '.join(NAMED)}, or quantiles such as {{p50: 115ms, max: 4s}}")
+    return NAMED[text]
+
+
 _JOBS: dict[str, Parser] = {
     "ready_after": _range,
     "cutover": _range,
@@ -116,6 +126,8 @@ _NONCE: dict[str, Parser] = {
     "seconds": _optional(_interval),
     "qop": parse_boolean,
 }
+_SHARES = {"min": 0.0, **{f"p{percent}": percent / 100 for percent in range(1, 100)}, "max": 1.0}
+_LATENCY: dict[str, Parser] = dict.fromkeys(_SHARES, _interval)
 _FAULT: dict[str, Parser] = {
     "on": parse_choice("cutover", "read", "root", "any"),
     "kind": parse_choice(*FaultKind),
@@ -129,7 +141,7 @@ _FAULT: dict[str, Parser] = {
     "after": parse_duration,
     "until": parse_duration,
 }
-_TOP = ("seed", "jobs", "rate_limit", "nonce", "special", "faults", "unknown_jobs", "repeat_puts", "auth")
+_TOP = ("seed", "jobs", "rate_limit", "nonce", "latency", "special", "faults", "unknown_jobs", "repeat_puts", "auth")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,6 +165,7 @@ class _Reader:
             rate_limit=None if unlimited or limit is None else self._rate_limit(limit),
             unlimited=unlimited,
             nonce=NonceRules(**self._section(("nonce",), data.get("nonce"), _NONCE)),
+            latency=self._latency(data.get("latency")),
             special=self._special(data.get("special")),
             faults=self._faults(data.get("faults")),
             unknown_jobs=self._choice("unknown_jobs", data, "refuse", "create") == "create",
@@ -168,6 +181,24 @@ class _Reader:
         if missing or not {"capacity", "refill", "per"} <= found.keys():
             return None
         return RateLimit(**{**found, "mode": Refill(found.get("mode", Refill.CONTINUOUS))})
+
+    def _latency(self, data: Data) -> Latency | None:
+        if data is None or isinstance(data, str):
+            named: Latency | None = self._scalar(("latency",), data, _named_latency, None)
+            return named
+        found = sorted(self._section(("latency",), data, _LATENCY).items(), key=lambda item: _SHARES[item[0]])
+        if len(found) < len(data):
+            return None  # what is wrong is told already
+        if "max" not in data:
+            self._problem(("latency", "max"), "is required, but missing")
+            return None
+        for (lower, low), (higher, high) in pairwise(found):
+            if high < low:
+                self._problem(("latency", higher), f"expected at least {lower}'s duration")
+                return None
+        if "min" not in data:
+            found.insert(0, ("min", found[0][1] / 10))
+        return Latency(quantiles=tuple((_SHARES[key], seconds) for key, seconds in found))
 
     def _special(self, data: Data) -> Mapping[str, Special]:
         known = self._known()
