@@ -17,7 +17,7 @@ from ..events import Event, RequestRetried
 from . import wire
 from .budget import Priority, TokenBucket
 from .connection import MAX_IN_FLIGHT, ClientSettings, open_session
-from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError
+from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, Verdict
 from .transport import Transport
 from .wire import Job
 
@@ -97,7 +97,7 @@ class AtlasClient:
             await bucket.take(Priority.GATE)
             await self._read("", bucket, Priority.GATE)
         except ApiError as error:
-            if error.status in (401, 403) or error.status >= 500 or error.status == 429 or error.status < 400:
+            if error.verdict is not Verdict.REFUSED or error.status == 403:
                 raise
 
     async def job(self, group_id: str, live_migration_id: str, *, priority: Priority = Priority.POLL) -> Job:
@@ -230,7 +230,7 @@ def _cutover_path(group_id: str, live_migration_id: str) -> str:
 
 def _worth_another_try(error: Exception) -> bool:
     if isinstance(error, ApiError):
-        return error.status >= 500 or error.status in (401, 408, 429)
+        return error.status >= 400 and error.verdict is not Verdict.REFUSED
     return isinstance(error, (BadAnswerError, AnswerLostError, NotSentError))
 
 

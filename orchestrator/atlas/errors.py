@@ -8,19 +8,55 @@
     └── AnswerLostError         it may have been sent, and no answer came
         └── AnswerTimeoutError  no answer within the request timeout
 
-The tree says what may be concluded about a PUT: NotSentError, 401 and 429: not carried out; another 4xx: refused. All
-others: unknown.
+The tree says what may be concluded about a PUT: NotSentError: not carried out; ApiError: what `said_by` makes of its
+status. All others: unknown.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from enum import StrEnum
 
 import aiohttp
 
 from ..errors import CutoverError
 from ..outcomes import ExitCode
+
+
+class Verdict(StrEnum):
+    """What an HTTP status says about the request that it answers."""
+
+    ACCEPTED = "accepted"  # a 2xx
+    NOT_CARRIED_OUT = "not_carried_out"  # a digest challenge or keys that are not taken, the rate limit
+    REFUSED = "refused"  # something is wrong with the request or the job: asking again is no use
+    TIMED_OUT = "timed_out"  # somebody on the way gave up waiting; what was sent on may still arrive
+    NONE = "none"  # it speaks of the way or of the server, not of the job: all is possible
+
+
+_REFUSALS = frozenset(
+    {400, 402, 403, 404, 405, 406, 409, 410, 411, 412, 413, 414, 415, 416, 417, 422, 423, 424, 428, 431}
+)
+"""The 4xx that an origin server has for a request that it will not do (RFC 9110, section 15.5; RFC 4918; RFC 6585).
+
+Not among them: 407, 421, 425, 426 and 451, which whoever stands between says of the connection, and all that no RFC
+has assigned to an origin server, like 430, 460 or 499: balancers and proxies made them up for themselves.
+"""
+
+_TIMEOUTS = frozenset({408, 460, 499, 504, 522, 524, 598, 599})
+"""A server, balancer or proxy waited too long: 408 and 504 (RFC 9110), 460 (AWS), 499 (nginx), 522 and 524 (Cloudflare),
+598 and 599 (proxies that tell their own timeouts so)."""
+
+
+def said_by(status: int) -> Verdict:
+    """What HTTP *status* says about the request that it answers. Only what is certain counts as more than NONE."""
+    if 200 <= status < 300:
+        return Verdict.ACCEPTED
+    if status in (401, 429):
+        return Verdict.NOT_CARRIED_OUT
+    if status in _TIMEOUTS:
+        return Verdict.TIMED_OUT
+    return Verdict.REFUSED if status in _REFUSALS else Verdict.NONE
 
 
 class AtlasError(CutoverError):
@@ -56,12 +92,17 @@ class ApiError(AtlasError):
         self.retry_after = retry_after
 
     @property
+    def verdict(self) -> Verdict:
+        """What the status says about the request."""
+        return said_by(self.status)
+
+    @property
     def refused(self) -> bool:
-        """Whether asking again is no use: a 4xx other than 408 and 429.
+        """Whether asking again is no use.
 
         A 401 counts, since it has been tried again: the keys are not taken, however fresh the nonce is.
         """
-        return 400 <= self.status < 500 and self.status not in (408, 429)
+        return self.verdict is Verdict.REFUSED or self.status == 401
 
 
 class RateLimitedError(ApiError):

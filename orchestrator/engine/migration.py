@@ -7,7 +7,7 @@ import anyio
 from .. import cutover as core
 from ..atlas.budget import Priority
 from ..atlas.client import Reservation
-from ..atlas.errors import AnswerTimeoutError, ApiError, AtlasError, NotSentError
+from ..atlas.errors import AnswerTimeoutError, ApiError, AtlasError, NotSentError, Verdict
 from ..atlas.wire import Job
 from ..cutover import Answer, AnswerKind, MigrationState, Reading, ReadKind
 from ..errors import JournalError
@@ -19,11 +19,17 @@ from ..polling import backoff, fair_share, poll_wait
 from ..workflow import Migration, Wave
 from .session import Session
 
-GATEWAY_TIMEOUTS = frozenset({408, 504})  # a gateway ran into its timeout; what it sent on may still arrive
-NOT_CARRIED_OUT = frozenset({401, 429})  # a digest challenge, the rate limit: however often, nothing was done
 TOKEN_PATIENCE = 60.0
 """Seconds, or a bucket's refill where that takes longer, that a PUT may wait for its token without another read before it,
 which would cost a token, too."""
+
+_KINDS = {
+    Verdict.ACCEPTED: AnswerKind.LOST,  # there is no error with such a status
+    Verdict.NOT_CARRIED_OUT: AnswerKind.NOT_CARRIED_OUT,
+    Verdict.REFUSED: AnswerKind.REFUSED,
+    Verdict.TIMED_OUT: AnswerKind.TIMED_OUT,
+    Verdict.NONE: AnswerKind.LOST,
+}
 
 _PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
 
@@ -219,7 +225,7 @@ class Driver:
         except AnswerTimeoutError as error:
             return Answer(kind=AnswerKind.TIMED_OUT, reason=str(error))
         except ApiError as error:
-            return Answer(kind=_kind_of(error.status), http_status=error.status, reason=str(error))
+            return Answer(kind=_KINDS[error.verdict], http_status=error.status, reason=str(error))
         except AtlasError as error:
             return Answer(kind=AnswerKind.LOST, reason=str(error))
         reading = _reading(accepted.job) if accepted.job else None
@@ -269,15 +275,6 @@ class Driver:
         finished = await session.hooks.run_for_migration(self._wave, self._migration, hook, index, outcome=outcome)
         self._record(finished)
         return None if finished.ok else finished.error or f"{finished.argv[0]} ended with {finished.exit_code}"
-
-
-def _kind_of(status: int) -> AnswerKind:
-    """What an error status says about a PUT: only a 4xx is Atlas's own refusal."""
-    if status in NOT_CARRIED_OUT:
-        return AnswerKind.NOT_CARRIED_OUT
-    if status in GATEWAY_TIMEOUTS:
-        return AnswerKind.TIMED_OUT
-    return AnswerKind.REFUSED if 400 <= status < 500 else AnswerKind.LOST
 
 
 def _reading(job: Job) -> Reading:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 from .bucket import RateLimit
@@ -77,6 +77,11 @@ def system_status(public_key: str) -> Document:
     }
 
 
+def phrase(status: int) -> str:
+    """What HTTP calls *status*; balancers have statuses of their own, such as 499 and 524."""
+    return responses.get(status, "Unknown")
+
+
 def api_error(status: int, code: str, detail: str, parameters: tuple[object, ...] = ()) -> Document:
     """``ApiError``."""
     return {
@@ -84,7 +89,7 @@ def api_error(status: int, code: str, detail: str, parameters: tuple[object, ...
         "error": status,
         "errorCode": code,
         "parameters": list(parameters),
-        "reason": HTTPStatus(status).phrase,
+        "reason": phrase(status),
     }
 
 

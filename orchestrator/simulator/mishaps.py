@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from http import HTTPStatus
 
 import anyio
 from aiohttp import web
 
 from .answers import Call, plain
 from .bucket import V2_LIMIT, RateLimit
-from .documents import api_error, encode, rate_limited, rate_limited_older
+from .documents import api_error, encode, phrase, rate_limited, rate_limited_older
 from .scenario import Fault, FaultKind, Garbage
 
 Process = Callable[[bool], web.Response]  # carries the request out; whether the client will see the answer
@@ -81,8 +80,8 @@ def drop(call: Call) -> None:
 def _error(call: Call, fault: Fault) -> web.Response:
     extra = {} if fault.retry_after is None else {"Retry-After": str(math.ceil(fault.retry_after))}
     if fault.body is Garbage.HTML:
-        phrase = HTTPStatus(fault.status).phrase
-        page = f"<html><head><title>{fault.status} {phrase}</title></head><body><h1>{phrase}</h1></body></html>"
+        title = phrase(fault.status)
+        page = f"<html><head><title>{fault.status} {title}</title></head><body><h1>{title}</h1></body></html>"
         return web.Response(status=fault.status, body=page.encode(), headers={**_HTML, **call.headers, **extra})
     content = api_error(fault.status, "UNEXPECTED_ERROR", "Unexpected error.")
     return plain(call, fault.status, content, **extra)

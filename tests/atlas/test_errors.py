@@ -22,6 +22,8 @@ from orchestrator.atlas.errors import (
     BadAnswerError,
     NotSentError,
     RateLimitedError,
+    Verdict,
+    said_by,
     translate,
 )
 from orchestrator.errors import CutoverError
@@ -104,10 +106,27 @@ def test_an_api_error_keeps_what_atlas_said() -> None:
     assert str(ApiError(method="GET", path="/p", status=502)) == "GET /p: 502"
 
 
+ORIGIN = {400, 402, 403, 404, 405, 406, *range(409, 418), 422, 423, 424, 428, 431}
+MEANINGS = {
+    Verdict.ACCEPTED: set(range(200, 300)),
+    Verdict.NOT_CARRIED_OUT: {401, 429},
+    Verdict.REFUSED: ORIGIN,
+    Verdict.TIMED_OUT: {408, 460, 499, 504, 522, 524, 598, 599},
+}
+
+
+def test_a_status_that_is_not_the_origin_servers_word_is_no_verdict() -> None:
+    """407, 421, 425, 451, 520 and whatever nobody knows say nothing about the job; so do redirects and 5xx."""
+    known = set().union(*MEANINGS.values())
+    for verdict, statuses in MEANINGS.items():
+        assert {status for status in range(100, 1000) if said_by(status) is verdict} == statuses
+    assert {status for status in range(100, 1000) if said_by(status) is Verdict.NONE} == set(range(100, 1000)) - known
+
+
 def test_refusals_are_those_where_asking_again_is_no_use() -> None:
-    """Any 4xx but a timeout of the server and a rate limit."""
-    refused = {s for s in range(200, 600) if ApiError(method="PUT", path="/", status=s).refused}
-    assert refused == set(range(400, 500)) - {408, 429}
+    """What Atlas says of the request itself, and keys that it does not take."""
+    refused = {s for s in range(100, 1000) if ApiError(method="PUT", path="/", status=s).refused}
+    assert refused == ORIGIN | {401}
 
 
 def test_the_tree_of_errors() -> None:

@@ -95,6 +95,15 @@ async def test_a_put_refused_with_a_4xx_is_failed_and_not_repeated(tmp_path: Pat
         assert "403" in str(ending.state.result("good1").error_message)
 
 
+@pytest.mark.parametrize("status", [407, 421, 425, 451, 499, 520, 524])
+async def test_a_status_that_is_not_atlas_word_leaves_a_doubt_that_reading_settles(tmp_path: Path, status: int) -> None:
+    """What stands between us and Atlas says so, to a PUT and to reads at the gate: no migration is FAILED for it."""
+    faults = tuple(Fault(on=on, kind=FaultKind.STATUS, status=status, times=1) for on in (Kind.CUTOVER, Kind.READ))
+    async with house(tmp_path, PLAN, Scenario(jobs=READY, special=SPECIAL, faults=faults), request_timeout=6.0) as it:
+        check(it, outcomes(await it.start()))
+        assert {event.migration for event in it.names(CutoverInDoubt)} == {"good1", "good2", "bad"}
+
+
 async def test_a_challenge_after_a_storm_of_429s_is_no_refusal(tmp_path: Path) -> None:
     """A stale nonce, after four PUTs that the rate limit turned down: the sixth one is carried out."""
     faults = (
