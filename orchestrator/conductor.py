@@ -18,6 +18,7 @@ import anyio
 
 from .atlas.client import AtlasClient, open_client
 from .collector import rare_collections
+from .engine.clock import SessionClock, steady_time
 from .engine.controls import heed_controls, heed_terminal
 from .engine.hookrunner import HookRunner
 from .engine.local import LocalEngine
@@ -55,7 +56,7 @@ class Options:
     *on_superseded* is given; *background*: tasks to run beside the engine (progress); *interactive*: Enter on the terminal
     approves the wave that waits, and *on_line* is called for every line typed there; *say* logs a warning for the operator
     (the entry's event and fields); *on_client* is given the client, whose budget and statistics may be looked at;
-    *on_ended* is given the ending, while no other process can work on the run.
+    *on_ended* is given the ending, while no other process can work on the run; *steady* is a clock that nobody sets.
     """
 
     only: tuple[str, ...] = ()
@@ -72,6 +73,7 @@ class Options:
     on_client: Callable[[AtlasClient], None] = lambda _: None
     environ: Mapping[str, str] = field(default_factory=dict)
     random: Random = field(default_factory=Random)
+    steady: Callable[[], float] = steady_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +107,10 @@ async def conduct(
     """
     rehearsal = (options.rehearsal or Rehearsal()) if task.rehearsal else None
     relay = _Relay()
+    clock = SessionClock(wall, options.steady)
     async with (
-        open_target(task.workflow, settings, rehearsal, so_far=task.state, wall=wall) as target,
-        open_client(target, wall=wall, on_event=relay) as client,
+        open_target(task.workflow, settings, rehearsal, so_far=task.state, wall=clock.now) as target,
+        open_client(target, wall=clock.now, on_event=relay) as client,
     ):
         await reach_atlas(client, target.base_url)
         options.on_client(client)
@@ -115,7 +118,7 @@ async def conduct(
             task = replace(task, first=replace(task.first, base_url=target.base_url))
         # From here on a signal stops the run in order, also while its beginning is still being recorded.
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            ending = await _session(journal, task, settings, options, client, relay, signals, wall=wall)
+            ending = await _session(journal, task, settings, options, client, relay, signals, clock=clock)
         options.on_ended(ending)
         return ending
 
@@ -149,7 +152,7 @@ async def _session(
     relay: _Relay,
     signals: AsyncIterator[signal.Signals],
     *,
-    wall: Callable[[], float],
+    clock: SessionClock,
 ) -> Ending:
     state = task.state
     ids = {} if task.rehearsal else {m.name: (m.group_id, m.live_migration_id) for _, m in task.workflow.migrations()}
@@ -175,7 +178,7 @@ async def _session(
         recorder=recorder,
         polling=PollPolicy(initial=polling.initial, factor=polling.factor, max=polling.max, jitter=polling.jitter),
         request_timeout=settings.atlas.request_timeout,
-        wall=wall,
+        clock=clock,
         random=options.random,
         hooks=HookRunner(
             run_id=state.run_id,
@@ -183,7 +186,7 @@ async def _session(
             rehearsal=task.rehearsal,
             environ=options.environ,
             secrets=_key_values(settings),
-            wall=wall,
+            now=clock.now,
             on_interrupted=recorder.record,
         ),
     )
@@ -255,7 +258,7 @@ async def _finish(session: Session, writer: Writer, signalled: signal.Signals | 
     code = ExitCode(128 + signalled) if signalled and interrupted else state.exit_code()
     statistics = session.client.statistics
     finished = RunFinished(
-        at=session.wall(),
+        at=session.now(),
         outcome=state.outcome(),
         exit_code=int(code),
         unfinished=unfinished,

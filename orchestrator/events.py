@@ -127,6 +127,14 @@ class WindowOpened(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSet(Event):
+    """The wall clock was set, *by* so many seconds (negative: back). Times of this session go on as if it had not been."""
+
+    name: ClassVar[str] = "clock_set"
+    by: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalWaiting(Event):
     """The wave waits for `approve`."""
 

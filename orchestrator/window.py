@@ -21,6 +21,10 @@ class Span:
     opens: float
     closes: float
 
+    def holds(self, now: float) -> bool:
+        """Whether it is open at *now*."""
+        return self.opens <= now < self.closes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbsoluteWindow:
@@ -40,7 +44,8 @@ class RecurringWindow:
 
     An *end* that is not after *start* lies on the next day. A wall-clock time that a daylight-saving change skips means
     the first moment after the gap; one that occurs twice means its first occurrence as *start* and its second as *end*,
-    so that the window is never shorter than the clock on the wall says.
+    so that the window is never shorter than the clock on the wall says. Openings that touch (`00:00` to `00:00` on Saturday
+    and Sunday) are one; a window that never closes is given as one that closes in two weeks.
     """
 
     start: str
@@ -53,15 +58,24 @@ class RecurringWindow:
         zone = ZoneInfo(self.timezone)
         start, end = time.fromisoformat(self.start), time.fromisoformat(self.end)
         today = datetime.fromtimestamp(now, zone).date()
-        for offset in range(-1, 16):  # two weeks: a daylight-saving change may swallow a whole opening
+        found: Span | None = None
+        # A week back, where an opening of touching days may have begun; two ahead, as a daylight-saving change may
+        # swallow a whole opening.
+        for offset in range(-8, 16):
             day = today + timedelta(days=offset)
             if DAYS[day.weekday()] not in self.days:
                 continue
             last = day if end > start else day + timedelta(days=1)
             span = Span(opens=_instant(day, start, zone, fold=0), closes=_instant(last, end, zone, fold=1))
-            if now < span.closes and span.opens < span.closes:
-                return span
-        return None
+            if span.opens >= span.closes:
+                continue
+            if found is not None and span.opens <= found.closes:
+                found = Span(opens=found.opens, closes=max(found.closes, span.closes))
+            elif found is not None and now < found.closes:
+                return found
+            else:
+                found = span
+        return found if found is not None and now < found.closes else None
 
 
 Window = AbsoluteWindow | RecurringWindow

@@ -45,7 +45,7 @@ async def _heed(journal: Journal, engine: LocalEngine, session: Session) -> None
 
 def carry_out(control: Control, engine: LocalEngine, session: Session) -> None:
     """Do what *control* asks; a request that changes nothing is dropped."""
-    at, who = session.wall(), control.who
+    at, who = session.now(), control.who
     match control.command:
         case "pause" if not session.valve.paused:
             session.recorder.record(RunPaused(at=at, who=who))

@@ -30,7 +30,7 @@ def most_at_once() -> int:
 class HookRunner:
     """Knows the run that hooks belong to. They wait for each other where there are more than `most_at_once`.
 
-    *environ*: the process's environment; *secrets*: values no hook may see; *on_interrupted* gets the end of a hook that was
+    *environ*: the process's environment; *now*: the session's clock, Unix seconds; *secrets*: values no hook may see; *on_interrupted* gets the end of a hook that was
     ended because the run is stopped, which nobody waits for any more.
     """
 
@@ -39,7 +39,7 @@ class HookRunner:
     rehearsal: bool
     environ: Mapping[str, str]
     secrets: tuple[str, ...]
-    wall: Callable[[], float]
+    now: Callable[[], float]
     on_interrupted: Callable[[HookFinished], None]
     turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(most_at_once()))
 
@@ -71,7 +71,7 @@ class HookRunner:
             secrets=self.secrets,
         )
         wave_name, name = wave.name if wave else None, migration.name if migration else None
-        began = self.wall()
+        began = self.now()
         try:
             return await run_hook(
                 argvs[index],
@@ -79,18 +79,18 @@ class HookRunner:
                 timeout=hooks.timeout,
                 directory=self.workflow.directory,
                 environment=environment,
-                now=self.wall,
+                now=self.now,
                 redact=Redactor(self.secrets).text,
                 wave=wave_name,
                 migration=name,
             )
         except anyio.get_cancelled_exc_class():
             ended = HookFinished(
-                at=self.wall(),
+                at=self.now(),
                 hook=hook,
                 argv=argvs[index],
                 exit_code=None,
-                seconds=round(self.wall() - began, 3),
+                seconds=round(self.now() - began, 3),
                 error="ended, because the run was stopped",
                 wave=wave_name,
                 migration=name,

@@ -9,12 +9,16 @@ execute
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import anyio
 from anyio.abc import TaskGroup
 
 from ..cutover import Done, Phase, next_step
 from ..events import (
     ApprovalWaiting,
+    ClockSet,
     MigrationFinished,
     WaveApproved,
     WaveFinished,
@@ -26,6 +30,7 @@ from ..instants import in_words
 from ..migrationstate import BEFORE_THE_PUT, undo_left
 from ..outcomes import Outcome
 from ..run import UNDER_WAY
+from ..window import Span
 from ..workflow import Migration, Wave
 from .migration import Driver
 from .session import Session
@@ -48,7 +53,7 @@ class LocalEngine:
         state = self._session.state.waves.get(wave)
         if state is None or state.approved_by is not None:
             return False
-        self._session.recorder.record(WaveApproved(at=self._session.wall(), wave=wave, who=who))
+        self._session.recorder.record(WaveApproved(at=self._session.now(), wave=wave, who=who))
         self._approved[wave].set()
         return True
 
@@ -61,6 +66,7 @@ class LocalEngine:
             self._session.stop_if_too_many_failed(wave)
         async with anyio.create_task_group() as keepers:
             keepers.start_soon(self._keep_window)
+            keepers.start_soon(self._watch_the_clock)
             async with anyio.create_task_group() as followers:
                 self._follow_what_is_under_way(followers)
                 await self._waves()
@@ -74,23 +80,34 @@ class LocalEngine:
         if window is None:
             session.valve.open_window()
             return
-        span = window.span_at_or_after(session.wall())
-        if span is None:
-            session.stop("the window has closed")
-            return
-        if span.opens > session.wall():
-            session.recorder.record(WindowWaiting(at=session.wall(), opens=span.opens, closes=span.closes))
-            await self._sleep_until(span.opens)
-        session.recorder.record(WindowOpened(at=session.wall(), closes=span.closes))
-        session.valve.open_window(lambda: session.wall() < span.closes)
-        await self._sleep_until(span.closes)
-        session.stop(f"the window closed at {in_words(span.closes)}")
+        wall, opening, told = session.clock.wall, None, None
+        while True:
+            now = wall()
+            span = window.span_at_or_after(now)
+            if span is None or (opening is not None and now >= opening.closes and span.opens > opening.closes):
+                session.stop(f"the window closed at {in_words(opening.closes)}" if opening else "the window has closed")
+                return
+            is_open = span.holds(now)
+            if told != (span, is_open):
+                told = span, is_open
+                session.recorder.record(
+                    WindowOpened(at=session.now(), closes=span.closes)
+                    if is_open
+                    else WindowWaiting(at=session.now(), opens=span.opens, closes=span.closes)
+                )
+            if is_open:
+                opening = span
+                session.valve.open_window(partial(_holds, span, wall))  # again, for who saw it closed meanwhile
+            await anyio.sleep(min((span.closes if is_open else span.opens) - now, _CLOCK_CHECK))
 
-    async def _sleep_until(self, instant: float) -> None:
-        left = instant - self._session.wall()
-        while left > 0:
-            await anyio.sleep(min(left, _CLOCK_CHECK))
-            left = instant - self._session.wall()
+    async def _watch_the_clock(self) -> None:
+        """Tell when somebody sets the wall clock."""
+        session = self._session
+        while True:
+            by = session.clock.was_set()
+            if by is not None:
+                session.recorder.record(ClockSet(at=session.now(), by=round(by, 3)))
+            await anyio.sleep(_CLOCK_CHECK)
 
     # -- waves -------------------------------------------------------------------------------------------------------
 
@@ -102,7 +119,7 @@ class LocalEngine:
                 state = session.state.migrations[migration.name]
                 under_way = state.phase in UNDER_WAY
                 hooks_left = state.phase is Phase.FINISHED and not isinstance(
-                    next_step(state, session.policy(migration), session.wall()), Done
+                    next_step(state, session.policy(migration), session.now()), Done
                 )
                 if migration.name in session.state.selected and (under_way or hooks_left):
                     self._followed[wave.name].add(migration.name)
@@ -152,7 +169,7 @@ class LocalEngine:
             await self._all_followed[wave.name].wait()
         if starts or finishes:
             counts = session.state.counts(wave)
-            session.recorder.record(WaveFinished(at=session.wall(), wave=wave.name, counts=counts))
+            session.recorder.record(WaveFinished(at=session.now(), wave=wave.name, counts=counts))
 
     async def _start(self, wave: Wave, left: list[tuple[int, Migration]]) -> None:
         """Let the wave's cutovers start, if its `before` hook allows it, and see those of *left* to their end."""
@@ -160,7 +177,7 @@ class LocalEngine:
         members = len(left) or len(self._followed[wave.name])
         concurrency = min(wave.concurrency or members, members)
         session.recorder.record(
-            WaveStarted(at=session.wall(), wave=wave.name, migrations=members, concurrency=concurrency)
+            WaveStarted(at=session.now(), wave=wave.name, migrations=members, concurrency=concurrency)
         )
         refusal = None if await self._before_hooks(wave) else "the wave's before hook failed"
         session.admissions[wave.name].decide(refusal)
@@ -182,7 +199,7 @@ class LocalEngine:
                 session.stop("the run's before hook failed")
                 return False
         if wave.approval and session.state.waves[wave.name].approved_by is None:
-            session.recorder.record(ApprovalWaiting(at=session.wall(), wave=wave.name))
+            session.recorder.record(ApprovalWaiting(at=session.now(), wave=wave.name))
             with session.valve.starting():
                 await self._approved[wave.name].wait()
         with session.valve.starting():
@@ -195,7 +212,7 @@ class LocalEngine:
         for _, migration in migrations:
             session.recorder.record(
                 MigrationFinished(
-                    at=session.wall(), migration=migration.name, outcome=Outcome.FAILED, status=None, error_message=why
+                    at=session.now(), migration=migration.name, outcome=Outcome.FAILED, status=None, error_message=why
                 )
             )
 
@@ -233,3 +250,7 @@ class LocalEngine:
             if not finished.ok:
                 return False
         return True
+
+
+def _holds(span: Span, wall: Callable[[], float]) -> bool:
+    return span.holds(wall())

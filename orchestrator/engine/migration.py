@@ -79,7 +79,7 @@ class Driver:
         """Do what comes next; False: nothing does."""
         session = self._session
         state = self._state
-        match core.next_step(state, self._policy, session.wall()):
+        match core.next_step(state, self._policy, session.now()):
             case core.Done():
                 return False
             case core.Finish(outcome=outcome, error_message=message):
@@ -116,7 +116,7 @@ class Driver:
     def _finish(self, outcome: Outcome, message: str | None) -> None:
         state = self._state
         finished = MigrationFinished(
-            at=self._session.wall(),
+            at=self._session.now(),
             migration=self._migration.name,
             outcome=outcome,
             status=state.remote_status,
@@ -143,7 +143,7 @@ class Driver:
             if read.attempt > 0:
                 share = fair_share(jobs=bucket.followers, rate=account.rate, spare=bucket.tokens(), per=account.per)
                 wait = poll_wait(session.polling, read.attempt, share=share, random=session.random.random())
-                await anyio.sleep(max(0.0, min(wait, read.deadline - session.wall())))
+                await anyio.sleep(max(0.0, min(wait, read.deadline - session.now())))
             crash_point("polling")
             try:
                 job = await session.client.job(
@@ -152,11 +152,11 @@ class Driver:
             except AtlasError as error:
                 refused = isinstance(error, ApiError) and error.refused
                 events = core.observe_failure(
-                    self._state, str(error), self._policy, migration=migration.name, now=session.wall(), refused=refused
+                    self._state, str(error), self._policy, migration=migration.name, now=session.now(), refused=refused
                 )
             else:
                 events = core.observe(
-                    self._state, _reading(job), self._policy, migration=migration.name, now=session.wall()
+                    self._state, _reading(job), self._policy, migration=migration.name, now=session.now()
                 )
         finally:
             bucket.followers -= 1
@@ -169,17 +169,17 @@ class Driver:
         session, state = self._session, self._state
         if request.attempt > 0 and state.not_begun_at is not None:
             pause = backoff(session.polling, request.attempt)
-            await anyio.sleep(max(0.0, min(state.not_begun_at + pause - session.wall(), pause)))  # the clock may be set
+            await anyio.sleep(max(0.0, min(state.not_begun_at + pause - session.now(), pause)))  # the clock may be set
         if not await self._take_place() or not await session.valve.passage():
             return
-        had_place_at = session.wall()
+        had_place_at = session.now()
         if not isinstance(core.next_step(self._state, self._policy, had_place_at), core.Request):
             return  # it has waited long: the job is read again first
         reservation = await session.client.reserve(self._migration.group_id)
         try:
             patience = max(TOKEN_PATIENCE, session.client.bucket(self._migration.group_id).account.per)
-            waited = min(session.wall() - had_place_at, patience)
-            step = core.next_step(self._state, self._policy, session.wall() - waited)
+            waited = min(session.now() - had_place_at, patience)
+            step = core.next_step(self._state, self._policy, session.now() - waited)
             if session.valve.is_open and isinstance(step, core.Request):
                 with anyio.CancelScope(shield=True):  # bounded by the journal's commit and the request timeout
                     await self._put(reservation)
@@ -191,7 +191,7 @@ class Driver:
         earlier = self._state.not_begun_at if self._state.cutover_requests else None
         crash_point("before_intent")
         try:
-            await session.recorder.commit(CutoverRequested(at=session.wall(), migration=migration.name))
+            await session.recorder.commit(CutoverRequested(at=session.now(), migration=migration.name))
         except JournalError as error:
             session.stop(f"the journal failed: {error}")
             return
@@ -201,12 +201,12 @@ class Driver:
                 migration.live_migration_id,
                 reason="the last PUT was not carried out",
                 attempt=self._state.attempts,
-                waited=session.wall() - earlier,
+                waited=session.now() - earlier,
             )
         crash_point("after_intent")
         answer = await self._answer(reservation)
         crash_point("put_answered")
-        self._record(*core.answered(self._state, answer, self._policy, migration=migration.name, now=session.wall()))
+        self._record(*core.answered(self._state, answer, self._policy, migration=migration.name, now=session.now()))
         crash_point("answer_posted")
 
     async def _answer(self, reservation: Reservation) -> Answer:
@@ -259,10 +259,10 @@ class Driver:
         session = self._session
         async with session.hooks.turns:
             with session.valve.starting():
-                step = core.next_step(self._state, self._policy, session.wall())
+                step = core.next_step(self._state, self._policy, session.now())
                 if isinstance(step, core.Read):  # it has waited long
                     await self._read(step)
-            if not session.valve.is_open or core.next_step(self._state, self._policy, session.wall()) != hook:
+            if not session.valve.is_open or core.next_step(self._state, self._policy, session.now()) != hook:
                 return
             failure = await self._run_hook(hook.hook, hook.index)
         if failure is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -17,6 +17,7 @@ from ..run import RunState
 from ..waiting import Slots
 from ..workflow import Gate, Hooks, Migration, Wave, Workflow
 from .admission import Admission
+from .clock import SessionClock
 from .hookrunner import HookRunner
 from .recorder import Recorder
 from .valve import Valve
@@ -65,7 +66,7 @@ class Session:
         recorder: Takes every event in.
         polling: The backoff between reads.
         request_timeout: Seconds; how long a PUT that got no answer may still arrive.
-        wall: The wall clock, Unix seconds.
+        clock: What time it is.
         random: For jitter.
         hooks: How hooks are run.
     """
@@ -75,7 +76,7 @@ class Session:
     recorder: Recorder
     polling: PollPolicy
     request_timeout: float
-    wall: Callable[[], float]
+    clock: SessionClock
     random: Random
     hooks: HookRunner
     valve: Valve = field(default_factory=Valve)
@@ -86,6 +87,10 @@ class Session:
     def __post_init__(self) -> None:
         self.admissions = {wave.name: Admission() for wave in self.state.workflow.waves}
         self.slots = {wave.name: Slots(wave.concurrency or len(wave.migrations)) for wave in self.state.workflow.waves}
+
+    def now(self) -> float:
+        """Unix seconds by the session's clock, for events and rules."""
+        return self.clock.now()
 
     def policy(self, migration: Migration) -> Policy:
         """The rules for *migration*; migrations of the same settings share them."""
@@ -107,7 +112,7 @@ class Session:
     def stop(self, reason: str) -> None:
         """No further cutover starts in this session, for *reason*."""
         if self.valve.stopped is None:
-            self.recorder.record(CutoversStopped(at=self.wall(), reason=reason))
+            self.recorder.record(CutoversStopped(at=self.now(), reason=reason))
             self.valve.stop(reason)
 
     def stop_if_too_many_failed(self, wave: Wave) -> None:

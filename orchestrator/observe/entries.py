@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from ..events import (
+    ClockSet,
     CutoverAccepted,
     CutoverInDoubt,
     Event,
@@ -49,7 +50,7 @@ def level_of(event: Event) -> int:
             return logging.DEBUG
         case MigrationFinished():
             return _BY_OUTCOME.get(event.outcome, logging.INFO)
-        case CutoverInDoubt() | RateLimited() | RequestRetried():
+        case CutoverInDoubt() | RateLimited() | RequestRetried() | ClockSet():
             return logging.WARNING
         case HookFinished():
             return logging.INFO if event.ok else logging.WARNING

@@ -74,6 +74,14 @@ def _request_retried(f: Fields) -> str:
     return f"{f['method']} failed ({f['reason']}), try {f['attempt']} in {about(f['wait'])}"
 
 
+def _clock_set(f: Fields) -> str:
+    which = "forward" if f["by"] > 0 else "back"
+    return (
+        f"this machine's clock was set {which} by {about(abs(f['by']))}: the window goes by the new time, everything else in "
+        "this session, and the times told of it, by the old one"
+    )
+
+
 def _gate_waiting(f: Fields) -> str:
     if f["note"]:
         return f"not yet: {f['note']}"
@@ -128,6 +136,7 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "run_unpaused": lambda f: f"cutovers may start again, says {f['who']}",
     "run_aborted": lambda f: f"no further cutover starts, says {f['who']}; those under way are followed to their end",
     "cutovers_stopped": lambda f: f"no further cutover starts: {f['reason']}",
+    "clock_set": _clock_set,
     "approval_waiting": lambda f: (
         f"waits for approval: atlas-cutover approve {f['run_id']} {quote(f['wave'])}, or Enter on the run's terminal"
     ),

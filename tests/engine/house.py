@@ -69,7 +69,7 @@ class House:
     watchers: list[Callable[[Event, RunState], None]] = field(default_factory=list)
 
     async def start(self, *, clock: Callable[[], float] = wall, **options: Any) -> Ending:
-        """`runner.start`; *clock* is the wall clock."""
+        """`runner.start`; *clock* is the wall clock, *steady* one that nobody sets (the loop's)."""
         return await runner.start(self.workflow, self.settings, self._options(options), wall=clock)
 
     async def resume(self, run_id: str, **options: Any) -> Ending:
@@ -106,7 +106,8 @@ class House:
 
     def _options(self, options: dict[str, Any]) -> Options:
         sinks: Sequence[Any] = (self._sink, *options.pop("sinks", ()))
-        return Options(sinks=sinks, random=Random(1), **options)
+        steady = options.pop("steady", asyncio.get_running_loop().time)
+        return Options(sinks=sinks, random=Random(1), steady=steady, **options)
 
     def _sink(self, event: Event, state: RunState) -> None:
         self.events.append(event)

@@ -170,7 +170,7 @@ async def test_what_waits_for_its_hooks_turn_is_read_again_once(
                 shift += 10.0  # as if each had taken so long
 
         it.watchers.append(later)
-        ending = await it.start(clock=lambda: wall() + shift)
+        ending = await it.start(steady=lambda: wall() + shift)
         assert set(outcomes(ending).values()) == {Outcome.SUCCESS}
         before = [event for event in it.names(StatusPolled) if event.at < it.names(HookFinished)[-1].at]
         assert len(before) <= 5 * len(NAMES)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from orchestrator.events import (
     ApprovalWaiting,
+    ClockSet,
     CutoverAccepted,
     CutoverInDoubt,
     CutoverNotBegun,
@@ -98,6 +99,7 @@ EVENTS: tuple[Event, ...] = (
     CutoversStopped(at=AT, reason="the window closed"),
     WindowWaiting(at=AT, opens=AT + 60, closes=AT + 3600),
     WindowOpened(at=AT, closes=AT + 3600),
+    ClockSet(at=AT, by=-40.0),
     ApprovalWaiting(at=AT, wave="rest"),
     WaveApproved(at=AT, wave="rest", who="grace@night"),
     WaveStarted(at=AT, wave="rest", migrations=8, concurrency=4),

@@ -59,6 +59,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "cutovers_stopped": ("info", {"reason": "the window closed"}),
     "window_waiting": ("info", {"opens": AT + 60, "closes": AT + 3600}),
     "window_opened": ("info", {"closes": AT + 3600}),
+    "clock_set": ("warning", {"by": -40.0}),
     "approval_waiting": ("info", {"wave": "rest"}),
     "wave_approved": ("info", {"wave": "rest", "who": "grace@night"}),
     "wave_started": ("info", {"wave": "rest", "migrations": 8, "concurrency": 4}),
