@@ -17,7 +17,16 @@ from ..events import Event, RequestRetried
 from . import wire
 from .budget import Priority, TokenBucket
 from .connection import MAX_IN_FLIGHT, ClientSettings, open_session
-from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, Verdict
+from .errors import (
+    AnswerLostError,
+    ApiError,
+    AtlasError,
+    BadAnswerError,
+    NotSentError,
+    RateLimitedError,
+    Verdict,
+)
+from .refusals import REFUSALS, Refusals
 from .transport import Transport
 from .wire import Job
 
@@ -83,6 +92,7 @@ class AtlasClient:
         self._wall = wall
         self._on_event = on_event
         self._buckets: dict[str, TokenBucket] = {}
+        self._refusals = Refusals(self._read_root, patience=settings.request_timeout)
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
@@ -92,10 +102,8 @@ class AtlasClient:
         Raises:
             AtlasError: Atlas is not reachable, or refuses the keys (401, 403).
         """
-        bucket = self.bucket(ROOT_SCOPE)
         try:
-            await bucket.take(Priority.GATE)
-            await self._read("", bucket, Priority.GATE)
+            await self._read_root()
         except ApiError as error:
             if error.verdict is not Verdict.REFUSED or error.status == 403:
                 raise
@@ -104,12 +112,22 @@ class AtlasClient:
         """Read a live migration job.
 
         Raises:
+            KeysRefusedError: 401 or 403; `everywhere` says what that means. From a project that is known to refuse the
+                keys it comes without a request, unless the job is under way.
             AtlasError: After some tries there was no answer, or one that makes no sense.
         """
         bucket = self.bucket(group_id)
         await bucket.take(priority)  # here and no deeper: thousands may wait, each with all its frames
         path = _job_path(group_id, live_migration_id)
-        document = await self._read(path, bucket, priority)
+        if priority is not Priority.POLL:
+            self._raise_if_refused(group_id, bucket, "GET", path)
+        try:
+            document = await self._read(path, bucket, priority)
+        except ApiError as error:
+            if error.status in REFUSALS:
+                raise await self._refusals.explain(error, group_id) from error
+            raise
+        self._refusals.succeeded(group_id)
         try:
             return wire.job(document, clean=self._transport.clean)
         except ValueError as error:
@@ -139,11 +157,18 @@ class AtlasClient:
         """Send the cutover PUT, once; *may_leave* is asked right before, when it has waited for all it needs.
 
         Raises:
+            KeysRefusedError: 401 or 403, or its project is known to answer 401; it was not carried out.
             AtlasError: What became of it; the class says what may be concluded (`orchestrator.atlas.errors`).
         """
         path = _cutover_path(group_id, live_migration_id)
         bucket = reservation.spend()
-        status, document = await self._transport.send("PUT", path, bucket, Priority.CUTOVER, may_leave=may_leave)
+        self._raise_if_refused(group_id, bucket, "PUT", path)
+        try:
+            status, document = await self._transport.send("PUT", path, bucket, Priority.CUTOVER, may_leave=may_leave)
+        except ApiError as error:
+            if error.status in REFUSALS:
+                raise await self._refusals.explain(error, group_id) from error
+            raise
         try:
             return Accepted(http_status=status, job=wire.job(document, clean=self._transport.clean))
         except ValueError:  # v2 sends no body with its 202; the status alone says that it was accepted
@@ -167,6 +192,17 @@ class AtlasClient:
     def buckets(self) -> dict[str, TokenBucket]:
         """The token buckets in use, by scope."""
         return dict(self._buckets)
+
+    def _raise_if_refused(self, group_id: str, bucket: TokenBucket, method: str, path: str) -> None:
+        refusal = self._refusals.known(group_id, method=method, path=self._transport.full_path(path))
+        if refusal is not None:
+            bucket.give_back()
+            raise refusal
+
+    async def _read_root(self) -> None:
+        bucket = self.bucket(ROOT_SCOPE)
+        await bucket.take(Priority.GATE)
+        await self._read("", bucket, Priority.GATE)
 
     # -- trying again -----------------------------------------------------------------------------------------------
 
@@ -230,7 +266,7 @@ def _cutover_path(group_id: str, live_migration_id: str) -> str:
 
 def _worth_another_try(error: Exception) -> bool:
     if isinstance(error, ApiError):
-        return error.status >= 400 and error.verdict is not Verdict.REFUSED
+        return error.status >= 400 and not error.refused
     return isinstance(error, (BadAnswerError, AnswerLostError, NotSentError))
 
 

@@ -2,6 +2,7 @@
 
     AtlasError                  `method` and `path` of the request; ends a run that has not begun with exit code 6
     ├── ApiError                Atlas answered with an error: `status`, `error_code`, `detail`
+    │   ├── KeysRefusedError    401 or 403: are the keys refused here, or `everywhere`?
     │   └── RateLimitedError    429: not carried out; `retry_after` seconds
     ├── BadAnswerError          the answer makes no sense (not JSON, not a document): whether it was done is unknown
     ├── NotSentError            no connection: the request never left
@@ -100,9 +101,41 @@ class ApiError(AtlasError):
     def refused(self) -> bool:
         """Whether asking again is no use.
 
-        A 401 counts, since it has been tried again: the keys are not taken, however fresh the nonce is.
+        A 401 counts, since its challenge has been answered: the keys are not taken, however fresh the nonce is.
         """
         return self.verdict is Verdict.REFUSED or self.status == 401
+
+
+class KeysRefusedError(ApiError):
+    """401 to a request that had answered its challenge, or 403; the request was not carried out.
+
+    `everywhere` says what may be concluded, as the root resource was asked, once for all who were refused together:
+
+    * True: it refuses the keys too (revoked, expired, a changed access list). That says nothing about this project or
+      job: what has had no PUT stays as it is and no further cutover starts; reads of what is under way go on.
+    * False: it takes them, so they are not good for this project (another organisation's, a role that is missing). What
+      has had no PUT there has failed; `refused` is true. After a 401 further reads at the gate and PUTs for this project
+      raise this error without a request, until a read of it succeeds; reads of what is under way are still sent.
+    * None: it gave no answer that tells. Nothing is decided: ask again later.
+    """
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        path: str,
+        status: int,
+        everywhere: bool | None,
+        error_code: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(method=method, path=path, status=status, error_code=error_code, detail=detail)
+        self.everywhere = everywhere
+
+    @property
+    def refused(self) -> bool:
+        """Whether asking again is no use for this project's jobs, while the keys are good elsewhere."""
+        return self.everywhere is False
 
 
 class RateLimitedError(ApiError):

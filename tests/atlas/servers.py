@@ -94,6 +94,7 @@ class Raw:
     headers: list[dict[str, str]] = field(default_factory=list)
     connections: int = 0
     closing: bool = False  # close the connection after the answer, without having said so
+    answer: Answer | None = None  # what answers from now on
 
     def count(self, method: str) -> int:
         """How many requests of *method* came."""
@@ -119,7 +120,7 @@ async def raw_server(answer: Answer, *, tls: ssl.SSLContext | None = None) -> As
                 line, *fields = head.decode("latin-1").split("\r\n")
                 raw.requests.append(line.rpartition(" ")[0])
                 raw.headers.append(dict(one.split(": ", 1) for one in fields if one))
-                content = await answer(raw)
+                content = await (raw.answer or answer)(raw)
                 if content is None:
                     return
                 writer.write(content)
