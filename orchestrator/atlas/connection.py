@@ -14,6 +14,8 @@ import anyio
 from aiohttp import hdrs
 from yarl import URL
 
+from .response import Response
+from .sockets import socket_factory
 from .wire import ApiVersion
 
 MAX_IN_FLIGHT = 100
@@ -55,7 +57,12 @@ async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.Client
     context = ssl.create_default_context()
     if settings.ca_file is not None:
         context.load_verify_locations(settings.ca_file)
-    connector = aiohttp.TCPConnector(limit=MAX_IN_FLIGHT, ssl=context, keepalive_timeout=KEEPALIVE)
+    connector = aiohttp.TCPConnector(
+        limit=MAX_IN_FLIGHT,
+        ssl=context,
+        keepalive_timeout=KEEPALIVE,
+        socket_factory=socket_factory(settings.request_timeout),
+    )
     proxy = _proxy_for(URL(settings.base_url))
     connecting = min(CONNECT_TIMEOUT, settings.request_timeout / 2)  # below the total: it shows that nothing was sent
     timeout = aiohttp.ClientTimeout(
@@ -67,6 +74,7 @@ async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.Client
         connector=connector,
         timeout=timeout,
         headers={hdrs.ACCEPT: settings.api.accept, hdrs.USER_AGENT: "atlas-cutover"},
+        response_class=Response,
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=proxy,
         trust_env=False,

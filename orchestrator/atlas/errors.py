@@ -15,6 +15,7 @@ status. All others: unknown.
 
 from __future__ import annotations
 
+import errno
 import ssl
 from collections.abc import Callable
 from enum import StrEnum
@@ -183,6 +184,8 @@ def translate(
             return NotSentError(
                 f"the proxy refused the connection ({error.status} {clean(error.message)})", method=method, path=path
             )
+        case OSError(errno=errno.ETIMEDOUT | errno.EHOSTUNREACH | errno.ENETUNREACH):  # what the kernel waited for
+            return AnswerTimeoutError(f"no sign of life from the other side ({what})", method=method, path=path)
         case TimeoutError():
             return AnswerTimeoutError("no answer within the request timeout", method=method, path=path)
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 import ssl
 from collections.abc import Iterator
@@ -96,6 +97,16 @@ def test_every_error_of_aiohttp_and_the_system_is_translated(cls: type[BaseExcep
 def test_a_certificate_that_cannot_be_verified_comes_with_advice(error: Any) -> None:
     """The message names the setting that helps."""
     assert "atlas.ca_file" in str(translate(error, method="GET", path="/", clean=str))
+
+
+@pytest.mark.parametrize("number", [errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH])
+def test_a_connection_that_the_kernel_gave_up_is_a_timeout(number: int) -> None:
+    """It has waited as long as we would have: what was sent may be on its way."""
+    for cls in (aiohttp.ClientOSError, OSError):
+        error = translate(cls(number, "gone"), method="PUT", path="/", clean=str)
+        assert isinstance(error, AnswerTimeoutError)
+    refused = aiohttp.ClientConnectorError(KEY, OSError(number, "gone"))
+    assert isinstance(translate(refused, method="PUT", path="/", clean=str), NotSentError)
 
 
 def test_an_api_error_keeps_what_atlas_said() -> None:
