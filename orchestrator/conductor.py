@@ -23,7 +23,7 @@ from .engine.controls import heed_controls, heed_terminal
 from .engine.hookrunner import HookRunner
 from .engine.local import LocalEngine
 from .engine.recorder import Recorder, Sink
-from .engine.session import Session, doubts_of_earlier_puts, settle_unknown
+from .engine.session import Session, doubts_of_earlier_puts
 from .errors import JournalError
 from .events import Event, RunFinished, RunResumed, RunStarted
 from .faultpoints import crash_point
@@ -156,7 +156,7 @@ async def _session(
 ) -> Ending:
     state = task.state
     ids = {} if task.rehearsal else {m.name: (m.group_id, m.live_migration_id) for _, m in task.workflow.migrations()}
-    settle = settle_unknown(settings.polling.initial, settings.atlas.request_timeout)
+    settle = settings.atlas.settle
     doubts_of = partial(doubts_of_earlier_puts, task.workflow, state, task.first, settle=settle)
     if isinstance(task.first, RunStarted):
         ended = {last.state.run_id: last.events for last in task.in_place_of}
@@ -177,7 +177,7 @@ async def _session(
         client=client,
         recorder=recorder,
         polling=PollPolicy(initial=polling.initial, factor=polling.factor, max=polling.max, jitter=polling.jitter),
-        request_timeout=settings.atlas.request_timeout,
+        settle=settle,
         clock=clock,
         random=options.random,
         hooks=HookRunner(

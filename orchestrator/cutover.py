@@ -74,15 +74,13 @@ GATE_LIFE = 5.0
 class Policy:
     """The rules for one migration. Durations in seconds.
 
-    *settle_lost*, *settle_timeout*: how long after a lost connection, or a request that ran into its timeout, a delayed
-    PUT might still arrive at Atlas. *reports_readiness*: whether the API's job document has `readyForCutover` and
+    *settle*: how long after a PUT without an answer it may still arrive at Atlas, or not show in reads. *reports_readiness*: whether the API's job document has `readyForCutover` and
     `lagTimeSeconds` (v2) or not (v1.0, where a gate that asks for them could never open).
     """
 
     gate: Gate | None = Gate()
     timeout: float = 7200.0
-    settle_lost: float = 4.0
-    settle_timeout: float = 30.0
+    settle: float = 30.0
     reports_readiness: bool = True
     before_hooks: int = 0
     after_success_hooks: int = 0
@@ -152,8 +150,7 @@ class AnswerKind(StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"  # a 4xx: Atlas will not do it
     NOT_CARRIED_OUT = "not_carried_out"  # 429, or it never left this machine: may be sent again
-    LOST = "lost"  # the connection broke, a 5xx, or an answer that makes no sense
-    TIMED_OUT = "timed_out"  # no answer within the request timeout
+    LOST = "lost"  # no answer within the request timeout, the connection broke, a 5xx, or an answer that makes no sense
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,11 +287,8 @@ def answered(state: MigrationState, answer: Answer, policy: Policy, *, migration
         case AnswerKind.REFUSED if not state.doubted:
             not_begun = _not_begun(answer, migration=migration, now=now)
             return (not_begun, _refused(state, answer, migration=migration, now=now))
-        case AnswerKind.TIMED_OUT:
-            settle = policy.settle_timeout
-        case _:  # lost, or refused after doubt: the PUT before it may have arrived late after all
-            settle = policy.settle_lost
-    return (CutoverInDoubt(at=now, migration=migration, reason=answer.reason, settle=settle),)
+    # Lost, or refused after doubt: the PUT before it may have arrived late after all.
+    return (CutoverInDoubt(at=now, migration=migration, reason=answer.reason, settle=policy.settle),)
 
 
 def _not_begun(answer: Answer, *, migration: str, now: float) -> CutoverNotBegun:

@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 
 from .changes import describe_changes
 from .conductor import Ending, LastWords, Options, Task, conduct
-from .engine.session import settle_unknown
 from .errors import BusyError, InputError
 from .events import CutoversStopped, RunAborted, RunFinished, RunResumed, RunStarted
 from .journal import Journal, open_journal
@@ -151,7 +150,7 @@ async def _continue(
             retry_failed=options.retry_failed,
             who=who_am_i(),
             base_url="" if row.rehearsal else settings.atlas.base_url,
-            settle=settle_unknown(settings.polling.initial, settings.atlas.request_timeout),
+            settle=settings.atlas.settle,
         )
         task = Task(workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first)
         return await conduct(journal, task, settings, options, wall=wall)

@@ -59,13 +59,18 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtlasSettings:
-    """Where Atlas is and who asks. *base_url* ends without a slash; *request_timeout* in seconds; a key may be missing."""
+    """Where Atlas is and who asks. *base_url* ends without a slash; *request_timeout* in seconds; a key may be missing.
+
+    *settle*: how many seconds after a PUT without an answer it may still arrive at Atlas, or not show in reads; at least
+    *request_timeout*.
+    """
 
     base_url: str
     api: Api
     public_key: Secret | None
     private_key: Secret | None
     request_timeout: float
+    settle: float
     ca_file: Path | None
 
 

@@ -48,6 +48,7 @@ from .yamlfile import KeyPath, YamlDocument, parse_yaml
 DEFAULT_BASE_URL = "https://cloud.mongodb.com/api/atlas/v2"
 DEFAULT_STATE_DIR = "~/.local/state/atlas-cutover"
 DEFAULT_REQUEST_TIMEOUT = 30.0
+DEFAULT_SETTLE = 30.0
 DEFAULT_RATE_LIMITS = {
     Api.V2: RateLimit(requests=500, per=60.0, burst=1200, scope="group"),
     Api.V1: RateLimit(requests=100, per=60.0, burst=100, scope="group"),
@@ -101,6 +102,7 @@ class SettingsReader:
         log = spec.logging or LoggingSpec()
         metrics = spec.metrics or MetricsSpec()
         base_url = atlas.base_url or DEFAULT_BASE_URL
+        request_timeout = atlas.request_timeout or DEFAULT_REQUEST_TIMEOUT
         polling = spec.polling or PollingSpec()
         settings = Settings(
             atlas=AtlasSettings(
@@ -108,7 +110,8 @@ class SettingsReader:
                 api=api_of(base_url),
                 public_key=public_key,
                 private_key=private_key,
-                request_timeout=atlas.request_timeout or DEFAULT_REQUEST_TIMEOUT,
+                request_timeout=request_timeout,
+                settle=max(atlas.settle or DEFAULT_SETTLE, request_timeout),
                 ca_file=ca_file,
             ),
             rate_limit=_rate_limit(spec.rate_limit or RateLimitSpec(), api_of(base_url)),

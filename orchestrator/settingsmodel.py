@@ -131,6 +131,11 @@ class AtlasSpec(TextModel):
     private_key: _Key | None = Field(None, description="Default ${MONGODB_ATLAS_PRIVATE_API_KEY}.")
     private_key_file: _File | None = Field(None, description="A file that holds the private key.")
     request_timeout: _Seconds | None = Field(None, description="How long one request may take. Default 30s.")
+    settle: _Seconds | None = Field(
+        None,
+        description="How long after a PUT without an answer it may still arrive, or not show in reads; no second PUT "
+        "leaves earlier. Default 30s; `request_timeout` where that is longer.",
+    )
     ca_file: _File | None = Field(None, description="More certificate authorities to trust, PEM.")
 
 

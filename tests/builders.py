@@ -29,6 +29,8 @@ from orchestrator.workflow import Migration, Wave, Workflow
 
 NOW = 1_800_000_000.0
 WHO = "ops@bastion (4711)"
+SETTLE = 4.0
+"""Seconds that a doubt takes at least in these stories."""
 GROUP = "7e68e12770616e75e6df43d0"
 
 
@@ -76,7 +78,7 @@ def run_started(given: Workflow, *, at: float = NOW, rehearsal: bool = False, se
 
 def run_resumed(selected: tuple[str, ...], *, at: float = NOW, retry_failed: bool = False) -> RunResumed:
     """The first event of a later session."""
-    return RunResumed(at=at, selected=selected, retry_failed=retry_failed, who=WHO, settle=4.0)
+    return RunResumed(at=at, selected=selected, retry_failed=retry_failed, who=WHO, settle=SETTLE)
 
 
 def finished(name: str, outcome: Outcome, *, at: float = NOW, message: str | None = None) -> MigrationFinished:
@@ -88,7 +90,7 @@ def finished(name: str, outcome: Outcome, *, at: float = NOW, message: str | Non
 class Story:
     """One migration, taken through its life step by step as a driver would."""
 
-    policy: Policy = Policy()
+    policy: Policy = Policy(settle=SETTLE)
     state: MigrationState = MigrationState()
     now: float = NOW
     told: list[Event] = field(default_factory=list)
@@ -165,7 +167,7 @@ class Story:
         )
         return step.outcome
 
-    def resume(self, *, after: float = 0.0, retry_failed: bool = False, settle: float = 4.0) -> None:
+    def resume(self, *, after: float = 0.0, retry_failed: bool = False, settle: float = SETTLE) -> None:
         """Another process goes on."""
         self.now += after
         self.state = reopen(self.state, at=self.now, retry_failed=retry_failed, settle=settle)
@@ -173,7 +175,7 @@ class Story:
 
 def at_ready(**policy: Any) -> Story:
     """A migration whose gate has just opened."""
-    story = Story(policy=Policy(**policy))
+    story = Story(policy=Policy(**{"settle": SETTLE, **policy}))
     story.read("WORKING", True, 1.0)
     return story
 

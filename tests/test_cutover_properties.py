@@ -151,8 +151,7 @@ class OneMigration(RuleBasedStateMachine):
         self.policy = Policy(
             gate=gate,
             timeout=timeout,
-            settle_lost=LOST,
-            settle_timeout=TIMEOUT,
+            settle=TIMEOUT,
             reports_readiness=not v1,
             before_hooks=hooks,
             after_success_hooks=hooks,
@@ -276,7 +275,7 @@ class OneMigration(RuleBasedStateMachine):
                 if fate == "timeout late":
                     self.job.late.append(self.now + TIMEOUT + choose("share") * TIMEOUT)
                 self.wait(TIMEOUT)
-                kind = AnswerKind.TIMED_OUT
+                kind = AnswerKind.LOST
             case "died":
                 self.die()
                 return

@@ -65,6 +65,15 @@ def test_without_a_file_the_documented_defaults_hold() -> None:
     assert settings.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("atlas", "seconds"),
+    [("{}", 30), ("{settle: 5s}", 30), ("{request_timeout: 1s, settle: 2s}", 2), ("{request_timeout: 50s}", 50)],
+)
+def test_a_put_settles_no_sooner_than_its_request_timeout(load: Load, atlas: str, seconds: float) -> None:
+    """`atlas.settle`, or `request_timeout` where that is longer; polling has no say in it."""
+    assert load(f"atlas: {atlas}\npolling: {{initial: 200ms}}\n").atlas.settle == seconds
+
+
 def test_the_example_is_the_defaults(load: Load) -> None:
     """config.example.yaml says what holds without it, apart from the log format."""
     text = (ROOT / "config.example.yaml").read_text(encoding="utf-8")
@@ -225,6 +234,7 @@ def test_keys_that_others_can_read_are_warned_of(tmp_path: Path) -> None:
         ("atlas: {private_key: !topsecret a}", "atlas.private_key: a tag (!…) is not allowed"),
         ("atlas: {private_key: *topsecret }", "atlas.private_key: an alias (*…) has to name something"),
         ("atlas: {request_timeout: 0}", "atlas.request_timeout: expected a duration longer than 0s"),
+        ("atlas: {settle: 0}", "atlas.settle: expected a duration longer than 0s"),
         (
             "atlas: {request_timeout: '${MONGODB_ATLAS_PRIVATE_API_KEY}'}",
             "atlas.request_timeout: expected a duration su",

@@ -32,7 +32,6 @@ class Verdict(StrEnum):
     ACCEPTED = "accepted"  # a 2xx
     NOT_CARRIED_OUT = "not_carried_out"  # a digest challenge or keys that are not taken, the rate limit
     REFUSED = "refused"  # something is wrong with the request or the job: asking again is no use
-    TIMED_OUT = "timed_out"  # somebody on the way gave up waiting; what was sent on may still arrive
     NONE = "none"  # it speaks of the way or of the server, not of the job: all is possible
 
 
@@ -41,13 +40,10 @@ _REFUSALS = frozenset(
 )
 """The 4xx that an origin server has for a request that it will not do (RFC 9110, section 15.5; RFC 4918; RFC 6585).
 
-Not among them: 407, 421, 425, 426 and 451, which whoever stands between says of the connection, and all that no RFC
-has assigned to an origin server, like 430, 460 or 499: balancers and proxies made them up for themselves.
+Not among them: 408, where somebody gave up waiting and what was sent on may still arrive; 407, 421, 425, 426 and 451, which
+whoever stands between says of the connection; and all that no RFC has assigned to an origin server, like 430, 460 or 499:
+balancers and proxies made them up for themselves.
 """
-
-_TIMEOUTS = frozenset({408, 460, 499, 504, 522, 524, 598, 599})
-"""A server, balancer or proxy waited too long: 408 and 504 (RFC 9110), 460 (AWS), 499 (nginx), 522 and 524 (Cloudflare),
-598 and 599 (proxies that tell their own timeouts so)."""
 
 
 def said_by(status: int) -> Verdict:
@@ -56,8 +52,6 @@ def said_by(status: int) -> Verdict:
         return Verdict.ACCEPTED
     if status in (401, 429):
         return Verdict.NOT_CARRIED_OUT
-    if status in _TIMEOUTS:
-        return Verdict.TIMED_OUT
     return Verdict.REFUSED if status in _REFUSALS else Verdict.NONE
 
 

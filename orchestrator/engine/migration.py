@@ -7,7 +7,7 @@ import anyio
 from .. import cutover as core
 from ..atlas.budget import Priority
 from ..atlas.client import Reservation
-from ..atlas.errors import AnswerTimeoutError, ApiError, AtlasError, NotSentError, Verdict
+from ..atlas.errors import ApiError, AtlasError, NotSentError, Verdict
 from ..atlas.wire import Job
 from ..cutover import Answer, AnswerKind, MigrationState, Reading, ReadKind
 from ..errors import JournalError
@@ -27,7 +27,6 @@ _KINDS = {
     Verdict.ACCEPTED: AnswerKind.LOST,  # there is no error with such a status
     Verdict.NOT_CARRIED_OUT: AnswerKind.NOT_CARRIED_OUT,
     Verdict.REFUSED: AnswerKind.REFUSED,
-    Verdict.TIMED_OUT: AnswerKind.TIMED_OUT,
     Verdict.NONE: AnswerKind.LOST,
 }
 
@@ -222,8 +221,6 @@ class Driver:
             held_back = session.valve.stopped or ("the run is paused" if session.valve.paused else None)
             reason = f"not sent: {held_back}" if held_back else str(error)
             return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=reason, sent=False)
-        except AnswerTimeoutError as error:
-            return Answer(kind=AnswerKind.TIMED_OUT, reason=str(error))
         except ApiError as error:
             return Answer(kind=_KINDS[error.verdict], http_status=error.status, reason=str(error))
         except AtlasError as error:

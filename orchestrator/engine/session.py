@@ -23,14 +23,6 @@ from .recorder import Recorder
 from .valve import Valve
 
 
-def settle_unknown(polling_initial: float, request_timeout: float) -> float:
-    """How long a PUT may still arrive whose end only another session saw, in seconds from now on.
-
-    That process may have died while the PUT waited for its answer, so it has as long as one whose answer never came.
-    """
-    return max(2 * polling_initial, request_timeout)
-
-
 def doubts_of_earlier_puts(
     workflow: Workflow,
     state: RunState,
@@ -41,7 +33,7 @@ def doubts_of_earlier_puts(
 ) -> tuple[CutoverInDoubt, ...]:
     """What the session that *first* begins puts in doubt, as *another run* has sent a PUT: it is read before anything else.
 
-    *state* is that of the run before *first*, *puts* are `Journal.earlier_puts`, *settle* is `settle_unknown`.
+    *state* is that of the run before *first*, *puts* are `Journal.earlier_puts`, *settle* is `atlas.settle`.
     """
     doubts = []
     for _, migration in workflow.migrations():
@@ -65,7 +57,7 @@ class Session:
         client: Calls to Atlas.
         recorder: Takes every event in.
         polling: The backoff between reads.
-        request_timeout: Seconds; how long a PUT that got no answer may still arrive.
+        settle: Seconds; how long a PUT that got no answer may still arrive, or not show in reads.
         clock: What time it is.
         random: For jitter.
         hooks: How hooks are run.
@@ -75,7 +67,7 @@ class Session:
     client: AtlasClient
     recorder: Recorder
     polling: PollPolicy
-    request_timeout: float
+    settle: float
     clock: SessionClock
     random: Random
     hooks: HookRunner
@@ -100,8 +92,7 @@ class Session:
             policy = self._policies[key] = Policy(
                 gate=migration.gate,
                 timeout=migration.timeout,
-                settle_lost=2 * self.polling.initial,
-                settle_timeout=self.request_timeout,
+                settle=self.settle,
                 reports_readiness=self.client.api == "v2",
                 before_hooks=len(migration.hooks.before),
                 after_success_hooks=len(migration.hooks.after_success),

@@ -258,4 +258,4 @@ class Atlas:
 
     def config(self, api: str = "v2") -> dict[str, Any]:
         """The section `atlas` of a config file."""
-        return {"base_url": f"{self.base_url.removesuffix('v2')}{api}", "request_timeout": "2s"}
+        return {"base_url": f"{self.base_url.removesuffix('v2')}{api}", "request_timeout": "2s", "settle": "2s"}

@@ -143,6 +143,7 @@ async def house(
     *,
     api: Api = Api.V2,
     request_timeout: float = 5.0,
+    settle: float = 30.0,
     limit: RateLimit | None = None,
     keys: tuple[str, str] = KEYS,
 ) -> AsyncIterator[House]:
@@ -156,6 +157,7 @@ async def house(
                 public_key=Secret(keys[0]),
                 private_key=Secret(keys[1]),
                 request_timeout=request_timeout,
+                settle=max(settle, request_timeout),
                 ca_file=None,
             ),
             rate_limit=limit or RateLimit(requests=500, per=60.0, burst=1200, scope="group"),

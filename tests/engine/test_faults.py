@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -153,15 +154,22 @@ async def test_what_cannot_be_settled_is_in_doubt(tmp_path: Path) -> None:
         assert it.puts("a1") == 1
 
 
-@pytest.mark.parametrize(("status", "settle"), [(503, 4.0), (504, 30.0)])
-async def test_a_gateways_timeout_keeps_a_put_in_doubt_as_long_as_our_own(
-    tmp_path: Path, status: int, settle: float
+LOSSES = [
+    {"kind": FaultKind.LOST_BEFORE},
+    {"kind": FaultKind.HANG_BEFORE, "delay": 20.0},
+    *({"kind": FaultKind.ERROR_BEFORE, "status": status} for status in (408, 500, 503, 504)),
+]
+
+
+@pytest.mark.parametrize("settle", [7.0, 40.0])
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: f"{loss['kind']}-{loss.get('status', '')}")
+async def test_no_second_put_leaves_before_the_settle_time_is_over(
+    tmp_path: Path, loss: dict[str, Any], settle: float
 ) -> None:
-    """What a gateway has sent on when it gives up (504) may still arrive; a 5xx of Atlas itself is an answer."""
-    fault = Fault(on=Kind.CUTOVER, kind=FaultKind.ERROR_BEFORE, status=status, times=1)
-    plan = workflow(wave("a", "good1"))
-    async with house(tmp_path, plan, Scenario(jobs=READY, faults=(fault,)), request_timeout=30.0) as it:
-        ending = await it.start()
-        assert ending.exit_code is ExitCode.SUCCESS
-        doubts = [event for event in it.events if isinstance(event, CutoverInDoubt)]
-        assert [event.settle for event in doubts] == [settle]
+    """However the first one was lost, and though every read says that nothing began."""
+    faults = (Fault(on=Kind.CUTOVER, times=1, **loss),)
+    async with house(tmp_path, workflow(wave("a", "x")), Scenario(jobs=READY, faults=faults), settle=settle) as it:
+        assert outcomes(await it.start()) == {"x": Outcome.SUCCESS}
+        first, second = it.seen("x")["put_times"]
+        assert second - first >= settle
+        assert [event.settle for event in it.names(CutoverInDoubt)] == [settle]
