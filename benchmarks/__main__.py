@@ -6,16 +6,18 @@ import argparse
 import platform
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import budget, cost, discovery, journal, memory, startup
+from benchmarks import budget, cost, discovery, journal, memory, night, startup
 from benchmarks.bench import ansible_playbook
 from benchmarks.chart import bars
 
 HERE = Path(__file__).resolve().parent
 SECTIONS = {
     "cost": cost.measure,
+    "night": night.measure,
     "budget": budget.measure,
     "discovery": discovery.measure,
     "memory": memory.measure,
@@ -29,10 +31,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", allow_abbrev=False)
     parser.add_argument("--quick", action="store_true", help="small sizes and one repetition, to see that it works")
     parser.add_argument("--only", action="append", choices=SECTIONS)
+    parser.add_argument("--beside", type=Path, help="another checkout of this program, for the night before and after")
     args = parser.parse_args()
     sections = [_machine()]
+    sections_of = SECTIONS | {"night": partial(night.measure, beside=args.beside and args.beside.resolve())}
     for name in args.only or SECTIONS:
-        section = SECTIONS[name](quick=args.quick)
+        section = sections_of[name](quick=args.quick)
         print(section, flush=True)
         sections.append(section)
     if args.quick or args.only:
