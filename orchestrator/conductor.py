@@ -18,6 +18,7 @@ import anyio
 
 from .atlas.client import AtlasClient, open_client
 from .collector import rare_collections
+from .consent import Intention
 from .engine.clock import SessionClock, steady_time
 from .engine.controls import heed_controls, heed_terminal
 from .engine.hookrunner import HookRunner
@@ -53,15 +54,18 @@ class Options:
     """What the operator asked for.
 
     *only*: names of waves or migrations; *new*: begin another run in place of an unfinished one, whose last state
-    *on_superseded* is given; *background*: tasks to run beside the engine (progress); *interactive*: Enter on the terminal
-    approves the wave that waits, and *on_line* is called for every line typed there; *say* logs a warning for the operator
-    (the entry's event and fields); *on_client* is given the client, whose budget and statistics may be looked at;
-    *on_ended* is given the ending, while no other process can work on the run; *steady* is a clock that nobody sets.
+    *on_superseded* is given; *confirmed*: nothing else than this is done (None: nobody was asked); *background*: tasks to
+    run beside the engine (progress); *interactive*: Enter on the terminal approves the wave that waits, and *on_line* is
+    called for every line typed there; *say* logs a warning for the operator (the entry's event and fields); *on_client* is
+    given the client, whose budget and statistics may be looked at; *on_ended* is given the ending, while no other process
+    can work on the run; *place*: the options with which another command finds the same state directory, a space before
+    each; *steady* is a clock that nobody sets.
     """
 
     only: tuple[str, ...] = ()
     new: bool = False
     retry_failed: bool = False
+    confirmed: Intention | None = None
     rehearsal: Rehearsal | None = None
     interactive: bool = False
     on_line: Callable[[], None] = lambda: None
@@ -72,6 +76,7 @@ class Options:
     on_ended: Callable[[Ending], None] = lambda _: None
     on_client: Callable[[AtlasClient], None] = lambda _: None
     environ: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
     random: Random = field(default_factory=Random)
     steady: Callable[[], float] = steady_time
 
@@ -86,12 +91,16 @@ class LastWords:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """Which run a session works on, and the event that says so. *in_place_of*: the runs that end when it begins."""
+    """Which run a session works on, and the event that says so.
+
+    *also*: what is recorded with that. *in_place_of*: the runs that end when it begins.
+    """
 
     workflow: Workflow
     rehearsal: bool
     state: RunState
     first: RunStarted | RunResumed
+    also: Sequence[Event] = ()
     in_place_of: Sequence[LastWords] = ()
 
 
@@ -164,11 +173,13 @@ async def _session(
         for last in task.in_place_of:
             options.on_superseded(last.state)
     else:
-        doubts = journal.resume(state.run_id, task.workflow, task.first, rehearsal=task.rehearsal, doubts_of=doubts_of)
+        doubts = journal.resume(
+            state.run_id, task.workflow, task.first, also=task.also, rehearsal=task.rehearsal, doubts_of=doubts_of
+        )
     crash_point("run_begun")
     writer = Writer(journal, state.run_id, ids)
     recorder = Recorder(state, writer, options.sinks)
-    for event in (task.first, *doubts):
+    for event in (task.first, *task.also, *doubts):
         recorder.take_in(event)
     relay.connect(recorder)
     polling = settings.polling

@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Any, ClassVar
 
 from .outcomes import Outcome, RunOutcome
+from .window import Window, window_from_json, window_to_json
 from .workflow import Workflow
 from .workflow import from_json as workflow_from_json
 from .workflow import to_json as workflow_to_json
@@ -107,6 +108,14 @@ class CutoversStopped(Event):
 
     name: ClassVar[str] = "cutovers_stopped"
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowChanged(Event):
+    """The run goes on with *window* (None: whenever it likes), that of its workflow file as it is now."""
+
+    name: ClassVar[str] = "window_changed"
+    window: Window | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,6 +359,8 @@ def to_json(event: Event) -> dict[str, Any]:
     data = details(event)
     if event.__class__ is RunStarted:
         data["workflow"] = workflow_to_json(data["workflow"])
+    if event.__class__ is WindowChanged:
+        data["window"] = window_to_json(data["window"])
     return data
 
 
@@ -370,6 +381,8 @@ def from_json(name: str, at: float, data: dict[str, Any]) -> Event:
             data["outcome"] = Outcome(data["outcome"])
         if name == RunStarted.name:
             data["workflow"] = workflow_from_json(data["workflow"])
+        if name == WindowChanged.name:
+            data["window"] = window_from_json(data["window"])
         if name == RunFinished.name:
             data["outcome"] = RunOutcome(data["outcome"])
         return cls(at=at, **data)

@@ -6,7 +6,7 @@ are owed, whatever became of the process that ran the former.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .events import HookFinished
 from .workflow import NO_HOOKS, Hooks
@@ -23,6 +23,10 @@ class GroupHooks:
     owed: bool = False
     members: frozenset[str] = frozenset()
     _done: dict[str, int] = field(default_factory=dict)
+
+    def copy(self) -> GroupHooks:
+        """The same, to change."""
+        return replace(self, _done=dict(self._done))
 
     def begin(self, selected: frozenset[str]) -> None:
         """The group begins with those of *selected* that are in it, or goes on with them: its end is still to come."""

@@ -172,18 +172,19 @@ class Journal:
         workflow: Workflow,
         event: ev.RunResumed,
         *,
+        also: Sequence[Event] = (),
         rehearsal: bool,
         doubts_of: DoubtsOf = lambda _: (),
     ) -> tuple[ev.CutoverInDoubt, ...]:
         """Record the *event* with which a run goes on and, unless it is a rehearsal, claim its live migrations again.
 
-        *doubts_of*: as for `begin`.
+        *also*: what is recorded with it. *doubts_of*: as for `begin`.
 
         Raises:
             BusyError: Another run has claimed one of them meanwhile.
         """
         with self._transaction():
-            return self._claim_and_insert(run_id, workflow, event, doubts_of, rehearsal=rehearsal)
+            return self._claim_and_insert(run_id, workflow, event, doubts_of, also=also, rehearsal=rehearsal)
 
     def insert(self, run_id: str, events: Iterable[Event], ids: dict[str, tuple[str, str]]) -> None:
         """Write *events* inside the caller's transaction, and keep the tables that derive from them in step.
@@ -234,13 +235,20 @@ class Journal:
         self._db.close()
 
     def _claim_and_insert(
-        self, run_id: str, workflow: Workflow, event: Event, doubts_of: DoubtsOf, *, rehearsal: bool
+        self,
+        run_id: str,
+        workflow: Workflow,
+        event: Event,
+        doubts_of: DoubtsOf,
+        *,
+        also: Sequence[Event] = (),
+        rehearsal: bool,
     ) -> tuple[ev.CutoverInDoubt, ...]:
         doubts: tuple[ev.CutoverInDoubt, ...] = ()
         if not rehearsal:
             self._claim(run_id, workflow)
             doubts = doubts_of(self.earlier_puts(run_id))
-        self.insert(run_id, (event, *doubts), {})
+        self.insert(run_id, (event, *also, *doubts), {})
         return doubts
 
     def _claim(self, run_id: str, workflow: Workflow) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import migrationstate
@@ -27,6 +27,7 @@ from .events import (
     WaveApproved,
     WaveFinished,
     WaveStarted,
+    WindowChanged,
     WindowOpened,
     WindowWaiting,
 )
@@ -110,6 +111,9 @@ class RunState:
                 self.aborted_by, self.successor = event.who, event.successor
             case CutoversStopped():
                 self.stopped = self.stopped or event.reason
+            case WindowChanged():
+                self.workflow = replace(self.workflow, window=event.window)
+                self.window_opens = self.window_closes = None
             case WindowWaiting():
                 self.window_opens, self.window_closes = event.opens, event.closes
             case WindowOpened():
@@ -193,6 +197,20 @@ class RunState:
                 self.run_hooks.begin(self.selected)
             case WaveFinished():
                 wave.finished_at = event.at
+
+    def after(self, *events: Event) -> RunState:
+        """What *events* would make of this state, which stays as it is."""
+        state = replace(
+            self,
+            waves={name: replace(wave, hooks=wave.hooks.copy()) for name, wave in self.waves.items()},
+            migrations=dict(self.migrations),
+            hooks=list(self.hooks),
+            run_hooks=self.run_hooks.copy(),
+            requests=Counter(self.requests),
+        )
+        for event in events:
+            state.apply(event)
+        return state
 
     # -- questions ---------------------------------------------------------------------------------------------------
 

@@ -81,6 +81,19 @@ class RecurringWindow:
 Window = AbsoluteWindow | RecurringWindow
 
 
+def window_in_words(window: Window | None) -> str:
+    """*window* as a person says it."""
+    match window:
+        case None:
+            return "none"
+        case AbsoluteWindow():
+            opens, closes = (datetime.fromtimestamp(at, UTC) for at in (window.opens, window.closes))
+            same_day = opens.date() == closes.date()
+            return f"{opens:%Y-%m-%d %H:%M:%S} to {closes:{'%H:%M:%S' if same_day else '%Y-%m-%d %H:%M:%S'}} UTC"
+        case RecurringWindow():
+            return f"{', '.join(window.days)} {window.start} to {window.end} {window.timezone}"
+
+
 def _instant(day: date, clock: time, zone: ZoneInfo, *, fold: int) -> float:
     local = datetime.combine(day, clock, zone).replace(fold=fold)
     instant = local.astimezone(UTC)

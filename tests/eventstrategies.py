@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from orchestrator.events import EVENTS, Event
 from orchestrator.outcomes import Outcome, RunOutcome
+from orchestrator.window import Window
 from orchestrator.workflow import Workflow
 
-from .workflowstrategies import workflows
+from .workflowstrategies import windows, workflows
 
 text = st.text(max_size=12)
 number = st.floats(allow_nan=False, allow_infinity=False)
@@ -32,6 +33,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     tuple[str, ...]: st.lists(text, max_size=3).map(tuple),
     dict[str, int]: counts,
     dict[str, Any]: st.dictionaries(text, plain, max_size=3),
+    Window | None: windows,
     Workflow: workflows,
     Outcome: st.sampled_from(Outcome),
     RunOutcome: st.sampled_from(RunOutcome),

@@ -12,6 +12,7 @@ import orchestrator
 PACKAGE = Path(orchestrator.__file__).parent
 
 PURE = (
+    "consent",
     "cutover",
     "durations",
     "errors",

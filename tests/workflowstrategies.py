@@ -23,6 +23,17 @@ migrations = st.builds(
     timeout=seconds,
     hooks=hooks,
 )
+windows = (
+    st.none()
+    | st.builds(AbsoluteWindow, opens=seconds, closes=seconds)
+    | st.builds(
+        RecurringWindow,
+        start=st.just("22:00"),
+        end=st.just("06:00"),
+        days=st.lists(st.sampled_from(DAYS), unique=True).map(tuple),
+        timezone=st.just("Europe/Berlin"),
+    )
+)
 waves = st.builds(
     Wave,
     name=text,
@@ -36,15 +47,7 @@ workflows = st.builds(
     Workflow,
     name=text,
     waves=st.lists(waves, max_size=3).map(tuple),
-    window=st.none()
-    | st.builds(AbsoluteWindow, opens=seconds, closes=seconds)
-    | st.builds(
-        RecurringWindow,
-        start=st.just("22:00"),
-        end=st.just("06:00"),
-        days=st.lists(st.sampled_from(DAYS), unique=True).map(tuple),
-        timezone=st.just("Europe/Berlin"),
-    ),
+    window=windows,
     hooks=hooks,
     sha256=text,
     directory=text,

@@ -7,11 +7,12 @@ import time
 from argparse import Namespace
 
 from ..errors import InputError
+from ..foresight import who_am_i
 from ..journal import Journal, RunRow, open_journal
 from ..locks import LockedError, holder_of, locked, run_lock
 from ..plural import plural
 from ..report.model import build
-from ..runner import abort_interrupted, who_am_i
+from ..runner import abort_interrupted
 from .inputs import find_run, find_run_under_way, read_settings
 from .outputs import write_reports
 

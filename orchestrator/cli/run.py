@@ -18,25 +18,26 @@ import anyio
 import structlog
 
 from ..conductor import Ending, Options
+from ..consent import Intention
 from ..errors import InputError
+from ..foresight import foresee, foresee_resume
 from ..journal import Journal, RunRow, open_journal
-from ..outcomes import ExitCode, Outcome
-from ..plural import plural
+from ..outcomes import ExitCode
 from ..report.model import RunReport, build
 from ..report.render import check_output_path
 from ..report.summary import print_json, print_summary
-from ..runner import resume, select, start
+from ..runner import resume, start
 from ..settings import Settings
 from ..target import Rehearsal
 from .inputs import find_run, read_settings, same_place
 from .observers import observe
 from .outputs import warn, write_reports
 from .parser import REHEARSAL_SPEED
+from .question import question
 from .simulate import checked_speed, read_scenario
 
 if TYPE_CHECKING:
     from ..run import RunState
-    from ..workflow import Workflow
 
 
 def execute(args: Namespace) -> int:
@@ -57,17 +58,15 @@ def _run(args: Namespace) -> int:
             raise InputError(f"{given} goes with --rehearse: this would be a real run")
     workflow = load_workflow(args.workflow)
     settings = read_settings(args, require_keys=not args.rehearse)
-    rehearsal = None
+    rehearsal = confirmed = None
     if args.ignore_window:
         workflow = replace(workflow, window=None)
     if args.rehearse:
         scenario = read_scenario(args, args.workflow, workflow)
         rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed, default=REHEARSAL_SPEED))
-    elif not args.yes:
-        if not _can_ask():
-            raise InputError("cutovers cannot be undone: there is no terminal to confirm on, so --yes is needed")
-        _confirm(workflow, select(workflow, tuple(args.only)), settings)
-    return _work(args, settings, rehearsal, partial(start, workflow, settings, wall=time.time))
+    else:
+        confirmed = _confirmed(args, foresee(workflow, settings, _asked(args), now=time.time()), settings)
+    return _work(args, settings, rehearsal, partial(start, workflow, settings, wall=time.time), confirmed)
 
 
 def _resume(args: Namespace) -> int:
@@ -75,7 +74,7 @@ def _resume(args: Namespace) -> int:
     with open_journal(settings.state_dir, readonly=True) as journal:
         row = _newest_unfinished(journal) if args.run_id is None else find_run(journal, args.run_id)
         state = journal.state(row.run_id)
-    rehearsal = None
+    rehearsal = confirmed = None
     if row.rehearsal:
         scenario = None
         if row.unfinished or args.retry_failed:
@@ -87,10 +86,8 @@ def _resume(args: Namespace) -> int:
         raise InputError(f"{given} goes with a rehearsal: run {row.run_id} is a real one")
     elif row.unfinished or args.retry_failed:
         settings = read_settings(args, require_keys=True)
-        startable = _may_start(state, select(state.workflow, tuple(args.only)), retry_failed=args.retry_failed)
-        if startable and not args.yes and _can_ask():
-            _confirm(state.workflow, startable, settings)
-    return _work(args, settings, rehearsal, partial(resume, row.run_id, settings, wall=time.time))
+        confirmed = _confirmed(args, foresee_resume(row.run_id, settings, _asked(args), now=time.time()), settings)
+    return _work(args, settings, rehearsal, partial(resume, row.run_id, settings, wall=time.time), confirmed)
 
 
 def _newest_unfinished(journal: Journal) -> RunRow:
@@ -107,46 +104,35 @@ def _simulator_options(args: Namespace) -> str:
     return " and ".join(option for option, value in given.items() if value is not None)
 
 
-def _may_start(state: RunState, selected: frozenset[str], *, retry_failed: bool) -> frozenset[str]:
-    """Those of *selected* whose cutover may be requested when the run goes on, without anything in doubt."""
-    if state.aborted_by is not None or state.workflow.window_over(time.time()):
-        return frozenset()
-    startable = set()
-    for name in selected:
-        outcome = state.result(name).outcome
-        again = retry_failed and outcome is Outcome.FAILED and state.migrations[name].cutover_requests == 0
-        if outcome is Outcome.NOT_STARTED or again:
-            startable.add(name)
-    return frozenset(startable)
-
-
 def _can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _confirm(workflow: Workflow, selected: frozenset[str], settings: Settings) -> None:
-    """Have the operator type the workflow's name before *selected* are cut over: a cutover cannot be undone.
+def _confirmed(args: Namespace, intention: Intention, settings: Settings) -> Intention | None:
+    """*intention*, once the operator has confirmed it; None where nobody has to be asked, or has said `--yes`.
 
     Raises:
-        InputError: Another name was typed.
+        InputError: It was not confirmed.
     """
+    if args.yes or not intention.may_put:
+        return None
+    if not _can_ask():
+        if args.command == "run":
+            raise InputError("cutovers cannot be undone: there is no terminal to confirm on, so --yes is needed")
+        return None
+    name = intention.workflow.name
     try:
-        print(
-            f"This cuts {plural(len(selected), 'live migration')} over at {settings.atlas.base_url}:", file=sys.stderr
-        )
-        for wave in workflow.waves:
-            count = sum(1 for migration in wave.migrations if migration.name in selected)
-            if count:
-                print(f"  {wave.name}: {count}", file=sys.stderr)
-        print("A cutover cannot be undone.", file=sys.stderr)
-        print(f"Type the workflow's name ({workflow.name}) to go on: ", end="", file=sys.stderr, flush=True)
+        for line in question(intention, settings):
+            print(line, file=sys.stderr)
+        print(f"Type the workflow's name ({name}) to go on: ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         print("\nnot confirmed; nothing was sent", file=sys.stderr)
         raise
-    if answer.strip() != workflow.name:
+    if answer.strip() != name:
         ended = "" if answer.endswith("\n") else "\n"
         raise InputError(f"{ended}not confirmed; nothing was sent")
+    return intention
 
 
 def _work(
@@ -154,6 +140,7 @@ def _work(
     settings: Settings,
     rehearsal: Rehearsal | None,
     session: Callable[[Options], Coroutine[Any, Any, Ending]],
+    confirmed: Intention | None,
 ) -> int:
     """Have a *session*, write its reports, print the summary, and return the exit code."""
     reported: list[tuple[RunReport, list[Path]]] = []
@@ -164,7 +151,7 @@ def _work(
         reported.append((report, write_reports(report, settings.state_dir, args.output)))
 
     with _observed(args, settings, rehearsal, on_ended) as options:
-        ending = anyio.run(session, options)
+        ending = anyio.run(session, replace(options, confirmed=confirmed))
     if ending.journal_failure:
         warn(f"the journal could not be written any more: {ending.journal_failure}")
     _print_report(args, *reported[0])
@@ -187,6 +174,16 @@ def _outlast_signals(*, heard: bool) -> None:
         signal.signal(number, on_signal)
 
 
+def _asked(args: Namespace) -> Options:
+    """What the command line asks for."""
+    return Options(
+        only=tuple(args.only),
+        new=getattr(args, "new", False),
+        retry_failed=args.retry_failed,
+        place=same_place(args),
+    )
+
+
 @contextmanager
 def _observed(
     args: Namespace, settings: Settings, rehearsal: Rehearsal | None, on_ended: Callable[[Ending], None]
@@ -194,10 +191,8 @@ def _observed(
     """The options of a session with who observes it: log, progress, metrics, notifications."""
     with ExitStack() as stack:
         observers = observe(settings, stack, sys.stderr)
-        yield Options(
-            only=tuple(args.only),
-            new=getattr(args, "new", False),
-            retry_failed=args.retry_failed,
+        yield replace(
+            _asked(args),
             rehearsal=rehearsal,
             interactive=sys.stdin is not None and sys.stdin.isatty(),
             on_line=observers.on_line,

@@ -26,11 +26,13 @@ from ..events import (
     RunStarted,
     StatusChanged,
     StatusPolled,
+    WindowChanged,
     details,
 )
 from ..instants import iso
 from ..outcomes import Outcome, is_known
 from ..run import RunState
+from ..window import window_to_json
 from ..workflow import Migration, Wave, Workflow
 
 _JOB_PATH = re.compile(r"/groups/([0-9a-f]{24})/liveMigrations/([0-9a-f]{24})")
@@ -131,6 +133,8 @@ def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
             own["selected"] = len(event.selected)
         case RunResumed():
             own["selected"] = len(event.selected)
+        case WindowChanged():
+            own["window"] = window_to_json(event.window)
         case HookFinished():
             del own["wave"], own["migration"]
         case MigrationEvent():

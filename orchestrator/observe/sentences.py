@@ -9,6 +9,7 @@ from typing import Any
 
 from ..durations import format_duration
 from ..plural import plural
+from ..window import window_from_json, window_in_words
 
 Fields = Mapping[str, Any]
 
@@ -140,6 +141,7 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "approval_waiting": lambda f: (
         f"waits for approval: atlas-cutover approve {f['run_id']} {quote(f['wave'])}, or Enter on the run's terminal"
     ),
+    "window_changed": lambda f: f"the window is that of the file now: {window_in_words(window_from_json(f['window']))}",
     "wave_approved": lambda f: f"approved by {f['who']}",
     "wave_started": _wave_started,
     "wave_finished": lambda f: counts(f["counts"]),

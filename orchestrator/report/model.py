@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ..cutover import Phase
 from ..instants import iso
 from ..outcomes import ExitCode, Outcome, RunOutcome
 from ..run import UNDER_WAY, RunState
-from ..window import AbsoluteWindow, Window
+from ..window import Window, window_in_words
 from ..workflow import Migration, Wave
 from .percentiles import Statistics, statistics_of
 
@@ -304,15 +303,7 @@ def _window(window: Window | None, start: float, end: float, now: float) -> Wind
         openings.append(OpeningReport(opens=iso(span.opens), closes=iso(span.closes)))
         span = window.span_at_or_after(span.closes)
     over = window.span_at_or_after(now) is None
-    return WindowReport(rule=_rule(window), openings=tuple(openings), over=over)
-
-
-def _rule(window: Window) -> str:
-    if isinstance(window, AbsoluteWindow):
-        opens, closes = (datetime.fromtimestamp(at, UTC) for at in (window.opens, window.closes))
-        same_day = opens.date() == closes.date()
-        return f"{opens:%Y-%m-%d %H:%M:%S} to {closes:{'%H:%M:%S' if same_day else '%Y-%m-%d %H:%M:%S'}} UTC"
-    return f"{', '.join(window.days)} {window.start} to {window.end} {window.timezone}"
+    return WindowReport(rule=window_in_words(window), openings=tuple(openings), over=over)
 
 
 def _text(text: str) -> str:

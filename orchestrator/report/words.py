@@ -31,7 +31,7 @@ _WHAT_TO_DO = {
 _GIVEN_UP = "Look at the live migration in the Atlas UI: its cutover may have begun. No run follows it any more."
 _WINDOW_OVER = (
     "No PUT was sent: the source is still in charge. The window does not open any more: correct it in the workflow file, "
-    "and start that with `run --new`."
+    "and `run` that: the run goes on in the new window."
 )
 _OVER = "No PUT was sent: the source is still in charge. This run is over; `run --new` starts another."
 
@@ -127,7 +127,7 @@ def next_command(report: RunReport) -> str | None:
     if not report.unfinished:
         return None
     if _window_over(report) and not (report.totals[Outcome.IN_DOUBT] or report.hooks_left):
-        return "atlas-cutover run --new WORKFLOW"
+        return "atlas-cutover run WORKFLOW"
     return f"atlas-cutover resume {report.run_id}"
 
 
@@ -143,7 +143,7 @@ def next_condition(report: RunReport) -> str | None:
     if not (report.unfinished and _window_over(report) and report.totals[Outcome.NOT_STARTED]):
         return None
     if next_command(report) == f"atlas-cutover resume {report.run_id}":
-        return "the window does not open any more: what was not started needs `run --new` and a corrected window after that"
+        return "the window does not open any more: what was not started needs a corrected window in the workflow file, and `run` after that"
     return "the window does not open any more: correct it in the workflow file first"
 
 

@@ -11,7 +11,7 @@ import select
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,10 +188,17 @@ class Program:
             finally:
                 process.kill()
 
-    def on_terminal(self, *arguments: str, prompt: str, answer: str, shell: str | None = None) -> Done:
+    def on_terminal(
+        self,
+        *arguments: str,
+        prompt: str,
+        answer: str,
+        shell: str | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Done:
         """Run a command whose stdin and stderr are a terminal, and type *answer* when *prompt* appears there.
 
-        *shell* is what `sh` does with the command, which is "$@" to it.
+        *shell* is what `sh` does with the command, which is "$@" to it; *meanwhile* is called before *answer* is typed.
         """
         ours, theirs = pty.openpty()
         argv = self.argv(*arguments)
@@ -220,6 +227,7 @@ class Program:
                             break
                         shown += part
                         if prompt and prompt in shown:
+                            meanwhile()
                             os.write(ours, answer.encode(errors="surrogateescape"))
                             prompt = ""
                 assert process.stdout is not None

@@ -167,8 +167,9 @@ def test_resume_on_a_terminal_asks_before_cutovers_start(online: Program, atlas:
     run_id = interrupted(online, atlas)
     refused = online.on_terminal("resume", prompt="to go on: ", answer="no\n")
     assert (refused.code, refused.out) == (2, "")
-    assert "This cuts 1 live migration over at http://127.0.0.1:" in refused.err
-    assert "two: 1" in refused.err
+    assert f"This cuts 1 live migration over, continues run {run_id}, at http://127.0.0.1:" in refused.err
+    assert "two: 1 (orders)" in refused.err
+    assert "1 cutover is under way at Atlas and only followed: slow" in refused.err
     done = online.on_terminal("resume", "--only", "one", prompt="to go on: ", answer="no\n")
     assert (done.code, "Type the workflow" in done.err) == (1, False)  # what is left of that wave is under way
     assert run_id in done.out

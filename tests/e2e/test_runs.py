@@ -72,7 +72,7 @@ def test_window_closed_exit_3(online: Program) -> None:
         online.run("status", run_id).out,
         (online.state_dir / "runs" / run_id / "report.md").read_text(),
     ):
-        assert "atlas-cutover run --new WORKFLOW" in text  # `resume` would meet the same window
+        assert "atlas-cutover run WORKFLOW" in text  # `resume` would meet the same window
         assert "atlas-cutover resume" not in text
 
 

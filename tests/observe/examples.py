@@ -30,11 +30,13 @@ from orchestrator.events import (
     WaveApproved,
     WaveFinished,
     WaveStarted,
+    WindowChanged,
     WindowOpened,
     WindowWaiting,
 )
 from orchestrator.outcomes import Outcome, RunOutcome
 from orchestrator.run import RunState
+from orchestrator.window import AbsoluteWindow
 from orchestrator.workflow import Migration, Wave, Workflow
 
 AT = 1_795_827_600.25  # 2026-11-28T01:00:00.250Z
@@ -97,6 +99,7 @@ EVENTS: tuple[Event, ...] = (
     RunUnpaused(at=AT, who="ada@night"),
     RunAborted(at=AT, who="ada@night"),
     CutoversStopped(at=AT, reason="the window closed"),
+    WindowChanged(at=AT, window=AbsoluteWindow(opens=AT + 60, closes=AT + 3600)),
     WindowWaiting(at=AT, opens=AT + 60, closes=AT + 3600),
     WindowOpened(at=AT, closes=AT + 3600),
     ClockSet(at=AT, by=-40.0),

@@ -57,6 +57,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "run_unpaused": ("info", {"who": "ada@night"}),
     "run_aborted": ("info", {"who": "ada@night", "successor": None}),
     "cutovers_stopped": ("info", {"reason": "the window closed"}),
+    "window_changed": ("info", {"window": {"opens": AT + 60, "closes": AT + 3600}}),
     "window_waiting": ("info", {"opens": AT + 60, "closes": AT + 3600}),
     "window_opened": ("info", {"closes": AT + 3600}),
     "clock_set": ("warning", {"by": -40.0}),

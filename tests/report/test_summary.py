@@ -66,7 +66,7 @@ def test_what_needs_a_person_comes_before_the_tables(report_of: MakeReport) -> N
     assert "report: /state/runs/x/report.json" in text
 
 
-@pytest.mark.parametrize(("left", "command"), [(False, "run --new WORKFLOW"), (True, "resume")])
+@pytest.mark.parametrize(("left", "command"), [(False, "run WORKFLOW"), (True, "resume")])
 def test_the_way_on_after_the_window_is_resume_as_long_as_hooks_are_left(
     left: bool, command: str, report_of: MakeReport
 ) -> None:

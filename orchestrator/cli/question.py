@@ -1,0 +1,68 @@
+"""What an operator confirms before cutovers start: what gets a PUT, no more and no less, where, and with whose key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from ..consent import Intention
+from ..plural import names_listed, plural
+from ..report.words import plain
+from ..settings import Settings
+from ..window import window_in_words
+
+NAMES = 20  # listed of one wave
+PROJECTS = 5
+
+
+def question(intention: Intention, settings: Settings) -> Iterator[str]:
+    """What is asked about *intention*, line by line; `Intention.may_put`."""
+    head = f"This cuts {plural(len(intention.starts), 'live migration')} over"
+    continues = f", continues run {intention.run_id}," if intention.run_id else ""
+    yield f"{head}{continues} at {intention.base_url}{_key(settings)}:"
+    yield from _by_wave(intention, intention.starts)
+    yield from _projects(intention)
+    if intention.repeats:
+        have = "has" if len(intention.repeats) == 1 else "have"
+        yield (
+            f"{plural(len(intention.repeats), 'live migration')} {have} had a PUT that may have been carried out; another one "
+            "leaves only if reads of the job show that it was not:"
+        )
+        yield from _by_wave(intention, intention.repeats)
+    if intention.follows:
+        are = "cutover is" if len(intention.follows) == 1 else "cutovers are"
+        yield f"{len(intention.follows)} {are} under way at Atlas and only followed: {_names(intention.follows)}"
+    if intention.run_id and intention.workflow.window != intention.recorded_window:
+        was, now = (window_in_words(window) for window in (intention.recorded_window, intention.workflow.window))
+        yield f"The window is that of the file now: {now} (it was: {was})"
+    for run_id in intention.ends:
+        yield f"Run {run_id} is over then: what it has not started is started by this run or not at all."
+    yield "A cutover cannot be undone."
+
+
+def _key(settings: Settings) -> str:
+    """Whose key is used, shortened: enough to tell one from another."""
+    key = settings.atlas.public_key
+    if key is None:
+        return ""
+    text = key.reveal()
+    return f" with the API key {text[: min(4, len(text) // 2)]}..."
+
+
+def _by_wave(intention: Intention, names: Sequence[str]) -> Iterator[str]:
+    wanted = frozenset(names)
+    for wave in intention.workflow.waves:
+        members = [migration.name for migration in wave.migrations if migration.name in wanted]
+        if members:
+            yield f"  {plain(wave.name)}: {len(members)} ({_names(members)})"
+
+
+def _projects(intention: Intention) -> Iterator[str]:
+    concerned = frozenset((*intention.starts, *intention.repeats))
+    counts = Counter(m.group_id for _, m in intention.workflow.migrations() if m.name in concerned)
+    listed = [f"{group} ({count})" for group, count in counts.most_common()]
+    yield f"  {'project' if len(listed) == 1 else 'projects'}: {names_listed(listed, PROJECTS)}"
+
+
+def _names(names: Sequence[str]) -> str:
+    return names_listed([plain(name) for name in names], NAMES)
