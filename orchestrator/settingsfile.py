@@ -43,10 +43,11 @@ from .settingsmodel import (
     api_of,
     parse_key,
 )
+from .stateplace import DEFAULT as DEFAULT_STATE_DIR
+from .stateplace import placed
 from .yamlfile import KeyPath, YamlDocument, parse_yaml
 
 DEFAULT_BASE_URL = "https://cloud.mongodb.com/api/atlas/v2"
-DEFAULT_STATE_DIR = "~/.local/state/atlas-cutover"
 DEFAULT_REQUEST_TIMEOUT = 30.0
 DEFAULT_SETTLE = 30.0
 DEFAULT_RATE_LIMITS = {
@@ -286,12 +287,8 @@ class SettingsReader:
 
     def _file(self, path: KeyPath, name: str) -> Path:
         """*name* made absolute: what the config file says is relative to it, all else to the working directory."""
-        if name == "~" or name.startswith("~/"):
-            home = self._environ.get("HOME") or str(Path.home())
-            return Path(home) / name[2:]
         from_file = self._path is not None and path not in self._origins
-        directory = self._path.parent if from_file and self._path else Path()
-        return (directory / name).absolute()
+        return placed(name, self._path.parent if from_file and self._path else Path(), self._environ)
 
 
 def _under_atlas(data: Any, name: str) -> Any:

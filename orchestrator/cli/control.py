@@ -13,14 +13,14 @@ from ..locks import LockedError, holder_of, locked, run_lock
 from ..plural import plural
 from ..report.model import build
 from ..runner import abort_interrupted
-from .inputs import find_run, find_run_under_way, read_settings
+from .inputs import find_run, find_run_under_way, read_state_dir
 from .outputs import write_reports
 
 
 def execute(args: Namespace) -> int:
     """Leave the request for the process that holds the run, or end an interrupted run."""
-    settings = read_settings(args)
-    with open_journal(settings.state_dir, readonly=True) as reading:
+    state_dir = read_state_dir(args)
+    with open_journal(state_dir, readonly=True) as reading:
         find = find_run_under_way if args.command in ("pause", "unpause") else find_run
         row = find(reading, args.run_id)
         waves = {wave.name: wave for wave in reading.state(row.run_id).workflow.waves}
@@ -29,8 +29,8 @@ def execute(args: Namespace) -> int:
         raise InputError(f"run {row.run_id} has no wave {wave!r}; it has {', '.join(waves)}")
     if wave is not None and not waves[wave].approval:
         raise InputError(f"wave {wave!r} of run {row.run_id} needs no approval; `pause` holds a run")
-    with open_journal(settings.state_dir) as journal:
-        if holder_of(run_lock(settings.state_dir, row.run_id)) is not None:
+    with open_journal(state_dir) as journal:
+        if holder_of(run_lock(state_dir, row.run_id)) is not None:
             journal.request(row.run_id, args.command, at=time.time(), who=who_am_i(), wave=wave)
             print(f"{args.command}: asked of run {row.run_id}", file=sys.stderr)
             return 0

@@ -13,6 +13,7 @@ from ..journal import Journal, RunRow
 from ..locks import holder_of, run_lock
 from ..plural import names_listed
 from ..settings import Settings, find_config, load_settings
+from ..stateplace import find_state_dir
 
 
 def read_settings(args: Namespace, *, require_keys: bool = False) -> Settings:
@@ -32,6 +33,16 @@ def read_settings(args: Namespace, *, require_keys: bool = False) -> Settings:
     for warning in settings.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return settings
+
+
+def read_state_dir(args: Namespace) -> Path:
+    """The state directory for this command line; nothing else of the config is asked for, so no mistake in it hinders."""
+    return find_state_dir(
+        find_config(args.config, os.environ, Path.cwd()),
+        environ=os.environ,
+        given=args.state_dir,
+        warn=lambda warning: print(f"warning: {warning}", file=sys.stderr),
+    )
 
 
 def same_place(args: Namespace) -> str:

@@ -8,7 +8,7 @@ from argparse import Namespace
 import anyio
 
 from ..errors import InputError
-from .inputs import read_settings
+from .inputs import read_state_dir
 
 
 def execute(args: Namespace) -> int:
@@ -16,7 +16,7 @@ def execute(args: Namespace) -> int:
     from ..web.access import is_loopback, others_can_read, read_token
     from ..web.server import serve
 
-    settings = read_settings(args)
+    state_dir = read_state_dir(args)
     token = None
     if args.token_file is not None:
         token = read_token(args.token_file)
@@ -34,7 +34,7 @@ def execute(args: Namespace) -> int:
         )
 
     async def run() -> None:
-        await serve(settings.state_dir, host=args.host, port=args.port, token=token)
+        await serve(state_dir, host=args.host, port=args.port, token=token)
 
     anyio.run(run)
     return 0

@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from argparse import Namespace
+from pathlib import Path
 
 from ..errors import InputError
 from ..instants import in_words, iso
@@ -17,8 +18,7 @@ from ..report.model import RunReport, build
 from ..report.render import check_output_path, write_all
 from ..report.summary import print_json, print_summary
 from ..run import RunState
-from ..settings import Settings
-from .inputs import find_run, read_settings, same_place
+from .inputs import find_run, read_state_dir, same_place
 from .tables import print_table
 
 WATCH_EVERY = 2.0  # seconds
@@ -26,13 +26,12 @@ WATCH_EVERY = 2.0  # seconds
 
 def execute(args: Namespace) -> int:
     """Carry out `status` or `report`."""
-    settings = read_settings(args)
-    with open_journal(settings.state_dir, readonly=True) as journal:
+    with open_journal(read_state_dir(args), readonly=True) as journal:
         if args.command == "report":
             return _report(args, journal)
         if args.run_id is None and not args.watch:
-            return _runs(args, journal, settings)
-        return _status(args, journal, settings)
+            return _runs(args, journal)
+        return _status(args, journal)
 
 
 def _report(args: Namespace, journal: Journal) -> int:
@@ -53,13 +52,13 @@ def _report(args: Namespace, journal: Journal) -> int:
     return 0
 
 
-def _status(args: Namespace, journal: Journal, settings: Settings) -> int:
+def _status(args: Namespace, journal: Journal) -> int:
     run_id = find_run(journal, args.run_id).run_id
     options = same_place(args)
     while True:
         state = journal.state(run_id)
         report = _build(state)
-        holder = holder_of(run_lock(settings.state_dir, run_id))
+        holder = holder_of(run_lock(journal.state_dir, run_id))
         if args.watch and sys.stdout.isatty():
             sys.stdout.write("\x1b[H\x1b[2J")
         if args.format == "json":
@@ -79,7 +78,7 @@ def _build(state: RunState) -> RunReport:
     return build(state, now=time.time(), exit_code=None if code is None else ExitCode(code))
 
 
-def _runs(args: Namespace, journal: Journal, settings: Settings) -> int:
+def _runs(args: Namespace, journal: Journal) -> int:
     rows = journal.runs()
     if args.format == "json":
         listed = [
@@ -93,7 +92,7 @@ def _runs(args: Namespace, journal: Journal, settings: Settings) -> int:
                 "outcome": row.outcome,
                 "exit_code": row.exit_code,
                 "unfinished": row.unfinished,
-                "running": holder_of(run_lock(settings.state_dir, row.run_id)) is not None,
+                "running": holder_of(run_lock(journal.state_dir, row.run_id)) is not None,
             }
             for row in rows
         ]
@@ -110,7 +109,7 @@ def _runs(args: Namespace, journal: Journal, settings: Settings) -> int:
                 f"{row.workflow} (rehearsal)" if row.rehearsal else row.workflow,
                 in_words(row.started_at).removesuffix(" UTC"),
                 str(row.migrations),
-                _outcome(row, settings),
+                _outcome(row, journal.state_dir),
             )
             for row in rows
         ],
@@ -118,8 +117,8 @@ def _runs(args: Namespace, journal: Journal, settings: Settings) -> int:
     return 0
 
 
-def _outcome(row: RunRow, settings: Settings) -> str:
-    if holder_of(run_lock(settings.state_dir, row.run_id)) is not None:
+def _outcome(row: RunRow, state_dir: Path) -> str:
+    if holder_of(run_lock(state_dir, row.run_id)) is not None:
         return "under way"
     if not row.unfinished:
         return row.outcome or "interrupted"

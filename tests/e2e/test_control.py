@@ -54,6 +54,37 @@ def test_pause_holds_and_unpause_lets_go(program: Program, workflow: str) -> Non
     assert done.events.index("run_unpaused") < _last(done.events, "cutover_requested")
 
 
+FOR_RUN_ALONE = """\
+atlas: {private_key_file: "${CREDENTIALS_DIRECTORY}/key"}
+notify: {urls: ["${CUTOVER_SLACK}"]}
+poling: {}
+state_dir: state
+"""
+
+
+def test_the_brake_needs_the_state_directory_and_nothing_else(program: Program, workflow: str) -> None:
+    """Another shell has neither keys nor the unit's variables, and the config may have been broken since."""
+    with program.started("run", workflow, "--rehearse", "--format", "json") as running:
+        run_id = running.until("approval_waiting")["run_id"]
+        program.write("config.yaml", FOR_RUN_ALONE)
+        assert program.run("check", workflow).code == 2
+        for command in (("status",), ("status", run_id), ("report", "--output", "r.md"), ("pause",), ("unpause",)):
+            done = program.run(*command)
+            assert (done.code, "CUTOVER_SLACK" in done.err) == (0, False), command
+        program.write("config.yaml", FOR_RUN_ALONE + "logging: [\n")
+        approved = program.run("approve", run_id, "the rest")
+        assert (approved.code, "state_dir alone is used" in approved.err) == (0, True)
+        assert running.end().code == 0
+        aborted = program.run("abort", run_id)
+        assert (aborted.code, "is over" in aborted.err) == (2, True)
+    program.write("config.yaml", FOR_RUN_ALONE)
+    with program.started("serve", "--port", "0") as serving:
+        assert serving.process.stdout is not None
+        assert serving.process.stdout.readline().startswith("http://127.0.0.1:")
+        serving.process.terminate()
+        assert serving.process.wait(10) == 0
+
+
 def test_pause_without_an_id_means_the_run_under_way(program: Program, workflow: str) -> None:
     """Where none is under way, or several are, nothing is paused and the message says which there are."""
     with program.started("run", workflow, "--rehearse") as running:
