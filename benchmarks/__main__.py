@@ -42,7 +42,9 @@ def main() -> None:
     if args.quick or args.only:
         return
     (HERE / "results.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
-    (HERE / "results.svg").write_text(bars(cost.PICTURE, unit="µs of client CPU per request"), encoding="utf-8")
+    (HERE / "results.svg").write_text(
+        bars(cost.PICTURE, unit="µs of client CPU per migration, start-up apart"), encoding="utf-8"
+    )
     print(f"written: {HERE / 'results.md'}")
 
 
@@ -60,7 +62,7 @@ def _machine() -> str:
     return (
         f"# Results\n\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {cpu}, Python {sys.version.split()[0]}, {versions}. "
         "Made by `make bench`; medians, with the lowest and highest in brackets. The simulator runs in a second process on "
-        "the same machine.\n\n![CPU per request](results.svg)"
+        "the same machine.\n\n![CPU per migration](results.svg)"
     )
 
 

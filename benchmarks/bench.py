@@ -5,41 +5,48 @@ from __future__ import annotations
 import csv
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.contenders.common import POLL_SECONDS
 
 KEYS = {"MONGODB_ATLAS_PUBLIC_API_KEY": "benchmrk", "MONGODB_ATLAS_PRIVATE_API_KEY": "made-up-for-the-benchmark"}
 ROOT = Path(__file__).resolve().parent.parent
 CONTENDERS = ROOT / "benchmarks" / "contenders"
 LIMIT_SECONDS = 600
 
+Command = Callable[[str, Path], list[str]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one contender cost in one run. Seconds, kilobytes; *requests* as the simulator counted them, 401 legs too."""
+    """What one command cost, from its start to its end, with all its processes. Seconds; requests, as the simulator counted them."""
 
-    contender: str
     jobs: int
     cpu: float
     wall: float
-    memory_kb: float
     requests: int
     server_cpu: float
-    record: dict[str, Any] = field(repr=False)
-    extra: dict[str, float]
 
-    @property
-    def cpu_per_request(self) -> float:
-        """Microseconds of the client's CPU for one request."""
-        return 1e6 * self.cpu / self.requests
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What this program said of one session within its process. Seconds, kilobytes."""
+
+    cpu: float
+    memory_kb: float
+    events: float
+    commits: float
+    journal_cpu: float
+    journal_wall: float
 
 
 def write_jobs(directory: Path, count: int, *, projects: int = 1) -> tuple[Path, Path]:
@@ -83,16 +90,14 @@ def cpu_of(process: subprocess.Popen[str]) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def run_python(module: str, jobs: int, scenario: str, *, projects: int = 1) -> Cost:
-    """Run the contender *module* of this package against a fresh simulator with *jobs* jobs."""
+def run_session(jobs: int, scenario: str) -> Session:
+    """A session of this program in a process of its own that looks at itself, against a fresh simulator."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        csv_file, workflow = write_jobs(directory, jobs, projects=projects)
-        with simulator(directory, workflow, scenario) as (base, process):
-            before = cpu_of(process)
-            given = [base, str(workflow), name] if module == "atlas_cutover" else [base, str(csv_file)]
+        _, workflow = write_jobs(directory, jobs)
+        with simulator(directory, workflow, scenario) as (base, _):
             done = subprocess.run(
-                [sys.executable, "-m", f"benchmarks.contenders.{module}", *given],
+                [sys.executable, "-m", "benchmarks.contenders.session", base, str(workflow), name],
                 capture_output=True,
                 text=True,
                 env=os.environ | KEYS,
@@ -101,44 +106,64 @@ def run_python(module: str, jobs: int, scenario: str, *, projects: int = 1) -> C
                 check=False,
             )
             if done.returncode:
-                raise SystemExit(f"{module} ended with {done.returncode}:\n{done.stderr}")
-            said = json.loads(done.stdout.splitlines()[-1])
-            return _cost(module, jobs, said, record_of(base), cpu_of(process) - before)
+                raise SystemExit(f"the session ended with {done.returncode}:\n{done.stderr}")
+            _all_over(record_of(base), "the session")
+            return Session(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def run_command(contender: str, jobs: int, scenario: str) -> Cost:
-    """Run a contender that is no Python module of this package; its CPU is that of all its processes."""
+    """Run the command of *contender* against a fresh simulator with *jobs* jobs."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         csv_file, workflow = write_jobs(directory, jobs)
-        with simulator(directory, workflow, scenario) as (base, process):
+        with simulator(directory, workflow, scenario) as (base, process), (directory / "output").open("wb+") as output:
             command = COMMANDS[contender](base, csv_file)
-            before = cpu_of(process)
-            used = resource.getrusage(resource.RUSAGE_CHILDREN)
-            started = os.times().elapsed
-            done = subprocess.run(
+            before, started = cpu_of(process), time.perf_counter()
+            child = subprocess.Popen(
                 command,
-                capture_output=True,
-                text=True,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
                 env=os.environ | KEYS | {"ANSIBLE_HOME": name, "ANSIBLE_PYTHON_INTERPRETER": sys.executable},
-                timeout=LIMIT_SECONDS,
-                check=False,
+                cwd=ROOT,
             )
-            if done.returncode:
-                raise SystemExit(
-                    f"{contender} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-                )
-            wall = os.times().elapsed - started
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            cpu = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
-            said = {"cpu": cpu, "wall": wall, "memory_kb": 0.0}
-            return _cost(contender, jobs, said, record_of(base), cpu_of(process) - before)
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            wall = time.perf_counter() - started
+            if child.returncode:
+                output.seek(-min(2000, output.tell()), os.SEEK_END)
+                raise SystemExit(f"{contender} ended with {child.returncode}:\n{output.read().decode()}")
+            record = record_of(base)
+            _all_over(record, contender)
+            return Cost(
+                jobs=jobs,
+                cpu=used.ru_utime + used.ru_stime,
+                wall=wall,
+                requests=record["requests"]["total"],
+                server_cpu=cpu_of(process) - before,
+            )
 
 
 def ansible_playbook() -> Path | None:
     """Ansible's command beside this Python; None where the extra `bench` is not installed."""
     command = Path(sys.executable).with_name("ansible-playbook")
     return command if command.exists() else None
+
+
+def _program(base: str, jobs: Path) -> list[str]:
+    """The command as cron starts it: journal, reports, and the log as JSON lines; the budget is never in the way."""
+    config = jobs.with_name("config.yaml")
+    config.write_text(
+        f"atlas: {{base_url: '{base}'}}\nrate_limit: {{requests: 1000000, per: 1s, burst: 1000000}}\n"
+        f"polling: {{initial: {POLL_SECONDS}s}}\n",
+        encoding="utf-8",
+    )
+    places = ["--config", str(config), "--state-dir", str(jobs.with_name("state"))]
+    return [sys.executable, "-m", "orchestrator", "run", str(jobs.with_name("workflow.yaml")), "--yes", *places]
+
+
+def _python(module: str) -> Command:
+    return lambda base, jobs: [sys.executable, "-m", f"benchmarks.contenders.{module}", base, str(jobs)]
 
 
 def _curl(base: str, jobs: Path) -> list[str]:
@@ -158,21 +183,18 @@ def _ansible(base: str, jobs: Path) -> list[str]:
     return [str(command), "--forks", "20", "--inventory", str(inventory), str(CONTENDERS / "ansible.yaml")]
 
 
-COMMANDS = {"curl": _curl, "ansible": _ansible}
-"""The contenders of `run_command`: what to run, given the base URL and the CSV of jobs."""
-
-
-def _cost(contender: str, jobs: int, said: dict[str, float], record: dict[str, Any], server_cpu: float) -> Cost:
+def _all_over(record: dict[str, Any], who: str) -> None:
     unfinished = [job for job in record["migrations"].values() if job["status"] != "COMPLETE"]
     if unfinished:
-        raise SystemExit(f"{contender} left {len(unfinished)} of {jobs} jobs unfinished")
-    known = ("cpu", "wall", "memory_kb")
-    return Cost(
-        contender=contender,
-        jobs=jobs,
-        **{key: said[key] for key in known},
-        requests=record["requests"]["total"],
-        server_cpu=server_cpu,
-        record=record,
-        extra={key: value for key, value in said.items() if key not in known},
-    )
+        raise SystemExit(f"{who} left {len(unfinished)} of {len(record['migrations'])} jobs unfinished")
+
+
+COMMANDS: dict[str, Command] = {
+    "atlas-cutover": _program,
+    "aiohttp, signed by hand": _python("raw_aiohttp"),
+    "aiohttp, its digest": _python("aiohttp_digest"),
+    "httpx": _python("httpx_digest"),
+    "xargs, curl": _curl,
+    "Ansible": _ansible,
+}
+"""The contenders of `run_command`: what to run, given the base URL and the CSV of jobs."""

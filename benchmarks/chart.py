@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-_ROW, _LEFT, _WIDTH = 30, 190, 720
+_ROW, _LEFT, _WIDTH = 30, 230, 760
 
 
 def bars(values: Mapping[str, float], *, unit: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
-from benchmarks.bench import run_python
-from benchmarks.cost import CALM, OURS
+from benchmarks.bench import run_session
+from benchmarks.cost import CALM
 from benchmarks.figures import table
 
 
@@ -13,15 +13,14 @@ def measure(*, quick: bool) -> str:
     """The section on the journal: waves of some sizes, all migrations at once."""
     rows = []
     for size in (200,) if quick else (1000, 2000, 10000):
-        costs = [run_python(OURS, size, CALM) for _ in range(1 if quick else 3)]
-        said = [cost.extra for cost in costs]
+        sessions = [run_session(size, CALM) for _ in range(1 if quick else 3)]
         rows.append(
             (
                 str(size),
-                f"{median(each['events'] for each in said):.0f}",
-                f"{median(each['commits'] for each in said):.0f}",
-                f"{median(100 * cost.extra['journal_cpu'] / cost.cpu for cost in costs):.1f} %",
-                f"{median(each['events'] / each['journal_wall'] for each in said):.0f}",
+                f"{median(each.events for each in sessions):.0f}",
+                f"{median(each.commits for each in sessions):.0f}",
+                f"{median(100 * each.journal_cpu / each.cpu for each in sessions):.1f} %",
+                f"{median(each.events / each.journal_wall for each in sessions):.0f}",
             )
         )
     head = ("migrations", "events", "syncs", "share of the run's CPU", "events a second while it writes")

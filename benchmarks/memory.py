@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import run_python
-from benchmarks.cost import CALM, OURS
+from benchmarks.bench import run_session
+from benchmarks.cost import CALM
 from benchmarks.figures import table
 
 
 def measure(*, quick: bool) -> str:
     """The section on memory: peak memory of the session, and its growth between sizes."""
     sizes = (500, 1000) if quick else (1000, 5000, 20000)
-    found = [(size, run_python(OURS, size, CALM).memory_kb) for size in sizes]
+    found = [(size, run_session(size, CALM).memory_kb) for size in sizes]
     rows = []
     for index, (size, memory) in enumerate(found):
         growth = "-"

@@ -1,44 +1,49 @@
-"""The limit: a minimal aiohttp loop without auth, budget, journal, log or any rule."""
+"""The limit: a minimal aiohttp loop that signs its requests by hand, without budget, journal, log or any rule."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 
-from benchmarks.contenders.common import ACCEPT, CONNECTIONS, POLL_SECONDS, measured, paths
+from benchmarks.contenders.common import ACCEPT, CONNECTIONS, POLL_SECONDS, paths
+from benchmarks.contenders.signing import Signer
 
 
-async def cut_over(session: aiohttp.ClientSession, base: str, path: str, limit: asyncio.Semaphore) -> None:
-    """Read, PUT, and read until it is over."""
-
-    async def call(method: str, url: str) -> bytes:
-        async with limit, session.request(method, url) as response:
-            return await response.read()
-
-    await call("GET", base + path)
-    await call("PUT", base + path + "/cutover")
-    while True:
-        await asyncio.sleep(POLL_SECONDS)
-        if b'"COMPLETE"' in await call("GET", base + path):
-            return
-
-
-async def main(base: str, jobs: Path, middlewares: Sequence[aiohttp.ClientMiddlewareType] = ()) -> None:
-    """Cut all jobs over at once."""
+async def main(base: str, jobs: Path) -> None:
+    """Cut all jobs over at once: read, PUT, and read until it is over."""
+    root = urlsplit(base).path
+    signer = Signer()
     limit = asyncio.Semaphore(CONNECTIONS)
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-    async with (
-        aiohttp.ClientSession(connector=connector, headers={"Accept": ACCEPT}, middlewares=middlewares) as session,
-        asyncio.TaskGroup() as group,
-    ):
-        for path in paths(jobs):
-            group.create_task(cut_over(session, base, path, limit))
+    async with aiohttp.ClientSession(base[: -len(root)], connector=connector, headers={"Accept": ACCEPT}) as session:
+
+        async def call(method: str, target: str) -> bytes:
+            while True:
+                headers = {"Authorization": signer.sign(method, target)}
+                async with limit, session.request(method, target, headers=headers) as response:
+                    body = await response.read()
+                    if response.status != 401:
+                        return body
+                    signer.learn(response.headers["WWW-Authenticate"])
+
+        async def cut_over(path: str) -> None:
+            await call("GET", path)
+            await call("PUT", f"{path}/cutover")
+            while True:
+                await asyncio.sleep(POLL_SECONDS)
+                if b'"COMPLETE"' in await call("GET", path):
+                    return
+
+        async with session.get(root) as challenged:
+            signer.learn(challenged.headers["WWW-Authenticate"])
+        async with asyncio.TaskGroup() as group:
+            for path in paths(jobs):
+                group.create_task(cut_over(root + path))
 
 
 if __name__ == "__main__":
-    with measured():
-        asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2])))

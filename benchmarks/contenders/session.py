@@ -1,12 +1,13 @@
-"""The tool itself: the whole session, with journal, events, log and budget; the log goes to a file as JSON lines."""
+"""A session of this program that measures itself: memory, and what its journal costs; the log goes to a file as JSON lines."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,7 +15,7 @@ from unittest.mock import patch
 import anyio
 import anyio._backends._asyncio
 
-from benchmarks.contenders.common import POLL_SECONDS, measured
+from benchmarks.contenders.common import POLL_SECONDS
 from orchestrator.cli.observers import observe
 from orchestrator.conductor import Ending, Options
 from orchestrator.journal import Journal
@@ -55,7 +56,7 @@ def main(base: str, workflow_file: Path, directory: Path) -> None:
     overrides = {"state_dir": str(directory / "state"), "logging.format": "json"}
     settings = load_settings(config, environ=os.environ, overrides=overrides, require_keys=True)
     workflow = load_workflow(workflow_file)
-    with ExitStack() as stack, measured() as extra:
+    with ExitStack() as stack, _measured() as extra:
         stream = stack.enter_context((directory / "log.jsonl").open("w", encoding="utf-8"))
         observers = observe(settings, stack, stream)
         options = Options(sinks=observers.sinks, background=observers.tasks, environ=os.environ)
@@ -70,6 +71,27 @@ def main(base: str, workflow_file: Path, directory: Path) -> None:
         extra |= {"journal_cpu": journal.cpu, "journal_wall": journal.wall}
     if ending.exit_code:
         raise SystemExit(f"the run ended with {ending.exit_code}")
+
+
+@contextmanager
+def _measured() -> Iterator[dict[str, float]]:
+    """Measure the block and print CPU seconds and peak memory of this process as one JSON line."""
+    before = _memory("VmRSS")
+    cpu = time.process_time()
+    extra: dict[str, float] = {}
+    yield extra
+    result = {
+        "cpu": time.process_time() - cpu,
+        "memory_kb": _memory("VmHWM") - before,
+        **extra,
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+def _memory(key: str) -> int:
+    """A figure of this process in kB. Not `ru_maxrss`, which begins with the peak of the process that started this one."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition(f"{key}:")[2].split()[0])
 
 
 if __name__ == "__main__":
