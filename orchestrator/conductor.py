@@ -278,7 +278,7 @@ async def _finish(session: Session, writer: Writer, signalled: signal.Signals | 
             "by_status": dict(statistics.by_status),
             "retries": statistics.retries,
         },
-        keep_claims=bool(state.in_doubt()) or interrupted,
+        keep_claims=bool(state.unsettled()) or interrupted,
     )
     failure = None
     crash_point("finishing")

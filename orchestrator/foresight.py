@@ -20,6 +20,7 @@ from .errors import InputError
 from .events import CutoversStopped, RunAborted, RunFinished, RunResumed, RunStarted, WindowChanged
 from .journal import Journal, open_journal
 from .journalfile import FILE
+from .outcomes import ExitCode, RunOutcome
 from .plural import names_listed, plural
 from .run import UNDER_WAY, RunState
 from .settings import Settings
@@ -157,7 +158,7 @@ def _two_ways_on(state: RunState, changes: list[str], settings: Settings, option
         )
         if names
     ]
-    left = state.in_doubt()
+    left = state.unsettled()
     beforehand = f", once `resume` or `abort` has seen to what it left under way ({names_listed(left)})" if left else ""
     return "\n".join(
         (
@@ -217,7 +218,7 @@ def _in_place_of(
     ends = []
     for row in journal.unfinished(workflow=workflow.name, rehearsal=False):
         state = journal.state(row.run_id)
-        in_doubt = frozenset(state.in_doubt())
+        in_doubt = frozenset(state.unsettled())
         lost = [
             m.name
             for _, m in state.workflow.migrations()
@@ -260,12 +261,14 @@ def last_words(state: RunState, *, now: float, successor: str | None = None) -> 
     stopped = CutoversStopped(at=now, reason=f"aborted by {aborted.who}")
     for event in (aborted, stopped):
         state.apply(event)
-    finished = RunFinished(
+    over = RunFinished(
         at=now,
-        outcome=state.outcome(),
-        exit_code=int(state.exit_code()),
+        outcome=RunOutcome.INCOMPLETE,
+        exit_code=int(ExitCode.INCOMPLETE),
         unfinished=False,
         requests={"total": 0, "by_status": {}, "retries": 0},
     )
+    ended = state.after(over)  # what it leaves under way is in doubt, now that nobody follows it
+    finished = replace(over, outcome=ended.outcome(), exit_code=int(ended.exit_code()))
     state.apply(finished)
     return LastWords(state=state, events=(aborted, stopped, finished))

@@ -39,6 +39,8 @@ from .workflow import Migration, Wave, Workflow
 UNDER_WAY = frozenset({Phase.REQUESTED, Phase.DOUBT, Phase.ACCEPTED})
 """Phases in which a PUT may have been carried out and the end is not known yet."""
 
+_UNSETTLED = frozenset({Outcome.IN_DOUBT, Outcome.UNDER_WAY})
+
 
 @dataclass(slots=True, kw_only=True)
 class WaveState:
@@ -53,7 +55,7 @@ class WaveState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How one migration stands, in the words of the report. NOT_STARTED and IN_DOUBT also for what was interrupted."""
+    """How one migration stands, in the words of the report; what was interrupted is NOT_STARTED, IN_DOUBT or UNDER_WAY."""
 
     outcome: Outcome
     error_message: str | None
@@ -220,9 +222,33 @@ class RunState:
         if state.outcome is not None:
             return Result(outcome=state.outcome, error_message=state.error_message)
         if state.phase in UNDER_WAY:
-            message = state.note or "the run was interrupted while the cutover was under way: `resume` follows it"
-            return Result(outcome=Outcome.IN_DOUBT, error_message=message)
+            seen = state.phase is Phase.ACCEPTED and not self.given_up
+            return Result(
+                outcome=Outcome.UNDER_WAY if seen else Outcome.IN_DOUBT, error_message=self._why_no_end(state)
+            )
         return Result(outcome=Outcome.NOT_STARTED, error_message=self._why_not_started(name))
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the run was ended with nobody to follow what it left under way."""
+        return self._is_over() and self.aborted_by is not None and self.successor is None
+
+    def _is_over(self) -> bool:
+        return self.finished_at is not None and not self.unfinished
+
+    def _why_no_end(self, state: MigrationState) -> str:
+        """What is said of a migration whose PUT may have been carried out, were the run to end now."""
+        if self._is_over() and self.successor is not None:
+            why = f"run {self.successor}, which took this run's place, follows it"
+        elif self._is_over():
+            why = "the run was given up while the cutover was under way: look at the live migration in Atlas"
+        elif state.phase is Phase.ACCEPTED:
+            why = (
+                "Atlas accepted the cutover, and the session ended before its end was seen: `resume` follows it at once"
+            )
+        else:
+            return state.note or "the run was interrupted while the cutover was under way: `resume` follows it"
+        return f"{why} ({state.note})" if state.note else why
 
     def _why_not_started(self, name: str) -> str | None:
         if name not in self.selected:
@@ -246,7 +272,7 @@ class RunState:
             return RunOutcome.IN_DOUBT
         if totals[Outcome.FAILED] or totals[Outcome.TIMED_OUT]:
             return RunOutcome.FAILED
-        if totals[Outcome.NOT_STARTED]:
+        if totals[Outcome.NOT_STARTED] or totals[Outcome.UNDER_WAY]:
             return RunOutcome.INCOMPLETE
         return RunOutcome.SUCCESS
 
@@ -259,13 +285,13 @@ class RunState:
             RunOutcome.IN_DOUBT: ExitCode.IN_DOUBT,
         }[self.outcome()]
 
-    def in_doubt(self) -> list[str]:
+    def unsettled(self) -> list[str]:
         """Those of all migrations, selected or not, that are in doubt or under way, were the run to end now."""
-        return [name for name in self.migrations if self.result(name).outcome is Outcome.IN_DOUBT]
+        return [name for name in self.migrations if self.result(name).outcome in _UNSETTLED]
 
     def is_unfinished(self) -> bool:
         """Whether anything is left to continue: a migration of the whole workflow, or the hooks of what is over."""
-        left = {Outcome.IN_DOUBT} if self.aborted_by is not None else {Outcome.IN_DOUBT, Outcome.NOT_STARTED}
+        left = _UNSETTLED if self.aborted_by is not None else _UNSETTLED | {Outcome.NOT_STARTED}
         return any(self.result(name).outcome in left for name in self.migrations) or self.hooks_left()
 
     def hooks_left(self) -> bool:

@@ -97,7 +97,7 @@ def test_rows_come_in_workflow_order() -> None:
 
 
 @pytest.mark.parametrize("more", [[], [CutoverInDoubt(at=NOW, migration="a", reason="reset", settle=4.0)]])
-def test_what_is_under_way_counts_as_in_doubt(more: list[Event]) -> None:
+def test_what_had_a_put_without_answer_counts_as_in_doubt(more: list[Event]) -> None:
     """Were the run to end now, a person would have to look."""
     run = run_of(*sent("a"), *more)
     result = run.result("a")
@@ -105,11 +105,41 @@ def test_what_is_under_way_counts_as_in_doubt(more: list[Event]) -> None:
     assert result.error_message == ("reset" if more else None) or "resume" in (result.error_message or "")
 
 
-def test_an_accepted_cutover_without_end_counts_as_in_doubt() -> None:
-    """Its end is not known."""
-    run = run_of(*sent("a"), CutoverAccepted(at=NOW, migration="a", http_status=202, status=None))
-    assert run.result("a").outcome is Outcome.IN_DOUBT
+ACCEPTED = (*sent("a"), CutoverAccepted(at=NOW, migration="a", http_status=202, status=None))
+
+
+def over(*, aborted: bool, successor: str | None = None, unfinished: bool = False) -> list[Event]:
+    """The end of a session, after an abort where that is said."""
+    end = RunFinished(at=NOW, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=unfinished, requests={})
+    return [*([RunAborted(at=NOW, who=WHO, successor=successor)] if aborted else []), end]
+
+
+@pytest.mark.parametrize("end", [[], over(aborted=False, unfinished=True), over(aborted=True, unfinished=True)])
+def test_an_accepted_cutover_without_end_is_under_way(end: list[Event]) -> None:
+    """No doubt and no failure: the run is incomplete, whatever ended its session, and `resume` follows it."""
+    run = run_of(*ACCEPTED, *ended(N, S, S, S), *end)
+    result = run.result("a")
+    assert (result.outcome, "`resume` follows it at once" in (result.error_message or "")) == (Outcome.UNDER_WAY, True)
+    assert (run.outcome(), run.exit_code(), run.unsettled()) == (RunOutcome.INCOMPLETE, ExitCode.INCOMPLETE, ["a"])
     assert run.is_unfinished()
+
+
+@pytest.mark.parametrize(
+    ("others", "outcome"), [((N, F, S, S), RunOutcome.FAILED), ((N, D, F, S), RunOutcome.IN_DOUBT)]
+)
+def test_what_is_worse_than_under_way_names_the_run(others: tuple[Outcome | None, ...], outcome: RunOutcome) -> None:
+    """As it does for what was not started."""
+    assert run_of(*ACCEPTED, *ended(*others)).outcome() is outcome
+
+
+def test_what_is_under_way_in_a_run_that_was_given_up_is_a_matter_for_a_person() -> None:
+    """Nobody follows it, unless another run has taken the place."""
+    given_up = run_of(*ACCEPTED, *over(aborted=True))
+    assert given_up.result("a").outcome is Outcome.IN_DOUBT
+    assert "look at the live migration in Atlas" in (given_up.result("a").error_message or "")
+    followed = run_of(*ACCEPTED, *over(aborted=True, successor="r2"))
+    assert followed.result("a").outcome is Outcome.UNDER_WAY
+    assert "run r2" in (followed.result("a").error_message or "")
 
 
 def test_what_was_not_started_says_why() -> None:
@@ -128,7 +158,7 @@ def test_what_was_not_started_says_why() -> None:
 def test_a_run_is_unfinished_while_something_can_be_continued(
     outcomes: tuple[Outcome | None, ...], unfinished: bool
 ) -> None:
-    """NOT_STARTED or IN_DOUBT; FAILED and TIMED_OUT are ends."""
+    """NOT_STARTED, IN_DOUBT or UNDER_WAY; FAILED and TIMED_OUT are ends."""
     assert run_of(*ended(*outcomes)).is_unfinished() is unfinished
 
 

@@ -56,7 +56,7 @@ def _without_process(command: str, journal: Journal, row: RunRow, wave: str | No
     except LockedError as error:
         raise InputError(f"run {row.run_id} has just been taken up by {error.holder}: ask again") from None
     print(f"abort: run {row.run_id} is over", file=sys.stderr)
-    if unwatched := len(state.in_doubt()):
+    if unwatched := len(state.unsettled()):
         are = "is" if unwatched == 1 else "are"
         print(
             f"{plural(unwatched, 'cutover')} {are} under way or in doubt, and no longer watched: look at Atlas "

@@ -11,7 +11,7 @@ exit codes:
   0  every selected migration is SUCCESS
   1  the run is over, at least one migration FAILED or TIMED_OUT
   2  usage, workflow or config is wrong; nothing was sent
-  3  the run is over, nothing failed, but some cutovers were not started
+  3  nothing failed, but some cutovers were not started, or not seen to their end
   4  at least one migration is IN_DOUBT: a person has to look
   5  another active run holds this workflow or one of its live migrations
   6  Atlas unreachable, or the credentials refused; nothing was cut over

@@ -20,7 +20,7 @@ from jinja2 import BaseLoader, Environment, StrictUndefined, Template, TemplateN
 from markupsafe import Markup, escape
 
 from ..outcomes import Outcome
-from .model import MigrationReport, RunReport
+from .model import KINDS, MigrationReport, RunReport
 from .words import (
     clock,
     exit_meaning,
@@ -47,7 +47,7 @@ def render_html(report: RunReport) -> str:
     """*report* as one self-contained HTML page."""
     style = _file("report.css")
     script = "".join(_file(name) for name in _SCRIPTS)
-    problems = report.problems()
+    urgent, *others = ((title, [p for p in report.problems() if p.outcome in outcomes]) for title, outcomes in KINDS)
     return _template().render(
         report=report,
         style=Markup(style),  # noqa: S704 - our own file
@@ -59,8 +59,8 @@ def render_html(report: RunReport) -> str:
         next_command=next_command(report),
         next_condition=next_condition(report),
         requests_line=requests_line(report),
-        urgent=[p for p in problems if p.outcome is not Outcome.NOT_STARTED],
-        waiting=[p for p in problems if p.outcome is Outcome.NOT_STARTED],
+        urgent=urgent[1],
+        others=[(title, found) for title, found in others if found],
         what_to_do=lambda outcome: what_to_do(report, outcome),
         problems_at_most=PROBLEMS_AT_MOST,
         hooks=sorted(report.hooks, key=lambda hook: hook.ok)[:HOOKS_AT_MOST],

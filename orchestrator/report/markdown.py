@@ -71,11 +71,7 @@ def _opening(report: RunReport) -> Iterable[str]:
 
 
 def _problems(report: RunReport) -> Iterable[str]:
-    problems = report.problems()
-    urgent = [problem for problem in problems if problem.outcome is not Outcome.NOT_STARTED]
-    for title, chosen in (("Needs a person", urgent), ("Not started", [p for p in problems if p not in urgent])):
-        if not chosen:
-            continue
+    for title, chosen in report.problems_by_kind():
         yield from (f"## {title}", "")
         yield from _table(("outcome", "migrations", "what it says"), (_problem(p) for p in chosen[:PROBLEMS_AT_MOST]))
         if len(chosen) > PROBLEMS_AT_MOST:

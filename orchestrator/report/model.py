@@ -8,15 +8,22 @@ from typing import Any
 from ..cutover import Phase
 from ..instants import iso
 from ..outcomes import ExitCode, Outcome, RunOutcome
-from ..run import UNDER_WAY, RunState
+from ..run import RunState
 from ..window import Window, window_in_words
 from ..workflow import Migration, Wave
 from .percentiles import Statistics, statistics_of
 
 SCHEMA_VERSION = 1
 
-URGENCY = (Outcome.IN_DOUBT, Outcome.TIMED_OUT, Outcome.FAILED, Outcome.NOT_STARTED)
+URGENCY = (Outcome.IN_DOUBT, Outcome.TIMED_OUT, Outcome.FAILED, Outcome.UNDER_WAY, Outcome.NOT_STARTED)
 """The outcomes other than SUCCESS, the most urgent first."""
+
+KINDS = (
+    ("Needs a person", (Outcome.IN_DOUBT, Outcome.TIMED_OUT, Outcome.FAILED)),
+    ("Under way at Atlas", (Outcome.UNDER_WAY,)),
+    ("Not started", (Outcome.NOT_STARTED,)),
+)
+"""The same by what they ask for, with the title that every format gives them."""
 
 OUTPUT_AT_MOST = 4000  # characters of a failed hook's output
 OUTPUT_OF_SUCCESS = 400  # characters of a good hook's output: 5,000 migrations may have one each
@@ -156,6 +163,12 @@ class RunReport:
             for (rank, message), members in found
         ]
 
+    def problems_by_kind(self) -> list[tuple[str, list[Problem]]]:
+        """`problems` under the titles of `KINDS`, those without any left out."""
+        problems = self.problems()
+        kinds = ((title, [p for p in problems if p.outcome in outcomes]) for title, outcomes in KINDS)
+        return [(title, found) for title, found in kinds if found]
+
     def failed_hooks(self) -> list[HookReport]:
         """The hooks that did not end with 0."""
         return [hook for hook in self.hooks if not hook.ok]
@@ -228,13 +241,6 @@ def _exit_code(state: RunState, given: ExitCode | None) -> int:
 def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationReport:
     known = state.migrations[migration.name]
     result = state.result(migration.name)
-    message = result.error_message
-    if state.finished_at is not None and not state.unfinished and known.phase in UNDER_WAY and known.note is None:
-        message = (
-            f"run {state.successor}, which took this run's place, follows it"
-            if state.successor
-            else ("the run was given up while the cutover was under way: look at the live migration in Atlas")
-        )
     seconds = None
     nothing_begun = known.not_begun_at is not None and known.not_begun_at >= (known.requested_at or 0.0)
     carried_out = not nothing_begun and (known.accepted_at is not None or known.outcome is Outcome.SUCCESS)
@@ -247,7 +253,7 @@ def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationRe
         live_migration_id=migration.live_migration_id,
         outcome=result.outcome,
         remote_status=_text_or_none(known.remote_status),
-        error_message=_text_or_none(message),
+        error_message=_text_or_none(result.error_message),
         gate_waiting_since=_iso(known.gate_since),
         gate_opened_at=_iso(known.gate_opened_at),
         requested_at=_iso(known.requested_at),

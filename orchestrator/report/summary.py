@@ -17,7 +17,7 @@ from ..cutover import Phase
 from ..outcomes import Outcome
 from ..plural import plural
 from .json_ import render_json
-from .model import MigrationReport, Problem, RunReport
+from .model import KINDS, MigrationReport, Problem, RunReport
 from .words import (
     counts_text,
     failed_hooks_text,
@@ -43,6 +43,7 @@ _STYLES = {
     "FAILED": "bold red",
     "TIMED_OUT": "bold red",
     "IN_DOUBT": "bold magenta",
+    "UNDER_WAY": "bold cyan",
     "NOT_STARTED": "yellow",
     "INCOMPLETE": "bold yellow",
 }
@@ -146,18 +147,18 @@ class _Summary:
 
     def _problems(self) -> None:
         problems = [p for p in self.report.problems() if not self.running or p.migrations[0].phase is Phase.FINISHED]
-        urgent = [problem for problem in problems if problem.outcome is not Outcome.NOT_STARTED]
-        waiting = [problem for problem in problems if problem.outcome is Outcome.NOT_STARTED]
+        urgent, *others = ((title, [p for p in problems if p.outcome in outcomes]) for title, outcomes in KINDS)
         hooks = failed_hooks_text(self.report)
-        if urgent or hooks:
-            self._listed("NEEDS A PERSON", urgent)
+        if urgent[1] or hooks:
+            self._listed(*urgent)
         for line in hooks[:LIST_AT_MOST]:
             self.line(f"FAILED {line}")
         if len(hooks) > LIST_AT_MOST:
             self.line(f"and {len(hooks) - LIST_AT_MOST} more: see the report")
-        if waiting:
-            self._listed("NOT STARTED", waiting)
-        elif self.report.stopped:
+        for title, found in others:
+            if found:
+                self._listed(title, found)
+        if self.report.stopped and not self.report.totals[Outcome.NOT_STARTED]:
             self.line(f"no further cutover was started: {self.report.stopped}", "yellow")
         command = next_command(self.report)
         if command and not self.running:
@@ -166,7 +167,7 @@ class _Summary:
 
     def _listed(self, title: str, problems: Sequence[Problem]) -> None:
         self.console.print()
-        self.line(title, "bold")
+        self.line(title.upper(), "bold")
         for problem in problems[:LIST_AT_MOST]:
             text = Text(str(problem.outcome), style=_STYLES[problem.outcome])
             text.append(self.shown(f" {_subject(problem)}"), style="bold")

@@ -149,13 +149,18 @@ def test_signal_at_the_gate_stops_in_order(online: Program, atlas: Atlas, number
 
 
 def test_signal_during_a_cutover_and_resume_without_the_file(online: Program, atlas: Atlas) -> None:
-    """What was under way is IN_DOUBT in the report, and `resume` follows it without another PUT or the file."""
+    """What was accepted is UNDER_WAY in the reports, and `resume` follows it without another PUT or the file."""
     workflow = online.workflow({"one": {"slow": next(atlas.slow)}}, defaults={"timeout": "2s"})
     with online.started("run", workflow, *JSON) as running:
         running.until("cutover_accepted")
         running.process.terminate()
         done = running.end()
-    assert (done.code, done.outcomes) == (143, {"slow": "IN_DOUBT"})
+    assert (done.code, done.outcomes, done.report["outcome"]) == (143, {"slow": "UNDER_WAY"}, "INCOMPLETE")
+    assert (done.report["totals"]["UNDER_WAY"], done.report["totals"]["IN_DOUBT"]) == (1, 0)
+    summary = online.run("report").out
+    assert "UNDER WAY AT ATLAS" in summary
+    assert "NEEDS A PERSON" not in summary
+    assert f"continue with: atlas-cutover resume {done.report['run_id']} (at once: " in summary
     (online.directory / workflow).unlink()
     again = online.run("resume", *JSON)
     assert (again.code, again.outcomes) == (1, {"slow": "TIMED_OUT"})
@@ -245,7 +250,7 @@ def test_rehearsal_is_interrupted_and_resumed(program: Program) -> None:
         rehearsal.until("cutover_accepted")
         rehearsal.process.send_signal(signal.SIGINT)
         interrupted = rehearsal.end()
-    assert (interrupted.code, interrupted.outcomes) == (130, {"orders": "IN_DOUBT", "carts": "NOT_STARTED"})
+    assert (interrupted.code, interrupted.outcomes) == (130, {"orders": "UNDER_WAY", "carts": "NOT_STARTED"})
     done = program.run("resume", "--speed", "100", "--format", "json")
     assert (done.code, done.outcomes) == (1, {"orders": "SUCCESS", "carts": "FAILED"})
     assert [migration["cutover_requests"] for migration in done.report["migrations"]] == [1, 1]

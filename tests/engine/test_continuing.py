@@ -287,7 +287,7 @@ async def test_a_new_run_that_died_at_its_beginning_forgets_nothing(
                 await it.start(new=True)
         with open_journal(it.settings.state_dir) as journal:
             (row,) = journal.unfinished()
-            assert journal.state(row.run_id).in_doubt() == ["a"]
+            assert journal.state(row.run_id).unsettled() == ["a"]
         with pytest.raises(InputError):
             await it.start(new=True, only=("b",))
 

@@ -61,6 +61,8 @@ def _migration_events(name: str, ending: Ending, begin: float) -> list[Event]:
         answer = CutoverInDoubt(at=put + 0.5, migration=name, reason="connection reset", settle=4.0)
     else:
         answer = CutoverAccepted(at=put + 0.2, migration=name, http_status=202, status=None)
+    if ending.outcome is Outcome.UNDER_WAY:
+        return [gate, CutoverRequested(at=put, migration=name), answer]
     word = {Outcome.SUCCESS: "COMPLETE", Outcome.FAILED: "FAILED"}.get(ending.outcome, "WORKING")
     return [
         gate,

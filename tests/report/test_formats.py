@@ -17,19 +17,27 @@ MIXED = {
         "lost": Ending(Outcome.IN_DOUBT, "the answer was lost"),
         "slow": Ending(Outcome.TIMED_OUT, "not final within 2h"),
         "bad": Ending(Outcome.FAILED, "oplog window exceeded"),
+        "soon": Ending(Outcome.UNDER_WAY),
         "late": Ending(Outcome.NOT_STARTED),
     },
 }
 
 
 def test_junit_tells_failures_errors_and_skipped_apart(report_of: MakeReport) -> None:
-    """FAILED is a failure, IN_DOUBT and TIMED_OUT are errors, NOT_STARTED is skipped."""
+    """FAILED is a failure, IN_DOUBT and TIMED_OUT are errors, UNDER_WAY and NOT_STARTED are skipped."""
     root = ET.fromstring(render(report_of(MIXED, stopped="the window closed"), ".xml").encode())  # noqa: S314 - ours
     canary, rest = root.findall("testsuite")
     assert (canary.get("name"), canary.get("tests"), canary.get("failures")) == ("canary", "1", "0")
-    assert [rest.get(key) for key in ("tests", "failures", "errors", "skipped")] == ["4", "1", "2", "1"]
+    assert [rest.get(key) for key in ("tests", "failures", "errors", "skipped")] == ["5", "1", "2", "2"]
     tags = {case.get("name"): [child.tag for child in case] for case in root.iter("testcase")}
-    assert tags == {"orders": [], "lost": ["error"], "slow": ["error"], "bad": ["failure"], "late": ["skipped"]}
+    assert tags == {
+        "orders": [],
+        "lost": ["error"],
+        "slow": ["error"],
+        "bad": ["failure"],
+        "soon": ["skipped"],
+        "late": ["skipped"],
+    }
     failure = root.find(".//failure")
     assert failure is not None
     assert failure.get("message") == "oplog window exceeded"
@@ -39,10 +47,11 @@ def test_junit_tells_failures_errors_and_skipped_apart(report_of: MakeReport) ->
 def test_csv_has_a_row_for_each_migration(report_of: MakeReport) -> None:
     """The head names the report's fields."""
     rows = list(csv.DictReader(io.StringIO(render(report_of(MIXED), ".csv"), newline="")))
-    assert [row["name"] for row in rows] == ["orders", "lost", "slow", "bad", "late"]
+    assert [row["name"] for row in rows] == ["orders", "lost", "slow", "bad", "soon", "late"]
     assert rows[0]["outcome"] == "SUCCESS"
     assert rows[0]["cutover_seconds"] == "8.1"
-    assert rows[4]["requested_at"] == ""
+    assert (rows[4]["outcome"], rows[4]["finished_at"]) == ("UNDER_WAY", "")
+    assert rows[5]["requested_at"] == ""
 
 
 def test_markdown_says_first_what_needs_a_person(report_of: MakeReport) -> None:
@@ -50,8 +59,9 @@ def test_markdown_says_first_what_needs_a_person(report_of: MakeReport) -> None:
     hook = HookFinished(at=START, hook="before", argv=("./stop", "a b"), exit_code=3, seconds=1.0, output="no\n")
     text = render(report_of(MIXED, stopped="the window closed", hooks=(hook,)), ".md")
     titles = re.findall(r"^## (.+)$", text, re.MULTILINE)
-    assert titles == ["Needs a person", "Not started", "Waves", "Migrations", "Hooks that failed"]
+    assert titles == ["Needs a person", "Under way at Atlas", "Not started", "Waves", "Migrations", "Hooks that failed"]
     assert "| FAILED | bad (rest) | oplog window exceeded |" in text
+    assert "- UNDER_WAY: Atlas carries the cutover out. `resume` follows it to its end at once" in text
     assert "atlas-cutover resume" in text
     assert "exit code 4" in text
 

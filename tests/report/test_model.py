@@ -74,7 +74,7 @@ def test_percentiles_leave_out_what_atlas_refused(report_of: MakeReport) -> None
 
 
 def test_the_most_urgent_come_first_and_alike_ones_together(report_of: MakeReport) -> None:
-    """In doubt before timed out before failed before not started; one entry for one message."""
+    """In doubt before timed out before failed before under way before not started; one entry for one message."""
     report = report_of(
         {
             "w": {
@@ -83,11 +83,15 @@ def test_the_most_urgent_come_first_and_alike_ones_together(report_of: MakeRepor
                 "t": Ending(Outcome.TIMED_OUT, "slow"),
                 "f2": Ending(Outcome.FAILED, "same"),
                 "d": Ending(Outcome.IN_DOUBT, "lost"),
+                "u": Ending(Outcome.UNDER_WAY),
                 "ok": Ending(),
             }
         }
     )
-    assert [[m.name for m in p.migrations] for p in report.problems()] == [["d"], ["t"], ["f1", "f2"], ["n"]]
+    assert [[m.name for m in p.migrations] for p in report.problems()] == [["d"], ["t"], ["f1", "f2"], ["u"], ["n"]]
+    kinds = [(title, [p.outcome for p in found]) for title, found in report.problems_by_kind()]
+    assert [title for title, _ in kinds] == ["Needs a person", "Under way at Atlas", "Not started"]
+    assert kinds[1:] == [("Under way at Atlas", [Outcome.UNDER_WAY]), ("Not started", [Outcome.NOT_STARTED])]
 
 
 def test_a_given_exit_code_goes_before_the_recorded_one(state_of: MakeState) -> None:

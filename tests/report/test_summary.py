@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.outcomes import Outcome
+from orchestrator.outcomes import ExitCode, Outcome
 from orchestrator.report.model import RunReport, build
 from orchestrator.report.summary import print_json, print_summary
 from orchestrator.window import AbsoluteWindow
 
-from .conftest import START, Ending, MakeReport, MakeState, make_state
+from .conftest import RUN_ID, START, Ending, MakeReport, MakeState, make_state
 
 
 class Terminal(io.StringIO):
@@ -89,6 +89,20 @@ def test_what_max_failures_holds_is_promised_as_resume_keeps_it(
     """A doubt that is settled counts no longer."""
     report = report_of({"w": {"a": Ending(outcome), "b": Ending(Outcome.NOT_STARTED)}})
     assert promise in printed(replace(report, too_many_failures=True))
+
+
+def test_what_is_under_way_is_followed_at_once_and_is_no_problem(report_of: MakeReport) -> None:
+    """Neither a person nor an answer is needed for that; the rest of the run does not hide it."""
+    text = printed(report_of({"w": {"a": Ending(Outcome.UNDER_WAY), "b": Ending()}}, exit_code=ExitCode.SIGTERM))
+    assert "2 migrations: 1 SUCCESS, 1 UNDER_WAY" in text
+    assert "UNDER WAY AT ATLAS\nUNDER_WAY a (w): Atlas accepted the cutover" in text
+    assert "NEEDS A PERSON" not in text
+    assert f"resume {RUN_ID} (at once: it follows what Atlas has accepted, and sends no PUT)" in text
+    window = AbsoluteWindow(opens=START - 3600, closes=START + 30)
+    waves = {"w": {"a": Ending(Outcome.UNDER_WAY), "b": Ending(Outcome.NOT_STARTED)}}
+    assert "continue with: atlas-cutover resume" in printed(report_of(waves, window=window))
+    full = printed(replace(report_of(waves), too_many_failures=True))
+    assert "it follows what is under way, and starts nothing more" in full
 
 
 def test_an_end_in_doubt_has_no_cutover_seconds(report_of: MakeReport) -> None:

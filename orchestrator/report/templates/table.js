@@ -54,7 +54,7 @@ function onOneDay(data, rows) {
 }
 
 const CHUNK = 150;
-const URGENCY = ["IN_DOUBT", "TIMED_OUT", "FAILED", "NOT_STARTED", "SUCCESS"];
+const URGENCY = ["IN_DOUBT", "TIMED_OUT", "FAILED", "UNDER_WAY", "NOT_STARTED", "SUCCESS"];
 
 /* The sortable, searchable table of all migrations. Rows are added as they come into view; printing adds them all. */
 class MigrationTable {

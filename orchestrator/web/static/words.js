@@ -6,17 +6,18 @@ export const STATES = {
   IN_DOUBT: { word: "IN_DOUBT", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 0 },
   FAILED: { word: "FAILED", icon: "FAILED", sign: "✕", tone: "failed", rank: 1 },
   TIMED_OUT: { word: "TIMED_OUT", icon: "TIMED_OUT", sign: "!", tone: "late", rank: 2 },
-  DOUBT: { word: "answer lost", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 3 },
-  CUTOVER: { word: "cutover", icon: "ACTIVE", sign: "▶", tone: "active", rank: 4 },
-  REQUESTED: { word: "requested", icon: "REQUESTED", sign: "▷", tone: "active", rank: 5 },
-  READY: { word: "ready", icon: "READY", sign: "◆", tone: "gate", rank: 6 },
-  GATE: { word: "at the gate", icon: "GATE", sign: "◇", tone: "gate", rank: 7 },
-  WAITING: { word: "waiting", icon: "WAITING", sign: "·", tone: "idle", rank: 8 },
-  NOT_STARTED: { word: "NOT_STARTED", icon: "NOT_STARTED", sign: "–", tone: "idle", rank: 9 },
-  SUCCESS: { word: "SUCCESS", icon: "SUCCESS", sign: "✓", tone: "success", rank: 10 },
+  UNDER_WAY: { word: "UNDER_WAY", icon: "ACTIVE", sign: "▶", tone: "active", rank: 3 },
+  DOUBT: { word: "answer lost", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 4 },
+  CUTOVER: { word: "cutover", icon: "ACTIVE", sign: "▶", tone: "active", rank: 5 },
+  REQUESTED: { word: "requested", icon: "REQUESTED", sign: "▷", tone: "active", rank: 6 },
+  READY: { word: "ready", icon: "READY", sign: "◆", tone: "gate", rank: 7 },
+  GATE: { word: "at the gate", icon: "GATE", sign: "◇", tone: "gate", rank: 8 },
+  WAITING: { word: "waiting", icon: "WAITING", sign: "·", tone: "idle", rank: 9 },
+  NOT_STARTED: { word: "NOT_STARTED", icon: "NOT_STARTED", sign: "–", tone: "idle", rank: 10 },
+  SUCCESS: { word: "SUCCESS", icon: "SUCCESS", sign: "✓", tone: "success", rank: 11 },
 };
 
-export const FINAL = new Set(["SUCCESS", "FAILED", "TIMED_OUT", "NOT_STARTED", "IN_DOUBT"]);
+export const FINAL = new Set(["SUCCESS", "FAILED", "TIMED_OUT", "NOT_STARTED", "IN_DOUBT", "UNDER_WAY"]);
 
 export const RUN_OUTCOMES = {
   RUNNING: { word: "under way", icon: "ACTIVE", sign: "▶", tone: "active" },
@@ -31,7 +32,7 @@ export const RUN_OUTCOMES = {
 const EXIT_MEANINGS = {
   0: "every selected migration is SUCCESS",
   1: "at least one migration FAILED or TIMED_OUT",
-  3: "nothing failed, but some cutovers were not started",
+  3: "nothing failed, but some cutovers were not started, or not seen to their end",
   4: "at least one migration is IN_DOUBT: a person has to look",
   130: "stopped by SIGINT",
   143: "stopped by SIGTERM",
