@@ -39,7 +39,7 @@ ROOT_SCOPE = "root"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """Atlas took the PUT with *http_status*; *job* is the document that came with the answer (v1.0)."""
+    """Atlas took the PUT with *http_status*; *job* is the document that came with the answer (v1.0), if it is this job's."""
 
     http_status: int
     job: Job | None
@@ -127,11 +127,12 @@ class AtlasClient:
             if error.status in REFUSALS:
                 raise await self._refusals.explain(error, group_id) from error
             raise
-        self._refusals.succeeded(group_id)
         try:
-            return wire.job(document, clean=self._transport.clean)
+            job = wire.job(document, live_migration_id=live_migration_id, clean=self._transport.clean)
         except ValueError as error:
             raise BadAnswerError(str(error), method="GET", path=self._transport.full_path(path)) from None
+        self._refusals.succeeded(group_id)
+        return job
 
     async def reserve(self, group_id: str) -> Reservation:
         """Wait for a token for a PUT."""
@@ -170,9 +171,10 @@ class AtlasClient:
                 raise await self._refusals.explain(error, group_id) from error
             raise
         try:
-            return Accepted(http_status=status, job=wire.job(document, clean=self._transport.clean))
+            job = wire.job(document, live_migration_id=live_migration_id, clean=self._transport.clean)
         except ValueError:  # v2 sends no body with its 202; the status alone says that it was accepted
-            return Accepted(http_status=status, job=None)
+            job = None
+        return Accepted(http_status=status, job=job)
 
     def bucket(self, group_id: str) -> TokenBucket:
         """The token bucket that requests for *group_id* draw from."""
@@ -202,7 +204,10 @@ class AtlasClient:
     async def _read_root(self) -> None:
         bucket = self.bucket(ROOT_SCOPE)
         await bucket.take(Priority.GATE)
-        await self._read("", bucket, Priority.GATE)
+        document = await self._read("", bucket, Priority.GATE)
+        if not isinstance(document, dict):
+            path = self._transport.full_path("")
+            raise BadAnswerError("expected Atlas's root resource, got something else", method="GET", path=path)
 
     # -- trying again -----------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import anyio
 from aiohttp import hdrs
 from yarl import URL
 
+from ..version import program_version
 from .response import Response
 from .sockets import socket_factory
 from .wire import ApiVersion
@@ -73,7 +74,7 @@ async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.Client
     session = aiohttp.ClientSession(
         connector=connector,
         timeout=timeout,
-        headers={hdrs.ACCEPT: settings.api.accept, hdrs.USER_AGENT: "atlas-cutover"},
+        headers={hdrs.ACCEPT: settings.api.accept, hdrs.USER_AGENT: f"atlas-cutover/{program_version()}"},
         response_class=Response,
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=proxy,

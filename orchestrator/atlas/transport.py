@@ -26,7 +26,12 @@ from .auth import Turn, Turns
 from .budget import Priority, TokenBucket
 from .connection import MAX_IN_FLIGHT, ClientSettings
 from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
+from .response import Response
 
+HEADERS = {
+    "GET": {hdrs.CACHE_CONTROL: "no-cache"},  # what a proxy or a replica remembers of a job is no evidence
+    "PUT": {hdrs.CONTENT_TYPE: "application/json"},  # as on the API page, though there is no body
+}
 DEFAULT_RETRY_AFTER = 10.0  # seconds to rest after a 429 that does not say how long
 
 
@@ -101,10 +106,11 @@ class Transport:
                 response = await self._session.request(
                     method,
                     self._base.with_path(leg.path, encoded=True, keep_query=True),
+                    headers=HEADERS[method],
                     allow_redirects=False,
                     middlewares=(leg,),
                 )
-                body = await response.read()
+                await response.read()
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 raise self._explained(error, leg) from error
             finally:
@@ -112,7 +118,8 @@ class Transport:
         finally:
             if leg.has_token and not leg.count:
                 bucket.give_back()
-        return self._interpret(response, body, bucket, method=method, path=leg.path)
+        assert isinstance(response, Response)
+        return self._interpret(response, bucket, method=method, path=leg.path)
 
     async def _turn(self, bucket: TokenBucket, priority: Priority, leg: _Leg) -> Turn:
         """Wait for a turn for *leg* at whose coming its token is still there. Release it when the request is over."""
@@ -151,17 +158,16 @@ class Transport:
     def _new_digest(self) -> aiohttp.DigestAuthMiddleware:
         return aiohttp.DigestAuthMiddleware(self._settings.public_key, self._settings.private_key)
 
-    def _interpret(
-        self, response: aiohttp.ClientResponse, body: bytes, bucket: TokenBucket, *, method: str, path: str
-    ) -> tuple[int, object]:
+    def _interpret(self, response: Response, bucket: TokenBucket, *, method: str, path: str) -> tuple[int, object]:
         status = response.status
         try:
-            document = wire.decode(body) if body else None
+            document = response.document()
         except ValueError as error:
             if 200 <= status < 300 and method != "PUT":
-                raise BadAnswerError(f"the answer is not JSON ({error})", method=method, path=path) from None
+                raise BadAnswerError(str(error), method=method, path=path) from None
             document = None
-        status, document = wire.unwrap(status, document)
+        if self._settings.envelope:  # one that was not asked for is not Atlas's
+            status, document = wire.unwrap(status, document)
         if 200 <= status < 300:
             return status, document
         problem = wire.error_document(document, clean=self.clean)

@@ -16,6 +16,7 @@ from typing import Any
 from ..outcomes import is_known
 
 V2_MEDIA_TYPE = "application/vnd.atlas.2023-01-01+json"
+LONGEST_TEXT = 2000  # characters of a text in a document that go on into journal, log and report
 LONGEST_REST = 86400.0  # seconds; a server that asks for a longer rest than a day is not believed
 
 
@@ -75,39 +76,40 @@ def decode(body: bytes) -> Any:
 def unwrap(status: int, document: Any) -> tuple[int, Any]:
     """The HTTP status and document inside an envelope (`envelope=true`); both as they are where there is none.
 
-    The v1.0 page names the inner document `envelope`; clusters of the API in the field also send `content`.
+    An envelope's status stands for that of a success alone: an HTTP error is one whatever its body says. The v1.0 page names the inner document `envelope`; clusters of the API in the field also send `content`.
     """
-    if (
-        isinstance(document, dict)
-        and isinstance(document.get("status"), int)
-        and not isinstance(document["status"], bool)
-    ):
-        for key in ("envelope", "content"):
-            if key in document:
-                return document["status"], document[key]
-        if document.keys() == {"status"}:
-            return document["status"], None
-    return status, document
+    if not isinstance(document, dict):
+        return status, document
+    inner = document.get("status")
+    if not isinstance(inner, int) or isinstance(inner, bool) or not 100 <= inner <= 599:
+        return status, document
+    if not 200 <= status < 300:
+        inner = status
+    for key in ("envelope", "content"):
+        if key in document:
+            return inner, document[key]
+    return (inner, None) if document.keys() == {"status"} else (status, document)
 
 
-def job(document: Any, *, clean: Callable[[str], str]) -> Job:
+def job(document: Any, *, live_migration_id: str, clean: Callable[[str], str]) -> Job:
     """The job in *document* (`LiveMigrationResponse`, or the v1.0 page's response). *clean* takes secrets out of texts.
 
     Raises:
-        ValueError: *document* is no JSON object, or its status is no word.
+        ValueError: *document* is not about *live_migration_id*: no JSON object, without its `_id`; or its status is no word.
     """
     if not isinstance(document, dict):
         raise ValueError(f"expected a job document, got {type(document).__name__}")
+    if document.get("_id") != live_migration_id:
+        raise ValueError(f"expected a document of this live migration, got one without its _id ({live_migration_id})")
     status = document.get("status")
     if status is not None and not isinstance(status, str):
         raise ValueError(f"expected a status word, got {type(status).__name__}")
     ready = document.get("readyForCutover")
-    message = _text(document.get("errorMessage"))
     return Job(
-        status=_text(status) if is_known(status) else clean(_text(status) or ""),
+        status=status if is_known(status) else _told(status, clean),
         ready=ready if isinstance(ready, bool) else None,
         lag=_number(document.get("lagTimeSeconds")),
-        error_message=clean(message) if message else None,
+        error_message=_told(document.get("errorMessage"), clean) or None,
     )
 
 
@@ -116,12 +118,12 @@ def error_document(document: Any, *, clean: Callable[[str], str]) -> ErrorDocume
     if not isinstance(document, dict):
         return ErrorDocument()
     parameters = document.get("parameters")
-    detail, code = _text(document.get("detail")), _text(document.get("errorCode"))
+    detail = _told(document.get("detail"), clean)
     if detail is None:
-        detail = _text(document.get("reason"))
+        detail = _told(document.get("reason"), clean)
     return ErrorDocument(
-        error_code=code and clean(code),
-        detail=detail and clean(detail),
+        error_code=_told(document.get("errorCode"), clean),
+        detail=detail,
         parameters=tuple(parameters) if isinstance(parameters, list) else (),
     )
 
@@ -147,6 +149,15 @@ def _number(value: Any) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def _told(value: Any, clean: Callable[[str], str]) -> str | None:
+    """*value* where it is text, as it may go on: cleared of secrets, and then cut, so that none is cut in two."""
+    text = _text(value)
+    if text is None:
+        return None
+    text = clean(text)
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …"
 
 
 def _text(value: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -153,6 +154,13 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
         return await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
         return b""
+
+
+def job_document(raw: Raw, **more: Any) -> bytes:
+    """A document of the job that the last request was about: ready, 1 s of lag, and *more*."""
+    live_migration_id = raw.requests[-1].partition("/liveMigrations/")[2][:24]
+    document = {"_id": live_migration_id, "status": "WORKING", "readyForCutover": True, "lagTimeSeconds": 1}
+    return json.dumps(document | more).encode()
 
 
 def http(status: int = 200, body: bytes = b"{}", **headers: str) -> bytes:

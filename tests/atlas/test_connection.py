@@ -27,11 +27,10 @@ from orchestrator.atlas.errors import (
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
-from .servers import GROUP, KEYS, LIVE, Raw, atlas, client_of, http, live, raw_server
+from .servers import GROUP, KEYS, LIVE, Raw, atlas, client_of, http, job_document, live, raw_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
-JOB = b'{"status": "WORKING", "readyForCutover": true, "lagTimeSeconds": 1}'
 CHALLENGE = 'Digest realm="r", domain="", nonce="n1", algorithm=MD5, qop="auth", stale=false'
 
 
@@ -49,7 +48,7 @@ async def test_aiohttp_repeats_nothing_when_a_kept_connection_drops(dropped: str
     """A PUT on a reused connection that drops is sent exactly once; a read only as often as we say."""
 
     async def answer(raw: Raw) -> bytes | None:
-        return None if len(raw.requests) > 1 and raw.requests[-1].startswith(dropped) else http(200, JOB)
+        return None if len(raw.requests) > 1 and raw.requests[-1].startswith(dropped) else http(200, job_document(raw))
 
     async with raw_server(answer) as raw, client_of(raw.base_url) as client:
         await client.job(GROUP, live(0))
@@ -64,7 +63,7 @@ async def test_a_put_on_a_connection_that_the_server_has_closed_is_sent_once() -
 
     async def answer(raw: Raw) -> bytes:
         raw.closing = raw.requests[-1].startswith("GET")
-        return http(200, JOB)
+        return http(200, job_document(raw))
 
     async with raw_server(answer) as raw, client_of(raw.base_url) as client:
         for _ in range(5):
@@ -77,8 +76,8 @@ async def test_a_put_on_a_connection_that_the_server_has_closed_is_sent_once() -
 async def test_redirects_are_not_followed() -> None:
     """Neither requests nor credentials reach the place that a redirect names."""
 
-    async def accept(_: Raw) -> bytes:
-        return http(200, JOB)
+    async def accept(raw: Raw) -> bytes:
+        return http(200, job_document(raw))
 
     async with raw_server(accept) as elsewhere:
 
@@ -104,8 +103,8 @@ async def test_a_server_is_only_trusted_by_its_ca(tmp_path: Path) -> None:
     ca_file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
 
-    async def answer(_: Raw) -> bytes:
-        return http(200, JOB)
+    async def answer(raw: Raw) -> bytes:
+        return http(200, job_document(raw))
 
     async with raw_server(answer, tls=tls) as raw:
         async with client_of(raw.base_url, ca_file=ca_file) as client:
@@ -125,8 +124,8 @@ async def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None
     ca_file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
 
-    async def answer(_: Raw) -> bytes:
-        return http(200, JOB)
+    async def answer(raw: Raw) -> bytes:
+        return http(200, job_document(raw))
 
     async with raw_server(answer, tls=tls) as raw, client_of(raw.base_url, ca_file=ca_file) as client:
         with pytest.raises(NotSentError, match="certificate"):
@@ -261,8 +260,8 @@ async def test_weird_answers_are_errors_of_ours(name: str) -> None:
     """Nothing foreign gets out, and the client goes on working."""
     answers = iter([WEIRD[name]] * 2)
 
-    async def answer(_: Raw) -> bytes:
-        return next(answers, http(200, JOB))
+    async def answer(raw: Raw) -> bytes:
+        return next(answers, http(200, job_document(raw)))
 
     async with raw_server(answer) as raw, client_of(raw.base_url) as client:
         with pytest.raises(AtlasError):
@@ -275,8 +274,8 @@ async def test_weird_answers_are_errors_of_ours(name: str) -> None:
 async def test_a_compressed_answer_is_read() -> None:
     """Compression is HTTP's business, not garbage."""
 
-    async def answer(_: Raw) -> bytes:
-        return http(200, gzip.compress(JOB), Content_Encoding="gzip")
+    async def answer(raw: Raw) -> bytes:
+        return http(200, gzip.compress(job_document(raw)), Content_Encoding="gzip")
 
     async with raw_server(answer) as raw, client_of(raw.base_url) as client:
         assert (await client.job(GROUP, live(0))).ready
@@ -360,7 +359,7 @@ async def test_what_the_other_side_echoes_of_the_credentials_goes_no_further() -
     async def answer(raw: Raw) -> bytes:
         if raw.count("PUT"):
             return http(400, json.dumps({"detail": f"bad header Authorization: {echo}", "errorCode": KEYS[1]}).encode())
-        return http(200, json.dumps({"status": f"ODD {KEYS[1]}", "errorMessage": f"proxy saw {echo}"}).encode())
+        return http(200, job_document(raw, status=f"ODD {KEYS[1]}", errorMessage=f"proxy saw {echo}"))
 
     async with raw_server(answer) as raw, client_of(raw.base_url) as client:
         job = await client.job(GROUP, LIVE)

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from orchestrator.atlas import wire
 from orchestrator.atlas.wire import ApiVersion, BucketFigures, ErrorDocument, Job
 
+LIVE = "a659ce44c03ca1e348b1e992"
 SCALARS = (
     st.none()
+    | st.just(LIVE)
     | st.booleans()
     | st.integers()
     | st.just(10**400)
@@ -24,6 +26,7 @@ SCALARS = (
 )
 KEYS = st.sampled_from(
     (
+        "_id",
         "status",
         "envelope",
         "content",
@@ -43,7 +46,7 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=5) | st.di
 def test_any_value_is_a_job_or_a_value_error(value: Any) -> None:
     """A job that was read has a word or nothing for a status, and a lag that can be compared and written as JSON."""
     try:
-        job = wire.job(value, clean=str)
+        job = wire.job(value, live_migration_id=LIVE, clean=str)
     except ValueError:
         return
     assert job.status is None or isinstance(job.status, str)
@@ -95,25 +98,25 @@ def test_what_is_not_json_is_a_value_error(body: bytes) -> None:
 def test_a_job_of_v2() -> None:
     """`LiveMigrationResponse` as the OpenAPI file has it."""
     document = {
-        "_id": "a659ce44c03ca1e348b1e992",
+        "_id": LIVE,
         "lagTimeSeconds": 7,
         "migrationHosts": ["vm001.example.com"],
         "readyForCutover": True,
         "status": "WORKING",
     }
-    assert wire.job(document, clean=str) == Job(status="WORKING", ready=True, lag=7.0)
+    assert wire.job(document, live_migration_id=LIVE, clean=str) == Job(status="WORKING", ready=True, lag=7.0)
 
 
 def test_a_job_of_v1() -> None:
     """The response document of the cutover page, with and without its `errorMessage`."""
     document = {
-        "_id": "a659ce44c03ca1e348b1e992",
+        "_id": LIVE,
         "groupId": "7e68e12770616e75e6df43d0",
         "sourceGroupId": "7e68e12770616e75e6df43d0",
         "status": "PENDING",
     }
-    assert wire.job(document, clean=str) == Job(status="PENDING")
-    failed = wire.job(document | {"status": "FAILED", "errorMessage": "no disk"}, clean=str)
+    assert wire.job(document, live_migration_id=LIVE, clean=str) == Job(status="PENDING")
+    failed = wire.job(document | {"status": "FAILED", "errorMessage": "no disk"}, live_migration_id=LIVE, clean=str)
     assert failed == Job(status="FAILED", error_message="no disk")
 
 
@@ -137,14 +140,16 @@ def test_a_job_of_v1() -> None:
 )
 def test_nulls_unknown_words_and_wrong_types(document: dict[str, Any], job: Job) -> None:
     """What has the wrong type says nothing; a word that is not known here is kept as it is."""
-    assert wire.job(document, clean=str) == job
+    assert wire.job({"_id": LIVE} | document, live_migration_id=LIVE, clean=str) == job
 
 
 @pytest.mark.parametrize("document", [None, [], [{}], "WORKING", 3, True, {"status": 7}, {"status": ["x"]}])
 def test_what_is_no_job_is_a_value_error(document: Any) -> None:
     """Another shape of JSON is not taken for a job."""
+    if isinstance(document, dict):
+        document = {"_id": LIVE} | document
     with pytest.raises(ValueError, match="expected"):
-        wire.job(document, clean=str)
+        wire.job(document, live_migration_id=LIVE, clean=str)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +162,8 @@ def test_what_is_no_job_is_a_value_error(document: Any) -> None:
         ({"status": "WORKING"}, (200, {"status": "WORKING"})),
         ({"status": True, "envelope": {}}, (200, {"status": True, "envelope": {}})),
         ({"status": 7, "lagTimeSeconds": 1}, (200, {"status": 7, "lagTimeSeconds": 1})),
+        ({"status": 7, "envelope": {}}, (200, {"status": 7, "envelope": {}})),
+        ({"status": 10**9}, (200, {"status": 10**9})),
         ([], (200, [])),
         (None, (200, None)),
     ],
@@ -164,6 +171,35 @@ def test_what_is_no_job_is_a_value_error(document: Any) -> None:
 def test_an_envelope_is_taken_off_and_its_status_honoured(document: Any, expected: tuple[int, Any]) -> None:
     """Only what looks like an envelope is one."""
     assert wire.unwrap(200, document) == expected
+
+
+@pytest.mark.parametrize("identity", [{}, {"_id": None}, {"_id": LIVE[:-1] + "0"}, {"_id": [LIVE]}, {"id": LIVE}])
+def test_a_document_without_the_jobs_id_is_no_job(identity: dict[str, Any]) -> None:
+    """Another job's, or nobody's: it says nothing of this one, however good it looks."""
+    with pytest.raises(ValueError, match=rf"without its _id \({LIVE}\)"):
+        wire.job({"status": "COMPLETE", **identity}, live_migration_id=LIVE, clean=str)
+
+
+@pytest.mark.parametrize("status", [401, 409, 429, 500, 302])
+def test_an_http_error_is_one_whatever_its_envelope_says(status: int) -> None:
+    """A status in a body makes no success of it."""
+    for document in ({"status": 200, "envelope": {"a": 1}}, {"status": 202, "content": {"a": 1}}):
+        assert wire.unwrap(status, document) == (status, {"a": 1})
+
+
+def test_long_texts_are_cut_after_secrets_were_taken_out() -> None:
+    """What goes into every journal, log and report has an end; half a secret would be one."""
+    secret = "5f0c1a5e-secret"
+    long = "x" * (wire.LONGEST_TEXT - 5) + secret + "y" * 100_000
+    document = {"_id": LIVE, "status": long, "errorMessage": long, "errorCode": long, "detail": long}
+
+    def clean(text: str) -> str:
+        return text.replace(secret, "")
+
+    job = wire.job(document, live_migration_id=LIVE, clean=clean)
+    error = wire.error_document(document, clean=clean)
+    texts = (job.status, job.error_message, error.error_code, error.detail)
+    assert [text for text in texts if text != "x" * (wire.LONGEST_TEXT - 5) + "yyyyy …"] == []
 
 
 def test_an_error_document() -> None:
