@@ -53,10 +53,13 @@ __all__ = [
     "Step",
     "answered",
     "apply",
+    "held_back",
     "next_step",
     "observe",
+    "observe_before_sending",
     "observe_failure",
     "reopen",
+    "too_old",
 ]
 
 NOT_BEGUN_READS = 2
@@ -67,7 +70,7 @@ MOST_CHALLENGES = 5
 
 GATE_LIFE = 5.0
 """Seconds after which what was read is stale (a queue for a slot, a pause, a hook): the job is read again before the first
-`before` hook, and before the PUT."""
+`before` hook, and before the PUT. They count from the moment when the read was sent: its answer is as old as that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +92,13 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What one read of a job showed. *status* is Atlas's own word."""
+    """What one read of a job showed, *took* seconds after it was sent. *status* is Atlas's own word."""
 
     status: str | None
     ready: bool | None = None
     lag: float | None = None
     error_message: str | None = None
+    took: float = 0.0
 
 
 class ReadKind(StrEnum):
@@ -199,7 +203,7 @@ def next_step(state: MigrationState, policy: Policy, now: float) -> Step:
 
 
 def _ready_step(state: MigrationState, policy: Policy, now: float) -> Step:
-    stale = state.last_read_at is not None and now - state.last_read_at > GATE_LIFE
+    stale = too_old(state, now) is not None
     if state.before_hooks_done < policy.before_hooks and (state.prepared or not stale):
         return RunHook(hook="before", index=state.before_hooks_done)
     if state.row_since and state.not_begun_at and state.not_begun_at - state.row_since >= policy.timeout:
@@ -214,11 +218,26 @@ def _ready_step(state: MigrationState, policy: Policy, now: float) -> Step:
     return Request(attempt=state.attempts)
 
 
+def too_old(state: MigrationState, now: float) -> str | None:
+    """Why nothing may be begun on what is known of the job; None: it is fresh."""
+    if state.known_at is None:
+        return "the job has not been read"
+    age = now - state.known_at
+    return f"what is known of the job is {format_duration(round(age, 1))} old" if age > GATE_LIFE else None
+
+
 def observe(
     state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float
 ) -> tuple[Event, ...]:
     """What *reading*, taken at *now*, means: first the read itself, then what follows from it."""
-    polled = StatusPolled(at=now, migration=migration, status=reading.status, ready=reading.ready, lag=reading.lag)
+    polled = StatusPolled(
+        at=now,
+        migration=migration,
+        status=reading.status,
+        ready=reading.ready,
+        lag=reading.lag,
+        took=round(reading.took, 3),
+    )
     events: list[Event] = [polled]
     known = state.remote_status is not None or state.last_read_at is not None  # null is a status, too
     if known and reading.status != state.remote_status:
@@ -267,6 +286,25 @@ def observe_failure(
         note=error,
     )
     return (polled, waiting)
+
+
+def observe_before_sending(
+    state: MigrationState, reading: Reading, policy: Policy, *, reason: str, migration: str, now: float
+) -> tuple[Event, ...]:
+    """What *reading* means, made with the intent recorded and the PUT not sent, as it had waited too long (*reason*).
+
+    If the gate is still open, *state* stays in phase REQUESTED and the PUT may leave; otherwise it is held back.
+    """
+    back = held_back(reason, migration=migration, now=now)
+    found = observe(apply(state, back), reading, policy, migration=migration, now=now)
+    if any(isinstance(event, GateOpened) for event in found):
+        return tuple(event for event in found if isinstance(event, (StatusPolled, StatusChanged)))
+    return (back, *found)
+
+
+def held_back(reason: str, *, migration: str, now: float) -> CutoverNotBegun:
+    """The PUT whose intent is recorded is not sent after all, for *reason*."""
+    return CutoverNotBegun(at=now, migration=migration, reason=f"not sent: {reason}", sent=False)
 
 
 def answered(state: MigrationState, answer: Answer, policy: Policy, *, migration: str, now: float) -> tuple[Event, ...]:
@@ -324,6 +362,10 @@ def _final(state: MigrationState, reading: Reading, *, migration: str, now: floa
 def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
     facts = {"status": reading.status, "ready": reading.ready, "lag": reading.lag}
     gate = policy.gate
+    if reading.took > GATE_LIFE:
+        max_lag = gate.max_lag if gate else None
+        slow = f"the answer took {format_duration(round(reading.took, 1))}: it is too old to go by"
+        return [GateWaiting(at=now, migration=migration, max_lag=max_lag, note=slow, **facts)]  # type: ignore[arg-type]
     silent = not policy.reports_readiness and reading.ready is None and reading.lag is None
     if gate is None or silent:
         note = "this API reports neither readiness nor lag" if gate and silent else None

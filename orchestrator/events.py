@@ -299,7 +299,10 @@ class CutoverNotBegun(MigrationEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusPolled(MigrationEvent):
-    """One read of the job; *error* where it gave nothing. In the log at debug, never in the journal."""
+    """One read of the job; *error* where it gave nothing. In the log at debug, never in the journal.
+
+    *took*: seconds from the request to its answer, which is as old as that.
+    """
 
     name: ClassVar[str] = "status_polled"
     journaled: ClassVar[bool] = False
@@ -307,6 +310,7 @@ class StatusPolled(MigrationEvent):
     ready: bool | None = None
     lag: float | None = None
     error: str | None = None
+    took: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

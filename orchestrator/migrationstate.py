@@ -76,6 +76,7 @@ class MigrationState(NamedTuple):
     reported_lag: bool = False  # the job reported its lag before the PUT, so that its absence means something
     not_begun_reads: int = 0
     last_read_at: float | None = None  # in this session
+    known_at: float | None = None  # when the request left whose answer is the last that was known, in this session
     reads_in_phase: int = 0
     before_hooks_done: int = 0
     prepared: bool = False  # a `before` hook has done something that is to be undone if no PUT leaves
@@ -102,6 +103,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 last_read_at=event.at,
                 reads_in_phase=state.reads_in_phase + 1,
                 polls=state.polls + 1,
+                known_at=event.at - event.took,
                 remote_status=event.status,
                 ready=event.ready,
                 lag=event.lag,
@@ -218,7 +220,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         return fresh
     match state.phase:
         case Phase.ACCEPTED:
-            return state._replace(last_read_at=None, reads_in_phase=0)
+            return state._replace(last_read_at=None, known_at=None, reads_in_phase=0)
         case Phase.FINISHED if state.outcome is not Outcome.IN_DOUBT:
             return state
     before_hooks_done = 0 if state.after_hooks_done else state.before_hooks_done  # the `after` hooks undid them
@@ -236,6 +238,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         doubted=True,
         not_begun_reads=0,
         last_read_at=None,
+        known_at=None,
         reads_in_phase=0,
         after_hooks_done=0,
         attempts=0,

@@ -108,8 +108,15 @@ class AtlasClient:
             if error.verdict is not Verdict.REFUSED or error.status == 403:
                 raise
 
-    async def job(self, group_id: str, live_migration_id: str, *, priority: Priority = Priority.POLL) -> Job:
-        """Read a live migration job.
+    async def job(
+        self,
+        group_id: str,
+        live_migration_id: str,
+        *,
+        priority: Priority = Priority.POLL,
+        may_leave: Callable[[], bool] | None = None,
+    ) -> Job:
+        """Read a live migration job; *may_leave* is asked right before each request (`Transport.send`).
 
         Raises:
             KeysRefusedError: 401 or 403; `everywhere` says what that means. From a project that is known to refuse the
@@ -122,7 +129,7 @@ class AtlasClient:
         if priority is not Priority.POLL:
             self._raise_if_refused(group_id, bucket, "GET", path)
         try:
-            document = await self._read(path, bucket, priority)
+            document = await self._read(path, bucket, priority, may_leave)
         except ApiError as error:
             if error.status in REFUSALS:
                 raise await self._refusals.explain(error, group_id) from error
@@ -211,17 +218,26 @@ class AtlasClient:
 
     # -- trying again -----------------------------------------------------------------------------------------------
 
-    async def _read(self, path: str, bucket: TokenBucket, priority: Priority) -> object:
+    async def _read(
+        self, path: str, bucket: TokenBucket, priority: Priority, may_leave: Callable[[], bool] | None = None
+    ) -> object:
         """Send a GET whose token has been taken, again if need be. The first try needs no stamina: most succeed."""
         try:
-            _, document = await self._transport.send("GET", path, bucket, priority)
+            _, document = await self._transport.send("GET", path, bucket, priority, may_leave=may_leave)
         except AtlasError as error:
             if not _worth_another_try(error):
                 raise
-            return await self._read_again(error, path, bucket, priority)
+            return await self._read_again(error, path, bucket, priority, may_leave)
         return document
 
-    async def _read_again(self, last: AtlasError, path: str, bucket: TokenBucket, priority: Priority) -> object:
+    async def _read_again(
+        self,
+        last: AtlasError,
+        path: str,
+        bucket: TokenBucket,
+        priority: Priority,
+        may_leave: Callable[[], bool] | None,
+    ) -> object:
         failed_at = anyio.current_time()
         async for attempt in stamina.retry_context(on=_backoff, attempts=READ_ATTEMPTS, timeout=None, wait_initial=0.2):
             with attempt:
@@ -231,7 +247,7 @@ class AtlasClient:
                 waited = anyio.current_time() - failed_at
                 self._retrying("GET", path, last.message, attempt=attempt.num, waited=waited)
                 try:
-                    _, document = await self._transport.send("GET", path, bucket, priority)
+                    _, document = await self._transport.send("GET", path, bucket, priority, may_leave=may_leave)
                 except AtlasError as error:
                     last, failed_at = error, anyio.current_time()
                     raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import anyio
 from aiohttp import hdrs
+from aiohttp.connector import Connection
 from yarl import URL
 
 from ..version import program_version
@@ -48,6 +49,21 @@ class ClientSettings:
         return ApiVersion(self.base_url.rstrip("/").rsplit("/", 1)[1])
 
 
+class Request(aiohttp.ClientRequest):
+    """Asks right before its bytes are written, when it has its connection, which may have taken long to make.
+
+    *may_leave*: raises what the caller gets instead of an answer, if it is not to leave any more.
+    """
+
+    may_leave: Callable[[], None] | None = None
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Send it on *conn*, which is closed if it is not to leave."""
+        if self.may_leave is not None:
+            self.may_leave()
+        return await super().send(conn)
+
+
 @asynccontextmanager
 async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.ClientSession]:
     """Connections to Atlas, closed at the end.
@@ -73,6 +89,7 @@ async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.Client
     )
     session = aiohttp.ClientSession(
         connector=connector,
+        request_class=Request,
         timeout=timeout,
         headers={hdrs.ACCEPT: settings.api.accept, hdrs.USER_AGENT: f"atlas-cutover/{program_version()}"},
         response_class=Response,

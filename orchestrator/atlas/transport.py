@@ -24,7 +24,7 @@ from ..redact import Redactor
 from . import wire
 from .auth import Turn, Turns
 from .budget import Priority, TokenBucket
-from .connection import MAX_IN_FLIGHT, ClientSettings
+from .connection import MAX_IN_FLIGHT, ClientSettings, Request
 from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
 from .response import Response
 
@@ -93,7 +93,8 @@ class Transport:
             path: What follows the base URL.
             bucket: Gets its token back if nothing is sent.
             priority: Who goes first.
-            may_leave: Asked right before each wire request, which may have waited long for its turn or a token.
+            may_leave: Asked right before each wire request, which may have waited long for its turn or a token, and once
+                more when it has its connection.
 
         Raises:
             NotSentError: It was not to leave any more.
@@ -255,13 +256,22 @@ class _Leg:
         self._handler = handler
         return await self._transport.digest(request, self._wire)
 
+    def _ask(self) -> None:
+        if self._may_leave is not None and not self._may_leave():
+            raise NotSentError("it was not to leave any more", method=self.method, path=self.path)
+
     async def _wire(self, request: aiohttp.ClientRequest) -> aiohttp.ClientResponse:
         if self.count:
             await self._bucket.take(Priority.CHALLENGE)
-        if self._may_leave is not None and not self._may_leave():
+        try:
+            self._ask()
+        except NotSentError:
             if self.count:
                 self._bucket.give_back()
-            raise NotSentError("no cutover may start now", method=self.method, path=self.path)
+            raise
+        if self._may_leave is not None:
+            assert isinstance(request, Request)
+            request.may_leave = self._ask
         self.count += 1
         sent_at = self._bucket.sent()
         nonce = _nonce(request.headers.get(hdrs.AUTHORIZATION))

@@ -30,8 +30,8 @@ def most_at_once() -> int:
 class HookRunner:
     """Knows the run that hooks belong to. They wait for each other where there are more than `most_at_once`.
 
-    *environ*: the process's environment; *now*: the session's clock, Unix seconds; *secrets*: values no hook may see; *on_interrupted* gets the end of a hook that was
-    ended because the run is stopped, which nobody waits for any more.
+    *environ*: the process's environment; *now*: the session's clock, Unix seconds; *secrets*: values no hook may see;
+    *on_interrupted* gets the end of a hook that was ended because the run is stopped, which nobody waits for any more.
     """
 
     run_id: str

@@ -19,10 +19,6 @@ from ..polling import backoff, fair_share, poll_wait
 from ..workflow import Migration, Wave
 from .session import Session
 
-TOKEN_PATIENCE = 60.0
-"""Seconds, or a bucket's refill where that takes longer, that a PUT may wait for its token without another read before it,
-which would cost a token, too."""
-
 _KINDS = {
     Verdict.ACCEPTED: AnswerKind.LOST,  # there is no error with such a status
     Verdict.NOT_CARRIED_OUT: AnswerKind.NOT_CARRIED_OUT,
@@ -131,7 +127,26 @@ class Driver:
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
-    async def _read(self, read: core.Read) -> None:
+    async def _ask(self, priority: Priority) -> Reading:
+        """Read the job.
+
+        Raises:
+            AtlasError: There was no answer, or none that makes sense.
+        """
+        session, migration = self._session, self._migration
+        asked_at = session.now()
+
+        def leaves() -> bool:
+            nonlocal asked_at
+            asked_at = session.now()  # it may have waited for its token, and be sent more than once
+            return True
+
+        job = await session.client.job(
+            migration.group_id, migration.live_migration_id, priority=priority, may_leave=leaves
+        )
+        return _reading(job, took=session.now() - asked_at)
+
+    async def _read(self, read: core.Read, *, priority: Priority | None = None) -> None:
         session, migration = self._session, self._migration
         bucket = session.client.bucket(migration.group_id)
         account = bucket.account
@@ -145,18 +160,14 @@ class Driver:
                 await anyio.sleep(max(0.0, min(wait, read.deadline - session.now())))
             crash_point("polling")
             try:
-                job = await session.client.job(
-                    migration.group_id, migration.live_migration_id, priority=_PRIORITY[read.kind]
-                )
+                reading = await self._ask(_PRIORITY[read.kind] if priority is None else priority)
             except AtlasError as error:
                 refused = isinstance(error, ApiError) and error.refused
                 events = core.observe_failure(
                     self._state, str(error), self._policy, migration=migration.name, now=session.now(), refused=refused
                 )
             else:
-                events = core.observe(
-                    self._state, _reading(job), self._policy, migration=migration.name, now=session.now()
-                )
+                events = core.observe(self._state, reading, self._policy, migration=migration.name, now=session.now())
         finally:
             bucket.followers -= 1
         self._record(*events)
@@ -171,38 +182,76 @@ class Driver:
             await anyio.sleep(max(0.0, min(state.not_begun_at + pause - session.now(), pause)))  # the clock may be set
         if not await self._take_place() or not await session.valve.passage():
             return
-        had_place_at = session.now()
-        if not isinstance(core.next_step(self._state, self._policy, had_place_at), core.Request):
+        if not isinstance(core.next_step(self._state, self._policy, session.now()), core.Request):
             return  # it has waited long: the job is read again first
         reservation = await session.client.reserve(self._migration.group_id)
         try:
-            patience = max(TOKEN_PATIENCE, session.client.bucket(self._migration.group_id).account.per)
-            waited = min(session.now() - had_place_at, patience)
-            step = core.next_step(self._state, self._policy, session.now() - waited)
-            if session.valve.is_open and isinstance(step, core.Request):
-                with anyio.CancelScope(shield=True):  # bounded by the journal's commit and the request timeout
-                    await self._put(reservation)
+            if await self._is_still_next() and session.valve.is_open:
+                with anyio.CancelScope(shield=True):  # bounded by the journal's commit
+                    recorded = await self._record_intent()
+                if recorded and await self._is_fresh():
+                    with anyio.CancelScope(shield=True):  # bounded by the request timeout
+                        await self._put(reservation)
         finally:
             reservation.give_back()
 
-    async def _put(self, reservation: Reservation) -> None:
-        session, migration = self._session, self._migration
-        earlier = self._state.not_begun_at if self._state.cutover_requests else None
+    async def _is_still_next(self) -> bool:
+        """Whether the PUT still comes next; if its token was long in coming, the job is read again."""
+        while (
+            isinstance(step := core.next_step(self._state, self._policy, self._session.now()), core.Read)
+            and self._state.phase is core.Phase.READY
+        ):
+            await self._read(step, priority=Priority.CUTOVER)
+        return isinstance(step, core.Request)
+
+    async def _record_intent(self) -> bool:
+        """Write down that the PUT is about to leave; False: it cannot be, so nothing more is sent in this session."""
+        session, name = self._session, self._migration.name
         crash_point("before_intent")
         try:
-            await session.recorder.commit(CutoverRequested(at=session.now(), migration=migration.name))
+            await session.recorder.commit(CutoverRequested(at=session.now(), migration=name))
         except JournalError as error:
             session.stop(f"the journal failed: {error}")
-            return
-        if earlier is not None and session.valve.is_open:
+            return False
+        crash_point("after_intent")
+        return True
+
+    async def _is_fresh(self) -> bool:
+        """Whether the PUT may leave on what is known of the job, which is read again if the journal took long.
+
+        The intent stays recorded meanwhile: with one more commit after each read, a slow disk would let no PUT leave.
+        """
+        session, name = self._session, self._migration.name
+        reason = core.too_old(self._state, session.now())
+        if reason is None:
+            return True
+        try:
+            reading = await self._ask(Priority.CUTOVER)
+        except AtlasError as error:
+            self._hold_back(f"{reason}, and it could not be read again: {error}")
+            return False
+        except anyio.get_cancelled_exc_class():
+            self._hold_back(session.valve.stopped or "the run was stopped")
+            raise
+        events = core.observe_before_sending(
+            self._state, reading, self._policy, reason=reason, migration=name, now=session.now()
+        )
+        self._record(*events)
+        return self._state.phase is core.Phase.REQUESTED
+
+    def _hold_back(self, reason: str) -> None:
+        self._record(core.held_back(reason, migration=self._migration.name, now=self._session.now()))
+
+    async def _put(self, reservation: Reservation) -> None:
+        session, migration = self._session, self._migration
+        if self._state.cutover_requests > 1 and self._state.not_begun_at is not None and session.valve.is_open:
             session.client.repeats_cutover(
                 migration.group_id,
                 migration.live_migration_id,
                 reason="the last PUT was not carried out",
                 attempt=self._state.attempts,
-                waited=session.now() - earlier,
+                waited=session.now() - self._state.not_begun_at,
             )
-        crash_point("after_intent")
         answer = await self._answer(reservation)
         crash_point("put_answered")
         self._record(*core.answered(self._state, answer, self._policy, migration=migration.name, now=session.now()))
@@ -215,18 +264,22 @@ class Driver:
                 migration.group_id,
                 migration.live_migration_id,
                 reservation,
-                may_leave=lambda: session.valve.is_open,  # its turn may be long in coming
+                may_leave=lambda: self._held_back() is None,  # turn, challenge and connection may be long in coming
             )
         except NotSentError as error:
-            held_back = session.valve.stopped or ("the run is paused" if session.valve.paused else None)
+            held_back = self._held_back()
             reason = f"not sent: {held_back}" if held_back else str(error)
             return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=reason, sent=False)
         except ApiError as error:
             return Answer(kind=_KINDS[error.verdict], http_status=error.status, reason=str(error))
         except AtlasError as error:
             return Answer(kind=AnswerKind.LOST, reason=str(error))
-        reading = _reading(accepted.job) if accepted.job else None
+        reading = _reading(accepted.job, took=0.0) if accepted.job else None
         return Answer(kind=AnswerKind.ACCEPTED, http_status=accepted.http_status, reading=reading)
+
+    def _held_back(self) -> str | None:
+        """Why the PUT may not leave at this moment; None: it may."""
+        return self._session.valve.why_closed() or core.too_old(self._state, self._session.now())
 
     async def _admitted(self) -> bool:
         """Wait until the wave lets it start; False: the wave does not, which has been recorded."""
@@ -274,5 +327,5 @@ class Driver:
         return None if finished.ok else finished.error or f"{finished.argv[0]} ended with {finished.exit_code}"
 
 
-def _reading(job: Job) -> Reading:
-    return Reading(status=job.status, ready=job.ready, lag=job.lag, error_message=job.error_message)
+def _reading(job: Job, *, took: float) -> Reading:
+    return Reading(status=job.status, ready=job.ready, lag=job.lag, error_message=job.error_message, took=took)

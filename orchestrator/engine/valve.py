@@ -21,7 +21,15 @@ class Valve:
     @property
     def is_open(self) -> bool:
         """Whether a cutover may start at this moment."""
-        return not self.paused and self.stopped is None and self._in_window()
+        return self.why_closed() is None
+
+    def why_closed(self) -> str | None:
+        """Why no cutover may start at this moment; None: one may."""
+        if self.stopped is not None:
+            return self.stopped
+        if self.paused:
+            return "the run is paused"
+        return None if self._in_window() else "the window is not open"
 
     def open_window(self, in_window: Callable[[], bool] = lambda: True) -> None:
         """The window has opened (or there is none); *in_window* asks the clock whether it is still open.

@@ -200,6 +200,20 @@ async def test_a_connection_that_is_not_accepted_means_not_sent() -> None:
                 filler.close()
 
 
+async def test_a_put_is_asked_once_more_when_it_has_its_connection() -> None:
+    """Making one may take seconds, in which the run is paused or what was read gets old: not a byte leaves then."""
+    answers = iter([True, False])
+
+    async def answer(_: Raw) -> bytes:
+        return http(202)
+
+    async with raw_server(answer) as raw, client_of(raw.base_url) as client:
+        with pytest.raises(NotSentError):
+            await client.cutover(GROUP, live(0), await client.reserve(GROUP), may_leave=lambda: next(answers))
+        await put(client)
+        assert (raw.count("PUT"), len(raw.requests), raw.connections) == (1, 1, 2)
+
+
 async def test_a_handshake_that_never_ends_means_not_sent(tmp_path: Path) -> None:
     """TLS belongs to the connection: without it nothing has been sent."""
     with socket.socket() as listening:

@@ -124,7 +124,7 @@ async def test_a_new_window_is_heeded_and_kept_to_without_the_file(tmp_path: Pat
     async with house(tmp_path, plan) as it:
         first = await it.start()
         assert set(outcomes(first).values()) == {Outcome.SUCCESS, Outcome.NOT_STARTED}
-        opens = wall() + 7200
+        opens = wall() + 300
         new = AbsoluteWindow(opens=opens, closes=opens + 600)
         it.workflow = replace(plan, window=new)
         assert foreseen(it).workflow.window == new

@@ -92,7 +92,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "cutover_accepted": ("info", JOB | {"http_status": 202, "status": None, "evidence": "answer"}),
     "cutover_in_doubt": ("warning", JOB | {"reason": "connection reset", "settle": 4.0}),
     "cutover_not_begun": ("info", JOB | {"reason": "still ready, with lag", "sent": True, "http_status": None}),
-    "status_polled": ("debug", JOB | {"status": "WORKING", "ready": True, "lag": 4.0, "error": None}),
+    "status_polled": ("debug", JOB | {"status": "WORKING", "ready": True, "lag": 4.0, "error": None, "took": 0.0}),
     "status_changed": ("info", JOB | {"status": "COMPLETE", "previous": "WORKING", "lag": None}),
     "migration_finished": (
         "error",
