@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import aiohttp
+from aiohttp import hdrs
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from . import wire
+from .challenge import challenges, described, digest_challenge
 
 LARGEST_ANSWER = 256 * 1024
 """Bytes of an answer's body, decompressed, that are read at most; a job's document has a few hundred. aiohttp sets a bound to
@@ -22,6 +25,28 @@ class Response(aiohttp.ClientResponse):
 
     _content: bytes | None = None  # what was read
     _too_large = False
+    _told: CIMultiDictProxy[str] | None = None  # the headers with one challenge at most
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The headers; of a 401's challenges only the one that is to be answered, if there is one."""
+        if self.status != 401:
+            return super().headers
+        if self._told is None:
+            told = CIMultiDict(super().headers)
+            challenge = digest_challenge(challenges(told.popall(hdrs.WWW_AUTHENTICATE, [])))
+            if challenge is not None:
+                told[hdrs.WWW_AUTHENTICATE] = challenge
+            self._told = CIMultiDictProxy(told)
+        return self._told
+
+    @property
+    def why_unanswered(self) -> str | None:
+        """Why nothing can be answered to the challenges of this 401; None: something can, or there are none."""
+        offered = super().headers.getall(hdrs.WWW_AUTHENTICATE, [])
+        if self.status != 401 or not offered or hdrs.WWW_AUTHENTICATE in self.headers:
+            return None
+        return f"the server offers no digest authentication that is known here ({described(challenges(offered))})"
 
     def close(self) -> None:
         """Give the answer up. aiohttp calls this when it has not come in time, or not whole."""

@@ -178,8 +178,8 @@ class Transport:
         detail = problem.detail
         if 300 <= status < 400:
             detail = "redirects are not followed: check `atlas.base_url`"
-        elif status == 401 and detail is None:
-            detail = "the API keys were refused"
+        elif status == 401:
+            detail = self.clean(response.why_unanswered or "") or detail or "the API keys were refused"
         raise ApiError(
             method=method,
             path=path,
