@@ -18,9 +18,11 @@ from orchestrator.events import (
 )
 from orchestrator.outcomes import Outcome
 from orchestrator.settings import Api
-from orchestrator.simulator import JobStatus, Scenario
+from orchestrator.simulator import JobStatus, Scenario, load_scenario
+from orchestrator.simulator.latency import ATLAS
 from orchestrator.simulator.scenario import Fault, FaultKind, JobRules, Kind, Range, Special
 from orchestrator.target import Rehearsal
+from orchestrator.workflowfile import load_workflow
 
 from .house import READY, die_when, house, migration, outcomes, wall, wave, workflow
 
@@ -28,6 +30,20 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
 CALM = Rehearsal(scenario=Scenario(jobs=READY), speed=1.0)
 """Jobs are ready at once, and a cutover takes 10 s."""
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+
+
+async def test_the_example_fails_exactly_once_at_the_latencies_of_its_scenario(tmp_path: Path) -> None:
+    """`make rehearse`: all SUCCESS but the one that is meant to fail, with all its faults in between."""
+    example = load_workflow(WORKFLOWS / "example.yaml")
+    scenario = load_scenario(WORKFLOWS / "example.scenario.yaml", workflow=example)
+    assert scenario.latency is ATLAS
+    async with house(tmp_path, example) as it:
+        ending = await it.start(rehearsal=Rehearsal(scenario=scenario, speed=10.0))
+    assert ending.exit_code == 1
+    assert {name for name, outcome in outcomes(ending).items() if outcome is not Outcome.SUCCESS} == {"pricing"}
+    assert [ending.state.result("pricing").outcome, len(outcomes(ending))] == [Outcome.FAILED, 24]
 
 
 @pytest.mark.parametrize("api", list(Api))
