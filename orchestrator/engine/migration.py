@@ -7,7 +7,7 @@ import anyio
 from .. import cutover as core
 from ..atlas.budget import Priority
 from ..atlas.client import Reservation
-from ..atlas.errors import ApiError, AtlasError, NotSentError, Verdict
+from ..atlas.errors import ApiError, AtlasError, KeysRefusedError, NotSentError, Verdict
 from ..atlas.wire import Job
 from ..cutover import Answer, AnswerKind, MigrationState, Reading, ReadKind
 from ..errors import JournalError
@@ -141,9 +141,13 @@ class Driver:
             asked_at = session.now()  # it may have waited for its token, and be sent more than once
             return True
 
-        job = await session.client.job(
-            migration.group_id, migration.live_migration_id, priority=priority, may_leave=leaves
-        )
+        try:
+            job = await session.client.job(
+                migration.group_id, migration.live_migration_id, priority=priority, may_leave=leaves
+            )
+        except KeysRefusedError as error:
+            session.heed_refusal(error)
+            raise
         return _reading(job, took=session.now() - asked_at)
 
     async def _read(self, read: core.Read, *, priority: Priority | None = None) -> None:
@@ -270,6 +274,11 @@ class Driver:
             held_back = self._held_back()
             reason = f"not sent: {held_back}" if held_back else str(error)
             return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=reason, sent=False)
+        except KeysRefusedError as error:
+            session.heed_refusal(error)
+            if error.everywhere is not False:  # it says nothing about this job
+                return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=str(error))
+            return Answer(kind=_KINDS[error.verdict], http_status=error.status, reason=str(error))
         except ApiError as error:
             return Answer(kind=_KINDS[error.verdict], http_status=error.status, reason=str(error))
         except AtlasError as error:

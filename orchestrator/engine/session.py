@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ..atlas.client import AtlasClient
+from ..atlas.errors import KeysRefusedError
 from ..cutover import Policy
 from ..events import CutoverInDoubt, CutoversStopped, RunResumed, RunStarted
 from ..instants import in_words
@@ -105,6 +106,11 @@ class Session:
         if self.valve.stopped is None:
             self.recorder.record(CutoversStopped(at=self.now(), reason=reason))
             self.valve.stop(reason)
+
+    def heed_refusal(self, error: KeysRefusedError) -> None:
+        """Start nothing more if Atlas refuses the keys altogether: that says nothing about any job, so none has failed."""
+        if error.everywhere:
+            self.stop(f"Atlas refuses the keys, for this project and all others ({error}): mend them, then `resume`")
 
     def stop_if_too_many_failed(self, wave: Wave) -> None:
         """Heed *wave*'s `max_failures`."""
