@@ -23,11 +23,13 @@ from .engine.clock import SessionClock, steady_time
 from .engine.controls import heed_controls, heed_terminal
 from .engine.hookrunner import HookRunner
 from .engine.local import LocalEngine
+from .engine.lockedjournal import LockedJournal
 from .engine.recorder import Recorder, Sink
 from .engine.session import Session, doubts_of_earlier_puts
 from .errors import JournalError
 from .events import Event, RunFinished, RunResumed, RunStarted
 from .faultpoints import crash_point
+from .ground import Ground, Place
 from .journal import Journal
 from .journalwriter import Writer
 from .outcomes import ExitCode
@@ -93,7 +95,7 @@ class LastWords:
 class Task:
     """Which run a session works on, and the event that says so.
 
-    *also*: what is recorded with that. *in_place_of*: the runs that end when it begins.
+    *also*: what is recorded with that. *in_place_of*: the runs that end when it begins. *locks*: the files whose locks the caller holds.
     """
 
     workflow: Workflow
@@ -102,6 +104,7 @@ class Task:
     first: RunStarted | RunResumed
     also: Sequence[Event] = ()
     in_place_of: Sequence[LastWords] = ()
+    locks: tuple[Place, ...] = ()
 
 
 async def conduct(
@@ -122,6 +125,7 @@ async def conduct(
         open_client(target, wall=clock.now, on_event=relay) as client,
     ):
         await reach_atlas(client, target.base_url)
+        await LockedJournal(task.state.run_id, options.say).wait_until_free(journal)
         options.on_client(client)
         if isinstance(task.first, RunStarted):  # a rehearsal's requests go to the simulator, and its report says so
             task = replace(task, first=replace(task.first, base_url=target.base_url))
@@ -177,7 +181,8 @@ async def _session(
             state.run_id, task.workflow, task.first, also=task.also, rehearsal=task.rehearsal, doubts_of=doubts_of
         )
     crash_point("run_begun")
-    writer = Writer(journal, state.run_id, ids)
+    ground = Ground(run_id=state.run_id, places=(*task.locks, *journal.places))
+    writer = Writer(journal, state.run_id, ids, ground=ground, on_locked=LockedJournal(state.run_id, options.say).tell)
     recorder = Recorder(state, writer, options.sinks)
     for event in (task.first, *task.also, *doubts):
         recorder.take_in(event)
@@ -206,7 +211,7 @@ async def _session(
         writing.start_soon(_write, writer)
         try:
             with rare_collections():
-                signalled = await _execute(engine, session, options, settings.state_dir, signals)
+                signalled = await _execute(engine, session, options, settings.state_dir, signals, ground, writer)
             ending = await _finish(session, writer, signalled)
         finally:
             writer.close()
@@ -220,14 +225,20 @@ async def _write(writer: Writer) -> None:
 
 
 async def _execute(
-    engine: LocalEngine, session: Session, options: Options, state_dir: Path, signals: AsyncIterator[signal.Signals]
+    engine: LocalEngine,
+    session: Session,
+    options: Options,
+    state_dir: Path,
+    signals: AsyncIterator[signal.Signals],
+    ground: Ground,
+    writer: Writer,
 ) -> signal.Signals | None:
     """Let the engine work, and heed signals, control requests and the terminal meanwhile; the signal that ended it."""
     received: list[signal.Signals] = []
     async with anyio.create_task_group() as beside:
         with anyio.CancelScope() as work:
-            beside.start_soon(_heed_signals, signals, session, work, received)
-            beside.start_soon(heed_controls, engine, session, state_dir)
+            beside.start_soon(_heed_signals, signals, session, work, received, writer)
+            beside.start_soon(heed_controls, engine, session, state_dir, ground)
             if options.interactive:
                 beside.start_soon(
                     partial(
@@ -251,12 +262,14 @@ async def _heed_signals(
     session: Session,
     work: anyio.CancelScope,
     received: list[signal.Signals],
+    writer: Writer,
 ) -> None:
     """The first SIGINT or SIGTERM stops in order, the second at once."""
     async for number in signals:
         if received:
             os._exit(128 + number)
         received.append(number)
+        writer.patient = False  # who stops a run does not wait for a journal that somebody keeps locked
         session.stop(f"stopped by {number.name}")
         work.cancel()
 

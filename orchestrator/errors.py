@@ -4,6 +4,7 @@
     ├── InputError          usage, workflow or config is wrong: nothing was sent                     2
     ├── BusyError           another active run holds this workflow or one of its live migrations     5
     ├── JournalError        the journal cannot be opened, read or written: nothing more is started   2
+    │   └── JournalLockedError  another program keeps it locked: it may be asked again
     └── AtlasError          (orchestrator.atlas.errors) what went wrong with one request             6
 
 Each message says what is wrong, where, and what to do next. A failed migration is no exception but a result.
@@ -53,3 +54,7 @@ class BusyError(CutoverError):
 
 class JournalError(CutoverError):
     """The journal cannot be used; the message names the file and the remedy."""
+
+
+class JournalLockedError(JournalError):
+    """Another program (a backup, a SQLite shell) keeps the journal locked for longer; asking again later may succeed."""

@@ -1,5 +1,8 @@
 """The journal: every event of every run, in SQLite, on disk before it counts.
 
+A run's events are added by who has read all of them, and by nobody else: two processes that both believe to hold a run are
+told apart by the first commit. How far they go is told beside the file, too (`marks`).
+
 `Journal` reads (runs, events, control requests) and writes in transactions. While a run is under way,
 `journalwriter.Writer` alone appends its events; `journalfile` has the schema.
 """
@@ -19,9 +22,13 @@ from . import events as ev
 from .errors import BusyError, JournalError
 from .events import Event
 from .faultpoints import crash_point
-from .journalfile import FILE, connected, explained
+from .ground import Place
+from .journalcheck import ROWS, WholenessCheck, last_event
+from .journalfile import FILE, checkpoint, connected, explained, places
 from .locks import holder_of, run_lock
+from .marks import Marks, Reach
 from .run import RunState, fold
+from .statedir import unusable
 from .workflow import Workflow
 
 _RUNS = (
@@ -63,10 +70,15 @@ class Control:
 class Journal:
     """The journal of one state directory. Use `open_journal`."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, stands_on: tuple[Place, ...] = ()) -> None:
         self.path = path
         self.state_dir = path.parent
+        self.places = stands_on
         self._db = connection
+        self._marks = Marks(path.parent)
+        self._check = WholenessCheck(path, self._query, self._marks)
+        self._known: dict[str, Reach] = {}  # by run: the events that were read or written here
+        self._added: dict[str, Reach] = {}  # the same with those of the transaction under way
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -99,16 +111,17 @@ class Journal:
         Raises:
             JournalError: An event was written by a newer version, or is damaged.
         """
-        sql = "SELECT seq, name, at, data FROM events WHERE run_id = ? AND seq > ? ORDER BY seq"
-        for seq, name, at, data in self._query(sql, (run_id, after)):
-            try:
-                yield seq, ev.from_json(name, at, json.loads(data))
-            except (ValueError, KeyError) as error:
-                raise JournalError(f"{self.path}: event {seq} cannot be read ({error})") from error
+        return self._read(self._query(ROWS, (run_id, after, None)))
 
     def state(self, run_id: str) -> RunState:
-        """The fold of a run's events."""
-        return fold(run_id, (event for _, event in self.events(run_id)))
+        """The fold of a run's events, all of which are known here from now on.
+
+        Raises:
+            JournalError: As `events`.
+        """
+        rows = self._query(ROWS, (run_id, 0, None))
+        self._known[run_id] = Reach().after(rows)
+        return fold(run_id, (event for _, event in self._read(rows)))
 
     def earlier_puts(self, run_id: str) -> EarlierPuts:
         """Live migrations that another run sent a PUT for which may have been carried out: which run, and when."""
@@ -156,15 +169,19 @@ class Journal:
 
         Raises:
             BusyError: Another run, active or unfinished, has claimed one of them.
+            JournalError: It cannot be written, or does not reach the mark of some run.
         """
         with self._transaction():
+            self._check.check(in_place_of)
             for other, last in in_place_of.items():
                 self.insert(other, last, {})
             self._db.execute(
                 "INSERT INTO runs (run_id, workflow, rehearsal, migrations, started_at) VALUES (?, ?, ?, ?, ?)",
                 (run_id, workflow.name, event.rehearsal, len(event.selected), event.at),
             )
-            return self._claim_and_insert(run_id, workflow, event, doubts_of, rehearsal=event.rehearsal)
+            doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, rehearsal=event.rehearsal)
+        self._settle(run_id)
+        return doubts
 
     def resume(
         self,
@@ -182,15 +199,30 @@ class Journal:
 
         Raises:
             BusyError: Another run has claimed one of them meanwhile.
+            JournalError: As `begin`.
         """
         with self._transaction():
-            return self._claim_and_insert(run_id, workflow, event, doubts_of, also=also, rehearsal=rehearsal)
+            self._check.check((run_id,))
+            doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, also=also, rehearsal=rehearsal)
+        self._settle(run_id)
+        return doubts
 
     def insert(self, run_id: str, events: Iterable[Event], ids: dict[str, tuple[str, str]]) -> None:
         """Write *events* inside the caller's transaction, and keep the tables that derive from them in step.
 
         *ids* gives project and live migration by the migration's name; empty for a rehearsal, which claims nothing.
+
+        Raises:
+            JournalError: Another process has added events that are not known here.
         """
+        known = self._added.get(run_id) or self._known.get(run_id)
+        if known is None:
+            known = Reach().after(self._query(ROWS, (run_id, 0, None)))
+        elif last_event(self._query, run_id) != known.seq:
+            raise JournalError(
+                f"{self.path}: another process has worked on run {run_id} meanwhile, so what is known of it here is old "
+                "(was its lock file removed?): `atlas-cutover status` shows the run, `atlas-cutover resume` goes on with it"
+            )
         rows = []
         for event in events:
             rows.append((run_id, event.at, event.name, json.dumps(ev.to_json(event), separators=(",", ":"))))
@@ -218,9 +250,14 @@ class Journal:
                         (len(event.selected), run_id),
                     )
         self._db.executemany("INSERT INTO events (run_id, at, name, data) VALUES (?, ?, ?, ?)", rows)
+        self._added[run_id] = known.after(self._query(ROWS, (run_id, known.seq, None)))
 
-    def commit(self, run_id: str, events: Sequence[Event], ids: dict[str, tuple[str, str]]) -> None:
+    def commit(
+        self, run_id: str, events: Sequence[Event], ids: dict[str, tuple[str, str]], *, marked: bool = True
+    ) -> None:
         """Write *events* in one transaction: they are on disk when this returns.
+
+        *marked*: their loss would be noticed, too. It costs a sync more, and only events that an action waits for need it.
 
         Raises:
             JournalError: The disk is full, the file read-only or damaged.
@@ -228,7 +265,19 @@ class Journal:
         with self._transaction():
             self.insert(run_id, events, ids)
             crash_point("committing")
+        if marked:
+            self._marks.of(run_id).write(self._known[run_id])
         crash_point("committed")
+
+    def try_to_write(self) -> None:
+        """Return when a transaction could begin now.
+
+        Raises:
+            JournalLockedError: Another program keeps the file locked.
+            JournalError: It cannot be written for another reason.
+        """
+        with self._transaction():
+            pass
 
     def close(self) -> None:
         """Close the file."""
@@ -249,6 +298,9 @@ class Journal:
             self._claim(run_id, workflow)
             doubts = doubts_of(self.earlier_puts(run_id))
         self.insert(run_id, (event, *also, *doubts), {})
+        if not self._marks.of(run_id).exists():  # a run that says it has a mark has one, whenever the power goes
+            self._marks.of(run_id).write(Reach())
+        self._db.execute("UPDATE runs SET marked = 1 WHERE run_id = ?", (run_id,))
         return doubts
 
     def _claim(self, run_id: str, workflow: Workflow) -> None:
@@ -273,6 +325,23 @@ class Journal:
             )
         self._db.executemany("INSERT OR IGNORE INTO claims VALUES (?, ?, ?)", [(*pair, run_id) for pair in wanted])
 
+    # -- how far it reaches --------------------------------------------------------------------------------------------
+
+    def _settle(self, run_id: str) -> None:
+        """The beginning of a session goes into the main file at once, and is marked."""
+        try:
+            checkpoint(self._db)
+        except sqlite3.Error as error:
+            raise explained(self.path, error) from error
+        self._marks.of(run_id).write(self._known[run_id])
+
+    def _read(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, Event]]:
+        for seq, at, name, data in rows:
+            try:
+                yield seq, ev.from_json(name, at, json.loads(data))
+            except (ValueError, KeyError) as error:
+                raise JournalError(f"{self.path}: event {seq} cannot be read ({error})") from error
+
     def _query(self, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         try:
             return self._db.execute(sql, parameters).fetchall()
@@ -283,9 +352,11 @@ class Journal:
     def _transaction(self) -> Iterator[None]:
         try:
             self._db.execute("BEGIN IMMEDIATE")
+            self._added.clear()
             try:
                 yield
                 self._db.execute("COMMIT")
+                self._known |= self._added
             finally:
                 if self._db.in_transaction:  # a full disk has rolled back by itself
                     self._db.rollback()
@@ -302,7 +373,11 @@ def open_journal(state_dir: Path, *, readonly: bool = False) -> Iterator[Journal
     """
     path = state_dir / FILE
     with connected(path, readonly=readonly) as connection:
-        yield Journal(path, connection)
+        try:
+            stands_on = () if readonly else places(path)
+        except OSError as error:
+            raise unusable(path, error) from error
+        yield Journal(path, connection, stands_on)
 
 
 def _run_row(row: tuple[Any, ...]) -> RunRow:

@@ -8,12 +8,20 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
-from .errors import JournalError
+from .errors import JournalError, JournalLockedError
+from .ground import Place
 from .statedir import unusable
 
-VERSION = 1
+VERSION = 2
 FILE = "journal.db"
+NEEDED: Final = (3, 37, 0)
+"""The oldest SQLite that knows STRICT tables."""
+LOCK_PATIENCE = 5.0
+"""Seconds for which one attempt waits while another program keeps the file locked."""
+
+_BESIDE = ("-wal", "-shm")
 
 _SCHEMA = """
 CREATE TABLE runs (
@@ -59,7 +67,8 @@ CREATE TABLE controls (
 ) STRICT;
 CREATE INDEX controls_of_run ON controls (run_id, handled);
 """
-MIGRATIONS: tuple[str, ...] = (_SCHEMA,)
+_MARKED = "ALTER TABLE runs ADD COLUMN marked INTEGER NOT NULL DEFAULT 0"  # whether the run has a mark (`marks`)
+MIGRATIONS: tuple[str, ...] = (_SCHEMA, _MARKED)
 """What brings a journal of version *n* to *n + 1*, by position."""
 
 
@@ -71,6 +80,11 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
         JournalError: The directory or file cannot be used, is damaged, or of a newer version.
     """
     state_dir = path.parent
+    if sqlite3.sqlite_version_info < NEEDED:
+        raise JournalError(
+            f"this Python's SQLite is {sqlite3.sqlite_version}, and the journal needs {'.'.join(map(str, NEEDED))} or newer: "
+            "use a Python that was built with one (`python3 -c 'import sqlite3; print(sqlite3.sqlite_version)'`)"
+        )
     try:
         if state_dir.exists() and not state_dir.is_dir():
             raise JournalError(f"{state_dir}: is no directory: choose another with --state-dir")
@@ -83,7 +97,7 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
             f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rwc'}",
             uri=True,
             isolation_level=None,
-            timeout=10,
+            timeout=LOCK_PATIENCE,
             check_same_thread=False,
         )
     except sqlite3.Error as error:
@@ -127,6 +141,8 @@ def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
     path.chmod(0o600)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
+    if version == VERSION:
+        return  # nothing to write, so nobody who keeps it locked is waited for
     db.execute("BEGIN IMMEDIATE")  # another process may upgrade it at the same moment
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     for script in MIGRATIONS[version:]:
@@ -139,13 +155,39 @@ def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
 def explained(path: Path, error: sqlite3.Error) -> JournalError:
     """*error* in the words of an operator: what is wrong with *path*, and what to do."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_BUSY:
+        return JournalLockedError(
+            f"{path}: another process keeps the file locked (a backup, a `sqlite3` shell with an open transaction?): "
+            f"end it, or wait for it ({error})"
+        )
     advice = {
         sqlite3.SQLITE_FULL: "the disk is full: make room",
         sqlite3.SQLITE_READONLY: "the file is read-only: check its owner and permissions",
         sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: check --state-dir and its permissions",
         sqlite3.SQLITE_NOTADB: "the file is no journal: move it away",
         sqlite3.SQLITE_CORRUPT: "the file is damaged: keep it, restore a copy, and look at the live migrations in Atlas",
-        sqlite3.SQLITE_BUSY: "another process keeps the file locked",
         sqlite3.SQLITE_IOERR: "it cannot be read or written: is it a file, and is the disk well?",
     }.get(code, "the journal failed")
     return JournalError(f"{path}: {advice} ({error})")
+
+
+def checkpoint(db: sqlite3.Connection) -> None:
+    """Move what is committed into the main file and empty the WAL; as far as the readers of the moment allow.
+
+    Raises:
+        sqlite3.Error: The disk is full, or the file damaged.
+    """
+    db.execute("PRAGMA busy_timeout = 500")
+    try:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {int(LOCK_PATIENCE * 1000)}")
+
+
+def places(path: Path) -> tuple[Place, ...]:
+    """The files of the journal at *path*, which is open: the main one, and those beside it that SQLite keeps meanwhile.
+
+    Raises:
+        OSError: One of them is not there.
+    """
+    return tuple(Place.of(file, file.stat()) for file in (path, *(path.with_name(path.name + e) for e in _BESIDE)))

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import BusyError
+from .ground import Place
 from .statedir import unusable
 
 
@@ -27,26 +28,31 @@ class LockedError(BusyError):
 
 
 @contextmanager
-def locked(path: Path, *, holder: str) -> Iterator[None]:
-    """Hold the lock *path* while the context lasts; *holder* is written into the file.
+def locked(path: Path, *, holder: str) -> Iterator[Place]:
+    """Hold the lock *path* while the context lasts; *holder* is written into the file. Which file it is.
 
     Raises:
         LockedError: Another process holds it.
         JournalError: It cannot be made or opened.
     """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise unusable(path, error) from error
-    try:
-        if not _try_lock(descriptor):
-            raise LockedError(path, _text(descriptor))
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, holder.encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
+    while True:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise unusable(path, error) from error
+        try:
+            if not _try_lock(descriptor):
+                raise LockedError(path, _text(descriptor))
+            place = Place.of(path, os.fstat(descriptor))
+            if place.trouble() is not None:
+                continue  # the file was removed since it was opened here: its lock is nobody's
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, holder.encode(), 0)
+            yield place
+            return
+        finally:
+            os.close(descriptor)
 
 
 def holder_of(path: Path) -> str | None:

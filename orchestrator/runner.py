@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from .conductor import Ending, Options, conduct
 from .errors import BusyError, InputError
 from .events import RunResumed
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, last_words, select, unfinished_run, who_am_i
+from .ground import Place
 from .journal import Journal, open_journal
 from .locks import LockedError, locked, run_lock, workflow_lock
 from .migrationstate import starts_afresh
@@ -48,13 +50,13 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, wal
         if other is not None:
             return await _continue(journal, other, workflow, settings, options, wall=wall)
         run_id = new_run_id(wall())
-        with _holding(settings.state_dir, workflow.name, run_id, rehearsal=options.rehearsal is not None):
+        with _holding(settings.state_dir, workflow.name, run_id, rehearsal=options.rehearsal is not None) as locks:
             # Again: another process may have begun one, and died, before the lock was ours.
             other = unfinished_run(journal, workflow, options)
             if other is None:
                 task = beginning(journal, run_id, workflow, settings, options, now=wall())
                 keep_to_what_was_confirmed(journal, task, settings, options, now=wall())
-                return await conduct(journal, task, settings, options, wall=wall)
+                return await conduct(journal, replace(task, locks=locks), settings, options, wall=wall)
         return await _continue(journal, other, workflow, settings, options, wall=wall)
 
 
@@ -83,7 +85,7 @@ async def _continue(
         raise InputError(f"there is no run {run_id} in {journal.path}")
     if not row.unfinished and not options.retry_failed:
         return _as_it_ended(journal.state(run_id), options)
-    with _holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal):
+    with _holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal) as locks:
         state = journal.state(run_id)  # read under the lock: what another process still did is in it
         task = continuation(state, given, settings, options, now=wall())
         assert isinstance(task.first, RunResumed)
@@ -93,7 +95,7 @@ async def _continue(
         if not (state.unfinished or again):
             return _as_it_ended(state, options)
         keep_to_what_was_confirmed(journal, task, settings, options, now=wall())
-        return await conduct(journal, task, settings, options, wall=wall)
+        return await conduct(journal, replace(task, locks=locks), settings, options, wall=wall)
 
 
 def _as_it_ended(state: RunState, options: Options) -> Ending:
@@ -103,8 +105,8 @@ def _as_it_ended(state: RunState, options: Options) -> Ending:
 
 
 @contextmanager
-def _holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) -> Iterator[None]:
-    """Hold a workflow and a run of it: what is read of them in here, no other process changes.
+def _holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) -> Iterator[tuple[Place, ...]]:
+    """Hold a workflow and a run of it: what is read of them in here, no other process changes. The files that are locked.
 
     Raises:
         BusyError: Another process holds one of them.
@@ -112,14 +114,16 @@ def _holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) ->
     holder = f"{who_am_i()}, run {run_id}"
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(workflow_lock(state_dir, workflow, rehearsal=rehearsal), holder=holder))
-            stack.enter_context(locked(run_lock(state_dir, run_id), holder=holder))
+            locks = (
+                stack.enter_context(locked(workflow_lock(state_dir, workflow, rehearsal=rehearsal), holder=holder)),
+                stack.enter_context(locked(run_lock(state_dir, run_id), holder=holder)),
+            )
         except LockedError as error:
             raise BusyError(
                 f"workflow {workflow!r} is being run by {error.holder}: wait for its end; "
                 "`atlas-cutover status --watch` follows it"
             ) from None
-        yield
+        yield locks
 
 
 def abort_interrupted(journal: Journal, run_id: str, *, now: float) -> RunState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 from contextlib import suppress
@@ -16,6 +17,8 @@ def unusable(path: Path, error: OSError) -> JournalError:
     What is there belongs to somebody's runs, so nobody is sent to another directory, which would know nothing of them.
     """
     reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return JournalError(f"{path}: {reason}: make room")
     if not isinstance(error, PermissionError):
         return JournalError(f"{path}: {reason}: choose another directory with --state-dir")
     if _is_missing(path.parent):

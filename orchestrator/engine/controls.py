@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 
-from ..errors import JournalError
+from ..errors import JournalError, JournalLockedError
 from ..events import RunAborted, RunPaused, RunUnpaused
+from ..ground import Ground
 from ..journal import Control, Journal, open_journal
 from .local import LocalEngine
 from .session import Session
@@ -18,28 +20,33 @@ from .session import Session
 LOOK_EVERY = 0.25  # seconds; a request takes effect well within one
 
 
-async def heed_controls(engine: LocalEngine, session: Session, state_dir: Path) -> None:
+async def heed_controls(engine: LocalEngine, session: Session, state_dir: Path, ground: Ground) -> None:
     """Carry out the control requests for this run, as they come, until cancelled.
 
-    A journal that cannot be asked any more stops the run in order: nobody could pause or abort it.
+    A journal that cannot be asked any more, or is not at its place (*ground*), stops the run in order: nobody could pause
+    or abort it.
     """
     if session.state.paused_by is not None:
         session.valve.pause(True)
     try:
         with open_journal(state_dir) as journal:  # a connection of its own: the writer's is busy in another thread
-            await _heed(journal, engine, session)
+            await _heed(journal, engine, session, ground)
     except JournalError as error:
         session.stop(f"the journal failed: {error}")
 
 
-async def _heed(journal: Journal, engine: LocalEngine, session: Session) -> None:
+async def _heed(journal: Journal, engine: LocalEngine, session: Session, ground: Ground) -> None:
     while True:
+        ground.check()
         controls = journal.controls(session.state.run_id)
         if controls:
             for control in controls:
                 carry_out(control, engine, session)
             await session.recorder.flush()  # a request counts as handled when what it caused cannot be lost any more
-            await anyio.to_thread.run_sync(journal.handled, controls)
+            with suppress(
+                JournalLockedError
+            ):  # the next look finds them again, and carrying them out twice does nothing
+                await anyio.to_thread.run_sync(journal.handled, controls)
         await anyio.sleep(LOOK_EVERY)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,58 @@ def test_without_evidence_no_second_put_leaves_and_a_person_is_asked(tmp_path: P
         truth = [(m["puts_received"], m["puts_processed"]) for m in old.atlas.record()["migrations"].values()]
         assert truth == [(1, 1), (0, 0)]
         assert [m["outcome"] for m in old.report()["migrations"]] == ["SUCCESS", "IN_DOUBT"]
+
+
+def test_lock_files_that_are_removed_under_a_run_make_no_second_put(tmp_path: Path) -> None:
+    """The first process has sent one PUT and not the next; a second one goes on with the run, and the first one stops."""
+    plan = workflow(waves=(2,), concurrency=1)
+    scenario = {"seed": 3, "jobs": {"ready_after": "0s", "cutover": "40s"}}
+    with night(tmp_path, plan=plan, scenario=scenario) as both:
+        first = both.start("run", str(tmp_path / "workflow.yaml"), "--yes")
+        try:
+            wait_until(lambda: both.processed() == 1)
+            shutil.rmtree(both.state_dir / "locks")
+            assert _run(both, "resume", str(both.run_id()), "--yes") == 0
+            assert first.wait(30) == 3
+        finally:
+            first.kill()
+            first.wait()
+        assert both.problems() == []
+        assert [m["puts_received"] for m in both.atlas.record()["migrations"].values()] == [1, 1]
+        assert "has been removed while run" in both.said()
+
+
+def test_a_state_directory_that_is_taken_away_stops_the_run_before_its_next_put(tmp_path: Path) -> None:
+    """A run in the new directory sends what the first one has not sent, and nothing is sent twice."""
+    plan = workflow(waves=(2,), concurrency=1)
+    scenario = {"seed": 3, "jobs": {"ready_after": "0s", "cutover": "40s"}}
+    with night(tmp_path, plan=plan, scenario=scenario) as both:
+        begin = ("run", str(tmp_path / "workflow.yaml"), "--yes")
+        first = both.start(*begin)
+        try:
+            wait_until(lambda: both.processed() == 1)
+            both.state_dir.rename(tmp_path / "elsewhere")
+            assert first.wait(30) == 3
+        finally:
+            first.kill()
+            first.wait()
+        assert [m["puts_received"] for m in both.atlas.record()["migrations"].values()] == [1, 0]
+        assert "has been removed while run" in both.said()
+
+
+def test_a_run_whose_wal_is_lost_after_a_crash_sends_nothing(tmp_path: Path) -> None:
+    """Exit code 2 and what to do, for the run and for another in its place; `abort` is the way on."""
+    with night(tmp_path, plan=workflow(waves=(2,), concurrency=1), scenario=QUICK) as dead:
+        dead.session(Kill(point="put_answered"))
+        (dead.state_dir / "journal.db-wal").unlink()
+        begin = ("run", str(tmp_path / "workflow.yaml"), "--yes")
+        for command in (begin, (*begin, "--new"), ("resume", str(dead.run_id()))):
+            assert _run(dead, *command) == 2
+        assert "Cutovers that it has sent may not be known here" in dead.said()
+        assert [m["puts_received"] for m in dead.atlas.record()["migrations"].values()] == [1, 0]
+        assert _run(dead, "abort", str(dead.run_id())) == 0
+        assert _run(dead, *begin) == 0
+        assert [m["puts_received"] for m in dead.atlas.record()["migrations"].values()] == [1, 1]
 
 
 def _run(chaos: Night, *arguments: str) -> int:

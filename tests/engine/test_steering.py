@@ -245,11 +245,11 @@ async def test_a_journal_that_fails_starts_no_further_cutover(
     commit = Journal.commit
     put_batches: list[Event] = []
 
-    def failing(self: Journal, run_id: str, events: Any, ids: Any) -> None:
+    def failing(self: Journal, run_id: str, events: Any, ids: Any, **how: Any) -> None:
         put_batches.extend(event for event in events if isinstance(event, CutoverRequested))
         if len(put_batches) > after:
             raise JournalError("the disk is full: make room") from sqlite3.OperationalError("full")
-        commit(self, run_id, events, ids)
+        commit(self, run_id, events, ids, **how)
 
     async with house(tmp_path, workflow(wave("a", "a1", "a2", "a3", concurrency=1))) as it:
         monkeypatch.setattr(Journal, "commit", failing)
