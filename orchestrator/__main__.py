@@ -11,12 +11,22 @@ def main() -> None:
     """Run the command line and exit with its code."""
     # A session heeds both signals in its own way; before and after it they end the program with their own codes.
     signal.signal(signal.SIGTERM, _end)
+    _forget_what_the_parent_ignored()
     try:
         from .cli.main import run_command
 
         sys.exit(run_command(sys.argv[1:]))
     except KeyboardInterrupt:  # while modules were loaded
         sys.exit(128 + signal.SIGINT)
+
+
+def _forget_what_the_parent_ignored() -> None:
+    """Hear of hooks that end, and of who stops us, also where whoever started us ignores or blocks these signals.
+
+    Both are inherited: with SIGCHLD ignored, the kernel tells nobody how a child has ended.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM))
 
 
 def _end(number: int, _frame: object) -> NoReturn:

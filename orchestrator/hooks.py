@@ -9,6 +9,7 @@ end (SIGTERM) and `TERMINATION` seconds later made to (SIGKILL).
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -37,6 +38,8 @@ LAST_OUTPUT = 0.2
 _CHUNK = 65536
 _MARGIN = 4096  # longer than any secret: where an output is cut, no part of one is left that nobody would know for it
 _GROUP_CHECK = 0.02
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
+_SHORTAGE_PAUSE = 0.5
 _LONG_KEY = 16  # a key of this length inside a longer value is no coincidence
 _KEY_NAME = re.compile(r"MONGODB_ATLAS_(?:\w+_)?API_KEY")
 
@@ -113,8 +116,44 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
     tail = _Tail()
     exit_code: int | None
     error: str | None
-    read_end = write_end = -1
     try:
+        process, output = await _begin(argv, directory, environment, patience=timeout)
+    except (OSError, ValueError) as problem:
+        exit_code, error = None, _why_not_started(argv, problem)
+    else:
+        try:
+            await _follow(process, output, tail, timeout)
+            exit_code, error = _ending(process.returncode, timeout, timed_out=tail.timed_out)
+        finally:
+            os.close(output)
+    return HookFinished(
+        at=now(),
+        hook=hook,
+        argv=argv,
+        exit_code=exit_code,
+        seconds=round(anyio.current_time() - started, 3),
+        output=tail.text(redact),
+        error=error,
+        wave=wave,
+        migration=migration,
+    )
+
+
+async def _begin(
+    argv: Argv, directory: str | Path, environment: Mapping[str, str], *, patience: float
+) -> tuple[anyio.abc.Process, int]:
+    """Start *argv*: its process, and the descriptor that its output comes out of, which the caller closes.
+
+    While the machine lacks files, processes or memory for it, that is waited out for *patience* seconds: others end, and the
+    shortage says nothing about the hook.
+
+    Raises:
+        OSError, ValueError: It cannot be started.
+    """
+    deadline = anyio.current_time() + patience
+    while True:
+        read_end = write_end = -1
+        process: anyio.abc.Process | None = None
         try:
             read_end, write_end = os.pipe()
             os.set_blocking(read_end, False)
@@ -127,28 +166,16 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
                 env=environment,
                 start_new_session=True,
             )
-        except (OSError, ValueError) as problem:
-            exit_code, error = None, _why_not_started(argv, problem)
+        except OSError as problem:
+            if problem.errno not in _SHORTAGES or anyio.current_time() >= deadline:
+                raise
         else:
-            os.close(write_end)
-            write_end = -1
-            await _follow(process, read_end, tail, timeout)
-            exit_code, error = _ending(process.returncode, timeout, timed_out=tail.timed_out)
-    finally:
-        for end in (read_end, write_end):
-            if end >= 0:
-                os.close(end)
-    return HookFinished(
-        at=now(),
-        hook=hook,
-        argv=argv,
-        exit_code=exit_code,
-        seconds=round(anyio.current_time() - started, 3),
-        output=tail.text(redact),
-        error=error,
-        wave=wave,
-        migration=migration,
-    )
+            return process, read_end
+        finally:
+            for end in (write_end, read_end if process is None else -1):
+                if end >= 0:
+                    os.close(end)
+        await anyio.sleep(_SHORTAGE_PAUSE)
 
 
 class _Tail:

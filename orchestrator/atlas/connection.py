@@ -15,6 +15,7 @@ from aiohttp import hdrs
 from aiohttp.connector import Connection
 from yarl import URL
 
+from ..descriptors import connections_at_most
 from ..version import program_version
 from .response import Response
 from .sockets import socket_factory
@@ -75,7 +76,7 @@ async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.Client
     if settings.ca_file is not None:
         context.load_verify_locations(settings.ca_file)
     connector = aiohttp.TCPConnector(
-        limit=MAX_IN_FLIGHT,
+        limit=connections_at_most(MAX_IN_FLIGHT),
         ssl=context,
         keepalive_timeout=KEEPALIVE,
         socket_factory=socket_factory(settings.request_timeout),

@@ -19,6 +19,7 @@ import structlog
 
 from ..conductor import Ending, Options
 from ..consent import Intention
+from ..descriptors import raise_limit
 from ..errors import InputError
 from ..foresight import foresee, foresee_resume
 from ..journal import Journal, RunRow, open_journal
@@ -44,6 +45,7 @@ def execute(args: Namespace) -> int:
     """Carry out `run` or `resume`; the exit code is the contract's."""
     for path in args.output:
         check_output_path(path)
+    raise_limit()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal stops nothing, the reports included
     return _resume(args) if args.command == "resume" else _run(args)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import anyio
 
+from ..atlas.connection import MAX_IN_FLIGHT
+from ..descriptors import connections_at_most, hooks_at_most
 from ..events import HookFinished
 from ..hooks import hook_environment, run_hook
 from ..redact import Redactor
@@ -15,15 +16,11 @@ from ..workflow import Argv, Hooks, Migration, Wave, Workflow
 
 MOST_AT_ONCE = 64
 """Hooks that run side by side at most; fewer where the process may not open so many files."""
-_FILES_PER_HOOK, _OTHER_FILES = 4, 150  # connections, journal, logs
 
 
 def most_at_once() -> int:
     """How many hooks may run side by side in this process."""
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if allowed == resource.RLIM_INFINITY:
-        return MOST_AT_ONCE
-    return max(1, min(MOST_AT_ONCE, (allowed - _OTHER_FILES) // _FILES_PER_HOOK))
+    return hooks_at_most(MOST_AT_ONCE, connections=connections_at_most(MAX_IN_FLIGHT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

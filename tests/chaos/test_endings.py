@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .harness import CHECKOUT, environment, night, workflow
+from .harness import CHECKOUT, environment, night, wait_until, workflow
 
 SCENARIO: dict[str, Any] = {"seed": 5, "jobs": {"ready_after": "0s", "cutover": "1s"}}
 
@@ -91,20 +91,38 @@ def test_a_session_that_is_over_does_not_write_its_report_over_that_of_the_next(
         assert chaos.problems() == []
 
 
-@pytest.mark.parametrize("kind", ["before", "after_success"])
-def test_many_hooks_at_once_have_the_files_they_need(tmp_path: Path, kind: str) -> None:
-    """They wait for each other: nobody's cutover fails, and none goes on unwatched."""
+@pytest.mark.parametrize(("kind", "files"), [("before", 256), ("after_success", 256), ("before", 64)])
+def test_many_hooks_at_once_have_the_files_they_need(tmp_path: Path, kind: str, files: int) -> None:
+    """They wait for each other, and for connections: nobody's cutover fails, and none goes on unwatched."""
     plan = workflow(waves=(200,), concurrency=200)
-    plan["defaults"]["hooks"] = {kind: [["sleep", "0.7"]]}
+    plan["defaults"]["hooks"] = {kind: [["sleep", "0.7" if files > 100 else "0.05"]]}
     with night(tmp_path, plan=plan, scenario=SCENARIO) as chaos:
         process = chaos.start(
             "run",
             str(tmp_path / "workflow.yaml"),
             "--yes",
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)),
         )
         assert process.wait(50) == 0
         assert chaos.problems() == []
+
+
+def test_a_parent_that_ignores_and_blocks_signals_fails_no_hook(tmp_path: Path) -> None:
+    """With SIGCHLD ignored the kernel would tell nobody how a hook has ended; a blocked SIGTERM would stop nothing."""
+    plan = workflow(waves=(1, 1))
+    plan["defaults"]["hooks"] = {"before": [["sh", "-c", "exit 0"]]}
+    plan["waves"][1]["approval"] = True
+
+    def as_bad_parents_do() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD, signal.SIGTERM))
+
+    with night(tmp_path, plan=plan, scenario=SCENARIO) as chaos:
+        process = chaos.start("run", str(tmp_path / "workflow.yaml"), "--yes", preexec_fn=as_bad_parents_do)
+        wait_until(lambda: "approval_waiting" in chaos.said())
+        process.terminate()
+        assert process.wait(30) == 143
+        assert [m["outcome"] for m in chaos.report()["migrations"]] == ["SUCCESS", "NOT_STARTED"]
 
 
 def test_the_second_signal_is_obeyed_at_once_also_when_all_is_over(tmp_path: Path) -> None:
