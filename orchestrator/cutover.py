@@ -203,6 +203,8 @@ def next_step(state: MigrationState, policy: Policy, now: float) -> Step:
 
 
 def _ready_step(state: MigrationState, policy: Policy, now: float) -> Step:
+    if state.hook_failure is not None:
+        return Finish(outcome=Outcome.FAILED, error_message=state.hook_failure)
     stale = too_old(state, now) is not None
     if state.before_hooks_done < policy.before_hooks and (state.prepared or not stale):
         return RunHook(hook="before", index=state.before_hooks_done)

@@ -129,10 +129,11 @@ class WindowWaiting(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowOpened(Event):
-    """Cutovers may start until *closes* (Unix seconds)."""
+    """Cutovers may start until *closes*; the window opened at *opens* (Unix seconds; None: recorded by an older version)."""
 
     name: ClassVar[str] = "window_opened"
     closes: float
+    opens: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +257,14 @@ class GateOpened(MigrationEvent):
     ready: bool | None
     lag: float | None
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutoverAdmitted(MigrationEvent):
+    """The migration has one of its wave's slots (`concurrency`): its `before` hooks and its PUT come next."""
+
+    name: ClassVar[str] = "cutover_admitted"
+    journaled: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

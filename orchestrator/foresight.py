@@ -20,9 +20,10 @@ from .errors import InputError
 from .events import CutoversStopped, RunAborted, RunFinished, RunResumed, RunStarted, WindowChanged
 from .journal import Journal, open_journal
 from .journalfile import FILE
+from .migrationstate import UNDER_WAY
 from .outcomes import ExitCode, RunOutcome
 from .plural import names_listed, plural
-from .run import UNDER_WAY, RunState
+from .run import RunState
 from .settings import Settings
 from .version import program_version
 from .workflow import Workflow

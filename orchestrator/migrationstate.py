@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .events import (
     CutoverAccepted,
+    CutoverAdmitted,
     CutoverInDoubt,
     CutoverNotBegun,
     CutoverRequested,
@@ -44,6 +45,9 @@ class Phase(StrEnum):
 
 BEFORE_THE_PUT = frozenset({Phase.NEW, Phase.GATE, Phase.READY})
 """Phases in which no PUT is under way: none was sent, or the last one came to nothing."""
+
+UNDER_WAY = frozenset({Phase.REQUESTED, Phase.DOUBT, Phase.ACCEPTED})
+"""Phases in which a PUT may have been carried out and the end is not known yet."""
 
 
 class MigrationState(NamedTuple):
@@ -79,12 +83,14 @@ class MigrationState(NamedTuple):
     known_at: float | None = None  # when the request left whose answer is the last that was known, in this session
     reads_in_phase: int = 0
     before_hooks_done: int = 0
+    hook_failure: str | None = None  # why a `before` hook of this session forbids the cutover
     prepared: bool = False  # a `before` hook has done something that is to be undone if no PUT leaves
     after_hooks_done: int = 0
     attempts: int = 0  # how many PUTs were about to leave in this session
     cutover_requests: int = 0  # how many have left
     challenges: int = 0  # how many PUTs in a row were answered 401
     polls: int = 0
+    admitted: bool = False  # it has one of its wave's slots, before its PUT and until its last hook
 
 
 def apply(state: MigrationState, event: Event) -> MigrationState:
@@ -114,7 +120,8 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
             return state._replace(remote_status=event.status, lag=event.lag)
         case GateWaiting():
             since = state.gate_since if state.phase is Phase.GATE else event.at
-            return _into(state, Phase.GATE, event, gate_since=since, note=event.note)
+            admitted = state.admitted and state.prepared  # it may wait for long, and others are ready
+            return _into(state, Phase.GATE, event, gate_since=since, note=event.note, admitted=admitted)
         case GateOpened():
             return _into(
                 state,
@@ -175,13 +182,17 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 error_message=event.error_message,
                 finished_at=event.at,
                 prepared=False,
+                hook_failure=None,
                 after_hooks_done=0,
                 polls=max(state.polls, event.polls),
                 note=None,
             )
+        case CutoverAdmitted():
+            return state._replace(admitted=True)
         case HookFinished(hook="before"):  # also one that was ended half-way
             done = state.before_hooks_done + (1 if event.ok else 0)
-            return state._replace(before_hooks_done=done, prepared=True, after_hooks_done=0)
+            failure = None if event.ok or event.interrupted else _what_failed(event)
+            return state._replace(before_hooks_done=done, prepared=True, after_hooks_done=0, hook_failure=failure)
         case HookFinished(interrupted=False):
             return state._replace(after_hooks_done=state.after_hooks_done + 1)
     return state
@@ -278,6 +289,10 @@ def cutover_seconds(state: MigrationState) -> float | None:
     if state.not_begun_at is not None and state.not_begun_at >= state.requested_at:
         return None  # refused
     return max(0.0, state.finished_at - state.requested_at)
+
+
+def _what_failed(hook: HookFinished) -> str:
+    return f"{hook.hook} hook: {hook.error or f'{hook.argv[0]} ended with {hook.exit_code}'}"
 
 
 def _not_begun(state: MigrationState, read: StatusPolled) -> bool:

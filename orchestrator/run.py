@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from heapq import heappop, heappush
+from typing import Any, NamedTuple
 
 from . import migrationstate
+from .core.counts import Counts, facets_of
 from .events import (
     ApprovalWaiting,
     CutoversStopped,
@@ -32,25 +34,49 @@ from .events import (
     WindowWaiting,
 )
 from .grouphooks import GroupHooks
-from .migrationstate import MigrationState, Phase
+from .migrationstate import UNDER_WAY, MigrationState, Phase
 from .outcomes import ExitCode, Outcome, RunOutcome
+from .window import Span
 from .workflow import Migration, Wave, Workflow
-
-UNDER_WAY = frozenset({Phase.REQUESTED, Phase.DOUBT, Phase.ACCEPTED})
-"""Phases in which a PUT may have been carried out and the end is not known yet."""
 
 _UNSETTLED = frozenset({Outcome.IN_DOUBT, Outcome.UNDER_WAY})
 
 
 @dataclass(slots=True, kw_only=True)
 class WaveState:
-    """What is known about one wave. Times are Unix seconds."""
+    """What is known about one wave. Times are Unix seconds.
+
+    *begun*, *touched*: in this session the wave has started, or something has happened to one of its migrations.
+    *counts*: how many of its migrations stand where. *line*: a heap of the places of those that wait for a slot, and of some
+    that do not any more.
+    """
 
     started_at: float | None = None
     finished_at: float | None = None
     approval_since: float | None = None
     approved_by: str | None = None
     hooks: GroupHooks = field(default_factory=GroupHooks)
+    begun: bool = False
+    touched: bool = False
+    counts: Counts = field(default_factory=Counts)
+    line: list[int] = field(default_factory=list)
+
+    def copy(self) -> WaveState:
+        """The same, to change."""
+        return replace(self, hooks=self.hooks.copy(), counts=replace(self.counts), line=list(self.line))
+
+    @property
+    def admits(self) -> bool:
+        """Whether the wave lets its migrations on their way to a PUT: it has started, and its `before` hooks are done."""
+        return self.begun and self.hooks.prepared
+
+
+class _Place(NamedTuple):
+    """Where a migration stands in its workflow."""
+
+    wave: str
+    number: int
+    migration: Migration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,19 +110,20 @@ class RunState:
     stopped: str | None = None
     window_opens: float | None = None
     window_closes: float | None = None
+    opening: Span | None = None  # the opening of the window that this session waits for or is in
     waves: dict[str, WaveState] = field(default_factory=dict)
     migrations: dict[str, MigrationState] = field(default_factory=dict)
     hooks: list[HookFinished] = field(default_factory=list)  # all that ended, whosever they were
     run_hooks: GroupHooks = field(default_factory=GroupHooks)
     requests: Counter[str] = field(default_factory=Counter)  # by HTTP status ("error": no answer)
     retries: int = 0
+    _places: dict[str, _Place] = field(default_factory=dict)
+    _waves: dict[str, Wave] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
         """Take *event* in."""
         if isinstance(event, MigrationEvent):
-            state = self.migrations.get(event.migration)
-            if state is not None:
-                self.migrations[event.migration] = migrationstate.apply(state, event)
+            self._migrate(event.migration, event)
             return
         match event:
             case RunStarted():
@@ -115,11 +142,14 @@ class RunState:
                 self.stopped = self.stopped or event.reason
             case WindowChanged():
                 self.workflow = replace(self.workflow, window=event.window)
-                self.window_opens = self.window_closes = None
+                self.window_opens = self.window_closes = self.opening = None
             case WindowWaiting():
                 self.window_opens, self.window_closes = event.opens, event.closes
+                self.opening = Span(opens=event.opens, closes=event.closes)
             case WindowOpened():
                 self.window_opens, self.window_closes = None, event.closes
+                opens = event.at if event.opens is None else event.opens
+                self.opening = Span(opens=opens, closes=event.closes)
             case HookFinished():
                 self._hook(event)
             case ApprovalWaiting() | WaveApproved() | WaveStarted() | WaveFinished():
@@ -133,15 +163,24 @@ class RunState:
         self.run_hooks = GroupHooks(self.workflow.hooks)
         self.waves = {wave.name: WaveState(hooks=GroupHooks(wave.hooks)) for wave in self.workflow.waves}
         nothing_known = MigrationState()
-        self.migrations = {migration.name: nothing_known for _, migration in self.workflow.migrations()}
+        self._waves = {wave.name: wave for wave in self.workflow.waves}
+        self._places = {
+            migration.name: _Place(wave.name, number, migration)
+            for wave in self.workflow.waves
+            for number, migration in enumerate(wave.migrations)
+        }
+        self.migrations = dict.fromkeys(self._places, nothing_known)
         self.sessions = 1
+        self._count()
 
     def _resume(self, event: RunResumed) -> None:
         self.selected = frozenset(event.selected)
         self.who, self.sessions = event.who, self.sessions + 1
         self.base_url = event.base_url or self.base_url
         self.finished_at = self.recorded_exit_code = self.stopped = None
+        self.window_opens = self.window_closes = self.opening = None
         self.unfinished = True
+        self.run_hooks.new_session()
         for name, state in self.migrations.items():
             self.migrations[name] = migrationstate.reopen(
                 state, at=event.at, retry_failed=event.retry_failed and name in self.selected, settle=event.settle
@@ -149,9 +188,39 @@ class RunState:
         for wave in self.workflow.waves:
             known = self.waves[wave.name]
             known.finished_at = known.approval_since = None
+            known.begun = known.touched = False
+            known.hooks.new_session()
             if known.started_at is not None and any(self._is_followed(m.name) for m in wave.migrations):
                 known.hooks.begin(self.selected)
                 self.run_hooks.begin(self.selected)
+
+        self._count()
+
+    def _migrate(self, name: str, event: Event) -> None:
+        """Something happened to migration *name*: keep the counts of its wave in step."""
+        before = self.migrations.get(name)
+        if before is None:
+            return
+        after = self.migrations[name] = migrationstate.apply(before, event)
+        place = self._places[name]
+        wave = self.waves[place.wave]
+        wave.touched = True
+        if _standing(before) == _standing(after):
+            return
+        selected, hooks = name in self.selected, place.migration.hooks
+        wave.counts.add(facets_of(before, hooks, selected=selected), -1)
+        wave.counts.add(facets_of(after, hooks, selected=selected))
+        if after.phase is Phase.READY and not after.admitted and selected:
+            heappush(wave.line, place.number)
+
+    def _count(self) -> None:
+        """Count anew: a session begins."""
+        for wave in self.workflow.waves:
+            known = self.waves[wave.name]
+            known.counts, known.line = Counts(), []
+            for migration in wave.migrations:
+                selected = migration.name in self.selected
+                known.counts.add(facets_of(self.migrations[migration.name], migration.hooks, selected=selected))
 
     def _is_followed(self, name: str) -> bool:
         return name in self.selected and self.migrations[name].phase in UNDER_WAY
@@ -175,9 +244,7 @@ class RunState:
     def _hook(self, event: HookFinished) -> None:
         self.hooks.append(event)
         if event.migration is not None:
-            state = self.migrations.get(event.migration)
-            if state is not None:
-                self.migrations[event.migration] = migrationstate.apply(state, event)
+            self._migrate(event.migration, event)
         elif event.wave is None:
             self.run_hooks.take_in(event, self.selected)
         elif event.wave in self.waves:
@@ -195,6 +262,7 @@ class RunState:
                 wave.approved_by, wave.approval_since = event.who, None
             case WaveStarted():
                 wave.started_at = wave.started_at or event.at
+                wave.begun = True
                 wave.hooks.begin(self.selected)
                 self.run_hooks.begin(self.selected)
             case WaveFinished():
@@ -204,7 +272,7 @@ class RunState:
         """What *events* would make of this state, which stays as it is."""
         state = replace(
             self,
-            waves={name: replace(wave, hooks=wave.hooks.copy()) for name, wave in self.waves.items()},
+            waves={name: wave.copy() for name, wave in self.waves.items()},
             migrations=dict(self.migrations),
             hooks=list(self.hooks),
             run_hooks=self.run_hooks.copy(),
@@ -321,8 +389,7 @@ class RunState:
 
     def failures(self, wave: Wave) -> int:
         """How many of *wave*'s migrations ended without SUCCESS, selected this time or not."""
-        states = (self.migrations[m.name] for m in wave.migrations)
-        return sum(1 for state in states if state.outcome not in (None, Outcome.SUCCESS))
+        return self.waves[wave.name].counts.failures
 
     def too_many_failures(self, wave: Wave) -> bool:
         """Whether *wave* has used up its `max_failures`."""
@@ -332,8 +399,28 @@ class RunState:
         """Whether *wave* would use up its `max_failures`, were all that is in doubt in it to stay so."""
         if wave.max_failures is None:
             return False
-        doubts = sum(1 for m in wave.migrations if self.migrations[m.name].phase is Phase.DOUBT)
+        doubts = self.waves[wave.name].counts.doubts
         return doubts > 0 and self.failures(wave) + doubts > wave.max_failures
+
+    def place_of(self, name: str) -> tuple[Wave, Migration]:
+        """Migration *name* and its wave."""
+        place = self._places[name]
+        return self._waves[place.wave], place.migration
+
+    def wave(self, name: str) -> Wave:
+        """The wave called *name*."""
+        return self._waves[name]
+
+    def next_for_slot(self, wave: Wave) -> str | None:
+        """Which of *wave*'s migrations gets the slot that is free: of those that are ready, the first in the file."""
+        known = self.waves[wave.name]
+        while known.line:
+            name = wave.migrations[known.line[0]].name
+            state = self.migrations[name]
+            if state.phase is Phase.READY and not state.admitted:
+                return name
+            heappop(known.line)
+        return None
 
     def counts(self, wave: Wave) -> dict[str, int]:
         """*wave*'s selected migrations by outcome, zeros left out."""
@@ -344,6 +431,11 @@ class RunState:
         """What was sent, as in the report: `total`, `by_status`, `retries`."""
         by_status = {status: self.requests[status] for status in sorted(self.requests)}
         return {"total": sum(by_status.values()), "by_status": by_status, "retries": self.retries}
+
+
+def _standing(state: MigrationState) -> tuple[object, ...]:
+    """What of *state* its facets follow from."""
+    return state.phase, state.outcome, state.admitted, state.prepared, state.after_hooks_done
 
 
 def fold(run_id: str, events: Iterable[Event]) -> RunState:

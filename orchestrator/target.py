@@ -12,9 +12,9 @@ from .atlas.client import AtlasClient
 from .atlas.connection import ClientSettings
 from .atlas.errors import ApiError, AtlasError
 from .errors import InputError
-from .migrationstate import MigrationState, Phase
+from .migrationstate import UNDER_WAY, MigrationState, Phase
 from .outcomes import Outcome, RemoteStatus, normalise
-from .run import UNDER_WAY, RunState
+from .run import RunState
 from .settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE, Settings
 from .workflow import Workflow
 

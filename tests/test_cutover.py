@@ -6,6 +6,7 @@ from orchestrator.cutover import (
     GATE_LIFE,
     AnswerKind,
     Done,
+    Finish,
     Phase,
     Policy,
     Read,
@@ -178,11 +179,11 @@ def test_before_hooks_run_in_order_after_the_gate_and_before_the_put() -> None:
     assert story.step() == Request(attempt=0)
 
 
-def test_a_failed_before_hook_opens_no_way_to_the_put() -> None:
-    """What its end means is the driver's to record; the core never goes on to the PUT."""
+def test_a_failed_before_hook_fails_the_migration() -> None:
+    """The core never goes on to the PUT."""
     story = at_ready(before_hooks=1)
     story.hook("before", exit_code=1)
-    assert story.step() == RunHook(hook="before", index=0)
+    assert story.step() == Finish(outcome=Outcome.FAILED, error_message="before hook: true ended with 1")
 
 
 # -- an open gate grows old --------------------------------------------------------------------------------------------

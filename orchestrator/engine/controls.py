@@ -26,8 +26,6 @@ async def heed_controls(engine: LocalEngine, session: Session, state_dir: Path, 
     A journal that cannot be asked any more, or is not at its place (*ground*), stops the run in order: nobody could pause
     or abort it.
     """
-    if session.state.paused_by is not None:
-        session.valve.pause(True)
     try:
         with open_journal(state_dir) as journal:  # a connection of its own: the writer's is busy in another thread
             await _heed(journal, engine, session, ground)
@@ -54,17 +52,14 @@ def carry_out(control: Control, engine: LocalEngine, session: Session) -> None:
     """Do what *control* asks; a request that changes nothing is dropped."""
     at, who = session.now(), control.who
     match control.command:
-        case "pause" if not session.valve.paused:
+        case "pause" if session.state.paused_by is None:
             session.recorder.record(RunPaused(at=at, who=who))
-            session.valve.pause(True)
-        case "unpause" if session.valve.paused:
+        case "unpause" if session.state.paused_by is not None:
             session.recorder.record(RunUnpaused(at=at, who=who))
-            session.valve.pause(False)
         case "approve" if control.wave is not None:
             engine.approve(control.wave, who)
         case "abort" if session.state.aborted_by is None:
             session.recorder.record(RunAborted(at=at, who=who))
-            session.stop(f"aborted by {who}")
 
 
 async def heed_terminal(
@@ -92,7 +87,7 @@ async def heed_terminal(
             for name, wave in session.state.waves.items()
             if wave.approval_since is not None and wave.approved_by is None
         ]
-        if waiting and session.valve.stopped is None:
+        if waiting and session.state.stopped is None:
             answer = typed.decode(errors="replace").strip()
             if answer in ("", waiting[0]):
                 engine.approve(waiting[0], who)

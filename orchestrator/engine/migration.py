@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import anyio
 
 from .. import cutover as core
@@ -9,9 +11,10 @@ from ..atlas.budget import Priority
 from ..atlas.client import Reservation
 from ..atlas.errors import ApiError, AtlasError, KeysRefusedError, NotSentError, Verdict
 from ..atlas.wire import Job
+from ..core.next_actions import Wait, may_request, migration_step
 from ..cutover import Answer, AnswerKind, MigrationState, Reading, ReadKind
 from ..errors import JournalError
-from ..events import CutoverRequested, Event, MigrationFinished
+from ..events import CutoverRequested, MigrationFinished
 from ..faultpoints import crash_point
 from ..migrationstate import BEFORE_THE_PUT, undo_left
 from ..outcomes import Outcome
@@ -30,25 +33,20 @@ _PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
 
 
 class Driver:
-    """Takes one migration from where it stands to its end.
+    """Takes one migration from where it stands to its end."""
 
-    *place* is its position in the wave; *under_way*: its cutover may be under way already, so it has one of the wave's
-    slots from the start.
-    """
+    __slots__ = ("_migration", "_news", "_policy", "_session", "_wave")
 
-    __slots__ = ("_holds_slot", "_migration", "_place", "_policy", "_session", "_wave")
-
-    def __init__(
-        self, session: Session, wave: Wave, migration: Migration, place: int, *, under_way: bool = False
-    ) -> None:
+    def __init__(self, session: Session, wave: Wave, migration: Migration) -> None:
         self._session = session
         self._wave = wave
         self._migration = migration
-        self._place = place
         self._policy = session.policy(migration)
-        self._holds_slot = under_way
-        if under_way:
-            session.slots[wave.name].occupy()
+        self._news = anyio.Event()
+
+    def notice(self) -> None:
+        """Something has happened that it may be waiting for."""
+        self._news.set()
 
     async def run(self) -> None:
         """Return when the migration has its outcome, or will not be started in this session."""
@@ -57,73 +55,53 @@ class Driver:
                 pass
         finally:
             with anyio.CancelScope(shield=True):  # bounded by the timeouts of the hooks
-                await self.undo()
-            self._leave_place()
-
-    async def undo(self) -> None:
-        """Run the `after_failure` hooks if `before` hooks have run whose PUT does not leave."""
-        for index in undo_left(self._state, on_failure=len(self._migration.hooks.after_failure)):
-            async with self._session.hooks.turns:
-                await self._run_hook("after_failure", index)
+                for index in undo_left(self._state, on_failure=len(self._migration.hooks.after_failure)):
+                    await self._run_hook(core.RunHook(hook="after_failure", index=index))
 
     @property
     def _state(self) -> MigrationState:
         return self._session.state.migrations[self._migration.name]
 
+    def _next(self) -> core.Step | Wait:
+        session = self._session
+        return migration_step(session.state, self._migration.name, self._policy, session.now(), session.clock.wall())
+
     async def _step(self) -> bool:
         """Do what comes next; False: nothing does."""
-        session = self._session
-        state = self._state
-        match core.next_step(state, self._policy, session.now()):
+        match self._next():
             case core.Done():
                 return False
+            case Wait():
+                self._news = anyio.Event()
+                await self._news.wait()
             case core.Finish(outcome=outcome, error_message=message):
                 self._finish(outcome, message)
-                return True
+            case core.Read() as read if self._state.phase not in BEFORE_THE_PUT:
+                await self._read(read)
             case core.Read() as read:
-                if state.phase not in BEFORE_THE_PUT:
+                with self._session.interruptible():
                     await self._read(read)
-                    return True
-                with session.valve.starting() as scope:
-                    if await self._admitted():
-                        await self._read(read)
-                return self._goes_on(scope)
             case core.RunHook(hook="before") as hook:
-                with session.valve.starting() as scope:
-                    may_start = await self._take_place() and await session.valve.passage()
-                if not scope.cancel_called and may_start:
-                    await self._before_hook(hook)
-                return self._goes_on(scope)
+                await self._before_hook(hook)
             case core.RunHook() as hook:
-                async with session.hooks.turns:
-                    await self._run_hook(hook.hook, hook.index)
-                return True
+                await self._run_hook(hook)
             case core.Request() as request:
-                with session.valve.starting() as scope:
+                with self._session.interruptible():
                     await self._request(request)
-                return self._goes_on(scope)
-
-    def _goes_on(self, scope: anyio.CancelScope) -> bool:
-        """Whether the migration goes on: its PUT has left, or may still leave in this session."""
-        given_up = scope.cancel_called or self._session.valve.stopped is not None
-        return self._state.phase not in BEFORE_THE_PUT or not given_up
+        return True
 
     def _finish(self, outcome: Outcome, message: str | None) -> None:
         state = self._state
-        finished = MigrationFinished(
-            at=self._session.now(),
-            migration=self._migration.name,
-            outcome=outcome,
-            status=state.remote_status,
-            error_message=message,
-            polls=state.polls,
+        self._session.recorder.record(
+            MigrationFinished(
+                at=self._session.now(),
+                migration=self._migration.name,
+                outcome=outcome,
+                status=state.remote_status,
+                error_message=message,
+                polls=state.polls,
+            )
         )
-        self._record(finished)
-
-    def _record(self, *events: Event) -> None:
-        self._session.recorder.record(*events)
-        if self._wave.max_failures is not None and isinstance(events[-1], MigrationFinished):
-            self._session.stop_if_too_many_failed(self._wave)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -156,8 +134,6 @@ class Driver:
         account = bucket.account
         bucket.followers += 1
         try:
-            if self._state.phase is core.Phase.GATE:
-                self._leave_place()  # it may wait for long, and others are ready
             if read.attempt > 0:
                 share = fair_share(jobs=bucket.followers, rate=account.rate, spare=bucket.tokens(), per=account.per)
                 wait = poll_wait(session.polling, read.attempt, share=share, random=session.random.random())
@@ -174,23 +150,21 @@ class Driver:
                 events = core.observe(self._state, reading, self._policy, migration=migration.name, now=session.now())
         finally:
             bucket.followers -= 1
-        self._record(*events)
+        session.recorder.record(*events)
 
     # -- the cutover -------------------------------------------------------------------------------------------------
 
     async def _request(self, request: core.Request) -> None:
-        """Send the PUT, if that is still what comes next once slot, valve and token have been had."""
+        """Send the PUT, if that is still what comes next once its token has been had."""
         session, state = self._session, self._state
         if request.attempt > 0 and state.not_begun_at is not None:
             pause = backoff(session.polling, request.attempt)
             await anyio.sleep(max(0.0, min(state.not_begun_at + pause - session.now(), pause)))  # the clock may be set
-        if not await self._take_place() or not await session.valve.passage():
-            return
-        if not isinstance(core.next_step(self._state, self._policy, session.now()), core.Request):
+        if not isinstance(self._next(), core.Request):
             return  # it has waited long: the job is read again first
         reservation = await session.client.reserve(self._migration.group_id)
         try:
-            if await self._is_still_next() and session.valve.is_open:
+            if await self._is_still_next():
                 with anyio.CancelScope(shield=True):  # bounded by the journal's commit
                     recorded = await self._record_intent()
                 if recorded and await self._is_fresh():
@@ -201,10 +175,7 @@ class Driver:
 
     async def _is_still_next(self) -> bool:
         """Whether the PUT still comes next; if its token was long in coming, the job is read again."""
-        while (
-            isinstance(step := core.next_step(self._state, self._policy, self._session.now()), core.Read)
-            and self._state.phase is core.Phase.READY
-        ):
+        while isinstance(step := self._next(), core.Read) and self._state.phase is core.Phase.READY:
             await self._read(step, priority=Priority.CUTOVER)
         return isinstance(step, core.Request)
 
@@ -235,20 +206,21 @@ class Driver:
             self._hold_back(f"{reason}, and it could not be read again: {error}")
             return False
         except anyio.get_cancelled_exc_class():
-            self._hold_back(session.valve.stopped or "the run was stopped")
+            self._hold_back(session.state.stopped or "the run was stopped")
             raise
         events = core.observe_before_sending(
             self._state, reading, self._policy, reason=reason, migration=name, now=session.now()
         )
-        self._record(*events)
+        session.recorder.record(*events)
         return self._state.phase is core.Phase.REQUESTED
 
     def _hold_back(self, reason: str) -> None:
-        self._record(core.held_back(reason, migration=self._migration.name, now=self._session.now()))
+        session = self._session
+        session.recorder.record(core.held_back(reason, migration=self._migration.name, now=session.now()))
 
     async def _put(self, reservation: Reservation) -> None:
         session, migration = self._session, self._migration
-        if self._state.cutover_requests > 1 and self._state.not_begun_at is not None and session.valve.is_open:
+        if self._state.cutover_requests > 1 and self._state.not_begun_at is not None and self._held_back() is None:
             session.client.repeats_cutover(
                 migration.group_id,
                 migration.live_migration_id,
@@ -258,7 +230,8 @@ class Driver:
             )
         answer = await self._answer(reservation)
         crash_point("put_answered")
-        self._record(*core.answered(self._state, answer, self._policy, migration=migration.name, now=session.now()))
+        events = core.answered(self._state, answer, self._policy, migration=migration.name, now=session.now())
+        session.recorder.record(*events)
         crash_point("answer_posted")
 
     async def _answer(self, reservation: Reservation) -> Answer:
@@ -288,28 +261,8 @@ class Driver:
 
     def _held_back(self) -> str | None:
         """Why the PUT may not leave at this moment; None: it may."""
-        return self._session.valve.why_closed() or core.too_old(self._state, self._session.now())
-
-    async def _admitted(self) -> bool:
-        """Wait until the wave lets it start; False: the wave does not, which has been recorded."""
-        refusal = await self._session.admissions[self._wave.name].wait()
-        if refusal is not None:
-            self._finish(Outcome.FAILED, refusal)
-        return refusal is None
-
-    async def _take_place(self) -> bool:
-        """Wait until the wave lets it start, and for a slot; False: the wave does not."""
-        if not await self._admitted():
-            return False
-        if not self._holds_slot:
-            await self._session.slots[self._wave.name].take(self._place)
-            self._holds_slot = True
-        return True
-
-    def _leave_place(self) -> None:
-        if self._holds_slot:
-            self._holds_slot = False
-            self._session.slots[self._wave.name].release()
+        session = self._session
+        return may_request(session.state, self._migration.name, session.now(), session.clock.wall())
 
     # -- hooks -------------------------------------------------------------------------------------------------------
 
@@ -317,23 +270,22 @@ class Driver:
         """Run a `before` hook when its turn comes, if a cutover may start then: no application is stopped for nothing."""
         session = self._session
         async with session.hooks.turns:
-            with session.valve.starting():
-                step = core.next_step(self._state, self._policy, session.now())
-                if isinstance(step, core.Read):  # it has waited long
+            step = self._next()
+            if isinstance(step, core.Read):  # it has waited long
+                with session.interruptible():
                     await self._read(step)
-            if not session.valve.is_open or core.next_step(self._state, self._policy, session.now()) != hook:
-                return
-            failure = await self._run_hook(hook.hook, hook.index)
-        if failure is not None:
-            self._finish(Outcome.FAILED, f"before hook: {failure}")
+            if self._next() == hook:
+                await self._run_hook(hook, turn=True)
 
-    async def _run_hook(self, hook: str, index: int) -> str | None:
-        """Run a hook and record it; what went wrong, if anything."""
+    async def _run_hook(self, hook: core.RunHook, *, turn: bool = False) -> None:
+        """Run a hook and record it; *turn*: its turn has come already."""
         session = self._session
-        outcome = None if hook == "before" else session.outcome(self._migration)
-        finished = await session.hooks.run_for_migration(self._wave, self._migration, hook, index, outcome=outcome)
-        self._record(finished)
-        return None if finished.ok else finished.error or f"{finished.argv[0]} ended with {finished.exit_code}"
+        outcome = None if hook.hook == "before" else session.outcome(self._migration)
+        async with nullcontext() if turn else session.hooks.turns:
+            finished = await session.hooks.run_for_migration(
+                self._wave, self._migration, hook.hook, hook.index, outcome=outcome
+            )
+        session.recorder.record(finished)
 
 
 def _reading(job: Job, *, took: float) -> Reading:

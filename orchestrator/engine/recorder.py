@@ -31,7 +31,11 @@ class Recorder:
     def __init__(self, state: RunState, writer: EventWriter, sinks: Sequence[Sink]) -> None:
         self.state = state
         self._writer = writer
-        self._sinks = tuple(sinks)
+        self._sinks = list(sinks)
+
+    def listen(self, sink: Sink) -> None:
+        """Let *sink* have every event from now on."""
+        self._sinks.append(sink)
 
     def record(self, *events: Event) -> None:
         """Take *events* in; the journal writes them with its next commit."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
+
+import anyio
 
 from ..atlas.client import AtlasClient
 from ..atlas.errors import KeysRefusedError
@@ -15,13 +18,10 @@ from ..migrationstate import MigrationState, starts_afresh
 from ..outcomes import Outcome
 from ..polling import PollPolicy
 from ..run import RunState
-from ..waiting import Slots
-from ..workflow import Gate, Hooks, Migration, Wave, Workflow
-from .admission import Admission
+from ..workflow import Gate, Hooks, Migration, Workflow
 from .clock import SessionClock
 from .hookrunner import HookRunner
 from .recorder import Recorder
-from .valve import Valve
 
 
 def doubts_of_earlier_puts(
@@ -72,14 +72,8 @@ class Session:
     clock: SessionClock
     random: Random
     hooks: HookRunner
-    valve: Valve = field(default_factory=Valve)
-    slots: Mapping[str, Slots] = field(default_factory=dict)
-    admissions: Mapping[str, Admission] = field(default_factory=dict)
+    _interruptible: set[anyio.CancelScope] = field(default_factory=set)
     _policies: dict[tuple[Gate | None, float, Hooks], Policy] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.admissions = {wave.name: Admission() for wave in self.state.workflow.waves}
-        self.slots = {wave.name: Slots(wave.concurrency or len(wave.migrations)) for wave in self.state.workflow.waves}
 
     def now(self) -> float:
         """Unix seconds by the session's clock, for events and rules."""
@@ -102,21 +96,31 @@ class Session:
         return policy
 
     def stop(self, reason: str) -> None:
-        """No further cutover starts in this session, for *reason*."""
-        if self.valve.stopped is None:
+        """No further cutover starts in this session, for *reason*. The first reason stays."""
+        if self.state.stopped is None:
             self.recorder.record(CutoversStopped(at=self.now(), reason=reason))
-            self.valve.stop(reason)
 
     def heed_refusal(self, error: KeysRefusedError) -> None:
         """Start nothing more if Atlas refuses the keys altogether: that says nothing about any job, so none has failed."""
         if error.everywhere:
             self.stop(f"Atlas refuses the keys, for this project and all others ({error}): mend them, then `resume`")
 
-    def stop_if_too_many_failed(self, wave: Wave) -> None:
-        """Heed *wave*'s `max_failures`."""
-        if self.state.too_many_failures(wave):
-            failed = self.state.failures(wave)
-            self.stop(f"{failed} of wave {wave.name!r} ended without SUCCESS, max_failures is {wave.max_failures}")
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Do something on the way to a cutover: it is cancelled when cutovers are stopped."""
+        with anyio.CancelScope() as scope:
+            if self.state.stopped is not None:
+                scope.cancel()
+            self._interruptible.add(scope)
+            try:
+                yield
+            finally:
+                self._interruptible.discard(scope)
+
+    def interrupt(self) -> None:
+        """Cutovers have been stopped: give up what is on the way to one."""
+        for scope in tuple(self._interruptible):
+            scope.cancel()
 
     def outcome(self, migration: Migration) -> Outcome:
         """How *migration* stands."""

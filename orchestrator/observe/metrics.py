@@ -19,9 +19,9 @@ import structlog
 
 from ..errors import InputError
 from ..events import Event, RunFinished, RunResumed, RunStarted
-from ..migrationstate import cutover_seconds
+from ..migrationstate import UNDER_WAY, cutover_seconds
 from ..outcomes import Outcome, RunOutcome
-from ..run import UNDER_WAY, RunState
+from ..run import RunState
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

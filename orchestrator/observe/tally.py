@@ -22,10 +22,10 @@ from ..events import (
     WaveStarted,
     WindowWaiting,
 )
-from ..migrationstate import cutover_seconds
+from ..migrationstate import UNDER_WAY, cutover_seconds
 from ..outcomes import Outcome
 from ..plural import plural
-from ..run import UNDER_WAY, RunState
+from ..run import RunState
 from .estimate import Estimate, estimate_waves
 
 TO_COME, GATE, CUTOVER = "to come", "gate", "under way"

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..cutover import Phase
 from ..journal import RunRow
-from ..migrationstate import cutover_seconds
+from ..migrationstate import UNDER_WAY, cutover_seconds
 from ..observe.estimate import estimate_waves
-from ..run import UNDER_WAY, RunState
+from ..run import RunState
 from ..workflow import Migration, Wave
 
 ROW = (

@@ -1,0 +1,76 @@
+"""How many of a wave's migrations stand where. Kept event by event, so that a decision costs the number of waves.
+
+`Facets` are what the rules of a run want to know of one migration; the `Counts` of a wave are the sum of its
+migrations' facets. `RunState.apply` takes a migration's old facets out and its new ones in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..migrationstate import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, after_hook_left, undo_left
+from ..outcomes import Outcome
+from ..workflow import Hooks
+
+
+class Facets(NamedTuple):
+    """What counts about one migration; each is 0 or 1.
+
+    *waiting*: selected, and its PUT may still leave. *under_way*: selected, and its PUT may have been carried out.
+    *doubts*, *unsettled*: in doubt; in doubt or under way; selected or not. *failures*: ended without SUCCESS, selected
+    or not. *slots*: holds one of the wave's slots. *owing*: selected, ended, and `after_…` hooks are left to be run.
+    *undoing*: a `before` hook has prepared a cutover that has not been requested, and `after_failure` would undo it.
+    """
+
+    waiting: int = 0
+    under_way: int = 0
+    doubts: int = 0
+    unsettled: int = 0
+    failures: int = 0
+    slots: int = 0
+    owing: int = 0
+    undoing: int = 0
+
+
+def facets_of(state: MigrationState, hooks: Hooks, *, selected: bool) -> Facets:
+    """The facets of a migration with these *hooks*, *selected* for this session or not."""
+    phase = state.phase
+    under_way = phase in UNDER_WAY
+    on_success, on_failure = len(hooks.after_success), len(hooks.after_failure)
+    owing = after_hook_left(state, on_success=on_success, on_failure=on_failure) is not None
+    return Facets(
+        waiting=int(selected and phase in BEFORE_THE_PUT),
+        under_way=int(selected and under_way),
+        doubts=int(phase is Phase.DOUBT),
+        unsettled=int(under_way),
+        failures=int(state.outcome not in (None, Outcome.SUCCESS)),
+        slots=int((selected and under_way) or (state.admitted and (phase is not Phase.FINISHED or owing))),
+        owing=int(selected and owing),
+        undoing=int(bool(undo_left(state, on_failure=on_failure))),
+    )
+
+
+@dataclass(slots=True)
+class Counts:
+    """The sum of the facets of a wave's migrations."""
+
+    waiting: int = 0
+    under_way: int = 0
+    doubts: int = 0
+    unsettled: int = 0
+    failures: int = 0
+    slots: int = 0
+    owing: int = 0
+    undoing: int = 0
+
+    def add(self, facets: Facets, sign: int = 1) -> None:
+        """Take *facets* in, or with *sign* -1 out."""
+        self.waiting += sign * facets.waiting
+        self.under_way += sign * facets.under_way
+        self.doubts += sign * facets.doubts
+        self.unsettled += sign * facets.unsettled
+        self.failures += sign * facets.failures
+        self.slots += sign * facets.slots
+        self.owing += sign * facets.owing
+        self.undoing += sign * facets.undoing

@@ -1,0 +1,318 @@
+"""What a run has to do next, and whether a cutover may be requested now. Pure.
+
+    agenda = next_actions(run, now, wall, at_work)    what the whole run does next: waves, window, approval, hooks
+    step = migration_step(run, name, policy, now, wall)
+                                                      what one of its migrations does next, within its run
+    why_not = may_request(run, name, now, wall)       None: the PUT may leave at this very moment
+
+An engine carries the agenda out: it records what is to be recorded and asks again; it runs the hook, or takes the migrations
+of a wave through their steps, unless it does so already. It asks again after every event, when its work on a wave has ended, and at `look_again`.
+
+The order of a run: the window, the run's `before` hooks, then wave by wave: approval, doubts that could use up `max_failures`,
+the wave's `before` hooks, its migrations, its `after_…` hooks; at last the run's. What an earlier session has left under way
+is followed from the beginning on, whatever wave it belongs to. Once stopped, a run starts nothing more, follows what is under
+way, undoes what was prepared, and runs the hooks that it owes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..cutover import Done, Finish, Policy, Request, RunHook, Step, next_step, too_old
+from ..events import (
+    ApprovalWaiting,
+    CutoverAdmitted,
+    CutoversStopped,
+    Event,
+    WaveFinished,
+    WaveStarted,
+    WindowOpened,
+    WindowWaiting,
+)
+from ..instants import in_words
+from ..migrationstate import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, undo_left
+from ..outcomes import Outcome
+from ..run import RunState
+from ..workflow import Migration, Wave
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Record *event*."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunGroupHook:
+    """Run hook number *index* of *hook* of a wave, or of the run (None). *outcome*: how that ended, for `after_…` hooks."""
+
+    wave: str | None
+    hook: str
+    index: int
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drive:
+    """Take the migrations of *wave* through their steps that have any left (`to_drive`), unless somebody does so already.
+
+    There is nobody new among them before *wave* has started (*begun*) or the run has been *stopped*.
+    """
+
+    wave: str
+    begun: bool
+    stopped: bool
+
+
+Action = Record | RunGroupHook | Drive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agenda:
+    """What is to be done now. *look_again*: when something changes by itself (Unix seconds, wall clock). *over*: nothing is left."""
+
+    actions: tuple[Action, ...] = ()
+    look_again: float | None = None
+    over: bool = False
+
+
+class WaitsFor(StrEnum):
+    """What a migration waits for on its way to the PUT."""
+
+    WAVE = "its wave"
+    SLOT = "a slot of its wave"
+    DOOR = "the window, or the end of a pause"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Nothing is to be done before something happens to the run or to this migration."""
+
+    what: WaitsFor
+
+
+def next_actions(run: RunState, now: float, wall: float, at_work: Container[str] = ()) -> Agenda:
+    """What the run has to do at *now*.
+
+    Args:
+        run: The fold of its events.
+        now: Unix seconds by the session's clock, which nobody sets.
+        wall: Unix seconds by the wall clock: windows are what people mean by a time of day.
+        at_work: The waves whose migrations somebody is still taking through their steps.
+    """
+    event = _stop(run, now) or _window(run, now, wall)
+    if event is not None:
+        return Agenda(actions=(Record(event=event),))
+    actions: list[Action] = []
+    over = True
+    for wave in run.workflow.waves:
+        known = run.waves[wave.name]
+        if over:
+            steps = _wave(run, wave, now, wall, at_work)
+            if steps is not None:
+                over = False
+                actions += steps
+        if known.counts.under_way or known.counts.owing:
+            over = False
+            actions.append(_drive(run, wave))
+    if over:
+        hook = _after_hook(run, None)
+        if hook is None:
+            return Agenda(over=True)
+        actions.append(hook)
+    records = tuple(action for action in actions if isinstance(action, Record))
+    return Agenda(actions=records or tuple(dict.fromkeys(actions)), look_again=_look_again(run))
+
+
+def to_drive(run: RunState, wave: Wave) -> list[Migration]:
+    """The migrations of *wave* that have steps left: under way, with hooks owed, prepared for nothing, or still to start."""
+    starts = run.stopped is None and run.waves[wave.name].begun
+    return [migration for migration in wave.migrations if _has_steps(run, migration, starts=starts)]
+
+
+def migration_step(run: RunState, name: str, policy: Policy, now: float, wall: float) -> Step | Wait:
+    """What migration *name* does next, as its run allows; *now* and *wall* as in `next_actions`."""
+    state = run.migrations[name]
+    if state.phase not in BEFORE_THE_PUT:
+        return next_step(state, policy, now)
+    wave, migration = run.place_of(name)
+    known = run.waves[wave.name]
+    if run.stopped is not None or name not in run.selected:
+        return _undo(state, migration)
+    if known.begun and known.hooks.refused:
+        return Finish(outcome=Outcome.FAILED, error_message="the wave's before hook failed")
+    if not known.admits:
+        return Wait(what=WaitsFor.WAVE)
+    if state.phase is Phase.READY and not state.admitted:
+        return Wait(what=WaitsFor.SLOT)
+    step = next_step(state, policy, now)
+    if isinstance(step, (RunHook, Request)) and not _door_is_open(run, wall):
+        return Wait(what=WaitsFor.DOOR)
+    return step
+
+
+def may_request(run: RunState, name: str, now: float, wall: float) -> str | None:
+    """Why the PUT of *name* may not leave; None: it may. Asked right before the wire; *now* and *wall* as in `next_actions`."""
+    state = run.migrations[name]
+    wave, _ = run.place_of(name)
+    if name not in run.selected:
+        return "it is not selected"
+    if run.stopped is not None:
+        return run.stopped
+    if run.paused_by is not None:
+        return "the run is paused"
+    if not _window_is_open(run, wall):
+        return "the window is not open"
+    if not run.waves[wave.name].admits:
+        return "its wave has not started"
+    if run.too_many_failures(wave):
+        return f"too many of wave {wave.name!r} ended without SUCCESS"
+    if state.phase not in (Phase.READY, Phase.REQUESTED) or not state.admitted:
+        return "it has no slot"
+    return too_old(state, now)
+
+
+# -- the run -------------------------------------------------------------------------------------------------------------
+
+
+def _stop(run: RunState, now: float) -> Event | None:
+    """Why no further cutover starts, if that has not been recorded."""
+    if run.stopped is not None:
+        return None
+    if run.aborted_by is not None:
+        return CutoversStopped(at=now, reason=f"aborted by {run.aborted_by}")
+    for wave in run.workflow.waves:
+        if run.too_many_failures(wave):
+            failed, most = run.failures(wave), wave.max_failures
+            reason = f"{failed} of wave {wave.name!r} ended without SUCCESS, max_failures is {most}"
+            return CutoversStopped(at=now, reason=reason)
+    if run.run_hooks.refused:
+        return CutoversStopped(at=now, reason="the run's before hook failed")
+    return None
+
+
+def _window(run: RunState, now: float, wall: float) -> Event | None:
+    """What there is to record about the window, which is held against the wall clock."""
+    window, told = run.workflow.window, run.opening
+    if window is None or run.stopped is not None:
+        return None
+    was_open = told is not None and run.window_opens is None
+    if told is not None and wall < told.closes and told.holds(wall) == was_open:
+        return None
+    if told is not None and was_open and wall >= told.closes:
+        return CutoversStopped(at=now, reason=f"the window closed at {in_words(told.closes)}")
+    span = window.span_at_or_after(wall)
+    if span is None:
+        return CutoversStopped(at=now, reason="the window has closed")
+    if span.holds(wall):
+        return WindowOpened(at=now, opens=span.opens, closes=span.closes)
+    if span == told and not was_open:
+        return None
+    return WindowWaiting(at=now, opens=span.opens, closes=span.closes)
+
+
+def _look_again(run: RunState) -> float | None:
+    """When, by the wall clock, the window changes something by itself."""
+    if run.workflow.window is None or run.stopped is not None:
+        return None
+    return run.window_closes if run.window_opens is None else run.window_opens
+
+
+def _window_is_open(run: RunState, wall: float) -> bool:
+    if run.workflow.window is None:
+        return True
+    return run.window_opens is None and run.opening is not None and run.opening.holds(wall)
+
+
+def _door_is_open(run: RunState, wall: float) -> bool:
+    return run.stopped is None and run.paused_by is None and _window_is_open(run, wall)
+
+
+# -- a wave --------------------------------------------------------------------------------------------------------------
+
+
+def _wave(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str]) -> list[Action] | None:
+    """What *wave* does next; None: it is over, or will not start."""
+    known = run.waves[wave.name]
+    counts = known.counts
+    if counts.waiting and run.stopped is None:
+        return _towards_the_puts(run, wave, now, wall)
+    if counts.under_way or counts.owing or counts.undoing:
+        return [_drive(run, wave)]
+    if wave.name in at_work:
+        return []
+    if (known.begun or known.touched) and known.finished_at is None:
+        return [Record(event=WaveFinished(at=now, wave=wave.name, counts=run.counts(wave)))]
+    hook = None if counts.unsettled else _after_hook(run, wave)  # in doubt, and nobody was asked to look: not over
+    return None if hook is None else [hook]
+
+
+def _towards_the_puts(run: RunState, wave: Wave, now: float, wall: float) -> list[Action]:
+    """What has to be done before *wave*'s cutovers may be requested, in this order."""
+    known = run.waves[wave.name]
+    if not known.begun:
+        return _towards_the_start(run, wave, now, wall)
+    if not known.hooks.prepared and not known.hooks.refused:
+        if not _door_is_open(run, wall):
+            return []
+        return [RunGroupHook(wave=wave.name, hook="before", index=known.hooks.before_done)]
+    name = run.next_for_slot(wave)
+    if name is not None and known.counts.slots < (wave.concurrency or len(wave.migrations)):
+        return [Record(event=CutoverAdmitted(at=now, migration=name))]
+    return [_drive(run, wave)]
+
+
+def _towards_the_start(run: RunState, wave: Wave, now: float, wall: float) -> list[Action]:
+    known = run.waves[wave.name]
+    if not _door_is_open(run, wall):
+        return []
+    if not run.run_hooks.prepared:
+        return [RunGroupHook(wave=None, hook="before", index=run.run_hooks.before_done)]
+    if wave.approval and known.approved_by is None:
+        return [] if known.approval_since is not None else [Record(event=ApprovalWaiting(at=now, wave=wave.name))]
+    if run.doubts_may_be_too_many(wave):
+        return []
+    members = known.counts.waiting
+    concurrency = min(wave.concurrency or members, members)
+    return [Record(event=WaveStarted(at=now, wave=wave.name, migrations=members, concurrency=concurrency))]
+
+
+def _after_hook(run: RunState, wave: Wave | None) -> RunGroupHook | None:
+    """The `after_…` hook of *wave*, or of the run (None), that is owed next, by this session or one that did not come to it."""
+    hooks = run.hooks_of(wave)
+    if not hooks.owed or not (hooks.hooks.after_success or hooks.hooks.after_failure):
+        return None  # to tell how the wave has ended costs the number of its migrations
+    hook = run.after_hook(wave)
+    left = hooks.left(hook)
+    if not left:
+        return None
+    outcome = "SUCCESS" if hook == "after_success" else "FAILED"
+    return RunGroupHook(wave=wave.name if wave else None, hook=hook, index=left.start, outcome=outcome)
+
+
+def _drive(run: RunState, wave: Wave) -> Drive:
+    return Drive(wave=wave.name, begun=run.waves[wave.name].begun, stopped=run.stopped is not None)
+
+
+# -- a migration ---------------------------------------------------------------------------------------------------------
+
+
+def _has_steps(run: RunState, migration: Migration, *, starts: bool) -> bool:
+    state, selected = run.migrations[migration.name], migration.name in run.selected
+    if state.phase in UNDER_WAY:
+        return selected
+    if state.phase is Phase.FINISHED:
+        hook = migration.hooks.after_success if state.outcome is Outcome.SUCCESS else migration.hooks.after_failure
+        return selected and state.after_hooks_done < len(hook)
+    if starts and selected:
+        return True
+    return not isinstance(_undo(state, migration), Done)
+
+
+def _undo(state: MigrationState, migration: Migration) -> RunHook | Done:
+    """The `after_failure` hook that undoes what `before` hooks did for a PUT that does not leave."""
+    left = undo_left(state, on_failure=len(migration.hooks.after_failure))
+    return RunHook(hook="after_failure", index=left.start) if left else Done()

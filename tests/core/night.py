@@ -1,0 +1,412 @@
+"""A whole night over the pure core: a made-up Atlas, made-up time, an operator, and a process that dies.
+
+The program is played by a few lines: they do what `next_actions` and `migration_step` say. What the adversary may do:
+
+* A PUT is lost before or after it is carried out, refused, limited, answered late, or carried out late: up to `SETTLE` seconds
+  after it left. A read fails, or shows the job as it was at the moment of its answer.
+* Hooks fail or take long. People pause, unpause, approve and abort.
+* The process dies at any moment: what is journaled after the last commit is lost, from some event on.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from orchestrator.core.next_actions import (
+    Drive,
+    Record,
+    RunGroupHook,
+    Wait,
+    may_request,
+    migration_step,
+    next_actions,
+    to_drive,
+)
+from orchestrator.cutover import (
+    Answer,
+    AnswerKind,
+    Done,
+    Finish,
+    Policy,
+    Read,
+    Reading,
+    Request,
+    RunHook,
+    answered,
+    observe,
+    observe_failure,
+)
+from orchestrator.events import (
+    ApprovalWaiting,
+    CutoverRequested,
+    Event,
+    HookFinished,
+    MigrationFinished,
+    RunAborted,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunUnpaused,
+    WaveApproved,
+)
+from orchestrator.migrationstate import UNDER_WAY
+from orchestrator.outcomes import Outcome
+from orchestrator.run import RunState, fold
+from orchestrator.workflow import Migration, Workflow
+
+from ..builders import NOW, WHO, run_started
+
+SETTLE = 30.0
+LONGEST = 100_000.0  # seconds of made-up time; a session that takes longer hangs
+FATES = ("accepted", "lost before", "lost after", "late", "refused", "limited", "not sent", "slow")
+
+
+@dataclass
+class Job:
+    """The truth about one job at Atlas."""
+
+    ready_at: float
+    takes: float
+    succeeds: bool
+    begun_at: float | None = None
+    carried_out: int = 0
+
+    def put(self, now: float) -> bool:
+        """A PUT arrives; whether it is carried out. Atlas as an adversary: it would do it again."""
+        if self.over(now) or now < self.ready_at:
+            return False
+        self.carried_out += 1
+        self.begun_at = now if self.begun_at is None else self.begun_at
+        return True
+
+    def over(self, now: float) -> bool:
+        """Whether its cutover has ended."""
+        return self.begun_at is not None and now >= self.begun_at + self.takes
+
+    def shown(self, now: float) -> Reading:
+        """Its document."""
+        if self.over(now):
+            return Reading(status="COMPLETE" if self.succeeds else "FAILED")
+        if self.begun_at is not None:
+            return Reading(status="WORKING", ready=True)
+        ready = now >= self.ready_at
+        return Reading(status="WORKING", ready=ready, lag=1.0 if ready else 100.0)
+
+
+@dataclass(kw_only=True)
+class Night:
+    """A run of *workflow*, from its first session to its last.
+
+    *faults*: the probability that something goes wrong with a request; *deaths*: of a death, at each event.
+    """
+
+    workflow: Workflow
+    dice: Random
+    faults: float = 0.0
+    deaths: float = 0.0
+    latency: tuple[float, float] = (0.1, 3.0)
+    check: Callable[[Night, Event], None] = lambda _night, _event: None
+    check_put: Callable[[Night, str], None] = lambda _night, _name: None  # asked when a PUT of this name leaves
+    now: float = NOW
+    jobs: dict[str, Job] = field(default_factory=dict)
+    run: RunState = field(default_factory=lambda: RunState(run_id="night"))
+    events: list[Event] = field(default_factory=list)  # all that happened, in all sessions
+    journal: list[Event] = field(default_factory=list)  # what of it no death has lost
+    arrivals: list[tuple[float, str]] = field(default_factory=list)  # when PUTs left, and whose
+    sessions: int = 0
+    followed: set[str] = field(default_factory=set)  # what was under way when the session began
+    decisions: int = 0
+    asks: bool = True  # whether people ask for things
+
+    def __post_init__(self) -> None:
+        self._synced = self._first = 0
+        self._wire: list[tuple[float, int, Callable[[], None]]] = []  # what happens whatever becomes of the process
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._sequence = itertools.count()
+        self._busy: set[str] = set()
+        self._driven: dict[str, Counter[str]] = {}
+        self._drivers: dict[str, str] = {}  # migration to wave, of those that are being driven
+        self._hooks: set[RunGroupHook] = set()
+        self._drives: set[Drive] = set()
+        for _, migration in self.workflow.migrations():
+            self.jobs.setdefault(
+                migration.name,
+                Job(
+                    ready_at=NOW + self.dice.choice([0.0, 0.0, 20.0]),
+                    takes=self.dice.choice([3.0, 30.0]),
+                    succeeds=self.dice.random() < 0.9,
+                ),
+            )
+
+    # -- sessions ------------------------------------------------------------------------------------------------------
+
+    def begin(self, selected: tuple[str, ...] | None = None) -> bool:
+        """The first session; False: it died."""
+        return self._session(run_started(self.workflow, at=self.now, selected=selected))
+
+    def resume(self, selected: tuple[str, ...] | None = None, *, retry_failed: bool = False) -> bool:
+        """Another process goes on; False: it died."""
+        self.run = fold("night", self.journal)
+        names = set(selected or self.workflow.names())
+        names |= {name for name in self.run.migrations if self.run.result(name).outcome is Outcome.IN_DOUBT}
+        picked = tuple(m.name for _, m in self.workflow.migrations() if m.name in names)
+        return self._session(
+            RunResumed(at=self.now, selected=picked, retry_failed=retry_failed, who=WHO, settle=SETTLE)
+        )
+
+    def session(self) -> list[Event]:
+        """The events of this session."""
+        return self.events[self._first :]
+
+    def _session(self, first: Event) -> bool:
+        self.sessions += 1
+        self._queue.clear()
+        for forgotten in (self._busy, self._drivers, self._hooks, self._drives):
+            forgotten.clear()
+        began = self.now
+        try:
+            self._synced = len(self.journal) + 1  # a run begins on disk, or not at all
+            self._record(first)
+            self._first = len(self.events) - 1
+            self.followed = {name for name, state in self.run.migrations.items() if state.phase in UNDER_WAY}
+            if self.run.paused_by is not None:
+                self._after(10.0, lambda: self._record(RunUnpaused(at=self.now, who=WHO)))
+            while True:
+                agenda = self._decide()
+                if agenda is None:
+                    break
+                self._wait(agenda)
+                assert self.now < began + LONGEST, "the session hangs"
+            self._record(
+                RunFinished(
+                    at=self.now,
+                    outcome=self.run.outcome(),
+                    exit_code=int(self.run.exit_code()),
+                    unfinished=self.run.is_unfinished(),
+                    requests={},
+                )
+            )
+        except _DiedError:
+            kept = self.dice.randint(self._synced, len(self.journal))
+            del self.journal[kept:]
+            return False
+        self._synced = len(self.journal)
+        return True
+
+    def _decide(self) -> float | None:
+        """Do all that is to be done now; when to look again, None: the session is over."""
+        while True:
+            self.decisions += 1
+            agenda = next_actions(self.run, self.now, self.now, set(self._drivers.values()))
+            if agenda.over:
+                return None
+            records = [action.event for action in agenda.actions if isinstance(action, Record)]
+            for event in records:
+                self._record(event)
+            if not records:
+                break
+        before = len(self.events), len(self._drivers)
+        for action in agenda.actions:
+            self._carry_out(action)
+        for name in tuple(self._drivers):
+            if name not in self._busy:
+                self._step(name)
+        if before != (len(self.events), len(self._drivers)):
+            return self.now
+        return agenda.look_again if agenda.look_again is not None else float("inf")
+
+    def _carry_out(self, action: Any) -> None:
+        match action:
+            case Drive(wave=name) if action not in self._drives:
+                self._drives.add(action)
+                wave = next(wave for wave in self.workflow.waves if wave.name == name)
+                for migration in to_drive(self.run, wave):
+                    self._drivers.setdefault(migration.name, name)
+            case RunGroupHook() if action not in self._hooks:
+                self._hooks.add(action)
+                hooks = self.run.hooks_of(self.run.wave(action.wave) if action.wave else None).hooks
+                self._hook(action.hook, getattr(hooks, action.hook)[action.index], action.wave, None, action)
+
+    def _wait(self, until: float) -> None:
+        """Let time pass until something happens."""
+        if until <= self.now:
+            return
+        pending = [queue for queue in (self._queue, self._wire) if queue]
+        queue = min(pending, key=lambda each: each[0][0], default=None)
+        if queue is None or queue[0][0] > until:
+            assert until < float("inf"), "nothing will ever happen any more"
+            self.now = until
+            return
+        at, _, happens = heapq.heappop(queue)
+        self.now = max(self.now, at)
+        happens()
+
+    def _after(self, seconds: float, happens: Callable[[], None], *, on_the_wire: bool = False) -> None:
+        queue = self._wire if on_the_wire else self._queue
+        heapq.heappush(queue, (self.now + seconds, next(self._sequence), happens))
+
+    def _record(self, event: Event) -> None:
+        self.run.apply(event)
+        self.events.append(event)
+        self.check(self, event)
+        if event.journaled:
+            self.journal.append(event)
+        if self.deaths and len(self.journal) > self._synced and self.dice.random() < self.deaths:
+            raise _DiedError
+        if self.asks:
+            self._people(event)
+
+    def _people(self, event: Event) -> None:
+        if isinstance(event, ApprovalWaiting):
+            self._after(self.dice.choice([1.0, 100.0]), lambda: self._approve(event.wave))
+        if self.dice.random() < 0.01:
+            self._record(RunPaused(at=self.now, who=WHO))
+            self._after(self.dice.choice([5.0, 50.0]), lambda: self._record(RunUnpaused(at=self.now, who=WHO)))
+        elif self.dice.random() < 0.002 and self.run.aborted_by is None:
+            self._record(RunAborted(at=self.now, who=WHO))
+
+    def _approve(self, wave: str) -> None:
+        if self.run.waves[wave].approved_by is None:
+            self._record(WaveApproved(at=self.now, wave=wave, who=WHO))
+
+    # -- one migration -------------------------------------------------------------------------------------------------
+
+    def policy(self, migration: Migration) -> Policy:
+        """The rules for *migration*."""
+        return Policy(
+            gate=migration.gate,
+            timeout=migration.timeout,
+            settle=SETTLE,
+            before_hooks=len(migration.hooks.before),
+            after_success_hooks=len(migration.hooks.after_success),
+            after_failure_hooks=len(migration.hooks.after_failure),
+        )
+
+    def _step(self, name: str) -> None:
+        wave, migration = self.run.place_of(name)
+        policy = self.policy(migration)
+        step = migration_step(self.run, name, policy, self.now, self.now)
+        match step:
+            case Wait():
+                return
+            case Done():
+                del self._drivers[name]
+                return
+            case Finish():
+                known = self.run.migrations[name]
+                self._record(
+                    MigrationFinished(
+                        at=self.now,
+                        migration=name,
+                        outcome=step.outcome,
+                        status=known.remote_status,
+                        error_message=step.error_message,
+                        polls=known.polls,
+                    )
+                )
+                return
+            case RunHook():
+                self._busy.add(name)
+                self._hook(step.hook, getattr(migration.hooks, step.hook)[step.index], wave.name, name, None)
+            case Read():
+                self._busy.add(name)
+                pause = self.dice.choice([2.0, 10.0]) if step.attempt else 0.0
+                pause = max(0.0, min(pause, step.deadline - self.now))
+                self._after(pause + self.dice.uniform(*self.latency), lambda: self._read(name, policy))
+            case Request():
+                self._busy.add(name)
+                known = self.run.migrations[name]
+                pause = self.dice.choice([0.0, 0.0, 8.0])
+                if step.attempt and known.not_begun_at is not None:
+                    pause = max(0.0, known.not_begun_at + 2.0 * step.attempt - self.now)
+                self._after(pause, lambda: self._request(name, policy))
+
+    def _free(self, name: str) -> None:
+        self._busy.discard(name)
+
+    def _read(self, name: str, policy: Policy) -> None:
+        self._free(name)
+        known = self.run.migrations[name]
+        if self.dice.random() < self.faults:
+            events = observe_failure(known, "500", policy, migration=name, now=self.now, refused=False)
+        else:
+            events = observe(known, self.jobs[name].shown(self.now), policy, migration=name, now=self.now)
+        for event in events:
+            self._record(event)
+
+    def _request(self, name: str, policy: Policy) -> None:
+        if not isinstance(migration_step(self.run, name, policy, self.now, self.now), Request):
+            self._free(name)
+            return
+        why_not = may_request(self.run, name, self.now, self.now)
+        assert why_not is None, (name, why_not)
+        self._record(CutoverRequested(at=self.now, migration=name))
+        self._synced = len(self.journal)
+        self._after(self.dice.choice([0.0, 0.0, 0.05, 7.0]), lambda: self._send(name, policy))
+
+    def _send(self, name: str, policy: Policy) -> None:
+        why_not = may_request(self.run, name, self.now, self.now)
+        if why_not is not None:
+            self._answer(name, policy, Answer(kind=AnswerKind.NOT_CARRIED_OUT, sent=False, reason=why_not))
+            return
+        fate = self.dice.choice(FATES) if self.dice.random() < self.faults else "accepted"
+        if fate == "not sent":
+            self._answer(name, policy, Answer(kind=AnswerKind.NOT_CARRIED_OUT, sent=False, reason="no connection"))
+            return
+        self.check_put(self, name)
+        self.arrivals.append((self.now, name))
+        trip = self.dice.uniform(*self.latency)
+        job = self.jobs[name]
+        if fate in ("accepted", "lost after", "slow"):
+            self._after(trip / 2, lambda: self._arrive(job), on_the_wire=True)
+        elif fate == "late":
+            self._after(self.dice.uniform(0.0, SETTLE), lambda: self._arrive(job), on_the_wire=True)
+        answer = {
+            "accepted": Answer(kind=AnswerKind.ACCEPTED, http_status=202),
+            "slow": Answer(kind=AnswerKind.ACCEPTED, http_status=202),
+            "refused": Answer(kind=AnswerKind.REFUSED, http_status=400, reason="400"),
+            "limited": Answer(kind=AnswerKind.NOT_CARRIED_OUT, http_status=429, reason="429"),
+        }.get(fate, Answer(kind=AnswerKind.LOST, reason="reset"))
+        self._after(trip + (20.0 if fate == "slow" else 0.0), lambda: self._answer(name, policy, answer))
+
+    def _arrive(self, job: Job) -> None:
+        job.put(self.now)
+
+    def _answer(self, name: str, policy: Policy, answer: Answer) -> None:
+        self._free(name)
+        for event in answered(self.run.migrations[name], answer, policy, migration=name, now=self.now):
+            self._record(event)
+
+    # -- hooks ---------------------------------------------------------------------------------------------------------
+
+    def _hook(
+        self, hook: str, argv: tuple[str, ...], wave: str | None, name: str | None, action: RunGroupHook | None
+    ) -> None:
+        def ends() -> None:
+            if name is not None:
+                self._free(name)
+            self._record(
+                HookFinished(
+                    at=self.now,
+                    hook=hook,
+                    argv=argv,
+                    exit_code=1 if argv[0] == "fails" else 0,
+                    seconds=0.0,
+                    wave=wave,
+                    migration=name,
+                )
+            )
+            if action is not None:
+                self._hooks.discard(action)
+
+        self._after(30.0 if argv[0] == "slow" else 0.1, ends)
+
+
+class _DiedError(Exception):
+    """The process is dead."""

@@ -1,0 +1,440 @@
+"""Each rule of a run, by example: what it does next, and whether a PUT may leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orchestrator.core.next_actions import (
+    Agenda,
+    Drive,
+    Record,
+    RunGroupHook,
+    Wait,
+    WaitsFor,
+    may_request,
+    migration_step,
+    next_actions,
+    to_drive,
+)
+from orchestrator.cutover import Done, Finish, Policy, Read, Request, RunHook
+from orchestrator.events import (
+    ApprovalWaiting,
+    CutoverAccepted,
+    CutoverAdmitted,
+    CutoverInDoubt,
+    CutoverRequested,
+    CutoversStopped,
+    Event,
+    GateOpened,
+    GateWaiting,
+    HookFinished,
+    MigrationFinished,
+    RunAborted,
+    RunPaused,
+    RunUnpaused,
+    StatusPolled,
+    WaveApproved,
+    WaveFinished,
+    WaveStarted,
+    WindowOpened,
+    WindowWaiting,
+)
+from orchestrator.outcomes import Outcome
+from orchestrator.run import RunState, fold
+from orchestrator.window import AbsoluteWindow
+from orchestrator.workflow import NO_HOOKS, Hooks, Migration, Wave, Workflow
+
+from ..builders import NOW, WHO, live_id, migration, run_resumed, run_started
+
+ONE = (("true", "1"),)
+STARTED = WaveStarted(at=NOW, wave="w", migrations=2, concurrency=2)
+
+
+def wave(*names: str, name: str = "w", first: int = 1, hooks: Hooks = NO_HOOKS, **settings: Any) -> Wave:
+    """A wave; *hooks* are its migrations'."""
+    members = tuple(migration(each, number, hooks=hooks) for number, each in enumerate(names, start=first))
+    return Wave(name=name, migrations=members, **settings)
+
+
+def run_of(*waves: Wave, events: tuple[Event, ...] = (), selected: Any = None, **settings: Any) -> RunState:
+    """A run of *waves* after *events*."""
+    given = Workflow(name="night", waves=waves, **settings)
+    return fold("r", (run_started(given, selected=selected), *events))
+
+
+def recorded(agenda: Agenda) -> list[Event]:
+    """The events that are to be recorded."""
+    return [action.event for action in agenda.actions if isinstance(action, Record)]
+
+
+def opened(name: str, at: float = NOW) -> tuple[Event, ...]:
+    """The job of *name* was read, and is ready."""
+    facts = {"status": "WORKING", "ready": True, "lag": 1.0}
+    return (StatusPolled(at=at, migration=name, **facts), GateOpened(at=at, migration=name, **facts))  # type: ignore[arg-type]
+
+
+def requested(name: str) -> tuple[Event, ...]:
+    """The PUT of *name* has left."""
+    return (*opened(name), CutoverAdmitted(at=NOW, migration=name), CutoverRequested(at=NOW, migration=name))
+
+
+def ended(name: str, outcome: Outcome) -> Event:
+    """*name* has ended."""
+    return MigrationFinished(at=NOW, migration=name, outcome=outcome, status=None)
+
+
+def hook(which: str, wave_name: str | None, *, code: int = 0, name: str | None = None) -> Event:
+    """A hook has ended."""
+    return HookFinished(at=NOW, hook=which, argv=ONE[0], exit_code=code, seconds=0.0, wave=wave_name, migration=name)
+
+
+def drive(name: str = "w", *, begun: bool = True, stopped: bool = False) -> Drive:
+    """Drive the migrations of a wave."""
+    return Drive(wave=name, begun=begun, stopped=stopped)
+
+
+# -- waves ---------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_wave_starts_and_then_its_migrations_are_driven() -> None:
+    """Nothing else stands in the way."""
+    run = run_of(wave("a", "b"), wave("c", name="v", first=3))
+    (started,) = recorded(next_actions(run, NOW, NOW))
+    assert started == STARTED
+    run.apply(started)
+    agenda = next_actions(run, NOW, NOW)
+    assert (agenda.actions, agenda.over) == ((drive(),), False)
+    assert [m.name for m in to_drive(run, run.wave("w"))] == ["a", "b"]
+
+
+def test_a_wave_starts_when_the_one_before_it_is_over() -> None:
+    """Also when that one has failed, as long as no `max_failures` forbids it."""
+    waves = wave("a"), wave("b", name="v", first=2)
+    run = run_of(*waves, events=(STARTED, *requested("a")))
+    assert next_actions(run, NOW, NOW, {"w"}).actions == (drive(),)
+    run.apply(ended("a", Outcome.FAILED))
+    assert next_actions(run, NOW, NOW, {"w"}).actions == ()  # its driver is not done yet
+    (finished,) = recorded(next_actions(run, NOW, NOW))
+    assert finished == WaveFinished(at=NOW, wave="w", counts={"FAILED": 1})
+    run.apply(finished)
+    assert recorded(next_actions(run, NOW, NOW)) == [WaveStarted(at=NOW, wave="v", migrations=1, concurrency=1)]
+
+
+def test_a_run_is_over_when_all_its_waves_are() -> None:
+    """And not before."""
+    run = run_of(wave("a"), events=(STARTED, *requested("a"), ended("a", Outcome.SUCCESS)))
+    assert not next_actions(run, NOW, NOW).over
+    run.apply(WaveFinished(at=NOW, wave="w", counts={}))
+    assert next_actions(run, NOW, NOW).over
+
+
+def test_what_is_under_way_is_followed_from_the_beginning_whatever_its_wave() -> None:
+    """A later session follows it while an earlier wave starts."""
+    waves = wave("a"), wave("b", name="v", first=2)
+    run = run_of(*waves, events=(*requested("b"), run_resumed(("a", "b"))))
+    (started,) = recorded(next_actions(run, NOW, NOW))
+    run.apply(started)
+    assert set(next_actions(run, NOW, NOW).actions) == {drive(), drive("v", begun=False)}
+    assert [m.name for m in to_drive(run, run.wave("v"))] == ["b"]
+
+
+def test_a_wave_of_what_is_under_way_starts_only_if_one_of_it_has_not_begun() -> None:
+    """It is followed without the wave's `before` hooks and approval."""
+    run = run_of(wave("a", approval=True), events=(*requested("a"), run_resumed(("a",))))
+    assert next_actions(run, NOW, NOW).actions == (drive(begun=False),)
+    assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Read)
+
+
+def test_migrations_that_are_not_selected_are_left_alone() -> None:
+    """Their wave starts without them."""
+    run = run_of(wave("a", "b"), events=(STARTED,), selected=("b",))
+    assert [m.name for m in to_drive(run, run.wave("w"))] == ["b"]
+    assert may_request(run, "a", NOW, NOW) == "it is not selected"
+    assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Done)
+
+
+# -- the window ----------------------------------------------------------------------------------------------------------
+
+WINDOW = AbsoluteWindow(opens=NOW + 60, closes=NOW + 120)
+
+
+def test_a_run_waits_for_its_window_and_says_so_once() -> None:
+    """It looks again when the window opens."""
+    run = run_of(wave("a"), window=WINDOW)
+    (waiting,) = recorded(next_actions(run, NOW, NOW))
+    assert waiting == WindowWaiting(at=NOW, opens=NOW + 60, closes=NOW + 120)
+    run.apply(waiting)
+    assert next_actions(run, NOW + 59, NOW + 59) == Agenda(look_again=NOW + 60)
+    assert recorded(next_actions(run, NOW + 60, NOW + 60)) == [
+        WindowOpened(at=NOW + 60, opens=NOW + 60, closes=NOW + 120)
+    ]
+
+
+@pytest.mark.parametrize(("at", "may"), [(59.0, False), (60.0, True), (119.9, True), (120.0, False)])
+def test_a_put_leaves_inside_the_window_alone(at: float, may: bool) -> None:
+    """`opens <= now < closes`, asked at the wire."""
+    events = (WindowOpened(at=NOW + 60, opens=NOW + 60, closes=NOW + 120), STARTED, *opened("a", NOW + at))
+    run = run_of(wave("a"), window=WINDOW)
+    if at < 60:
+        events = (WindowWaiting(at=NOW, opens=NOW + 60, closes=NOW + 120), *events[1:])
+    for event in (*events, CutoverAdmitted(at=NOW + at, migration="a")):
+        run.apply(event)
+    assert may_request(run, "a", NOW + at, NOW + at) == (None if may else "the window is not open")
+
+
+def test_cutovers_stop_when_the_window_closes() -> None:
+    """What is under way is followed."""
+    run = run_of(
+        wave("a", "b"),
+        window=WINDOW,
+        events=(WindowOpened(at=NOW + 60, opens=NOW + 60, closes=NOW + 120), STARTED, *requested("a")),
+    )
+    assert next_actions(run, NOW + 119, NOW + 119, {"w"}).look_again == NOW + 120
+    (stopped,) = recorded(next_actions(run, NOW + 120, NOW + 120, {"w"}))
+    assert isinstance(stopped, CutoversStopped)
+    assert stopped.reason.startswith("the window closed at")
+    run.apply(stopped)
+    assert next_actions(run, NOW + 121, NOW + 121, {"w"}).actions == (drive(stopped=True),)
+    assert isinstance(migration_step(run, "b", Policy(), NOW + 121, NOW + 121), Done)
+
+
+def test_a_window_that_is_over_starts_nothing() -> None:
+    """Not even the run's hooks."""
+    run = run_of(wave("a"), window=WINDOW, hooks=Hooks(before=ONE))
+    (stopped,) = recorded(next_actions(run, NOW + 120, NOW + 120))
+    run.apply(stopped)
+    assert next_actions(run, NOW + 120, NOW + 120).over
+
+
+# -- approval, pause, abort ----------------------------------------------------------------------------------------------
+
+
+def test_a_wave_waits_for_its_approval() -> None:
+    """It says so once."""
+    run = run_of(wave("a", approval=True))
+    assert recorded(next_actions(run, NOW, NOW)) == [ApprovalWaiting(at=NOW, wave="w")]
+    run.apply(ApprovalWaiting(at=NOW, wave="w"))
+    assert next_actions(run, NOW, NOW) == Agenda()
+    run.apply(WaveApproved(at=NOW, wave="w", who=WHO))
+    assert isinstance(recorded(next_actions(run, NOW, NOW))[0], WaveStarted)
+
+
+def test_nothing_starts_in_a_pause() -> None:
+    """No wave, no hook, no PUT; jobs are still read."""
+    paused = RunPaused(at=NOW, who=WHO)
+    run = run_of(wave("a", hooks=Hooks(before=ONE)), events=(paused,))
+    assert next_actions(run, NOW, NOW) == Agenda()
+    run = run_of(wave("a"), events=(STARTED, *opened("a"), CutoverAdmitted(at=NOW, migration="a"), paused))
+    assert migration_step(run, "a", Policy(), NOW, NOW) == Wait(what=WaitsFor.DOOR)
+    assert isinstance(migration_step(run, "a", Policy(), NOW + 60, NOW + 60), Read)
+    assert may_request(run, "a", NOW, NOW) == "the run is paused"
+    run.apply(RunUnpaused(at=NOW, who=WHO))
+    assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Request)
+
+
+def test_after_an_abort_nothing_starts_and_what_is_under_way_is_followed() -> None:
+    """In the session that hears of it, and in every later one."""
+    run = run_of(wave("a", "b"), events=(STARTED, *requested("a"), RunAborted(at=NOW, who=WHO)))
+    (stopped,) = recorded(next_actions(run, NOW, NOW, {"w"}))
+    assert stopped == CutoversStopped(at=NOW, reason=f"aborted by {WHO}")
+    run.apply(stopped)
+    assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Read)
+    assert isinstance(migration_step(run, "b", Policy(), NOW, NOW), Done)
+    run.apply(run_resumed(("a", "b")))
+    assert isinstance(recorded(next_actions(run, NOW, NOW))[0], CutoversStopped)
+
+
+# -- failures and doubts -------------------------------------------------------------------------------------------------
+
+
+def test_too_many_failures_stop_the_run() -> None:
+    """The one that is one too many."""
+    run = run_of(wave("a", "b", "c", max_failures=1), events=(STARTED, ended("a", Outcome.FAILED)))
+    assert recorded(next_actions(run, NOW, NOW, {"w"})) == []
+    run.apply(ended("b", Outcome.TIMED_OUT))
+    assert may_request(run, "c", NOW, NOW) == "too many of wave 'w' ended without SUCCESS"
+    (stopped,) = recorded(next_actions(run, NOW, NOW, {"w"}))
+    assert stopped == CutoversStopped(at=NOW, reason="2 of wave 'w' ended without SUCCESS, max_failures is 1")
+
+
+def test_doubts_that_could_be_too_many_failures_are_settled_before_their_wave_goes_on() -> None:
+    """A wave that an earlier session began."""
+    doubt = CutoverInDoubt(at=NOW, migration="a", reason="lost", settle=4.0)
+    run = run_of(wave("a", "b", max_failures=0), events=(*requested("a"), doubt, run_resumed(("a", "b"))))
+    assert next_actions(run, NOW, NOW).actions == (drive(begun=False),)
+    run.apply(CutoverAccepted(at=NOW, migration="a", http_status=None, status="WORKING", evidence="job"))
+    assert isinstance(recorded(next_actions(run, NOW, NOW))[0], WaveStarted)
+
+
+# -- slots ---------------------------------------------------------------------------------------------------------------
+
+
+def test_slots_go_to_those_that_are_ready_in_the_order_of_the_file() -> None:
+    """As many at once as `concurrency` says."""
+    run = run_of(wave("a", "b", "c", concurrency=1), events=(STARTED, *opened("c"), *opened("b")))
+    assert migration_step(run, "b", Policy(), NOW, NOW) == Wait(what=WaitsFor.SLOT)
+    (admitted,) = recorded(next_actions(run, NOW, NOW, {"w"}))
+    assert admitted == CutoverAdmitted(at=NOW, migration="b")
+    run.apply(admitted)
+    assert recorded(next_actions(run, NOW, NOW, {"w"})) == []
+    assert (may_request(run, "b", NOW, NOW), may_request(run, "c", NOW, NOW)) == (None, "it has no slot")
+    run.apply(CutoverRequested(at=NOW, migration="b"))
+    assert recorded(next_actions(run, NOW, NOW, {"w"})) == []
+    run.apply(ended("b", Outcome.SUCCESS))
+    assert recorded(next_actions(run, NOW, NOW, {"w"})) == [CutoverAdmitted(at=NOW, migration="c")]
+
+
+def test_who_goes_back_to_the_gate_gives_the_slot_back_unless_its_application_is_stopped() -> None:
+    """It may wait for long."""
+    hooks = Hooks(before=ONE)
+    waits = GateWaiting(at=NOW, migration="a", status="WORKING", ready=False, lag=99.0, max_lag=10.0)
+    ready = (*opened("a"), CutoverAdmitted(at=NOW, migration="a"))
+    run = run_of(wave("a", "b", hooks=hooks, concurrency=1), events=(STARTED, *ready, *opened("b"), waits))
+    assert recorded(next_actions(run, NOW, NOW, {"w"})) == [CutoverAdmitted(at=NOW, migration="b")]
+    stopped = (*ready, hook("before", "w", name="a"))
+    run = run_of(wave("a", "b", hooks=hooks, concurrency=1), events=(STARTED, *stopped, *opened("b"), waits))
+    assert recorded(next_actions(run, NOW, NOW, {"w"})) == []
+
+
+def test_a_slot_is_held_until_the_last_hook() -> None:
+    """The next cutover waits for it."""
+    hooks = Hooks(after_success=ONE)
+    events = (STARTED, *requested("a"), *opened("b"), ended("a", Outcome.SUCCESS))
+    run = run_of(wave("a", "b", hooks=hooks, concurrency=1), events=events)
+    assert recorded(next_actions(run, NOW, NOW, {"w"})) == []
+    run.apply(hook("after_success", "w", name="a"))
+    assert recorded(next_actions(run, NOW, NOW, {"w"})) == [CutoverAdmitted(at=NOW, migration="b")]
+
+
+def test_what_an_earlier_session_left_under_way_counts_against_the_slots() -> None:
+    """Though it started before."""
+    run = run_of(
+        wave("a", "b", concurrency=1), events=(*requested("a"), run_resumed(("a", "b")), STARTED, *opened("b"))
+    )
+    assert recorded(next_actions(run, NOW, NOW, {"w"})) == []
+
+
+# -- hooks ---------------------------------------------------------------------------------------------------------------
+
+
+def test_hooks_of_run_and_wave_come_in_their_order() -> None:
+    """Run before, wave before, the wave's migrations, wave after, run after."""
+    both = Hooks(before=ONE, after_success=ONE, after_failure=ONE)
+    run = run_of(wave("a", name="w"), hooks=both)
+    run = run_of(Wave(name="w", migrations=(migration("a"),), hooks=both), hooks=both)
+    seen: list[object] = []
+    for _ in range(12):
+        agenda = next_actions(run, NOW, NOW)
+        if agenda.over:
+            break
+        (action,) = agenda.actions
+        match action:
+            case Record(event=event):
+                seen.append(event.name)
+                run.apply(event)
+            case RunGroupHook(wave=whose, hook=which, outcome=outcome):
+                seen.append((whose, which, outcome))
+                run.apply(hook(which, whose))
+            case Drive():
+                seen.append("drive")
+                run.apply(ended("a", Outcome.SUCCESS))
+    assert seen == [
+        (None, "before", None),
+        "wave_started",
+        ("w", "before", None),
+        "drive",
+        "wave_finished",
+        ("w", "after_success", "SUCCESS"),
+        (None, "after_success", "SUCCESS"),
+    ]
+
+
+def test_a_failed_before_hook_of_the_run_stops_it() -> None:
+    """Nothing was refused by Atlas, so nothing is FAILED."""
+    run = run_of(wave("a"), hooks=Hooks(before=ONE), events=(hook("before", None, code=1),))
+    assert recorded(next_actions(run, NOW, NOW)) == [CutoversStopped(at=NOW, reason="the run's before hook failed")]
+
+
+def test_a_failed_before_hook_of_a_wave_fails_its_migrations() -> None:
+    """And the next wave goes on, if `max_failures` lets it."""
+    run = run_of(
+        Wave(name="w", migrations=(migration("a"),), hooks=Hooks(before=ONE)),
+        events=(STARTED, hook("before", "w", code=1)),
+    )
+    assert next_actions(run, NOW, NOW).actions == (drive(),)
+    step = migration_step(run, "a", Policy(), NOW, NOW)
+    assert step == Finish(outcome=Outcome.FAILED, error_message="the wave's before hook failed")
+
+
+def test_a_failed_before_hook_of_a_migration_fails_it() -> None:
+    """The message says which, and how."""
+    hooks = Hooks(before=ONE)
+    ready = (*opened("a"), CutoverAdmitted(at=NOW, migration="a"), hook("before", "w", name="a", code=3))
+    run = run_of(wave("a", hooks=hooks), events=(STARTED, *ready))
+    step = migration_step(run, "a", Policy(before_hooks=1), NOW, NOW)
+    assert step == Finish(outcome=Outcome.FAILED, error_message="before hook: true ended with 3")
+
+
+def test_what_a_before_hook_prepared_is_undone_when_no_put_leaves() -> None:
+    """The wave is not over before."""
+    hooks = Hooks(before=ONE, after_failure=ONE)
+    prepared = (*opened("a"), CutoverAdmitted(at=NOW, migration="a"), hook("before", "w", name="a"))
+    run = run_of(wave("a", hooks=hooks), events=(STARTED, *prepared, CutoversStopped(at=NOW, reason="SIGTERM")))
+    assert next_actions(run, NOW, NOW).actions == (drive(stopped=True),)
+    assert migration_step(run, "a", Policy(), NOW, NOW) == RunHook(hook="after_failure", index=0)
+    run.apply(hook("after_failure", "w", name="a"))
+    assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Done)
+    assert isinstance(recorded(next_actions(run, NOW, NOW))[0], WaveFinished)
+
+
+def test_a_wave_with_a_doubt_that_nobody_was_asked_to_look_at_is_not_over() -> None:
+    """Its `after_…` hooks are left to the session that settles it."""
+    hooks = Hooks(after_success=ONE, after_failure=ONE)
+    first = Wave(name="w", migrations=(migration("a"),), hooks=hooks)
+    run = run_of(first, wave("b", name="v", first=2), events=(STARTED, *requested("a"), run_resumed(("b",))))
+    assert recorded(next_actions(run, NOW, NOW)) == [WaveStarted(at=NOW, wave="v", migrations=1, concurrency=1)]
+
+
+# -- freshness -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_put_needs_a_fresh_read() -> None:
+    """At the wire, too."""
+    ready = (*opened("a"), CutoverAdmitted(at=NOW, migration="a"))
+    run = run_of(wave("a"), events=(STARTED, *ready))
+    assert may_request(run, "a", NOW + 5.0, NOW + 5.0) is None
+    assert may_request(run, "a", NOW + 5.1, NOW + 5.1) == "what is known of the job is 5.1s old"
+
+
+# -- cost ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_decision_costs_the_number_of_waves_and_not_of_migrations() -> None:
+    """With 100,000 migrations a decision looks at none of them."""
+
+    class Watched(dict[str, Any]):
+        """Counts who looks."""
+
+        looks = 0
+
+        def __getitem__(self, name: str) -> Any:
+            Watched.looks += 1
+            return super().__getitem__(name)
+
+    members = tuple(
+        Migration(name=f"m{number}", group_id="7e68e12770616e75e6df43d0", live_migration_id=live_id(number))
+        for number in range(100_000)
+    )
+    run = run_of(Wave(name="w", migrations=members, concurrency=100, max_failures=5))
+    run.apply(WaveStarted(at=NOW, wave="w", migrations=100_000, concurrency=100))
+    for member in members[:1000]:
+        for event in opened(member.name):
+            run.apply(event)
+    run.migrations = Watched(run.migrations)
+    for _ in range(100):
+        (admitted,) = recorded(next_actions(run, NOW, NOW, {"w"}))
+        run.apply(admitted)
+    assert Watched.looks <= 500
+    assert next_actions(run, NOW, NOW, {"w"}).actions == (drive(),)

@@ -1,0 +1,149 @@
+"""Thousands of whole nights over the pure core: the promises of docs/guarantees.md hold in all of them."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.core.counts import Counts, facets_of
+from orchestrator.cutover import GATE_LIFE
+from orchestrator.events import (
+    CutoversStopped,
+    Event,
+    HookFinished,
+    RunAborted,
+    RunPaused,
+    RunUnpaused,
+    StatusPolled,
+    WaveApproved,
+    WaveStarted,
+)
+from orchestrator.migrationstate import UNDER_WAY
+from orchestrator.outcomes import Outcome
+from orchestrator.window import AbsoluteWindow
+from orchestrator.workflow import Gate, Hooks, Migration, Wave, Workflow
+
+from ..builders import NOW, migration
+from .night import Night
+
+
+def hooks_of(dice: Random) -> Hooks:
+    """None, or some of each kind, of which some fail or take long."""
+    if dice.random() < 0.5:
+        return Hooks()
+
+    def some() -> tuple[tuple[str, ...], ...]:
+        return tuple((dice.choice(["works", "works", "slow", "fails"]), str(n)) for n in range(dice.randint(0, 2)))
+
+    return Hooks(before=some(), after_success=some(), after_failure=some())
+
+
+def workflow_of(dice: Random) -> Workflow:
+    """Up to three waves of up to four migrations."""
+    numbers = iter(range(1, 100))
+    waves = []
+    for place in range(dice.randint(1, 3)):
+        members: list[Migration] = []
+        for _ in range(dice.randint(1, 4)):
+            number = next(numbers)
+            gate = dice.choice([Gate(), Gate(timeout=60.0), None])
+            members.append(
+                migration(f"m{number}", number, timeout=dice.choice([60.0, 600.0]), gate=gate, hooks=hooks_of(dice))
+            )
+        waves.append(
+            Wave(
+                name=f"w{place}",
+                migrations=tuple(members),
+                concurrency=dice.choice([None, 1, 2]),
+                max_failures=dice.choice([None, 0, 1]),
+                approval=dice.random() < 0.3,
+                hooks=hooks_of(dice),
+            )
+        )
+    window = dice.choice([None, None, AbsoluteWindow(opens=NOW + 50.0, closes=NOW + dice.choice([80.0, 3000.0]))])
+    return Workflow(name="night", waves=tuple(waves), window=window, hooks=hooks_of(dice))
+
+
+def counts_are_right(night: Night, _: Event) -> None:
+    """What `apply` has counted event by event is what counting anew finds."""
+    run = night.run
+    for wave in run.workflow.waves:
+        counts = Counts()
+        for each in wave.migrations:
+            counts.add(facets_of(run.migrations[each.name], each.hooks, selected=each.name in run.selected))
+        assert counts == run.waves[wave.name].counts, wave.name
+
+
+def a_put_may_leave(night: Night, name: str) -> None:
+    """The promises about a PUT, told from the events of its session and not from what the core keeps."""
+    run, session = night.run, night.session()
+    wave, migration = run.place_of(name)
+    window = run.workflow.window
+    assert window is None or (isinstance(window, AbsoluteWindow) and window.opens <= night.now < window.closes)
+    assert not [event for event in session if isinstance(event, CutoversStopped)]
+    assert not [event for event in night.journal if isinstance(event, RunAborted)]
+    pauses = [event for event in night.journal if isinstance(event, (RunPaused, RunUnpaused))]
+    assert not pauses or isinstance(pauses[-1], RunUnpaused)
+    approved = [event.wave for event in night.journal if isinstance(event, WaveApproved)]
+    assert not wave.approval or wave.name in approved
+    assert wave.name in [event.wave for event in session if isinstance(event, WaveStarted)]
+    for whose, hooks in ((None, run.workflow.hooks), (wave.name, wave.hooks)):
+        done = [
+            e
+            for e in session
+            if isinstance(e, HookFinished) and (e.wave, e.migration, e.hook) == (whose, None, "before")
+        ]
+        assert [event.argv for event in done] == list(hooks.before)
+        assert all(event.ok for event in done)
+    own = [e.argv for e in night.journal if isinstance(e, HookFinished) and (e.migration, e.hook) == (name, "before")]
+    assert not migration.hooks.before or own[-1] == migration.hooks.before[-1]
+    read = [event.at for event in session if isinstance(event, StatusPolled) and event.migration == name]
+    assert read
+    assert night.now - read[-1] <= GATE_LIFE
+    for earlier in run.workflow.waves[: run.workflow.waves.index(wave)]:
+        left = [m.name for m in earlier.migrations if m.name in run.selected]
+        assert all(run.migrations[each].outcome is not None for each in left)
+    states = [run.migrations[m.name] for m in wave.migrations]
+    failed = sum(1 for state in states if state.outcome not in (None, Outcome.SUCCESS))
+    assert wave.max_failures is None or failed <= wave.max_failures
+    followed = [m for m in wave.migrations if m.name in night.followed]
+    busy = sum(1 for m in wave.migrations if m.name in run.selected and run.migrations[m.name].phase in UNDER_WAY)
+    assert busy <= max(wave.concurrency or len(wave.migrations), len(followed) + 1)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**40), faults=st.sampled_from([0.0, 0.3, 0.7]), deaths=st.sampled_from([0.0, 0.0, 0.05]))
+def test_the_promises_hold_in_any_night(seed: int, faults: float, deaths: float) -> None:
+    """No PUT is carried out twice, no outcome is a lie, every rule of a run is kept, and every session comes to its end."""
+    dice = Random(seed)
+    night = Night(
+        workflow=workflow_of(dice),
+        dice=dice,
+        faults=faults,
+        deaths=deaths,
+        check=counts_are_right,
+        check_put=a_put_may_leave,
+    )
+    alive = night.begin()
+    for _ in range(12):
+        if alive and not night.run.unfinished:
+            break
+        if night.sessions > 8:
+            night.faults = night.deaths = 0.0
+        night.now += dice.choice([0.0, 1.0, 100.0])
+        alive = night.resume()
+    for name, job in night.jobs.items():
+        assert job.carried_out <= 1, name
+        outcome = night.run.result(name).outcome
+        if outcome is Outcome.SUCCESS:
+            assert job.carried_out == 1
+            assert job.succeeds
+            assert job.over(night.now)
+        if outcome is Outcome.NOT_STARTED:
+            assert job.carried_out == 0
+        if outcome is Outcome.FAILED and job.carried_out:
+            assert not job.succeeds
+    if not night.run.unfinished:
+        assert not night.run.hooks_left()
