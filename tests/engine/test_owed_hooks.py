@@ -18,6 +18,8 @@ from orchestrator.events import (
     WaveStarted,
 )
 from orchestrator.journal import open_journal
+from orchestrator.journalcheck import ROWS
+from orchestrator.marks import Marks, Reach
 from orchestrator.outcomes import ExitCode, Outcome
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
@@ -193,6 +195,8 @@ async def killed_after_its_before_hook(it: House) -> str:
     with open_journal(it.settings.state_dir) as journal:
         (seq,) = [seq for seq, event in journal.events(run_id) if isinstance(event, HookFinished) and event.ok][:1]
         journal._db.execute("DELETE FROM events WHERE seq > ?", (seq,))
+        kept = journal._db.execute(ROWS, (run_id, 0, None)).fetchall()
+    Marks(it.settings.state_dir).of(run_id).write(Reach().after(kept))  # they were never written
     it.events.clear()
     return run_id
 

@@ -164,6 +164,7 @@ def dies(it: House, process: Process, dice: random.Random, scope: anyio.CancelSc
     asked, ask_at = dice.choice(["abort", "pause", None, None, None, None]), dice.randint(2, 40)
     seen = 0
     on_disk: list[sqlite3.Connection] = []
+    marks: dict[Path, bytes] = {}
 
     def watch(event: Event, _: RunState) -> None:
         nonlocal seen
@@ -178,6 +179,7 @@ def dies(it: House, process: Process, dice: random.Random, scope: anyio.CancelSc
             process.dead = True
             on_disk.append(sqlite3.connect(":memory:"))
             copy(it.settings.state_dir / "journal.db", on_disk[0])
+            marks.update((path, path.read_bytes()) for path in (it.settings.state_dir / "marks").iterdir())
             scope.cancel()
 
     it.watchers[:] = [watch]
@@ -187,6 +189,10 @@ def dies(it: House, process: Process, dice: random.Random, scope: anyio.CancelSc
         process.dead = False
         if on_disk:
             restore(on_disk[0], it.settings.state_dir / "journal.db")
+            for path in (it.settings.state_dir / "marks").iterdir():
+                path.unlink()
+            for path, mark in marks.items():
+                path.write_bytes(mark)
 
     return bring_back
 
