@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import anyio
@@ -17,6 +17,7 @@ from yarl import URL
 
 from ..descriptors import connections_at_most
 from ..version import program_version
+from .proxy import proxy_for
 from .response import Response
 from .sockets import socket_factory
 from .wire import ApiVersion
@@ -71,7 +72,11 @@ async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.Client
 
     TLS is always verified; *ca_file* adds to the system's CAs. Proxies come from the usual environment variables, read
     once (loopback never goes through one). Nothing is kept between runs.
+
+    Raises:
+        InputError: A proxy variable names a proxy that cannot be used.
     """
+    proxy = proxy_for(URL(settings.base_url), os.environ)
     context = ssl.create_default_context()
     if settings.ca_file is not None:
         context.load_verify_locations(settings.ca_file)
@@ -81,7 +86,6 @@ async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.Client
         keepalive_timeout=KEEPALIVE,
         socket_factory=socket_factory(settings.request_timeout),
     )
-    proxy = _proxy_for(URL(settings.base_url))
     connecting = min(CONNECT_TIMEOUT, settings.request_timeout / 2)  # below the total: it shows that nothing was sent
     timeout = aiohttp.ClientTimeout(
         total=settings.request_timeout,  # of connecting, sending and reading together: no read may take longer
@@ -103,10 +107,3 @@ async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.Client
     finally:
         with anyio.move_on_after(5, shield=True):
             await session.close()
-
-
-def _proxy_for(url: URL) -> str | None:
-    host = url.host or ""
-    if host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(host):
-        return None
-    return getproxies().get(url.scheme)

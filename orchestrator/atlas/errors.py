@@ -19,6 +19,7 @@ import errno
 import ssl
 from collections.abc import Callable
 from enum import StrEnum
+from http.client import responses
 
 import aiohttp
 
@@ -172,12 +173,14 @@ def translate(
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
             advice = "the server's certificate could not be verified; name its CA in `atlas.ca_file`"
             return NotSentError(f"{advice} ({what})", method=method, path=path)
+        case aiohttp.ClientProxyConnectionError():
+            return NotSentError(f"no connection to the proxy ({what})", method=method, path=path)
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
             return NotSentError(f"no connection ({what})", method=method, path=path)
-        case aiohttp.ClientHttpProxyError():
-            return NotSentError(
-                f"the proxy refused the connection ({error.status} {clean(error.message)})", method=method, path=path
-            )
+        case aiohttp.ClientHttpProxyError(status=status):
+            advice = "; its user name and password stand in the proxy variable" if status == 407 else ""
+            phrase = f"{status} {responses.get(status, '')}".rstrip()  # not the proxy's own words: it may echo anything
+            return NotSentError(f"the proxy refused the connection ({phrase}){advice}", method=method, path=path)
         case OSError(errno=errno.ETIMEDOUT | errno.EHOSTUNREACH | errno.ENETUNREACH):  # what the kernel waited for
             return AnswerTimeoutError(f"no sign of life from the other side ({what})", method=method, path=path)
         case TimeoutError():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def missing_here(workflow: Workflow, settings: Settings) -> Iterator[str]:
     """Each as a sentence; nothing is made, opened or sent."""
     yield from _missing_extras(settings)
+    yield from _useless_proxy(settings.atlas.base_url)
     if settings.logging.file is not None and not _may_write(settings.logging.file.parent):
         yield f"log file {settings.logging.file}: its directory is not there, or cannot be written"
     if not _may_write(_nearest(settings.state_dir)):
@@ -40,6 +41,17 @@ def _missing_extras(settings: Settings) -> Iterator[str]:
             require()
         except InputError as error:
             yield str(error)
+
+
+def _useless_proxy(base_url: str) -> Iterator[str]:
+    from yarl import URL
+
+    from ..atlas.proxy import proxy_for
+
+    try:
+        proxy_for(URL(base_url), os.environ)
+    except InputError as error:
+        yield str(error)
 
 
 def _nearest(path: Path) -> Path:

@@ -13,9 +13,7 @@ from typing import Any
 import anyio
 import pytest
 import trustme
-from yarl import URL
 
-from orchestrator.atlas.connection import _proxy_for
 from orchestrator.atlas.errors import (
     AnswerLostError,
     AnswerTimeoutError,
@@ -131,18 +129,6 @@ async def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None
         with pytest.raises(NotSentError, match="certificate"):
             await put(client)
         assert not raw.requests
-
-
-def test_proxies_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By scheme, never for loopback, and not for what `NO_PROXY` names."""
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
-    monkeypatch.setenv("http_proxy", "http://plain.example.com:3128")
-    monkeypatch.setenv("NO_PROXY", "internal.example.com")
-    assert _proxy_for(URL("https://cloud.mongodb.com/api/atlas/v2")) == "http://proxy.example.com:3128"
-    assert _proxy_for(URL("https://internal.example.com/api/atlas/v2")) is None
-    for host in ("127.0.0.1:8080", "127.9.9.9", "localhost:1", "[::1]:9", "LOCALHOST"):
-        for scheme in ("http", "https"):
-            assert _proxy_for(URL(f"{scheme}://{host}/api/atlas/v2")) is None
 
 
 async def test_loopback_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

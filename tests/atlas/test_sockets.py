@@ -35,8 +35,10 @@ class Silent:
 
 
 @asynccontextmanager
-async def silent_server(tls: ssl.SSLContext | None, *, proxied: bool = False) -> AsyncIterator[Silent]:
-    """A `Silent` server; *proxied*: it is its own proxy, and begins with TLS after a CONNECT."""
+async def silent_server(
+    tls: ssl.SSLContext | None, *, proxied: bool = False, twice: bool = False
+) -> AsyncIterator[Silent]:
+    """A `Silent` server; *proxied*: it is its own proxy, and begins with TLS after a CONNECT; *twice*: before it, too."""
     silent = Silent()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,7 +58,7 @@ async def silent_server(tls: ssl.SSLContext | None, *, proxied: bool = False) ->
             silent.over.set()
             writer.transport.abort()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=None if proxied else tls)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=None if proxied and not twice else tls)
     silent.port = server.sockets[0].getsockname()[1]
     try:
         yield silent
@@ -74,22 +76,23 @@ class Place:
     ca_file: Path | None
 
 
-@pytest.fixture(params=["plain", "tls", "proxied"])
+@pytest.fixture(params=["plain", "tls", "proxied", "https proxy"])
 async def place(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     """A silent server, reached in each way that there is."""
     if request.param == "plain":
         async with silent_server(None) as silent:
             yield Place(silent=silent, base_url=f"http://127.0.0.1:{silent.port}/api/atlas/v2", ca_file=None)
         return
-    proxied = request.param == "proxied"
+    twice = request.param == "https proxy"
+    proxied = twice or request.param == "proxied"
     host = "atlas.example.com" if proxied else "127.0.0.1"
     authority = trustme.CA()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(host).configure_cert(tls)
+    authority.issue_cert(host, "127.0.0.1").configure_cert(tls)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    async with silent_server(tls, proxied=proxied) as silent:
+    async with silent_server(tls, proxied=proxied, twice=twice) as silent:
         if proxied:
-            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{silent.port}")
+            monkeypatch.setenv("HTTPS_PROXY", f"{'https' if twice else 'http'}://127.0.0.1:{silent.port}")
         port = 443 if proxied else silent.port
         yield Place(silent=silent, base_url=f"https://{host}:{port}/api/atlas/v2", ca_file=tmp_path / "ca.pem")
 

@@ -301,6 +301,26 @@ def test_check_warns_of_what_this_machine_lacks(program: Program) -> None:
         assert text in done.err
 
 
+@pytest.mark.parametrize("command", [("run", "--yes"), ("plan", "--online")])
+def test_a_proxy_that_cannot_be_used_is_told_before_anything_is_sent(
+    program: Program, command: tuple[str, ...]
+) -> None:
+    """By the name of its variable, without the password in it, and without a word about Atlas or keys."""
+    workflow = program.workflow({"one": {"orders": new_id()}})
+    keys = {"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "5f0c1a5e-made-up"}
+    proxy = {"HTTPS_PROXY": "socks5://user:pass-w0rd@proxy.example.com:1080"}
+    name, *options = command
+    done = program.run(name, workflow, *options, **keys, **proxy)
+    assert done.code == 2
+    assert "HTTPS_PROXY" in done.err
+    assert "pass-w0rd" not in done.out + done.err
+    assert "Atlas" not in done.err
+    assert "keys" not in done.err
+    checked = program.run("check", workflow, **proxy)
+    assert checked.code == 0
+    assert "warning: on this machine, environment: HTTPS_PROXY" in checked.err
+
+
 def test_the_way_on_finds_the_same_state_directory(program: Program) -> None:
     """The printed command works in another shell, and elsewhere."""
     one, other = new_id(), new_id()

@@ -1,0 +1,254 @@
+"""The way through a proxy: what the environment may say, what cannot be used, and that no password is ever told."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from orchestrator.atlas.errors import NotSentError
+from orchestrator.atlas.proxy import proxy_for
+from orchestrator.errors import InputError
+
+from .servers import GROUP, LIVE, Raw, client_of, http, job_document, raw_server
+
+ATLAS = URL("https://cloud.mongodb.com/api/atlas/v2")
+PROXY = "http://proxy.example.com:3128"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": PROXY}, PROXY),
+        ({"https_proxy": PROXY, "HTTPS_PROXY": "http://other:1"}, PROXY),
+        ({"https_proxy": "", "HTTPS_PROXY": PROXY}, None),
+        ({"HTTP_PROXY": PROXY}, None),
+        ({"ALL_PROXY": PROXY}, PROXY),
+        ({"all_proxy": "http://other:1", "https_proxy": PROXY}, PROXY),
+        ({"HTTPS_PROXY": "", "ALL_PROXY": PROXY}, None),
+        ({"HTTPS_PROXY": "proxy.example.com:3128"}, PROXY),
+        ({"HTTPS_PROXY": "//proxy.example.com:3128"}, PROXY),
+        ({"HTTPS_PROXY": " HTTP://proxy.example.com:3128/ "}, PROXY),
+        ({"HTTPS_PROXY": "https://proxy.example.com"}, "https://proxy.example.com"),
+        ({"HTTPS_PROXY": "10.0.0.1"}, "http://10.0.0.1"),
+        ({"HTTPS_PROXY": "[2001:db8::1]:3128"}, "http://[2001:db8::1]:3128"),
+    ],
+)
+def test_the_proxy_is_that_of_the_environment(environ: dict[str, str], expected: str | None) -> None:
+    """By curl's names and rules; without a scheme it is http."""
+    assert proxy_for(ATLAS, environ) == (URL(expected) if expected else None)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "127.9.9.9", "localhost:1", "[::1]:9", "LOCALHOST"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_loopback_has_no_proxy(scheme: str, host: str) -> None:
+    """Not even one that could not be used."""
+    environ = {"ALL_PROXY": "socks5://proxy", "http_proxy": PROXY, "https_proxy": PROXY}
+    assert proxy_for(URL(f"{scheme}://{host}/api/atlas/v2"), environ) is None
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "host", "exempt"),
+    [
+        ("*", "cloud.mongodb.com", True),
+        ("cloud.mongodb.com", "cloud.mongodb.com", True),
+        ("CLOUD.MongoDB.com", "cloud.mongodb.com", True),
+        ("mongodb.com", "cloud.mongodb.com", True),
+        (".mongodb.com", "cloud.mongodb.com", True),
+        ("*.mongodb.com", "cloud.mongodb.com", True),
+        ("a.example, .mongodb.com ,b", "cloud.mongodb.com", True),
+        ("a.example mongodb.com", "cloud.mongodb.com", True),
+        ("cloud.mongodb.com:443", "cloud.mongodb.com", True),
+        ("mongodb.com:443", "cloud.mongodb.com", True),
+        ("cloud.mongodb.com:8443", "cloud.mongodb.com", False),
+        ("cloud.mongodb.com", "cloud.mongodb.com.", True),
+        ("ongodb.com", "cloud.mongodb.com", False),
+        ("cloud.mongodb.com.evil", "cloud.mongodb.com", False),
+        ("", "cloud.mongodb.com", False),
+        (" , ,.", "cloud.mongodb.com", False),
+        ("10.0.0.0/8", "10.1.2.3", True),
+        ("10.0.0.1/8", "10.1.2.3", True),
+        ("10.0.0.0/8", "11.1.2.3", False),
+        ("10.0.0.0/8", "cloud.mongodb.com", False),
+        ("10.1.2.3", "10.1.2.3", True),
+        ("2001:db8::/32", "[2001:db8::7]", True),
+        ("[2001:db8::7]", "[2001:db8::7]", True),
+        ("[2001:db8::7]:443", "[2001:db8::7]", True),
+        ("2001:db8::7", "[2001:db8::7]", True),
+        ("a/b/c, x/8", "10.1.2.3", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_no_proxy_names_hosts_in_all_usual_forms(name: str, no_proxy: str, host: str, exempt: bool) -> None:
+    """Domains, ports, addresses, networks, separated by commas or blanks."""
+    found = proxy_for(URL(f"https://{host}/api/atlas/v2"), {"HTTPS_PROXY": PROXY, name: no_proxy})
+    assert (found is None) == exempt
+
+
+SECRET = "s3cret-w0rd"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"socks5://user:{SECRET}@proxy.example.com:1080",
+        f"socks5h://user:{SECRET}@proxy.example.com",
+        f"user:{SECRET}://proxy",
+        f"ftp://user:{SECRET}@proxy.example.com",
+        f"http://user:{SECRET}@",
+        f"http://user:{SECRET}",
+        f"http://user:{SECRET}@proxy.example.com:{SECRET}",
+        f"http://user:{SECRET}@proxy.example.com:99999",
+        f"http://user:{SECRET}@proxy example.com",
+        f"http://user:{SECRET}@[::1",
+        f"http://us%3Aer:{SECRET}@proxy.example.com",
+        f"http://user:{SECRET}%E2%82%AC@proxy.example.com",
+        f"http://user:{SECRET}@" + "x" * 300,
+        "http://",
+    ],
+)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_a_proxy_that_cannot_be_used_is_told_by_the_name_of_its_variable(variable: str, value: str) -> None:
+    """And by nothing of its value."""
+    with pytest.raises(InputError) as caught:
+        proxy_for(ATLAS, {variable: value})
+    told = str(caught.value)
+    assert told.startswith(f"environment: {variable}: ")
+    assert SECRET not in told
+    assert "NO_PROXY" in told
+    assert "key" not in told
+    assert [problem.key for problem in caught.value.problems] == [variable]
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_value_is_a_proxy_or_an_input_error(value: str, no_proxy: str) -> None:
+    """Nothing else comes out."""
+    try:
+        proxy = proxy_for(ATLAS, {"HTTPS_PROXY": value, "NO_PROXY": no_proxy})
+    except InputError:
+        return
+    assert proxy is None or proxy.scheme in ("http", "https")
+
+
+PASSWORDS = {
+    "plain": ("pass", "pass"),
+    "reserved, as they are": ("p@ss:w/o?r#d&=+%", "p@ss:w/o?r#d&=+%"),
+    "reserved, encoded": ("p%40ss%3Aw%2Fo%3Fr%23d", "p@ss:w/o?r#d"),
+    "blank and umlaut": ("grün%20er", "grün er"),
+    "a host in it": ("x@evil.example.com:80/", "x@evil.example.com:80/"),
+    "empty": ("", ""),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("virtual_time")
+@pytest.mark.parametrize("name", PASSWORDS)
+async def test_passwords_reach_the_proxy_as_they_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With reserved characters, encoded or not, and to no other host."""
+    written, meant = PASSWORDS[name]
+
+    async def answer(_: Raw) -> bytes:
+        return http(403)
+
+    async with raw_server(answer) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.origin.replace("://", f"://us%40er:{written}@"))
+        async with client_of("https://atlas.example.com/api/atlas/v2") as client:
+            with pytest.raises(NotSentError, match=r"the proxy refused the connection \(403 Forbidden\)"):
+                await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
+        assert proxy.requests == ["CONNECT atlas.example.com:443"]
+        scheme, _, credentials = proxy.headers[0]["Proxy-Authorization"].partition(" ")
+        assert (scheme, base64.b64decode(credentials).decode("latin-1")) == ("Basic", f"us@er:{meant}")
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("virtual_time")
+async def test_a_proxy_that_wants_credentials_says_so_without_blame_for_atlas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """407: nothing was sent, the message speaks of the proxy variable, and holds nothing that the proxy echoes."""
+
+    async def answer(raw: Raw) -> bytes:
+        echo = raw.headers[-1]["Proxy-Authorization"]
+        return f"HTTP/1.1 407 No {SECRET} {echo}\r\nContent-Length: 0\r\n\r\n".encode()
+
+    async with raw_server(answer) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.origin.replace("://", f"://user:{SECRET}@"))
+        async with client_of("https://atlas.example.com/api/atlas/v2") as client:
+            with pytest.raises(NotSentError) as caught:
+                await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
+    told = str(caught.value)
+    assert "407 Proxy Authentication Required" in told
+    assert "stand in the proxy variable" in told
+    assert SECRET not in told
+    assert "dXNlcj" not in told  # "user" in Basic's clothes
+    assert "API key" not in told
+
+
+@asynccontextmanager
+async def https_proxy(tls: ssl.SSLContext, port: int) -> AsyncIterator[str]:
+    """A proxy that is spoken to with TLS, and leads every CONNECT to *port* of this machine."""
+    tasks: set[asyncio.Task[Any]] = set()
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"CONNECT ")
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(pipe(reader, up_writer))
+                group.create_task(pipe(up_reader, writer))
+        except* OSError:
+            pass  # reset: the client has gone
+        finally:
+            for each in (up_writer, writer):
+                each.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("virtual_time")
+async def test_a_proxy_may_be_spoken_to_with_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS inside of TLS; both certificates are verified."""
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "atlas.example.com").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    async def answer(raw: Raw) -> bytes:
+        return http(200, job_document(raw))
+
+    async with (
+        raw_server(answer, tls=tls) as raw,
+        https_proxy(tls, int(raw.origin.rpartition(":")[2])) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        async with client_of("https://atlas.example.com/api/atlas/v2", ca_file=tmp_path / "ca.pem") as client:
+            assert (await client.job(GROUP, LIVE)).ready
+            await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
+        assert raw.connections == 1
