@@ -16,7 +16,7 @@ import stamina
 from ..events import Event, RequestRetried
 from . import wire
 from .budget import Priority, TokenBucket
-from .connection import MAX_IN_FLIGHT, ClientSettings, open_session
+from .connection import ClientSettings, open_session
 from .errors import (
     AnswerLostError,
     ApiError,
@@ -193,7 +193,7 @@ class AtlasClient:
                 capacity=settings.burst,
                 refill=settings.requests,
                 per=settings.per,
-                outstanding=MAX_IN_FLIGHT,
+                outstanding=self._transport.most_out,
                 scope=scope,
             )
         return bucket

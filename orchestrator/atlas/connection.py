@@ -66,6 +66,15 @@ class Request(aiohttp.ClientRequest):
         return await super().send(conn)
 
 
+def most_out(session: aiohttp.ClientSession) -> int:
+    """How many requests may be out in *session* at once, each on a connection of its own.
+
+    One more would wait inside of aiohttp, its time running, and end as one that got no answer though it never left.
+    """
+    assert session.connector is not None
+    return session.connector.limit
+
+
 @asynccontextmanager
 async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.ClientSession]:
     """Connections to Atlas, closed at the end.

@@ -24,7 +24,7 @@ from ..redact import Redactor
 from . import wire
 from .auth import Turn, Turns
 from .budget import Priority, TokenBucket
-from .connection import MAX_IN_FLIGHT, ClientSettings, Request
+from .connection import ClientSettings, Request, most_out
 from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
 from .response import Response
 
@@ -71,7 +71,8 @@ class Transport:
         self._wall = wall
         self._on_event = on_event
         self.digest = self._new_digest()
-        self.turns = Turns(limit=MAX_IN_FLIGHT)
+        self.most_out = most_out(session)
+        self.turns = Turns(limit=self.most_out)
 
     def full_path(self, path: str) -> str:
         """*path* with that of the base URL before it."""

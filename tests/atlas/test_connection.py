@@ -211,6 +211,35 @@ async def test_a_handshake_that_never_ends_means_not_sent(tmp_path: Path) -> Non
                 await put(client)
 
 
+async def test_a_put_that_waits_for_a_connection_is_not_one_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With few file descriptors, all of them in requests that hang: its time begins when it can leave."""
+    monkeypatch.setattr("orchestrator.atlas.connection.connections_at_most", lambda _: 2)
+    silent = asyncio.Event()
+
+    async def answer(raw: Raw) -> bytes:
+        if "Authorization" not in raw.headers[-1]:
+            return http(401, WWW_Authenticate=CHALLENGE)
+        if raw.requests[-1].startswith("GET") and raw.count("GET") > served + 1:
+            await silent.wait()
+        if raw.requests[-1].startswith("PUT"):
+            await anyio.sleep(1.0)
+        return http(200, job_document(raw))
+
+    async with raw_server(answer) as raw, client_of(raw.base_url, request_timeout=4.0) as client:
+        served = 300  # more than enough of them to show that many may be out at once
+        for number in range(served):
+            await client.job(GROUP, live(number))
+        async with anyio.create_task_group() as group:
+            for number in range(3):
+                group.start_soon(client.job, GROUP, live(number))
+            while raw.count("GET") < served + 3:  # noqa: ASYNC110 - nobody tells
+                await anyio.sleep(0.01)
+            accepted: Any = await put(client)
+            assert accepted.http_status == 200
+            assert raw.count("PUT") == 1
+            group.cancel_scope.cancel()
+
+
 async def test_a_slow_drip_ends_at_the_request_timeout() -> None:
     """A server that always sends one byte more does not hold a request for ever."""
 
