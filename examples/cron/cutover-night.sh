@@ -40,22 +40,23 @@ while kill -0 "$child" 2>/dev/null; do
   code=$?
 done
 
+by_hand="sudo -u $(id -un) ${0%/*}/cutover-by-hand.sh"
+run=$(sed -n 's/.*"run_id": "\([^"]*\)".*/\1/p' "$messages" | tail -n 1)
 case $code in
   0) todo="Nothing to do." ;;
-  1) todo="Look at the failures above. What failed before its cutover was requested: atlas-cutover resume --retry-failed." ;;
-  2) todo="Nothing was sent. Correct what is named below; atlas-cutover check shows all of it." ;;
-  3) todo="Some were not started. The next night goes on with them, or atlas-cutover resume does it now." ;;
+  1) todo="Look at the failures above. What failed before its cutover was requested: $by_hand resume $run --retry-failed" ;;
+  2) todo="Nothing was sent. Correct what is named below; this shows all of it: $by_hand check $workflow" ;;
+  3) todo="Some were not started. The next night goes on with them; this does it now, within the window: $by_hand resume $run" ;;
   4) todo="CALL SOMEBODY NOW: at least one cutover may have begun, and Atlas does not tell. Look at it in Atlas." ;;
-  5) todo="Another process is at it. atlas-cutover status shows which; nothing was started here." ;;
+  5) todo="Another process is at it, and nothing was started here. This shows which: $by_hand status" ;;
   6) todo="Atlas was not reached, or refused the keys. Nothing was cut over; start it again within the window." ;;
-  130 | 143) todo="It was stopped. atlas-cutover resume goes on." ;;
-  *) todo="The program ended in a way it should not. atlas-cutover resume is safe; please report this." ;;
+  130 | 143) todo="It was stopped. This goes on: $by_hand resume $run" ;;
+  *) todo="The program ended in a way it should not. This is safe: $by_hand resume $run  Please report it." ;;
 esac
 
 echo
 echo "Exit code $code. $todo"
 if [ "$code" -ne 0 ]; then
-  echo "Each of these commands needs: --config $config --state-dir $state (and the keys in $keys)"
   echo
   echo "The last messages (all of them are in $log):"
   tail -n 20 "$messages"

@@ -96,7 +96,9 @@ def _newest_unfinished(journal: Journal) -> RunRow:
     """What `resume` continues by itself: a rehearsal that was cut short must not hide the night's real run."""
     rows = journal.unfinished(rehearsal=False) or journal.unfinished()
     if not rows:
-        raise InputError(f"{journal.path}: nothing to resume: no run is unfinished")
+        raise InputError(
+            f"{journal.path}: nothing to resume: no run is unfinished (one that is over has to be named, for --retry-failed)"
+        )
     return rows[0]
 
 
