@@ -18,6 +18,7 @@ The rules that matter:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -171,13 +172,17 @@ class Answer:
     reading: Reading | None = None
 
 
-def next_step(state: MigrationState, policy: Policy, now: float) -> Step:
-    """What the driver has to do next; *now* in Unix seconds."""
+def next_step(state: MigrationState, policy: Policy, now: float, *, held: bool = False) -> Step:
+    """What the driver has to do next; *now* in Unix seconds.
+
+    *held*: no cutover may start at the moment, for a pause or the window, so no gate's time is over meanwhile.
+    """
     match state.phase:
         case Phase.NEW:
             return Read(kind=ReadKind.GATE, attempt=state.reads_in_phase, deadline=now)
         case Phase.GATE:
-            deadline = (state.gate_since or now) + (policy.gate.timeout if policy.gate else policy.timeout)
+            timeout = policy.gate.timeout if policy.gate else policy.timeout
+            deadline = math.inf if held else (state.gate_since or now) + timeout
             if _read_after(state, deadline):
                 return Finish(outcome=Outcome.FAILED, error_message=_gate_message(state, policy))
             return Read(kind=ReadKind.GATE, attempt=state.reads_in_phase, deadline=deadline)

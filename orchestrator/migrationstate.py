@@ -272,10 +272,12 @@ def undo_left(state: MigrationState, *, on_failure: int) -> range:
 
 
 def without_pause(state: MigrationState, *, since: float, until: float) -> MigrationState:
-    """*state* after a pause of its run, which is no time spent on trying (Unix seconds)."""
-    if state.row_since is None or state.phase is Phase.FINISHED:
+    """*state* after a time in which no cutover might start, which is no time spent on trying, or at the gate (Unix seconds)."""
+    if state.phase is Phase.FINISHED:
         return state
-    return state._replace(row_since=state.row_since + until - max(since, state.row_since))
+    return state._replace(
+        row_since=_later(state.row_since, since, until), gate_since=_later(state.gate_since, since, until)
+    )
 
 
 def cutover_seconds(state: MigrationState) -> float | None:
@@ -289,6 +291,11 @@ def cutover_seconds(state: MigrationState) -> float | None:
     if state.not_begun_at is not None and state.not_begun_at >= state.requested_at:
         return None  # refused
     return max(0.0, state.finished_at - state.requested_at)
+
+
+def _later(began: float | None, since: float, until: float) -> float | None:
+    """When what *began* would have begun, had it not stood still from *since* to *until*."""
+    return None if began is None else began + max(0.0, until - max(since, began))
 
 
 def _what_failed(hook: HookFinished) -> str:

@@ -110,6 +110,7 @@ class RunState:
     stopped: str | None = None
     window_opens: float | None = None
     window_closes: float | None = None
+    window_waits_since: float = 0.0
     opening: Span | None = None  # the opening of the window that this session waits for or is in
     waves: dict[str, WaveState] = field(default_factory=dict)
     migrations: dict[str, MigrationState] = field(default_factory=dict)
@@ -146,7 +147,10 @@ class RunState:
             case WindowWaiting():
                 self.window_opens, self.window_closes = event.opens, event.closes
                 self.opening = Span(opens=event.opens, closes=event.closes)
+                self.window_waits_since = event.at
             case WindowOpened():
+                if self.window_opens is not None:
+                    self._hold(since=self.window_waits_since, until=event.at)
                 self.window_opens, self.window_closes = None, event.closes
                 opens = event.at if event.opens is None else event.opens
                 self.opening = Span(opens=opens, closes=event.closes)
@@ -182,6 +186,8 @@ class RunState:
         self.unfinished = True
         self.run_hooks.new_session()
         for name, state in self.migrations.items():
+            if name not in self.selected and state.outcome is Outcome.IN_DOUBT:
+                continue  # it stays as it ended: nobody looks at it
             self.migrations[name] = migrationstate.reopen(
                 state, at=event.at, retry_failed=event.retry_failed and name in self.selected, settle=event.settle
             )
@@ -211,7 +217,9 @@ class RunState:
         wave.counts.add(facets_of(before, hooks, selected=selected), -1)
         wave.counts.add(facets_of(after, hooks, selected=selected))
         if after.phase is Phase.READY and not after.admitted and selected:
-            heappush(wave.line, place.number)
+            # One whose application stands still, since an earlier session, is first in line (and -1 is the last's index).
+            number = place.number - len(self._waves[place.wave].migrations) if after.prepared else place.number
+            heappush(wave.line, number)
 
     def _count(self) -> None:
         """Count anew: a session begins."""
@@ -236,10 +244,13 @@ class RunState:
             hooks.owed = bool(hooks.left(self.after_hook(wave)))  # an end without hooks is an end, too
 
     def _unpause(self, event: RunUnpaused) -> None:
-        since = event.at if self.paused_at is None else self.paused_at
-        for name, state in self.migrations.items():
-            self.migrations[name] = migrationstate.without_pause(state, since=since, until=event.at)
+        self._hold(since=event.at if self.paused_at is None else self.paused_at, until=event.at)
         self.paused_by = self.paused_at = None
+
+    def _hold(self, *, since: float, until: float) -> None:
+        """No cutover was to start in that time."""
+        for name, state in self.migrations.items():
+            self.migrations[name] = migrationstate.without_pause(state, since=since, until=until)
 
     def _hook(self, event: HookFinished) -> None:
         self.hooks.append(event)

@@ -18,8 +18,9 @@ class Facets(NamedTuple):
     """What counts about one migration; each is 0 or 1.
 
     *waiting*: selected, and its PUT may still leave. *under_way*: selected, and its PUT may have been carried out.
-    *doubts*, *unsettled*: in doubt; in doubt or under way; selected or not. *failures*: ended without SUCCESS, selected
-    or not. *slots*: holds one of the wave's slots. *owing*: selected, ended, and `after_…` hooks are left to be run.
+    *doubts*: in doubt, selected or not. *unsettled*: in doubt or under way, selected or not, or ended in doubt and not looked
+    at again in this session. *failures*: ended without SUCCESS, selected or not. *slots*: holds one of the wave's slots.
+    *owing*: selected, ended, and `after_…` hooks are left to be run.
     *undoing*: a `before` hook has prepared a cutover that has not been requested, and `after_failure` would undo it.
     """
 
@@ -43,7 +44,7 @@ def facets_of(state: MigrationState, hooks: Hooks, *, selected: bool) -> Facets:
         waiting=int(selected and phase in BEFORE_THE_PUT),
         under_way=int(selected and under_way),
         doubts=int(phase is Phase.DOUBT),
-        unsettled=int(under_way),
+        unsettled=int(under_way or (not selected and state.outcome is Outcome.IN_DOUBT)),
         failures=int(state.outcome not in (None, Outcome.SUCCESS)),
         slots=int((selected and under_way) or (state.admitted and (phase is not Phase.FINISHED or owing))),
         owing=int(selected and owing),

@@ -148,7 +148,7 @@ def migration_step(run: RunState, name: str, policy: Policy, now: float, wall: f
         return Wait(what=WaitsFor.WAVE)
     if state.phase is Phase.READY and not state.admitted:
         return Wait(what=WaitsFor.SLOT)
-    step = next_step(state, policy, now)
+    step = next_step(state, policy, now, held=not _door_is_open(run, wall))
     if isinstance(step, (RunHook, Request)) and not _door_is_open(run, wall):
         return Wait(what=WaitsFor.DOOR)
     return step
@@ -202,9 +202,9 @@ def _window(run: RunState, now: float, wall: float) -> Event | None:
     was_open = told is not None and run.window_opens is None
     if told is not None and wall < told.closes and told.holds(wall) == was_open:
         return None
-    if told is not None and was_open and wall >= told.closes:
-        return CutoversStopped(at=now, reason=f"the window closed at {in_words(told.closes)}")
     span = window.span_at_or_after(wall)
+    if told is not None and was_open and wall >= told.closes and (span is None or span.opens > told.closes):
+        return CutoversStopped(at=now, reason=f"the window closed at {in_words(told.closes)}")
     if span is None:
         return CutoversStopped(at=now, reason="the window has closed")
     if span.holds(wall):

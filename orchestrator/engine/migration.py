@@ -106,13 +106,15 @@ class Driver:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     async def _ask(self, priority: Priority) -> Reading:
-        """Read the job.
+        """Read the job; before others where its application stands still.
 
         Raises:
             AtlasError: There was no answer, or none that makes sense.
         """
         session, migration = self._session, self._migration
         asked_at = session.now()
+        if self._state.prepared and self._state.phase in BEFORE_THE_PUT:
+            priority = Priority.CUTOVER
 
         def leaves() -> bool:
             nonlocal asked_at
