@@ -30,7 +30,10 @@ OUTPUT_BYTES = 4096
 """So much of the end of a hook's output is kept; the rest is read and dropped, so that the hook never blocks on it."""
 
 TERMINATION = 5.0
-"""Seconds between SIGTERM and SIGKILL, and at most from SIGKILL until the hook is given up."""
+"""Seconds between SIGTERM and SIGKILL."""
+
+GIVING_UP = 5.0
+"""Seconds from SIGKILL until a hook is given up that the kernel does not let go of."""
 
 LAST_OUTPUT = 0.2
 """Seconds in which output may still come after the hook itself has ended: something it left behind may hold the pipe."""
@@ -153,26 +156,28 @@ async def _begin(
     deadline = anyio.current_time() + patience
     while True:
         read_end = write_end = -1
-        process: anyio.abc.Process | None = None
+        begun = False
         try:
             read_end, write_end = os.pipe()
             os.set_blocking(read_end, False)
-            process = await anyio.open_process(
-                argv,
-                stdin=DEVNULL,
-                stdout=write_end,
-                stderr=write_end,
-                cwd=directory,
-                env=environment,
-                start_new_session=True,
-            )
+            # Shielded: half begun it could not be ended in order, and there is little to wait for.
+            with anyio.CancelScope(shield=True):
+                process = await anyio.open_process(
+                    argv,
+                    stdin=DEVNULL,
+                    stdout=write_end,
+                    stderr=write_end,
+                    cwd=directory,
+                    env=environment,
+                    start_new_session=True,
+                )
+                begun = True
+                return process, read_end
         except OSError as problem:
             if problem.errno not in _SHORTAGES or anyio.current_time() >= deadline:
                 raise
-        else:
-            return process, read_end
         finally:
-            for end in (write_end, read_end if process is None else -1):
+            for end in (write_end, -1 if begun else read_end):
                 if end >= 0:
                     os.close(end)
         await anyio.sleep(_SHORTAGE_PAUSE)
@@ -248,7 +253,7 @@ async def _end_group(process: anyio.abc.Process) -> None:
             while _signal_group(process.pid, 0):  # noqa: ASYNC110 - the kernel tells nobody that a group is empty
                 await anyio.sleep(_GROUP_CHECK)
         _signal_group(process.pid, signal.SIGKILL)
-        with anyio.move_on_after(TERMINATION):
+        with anyio.move_on_after(GIVING_UP):
             await process.wait()
 
 

@@ -217,7 +217,7 @@ def complete(line: str, *, directory: Path) -> set[str]:
         ' function=$(complete -p atlas-cutover | sed "s/.*-F \\([^ ]*\\).*/\\1/"); "$function"; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     command = ["bash", "--norc", "--noprofile", "-c", asked, "bash", str(script), line]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
@@ -267,6 +267,6 @@ def test_the_script_is_sound(shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"needs {shell}")
     done = subprocess.run(
-        [shell, "-n"], input=completion_script(shell), capture_output=True, text=True, timeout=30, check=False
+        [shell, "-n"], input=completion_script(shell), capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -110,7 +110,7 @@ async def test_a_journal_that_is_kept_locked_is_waited_for_and_that_is_said(tmp_
             async with anyio.create_task_group() as group:
                 group.start_soon(writer.run)
                 group.start_soon(writer.append, INTENT)
-                with anyio.fail_after(20):
+                with anyio.fail_after(60):
                     while not said:  # noqa: ASYNC110 - the other thread tells nobody
                         await anyio.sleep(0.01)
                 await anyio.sleep(0.1)
@@ -135,7 +135,7 @@ async def test_who_stops_a_run_does_not_wait_for_a_locked_journal(tmp_path: Path
             async with anyio.create_task_group() as group:
                 group.start_soon(writer.run)
                 writer.patient = False
-                with anyio.fail_after(20), pytest.raises(JournalLockedError):
+                with anyio.fail_after(60), pytest.raises(JournalLockedError):
                     await writer.append(INTENT)
                 writer.close()
 
@@ -155,7 +155,7 @@ async def test_a_run_begins_when_the_journal_is_free(tmp_path: Path, impatient: 
             if event == "journal_locked":
                 backup.execute("ROLLBACK")
 
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             await lockedjournal.LockedJournal("r1", say).wait_until_free(journal)
     assert said == ["journal_locked", "journal_free"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -203,19 +203,20 @@ def test_a_closed_journal_is_an_error(tmp_path: Path) -> None:
 def test_many_processes_open_a_fresh_journal_at_once(tmp_path: Path) -> None:
     """One of them makes it, the others wait their turn."""
     state_dir = tmp_path / "state"
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", OPEN, str(state_dir)], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(4)
-    ]
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in processes:
-        _, errors = process.communicate(timeout=30)
-        assert errors == ""
+    command = [sys.executable, "-c", OPEN, str(state_dir)]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+            for _ in range(4)
+        ]
+        for process in processes:
+            stack.callback(process.kill)
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for process in processes:
+            _, errors = process.communicate(timeout=120)
+            assert errors == ""
     with open_journal(state_dir) as journal:
         assert journal.runs() == []
 

@@ -26,7 +26,7 @@ async def test_two_hours_of_sleep_pass_at_once(virtual_time: VirtualClockLoop) -
     for _ in range(120):
         await anyio.sleep(60)
     assert anyio.current_time() == pytest.approx(START + 7200)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 async def test_sleepers_wake_in_the_order_of_their_times(virtual_time: VirtualClockLoop) -> None:
@@ -138,7 +138,7 @@ async def through_the_executor() -> str:
 async def test_work_in_a_thread_is_waited_for(job: Any, virtual_time: VirtualClockLoop) -> None:
     """A timer that is near in virtual time does not overtake a job that takes real time."""
     for _ in range(3):
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             assert await job() == "done"
     assert anyio.current_time() - START < 10
 
@@ -149,7 +149,7 @@ async def test_time_jumps_again_after_work_in_a_thread(virtual_time: VirtualCloc
     await through_the_executor()
     began = time.monotonic()
     await anyio.sleep(3600)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 async def test_announced_work_is_waited_for(virtual_time: VirtualClockLoop) -> None:
@@ -161,7 +161,7 @@ async def test_announced_work_is_waited_for(virtual_time: VirtualClockLoop) -> N
         virtual_time.call_soon_threadsafe(arrived.set)
 
     thread = threading.Thread(target=deliver)
-    with virtual_time.busy(), anyio.fail_after(30):
+    with virtual_time.busy(), anyio.fail_after(60):
         thread.start()
         await arrived.wait()
     thread.join()
@@ -181,23 +181,25 @@ async def test_watched_work_is_waited_for(virtual_time: VirtualClockLoop) -> Non
     pending.set()
     thread = threading.Thread(target=deliver)
     thread.start()
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         await arrived.wait()
     thread.join()
 
 
 async def test_a_child_process_is_waited_for(virtual_time: VirtualClockLoop) -> None:
     """A command has its real time to end in."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         done = await anyio.run_process([sys.executable, "-c", "print('done')"])
     assert done.stdout == b"done\n"
 
 
 async def test_a_child_process_that_does_not_end_meets_its_timeout(virtual_time: VirtualClockLoop) -> None:
     """Time runs as on the wall beside outside work, so a short timeout ends it."""
-    with anyio.move_on_after(0.1) as scope:
-        await anyio.run_process([sys.executable, "-c", "import time; time.sleep(60)"])
-    assert scope.cancelled_caught
+    async with await anyio.open_process([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        with anyio.move_on_after(0.1) as scope:  # not around its start: asyncio would leave it behind
+            await process.wait()
+        assert scope.cancelled_caught
+        process.kill()
 
 
 async def test_real_time_is_the_default(anyio_backend: tuple[str, dict[str, Any]]) -> None:

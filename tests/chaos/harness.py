@@ -72,7 +72,7 @@ class SimulatedAtlas:
     def record(self) -> dict[str, Any]:
         """What is true, see docs/simulator.md."""
         url = self.base_url.partition("/api/")[0] + "/__simulator__/record"
-        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - loopback, over http
+        with urllib.request.urlopen(url, timeout=120) as answer:  # noqa: S310 - loopback, over http
             record: dict[str, Any] = json.load(answer)
         return record
 
@@ -93,6 +93,7 @@ class Night:
     held: frozenset[str] = frozenset()
     kills: list[str] = field(default_factory=list)
     exit_codes: list[int] = field(default_factory=list)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def state_dir(self) -> Path:
@@ -116,9 +117,17 @@ class Night:
         extra = dict(variables or {}) | ({} if crash_at is None else {VARIABLE: crash_at})
         with (self.directory / "stdout").open("ab") as out, (self.directory / "stderr").open("ab") as err:
             streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, **popen}
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self.command(*arguments), cwd=CHECKOUT, env=environment(**extra), text=True, **streams
             )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Leave no process behind, whatever a test did not come to."""
+        for process in self.started:
+            process.kill()
+            process.wait()
 
     def session(self, kill: Kill | None = None, *, rng: random.Random | None = None) -> int:
         """One session: begin the run or continue it, die as *kill* says; the exit code (-9: killed)."""
@@ -206,7 +215,7 @@ class Night:
         return sum(migrations[live_migration_id]["puts_processed"] for live_migration_id in self.held)
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], object], *, seconds: float = 60.0) -> None:
     """Return as soon as *condition* holds, which another process brings about."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -317,7 +326,9 @@ def night(
         for f in scenario.get("faults", ())
         if f["kind"] in ("slow", "hang_after") and "migration" in f
     }
+    begun = Night(directory=directory, atlas=atlas, held=frozenset(held))
     try:
-        yield Night(directory=directory, atlas=atlas, held=frozenset(held))
+        yield begun
     finally:
+        begun.end()
         atlas.stop()

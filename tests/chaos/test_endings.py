@@ -103,7 +103,7 @@ def test_many_hooks_at_once_have_the_files_they_need(tmp_path: Path, kind: str, 
             "--yes",
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)),
         )
-        assert process.wait(50) == 0
+        assert process.wait(120) == 0
         assert chaos.problems() == []
 
 
@@ -121,7 +121,7 @@ def test_a_parent_that_ignores_and_blocks_signals_fails_no_hook(tmp_path: Path) 
         process = chaos.start("run", str(tmp_path / "workflow.yaml"), "--yes", preexec_fn=as_bad_parents_do)
         wait_until(lambda: "approval_waiting" in chaos.said())
         process.terminate()
-        assert process.wait(30) == 143
+        assert process.wait(60) == 143
         assert [m["outcome"] for m in chaos.report()["migrations"]] == ["SUCCESS", "NOT_STARTED"]
 
 

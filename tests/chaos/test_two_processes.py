@@ -81,7 +81,7 @@ def test_lock_files_that_are_removed_under_a_run_make_no_second_put(tmp_path: Pa
             wait_until(lambda: both.processed() == 1)
             shutil.rmtree(both.state_dir / "locks")
             assert _run(both, "resume", str(both.run_id()), "--yes") == 0
-            assert first.wait(30) == 3
+            assert first.wait(60) == 3
         finally:
             first.kill()
             first.wait()
@@ -100,7 +100,7 @@ def test_a_state_directory_that_is_taken_away_stops_the_run_before_its_next_put(
         try:
             wait_until(lambda: both.processed() == 1)
             both.state_dir.rename(tmp_path / "elsewhere")
-            assert first.wait(30) == 3
+            assert first.wait(60) == 3
         finally:
             first.kill()
             first.wait()
@@ -124,4 +124,4 @@ def test_a_run_whose_wal_is_lost_after_a_crash_sends_nothing(tmp_path: Path) -> 
 
 
 def _run(chaos: Night, *arguments: str) -> int:
-    return chaos.start(*arguments).wait(30)
+    return chaos.start(*arguments).wait(60)

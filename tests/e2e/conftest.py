@@ -67,7 +67,7 @@ def atlas(tmp_path_factory: pytest.TempPathFactory, home: None) -> Iterator[Atla
             loses_put=iter(KINDS["loses"]),
         )
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.fixture

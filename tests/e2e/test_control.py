@@ -82,7 +82,7 @@ def test_the_brake_needs_the_state_directory_and_nothing_else(program: Program, 
         assert serving.process.stdout is not None
         assert serving.process.stdout.readline().startswith("http://127.0.0.1:")
         serving.process.terminate()
-        assert serving.process.wait(10) == 0
+        assert serving.process.wait(60) == 0
 
 
 def test_pause_without_an_id_means_the_run_under_way(program: Program, workflow: str) -> None:

@@ -40,7 +40,7 @@ def test_run_workflow_in_a_rehearsal(program: Program) -> None:
         env=program.environ,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

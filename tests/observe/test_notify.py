@@ -125,7 +125,7 @@ async def notified(urls: list[str], events: list[Event], **options: Any) -> tupl
             began = time.monotonic()
             through(notifier.sink, events)
             took = time.monotonic() - began
-        assert took < 0.5
+        assert took < 3.0  # one message to an address that hangs would take longer
         return time.monotonic() - began
 
     with configure_logging(level="debug", format="json", file=None, secrets=[], stream=stream):
@@ -172,7 +172,7 @@ async def test_an_address_that_hangs_delays_neither_run_nor_end() -> None:
     async with receiver(hold=hold) as (hanging, _), receiver() as (good, received):
         log, seconds = await notified([hanging, good], NIGHT, last_words=1.0)
         hold.set()
-    assert seconds < 10
+    assert seconds < 20  # all of them would take longer
     assert len(received) == 6
     [entry] = map(json.loads, log.splitlines())
     assert (entry["address"], entry["reason"]) == ("1 (json)", "no answer in time")

@@ -35,16 +35,21 @@ async def test_a_process_of_its_own_prints_its_base_url_and_stops_in_order(stop:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    assert process.stdout is not None
-    base_url = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().strip()
-    assert base_url.startswith("http://127.0.0.1:")
-    assert base_url.endswith(f"/api/atlas/{api}")
-    async with aiohttp.ClientSession() as session:
-        async with session.get(base_url) as response:
-            assert response.status == 401
-        async with session.get(base_url.partition("/api")[0] + "/__simulator__/record") as response:
-            record: Any = json.loads(await response.text())
-        assert (record["unauthorized"], record["speed"]) == (1, 10.0)
-        process.send_signal(stop)
-        output, errors = await asyncio.wait_for(process.communicate(), 20)
+    try:
+        assert process.stdout is not None
+        base_url = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip()
+        assert base_url.startswith("http://127.0.0.1:")
+        assert base_url.endswith(f"/api/atlas/{api}")
+        async with aiohttp.ClientSession() as session:
+            async with session.get(base_url) as response:
+                assert response.status == 401
+            async with session.get(base_url.partition("/api")[0] + "/__simulator__/record") as response:
+                record: Any = json.loads(await response.text())
+            assert (record["unauthorized"], record["speed"]) == (1, 10.0)
+            process.send_signal(stop)
+            output, errors = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        if process.returncode is None:  # whatever failed, other tests find no process of this one
+            process.kill()
+            await process.wait()
     assert (process.returncode, output, errors) == (0, b"", b"")

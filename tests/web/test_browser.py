@@ -115,7 +115,7 @@ def test_a_rehearsal_is_followed_live_and_approved_with_the_button(tab: Page, ni
         tab.click("#waits .approval button")
         assert "2 migrations in this rehearsal" in confirm(tab, "Approve wave rest?")
         tab.wait_for_selector("#top.success", timeout=45_000)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert tab.inner_text("#outcome") == "SUCCESS"
     assert column(tab, "state") == ["SUCCESS"] * 3
     assert "approved by page:127.0.0.1" in tab.inner_text("#waves")

@@ -42,12 +42,12 @@ def test_it_ends_as_it_should_while_somebody_watches(tmp_path: Path, number: sig
         assert origin.startswith("http://127.0.0.1:")
         assert len(token) == 43
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-        with browser.open(address, timeout=10) as answer:
+        with browser.open(address, timeout=120) as answer:
             assert answer.status == 200
-        with browser.open(f"{origin}/api/runs/events", timeout=10) as stream:
+        with browser.open(f"{origin}/api/runs/events", timeout=120) as stream:
             assert stream.readline() == b"retry: 2000\n"
             process.send_signal(number)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
 
@@ -61,7 +61,7 @@ def test_the_token_may_come_from_a_file(tmp_path: Path) -> None:
         assert address.startswith("http://127.0.0.1:")
         assert address.endswith(f"/?token={TOKEN}")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert process.stderr is not None
         assert "not encrypted" in process.stderr.read()
 
@@ -72,7 +72,7 @@ def test_a_host_that_others_reach_needs_a_token_file(tmp_path: Path) -> None:
         command(tmp_path, "--host", "0.0.0.0"),  # noqa: S104 - it is refused
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 2

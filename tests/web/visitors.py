@@ -50,7 +50,7 @@ class Stream:
     async def next(self) -> Message:
         """The next event; signs of life are passed over."""
         fields: dict[str, str] = {}
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while True:
                 line = (await self.response.content.readline()).decode()
                 assert line, "the stream has ended"
