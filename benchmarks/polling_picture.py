@@ -19,7 +19,7 @@ def picture() -> str:
     rate = REQUESTS / PER
     jobs = [round(10 ** (step / 40)) for step in range(121)]
     shares = [fair_share(jobs=count, rate=rate, spare=0.0, per=PER) for count in jobs]
-    waits = [poll_wait(policy, LATE, share=share, random=0.5) for share in shares]
+    waits = [poll_wait(policy, LATE, share=share, random=0.0) for share in shares]
     got = [
         max(wait, share) for wait, share in zip(waits, shares, strict=True)
     ]  # beyond the budget, tokens are waited for

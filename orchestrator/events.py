@@ -218,8 +218,18 @@ class RateLimited(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetWaiting(Event):
+    """*requests* wait for *scope*'s token bucket, which has nothing for *wait* seconds."""
+
+    name: ClassVar[str] = "budget_waiting"
+    scope: str
+    requests: int
+    wait: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRetried(Event):
-    """A read failed for *reason* and is sent again after *wait* seconds (try number *attempt*)."""
+    """A request came to nothing for *reason* and will be sent again in *wait* seconds (try number *attempt*)."""
 
     name: ClassVar[str] = "request_retried"
     method: str

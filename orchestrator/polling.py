@@ -48,8 +48,8 @@ def poll_wait(policy: PollPolicy, attempt: int, *, share: float, random: float) 
         policy: The configured backoff.
         attempt: Counts the reads since the cutover was accepted, or since the gate began to wait.
         share: What the budget allows, see `fair_share`.
-        random: Uniform in [0, 1). The jitter spreads what lies above `initial`, so it never goes below.
+        random: Uniform in [0, 1). The jitter shortens what lies above `initial`: no wait is longer than its share.
     """
     wait = max(policy.initial, min(backoff(policy, attempt), share))
-    spread = wait + (wait - policy.initial) * policy.jitter * (2.0 * random - 1.0)
+    spread = wait - (wait - policy.initial) * policy.jitter * random
     return max(policy.initial, spread)  # a jitter of 1 comes down to it but for what floating point loses

@@ -101,6 +101,7 @@ def client_settings(settings: Settings, base_url: str, public_key: str, private_
         per=limit.per,
         burst=limit.burst,
         scope=limit.scope,
+        read_interval=settings.polling.initial,
     )
 
 

@@ -1,4 +1,4 @@
-"""Waiting in line by priority: what the token bucket, the turns at the wire and a wave's slots have in common."""
+"""Waiting in line by priority: what a token bucket, the places on the wire and a wave's slots have in common."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import asyncio
 import heapq
 from collections.abc import Callable
 from itertools import count
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
-class Line:
-    """Those who wait, lowest *priority* first, within one priority first come, first served."""
+class Line(Generic[T]):
+    """Those who wait for a T, lowest *priority* first, within one priority first come, first served."""
 
     __slots__ = ("_heap", "_sequence")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._heap: list[tuple[int, int, asyncio.Future[T]]] = []
         self._sequence = count()
 
     def __bool__(self) -> bool:
@@ -31,22 +34,22 @@ class Line:
         self._drop_gone()
         return self._heap[0][0]
 
-    async def wait(self, priority: int, *, undo: Callable[[], None]) -> None:
-        """Wait to be called by `call_next`; *undo* returns what was granted to somebody who is cancelled just then."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def wait(self, priority: int, *, undo: Callable[[T], None]) -> T:
+        """Wait to be called by `call_next`; *undo* takes back what was granted to somebody who is cancelled just then."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._heap, (priority, next(self._sequence), future))
         try:
-            await future
+            return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
-                undo()
+                undo(future.result())
             future.cancel()
             raise
 
-    def call_next(self) -> None:
-        """Let the first in line go."""
+    def call_next(self, granted: T) -> None:
+        """Let the first in line go, with what it is *granted*."""
         self._drop_gone()
-        heapq.heappop(self._heap)[2].set_result(None)
+        heapq.heappop(self._heap)[2].set_result(granted)
 
     def _drop_gone(self) -> None:
         while self._heap and self._heap[0][2].done():
@@ -58,14 +61,14 @@ class Slots:
 
     def __init__(self, total: int) -> None:
         self._free = total
-        self._line = Line()
+        self._line: Line[None] = Line()
 
     async def take(self, priority: int) -> None:
         """Wait for a slot and take it; `release` it once."""
         if self._free > 0 and not self._line:
             self._free -= 1
             return
-        await self._line.wait(priority, undo=self.release)
+        await self._line.wait(priority, undo=lambda _: self.release())
 
     def occupy(self) -> None:
         """Take a slot at once, for what goes on anyway; there may be none left then, or less than none."""
@@ -76,4 +79,4 @@ class Slots:
         self._free += 1
         while self._free > 0 and self._line:
             self._free -= 1
-            self._line.call_next()
+            self._line.call_next(None)

@@ -19,10 +19,10 @@ async def settle() -> None:
 
 async def test_the_lowest_priority_goes_first_and_equals_in_the_order_they_came() -> None:
     """As at the token bucket: PUTs before gate reads before polls."""
-    line, served = Line(), list[str]()
+    line, served = Line[None](), list[str]()
 
     async def customer(name: str, priority: int) -> None:
-        await line.wait(priority, undo=lambda: None)
+        await line.wait(priority, undo=lambda _: None)
         served.append(name)
 
     async with anyio.create_task_group() as group:
@@ -31,7 +31,7 @@ async def test_the_lowest_priority_goes_first_and_equals_in_the_order_they_came(
         await settle()
         assert (len(line), line.first) == (4, 0)
         while line:
-            line.call_next()
+            line.call_next(None)
             await settle()
     assert served == ["put", "gate", "gate again", "poll"]
     assert (bool(line), len(line)) == (False, 0)
@@ -39,11 +39,11 @@ async def test_the_lowest_priority_goes_first_and_equals_in_the_order_they_came(
 
 async def test_who_was_cancelled_is_passed_over() -> None:
     """No turn is lost to somebody who has left."""
-    line, served = Line(), list[str]()
+    line, served = Line[None](), list[str]()
 
     async def customer(name: str, scope: anyio.CancelScope) -> None:
         with scope:
-            await line.wait(0, undo=lambda: None)
+            await line.wait(0, undo=lambda _: None)
             served.append(name)
 
     leaves = anyio.CancelScope()
@@ -55,7 +55,7 @@ async def test_who_was_cancelled_is_passed_over() -> None:
         await settle()
         assert len(line) == 1
         assert line
-        line.call_next()
+        line.call_next(None)
     assert served == ["stays"]
 
 

@@ -1,43 +1,46 @@
-"""What the server's token bucket certainly has, reckoned from what its answers tell. Pure: the time comes in.
+"""What the server's token bucket certainly has, reckoned from what was sent and from what its answers tell. Pure: the
+time comes in.
 
-An account never says more than the server has: refill is reckoned from the first *answer* (the server's clock started no
-later), and what the server says (`RateLimit-Limit`, `RateLimit-Remaining`, a 429's figures) goes before what was configured.
-Atlas's page says that a bucket refills "by refillRate every refillDurationSeconds", and its example of a 429 ("retry after
-55 seconds", 5 per 60) shows that this may happen in one step at the end of the interval. So an account finds out which
-kind it has to do with (`Refill`) before it counts tokens that only a steady refill could have brought:
+A bucket refills in steps: `refill` tokens at once, every `per` seconds (recorded at Atlas: no growth for 57 s, then all of it
+about 60 s after the bucket's first use). Whether its clock goes on while it is full, or starts again with the next use, is
+not known, so both are reckoned (`_Steps`), and there is as much as both say.
 
-* An answer to a request that was alone on the wire shows what is there. If that grew by less than a whole refill, the
-  refill is steady; if it did not grow although a steady one would have brought two tokens, it comes in steps. The first
-  requests of a client go one at a time (`orchestrator.atlas.auth`), so mostly this is settled before it matters.
-* A burst that comes before that spends all tokens but one. The last goes to a request that is alone on the wire, as soon as
-  a steady refill would have brought two: its answer shows the kind, and costs no 429.
-* Where that is not to be had (a bucket of one token, an answer without the header) one request is sent as a probe on a
-  token that only a steady refill can have brought. A stepped bucket answers it with a 429, whose `Retry-After` gives the step.
-* Without `RateLimit-Remaining` the refill is taken to be steady until a 429 with figures says otherwise: its wait is
-  longer than a steady bucket needs for one token.
+* An account never says more than the server has. Its clock started between the first request's leaving and its answer: a
+  step is reckoned at the latest moment possible, and brings back only what was missing at the earliest.
+* What the server says goes before what was configured: `RateLimit-Limit`, `RateLimit-Remaining`, a 429's figures. So where
+  a bucket refills evenly after all, answers tell, and nothing is lost.
+* A 401 and a 429 take no token (recorded).
+* After a 429 nothing may be sent for a second at least, for twice as long each time they come in a row. If its wait can
+  only be that for the next step, that step is reckoned; otherwise requests go one at a time until an answer tells more.
 """
 
 from __future__ import annotations
 
 import math
-from enum import Enum
+from dataclasses import dataclass
 
-from .wire import BucketFigures
+from .wire import LONGEST_REST, BucketFigures
 
 SLACK = 1e-9  # tokens; sums of fractions are no exact numbers
-_ENOUGH = 2.0  # tokens that a steady refill must have brought before their absence means anything
+SHORTEST_REST = 1.0
+"""Seconds that a 429 is waited for at least: Atlas was seen to answer "retry after 0 seconds" for most of a second."""
+_WHOLE_SECONDS = 1.0  # by as much a `Retry-After` may be rounded up
+LONGEST_DOUBLING = 64.0  # seconds; as long as a bucket takes to refill. Longer rests only where the server asks for one
 
 
-class Refill(Enum):
-    """How the server's bucket fills up."""
+@dataclass(slots=True, eq=False)
+class Token:
+    """The right to send one request. Whoever gets it lets it leave and settles it, or gives it back."""
 
-    UNKNOWN = "unknown"
-    STEADY = "steady"
-    STEPPED = "stepped"
+    epoch: int  # how many 429s had emptied the account when it was granted
+    probe: bool = False  # it may not be there
+    forced: bool = False  # and leaves all the same
+    sent_at: float | None = None  # when its request left last
+    ended_before: int = 0  # how many requests had ended then
 
 
 class Account:
-    """The account of a bucket of *capacity* tokens that gains *refill* tokens every *per* seconds, full at first.
+    """The account of a bucket of *capacity* tokens that gains *refill* of them every *per* seconds, full at first.
 
     Times are seconds on any one clock. `advance` comes first, at the time of what is asked or told next.
     """
@@ -46,116 +49,143 @@ class Account:
         self.capacity = capacity
         self.refill = refill
         self.per = per
-        self.kind = Refill.UNKNOWN
-        self.out = 0  # tokens granted whose request has not been answered
+        self.out = 0  # tokens granted whose request is not over
         self.unsent = 0  # of these, whose request has not left
-        self.probing = False  # the token granted last may not be there
+        self.rests_until = -math.inf
+        self.probing = False  # a 429 has left it open what there is: one request at a time finds out
         self._now = -math.inf
-        self._sure = float(capacity)  # tokens the server certainly has, were all that is out already taken
-        self._gained = 0.0  # what a steady refill has brought since an answer showed exactly what is there
-        self._lost = 0.0  # what of that found the server's bucket full, if the refill is steady
-        self._unseen = 0.0  # what a steady refill should have brought since an answer last showed any growth
-        self._unseen_before = 0.0  # `_unseen` when the last request left
-        self._since: float | None = None  # up to when refill is reckoned; None: full, its clock stands still
-        self._credited_at = -math.inf  # when a whole refill was last reckoned
-        self._full_until_answer = True
-        self._answered = False
-        self._reported = False  # answers have `RateLimit-Remaining`
-        self._alone = False  # the request on the wire is the only one, since it left
-        self._rests_until = -math.inf
+        self._steps = (_Steps(self, restarts=False), _Steps(self, restarts=True))
+        self._epoch = 0
+        self._sent = self._ended = 0  # requests, ever
+        self._in_a_row = 0  # 429s, each to a request that left after the rest before it
+        self._probe_out_since = -math.inf  # when the last probe was granted; -inf: it is over
 
     @property
     def rate(self) -> float:
-        """Tokens gained in a second."""
-        return self.refill / self.per
+        """Tokens a second that can be spent for ever."""
+        return min(self.refill, self.capacity) / self.per
 
     @property
     def rests(self) -> bool:
-        """Whether nothing may be sent: the server has said how long to wait."""
-        return self._now < self._rests_until
+        """Whether nothing may be sent: the server has said so."""
+        return self._now < self.rests_until
 
     @property
-    def held(self) -> float:
-        """Tokens that the server has, those included that were granted to requests that have not left."""
-        return self._sure + self.unsent
+    def tokens(self) -> float:
+        """Tokens that the server certainly has, once all that was granted is spent."""
+        return min(steps.tokens for steps in self._steps)
 
     # -- what happens ------------------------------------------------------------------------------------------------
 
     def advance(self, now: float) -> None:
-        """It is *now*: reckon the refill."""
+        """It is *now*: reckon the steps."""
         self._now = now
-        if self._since is None or self._full_until_answer:
-            return
-        if self.kind is Refill.STEPPED:
-            steps = math.floor((now - self._since) / self.per + SLACK)
-            if steps >= 1:
-                self._since += steps * self.per
-                self._credit(steps * self.refill)
-        elif now > self._since:
-            gain = (now - self._since) * self.rate
-            self._since = now
-            if self._guesses:
-                self._guess(gain)
-            else:
-                self._sure = min(float(self.capacity), self._sure + gain)
-        if self._sure >= self.capacity and self.out == 0:
-            self._gained = self._lost = self._unseen = 0.0
-            self._full_until_answer = True
+        for steps in self._steps:
+            steps.advance(now)
+        if self.probing and self.tokens >= 1.0 - SLACK and not self.rests:
+            self.probing = False
 
-    def grant(self) -> None:
-        """Somebody gets a token, of which there has to be one."""
-        self.probing = self.held < 1.0 - SLACK
-        self._sure -= 1.0
+    def grant(self, *, forced: bool = False) -> Token:
+        """Somebody gets a token, of which there should be one; *forced*: even if there is none."""
+        probe = self.tokens < 1.0 - SLACK
+        for steps in self._steps:
+            steps.tokens -= 0.0 if probe else 1.0
+        if probe:
+            self._probe_out_since = self._now
         self.out += 1
         self.unsent += 1
+        return Token(epoch=self._epoch, probe=probe, forced=forced)
 
-    def give_back(self) -> None:
-        """A token comes back that was granted and not spent."""
+    def give_back(self, token: Token) -> None:
+        """*token* comes back and was not spent."""
         self.out -= 1
+        if token.epoch != self._epoch:
+            return
         self.unsent -= 1
-        self.probing = False
-        self._sure = min(float(self.capacity), self._sure + 1)
+        self._return(token)
 
-    def sent(self) -> None:
-        """A request leaves on a token that was granted."""
-        self._alone = self.out == self.unsent  # nothing else is on the wire
-        self.unsent -= 1
-        self._unseen_before = self._unseen
+    def covers(self, token: Token) -> bool:
+        """Whether the request of *token* may leave: what it was granted for is still there, as far as is known."""
+        if token.forced:
+            return True
+        if token.epoch != self._epoch or self.rests:
+            return False
+        return token.probe or self.tokens + self.unsent >= 1.0 - SLACK
 
-    def settle(self, now: float, sent_at: float, *, limit: int | None, remaining: int | None) -> None:
-        """The request that left at *sent_at* is over; *limit*, *remaining*: the answer's RateLimit headers."""
+    def sent(self, token: Token) -> None:
+        """The request of *token* leaves, or leaves once more as it was challenged."""
+        if token.sent_at is None:
+            self._sent += 1
+            if token.epoch == self._epoch:
+                self.unsent -= 1
+            for steps in self._steps:
+                steps.used(self._now)
+        token.sent_at = self._now
+        token.ended_before = self._ended
+
+    def settle(
+        self,
+        token: Token,
+        *,
+        answered: bool = True,
+        spent: bool = True,
+        limit: int | None = None,
+        remaining: int | None = None,
+    ) -> None:
+        """The request of *token*, which was sent, is over. *limit*, *remaining*: its answer's RateLimit headers.
+
+        Not *spent*: it was answered 401 or 429, which takes no token. Not *answered*: it may never have arrived.
+        """
+        assert token.sent_at is not None
         self.out -= 1
-        self._answered = True
-        probed, self.probing = self.probing, False
-        if self._full_until_answer:
-            self._full_until_answer = False
-            self._since = now
-        self.advance(now)
+        self._ended += 1
+        if token.probe:
+            self._probe_out_since = -math.inf
+        if not spent:
+            if token.epoch == self._epoch:
+                self._return(token)
+            return
+        for steps in self._steps:
+            steps.begun(self._now)
+        if not answered:
+            return
+        if token.sent_at >= self.rests_until:
+            self._in_a_row = 0
         if limit is not None and limit >= 1:
             self.capacity = limit
-            self._sure = min(self._sure, float(limit))
-        if remaining is not None and remaining >= 0:
-            self._reported = True
-            self._hear(float(remaining), sent_at)
-            if probed and self._guesses:  # it could not tell (a tiny bucket), and what it was sent on is spent
-                self._unseen = 0.0
-            if self._full_until_answer and self._sure < self.capacity:  # not full after all: its clock runs
-                self._full_until_answer, self._since = False, now
+            for steps in self._steps:
+                steps.tokens = min(steps.tokens, float(limit))
+        if remaining is not None and remaining >= 0 and token.epoch == self._epoch:
+            beside = self._sent - token.ended_before - 1  # requests that the server may have met after this one
+            for steps in self._steps:
+                steps.hear(float(remaining - self.unsent), beside=beside, sent_at=token.sent_at)
+        self.advance(self._now)
 
-    def limited(self, now: float, *, retry_after: float, figures: BucketFigures | None) -> None:
-        """The server answered 429: rest for *retry_after* seconds, and take over its *figures*."""
-        self._now = now
+    def limited(self, token: Token, *, retry_after: float | None, figures: BucketFigures | None) -> float:
+        """The request of *token* was answered 429: take its *figures* over, and rest. The seconds from now on.
+
+        *retry_after*: the seconds that it asks for, None if it names no number that makes sense. Settle the token besides.
+        """
+        assert token.sent_at is not None
+        asked = 0.0 if retry_after is None else min(retry_after, LONGEST_REST)
+        if token.sent_at < self.rests_until:  # it left before an earlier 429 was known
+            if self.rests:
+                self.rests_until = max(self.rests_until, self._now + asked)
+            return max(0.0, self.rests_until - self._now)
         if figures is not None:
             self.capacity, self.refill, self.per = figures.capacity, float(figures.refill), figures.per
-        self._rests_until = max(self._rests_until, now + retry_after)
-        if figures is not None and retry_after > self.per / self.refill + 1.0:
-            self.kind = Refill.STEPPED
-        stepped = self.kind is Refill.STEPPED
-        # One token is there when the wait is over; a stepped bucket gets its whole refill at that moment.
-        self._sure, self._gained, self._lost = (0.0 if stepped else 1.0) - self.unsent, 0.0, 0.0
-        self._unseen = 0.0
-        self._since = self._rests_until - self.per if stepped else self._rests_until
-        self._full_until_answer = False
+        self._in_a_row += 1
+        doubled = min(SHORTEST_REST * 2.0 ** min(self._in_a_row - 1, 10), LONGEST_DOUBLING)
+        self.rests_until = self._now + max(asked, doubled)
+        # For its next token an even refill would have asked for less: then it is the step.
+        step = figures is not None and asked > self.per / self.refill + 1.0
+        self._epoch += 1
+        self.unsent = 0
+        self.probing = not step
+        self._probe_out_since = -math.inf
+        for steps in self._steps:
+            steps.emptied(at=self._now, next_at=self.rests_until if step else None)
+        return self.rests_until - self._now
 
     # -- what may be spent -------------------------------------------------------------------------------------------
 
@@ -163,106 +193,109 @@ class Account:
         """Tokens that may be spent now."""
         if self.rests:
             return 0.0
-        if self._sure >= 2.0 - SLACK:
-            return self._sure  # mostly: what follows is about the last token
-        if self._keeps_one and self._sure >= 1.0 - SLACK:
-            return 1.0 if not self.out and self._unseen >= _ENOUGH - SLACK else 0.0
-        if self._guesses and self._sure < 1.0 and not self.out and self._short_of_a_probe <= SLACK:
-            return 1.0  # only with nothing out, and then one alone: its answer shows whether the refill is steady
-        return max(0.0, self._sure)
+        if self.probing:
+            return 1.0 if self._now >= self._next_probe else 0.0
+        return max(0.0, self.tokens)
 
-    def has_for_challenge(self) -> bool:
-        """Whether the second leg of a challenge may leave: on a token that is there, though another holds it, or as a probe."""
-        if self.rests:
-            return False
-        probe = self._guesses and self.out == self.unsent and self._short_of_a_probe <= SLACK
-        return self.held >= 1.0 - SLACK or probe
+    def step_at(self) -> float:
+        """When the next step comes, at the latest; as far as is known where the first answer is still to come."""
+        least = self.tokens
+        return max(steps.expected(self._now) for steps in self._steps if steps.tokens <= least + SLACK)
 
     def due(self) -> float:
-        """When the next token can be there, as far as is known now."""
+        """When there can be a token, as far as is known now."""
         if self.rests:
-            return self._rests_until
-        certain = self.refill - self._gained
-        if self._sure >= 1.0 - SLACK:
-            if not self._keeps_one or self._sure >= 2.0 - SLACK:
-                return self._now
-            wait = certain if self.out else min(certain, _ENOUGH - self._unseen)
-            return self._now + max(SLACK, wait) / self.rate
-        if self._full_until_answer:
-            return self._now + self.per
-        if self.kind is Refill.STEPPED:
-            return max(self._now, (self._now if self._since is None else self._since) + self.per)
-        if not self._guesses:
-            return self._now + (1.0 - self._sure) / self.rate
-        probe = self._short_of_a_probe if not self.out else certain
-        return self._now + max(SLACK, min(certain, probe) if probe > 0 else certain) / self.rate
+            return self.rests_until
+        if self.probing:
+            return max(self._now, min(self._next_probe, self.step_at()))
+        return self._now if self.tokens >= 1.0 - SLACK else self.step_at()
 
     @property
-    def _guesses(self) -> bool:
-        """Whether what a steady refill would have brought may not be there."""
-        return self.kind is Refill.UNKNOWN and self._reported
+    def _next_probe(self) -> float:
+        """When another probe may go: the last one is over, or hangs."""
+        return self._probe_out_since + SHORTEST_REST
 
-    @property
-    def _keeps_one(self) -> bool:
-        """Whether the last token is kept for a request that shows the kind of refill, as long as answers may show it."""
-        may_be_told = self.kind is Refill.UNKNOWN and (self._reported or not self._answered)
-        return may_be_told and self.refill > _ENOUGH and (self.out > 0 or not self._full_until_answer)
+    def _return(self, token: Token) -> None:
+        if token.probe:
+            self._probe_out_since = -math.inf
+            return
+        for steps in self._steps:
+            steps.tokens = min(float(self.capacity), steps.tokens + 1.0)
 
-    @property
-    def _short_of_a_probe(self) -> float:
-        """How much a steady refill has to bring before a probe shows its kind, and meets a token if it is steady."""
-        there = self.held + self._gained - self._lost
-        return max(_ENOUGH - self._unseen, 1.0 - there)
 
-    # -- what is known -----------------------------------------------------------------------------------------------
+class _Steps:
+    """One reckoning of the account's steps. *restarts*: a full bucket's clock stands still until its next use."""
 
-    def _guess(self, gain: float) -> None:
-        """Reckon *gain* tokens that only a steady refill has brought, and what of them either kind has."""
-        room = self.capacity - self._sure - (self._gained - self._lost)
-        self._gained += gain
-        self._unseen += gain
-        self._lost += max(0.0, gain - max(0.0, room))
-        steps = math.floor(self._gained / self.refill + SLACK)
-        if steps >= 1:  # a whole interval: the server has got what either kind brings at least
-            brought = steps * self.refill
-            steady = self._gained - self._lost
-            certain = min(brought, steady)
-            self._gained = max(0.0, self._gained - brought)
-            self._lost = max(0.0, self._gained - (steady - certain))
-            self._unseen = max(0.0, self._unseen - brought)
-            self._credit(certain)
+    __slots__ = ("_account", "_credited_at", "_heard", "_missing", "_restarts", "early", "late", "tokens")
 
-    def _credit(self, tokens: float) -> None:
-        self._sure = min(float(self.capacity), self._sure + tokens)
-        self._credited_at = self._now
+    def __init__(self, account: Account, *, restarts: bool) -> None:
+        self._account = account
+        self._restarts = restarts
+        self.tokens = float(account.capacity)
+        self.early = self.late = math.inf  # between these comes the next step
+        self._missing: float | None = None  # what of the capacity was missing at `early`
+        self._heard = 0.0  # what answers have told of this interval's refill
+        self._credited_at = -math.inf
 
-    def _hear(self, remaining: float, sent_at: float) -> None:
-        """Correct the account by what the server had left after a request that left at *sent_at*.
+    def expected(self, now: float) -> float:
+        """When the next step comes, at the latest as far as is known at *now*."""
+        if self.late < math.inf:
+            return self.late
+        return max(now, self.early) if self.early < math.inf else now + self._account.per
 
-        Answers overtake each other, so only that of a request which was alone on the wire shows what is there; any
-        other shows what there is at most.
-        """
-        certain = remaining - self.unsent
-        exact = self._alone and self.out == self.unsent
-        if self.kind is Refill.STEADY:  # the server rounds down, and has gained since
-            most = certain + 1.0 + (self._now - sent_at) * self.rate
-            self._sure = min(self._sure, most)
-            if exact:
-                self._sure = max(self._sure, min(certain, float(self.capacity)))
-        elif exact:
-            self._learn(remaining, certain)
-        elif sent_at >= self._credited_at:
-            self._sure = min(self._sure, certain)
+    def used(self, now: float) -> None:
+        """A request leaves: the clock may start."""
+        if self.early == math.inf:
+            self.early = now + self._account.per
 
-    def _learn(self, remaining: float, certain: float) -> None:
-        """Take over what an answer shows exactly, and what it says about the kind of refill."""
-        grew = certain - self._sure
-        if grew >= 1.0 - SLACK:
-            if grew < self.refill and remaining < self.capacity - 1:
-                self.kind = Refill.STEADY
-            self._since, self._unseen = self._now, 0.0  # if it was a step, the next comes within an interval from now
-        elif self.kind is Refill.UNKNOWN and self._unseen_before >= _ENOUGH - SLACK and remaining < self.capacity - 1:
-            self.kind = Refill.STEPPED
-            self._since, self._unseen = self._now - self._unseen / self.rate, 0.0
-        self._sure = min(certain, float(self.capacity))
-        self._gained = self._lost = 0.0
+    def begun(self, now: float) -> None:
+        """A request is over: the clock has started, or else what was reckoned as taken is still there."""
+        if self.late == math.inf and self.early < math.inf:
+            self.late = now + self._account.per
+            if self.late - self.early > self._account.per:  # somewhere in a whole interval
+                self.early, self._missing = now, None
+
+    def emptied(self, *, at: float, next_at: float | None) -> None:
+        """There is nothing left. The next step comes at *next_at*, or (None) within an interval."""
+        self.tokens = self._heard = 0.0
+        if next_at is None:
+            self.early, self.late, self._missing = at, at + self._account.per, float(self._account.capacity)
+        else:
+            self.early, self.late, self._missing = next_at - _WHOLE_SECONDS, next_at, None
+
+    def hear(self, remaining: float, *, beside: int, sent_at: float) -> None:
+        """A request that left at *sent_at* left *remaining* tokens; the server may have met *beside* others since."""
+        if sent_at >= self._credited_at:
+            self.tokens = min(self.tokens, remaining)
+        more = min(remaining - beside, float(self._account.capacity)) - self.tokens
+        if more > 0:
+            self.tokens += more
+            self._heard += more
+
+    def advance(self, now: float) -> None:
+        """It is *now*."""
+        account = self._account
+        while now >= self.early - SLACK:
+            if self._missing is None:  # those that are out may come after the step
+                self._missing = max(0.0, account.capacity - self.tokens - account.out)
+            if now < self.late - SLACK:
+                return
+            brought = min(account.refill, self._missing)
+            if self._heard:  # of an even refill, then; the server rounds down what it tells
+                brought -= self._heard + 1.0
+            self.tokens = min(float(account.capacity), self.tokens + max(0.0, brought))
+            self._missing, self._heard = None, 0.0
+            self._credited_at = self.late
+            self.early += account.per
+            self.late += account.per
+            if self.tokens >= account.capacity - SLACK and account.out == 0:
+                self._filled(now)
+                return
+
+    def _filled(self, now: float) -> None:
+        if self._restarts:
+            self.early = self.late = math.inf
+            return
+        passed = max(0, math.floor((now - self.late) / self._account.per + SLACK) + 1) * self._account.per
+        self.early += passed
+        self.late += passed

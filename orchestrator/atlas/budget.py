@@ -1,129 +1,248 @@
-"""Token buckets: every wire request takes a token before it leaves, the 401 leg of digest too.
+"""The budget of one scope: every request takes a token before it leaves, and its answer settles it.
 
-A bucket mirrors the one that Atlas keeps for the same scope (`Account`). At most *outstanding* requests are out at once.
-Waiting is by priority (PUT, gate read, poll), then first come, first served.
+A bucket mirrors the one that Atlas keeps for the same scope (`Account`), gives its tokens out by kind (`Shares`), and lets
+nobody have a token who could not leave: a read gets its place on the wire together with it (`Places`), a PUT, whose
+intent has to be on disk before, gets its place later. Within a kind it is first come, first served.
 """
 
 from __future__ import annotations
 
 import asyncio
-from enum import IntEnum
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
 
 from ..waiting import Line
-from .account import SLACK, Account
+from .account import SLACK, Account, Token
+from .places import Places
+from .shares import TICK, Priority, Shares
 from .wire import BucketFigures
 
-
-class Priority(IntEnum):
-    """Who goes first."""
-
-    CHALLENGE = 0  # the second leg of a request that has already been sent once
-    CUTOVER = 1
-    GATE = 2
-    POLL = 3
+LONG_WAIT = 5.0
+"""Seconds of waiting for tokens that are worth telling."""
 
 
 class TokenBucket:
-    """A token bucket of *capacity* tokens that gains *refill* tokens every *per* seconds.
+    """A token bucket of *capacity* tokens that gains *refill* of them every *per* seconds.
 
     Args:
         capacity: Tokens at the start and at most.
-        refill: Tokens gained in *per* seconds.
+        refill: Tokens gained every *per* seconds, all at once.
         per: Seconds.
-        outstanding: How many requests may be out at once.
+        interval: Seconds between two reads of one job, at least.
+        places: The places on the wire, which other buckets share.
         scope: What it is the budget of: a project's id, `account` or `root`.
+        on_long_wait: Told how many requests wait, and for how many seconds from now, when these are many.
     """
 
     def __init__(
-        self, *, capacity: int, refill: float, per: float, outstanding: int = 100, scope: str = "account"
+        self,
+        *,
+        capacity: int,
+        refill: float,
+        per: float,
+        interval: float = 2.0,
+        places: Places | None = None,
+        scope: str = "account",
+        on_long_wait: Callable[[int, float], None] = lambda _number, _seconds: None,
     ) -> None:
         self.scope = scope
         self.account = Account(capacity=capacity, refill=refill, per=per)
-        self.followers = 0  # jobs that are being read again and again on this bucket's tokens
-        self._outstanding = outstanding
-        self._line = Line()
+        self.shares = Shares(self.account, interval=interval)
+        self.places = places or Places(100)
+        self._lines: dict[Priority, Line[Permit]] = {kind: Line() for kind in Priority}
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self._on_long_wait = on_long_wait
+        self._told_until = 0.0
 
     @property
     def waiting(self) -> int:
         """How many requests wait for a token."""
-        return len(self._line)
+        return sum(len(line) for line in self._lines.values())
+
+    def account_now(self) -> Account:
+        """The account, reckoned up to now."""
+        self.account.advance(self._loop.time())
+        return self.account
 
     def tokens(self) -> float:
         """Tokens that may be spent now."""
-        self.account.advance(self._loop.time())
-        return self.account.spendable()
+        return self.account_now().spendable()
 
-    def try_take(self, priority: Priority = Priority.POLL) -> bool:
-        """Take a token if there is one and nobody waits who goes first."""
-        self.account.advance(self._loop.time())
-        if (self._line and self._line.first <= priority) or not self._available(priority):
-            return False
-        self.account.grant()
-        return True
+    # -- who reads ---------------------------------------------------------------------------------------------------
 
-    async def take(self, priority: Priority) -> None:
-        """Wait for a token and take it. Every token is either spent (`sent`, then `settle`) or given back.
+    @contextmanager
+    def following(self, kind: Priority) -> Iterator[None]:
+        """A job is read again and again meanwhile, as it is under way (`POLL`) or at its gate."""
+        shares, under_way = self.shares, kind is Priority.POLL
+        shares.under_way += under_way
+        shares.at_gate += not under_way
+        try:
+            yield
+        finally:
+            shares.under_way -= under_way
+            shares.at_gate -= not under_way
 
-        A challenge does not wait while others hold tokens for requests that wait for its end to leave: it takes one of
-        theirs, and whoever finds no token left when it is about to leave (`covered`) gives its own back.
-        """
-        if self.try_take(priority):
-            return
-        waiting = self._line.wait(priority, undo=self.give_back)
-        self._schedule()
-        await waiting
-
-    def covered(self) -> bool:
-        """Whether a request that holds a token may leave: the token may have gone to a challenge, or to a 429."""
-        account = self.account
-        account.advance(self._loop.time())
-        return not account.rests and (account.probing or account.held >= 1.0 - SLACK)
-
-    def sent(self) -> float:
-        """A request leaves on a token that was taken; when it did, for `settle`."""
+    def budget(self, kind: Priority) -> tuple[int, float, float]:
+        """What jobs that are followed as *kind* have to live on: their number, tokens a second, stored tokens."""
         now = self._loop.time()
         self.account.advance(now)
-        self.account.sent()
-        return now
+        jobs = self.shares.under_way if kind is Priority.POLL else self.shares.at_gate
+        return jobs, *self.shares.budget(kind, now)
 
-    def give_back(self) -> None:
-        """Return a token that was not spent."""
-        self.account.give_back()
-        self._pump()
+    # -- tokens ------------------------------------------------------------------------------------------------------
 
-    def settle(self, sent_at: float, *, limit: int | None = None, remaining: int | None = None) -> None:
-        """The request that left at *sent_at* is over; *limit*, *remaining*: the answer's RateLimit headers."""
-        self.account.settle(self._loop.time(), sent_at, limit=limit, remaining=remaining)
-        self._pump()
+    async def take(self, kind: Priority, *, deadline: float | None = None) -> Permit | None:
+        """Wait for a token; the permit to send one request.
 
-    def limited(self, *, retry_after: float, figures: BucketFigures | None = None) -> None:
-        """The server answered 429: rest for *retry_after* seconds, and take over its *figures*."""
-        self.account.limited(self._loop.time(), retry_after=retry_after, figures=figures)
-        self._pump()
+        None: there was none by *deadline* (by the event loop's clock). What is under way gets one then all the same: that
+        its time is over must not be said on old knowledge.
+        """
+        now = self._loop.time()
+        self.account.advance(now)
+        if not any(self._lines.values()) and self._may_go(kind, now):
+            return self._grant(kind, now)
+        waiting = self._lines[kind].wait(0, undo=Permit.give_back)
+        self._schedule(now)  # when it stands in the line
+        if deadline is None:
+            return await waiting
+        with anyio.CancelScope(deadline=deadline):
+            return await waiting
+        if kind is not Priority.POLL:
+            return None
+        await self.places.take(kind)
+        return self._grant(kind, self._loop.time(), forced=True)
 
-    def _available(self, priority: int) -> bool:
-        if priority == Priority.CHALLENGE and self.account.has_for_challenge():
-            return True
-        may_go = priority == Priority.CHALLENGE or self.account.out < self._outstanding
-        return may_go and self.account.spendable() >= 1.0 - SLACK
+    def _may_go(self, kind: Priority, now: float) -> bool:
+        return self.shares.ready_at(kind, now) <= now and self._has_place(kind)
 
-    def _pump(self) -> None:
-        """Hand out what is there, and come back when the next token is due."""
-        if not self._line:
-            return
-        self.account.advance(self._loop.time())
-        while self._line and self._available(self._line.first):
-            self.account.grant()
-            self._line.call_next()
-        if self._line:
-            self._schedule()
+    def _has_place(self, kind: Priority) -> bool:
+        return kind is Priority.CUTOVER or self.places.has_room(kind)
 
-    def _schedule(self) -> None:
+    def _grant(self, kind: Priority, now: float, *, others: Iterable[Priority] = (), forced: bool = False) -> Permit:
+        turn = self.shares.granted(kind, now, others)
+        if kind is Priority.START:
+            self.shares.starting += 1
+        has_place = kind is not Priority.CUTOVER
+        if has_place and not forced:
+            self.places.enter(kind)
+        return Permit(self, kind, self.account.grant(forced=forced), turn=turn, has_place=has_place)
+
+    def pump(self) -> None:
+        """Hand out what is there, and come back when the next token is due, a place is free, or an answer comes."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = self.account.due()
-        if due > self._loop.time() or self.account.out < self._outstanding:  # otherwise not before an answer
-            self._timer = self._loop.call_at(due, self._pump)
+        if not any(self._lines.values()):
+            return
+        now = self._loop.time()
+        self.account.advance(now)
+        while True:
+            waiting = [kind for kind in Priority if self._lines[kind]]
+            due = {kind: self.shares.ready_at(kind, now) for kind in waiting}
+            ready = [kind for kind in self.shares.order(waiting) if due[kind] <= now]
+            may_go = [kind for kind in ready if self._has_place(kind)]
+            if not may_go:
+                break
+            first, *others = may_go
+            self._lines[first].call_next(self._grant(first, now, others=others))
+        if ready:
+            self.places.ask(self.pump)
+        later = [at for at in due.values() if at > now]
+        if later:
+            self._schedule(max(min(later), now + TICK))
+            self._tell_long_wait(due, now)
+
+    def _schedule(self, when: float) -> None:
+        if self._timer is None or self._timer.when() > when:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(when, self.pump)
+
+    def _tell_long_wait(self, due: dict[Priority, float], now: float) -> None:
+        """Tell of a wait that is long. Reads at a gate may have to wait for their share, and a 429 tells of itself."""
+        if self.account.rests or now < self._told_until:
+            return
+        dry = self.account.spendable() < 1.0 - SLACK
+        until = max((at for kind, at in due.items() if dry or kind is not Priority.GATE), default=now)
+        if until - now > LONG_WAIT:
+            self._told_until = until
+            self._on_long_wait(self.waiting, until - now)
+
+
+class Permit:
+    """A token for one request, and, once it has entered, a place on the wire. `give_back` in any case."""
+
+    __slots__ = ("_bucket", "_challenged", "_has_place", "_over", "_token", "_turn", "kind")
+
+    def __init__(self, bucket: TokenBucket, kind: Priority, token: Token, *, turn: float, has_place: bool) -> None:
+        self.kind = kind
+        self._bucket = bucket
+        self._token = token
+        self._turn = turn
+        self._has_place = has_place
+        self._over = False
+        self._challenged = False
+
+    @property
+    def scope(self) -> str:
+        """What its bucket is the budget of."""
+        return self._bucket.scope
+
+    @property
+    def over(self) -> bool:
+        """Whether it has been used, or given back."""
+        return self._over or self._token.sent_at is not None
+
+    async def enter(self) -> bool:
+        """Wait for a place on the wire; whether the token is good then: a 429 meanwhile takes it back."""
+        if not self._has_place:
+            await self._bucket.places.take(self.kind)
+            self._has_place = True
+        account = self._bucket.account_now()
+        return account.covers(self._token)
+
+    def sent(self) -> None:
+        """The request leaves, or leaves once more, as it was challenged."""
+        account = self._bucket.account_now()
+        account.sent(self._token)
+        self._challenged = False
+
+    def challenged(self) -> None:
+        """The answer was a 401, which took no token: the request leaves once more, or is over (`give_back`)."""
+        self._challenged = True
+
+    def settle(self, *, limit: int | None = None, remaining: int | None = None) -> None:
+        """The last answer has come. *limit*, *remaining*: its RateLimit headers."""
+        self._end(limit=limit, remaining=remaining)
+
+    def limited(self, *, retry_after: float | None, figures: BucketFigures | None) -> float:
+        """The answer was a 429; the seconds that its bucket rests. *retry_after* and *figures* as it says."""
+        account = self._bucket.account_now()
+        rest = account.limited(self._token, retry_after=retry_after, figures=figures)
+        self._end(spent=False)
+        return rest
+
+    def give_back(self) -> None:
+        """Give everything back that has not been; a request that left and was not settled has had no answer."""
+        self._end(answered=self._challenged, spent=not self._challenged)
+
+    def _end(self, **answer: Any) -> None:
+        if self._over:
+            return
+        self._over = True
+        bucket = self._bucket
+        account = bucket.account_now()
+        if self._token.sent_at is None:
+            account.give_back(self._token)
+            bucket.shares.unused(self.kind, self._turn)
+        else:
+            account.settle(self._token, **answer)
+        if self.kind is Priority.START:
+            bucket.shares.starting -= 1
+        if self._has_place:
+            bucket.places.leave(self.kind)
+        bucket.pump()

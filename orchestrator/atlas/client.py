@@ -9,32 +9,40 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from random import Random
 
 import anyio
-import stamina
 
-from ..events import Event, RequestRetried
+from ..events import BudgetWaiting, Event, RequestRetried
 from . import wire
-from .budget import Priority, TokenBucket
+from .budget import Permit, TokenBucket
 from .connection import ClientSettings, open_session
 from .errors import (
     AnswerLostError,
     ApiError,
     AtlasError,
     BadAnswerError,
+    KeysRefusedError,
     NotSentError,
     RateLimitedError,
     Verdict,
 )
+from .places import Places
 from .refusals import REFUSALS, Refusals
+from .shares import Priority
 from .transport import Transport
 from .wire import Job
 
 READ_ATTEMPTS = 4
+FIRST_PAUSE = 0.2  # seconds before the second try of a read, then twice as long each time, and up to as much again
 LONGEST_PAUSE = 60.0
 """Seconds that a read waits at most for its next try, whatever a 5xx's `Retry-After` says: an application stands still."""
 
 ROOT_SCOPE = "root"
+ROOT_PATIENCE = 180.0
+"""Seconds that a read of the root resource, with which a run begins, waits at most for the rate limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,28 +53,6 @@ class Accepted:
     job: Job | None
 
 
-class Reservation:
-    """A token for one PUT, taken before it is decided for good that the PUT is sent."""
-
-    __slots__ = ("_bucket",)
-
-    def __init__(self, bucket: TokenBucket) -> None:
-        self._bucket: TokenBucket | None = bucket
-
-    def spend(self) -> TokenBucket:
-        """The bucket, to send the request with; only once."""
-        bucket, self._bucket = self._bucket, None
-        if bucket is None:
-            raise RuntimeError("this reservation has been used")
-        return bucket
-
-    def give_back(self) -> None:
-        """Return the token if it has not been spent."""
-        if self._bucket is not None:
-            self._bucket.give_back()
-            self._bucket = None
-
-
 class AtlasClient:
     """Calls to Atlas. Use `open_client`.
 
@@ -74,7 +60,8 @@ class AtlasClient:
         settings: How much may be sent.
         transport: Sends the requests.
         wall: The wall clock, Unix seconds, for the events.
-        on_event: Gets `RequestRetried`.
+        on_event: Gets `RequestRetried` and `BudgetWaiting`.
+        random: For jitter.
     """
 
     def __init__(
@@ -84,6 +71,7 @@ class AtlasClient:
         *,
         wall: Callable[[], float],
         on_event: Callable[[Event], None],
+        random: Random,
     ) -> None:
         self.api = settings.api
         self.statistics = transport.statistics
@@ -91,6 +79,8 @@ class AtlasClient:
         self._transport = transport
         self._wall = wall
         self._on_event = on_event
+        self._random = random
+        self._places = Places(transport.most_out)
         self._buckets: dict[str, TokenBucket] = {}
         self._refusals = Refusals(self._read_root, patience=settings.request_timeout)
 
@@ -114,22 +104,30 @@ class AtlasClient:
         live_migration_id: str,
         *,
         priority: Priority = Priority.POLL,
+        deadline: float | None = None,
         may_leave: Callable[[], bool] | None = None,
     ) -> Job:
-        """Read a live migration job; *may_leave* is asked right before each request (`Transport.send`).
+        """Read a live migration job.
+
+        Args:
+            group_id: Its project.
+            live_migration_id: Its id.
+            priority: What it is read for.
+            deadline: By the event loop's clock: it waits no longer for the budget, and is not tried again after it. A job
+                that is under way is read at its deadline whatever the budget says.
+            may_leave: Asked right before each wire request (`Transport.send`).
 
         Raises:
             KeysRefusedError: 401 or 403; `everywhere` says what that means. From a project that is known to refuse the
                 keys it comes without a request, unless the job is under way.
+            NotSentError: The budget had no token by the deadline.
             AtlasError: After some tries there was no answer, or one that makes no sense.
         """
-        bucket = self.bucket(group_id)
-        await bucket.take(priority)  # here and no deeper: thousands may wait, each with all its frames
         path = _job_path(group_id, live_migration_id)
-        if priority is not Priority.POLL:
-            self._raise_if_refused(group_id, bucket, "GET", path)
         try:
-            document = await self._read(path, bucket, priority, may_leave)
+            document = await self._read(path, group_id, priority, deadline=deadline, may_leave=may_leave)
+        except KeysRefusedError:  # known before, without a request
+            raise
         except ApiError as error:
             if error.status in REFUSALS:
                 raise await self._refusals.explain(error, group_id) from error
@@ -141,38 +139,36 @@ class AtlasClient:
         self._refusals.succeeded(group_id)
         return job
 
-    async def reserve(self, group_id: str) -> Reservation:
-        """Wait for a token for a PUT."""
-        bucket = self.bucket(group_id)
-        await bucket.take(Priority.CUTOVER)
-        return Reservation(bucket)
+    async def reserve(self, group_id: str) -> Permit:
+        """Wait for a token for a PUT, which is taken before it is decided for good that the PUT is sent."""
+        permit = await self.bucket(group_id).take(Priority.CUTOVER)
+        assert permit is not None
+        return permit
 
-    def repeats_cutover(
-        self, group_id: str, live_migration_id: str, *, reason: str, attempt: int, waited: float
-    ) -> None:
-        """Take note that the next PUT for this job is its *attempt*-th, *waited* seconds after *reason* undid the last."""
-        path = _cutover_path(group_id, live_migration_id)
-        self._retrying("PUT", path, reason, attempt=attempt, waited=waited)
+    def announce_repeat(self, group_id: str, live_migration_id: str, *, reason: str, attempt: int, wait: float) -> None:
+        """Tell that the next PUT for this job is its *attempt*-th, *wait* seconds from now, as *reason* undid the last."""
+        self._announce("PUT", _cutover_path(group_id, live_migration_id), reason, attempt=attempt, wait=wait)
 
     async def cutover(
         self,
         group_id: str,
         live_migration_id: str,
-        reservation: Reservation,
+        permit: Permit,
         *,
         may_leave: Callable[[], bool] | None = None,
     ) -> Accepted:
-        """Send the cutover PUT, once; *may_leave* is asked right before, when it has waited for all it needs.
+        """Send the cutover PUT, once; *may_leave* is asked right before each wire request, when it has all it needs.
 
         Raises:
             KeysRefusedError: 401 or 403, or its project is known to answer 401; it was not carried out.
             AtlasError: What became of it; the class says what may be concluded (`orchestrator.atlas.errors`).
         """
+        if permit.over:
+            raise RuntimeError("this permit has been used")
         path = _cutover_path(group_id, live_migration_id)
-        bucket = reservation.spend()
-        self._raise_if_refused(group_id, bucket, "PUT", path)
+        self._raise_if_refused(group_id, "PUT", path)
         try:
-            status, document = await self._transport.send("PUT", path, bucket, Priority.CUTOVER, may_leave=may_leave)
+            status, document = await self._transport.send("PUT", path, permit, may_leave=may_leave)
         except ApiError as error:
             if error.status in REFUSALS:
                 raise await self._refusals.explain(error, group_id) from error
@@ -193,8 +189,10 @@ class AtlasClient:
                 capacity=settings.burst,
                 refill=settings.requests,
                 per=settings.per,
-                outstanding=self._transport.most_out,
+                interval=settings.read_interval,
+                places=self._places,
                 scope=scope,
+                on_long_wait=partial(self._tell_wait, scope),
             )
         return bucket
 
@@ -202,79 +200,87 @@ class AtlasClient:
         """The token buckets in use, by scope."""
         return dict(self._buckets)
 
-    def _raise_if_refused(self, group_id: str, bucket: TokenBucket, method: str, path: str) -> None:
+    def _raise_if_refused(self, group_id: str, method: str, path: str) -> None:
         refusal = self._refusals.known(group_id, method=method, path=self._transport.full_path(path))
         if refusal is not None:
-            bucket.give_back()
             raise refusal
 
+    def _tell_wait(self, scope: str, requests: int, seconds: float) -> None:
+        self._on_event(BudgetWaiting(at=self._wall(), scope=scope, requests=requests, wait=round(seconds, 3)))
+
+    # -- trying again -----------------------------------------------------------------------------------------------
+
     async def _read_root(self) -> None:
-        bucket = self.bucket(ROOT_SCOPE)
-        await bucket.take(Priority.GATE)
-        document = await self._read("", bucket, Priority.GATE)
+        document = await self._read("", ROOT_SCOPE, Priority.START, deadline=anyio.current_time() + ROOT_PATIENCE)
         if not isinstance(document, dict):
             path = self._transport.full_path("")
             raise BadAnswerError("expected Atlas's root resource, got something else", method="GET", path=path)
 
-    # -- trying again -----------------------------------------------------------------------------------------------
-
     async def _read(
-        self, path: str, bucket: TokenBucket, priority: Priority, may_leave: Callable[[], bool] | None = None
-    ) -> object:
-        """Send a GET whose token has been taken, again if need be. The first try needs no stamina: most succeed."""
-        try:
-            _, document = await self._transport.send("GET", path, bucket, priority, may_leave=may_leave)
-        except AtlasError as error:
-            if not _worth_another_try(error):
-                raise
-            return await self._read_again(error, path, bucket, priority, may_leave)
-        return document
-
-    async def _read_again(
         self,
-        last: AtlasError,
         path: str,
-        bucket: TokenBucket,
+        group_id: str,
         priority: Priority,
-        may_leave: Callable[[], bool] | None,
+        *,
+        deadline: float | None = None,
+        may_leave: Callable[[], bool] | None = None,
     ) -> object:
-        failed_at = anyio.current_time()
-        async for attempt in stamina.retry_context(on=_backoff, attempts=READ_ATTEMPTS, timeout=None, wait_initial=0.2):
-            with attempt:
-                if attempt.num == 1:
-                    raise last
-                await bucket.take(priority)
-                waited = anyio.current_time() - failed_at
-                self._retrying("GET", path, last.message, attempt=attempt.num, waited=waited)
-                try:
-                    _, document = await self._transport.send("GET", path, bucket, priority, may_leave=may_leave)
-                except AtlasError as error:
-                    last, failed_at = error, anyio.current_time()
+        """Send a GET, again if need be."""
+        bucket = self.bucket(group_id)
+        for attempt in count(1):
+            permit = await bucket.take(priority, deadline=deadline)
+            if permit is None:
+                full_path = self._transport.full_path(path)
+                raise NotSentError("the request budget had nothing left in time", method="GET", path=full_path)
+            try:
+                if priority is not Priority.POLL:
+                    self._raise_if_refused(group_id, "GET", path)
+                return (await self._transport.send("GET", path, permit, may_leave=may_leave))[1]
+            except AtlasError as error:
+                pause = self._pause(error, attempt)
+                if pause is None or (deadline is not None and anyio.current_time() + pause >= deadline):
                     raise
-                return document
-        raise last
+                self._announce("GET", path, error.message, attempt=attempt + 1, wait=pause)
+            finally:
+                permit.give_back()
+            await anyio.sleep(pause)
+            self.statistics.retries += 1
+        raise AssertionError("unreachable")
 
-    def _retrying(self, method: str, path: str, reason: str, *, attempt: int, waited: float) -> None:
-        self.statistics.retries += 1
+    def _pause(self, error: AtlasError, attempt: int) -> float | None:
+        """Seconds to wait after *error* of try number *attempt* before the next; None: there is none."""
+        if attempt >= READ_ATTEMPTS or not _worth_another_try(error):
+            return None
+        if isinstance(error, RateLimitedError):
+            return error.retry_after
+        if isinstance(error, ApiError) and error.retry_after is not None:
+            return min(error.retry_after, LONGEST_PAUSE)
+        return FIRST_PAUSE * 2.0 ** (attempt - 1) * (1.0 + self._random.random())
+
+    def _announce(self, method: str, path: str, reason: str, *, attempt: int, wait: float) -> None:
         event = RequestRetried(
             at=self._wall(),
             method=method,
             path=self._transport.full_path(path),
             reason=reason,
             attempt=attempt,
-            wait=round(waited, 3),
+            wait=round(wait, 3),
         )
         self._on_event(event)
 
 
 @asynccontextmanager
 async def open_client(
-    settings: ClientSettings, *, wall: Callable[[], float], on_event: Callable[[Event], None] = lambda _: None
+    settings: ClientSettings,
+    *,
+    wall: Callable[[], float],
+    on_event: Callable[[Event], None] = lambda _: None,
+    random: Random | None = None,
 ) -> AsyncIterator[AtlasClient]:
     """An `AtlasClient` with its own connections, closed at the end."""
     async with open_session(settings) as session:
         transport = Transport(settings, session, wall=wall, on_event=on_event)
-        yield AtlasClient(settings, transport, wall=wall, on_event=on_event)
+        yield AtlasClient(settings, transport, wall=wall, on_event=on_event, random=random or Random())
 
 
 def _job_path(group_id: str, live_migration_id: str) -> str:
@@ -289,13 +295,3 @@ def _worth_another_try(error: Exception) -> bool:
     if isinstance(error, ApiError):
         return error.status >= 400 and not error.refused
     return isinstance(error, (BadAnswerError, AnswerLostError, NotSentError))
-
-
-def _backoff(error: Exception) -> bool | float:
-    """stamina's hook: whether to try again, and after how many seconds where Atlas said so."""
-    if isinstance(error, RateLimitedError):
-        return 0.001  # its bucket rests already
-    worth = _worth_another_try(error)
-    if worth and isinstance(error, ApiError) and error.retry_after is not None:
-        return min(error.retry_after, LONGEST_PAUSE)
-    return worth

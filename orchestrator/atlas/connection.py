@@ -31,7 +31,10 @@ KEEPALIVE = 15.0  # seconds; well below what servers and balancers use, so that 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:
-    """What a client needs to know. Durations in seconds; *scope* is `group` (a bucket per project) or `account`."""
+    """What a client needs to know. Durations in seconds; *scope* is `group` (a bucket per project) or `account`.
+
+    *read_interval*: between two reads of one job, at least.
+    """
 
     base_url: str
     public_key: str
@@ -42,6 +45,7 @@ class ClientSettings:
     per: float = 60.0
     burst: int = 1200
     scope: str = "group"
+    read_interval: float = 2.0
     pretty: bool = False
     envelope: bool = False
 

@@ -1,18 +1,17 @@
 """The way of one request to Atlas and back.
 
-    Turn (one challenge at a time) ▸ digest (aiohttp) ▸ budget and translation (`_Leg`) ▸ wire
+    permit (a token, a place on the wire) ▸ first answer ▸ digest (aiohttp) ▸ leg: translation, accounts (`_Leg`) ▸ wire
 
-The token is taken first, then the turn, then digest computes its header: a request that waits minutes for its token
-must not carry an `Authorization` made from a nonce of minutes ago. `_Leg` sits innermost, so the second leg of a
-challenge takes its own token. It also turns every error of a wire request into this package's own: aiohttp repeats an
-idempotent request by itself when a connection breaks, a PUT included, and does so only for its own error types.
+All waiting comes before digest computes its header: an `Authorization` must not carry a nonce of minutes ago. `_Leg` sits
+innermost and sees every wire request, the second of a challenge too, which leaves on the same token, as a 401 takes none.
+It also turns every error of a wire request into this package's own: aiohttp repeats an idempotent request by itself when a
+connection breaks, a PUT included, and does so only for its own error types.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -22,8 +21,8 @@ from yarl import URL
 from ..events import Event, RateLimited
 from ..redact import Redactor
 from . import wire
-from .auth import Turn, Turns
-from .budget import Priority, TokenBucket
+from .auth import FirstAnswer
+from .budget import Permit
 from .connection import ClientSettings, Request, most_out
 from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
 from .response import Response
@@ -32,7 +31,9 @@ HEADERS = {
     "GET": {hdrs.CACHE_CONTROL: "no-cache"},  # what a proxy or a replica remembers of a job is no evidence
     "PUT": {hdrs.CONTENT_TYPE: "application/json"},  # as on the API page, though there is no body
 }
-DEFAULT_RETRY_AFTER = 10.0  # seconds to rest after a 429 that does not say how long
+MOST_LEGS = 6
+"""Wire requests of one call at most. More than two only where a server says each time that the nonce was stale, which
+somebody else may have used up on the way."""
 
 
 @dataclass(slots=True)
@@ -72,38 +73,33 @@ class Transport:
         self._on_event = on_event
         self.digest = self._new_digest()
         self.most_out = most_out(session)
-        self.turns = Turns(limit=self.most_out)
+        self.first_answer = FirstAnswer()
 
     def full_path(self, path: str) -> str:
         """*path* with that of the base URL before it."""
         return self._base.raw_path + path
 
     async def send(
-        self,
-        method: str,
-        path: str,
-        bucket: TokenBucket,
-        priority: Priority,
-        *,
-        may_leave: Callable[[], bool] | None = None,
+        self, method: str, path: str, permit: Permit, *, may_leave: Callable[[], bool] | None = None
     ) -> tuple[int, object]:
-        """Send one request whose token has been taken from *bucket*; the status (2xx) and document of its answer.
+        """Send one request on *permit*, which is over then; the status (2xx) and document of its answer.
 
         Args:
             method: `GET` or `PUT`.
             path: What follows the base URL.
-            bucket: Gets its token back if nothing is sent.
-            priority: Who goes first.
-            may_leave: Asked right before each wire request, which may have waited long for its turn or a token, and once
-                more when it has its connection.
+            permit: Its token, and its place on the wire.
+            may_leave: Asked right before each wire request, and once more when it has its connection.
 
         Raises:
             NotSentError: It was not to leave any more.
             AtlasError: There was no answer, or one that is an error or makes no sense.
         """
-        leg = _Leg(self, bucket, method=method, path=self.full_path(path), may_leave=may_leave)
+        leg = _Leg(self, permit, method=method, path=self.full_path(path), may_leave=may_leave)
+        goes_ahead = False
         try:
-            turn = await self._turn(bucket, priority, leg)
+            goes_ahead = await self.first_answer.wait()
+            if not await permit.enter():
+                raise NotSentError("its token was taken back by a 429", method=method, path=leg.path)
             try:
                 response = await self._session.request(
                     method,
@@ -115,36 +111,19 @@ class Transport:
                 await response.read()
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 raise self._explained(error, leg) from error
-            finally:
-                turn.release()
+            assert isinstance(response, Response)
+            return self._interpret(response, leg)
         finally:
-            if leg.has_token and not leg.count:
-                bucket.give_back()
-        assert isinstance(response, Response)
-        return self._interpret(response, bucket, method=method, path=leg.path)
-
-    async def _turn(self, bucket: TokenBucket, priority: Priority, leg: _Leg) -> Turn:
-        """Wait for a turn for *leg* at whose coming its token is still there. Release it when the request is over."""
-        while True:
-            leg.turn = turn = await self.turns.take(priority)
-            if bucket.covered():
-                return turn
-            turn.release()
-            if priority is Priority.CUTOVER:  # its caller waits for an answer, and can decide anew
-                raise NotSentError(
-                    "its token was taken back, by a digest challenge or a 429", method=leg.method, path=leg.path
-                )
-            leg.has_token = False
-            bucket.give_back()
-            await bucket.take(priority)
-            leg.has_token = True
+            permit.give_back()
+            if goes_ahead and not leg.answered:
+                self.first_answer.failed()
 
     def _explained(self, error: aiohttp.ClientError | OSError | ValueError, leg: _Leg) -> AtlasError:
         """What aiohttp raised outside of a wire request: the timeout of the whole call, or a senseless challenge."""
         if isinstance(error, TimeoutError):
             if leg.unanswered:
                 return translate(error, method=leg.method, path=leg.path, clean=self.clean)
-            return NotSentError("no token within the request timeout", method=leg.method, path=leg.path)
+            return NotSentError("it could not leave within the request timeout", method=leg.method, path=leg.path)
         if isinstance(error, OSError):
             return translate(error, method=leg.method, path=leg.path, clean=self.clean)
         if leg.unanswered:  # whatever aiohttp stumbled over came after the request had left
@@ -160,8 +139,8 @@ class Transport:
     def _new_digest(self) -> aiohttp.DigestAuthMiddleware:
         return aiohttp.DigestAuthMiddleware(self._settings.public_key, self._settings.private_key)
 
-    def _interpret(self, response: Response, bucket: TokenBucket, *, method: str, path: str) -> tuple[int, object]:
-        status = response.status
+    def _interpret(self, response: Response, leg: _Leg) -> tuple[int, object]:
+        status, method, path = response.status, leg.method, leg.path
         try:
             document = response.document()
         except ValueError as error:
@@ -173,41 +152,34 @@ class Transport:
         if 200 <= status < 300:
             return status, document
         problem = wire.error_document(document, clean=self.clean)
-        retry_after = _seconds(response.headers.get(hdrs.RETRY_AFTER))
+        asked = wire.retry_after(response.headers.get(hdrs.RETRY_AFTER), now=self._wall())
         if status == 429:
-            raise self._rate_limited(problem, retry_after, bucket, method=method, path=path)
+            raise self._rate_limited(problem, asked, leg)
         detail = problem.detail
         if 300 <= status < 400:
             detail = "redirects are not followed: check `atlas.base_url`"
         elif status == 401:
             detail = self.clean(response.why_unanswered or "") or detail or "the API keys were refused"
         raise ApiError(
-            method=method,
-            path=path,
-            status=status,
-            error_code=problem.error_code,
-            detail=detail,
-            retry_after=retry_after,
+            method=method, path=path, status=status, error_code=problem.error_code, detail=detail, retry_after=asked
         )
 
-    def _rate_limited(
-        self, problem: wire.ErrorDocument, retry_after: float | None, bucket: TokenBucket, *, method: str, path: str
-    ) -> RateLimitedError:
+    def _rate_limited(self, problem: wire.ErrorDocument, asked: float | None, leg: _Leg) -> RateLimitedError:
         figures = wire.bucket_figures(problem)
-        if retry_after is None:
-            retry_after = figures.retry_after if figures else DEFAULT_RETRY_AFTER
-        bucket.limited(retry_after=retry_after, figures=figures)
+        if asked is None and figures is not None:
+            asked = figures.retry_after
+        rest = leg.permit.limited(retry_after=asked, figures=figures)
         event = RateLimited(
             at=self._wall(),
-            method=method,
-            path=path,
-            scope=bucket.scope,
-            retry_after=retry_after,
+            method=leg.method,
+            path=leg.path,
+            scope=leg.permit.scope,
+            retry_after=round(rest, 3),
             detail=problem.detail,
         )
         self._on_event(event)
         return RateLimitedError(
-            method=method, path=path, retry_after=retry_after, error_code=problem.error_code, detail=problem.detail
+            method=leg.method, path=leg.path, retry_after=rest, error_code=problem.error_code, detail=problem.detail
         )
 
 
@@ -218,106 +190,79 @@ class _Leg:
     """
 
     __slots__ = (
-        "_bucket",
         "_handler",
         "_may_leave",
         "_transport",
+        "answered",
         "count",
-        "has_token",
         "method",
         "path",
-        "turn",
+        "permit",
         "unanswered",
     )
 
     _handler: aiohttp.ClientHandlerType
 
     def __init__(
-        self,
-        transport: Transport,
-        bucket: TokenBucket,
-        *,
-        method: str,
-        path: str,
-        may_leave: Callable[[], bool] | None,
+        self, transport: Transport, permit: Permit, *, method: str, path: str, may_leave: Callable[[], bool] | None
     ) -> None:
         self._transport = transport
-        self._bucket = bucket
         self._may_leave = may_leave
+        self.permit = permit
         self.method = method
         self.path = path
-        self.turn: Turn | None = None
-        self.has_token = True  # for the first wire request
         self.count = 0  # wire requests so far
+        self.answered = False  # one of them
         self.unanswered = False  # the last of them may have been carried out
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         self._handler = handler
-        return await self._transport.digest(request, self._wire)
+        while True:
+            response = await self._transport.digest(request, self._wire)
+            if response.status != 401 or not _is_stale(response) or self.count >= MOST_LEGS:
+                return response
 
     def _ask(self) -> None:
         if self._may_leave is not None and not self._may_leave():
             raise NotSentError("it was not to leave any more", method=self.method, path=self.path)
 
     async def _wire(self, request: aiohttp.ClientRequest) -> aiohttp.ClientResponse:
-        if self.count:
-            await self._bucket.take(Priority.CHALLENGE)
-        try:
-            self._ask()
-        except NotSentError:
-            if self.count:
-                self._bucket.give_back()
-            raise
+        self._ask()
         if self._may_leave is not None:
             assert isinstance(request, Request)
             request.may_leave = self._ask
+        transport = self._transport
         self.count += 1
-        sent_at = self._bucket.sent()
-        nonce = _nonce(request.headers.get(hdrs.AUTHORIZATION))
-        assert self.turn is not None
-        self.turn.sent(nonce)
-        limit = remaining = None
+        self.permit.sent()
         status = "error"
         self.unanswered = True
         try:
             response = await self._handler(request)
-            headers = response.headers
             status = str(response.status)
-            if response.status != 429:  # which took no token, and says more in its own way
-                limit = _integer(headers.get("RateLimit-Limit"))
-                remaining = _integer(headers.get("RateLimit-Remaining"))
             await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise translate(error, method=self.method, path=self.path, clean=self._transport.clean) from error
+            raise translate(error, method=self.method, path=self.path, clean=transport.clean) from error
         finally:
-            self._transport.statistics.by_status[status] += 1
-            self._bucket.settle(sent_at, limit=limit, remaining=remaining)
+            transport.statistics.by_status[status] += 1
+        self.answered = True
+        transport.first_answer.came()
         if response.status == 401:
             self.unanswered = False
-            self.turn.challenged(nonce)
-        else:
-            self.turn.accepted(nonce)
+            self.permit.challenged()
+        elif response.status != 429:  # which is settled with what its document says
+            headers = response.headers
+            self.permit.settle(
+                limit=_integer(headers.get("RateLimit-Limit")), remaining=_integer(headers.get("RateLimit-Remaining"))
+            )
         return response
 
 
-def _nonce(authorization: str | None) -> str | None:
-    if authorization is None:
-        return None
-    return authorization.partition('nonce="')[2].partition('"')[0] or None
+def _is_stale(response: aiohttp.ClientResponse) -> bool:
+    """Whether a 401 says that the digest was right and its nonce too old (RFC 7616, section 3.3)."""
+    return "stale=true" in response.headers.get(hdrs.WWW_AUTHENTICATE, "").replace('"', "").lower()
 
 
 def _integer(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-def _seconds(text: str | None) -> float | None:
-    """The seconds of a `Retry-After` header (Atlas sends no dates there)."""
-    if text is None:
-        return None
-    with suppress(ValueError):
-        seconds = float(text)
-        if 0 <= seconds <= wire.LONGEST_REST:
-            return seconds
-    return None

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
@@ -138,6 +139,23 @@ def bucket_figures(error: ErrorDocument) -> BucketFigures | None:
     if not 0 <= retry_after <= LONGEST_REST or capacity < 1 or refill < 1 or not 0.001 <= per <= LONGEST_REST:
         return None
     return BucketFigures(retry_after=retry_after, capacity=int(capacity), refill=int(refill), per=per)
+
+
+def retry_after(text: str | None, *, now: float) -> float | None:
+    """The seconds from *now* (Unix seconds) that a `Retry-After` header names, as a number or as a date; None: no sense.
+
+    Source: RFC 9110, section 10.2.3.
+    """
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = max(0.0, parsedate_to_datetime(text).timestamp() - now)
+        except (ValueError, OverflowError):
+            return None
+    return seconds if 0 <= seconds <= LONGEST_REST else None
 
 
 def _number(value: Any) -> float | None:

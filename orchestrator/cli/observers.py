@@ -51,15 +51,12 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
     Raises:
         InputError: The log file cannot be opened, or an extra that the config asks for is not installed.
     """
-    import stamina.instrumentation
-
     from ..observe.heartbeat import Heartbeat
     from ..observe.log import configure_logging
     from ..observe.metrics import MetricsFile
     from ..observe.notify import Notifier
     from ..observe.progress import Progress, wanted
 
-    stamina.instrumentation.set_on_retry_hooks(())  # `request_retried` says the same, with the run it belongs to
     observers = Observers()
     sinks, tasks = observers.sinks, observers.tasks
     console = settings.logging.format == "console" or (settings.logging.format is None and stream.isatty())

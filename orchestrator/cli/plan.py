@@ -57,11 +57,9 @@ def execute(args: Namespace) -> int:
 
 
 async def _read_jobs(workflow: Workflow, settings: Settings) -> JobStates:
-    import stamina.instrumentation
-
-    from ..atlas.budget import Priority
     from ..atlas.client import open_client
     from ..atlas.errors import ApiError, AtlasError
+    from ..atlas.shares import Priority
     from ..target import client_settings, reach_atlas
 
     atlas = settings.atlas
@@ -69,14 +67,13 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> JobStates:
         raise InputError("no API keys")
     target = client_settings(settings, atlas.base_url, atlas.public_key.reveal(), atlas.private_key.reveal())
     states: JobStates = {}
-    stamina.instrumentation.set_on_retry_hooks(())  # they would log to stdout, which is for the plan
 
     async with open_client(target, wall=time.time) as client:
         await reach_atlas(client, target.base_url)
 
         async def read(name: str, group_id: str, live_migration_id: str) -> None:
             try:
-                job = await client.job(group_id, live_migration_id, priority=Priority.GATE)
+                job = await client.job(group_id, live_migration_id, priority=Priority.START)
             except ApiError as error:
                 lacks = "not found" if error.status == 404 else "not readable"
                 states[name] = JobState(text=f"{error.status} {error.error_code or ''}".strip(), lacks=lacks)

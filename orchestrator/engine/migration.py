@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 
 import anyio
 
 from .. import cutover as core
-from ..atlas.budget import Priority
-from ..atlas.client import Reservation
+from ..atlas.budget import Permit, TokenBucket
 from ..atlas.errors import ApiError, AtlasError, KeysRefusedError, NotSentError, Verdict
+from ..atlas.shares import Priority
 from ..atlas.wire import Job
 from ..core.next_actions import Wait, may_request, migration_step
 from ..cutover import Answer, AnswerKind, MigrationState, Reading, ReadKind
@@ -22,6 +23,7 @@ from ..polling import backoff, fair_share, poll_wait
 from ..workflow import Migration, Wave
 from .session import Session
 
+_PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
 _KINDS = {
     Verdict.ACCEPTED: AnswerKind.LOST,  # there is no error with such a status
     Verdict.NOT_CARRIED_OUT: AnswerKind.NOT_CARRIED_OUT,
@@ -29,19 +31,19 @@ _KINDS = {
     Verdict.NONE: AnswerKind.LOST,
 }
 
-_PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
-
 
 class Driver:
     """Takes one migration from where it stands to its end."""
 
-    __slots__ = ("_migration", "_news", "_policy", "_session", "_wave")
+    __slots__ = ("_announced", "_last_left", "_migration", "_news", "_policy", "_session", "_wave")
 
     def __init__(self, session: Session, wave: Wave, migration: Migration) -> None:
         self._session = session
         self._wave = wave
         self._migration = migration
         self._policy = session.policy(migration)
+        self._last_left = -math.inf  # when the last read left, by the event loop's clock
+        self._announced = 0  # the last attempt of its PUT that was told as a repetition
         self._news = anyio.Event()
 
     def notice(self) -> None:
@@ -105,8 +107,9 @@ class Driver:
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
-    async def _ask(self, priority: Priority) -> Reading:
-        """Read the job; before others where its application stands still.
+    async def _ask(self, priority: Priority, *, until: float | None = None) -> Reading:
+        """Read the job, before others where its application stands still; *until* (by the session's clock) the budget is
+        waited for.
 
         Raises:
             AtlasError: There was no answer, or none that makes sense.
@@ -119,11 +122,16 @@ class Driver:
         def leaves() -> bool:
             nonlocal asked_at
             asked_at = session.now()  # it may have waited for its token, and be sent more than once
+            self._last_left = anyio.current_time()
             return True
 
         try:
             job = await session.client.job(
-                migration.group_id, migration.live_migration_id, priority=priority, may_leave=leaves
+                migration.group_id,
+                migration.live_migration_id,
+                priority=priority,
+                deadline=None if until is None else anyio.current_time() + max(0.0, until - session.now()),
+                may_leave=leaves,
             )
         except KeysRefusedError as error:
             session.heed_refusal(error)
@@ -133,16 +141,16 @@ class Driver:
     async def _read(self, read: core.Read, *, priority: Priority | None = None) -> None:
         session, migration = self._session, self._migration
         bucket = session.client.bucket(migration.group_id)
-        account = bucket.account
-        bucket.followers += 1
-        try:
+        followed_as = _PRIORITY[read.kind]
+        starts = followed_as is Priority.GATE and not read.attempt  # a PUT may follow
+        kind = priority if priority is not None else Priority.START if starts else followed_as
+        with bucket.following(followed_as):
             if read.attempt > 0:
-                share = fair_share(jobs=bucket.followers, rate=account.rate, spare=bucket.tokens(), per=account.per)
-                wait = poll_wait(session.polling, read.attempt, share=share, random=session.random.random())
-                await anyio.sleep(max(0.0, min(wait, read.deadline - session.now())))
+                await self._wait_to_read(read, bucket, followed_as)
             crash_point("polling")
+            until = read.deadline if kind is followed_as else session.now() + self._longest_wait
             try:
-                reading = await self._ask(_PRIORITY[read.kind] if priority is None else priority)
+                reading = await self._ask(kind, until=until)
             except AtlasError as error:
                 refused = isinstance(error, ApiError) and error.refused
                 events = core.observe_failure(
@@ -150,9 +158,22 @@ class Driver:
                 )
             else:
                 events = core.observe(self._state, reading, self._policy, migration=migration.name, now=session.now())
-        finally:
-            bucket.followers -= 1
         session.recorder.record(*events)
+
+    async def _wait_to_read(self, read: core.Read, bucket: TokenBucket, kind: Priority) -> None:
+        """Wait as long after the last read has left as the job's fair share of the budget asks for."""
+        session = self._session
+        jobs, rate, spare = bucket.budget(kind)
+        share = fair_share(jobs=jobs, rate=rate, spare=spare, per=bucket.account.per)
+        wait = poll_wait(session.polling, read.attempt, share=share, random=session.random.random())
+        if read.attempt > 1 or self._state.phase is not core.Phase.ACCEPTED:  # whose first wait begins with it
+            wait -= anyio.current_time() - self._last_left
+        await anyio.sleep(max(0.0, min(wait, read.deadline - session.now())))
+
+    @property
+    def _longest_wait(self) -> float:
+        """Seconds that the read before a gate, or before a PUT, waits for the budget."""
+        return self._policy.gate.timeout if self._policy.gate else self._policy.timeout
 
     # -- the cutover -------------------------------------------------------------------------------------------------
 
@@ -160,20 +181,33 @@ class Driver:
         """Send the PUT, if that is still what comes next once its token has been had."""
         session, state = self._session, self._state
         if request.attempt > 0 and state.not_begun_at is not None:
-            pause = backoff(session.polling, request.attempt)
-            await anyio.sleep(max(0.0, min(state.not_begun_at + pause - session.now(), pause)))  # the clock may be set
+            pause = max(0.0, state.not_begun_at + backoff(session.polling, request.attempt) - session.now())
+            if state.cutover_requests and self._announced < request.attempt:
+                self._announced = request.attempt
+                self._announce_repeat(request.attempt + 1, pause)
+            await anyio.sleep(pause)
         if not isinstance(self._next(), core.Request):
             return  # it has waited long: the job is read again first
-        reservation = await session.client.reserve(self._migration.group_id)
+        permit = await session.client.reserve(self._migration.group_id)
         try:
             if await self._is_still_next():
                 with anyio.CancelScope(shield=True):  # bounded by the journal's commit
                     recorded = await self._record_intent()
                 if recorded and await self._is_fresh():
                     with anyio.CancelScope(shield=True):  # bounded by the request timeout
-                        await self._put(reservation)
+                        await self._put(permit)
         finally:
-            reservation.give_back()
+            permit.give_back()
+
+    def _announce_repeat(self, attempt: int, wait: float) -> None:
+        migration = self._migration
+        self._session.client.announce_repeat(
+            migration.group_id,
+            migration.live_migration_id,
+            reason="the last PUT was not carried out",
+            attempt=attempt,
+            wait=wait,
+        )
 
     async def _is_still_next(self) -> bool:
         """Whether the PUT still comes next; if its token was long in coming, the job is read again."""
@@ -220,29 +254,23 @@ class Driver:
         session = self._session
         session.recorder.record(core.held_back(reason, migration=self._migration.name, now=session.now()))
 
-    async def _put(self, reservation: Reservation) -> None:
+    async def _put(self, permit: Permit) -> None:
         session, migration = self._session, self._migration
         if self._state.cutover_requests > 1 and self._state.not_begun_at is not None and self._held_back() is None:
-            session.client.repeats_cutover(
-                migration.group_id,
-                migration.live_migration_id,
-                reason="the last PUT was not carried out",
-                attempt=self._state.attempts,
-                waited=session.now() - self._state.not_begun_at,
-            )
-        answer = await self._answer(reservation)
+            session.client.statistics.retries += 1
+        answer = await self._answer(permit)
         crash_point("put_answered")
         events = core.answered(self._state, answer, self._policy, migration=migration.name, now=session.now())
         session.recorder.record(*events)
         crash_point("answer_posted")
 
-    async def _answer(self, reservation: Reservation) -> Answer:
+    async def _answer(self, permit: Permit) -> Answer:
         session, migration = self._session, self._migration
         try:
             accepted = await session.client.cutover(
                 migration.group_id,
                 migration.live_migration_id,
-                reservation,
+                permit,
                 may_leave=lambda: self._held_back() is None,  # turn, challenge and connection may be long in coming
             )
         except NotSentError as error:

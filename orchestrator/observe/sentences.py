@@ -72,7 +72,11 @@ def _rate_limited(f: Fields) -> str:
 
 
 def _request_retried(f: Fields) -> str:
-    return f"{f['method']} failed ({f['reason']}), try {f['attempt']} in {about(f['wait'])}"
+    return f"{f['method']} came to nothing ({f['reason']}), try {f['attempt']} in {about(f['wait'])}"
+
+
+def _budget_waiting(f: Fields) -> str:
+    return f"{plural(f['requests'], 'request')} {'waits' if f['requests'] == 1 else 'wait'} for the budget of {f['scope']}, which has nothing for {about(f['wait'])}"
 
 
 def _clock_set(f: Fields) -> str:
@@ -148,6 +152,7 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "hook_finished": _hook_finished,
     "rate_limited": _rate_limited,
     "request_retried": _request_retried,
+    "budget_waiting": _budget_waiting,
     "gate_waiting": _gate_waiting,
     "gate_opened": _gate_opened,
     "cutover_requested": lambda _: "the PUT leaves now",

@@ -10,6 +10,7 @@ from ..cutover import MigrationState, Phase
 from ..durations import format_duration
 from ..events import (
     ApprovalWaiting,
+    BudgetWaiting,
     CutoversStopped,
     Event,
     HookFinished,
@@ -72,6 +73,7 @@ class Tally:
         self._wave: dict[str, WaveTally] = {}
         self._approvals: dict[str, float] = {}
         self._limited: dict[str, tuple[float, float]] = {}  # scope: since, until
+        self._budget: dict[str, tuple[float, float]] = {}  # the same
         self._window_since = 0.0
         self._stopped = False  # no further cutover starts
 
@@ -111,6 +113,8 @@ class Tally:
                         self.waves[event.wave].concurrency = max(1, event.concurrency)
             case RateLimited():
                 self._limited[event.scope] = (event.at, event.at + event.retry_after)
+            case BudgetWaiting():
+                self._budget[event.scope] = (event.at, event.at + event.wait)
             case CutoversStopped():
                 self._stopped = True
             case WindowWaiting():
@@ -129,6 +133,10 @@ class Tally:
             if now < until:
                 what = f"Atlas' rate limit ({scope}), {format_duration(max(1, round(until - now)))} more"
                 found.append(Wait(what=what, since=since))
+        for scope, (since, until) in self._budget.items():
+            if now < until:
+                what = f"the request budget ({scope}), {format_duration(max(1, round(until - now)))} more"
+                found.append(Wait(what=what, since=since))
         gates = [name for name, stage in self.under_way.items() if stage == GATE]
         if gates and state.migrations[gates[0]].phase is Phase.GATE:
             since = state.migrations[gates[0]].gate_since or now
@@ -146,7 +154,7 @@ class Tally:
     def _count_all(self, state: RunState) -> None:
         self.waves, self.under_way, self._stage, self._wave = {}, {}, {}, {}
         self._stopped = False
-        self._approvals, self._limited = {}, {}
+        self._approvals, self._limited, self._budget = {}, {}, {}
         for wave in state.workflow.waves:
             tally = WaveTally(name=wave.name, concurrency=wave.concurrency or max(1, len(wave.migrations)))
             for migration in wave.migrations:

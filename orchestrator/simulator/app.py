@@ -118,8 +118,8 @@ class App:
         return not seconds or await self._stage.hold(seconds)
 
     def _turned_away(self, call: Call) -> web.Response | None:
-        """The answer to a *call* that never gets as far as a job; each costs its token, a 401 too."""
-        return self._over_limit(call) or self._unauthorized(call) or refusal_of_form(call) or self._missing(call)
+        """The answer to a *call* that never gets as far as a job. A 401 takes no token, as recorded at Atlas; others do."""
+        return self._unauthorized(call) or self._over_limit(call) or refusal_of_form(call) or self._missing(call)
 
     def _over_limit(self, call: Call) -> web.Response | None:
         limit = self._limits[call.api]

@@ -1,4 +1,6 @@
-"""The server's token bucket: one per scope, refilled continuously or at intervals. Pure: the time comes in."""
+"""The server's token bucket: one per scope, refilled at intervals, as recorded at Atlas, or continuously. Pure: the time
+comes in.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from enum import StrEnum
 
 
 class Refill(StrEnum):
-    """How tokens come back: a fraction at any moment, or all of them at the end of each interval."""
+    """How tokens come back: a fraction at any moment, or all of them at the end of each interval from the first use on."""
 
     CONTINUOUS = "continuous"
     INTERVAL = "interval"
@@ -24,7 +26,7 @@ class RateLimit:
     capacity: int
     refill: int
     per: float
-    mode: Refill = Refill.CONTINUOUS
+    mode: Refill = Refill.INTERVAL
     headers: bool = True
 
 

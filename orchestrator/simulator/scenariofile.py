@@ -180,7 +180,7 @@ class _Reader:
             self._problem(("rate_limit", key), "is required, but missing")
         if missing or not {"capacity", "refill", "per"} <= found.keys():
             return None
-        return RateLimit(**{**found, "mode": Refill(found.get("mode", Refill.CONTINUOUS))})
+        return RateLimit(**{**found, "mode": Refill(found.get("mode", Refill.INTERVAL))})
 
     def _latency(self, data: Data) -> Latency | None:
         if data is None or isinstance(data, str):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 
-from orchestrator.atlas.budget import Priority
+from orchestrator.atlas.client import AtlasClient
+from orchestrator.atlas.shares import Priority
+from orchestrator.events import BudgetWaiting
 from orchestrator.simulator import Scenario, Simulator
-from orchestrator.simulator.bucket import RateLimit, Refill
+from orchestrator.simulator.bucket import RateLimit
 from orchestrator.simulator.digest import NonceRules
 from orchestrator.simulator.scenario import Fault, FaultKind, JobRules, Range
 from orchestrator.workflow import Migration, Wave, Workflow
@@ -34,14 +38,19 @@ async def all_of(it: Atlas, count: int, *, put: bool = False) -> None:
             if put:
                 group.start_soon(it.put, number)
             else:
-                group.start_soon(it.client.job, GROUP, live(number))
+                group.start_soon(partial(it.client.job, GROUP, live(number), priority=Priority.START))
+
+
+async def spend_one(client: AtlasClient, group: str = GROUP, number: int = 0) -> None:
+    """Read a job as one does that a PUT may follow."""
+    await client.job(group, live(number), priority=Priority.CUTOVER)
 
 
 @pytest.mark.parametrize("headers", [True, False])
 @pytest.mark.parametrize("uses", [None, 10])
 async def test_puts_leave_within_the_bound_while_polls_compete(headers: bool, uses: int | None) -> None:
-    """N PUTs in 1.05 times (N - C) / R and a few seconds, with no 429, also where nonces wear out quickly."""
-    limit = RateLimit(capacity=60, refill=100, per=60.0, headers=headers)
+    """With the steps that N PUTs need, and no 429, also where nonces wear out quickly: their 401 legs take no tokens."""
+    limit = RateLimit(capacity=60, refill=60, per=60.0, headers=headers)
     faults = (Fault(on=None, kind=FaultKind.SLOW, delay=0.1),)
     scenario = Scenario(rate_limit=limit, jobs=READY, faults=faults, nonce=NonceRules(uses=uses, seconds=None))
     async with atlas(scenario, count=250, **same(limit)) as it, anyio.create_task_group() as polls:
@@ -65,8 +74,8 @@ async def test_puts_leave_within_the_bound_while_polls_compete(headers: bool, us
         polls.cancel_scope.cancel()
         times = [it.seen(number)["put_times"][-1] for number in range(200)]
         record = it.record()
-        tokens = 200 + (record["unauthorized"] if uses else 0) + 30  # each poll had one before the PUTs came
-        assert max(times) - began <= 1.05 * (tokens - limit.capacity) * limit.per / limit.refill + 6
+        tokens = 200 + 30 + 200 // 9  # each poll had one before the PUTs came, and every tenth goes to one that waits
+        assert max(times) - began <= limit.per * math.ceil((tokens - limit.capacity) / limit.refill) + 6
         assert record["too_many_requests"] == 0
         assert {len(it.seen(number)["put_times"]) for number in range(200)} == {1}
 
@@ -87,9 +96,9 @@ async def test_bursts_pauses_and_steady_use(api: str) -> None:
         assert record["too_many_requests"] == 0
 
 
-async def test_an_interval_bucket_is_found_out_before_it_runs_empty() -> None:
-    """The first requests go one at a time, and their answers show it."""
-    limit = RateLimit(capacity=120, refill=50, per=60.0, mode=Refill.INTERVAL)
+async def test_an_interval_bucket_is_spent_step_by_step() -> None:
+    """Each refill at once, when it is there."""
+    limit = RateLimit(capacity=120, refill=50, per=60.0)
     faults = (Fault(on=None, kind=FaultKind.SLOW, delay=0.1),)
     async with atlas(Scenario(rate_limit=limit, jobs=READY, faults=faults), count=250, **same(limit)) as it:
         await all_of(it, 250)
@@ -113,17 +122,17 @@ async def test_projects_do_not_wait_for_each_other_and_an_account_does() -> None
         for scope in ("group", "account"):
             async with client_of(running.base_url(), burst=2, requests=1, per=60.0, scope=scope) as client:
                 await client.check_access()
-                await client.job(GROUP, live(0))
-                await client.job(GROUP, live(0))
+                await spend_one(client)
+                await spend_one(client)
                 began = anyio.current_time()
-                await client.job(OTHER, live(1))
+                await spend_one(client, OTHER, 1)
                 waits[scope] = anyio.current_time() - began
         assert waits["group"] < 1
         assert waits["account"] == pytest.approx(60.0, abs=1)
 
 
 async def test_a_server_with_a_smaller_limit_than_configured_is_believed() -> None:
-    """One 429 at most for each request that was out, then its own figures are kept to."""
+    """One 429 at most for each request that was out, then its own figures are kept to, and a wait for them is told."""
     limit = RateLimit(capacity=30, refill=20, per=60.0, headers=False)
     async with atlas(Scenario(rate_limit=limit, jobs=READY), count=60) as it:
         await all_of(it, 60)
@@ -133,3 +142,6 @@ async def test_a_server_with_a_smaller_limit_than_configured_is_believed() -> No
         await anyio.sleep(300)
         await all_of(it, 60)
         assert it.record()["too_many_requests"] == refused <= 30
+        waits = [event for event in it.events if isinstance(event, BudgetWaiting)]
+        assert waits
+        assert all(wait.scope == GROUP and wait.wait <= 60 for wait in waits)

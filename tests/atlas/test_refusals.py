@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from orchestrator.atlas.budget import Priority
 from orchestrator.atlas.client import AtlasClient
 from orchestrator.atlas.errors import ApiError, AtlasError, KeysRefusedError
+from orchestrator.atlas.shares import Priority
 
 from .servers import GROUP, Raw, client_of, http, live, raw_server
 

@@ -27,7 +27,11 @@ from orchestrator.events import (
 from orchestrator.outcomes import ExitCode, Outcome
 from orchestrator.report.model import build
 from orchestrator.run import RunState
+from orchestrator.settings import RateLimit
 from orchestrator.simulator import Scenario
+from orchestrator.simulator.bucket import RateLimit as ServerLimit
+from orchestrator.simulator.digest import NonceRules
+from orchestrator.simulator.latency import Latency
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range
 
 from .house import READY, AbsoluteWindow, Hooks, House, house, migration, outcomes, wall, wave, workflow
@@ -35,8 +39,8 @@ from .house import READY, AbsoluteWindow, Hooks, House, house, migration, outcom
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
 NAMES = [f"m{number}" for number in range(20)]
-SLOW = Scenario(jobs=READY, faults=(Fault(on=Kind.CUTOVER, kind=FaultKind.SLOW, delay=3.0),))
-"""A client's first requests go one at a time, so with these answers most PUTs wait for their turn for a long time."""
+SLOW = Scenario(jobs=READY, nonce=NonceRules(uses=1, seconds=None), latency=Latency(quantiles=((0.0, 1.5), (1.0, 1.5))))
+"""Each nonce serves one request, so every PUT is challenged, and may leave again 1.5 s after its intent was recorded."""
 
 
 def when_the_first_put_leaves(it: House, do: str) -> None:
@@ -50,16 +54,16 @@ def left_between(it: House, begin: float, end: float) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["abort", "window"])
-async def test_no_put_leaves_after_the_end_because_it_waited_for_its_turn(tmp_path: Path, how: str) -> None:
+async def test_no_put_leaves_after_the_end_because_it_was_challenged(tmp_path: Path, how: str) -> None:
     """An abort, or the end of the window: the intent may be recorded already."""
-    window = AbsoluteWindow(opens=wall() - 60, closes=wall() + 1.0) if how == "window" else None
+    window = AbsoluteWindow(opens=wall() - 60, closes=wall() + 6.8) if how == "window" else None
     async with house(tmp_path, workflow(wave("w", *NAMES), window=window), SLOW) as it:
         began = wall()
         if how == "abort":
             when_the_first_put_leaves(it, "abort")
         ending = await it.start()
         stopped = it.names(CutoversStopped)[0].at - began
-        assert left_between(it, stopped + 0.5, 1e9) == []
+        assert left_between(it, stopped + 1.0, 1e9) == []
         rows = [m for m in build(ending.state, now=wall()).migrations if m.outcome is Outcome.NOT_STARTED]
         assert len(rows) >= 18
         assert {(m.cutover_requests, m.requested_at) for m in rows} == {(0, None)}
@@ -98,7 +102,7 @@ async def test_no_before_hook_begins_in_a_pause(tmp_path: Path) -> None:
         assert any(unpaused.at <= read.at <= hook.at for read in it.names(StatusPolled))
 
 
-async def test_a_pause_holds_what_waits_for_its_turn(tmp_path: Path) -> None:
+async def test_a_pause_holds_what_was_challenged(tmp_path: Path) -> None:
     """It goes on afterwards."""
     async with house(tmp_path, workflow(wave("w", *NAMES)), SLOW) as it:
         when_the_first_put_leaves(it, "pause")
@@ -107,16 +111,18 @@ async def test_a_pause_holds_what_waits_for_its_turn(tmp_path: Path) -> None:
             began = wall()
             ending = await it.start()
         paused = it.names(RunPaused)[0].at - began
-        assert left_between(it, paused + 0.5, 100) == []
+        assert left_between(it, paused + 1.0, 100) == []
         assert set(outcomes(ending).values()) == {Outcome.SUCCESS}
         assert {m.cutover_requests for m in build(ending.state, now=wall()).migrations} == {1}
 
 
-async def test_max_failures_holds_what_waits_for_its_turn(tmp_path: Path) -> None:
-    """One PUT is refused, and the others wait behind it."""
+async def test_max_failures_holds_what_waits_for_a_token(tmp_path: Path) -> None:
+    """One PUT is refused, and the others wait for the next step of the bucket."""
     refused = Fault(on=Kind.CUTOVER, kind=FaultKind.STATUS, status=400, migration="m0")
     plan = workflow(wave("w", *NAMES, max_failures=0))
-    async with house(tmp_path, plan, Scenario(jobs=READY, faults=(refused,))) as it:
+    scenario = Scenario(jobs=READY, faults=(refused,), rate_limit=ServerLimit(capacity=2, refill=2, per=60.0))
+    limit = RateLimit(requests=2, per=60.0, burst=2, scope="group")
+    async with house(tmp_path, plan, scenario, limit=limit) as it:
         assert outcomes(await it.start())["m0"] is Outcome.FAILED
         stopped = it.events.index(it.names(CutoversStopped)[0])
         assert [event for event in it.events[stopped:] if isinstance(event, CutoverAccepted)] == []

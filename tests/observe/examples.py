@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from orchestrator.events import (
     ApprovalWaiting,
+    BudgetWaiting,
     ClockSet,
     CutoverAccepted,
     CutoverInDoubt,
@@ -111,6 +112,7 @@ EVENTS: tuple[Event, ...] = (
         at=AT, hook="before", argv=("./stop", "writes"), exit_code=3, seconds=1.5, output="no\nway", migration="orders"
     ),
     RateLimited(at=AT, method="GET", path=PATH, scope=GROUP, retry_after=55.0, detail="retry after 55 seconds"),
+    BudgetWaiting(at=AT, scope=GROUP, requests=12, wait=48.0),
     RequestRetried(at=AT, method="GET", path=PATH, reason="503", attempt=2, wait=1.5),
     GateWaiting(at=AT, migration="orders", status="WORKING", ready=True, lag=34.0, max_lag=10.0),
     GateOpened(at=AT, migration="orders", status="WORKING", ready=True, lag=4.0),

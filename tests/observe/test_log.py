@@ -82,6 +82,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
         "warning",
         JOB | {"method": "GET", "path": PATH, "scope": GROUP, "retry_after": 55.0, "detail": "retry after 55 seconds"},
     ),
+    "budget_waiting": ("info", {"scope": GROUP, "requests": 12, "wait": 48.0}),
     "request_retried": ("warning", JOB | {"method": "GET", "path": PATH, "reason": "503", "attempt": 2, "wait": 1.5}),
     "gate_waiting": (
         "info",

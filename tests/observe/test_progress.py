@@ -14,6 +14,7 @@ from rich.console import Console
 
 from orchestrator.events import (
     ApprovalWaiting,
+    BudgetWaiting,
     CutoverAccepted,
     CutoverRequested,
     CutoversStopped,
@@ -152,6 +153,11 @@ def test_a_rehearsal_is_marked() -> None:
             f"waits 10s for Atlas' rate limit ({GROUP}), 45s more",
         ),
         ([RateLimited(at=AT, method="GET", path="/", scope=GROUP, retry_after=5.0)], None),
+        (
+            [BudgetWaiting(at=AT + 60, scope=GROUP, requests=12, wait=55.0)],
+            f"waits 10s for the request budget ({GROUP}), 45s more",
+        ),
+        ([BudgetWaiting(at=AT, scope=GROUP, requests=12, wait=5.0)], None),
         (
             [GateWaiting(at=AT + 8, migration="m001", status="NEW", ready=False, lag=None, max_lag=1.0)],
             "waits 1m2s for 1 gate",

@@ -88,7 +88,7 @@ async def test_each_stage_of_a_job_satisfies_the_openapi_file(serve: Any, openap
 
 async def test_errors_satisfy_the_openapi_file(serve: Any, openapi: Any) -> None:
     """The file has the parameters of a 429 as objects, the documented example has text and numbers; that one wins."""
-    scenario = replace(CALM, rate_limit=RateLimit(capacity=6, refill=1, per=3600.0))
+    scenario = replace(CALM, rate_limit=RateLimit(capacity=5, refill=1, per=3600.0))
     async with serve(scenario) as atlas:
         answers = [
             await atlas.read("0" * 24),

@@ -1,0 +1,120 @@
+"""Who gets a bucket's tokens, and how fast: kinds of requests, their order, and what each leaves for the others. Pure.
+
+The order is that of `Priority`. A bucket fills up once a minute, so order alone does not keep a kind alive: 400 reads at
+gates would spend a whole refill in seconds, and whoever comes next waits for the next one. So, with T tokens there and S
+seconds until the next step:
+
+* PUTs, and reads that a PUT may follow at once (`START`), take what is there, but for a tenth of the refill where cutovers
+  are under way. A read like that waits until there is a token for its PUT too: what was read a minute ago is read again.
+* Reads of what is under way (`POLL`) spend what is more than the refill lasts for until the step; else evenly: one
+  every S / T seconds.
+* Reads that wait at a gate (`GATE`) do so with what the reads of what is under way leave, but for a tenth of the refill.
+* Whoever could go and was passed over nine times goes next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from enum import IntEnum
+
+from .account import SLACK, Account
+
+SHARE = 0.1
+"""Of a refill, what reads get at least while others could take all."""
+
+EARLY = 0.25
+"""Seconds by which an even pace may be run ahead of: a timer for every request would cost more than it is worth."""
+
+TICK = 0.001  # seconds; what may change in less is looked at no sooner
+
+PASSED_OVER = 9
+"""So often in a row others may go before a kind that could go, too."""
+
+
+class Priority(IntEnum):
+    """What a request is for: who goes first."""
+
+    CUTOVER = 0  # a PUT
+    POLL = 1  # a read of what is under way, or in doubt
+    START = 2  # a read that a PUT may follow at once: a job's first, or the last before its PUT
+    GATE = 3  # a read of a job that was not ready
+
+
+class Shares:
+    """What of *account* each kind of request may take. *interval*: seconds between two reads of one job, at least."""
+
+    def __init__(self, account: Account, *, interval: float) -> None:
+        self._interval = max(interval, TICK)
+        self.under_way = 0  # jobs that are read as they are under way
+        self.at_gate = 0  # jobs that are read at their gate
+        self.starting = 0  # reads on the wire that a PUT may follow
+        self._account = account
+        self._next = dict.fromkeys(Priority, -math.inf)  # when each kind's next token is due at an even pace
+        self._passed_over = dict.fromkeys(Priority, 0)
+
+    def ready_at(self, kind: Priority, now: float) -> float:
+        """When a request of *kind* may have a token, as far as is known: *now*, or later."""
+        account = self._account
+        if account.spendable() < 1.0 - SLACK:
+            return max(account.due(), now + TICK)
+        if account.probing:
+            return now
+        tokens, step = account.tokens, account.step_at()
+        if kind is Priority.CUTOVER:
+            return self._beyond_share(tokens, step, now)
+        if kind is Priority.START:
+            if tokens - self.starting < min(2, account.capacity) - SLACK:
+                return step
+            return self._beyond_share(tokens - self.starting, step, now)
+        spare_at = step - (tokens - 1.0) / account.rate
+        return max(now, min(spare_at, self._next[kind] - EARLY, step))
+
+    def order(self, waiting: Iterable[Priority]) -> list[Priority]:
+        """The kinds *waiting*, in the order in which they are asked whether they may go."""
+        return sorted(waiting, key=lambda kind: (self._passed_over[kind] < PASSED_OVER, kind))
+
+    def granted(self, kind: Priority, now: float, others: Iterable[Priority]) -> float:
+        """A request of *kind* got a token at *now*, before *others* that wait and could have had it.
+
+        The seconds after which *kind*'s next one is due, for `unused`.
+        """
+        since = max(self._next[kind], now)
+        turn = 1.0 / self._pace(kind, now)
+        self._next[kind] = since + turn
+        self._passed_over[kind] = 0
+        for other in others:
+            self._passed_over[other] += 1
+        return turn
+
+    def unused(self, kind: Priority, turn: float) -> None:
+        """A token of *kind* has come back."""
+        self._next[kind] -= turn
+
+    def budget(self, kind: Priority, now: float) -> tuple[float, float]:
+        """What reads of *kind* (POLL or GATE) can live on: tokens a second until the next step, and stored ones."""
+        account = self._account
+        left = account.step_at() - now
+        return min(account.rate, self._pace(kind, now)), max(0.0, account.spendable() - account.rate * left)
+
+    def _pace(self, kind: Priority, now: float) -> float:
+        """Tokens a second that last until the next step, when they are spent evenly by *kind*; some in any case."""
+        account = self._account
+        even = max(0.0, account.tokens) / max(account.step_at() - now, SLACK)
+        if kind is Priority.GATE:
+            even -= self._demand
+        return max(even, SHARE * account.rate)
+
+    @property
+    def _demand(self) -> float:
+        """Tokens a second that reads of what is under way would use."""
+        return min(self._account.rate, self.under_way / self._interval)
+
+    def _beyond_share(self, tokens: float, step: float, now: float) -> float:
+        """When *tokens* are one more than the share of what is under way until the *step*, a share that melts away."""
+        if not self.under_way:
+            return now
+        share = SHARE * self._account.rate
+        if math.floor(share * (step - now)) <= tokens - 1.0 + SLACK:
+            return now
+        return min(step, step - math.floor(tokens) / share + TICK)
