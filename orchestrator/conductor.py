@@ -20,6 +20,7 @@ from .atlas.client import AtlasClient, open_client
 from .collector import rare_collections
 from .consent import Intention
 from .engine.clock import SessionClock, steady_time
+from .engine.confirmation import Confirmation
 from .engine.controls import heed_controls, heed_terminal
 from .engine.hookrunner import HookRunner
 from .engine.local import LocalEngine
@@ -56,7 +57,8 @@ class Options:
     """What the operator asked for.
 
     *only*: names of waves or migrations; *new*: begin another run in place of an unfinished one, whose last state
-    *on_superseded* is given; *confirmed*: nothing else than this is done (None: nobody was asked); *background*: tasks to
+    *on_superseded* is given; *confirmed*: nothing else than this is done (None: nobody was asked); *ask*
+    puts the question in the session, whose *interactive* terminal answers it, and no cutover starts before; *background*: tasks to
     run beside the engine (progress); *interactive*: Enter on the terminal approves the wave that waits, and *on_line* is
     called for every line typed there; *say* logs a warning for the operator (the entry's event and fields); *on_client* is
     given the client, whose budget and statistics may be looked at; *on_ended* is given the ending, while no other process
@@ -68,6 +70,7 @@ class Options:
     new: bool = False
     retry_failed: bool = False
     confirmed: Intention | None = None
+    ask: Callable[[Intention], None] | None = None
     rehearsal: Rehearsal | None = None
     interactive: bool = False
     on_line: Callable[[], None] = lambda: None
@@ -239,15 +242,21 @@ async def _execute(
         with anyio.CancelScope() as work:
             beside.start_soon(_heed_signals, signals, session, work, received, writer)
             beside.start_soon(heed_controls, engine, session, state_dir, ground)
+            who = f"the terminal of {session.state.who}"
+            confirmation = None
+            if options.ask is not None:
+                confirmation = Confirmation(session, options.ask, options.say, who=who)
+                beside.start_soon(confirmation.run)
             if options.interactive:
                 beside.start_soon(
                     partial(
                         heed_terminal,
                         engine,
                         session,
-                        who=f"the terminal of {session.state.who}",
+                        who=who,
                         on_line=options.on_line,
                         say=options.say,
+                        confirmation=confirmation,
                     )
                 )
             for task in options.background:

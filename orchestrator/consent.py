@@ -51,15 +51,41 @@ def intended(
     *ends*: the runs that it ends; *now* in Unix seconds.
     """
     after = before.after(*first)
-    stopped = _stopped(after, now)
+    return _sorted(
+        after,
+        run_id=before.run_id if before.started_at is not None else None,
+        recorded_window=before.workflow.window,
+        base_url=base_url,
+        ends=ends,
+        now=now,
+    )
+
+
+def standing(state: RunState, *, now: float) -> Intention:
+    """What the session under way on the run in *state* still does; *now* in Unix seconds."""
+    return _sorted(
+        state, run_id=state.run_id, recorded_window=state.workflow.window, base_url=state.base_url, ends=(), now=now
+    )
+
+
+def _sorted(
+    state: RunState,
+    *,
+    run_id: str | None,
+    recorded_window: Window | None,
+    base_url: str,
+    ends: tuple[str, ...],
+    now: float,
+) -> Intention:
+    stopped = _stopped(state, now)
 
     def within(phases: frozenset[Phase]) -> tuple[str, ...]:
-        return tuple(m.name for _, m in after.rows() if after.migrations[m.name].phase in phases)
+        return tuple(m.name for _, m in state.rows() if state.migrations[m.name].phase in phases)
 
     return Intention(
-        run_id=before.run_id if before.started_at is not None else None,
-        workflow=after.workflow,
-        recorded_window=before.workflow.window,
+        run_id=run_id,
+        workflow=state.workflow,
+        recorded_window=recorded_window,
         base_url=base_url,
         ends=ends,
         starts=() if stopped else within(BEFORE_THE_PUT),

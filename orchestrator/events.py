@@ -91,6 +91,22 @@ class RunUnpaused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationWaiting(Event):
+    """The session starts no cutover before *who* has confirmed it, who is asked when there is one to start."""
+
+    name: ClassVar[str] = "confirmation_waiting"
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutoversConfirmed(Event):
+    """*who* has confirmed that this session may start cutovers."""
+
+    name: ClassVar[str] = "cutovers_confirmed"
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunAborted(Event):
     """*who* ended the run: no new cutover starts, now or later; those under way are followed to their end.
 

@@ -17,7 +17,16 @@ from .conductor import LastWords, Options, Task
 from .consent import Intention, intended
 from .engine.session import doubts_of_earlier_puts
 from .errors import InputError
-from .events import CutoversStopped, RunAborted, RunFinished, RunResumed, RunStarted, WindowChanged
+from .events import (
+    ConfirmationWaiting,
+    CutoversStopped,
+    Event,
+    RunAborted,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    WindowChanged,
+)
 from .journal import Journal, open_journal
 from .journalfile import FILE
 from .migrationstate import UNDER_WAY
@@ -140,9 +149,11 @@ def continuation(state: RunState, given: Workflow | None, settings: Settings, op
         base_url="" if state.rehearsal else settings.atlas.base_url,
         settle=settings.atlas.settle,
     )
-    also: tuple[WindowChanged, ...] = ()
+    also: list[Event] = []
     if given is not None and given.window != state.workflow.window:
-        also = (WindowChanged(at=now, window=given.window),)
+        also.append(WindowChanged(at=now, window=given.window))
+    if options.ask is not None:
+        also.append(ConfirmationWaiting(at=now, who=who_am_i()))
     return Task(workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first, also=also)
 
 

@@ -16,6 +16,8 @@ from . import migrationstate
 from .core.counts import Counts, facets_of
 from .events import (
     ApprovalWaiting,
+    ConfirmationWaiting,
+    CutoversConfirmed,
     CutoversStopped,
     Event,
     HookFinished,
@@ -105,6 +107,7 @@ class RunState:
     sessions: int = 0
     paused_by: str | None = None
     paused_at: float | None = None
+    unconfirmed_since: float | None = None  # when a session began that starts nothing before it is confirmed
     aborted_by: str | None = None
     successor: str | None = None
     stopped: str | None = None
@@ -137,23 +140,14 @@ class RunState:
                 self.paused_by, self.paused_at = event.who, event.at
             case RunUnpaused():
                 self._unpause(event)
+            case ConfirmationWaiting() | CutoversConfirmed():
+                self.unconfirmed_since = event.at if isinstance(event, ConfirmationWaiting) else None
             case RunAborted():
                 self.aborted_by, self.successor = event.who, event.successor
             case CutoversStopped():
                 self.stopped = self.stopped or event.reason
-            case WindowChanged():
-                self.workflow = replace(self.workflow, window=event.window)
-                self.window_opens = self.window_closes = self.opening = None
-            case WindowWaiting():
-                self.window_opens, self.window_closes = event.opens, event.closes
-                self.opening = Span(opens=event.opens, closes=event.closes)
-                self.window_waits_since = event.at
-            case WindowOpened():
-                if self.window_opens is not None:
-                    self._hold(since=self.window_waits_since, until=event.at)
-                self.window_opens, self.window_closes = None, event.closes
-                opens = event.at if event.opens is None else event.opens
-                self.opening = Span(opens=opens, closes=event.closes)
+            case WindowChanged() | WindowWaiting() | WindowOpened():
+                self._window(event)
             case HookFinished():
                 self._hook(event)
             case ApprovalWaiting() | WaveApproved() | WaveStarted() | WaveFinished():
@@ -177,12 +171,28 @@ class RunState:
         self.sessions = 1
         self._count()
 
+    def _window(self, event: WindowChanged | WindowWaiting | WindowOpened) -> None:
+        match event:
+            case WindowChanged():
+                self.workflow = replace(self.workflow, window=event.window)
+                self.window_opens = self.window_closes = self.opening = None
+            case WindowWaiting():
+                self.window_opens, self.window_closes = event.opens, event.closes
+                self.opening = Span(opens=event.opens, closes=event.closes)
+                self.window_waits_since = event.at
+            case WindowOpened():
+                if self.window_opens is not None:
+                    self._hold(since=self.window_waits_since, until=event.at)
+                self.window_opens, self.window_closes = None, event.closes
+                opens = event.at if event.opens is None else event.opens
+                self.opening = Span(opens=opens, closes=event.closes)
+
     def _resume(self, event: RunResumed) -> None:
         self.selected = frozenset(event.selected)
         self.who, self.sessions = event.who, self.sessions + 1
         self.base_url = event.base_url or self.base_url
         self.finished_at = self.recorded_exit_code = self.stopped = None
-        self.window_opens = self.window_closes = self.opening = None
+        self.window_opens = self.window_closes = self.opening = self.unconfirmed_since = None
         self.unfinished = True
         self.run_hooks.new_session()
         for name, state in self.migrations.items():

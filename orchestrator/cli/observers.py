@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,12 +23,13 @@ Task = Callable[[], Coroutine[Any, Any, None]]
 class Observers:
     """What a session is observed by: sinks of its events, and tasks to run beside the engine.
 
-    *on_line* is to be called when the operator has typed a line on the terminal.
+    *stream*: where lines for the operator go. *on_line* is to be called when the operator has typed a line on the terminal.
     """
 
     sinks: list[Sink] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     on_line: Callable[[], None] = lambda: None
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
     client: AtlasClient | None = None
 
     def on_client(self, client: AtlasClient) -> None:
@@ -65,7 +67,7 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
         sinks.append(progress.sink)
         tasks.append(progress.run)
         observers.on_line = progress.line_typed
-        stream = progress.stream
+        stream = observers.stream = progress.stream
     else:
         heartbeat = Heartbeat()
         sinks.append(heartbeat.sink)

@@ -38,6 +38,7 @@ def question(intention: Intention, settings: Settings) -> Iterator[str]:
     for run_id in intention.ends:
         yield f"Run {run_id} is over then: what it has not started is started by this run or not at all."
     yield "A cutover cannot be undone."
+    yield f"Type the workflow's name ({plain(intention.workflow.name)}) to go on: "
 
 
 def _key(settings: Settings) -> str:

@@ -9,7 +9,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,15 +60,15 @@ def _run(args: Namespace) -> int:
             raise InputError(f"{given} goes with --rehearse: this would be a real run")
     workflow = load_workflow(args.workflow)
     settings = read_settings(args, require_keys=not args.rehearse)
-    rehearsal = confirmed = None
+    rehearsal, consent = None, _Consent()
     if args.ignore_window:
         workflow = replace(workflow, window=None)
     if args.rehearse:
         scenario = read_scenario(args, args.workflow, workflow)
         rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed, default=REHEARSAL_SPEED))
     else:
-        confirmed = _confirmed(args, foresee(workflow, settings, _asked(args), now=time.time()), settings)
-    return _work(args, settings, rehearsal, partial(start, workflow, settings, wall=time.time), confirmed)
+        consent = _consent(args, foresee(workflow, settings, _asked(args), now=time.time()), settings)
+    return _work(args, settings, rehearsal, partial(start, workflow, settings, wall=time.time), consent)
 
 
 def _resume(args: Namespace) -> int:
@@ -76,7 +76,7 @@ def _resume(args: Namespace) -> int:
     with open_journal(settings.state_dir, readonly=True) as journal:
         row = _newest_unfinished(journal) if args.run_id is None else find_run(journal, args.run_id)
         state = journal.state(row.run_id)
-    rehearsal = confirmed = None
+    rehearsal, consent = None, _Consent()
     if row.rehearsal:
         scenario = None
         if row.unfinished or args.retry_failed:
@@ -88,8 +88,8 @@ def _resume(args: Namespace) -> int:
         raise InputError(f"{given} goes with a rehearsal: run {row.run_id} is a real one")
     elif row.unfinished or args.retry_failed:
         settings = read_settings(args, require_keys=True)
-        confirmed = _confirmed(args, foresee_resume(row.run_id, settings, _asked(args), now=time.time()), settings)
-    return _work(args, settings, rehearsal, partial(resume, row.run_id, settings, wall=time.time), confirmed)
+        consent = _consent(args, foresee_resume(row.run_id, settings, _asked(args), now=time.time()), settings)
+    return _work(args, settings, rehearsal, partial(resume, row.run_id, settings, wall=time.time), consent)
 
 
 def _newest_unfinished(journal: Journal) -> RunRow:
@@ -112,23 +112,33 @@ def _can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _confirmed(args: Namespace, intention: Intention, settings: Settings) -> Intention | None:
-    """*intention*, once the operator has confirmed it; None where nobody has to be asked, or has said `--yes`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Consent:
+    """What nothing but is done (*confirmed*), or what the operator is asked about while the session works (*asked*)."""
+
+    confirmed: Intention | None = None
+    asked: Intention | None = None
+
+
+def _consent(args: Namespace, intention: Intention, settings: Settings) -> _Consent:
+    """The operator's consent to *intention*; nobody is asked where no PUT can leave, or who has said `--yes`.
+
+    What a run has under way is not kept waiting for an answer, so then the session asks.
 
     Raises:
-        InputError: It was not confirmed.
+        InputError: It was not confirmed, or there is no terminal for that.
     """
-    if args.yes or not intention.may_put:
-        return None
+    if args.yes or not (_can_ask() or args.command == "run"):
+        return _Consent()
+    if not intention.may_put:
+        return _Consent(confirmed=intention)
     if not _can_ask():
-        if args.command == "run":
-            raise InputError("cutovers cannot be undone: there is no terminal to confirm on, so --yes is needed")
-        return None
+        raise InputError("cutovers cannot be undone: there is no terminal to confirm on, so --yes is needed")
+    if intention.run_id and (intention.follows or intention.repeats):
+        return _Consent(asked=intention)
     name = intention.workflow.name
     try:
-        for line in question(intention, settings):
-            print(line, file=sys.stderr)
-        print(f"Type the workflow's name ({name}) to go on: ", end="", file=sys.stderr, flush=True)
+        print("\n".join(question(intention, settings)), end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         print("\nnot confirmed; nothing was sent", file=sys.stderr)
@@ -136,7 +146,7 @@ def _confirmed(args: Namespace, intention: Intention, settings: Settings) -> Int
     if answer.strip() != name:
         ended = "" if answer.endswith("\n") else "\n"
         raise InputError(f"{ended}not confirmed; nothing was sent")
-    return intention
+    return _Consent(confirmed=intention)
 
 
 def _work(
@@ -144,7 +154,7 @@ def _work(
     settings: Settings,
     rehearsal: Rehearsal | None,
     session: Callable[[Options], Coroutine[Any, Any, Ending]],
-    confirmed: Intention | None,
+    consent: _Consent,
 ) -> int:
     """Have a *session*, write its reports, print the summary, and return the exit code."""
     reported: list[tuple[RunReport, list[Path]]] = []
@@ -154,8 +164,8 @@ def _work(
         report = build(ending.state, now=time.time(), exit_code=ending.exit_code)
         reported.append((report, write_reports(report, settings.state_dir, args.output)))
 
-    with _observed(args, settings, rehearsal, on_ended) as options:
-        ending = anyio.run(session, replace(options, confirmed=confirmed))
+    with _observed(args, settings, rehearsal, on_ended, consent) as options:
+        ending = anyio.run(session, options)
     if ending.journal_failure:
         warn(f"the journal could not be written any more: {ending.journal_failure}")
     _print_report(args, *reported[0])
@@ -190,13 +200,24 @@ def _asked(args: Namespace) -> Options:
 
 @contextmanager
 def _observed(
-    args: Namespace, settings: Settings, rehearsal: Rehearsal | None, on_ended: Callable[[Ending], None]
+    args: Namespace,
+    settings: Settings,
+    rehearsal: Rehearsal | None,
+    on_ended: Callable[[Ending], None],
+    consent: _Consent,
 ) -> Iterator[Options]:
     """The options of a session with who observes it: log, progress, metrics, notifications."""
     with ExitStack() as stack:
         observers = observe(settings, stack, sys.stderr)
+        window = consent.asked.recorded_window if consent.asked else None
+
+        def ask(intention: Intention) -> None:
+            print("\n".join(question(replace(intention, recorded_window=window), settings)), file=observers.stream)
+
         yield replace(
             _asked(args),
+            confirmed=consent.confirmed,
+            ask=ask if consent.asked else None,
             rehearsal=rehearsal,
             interactive=sys.stdin is not None and sys.stdin.isatty(),
             on_line=observers.on_line,

@@ -137,6 +137,9 @@ def _holds(state: RunState, options: str) -> list[str]:
     if state.paused_by is not None:
         since = f" since {in_words(state.paused_at)}" if state.paused_at else ""
         holds.append(f"paused by {state.paused_by}{since}: `atlas-cutover unpause {run_id}{options}` lets it go on")
+    if state.unconfirmed_since is not None:
+        since = in_words(state.unconfirmed_since)
+        holds.append(f"starts nothing before it is confirmed on the terminal of {state.who}, since {since}")
     if state.window_opens is not None:
         holds.append(f"waits for the window, which opens at {in_words(state.window_opens)}")
     for name, wave in state.waves.items():

@@ -84,7 +84,7 @@ class WaitsFor(StrEnum):
 
     WAVE = "its wave"
     SLOT = "a slot of its wave"
-    DOOR = "the window, or the end of a pause"
+    DOOR = "the window, the end of a pause, or the operator's word"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +164,8 @@ def may_request(run: RunState, name: str, now: float, wall: float) -> str | None
         return run.stopped
     if run.paused_by is not None:
         return "the run is paused"
+    if run.unconfirmed_since is not None:
+        return "it is not confirmed"
     if not _window_is_open(run, wall):
         return "the window is not open"
     if not run.waves[wave.name].admits:
@@ -228,7 +230,8 @@ def _window_is_open(run: RunState, wall: float) -> bool:
 
 
 def _door_is_open(run: RunState, wall: float) -> bool:
-    return run.stopped is None and run.paused_by is None and _window_is_open(run, wall)
+    held = run.stopped is not None or run.paused_by is not None or run.unconfirmed_since is not None
+    return not held and _window_is_open(run, wall)
 
 
 # -- a wave --------------------------------------------------------------------------------------------------------------

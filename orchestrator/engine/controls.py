@@ -14,6 +14,7 @@ from ..errors import JournalError, JournalLockedError
 from ..events import RunAborted, RunPaused, RunUnpaused
 from ..ground import Ground
 from ..journal import Control, Journal, open_journal
+from .confirmation import Confirmation
 from .local import LocalEngine
 from .session import Session
 
@@ -63,11 +64,17 @@ def carry_out(control: Control, engine: LocalEngine, session: Session) -> None:
 
 
 async def heed_terminal(
-    engine: LocalEngine, session: Session, *, who: str, on_line: Callable[[], None], say: Callable[..., None]
+    engine: LocalEngine,
+    session: Session,
+    *,
+    who: str,
+    on_line: Callable[[], None],
+    say: Callable[..., None],
+    confirmation: Confirmation | None = None,
 ) -> None:
     """Enter approves the wave that waits for approval, in the name of *who*, until cancelled or the terminal is gone.
 
-    *on_line* is called for every line that was typed; *say* tells the operator that something else approves nothing.
+    As long as *confirmation* waits for an answer, what is typed is that. *on_line* is called for every line that was typed; *say* tells the operator that something else approves nothing.
     """
     terminal = sys.stdin.fileno()
     while True:
@@ -78,10 +85,15 @@ async def heed_terminal(
         try:
             typed = os.read(terminal, 4096)  # bytes: whatever is typed, it can be read
         except OSError:
-            return
+            typed = b""
         if not typed:
+            if confirmation is not None:
+                confirmation.answer(None)
             return
         on_line()
+        if confirmation is not None and confirmation.awaited:
+            confirmation.answer(typed.decode(errors="replace"))
+            continue
         waiting = [
             name
             for name, wave in session.state.waves.items()

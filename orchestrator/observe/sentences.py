@@ -139,6 +139,8 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "run_finished": _run_finished,
     "run_paused": lambda f: f"no new cutover starts until `unpause`, says {f['who']}",
     "run_unpaused": lambda f: f"cutovers may start again, says {f['who']}",
+    "confirmation_waiting": lambda f: f"no cutover starts before {f['who']} has confirmed it",
+    "cutovers_confirmed": lambda f: f"cutovers may start, says {f['who']}",
     "run_aborted": lambda f: f"no further cutover starts, says {f['who']}; those under way are followed to their end",
     "cutovers_stopped": lambda f: f"no further cutover starts: {f['reason']}",
     "clock_set": _clock_set,

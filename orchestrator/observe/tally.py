@@ -125,6 +125,8 @@ class Tally:
         found = []
         if state.paused_by is not None:
             found.append(Wait(what=f"unpause (paused by {state.paused_by})", since=state.paused_at or now))
+        if state.unconfirmed_since is not None:
+            found.append(Wait(what="confirmation on the run's terminal", since=state.unconfirmed_since))
         found += [Wait(what=f"approval of wave {wave}", since=since) for wave, since in self._approvals.items()]
         if state.window_opens is not None and now < state.window_opens:
             what = f"the window, which opens in {format_duration(round(state.window_opens - now))}"

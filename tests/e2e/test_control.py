@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -194,19 +195,50 @@ def interrupted(online: Program, atlas: Atlas) -> str:
 
 
 def test_resume_on_a_terminal_asks_before_cutovers_start(online: Program, atlas: Atlas) -> None:
-    """It says how many may still start; another word sends nothing, `--yes` and a missing terminal ask nothing."""
+    """It says how many may still start; another word starts nothing, `--yes` and a missing terminal ask nothing."""
     run_id = interrupted(online, atlas)
     refused = online.on_terminal("resume", prompt="to go on: ", answer="no\n")
-    assert (refused.code, refused.out) == (2, "")
     assert f"This cuts 1 live migration over, continues run {run_id}, at http://127.0.0.1:" in refused.err
     assert "two: 1 (orders)" in refused.err
     assert "1 cutover is under way at Atlas and only followed: slow" in refused.err
-    done = online.on_terminal("resume", "--only", "one", prompt="to go on: ", answer="no\n")
-    assert (done.code, "Type the workflow" in done.err) == (1, False)  # what is left of that wave is under way
-    assert run_id in done.out
+    assert refused.code == 1  # what was under way was followed, and is TIMED_OUT
+    assert "NOT_STARTED orders (two): not confirmed on the terminal" in refused.out
+    assert "TIMED_OUT slow (one)" in refused.out
+    again = online.on_terminal("resume", prompt="to go on: ", answer="no\n")
+    assert (again.code, again.out) == (2, "")  # there is nothing to follow any more
     done = online.on_terminal("resume", "--yes", prompt="to go on: ", answer="no\n")
     assert "Type the workflow" not in done.err
     assert online.run("report", "--format", "json").outcomes == {"slow": "TIMED_OUT", "orders": "SUCCESS"}
+
+
+@pytest.mark.parametrize("command", ["run", "resume"])
+def test_what_is_under_way_is_followed_while_the_question_stands(online: Program, atlas: Atlas, command: str) -> None:
+    """An application stands still; nobody has to be at the terminal for its end to be seen. The rest waits for the answer."""
+    run_id = interrupted(online, atlas)
+
+    def followed() -> None:
+        deadline = time.monotonic() + 15
+        while (outcomes := online.run("status", run_id, "--format", "json").outcomes)["slow"] != "TIMED_OUT":
+            assert time.monotonic() < deadline
+        assert outcomes == {"slow": "TIMED_OUT", "orders": "NOT_STARTED"}
+
+    arguments = ("run", "night.yaml") if command == "run" else ("resume",)
+    done = online.on_terminal(*arguments, prompt="to go on: ", answer="night\n", meanwhile=followed)
+    assert done.code == 1
+    report = online.run("report", run_id, "--format", "json")
+    assert report.outcomes == {"slow": "TIMED_OUT", "orders": "SUCCESS"}
+    assert [m["cutover_requests"] for m in report.report["migrations"]] == [1, 1]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("\x04", 1), ("\x03", 130)])
+def test_no_answer_starts_nothing_while_something_is_followed(
+    online: Program, atlas: Atlas, answer: str, code: int
+) -> None:
+    """The end of input is no consent, and Ctrl-C stops in order."""
+    run_id = interrupted(online, atlas)
+    done = online.on_terminal("resume", prompt="to go on: ", answer=answer)
+    report = online.run("report", run_id, "--format", "json")
+    assert (done.code, report.outcomes["orders"]) == (code, "NOT_STARTED")
 
 
 def test_resume_prefers_a_real_run_to_a_rehearsal(online: Program, atlas: Atlas) -> None:

@@ -14,13 +14,21 @@ import pytest
 from orchestrator.conductor import Options
 from orchestrator.consent import Intention
 from orchestrator.errors import InputError
-from orchestrator.events import CutoverAccepted, CutoverInDoubt, CutoverRequested, RunResumed, WindowChanged
+from orchestrator.events import (
+    CutoverAccepted,
+    CutoverInDoubt,
+    CutoverNotBegun,
+    CutoverRequested,
+    RunResumed,
+    WindowChanged,
+)
 from orchestrator.foresight import foresee, foresee_resume
 from orchestrator.journal import open_journal
 from orchestrator.outcomes import Outcome
 from orchestrator.report.model import build
 from orchestrator.runner import abort_interrupted
 from orchestrator.simulator import Scenario
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 from orchestrator.workflow import Workflow
 
 from .house import (
@@ -175,6 +183,34 @@ async def test_a_put_of_another_run_is_told_before_it_is_repeated(tmp_path: Path
             abort_interrupted(journal, run_id, now=wall())
         found = foreseen(it)
         assert (found.run_id, found.starts, found.repeats) == (None, ("b", "c"), ("a",))
+
+
+async def test_the_session_asks_for_another_put_only_when_it_would_send_one(tmp_path: Path) -> None:
+    """A doubt is read first, and the question comes with the evidence; until the answer nothing leaves."""
+    async with house(tmp_path, workflow(wave("w", "a")), lost("a")) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, CutoverInDoubt))
+        it.events.clear()
+        asked: list[tuple[Intention, int]] = []
+
+        def ask(intention: Intention) -> None:
+            asked.append((intention, len(it.names(CutoverNotBegun))))
+            assert it.names(CutoverRequested) == []
+
+        with anyio.move_on_after(3600):
+            await it.resume(run_id, ask=ask)
+        ((intention, evidence),) = asked
+        assert (intention.run_id, intention.starts, intention.repeats, evidence) == (run_id, ("a",), (), 1)
+        assert it.names(CutoverRequested) == []
+
+
+async def test_a_session_that_sends_nothing_asks_nothing(tmp_path: Path) -> None:
+    """The doubt turns out to have begun."""
+    kept = Fault(on=Kind.CUTOVER, kind=FaultKind.LOST_AFTER, migration="a", times=1)
+    async with house(tmp_path, workflow(wave("w", "a")), Scenario(jobs=READY, faults=(kept,))) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, CutoverInDoubt))
+        asked: list[Intention] = []
+        assert outcomes(await it.resume(run_id, ask=asked.append)) == {"a": Outcome.SUCCESS}
+        assert asked == []
 
 
 @pytest.mark.parametrize("new", [False, True])

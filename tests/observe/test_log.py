@@ -55,6 +55,8 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "run_paused": ("info", {"who": "ada@night"}),
     "run_unpaused": ("info", {"who": "ada@night"}),
+    "confirmation_waiting": ("info", {"who": "ada@night"}),
+    "cutovers_confirmed": ("info", {"who": "ada@night"}),
     "run_aborted": ("info", {"who": "ada@night", "successor": None}),
     "cutovers_stopped": ("info", {"reason": "the window closed"}),
     "window_changed": ("info", {"window": {"opens": AT + 60, "closes": AT + 3600}}),
