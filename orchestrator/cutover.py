@@ -265,10 +265,24 @@ def observe(
 
 
 def observe_failure(
-    state: MigrationState, error: str, policy: Policy, *, migration: str, now: float, refused: bool
+    state: MigrationState, error: str, policy: Policy, *, migration: str, now: float, refused: bool, gone: bool = False
 ) -> tuple[Event, ...]:
-    """What a read that gave nothing means. *refused*: Atlas answered with a 4xx, so asking again is no use."""
+    """What a read that gave nothing means.
+
+    *refused*: Atlas answered with a 4xx, so asking again is no use. *gone*: with a 404, it knows no such job. That settles no
+    doubt, and when it is said twice in a row, no later read will.
+    """
     polled = StatusPolled(at=now, migration=migration, error=error)
+    if state.phase is Phase.DOUBT and gone and state.note == error:
+        finished = MigrationFinished(
+            at=now,
+            migration=migration,
+            outcome=Outcome.IN_DOUBT,
+            status=state.remote_status,
+            error_message=_gone_message(state, error),
+            polls=state.polls + 1,
+        )
+        return (polled, finished)
     if state.phase not in BEFORE_THE_PUT:
         return (polled,)
     if refused:
@@ -412,14 +426,24 @@ def _gate_message(state: MigrationState, policy: Policy) -> str:
 
 def _doubt_message(state: MigrationState) -> str:
     seen = state.note or f"the job shows {state.remote_status or 'no status'}"
+    return f"{_sent(state)}, and reading the job did not settle it ({seen}): look at it in the Atlas UI, then `resume`"
+
+
+def _gone_message(state: MigrationState, error: str) -> str:
+    return (
+        f"{_sent(state)}, and Atlas knows no such job any more ({error}), so no read can tell how that ended: look into the "
+        "report of that PUT's run and at the cluster in the Atlas UI; `abort` gives this one up"
+    )
+
+
+def _sent(state: MigrationState) -> str:
     match state.cutover_requests:
         case 0:
-            sent = "another run has sent a PUT"
+            return "another run has sent a PUT"
         case 1:
-            sent = "1 PUT sent, its answer was lost"
+            return "1 PUT sent, its answer was lost"
         case number:
-            sent = f"{number} PUTs sent, the last one's answer was lost"
-    return f"{sent}, and reading the job did not settle it ({seen}): look at it in the Atlas UI, then `resume`"
+            return f"{number} PUTs sent, the last one's answer was lost"
 
 
 def _timeout_message(state: MigrationState, policy: Policy) -> str:

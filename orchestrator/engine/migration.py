@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from http import HTTPStatus
 
 import anyio
 
@@ -152,9 +153,15 @@ class Driver:
             try:
                 reading = await self._ask(kind, until=until)
             except AtlasError as error:
-                refused = isinstance(error, ApiError) and error.refused
+                answered = error if isinstance(error, ApiError) else None
                 events = core.observe_failure(
-                    self._state, str(error), self._policy, migration=migration.name, now=session.now(), refused=refused
+                    self._state,
+                    str(error),
+                    self._policy,
+                    migration=migration.name,
+                    now=session.now(),
+                    refused=answered is not None and answered.refused,
+                    gone=answered is not None and answered.status == HTTPStatus.NOT_FOUND,
                 )
             else:
                 events = core.observe(self._state, reading, self._policy, migration=migration.name, now=session.now())

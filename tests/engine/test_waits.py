@@ -17,7 +17,7 @@ from orchestrator.events import (
     MigrationFinished,
     RunUnpaused,
 )
-from orchestrator.outcomes import Outcome
+from orchestrator.outcomes import ExitCode, Outcome
 from orchestrator.run import RunState
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
@@ -142,3 +142,27 @@ async def test_no_gate_times_out_while_the_window_is_closed_again(tmp_path: Path
 
         it.watchers.append(watch)
         assert outcomes(await it.start(clock=lambda: wall() + shift)) == {"a": SUCCESS}
+
+
+async def test_a_wave_run_again_after_atlas_forgot_its_jobs_ends_at_once(tmp_path: Path) -> None:
+    """An earlier run has sent their PUTs, and no read can tell any more what became of them: that is said."""
+    plan = workflow(wave("w", "a", "b"))
+    async with house(tmp_path, plan) as first:
+        assert set(outcomes(await first.start()).values()) == {SUCCESS}
+    async with house(tmp_path, workflow(wave("w", "c"))) as it:
+        it.workflow = plan
+        began = wall()
+        ending = await it.start()
+        assert wall() - began < 20
+        assert outcomes(ending) == {"a": IN_DOUBT, "b": IN_DOUBT}
+        assert ending.exit_code is ExitCode.IN_DOUBT
+        message = str(ending.state.result("a").error_message)
+        assert "another run has sent a PUT" in message
+        assert "Atlas knows no such job any more" in message
+
+
+async def test_a_job_that_is_not_found_once_is_looked_for_again(tmp_path: Path) -> None:
+    """One wrong answer is no reason to give a doubt up."""
+    missing = Fault(on=Kind.READ, kind=FaultKind.STATUS, status=404, migration="a", after=0.5, times=1)
+    async with house(tmp_path, workflow(wave("w", "a")), Scenario(jobs=READY, faults=(LOST, missing))) as it:
+        assert outcomes(await it.start()) == {"a": SUCCESS}
