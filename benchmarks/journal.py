@@ -1,4 +1,4 @@
-"""What the journal costs within a run: syncs, share of the CPU, and how many events a second it takes."""
+"""What the journal costs within a run: commits, share of the CPU, and how many events a second it takes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def measure(*, quick: bool) -> str:
                 f"{median(each.events / each.journal_wall for each in sessions):.0f}",
             )
         )
-    head = ("migrations", "events", "syncs", "share of the run's CPU", "events a second while it writes")
+    head = ("migrations", "events", "commits", "share of the run's CPU", "events a second while it writes")
     return (
         "## Journal\n\nEvery event in SQLite, on disk (`synchronous=FULL`); many commit together. The share is that of the "
         f"thread that writes, JSON included.\n\n{table(head, rows)}"
