@@ -16,9 +16,10 @@ from .clock import Clock
 from .digest import DigestGuard, Verdict
 from .documents import (
     api_error,
+    bare_live_migration,
     encode,
-    live_migration_v1,
-    live_migration_v2,
+    live_migration,
+    older_live_migration,
     rate_limited,
     system_status,
 )
@@ -26,13 +27,18 @@ from .faults import FaultPicker
 from .jobs import FINAL, Job, Refusal
 from .mishaps import Stage, drop
 from .record import Tally, build_record
-from .scenario import Api, Kind, Scenario
+from .scenario import Api, Documents, FaultKind, Kind, Scenario
 
 RECORD_PATH = "/__simulator__/record"
 _REFUSALS = {
     Refusal.NOT_READY: "The live migration is not ready for cutover.",
     Refusal.UNDER_WAY: "The cutover of the live migration has already been started.",
     Refusal.OVER: "The live migration is over.",
+}
+_SHAPES = {
+    Documents.FULL: live_migration,
+    Documents.OLDER: older_live_migration,
+    Documents.BARE: bare_live_migration,
 }
 _UNAUTHORIZED = "You are not authorized for this resource."
 
@@ -168,8 +174,8 @@ class App:
         fault = self._picker.pick(call.kind, call.live_migration_id, name, self._clock.real())
         if not await self._passes(delay):
             return None
-        if fault is None:
-            return self._processed(call, True)
+        if fault is None or fault.kind is FaultKind.STALE:
+            return self._processed(call, True, age=fault.age if fault else 0.0)
         garbage = self._picker.garbage(fault, call.kind, call.live_migration_id)
         limit = self._limits[call.api]
         return await self._stage.play(call, fault, garbage, limit, lambda shown: self._processed(call, shown))
@@ -196,8 +202,8 @@ class App:
             )
         return job if job is not None and job.group_id == call.group_id else None
 
-    def _processed(self, call: Call, shown: bool) -> web.Response:
-        """Carry *call* out. *shown*: the client gets to see the answer as it is."""
+    def _processed(self, call: Call, shown: bool, *, age: float = 0.0) -> web.Response:
+        """Carry *call* out. *shown*: the client gets to see the answer as it is; a read shows the job as of *age* seconds ago."""
         job = call.job
         if job is None:
             return document(call, 200, system_status(self._public_key))
@@ -206,13 +212,12 @@ class App:
             refusal = job.cutover(now, repeat=self._scenario.repeat_puts)
             if refusal is not None:
                 return error(call, 409, refusal.value, _REFUSALS[refusal])
-            if call.api is Api.V2:
+            if call.api is Api.V2 or self._scenario.documents is Documents.FULL:
                 return document(call, 202, None)
-        seen = job.view(now)
+        seen = job.view(now - age * self._clock.speed)
         if shown and seen.status in FINAL:
             call.shows_end = True
-        content = live_migration_v2(job, seen) if call.api is Api.V2 else live_migration_v1(job, seen)
-        return document(call, 200, content)
+        return document(call, 200, _SHAPES[self._scenario.documents](job, seen))
 
     def _record_answer(self, request: web.BaseRequest) -> web.Response:
         headers = {"Content-Type": JSON}

@@ -1,7 +1,8 @@
 """The documents that a simulated Atlas answers with, as plain data.
 
-Sources: schemas ``LiveMigrationResponse``, ``SystemStatus`` and ``ApiError`` of the Atlas Administration API v2; the
-page "Start the Migration Cutover" of v1.0; the page "Atlas Administration API Rate Limits" for the 429 document.
+Sources: schemas ``LiveMigrationResponse``, ``SystemStatus`` and ``ApiError`` of the Atlas Administration API v2, the first of
+them in v1.0's own OpenAPI file as well; the page "Start the Migration Cutover" of v1.0, and the client
+go-client-mongodb-atlas, which knows `readyForCutover` on v1.0 and no lag; the page "Atlas Administration API Rate Limits" for the 429 document.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ _ROLES = [{"orgId": "5d1fe3a59ccf64a4f6e5a3c1", "roleName": "ORG_OWNER"}]
 _PUBLIC_KEY_LENGTH = 8  # an API key's document cannot hold another one
 
 
-def live_migration_v2(job: Job, seen: JobView) -> Document:
-    """``LiveMigrationResponse``."""
+def live_migration(job: Job, seen: JobView) -> Document:
+    """``LiveMigrationResponse``, of both APIs."""
     document: Document = {
         "_id": job.live_migration_id,
         "migrationHosts": HOSTS,
@@ -38,7 +39,12 @@ def live_migration_v2(job: Job, seen: JobView) -> Document:
     return document
 
 
-def live_migration_v1(job: Job, seen: JobView) -> Document:
+def older_live_migration(job: Job, seen: JobView) -> Document:
+    """A document of v1.0 that knows `readyForCutover` and no lag."""
+    return {**bare_live_migration(job, seen), "readyForCutover": seen.ready}
+
+
+def bare_live_migration(job: Job, seen: JobView) -> Document:
     """The document of the v1.0 page."""
     document: Document = {
         "_id": job.live_migration_id,

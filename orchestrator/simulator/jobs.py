@@ -143,8 +143,10 @@ class Job:
         self.first_final_read: float | None = None
 
     def view(self, now: float) -> JobView:
-        """What a read at simulated time *now* shows."""
-        return view(self.plan, now - self.created_at, None if self.cutover_at is None else now - self.cutover_at)
+        """What a read shows of the job as it is, or was, at simulated time *now*."""
+        begun = self.cutover_at is not None and self.cutover_at <= now
+        cutover_age = now - self.cutover_at if begun and self.cutover_at is not None else None
+        return view(self.plan, max(0.0, now - self.created_at), cutover_age)
 
     def cutover(self, now: float, *, repeat: bool = False) -> Refusal | None:
         """Process a cutover at simulated time *now*; None when it was accepted.

@@ -123,6 +123,8 @@ def _garbage_body(whole: bytes, garbage: Garbage) -> bytes:
             return _changed(whole, status="RECONCILING")
         case Garbage.NULL_STATUS:
             return _changed(whole, status=None)
+        case Garbage.NULL_LAG:
+            return _changed(whole, lagTimeSeconds=None)
         case _:
             return b'{"status": "WORKING", '
 

@@ -25,6 +25,14 @@ class Api(StrEnum):
     V1 = "v1.0"
 
 
+class Documents(StrEnum):
+    """What the documents of jobs look like."""
+
+    FULL = "full"  # as both OpenAPI files have it: status, readyForCutover, lagTimeSeconds
+    OLDER = "older"  # PENDING and readyForCutover alone
+    BARE = "bare"  # as on the v1.0 page: a status and nothing else
+
+
 class Kind(StrEnum):
     """What a request asks for."""
 
@@ -48,6 +56,7 @@ class FaultKind(StrEnum):
     LATE = "late"  # held, then processed and answered
     HANG_BEFORE = "hang_before"  # held, then the connection drops; nothing was processed
     HANG_AFTER = "hang_after"  # processed, held, then the connection drops
+    STALE = "stale"  # a read shows the job as it was some time ago, as a replica does that lags behind
 
 
 class Garbage(StrEnum):
@@ -63,6 +72,7 @@ class Garbage(StrEnum):
     WRONG_TYPES = "wrong_types"
     UNKNOWN_STATUS = "unknown_status"
     NULL_STATUS = "null_status"
+    NULL_LAG = "null_lag"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +128,7 @@ class Fault:
         status: The HTTP status of an error.
         body: What garbage looks like (None: any of them), or `html` for the page of a load balancer with an error.
         delay: Real seconds that an answer is held.
+        age: How many real seconds ago the job was as a stale read shows it.
         retry_after: ``Retry-After``, real seconds, with a 429 or an error; None: no such header.
         after: Real seconds since the simulator's start before which nothing happens.
         until: Real seconds since the simulator's start after which nothing happens any more.
@@ -131,6 +142,7 @@ class Fault:
     status: int = 500
     body: Garbage | None = None
     delay: float = 0.0
+    age: float = 0.0
     retry_after: float | None = None
     after: float = 0.0
     until: float | None = None
@@ -146,6 +158,7 @@ class Scenario:
         rate_limit: The bucket of each project; None: what that API has (`limit`).
         unlimited: No rate limit at all.
         nonce: When digest nonces go stale.
+        documents: What the documents of jobs look like, on both APIs.
         latency: How long every answer takes, errors and refusals too, real seconds; None: no time.
         special: What is different about single jobs, by name or live migration id.
         faults: The first that applies to a request befalls it.
@@ -159,6 +172,7 @@ class Scenario:
     rate_limit: RateLimit | None = None
     unlimited: bool = False
     nonce: NonceRules = field(default_factory=NonceRules)
+    documents: Documents = Documents.FULL
     latency: Latency | None = None
     special: Mapping[str, Special] = field(default_factory=lambda: MappingProxyType({}))
     faults: tuple[Fault, ...] = ()

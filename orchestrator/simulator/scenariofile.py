@@ -28,7 +28,7 @@ from .bucket import RateLimit, Refill
 from .digest import NonceRules
 from .jobs import NEVER, JobStatus
 from .latency import NAMED, Latency
-from .scenario import Fault, FaultKind, Garbage, JobRules, Kind, Range, Scenario, Special
+from .scenario import Documents, Fault, FaultKind, Garbage, JobRules, Kind, Range, Scenario, Special
 
 Parser = Callable[[str], Any]
 _OFF = ("off", "no", "false")
@@ -137,11 +137,24 @@ _FAULT: dict[str, Parser] = {
     "status": _status,
     "body": parse_choice(*Garbage),
     "delay": _interval,
+    "age": _interval,
     "retry_after": parse_duration,
     "after": parse_duration,
     "until": parse_duration,
 }
-_TOP = ("seed", "jobs", "rate_limit", "nonce", "latency", "special", "faults", "unknown_jobs", "repeat_puts", "auth")
+_TOP = (
+    "seed",
+    "jobs",
+    "rate_limit",
+    "nonce",
+    "documents",
+    "latency",
+    "special",
+    "faults",
+    "unknown_jobs",
+    "repeat_puts",
+    "auth",
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -165,6 +178,7 @@ class _Reader:
             rate_limit=None if unlimited or limit is None else self._rate_limit(limit),
             unlimited=unlimited,
             nonce=NonceRules(**self._section(("nonce",), data.get("nonce"), _NONCE)),
+            documents=Documents(self._choice("documents", data, *Documents)),
             latency=self._latency(data.get("latency")),
             special=self._special(data.get("special")),
             faults=self._faults(data.get("faults")),
@@ -234,6 +248,8 @@ class _Reader:
         found["kind"] = FaultKind(found["kind"])
         found["on"] = None if found["on"] == "any" else Kind(found["on"])
         found.setdefault("status", _DEFAULT_STATUS.get(found["kind"], 500))
+        if found["kind"] is FaultKind.STALE and ("age" not in found or found["on"] is not Kind.READ):
+            self._problem(path, "a fault of kind stale is one of a read, and needs an age")
         if found["kind"] in _HELD and "delay" not in found:
             self._problem(path, f"a fault of kind {found['kind']} needs a delay")
         if "body" in found:
@@ -254,8 +270,8 @@ class _Reader:
     def _typed(self, found: dict[str, Any]) -> dict[str, Any]:
         return {key: JobStatus(value) if key in ("ends", "status") else value for key, value in found.items()}
 
-    def _choice(self, key: str, data: dict[str, Data], default: str, other: str) -> str:
-        return str(self._scalar((key,), data.get(key), parse_choice(default, other), default))
+    def _choice(self, key: str, data: dict[str, Data], default: str, *others: str) -> str:
+        return str(self._scalar((key,), data.get(key), parse_choice(default, *others), default))
 
     def _section(self, path: KeyPath, data: Data, parsers: Mapping[str, Parser]) -> dict[str, Any]:
         """The parsed values of the mapping at *path*; wrong ones are left out and become problems."""

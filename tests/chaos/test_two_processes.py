@@ -58,10 +58,10 @@ def test_a_dead_runs_live_migrations_are_kept_until_it_is_resumed_or_aborted(tmp
 
 
 def test_without_evidence_no_second_put_leaves_and_a_person_is_asked(tmp_path: Path) -> None:
-    """API v1.0 shows neither readiness nor lag: a PUT lost in a crash stays IN_DOUBT, exit 4, and is sent no more."""
+    """Documents without a lag prove nothing: a PUT lost in a crash stays IN_DOUBT, exit 4, and is sent no more."""
     plan = workflow(waves=(1, 1))
     plan["defaults"]["timeout"] = "2s"
-    scenario = {**QUICK, "jobs": {"ready_after": "0s", "cutover": "10s"}}
+    scenario = {**QUICK, "documents": "older", "jobs": {"ready_after": "0s", "cutover": "10s"}}
     with night(tmp_path, plan=plan, scenario=scenario, api="v1.0") as old:
         assert old.session(Kill(point="put_answered")) < 0
         assert old.session(Kill(point="after_intent")) < 0

@@ -77,7 +77,7 @@ def test_window_closed_exit_3(online: Program) -> None:
 
 
 def test_in_doubt_exit_4_comes_before_failed(online: Program, atlas: Atlas) -> None:
-    """Where v1.0 does not let us tell whether a lost PUT was taken: IN_DOUBT, exit code 4, though another FAILED."""
+    """Where the time is too short to tell whether a lost PUT was taken: IN_DOUBT, exit code 4, though another FAILED."""
     online.config(atlas=atlas.config("v1.0"))
     waves = {"one": {"lost": next(atlas.loses_put), "broken": next(atlas.fails)}}
     done = online.run("run", online.workflow(waves, defaults={"timeout": "1s"}), *JSON)

@@ -34,7 +34,7 @@ from orchestrator.run import RunState
 from orchestrator.runner import abort_interrupted
 from orchestrator.settings import Api, Secret
 from orchestrator.simulator import Scenario
-from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
+from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Kind, Range, Special
 
 from .house import (
     GROUP,
@@ -94,9 +94,9 @@ async def test_an_aborted_run_that_died_starts_nothing_when_it_is_resumed(tmp_pa
 
 
 async def test_an_aborted_run_in_doubt_is_settled_by_resume_and_nothing_else_starts(tmp_path: Path) -> None:
-    """Under v1.0 nothing shows that a PUT did not arrive, so it stays in doubt, and `b` out of it."""
-    plan = workflow(wave("w", migration("a", timeout=20.0), "b", concurrency=1))
-    async with house(tmp_path, plan, lost("a"), api=Api.V1) as it:
+    """Documents without a lag never show that a PUT did not arrive, so it stays in doubt, and `b` out of it."""
+    plan = workflow(wave("w", migration("a", timeout=60.0), "b", concurrency=1))
+    async with house(tmp_path, plan, replace(lost("a"), documents=Documents.OLDER), api=Api.V1) as it:
         it.watchers.append(lambda event, _: it.ask("abort") if isinstance(event, CutoverInDoubt) else None)
         ending = await it.start()
         assert (ending.exit_code, ending.state.unfinished) == (4, True)

@@ -20,7 +20,7 @@ from orchestrator.outcomes import Outcome
 from orchestrator.settings import Api
 from orchestrator.simulator import JobStatus, Scenario, load_scenario
 from orchestrator.simulator.latency import ATLAS
-from orchestrator.simulator.scenario import Fault, FaultKind, JobRules, Kind, Range, Special
+from orchestrator.simulator.scenario import Documents, Fault, FaultKind, JobRules, Kind, Range, Special
 from orchestrator.target import Rehearsal
 from orchestrator.workflowfile import load_workflow
 
@@ -118,9 +118,10 @@ async def test_a_job_that_was_over_stays_over(tmp_path: Path) -> None:
 
 async def test_a_rehearsal_in_doubt_is_settled_by_resume(tmp_path: Path) -> None:
     """It ended IN_DOUBT, as an operator may have wished to see, and a look at the job settles it."""
-    scenario = Scenario(jobs=READY, faults=(Fault(on=Kind.CUTOVER, kind=FaultKind.LOST_BEFORE),))
+    faults = (Fault(on=Kind.CUTOVER, kind=FaultKind.LOST_BEFORE),)
+    scenario = Scenario(jobs=READY, faults=faults, documents=Documents.OLDER)
     rehearsal = Rehearsal(scenario=scenario, speed=1.0)
-    async with house(tmp_path, workflow(wave("w", migration("a", timeout=20.0))), api=Api.V1) as it:
+    async with house(tmp_path, workflow(wave("w", migration("a", timeout=60.0)))) as it:
         ending = await it.start(rehearsal=rehearsal)
         assert (ending.exit_code, outcomes(ending)) == (4, {"a": Outcome.IN_DOUBT})
         began = wall()

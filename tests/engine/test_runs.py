@@ -18,7 +18,7 @@ from orchestrator.simulator import Scenario
 from orchestrator.simulator.bucket import RateLimit as ServerLimit
 from orchestrator.simulator.bucket import Refill
 from orchestrator.simulator.jobs import JobStatus
-from orchestrator.simulator.scenario import Fault, FaultKind, Garbage, JobRules, Kind, Range, Special
+from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Garbage, JobRules, Kind, Range, Special
 from orchestrator.target import Rehearsal
 
 from .house import READY, Gate, House, house, migration, outcomes, wall, wave, workflow
@@ -147,9 +147,10 @@ async def test_a_job_that_is_over_gets_no_put(tmp_path: Path, status: JobStatus,
         assert (it.puts("a1"), it.seen("a1")["reads"]) == (0, 1)
 
 
-async def test_v1_runs_too(tmp_path: Path) -> None:
-    """Its words, its documents, and a gate that has nothing to go by."""
-    scenario = Scenario(jobs=READY, special={"a2": Special(ends=JobStatus.FAILED, error_message="no disk")})
+async def test_the_words_and_messages_of_v1_are_understood(tmp_path: Path) -> None:
+    """PENDING, SUCCESS, FAILED, and why it failed."""
+    special = {"a2": Special(ends=JobStatus.FAILED, error_message="no disk")}
+    scenario = Scenario(jobs=READY, special=special, documents=Documents.OLDER)
     async with house(tmp_path, workflow(wave("a", "a1", "a2")), scenario, api=Api.V1) as it:
         ending = await it.start()
         assert outcomes(ending) == {"a1": SUCCESS, "a2": FAILED}

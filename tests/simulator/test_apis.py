@@ -13,7 +13,7 @@ from orchestrator.simulator import RunningSimulator, Scenario, Simulator
 from orchestrator.simulator.bucket import RateLimit
 from orchestrator.simulator.digest import NonceRules
 from orchestrator.simulator.jobs import JobStatus
-from orchestrator.simulator.scenario import JobRules, Range, Special
+from orchestrator.simulator.scenario import Documents, Fault, FaultKind, JobRules, Kind, Range, Special
 
 pytestmark = pytest.mark.anyio
 
@@ -61,7 +61,7 @@ async def test_a_job_of_v2_goes_from_new_to_complete(serve: Any) -> None:
 @pytest.mark.usefixtures("virtual_time")
 async def test_v1_answers_with_the_document_of_its_page(serve: Any) -> None:
     """`_id, groupId, sourceGroupId, status`, PENDING first and SUCCESS in the end, 200 for the PUT too."""
-    async with serve(CALM, api="v1.0") as atlas:
+    async with serve(replace(CALM, documents=Documents.BARE), api="v1.0") as atlas:
         accepted = await atlas.cutover("orders")
         assert accepted.status == 200
         assert list(accepted.document) == ["_id", "groupId", "sourceGroupId", "status"]
@@ -78,7 +78,7 @@ async def test_a_final_status_may_come_in_the_answer_to_the_put(serve: Any) -> N
         "billing": Special(ends=JobStatus.FAILED, error_message="disk full"),
         "legacy": Special(status=JobStatus.EXPIRED),
     }
-    scenario = Scenario(jobs=replace(READY, cutover=AT_ONCE), special=special)
+    scenario = Scenario(jobs=replace(READY, cutover=AT_ONCE), special=special, documents=Documents.OLDER)
     async with serve(scenario, api="v1.0") as atlas:
         assert (await atlas.cutover("orders")).document["status"] == "SUCCESS"
         failed = (await atlas.cutover("billing")).document
@@ -86,6 +86,41 @@ async def test_a_final_status_may_come_in_the_answer_to_the_put(serve: Any) -> N
         expired = (await atlas.read("legacy")).document
         assert (expired["status"], "expired" in expired["errorMessage"]) == ("FAILED", True)
         assert (await atlas.cutover("legacy")).status == 409
+
+
+@pytest.mark.usefixtures("virtual_time")
+@pytest.mark.parametrize("api", ["v2", "v1.0"])
+@pytest.mark.parametrize(
+    ("documents", "fields", "before"),
+    [
+        (Documents.FULL, {"_id", "lagTimeSeconds", "migrationHosts", "readyForCutover", "status"}, "WORKING"),
+        (Documents.OLDER, {"_id", "groupId", "readyForCutover", "sourceGroupId", "status"}, "PENDING"),
+        (Documents.BARE, {"_id", "groupId", "sourceGroupId", "status"}, "PENDING"),
+    ],
+)
+async def test_a_scenario_says_what_documents_look_like(
+    serve: Any, documents: Documents, api: str, fields: set[str], before: str
+) -> None:
+    """On either API; none of them has a lag during the cutover."""
+    async with serve(replace(CALM, documents=documents), api=api) as atlas:
+        seen = (await atlas.read("orders")).document
+        assert (seen.keys(), seen["status"], seen.get("readyForCutover", True)) == (fields, before, True)
+        await atlas.cutover("orders")
+        seen = (await atlas.read("orders")).document
+        assert (seen["status"], seen.get("lagTimeSeconds"), seen.get("readyForCutover", False)) == (before, None, False)
+
+
+@pytest.mark.usefixtures("virtual_time")
+async def test_a_stale_read_shows_the_job_as_it_was(serve: Any) -> None:
+    """A replica that lags behind: for 3 s after the cutover its job is ready, and reports its lag."""
+    stale = Fault(on=Kind.READ, kind=FaultKind.STALE, age=3.0)
+    async with serve(replace(CALM, faults=(stale,))) as atlas:
+        await atlas.cutover("orders")
+        for shown in (True, True, False):
+            seen = (await atlas.read("orders")).document
+            assert (seen["readyForCutover"], seen.get("lagTimeSeconds") is not None) == (shown, shown)
+            await asyncio.sleep(1.6)
+        assert atlas.running.record()["faults"] == {"stale": 3}
 
 
 @pytest.mark.parametrize("api", ["v2", "v1.0"])
@@ -101,7 +136,7 @@ async def test_pretty_and_envelope_shape_the_answer(serve: Any, api: str) -> Non
         assert (missing.status, missing.document["status"]) == (200, 404)
         assert missing.document["envelope"]["errorCode"] == "LIVE_MIGRATION_NOT_FOUND"
         put = await atlas.cutover("orders", "?envelope=true")
-        assert (put.status, put.document["status"]) == (200, 202 if api == "v2" else 200)
+        assert (put.status, put.document["status"]) == (200, 202)
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,8 @@ async def test_garbage_looks_as_the_scenario_says(serve: Any, api: str, body: Ga
         match body:
             case Garbage.UNKNOWN_STATUS | Garbage.NULL_STATUS | Garbage.WRONG_TYPES:
                 assert spoilt.document["status"] in ("RECONCILING", None, 7)
+            case Garbage.NULL_LAG:
+                assert spoilt.document["lagTimeSeconds"] is None
             case Garbage.WRONG_SHAPE:
                 assert isinstance(json.loads(spoilt.body), list)
             case Garbage.NOT_UTF8:

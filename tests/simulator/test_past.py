@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
 from orchestrator.simulator import JobStatus, Past, Scenario
 from orchestrator.simulator.jobs import Refusal
-from orchestrator.simulator.scenario import JobRules, Range
+from orchestrator.simulator.scenario import Documents, JobRules, Range
 
 from .conftest import Serve
 
@@ -62,9 +64,9 @@ async def test_a_job_that_ended_before_is_over(serve: Serve, ended: JobStatus) -
 
 
 async def test_why_a_job_failed_is_remembered(serve: Serve) -> None:
-    """v1.0 shows it."""
+    """The older documents of v1.0 show it."""
     past = {"orders": Past(cut_over_at=NOW - 4.0, ended=JobStatus.FAILED, error_message="The disk is full.")}
-    async with serve(SCENARIO, past=past, api="v1.0", wall_clock=wall) as atlas:
+    async with serve(replace(SCENARIO, documents=Documents.OLDER), past=past, wall_clock=wall) as atlas:
         seen = (await atlas.read("orders")).document
         assert (seen["status"], seen["errorMessage"]) == ("FAILED", "The disk is full.")
 

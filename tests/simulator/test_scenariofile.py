@@ -9,7 +9,7 @@ from orchestrator.simulator import Scenario, load_scenario
 from orchestrator.simulator.bucket import RateLimit, Refill
 from orchestrator.simulator.digest import NonceRules
 from orchestrator.simulator.jobs import NEVER, JobStatus
-from orchestrator.simulator.scenario import Api, Fault, FaultKind, Garbage, Kind, Range
+from orchestrator.simulator.scenario import Api, Documents, Fault, FaultKind, Garbage, Kind, Range
 from orchestrator.workflow import Workflow
 from orchestrator.workflowfile import load_workflow
 
@@ -18,6 +18,7 @@ seed: 7
 jobs: {ready_after: 0s..3s, cutover: never, initial_lag: 1m, ready_lag: 2s, expires_after: 2h, ends: COMPLETE}
 rate_limit: {capacity: 10, refill: 5, per: 60s, mode: interval, headers: off}
 nonce: {uses: 50, seconds: off, qop: false}
+documents: older
 special:
   billing: {ends: FAILED, error_message: "disk full", cutover: 5s}
   legacy: {status: EXPIRED}
@@ -29,6 +30,7 @@ faults:
   - {on: read, kind: garbage, body: cut}
   - {on: read, kind: status}
   - {on: cutover, kind: hang_after, delay: 1m}
+  - {on: read, kind: stale, age: 20s}
 """
 
 WRONG = """\
@@ -43,6 +45,8 @@ faults:
   - {on: read, kind: slow}
   - {on: read, kind: status, status: 200, body: cut}
   - nonsense
+  - {on: read, kind: stale}
+  - {on: any, kind: stale, age: 5s}
 """
 
 
@@ -62,6 +66,7 @@ def test_every_key_finds_its_place(tmp_path: Path, workflow: Workflow) -> None:
     assert (scenario.jobs.initial_lag.low, scenario.jobs.expires_after) == (60.0, 7200.0)
     assert scenario.rate_limit == RateLimit(capacity=10, refill=5, per=60.0, mode=Refill.INTERVAL, headers=False)
     assert scenario.nonce == NonceRules(uses=50, seconds=None, qop=False)
+    assert scenario.documents is Documents.OLDER
     assert scenario.special["billing"].ends is JobStatus.FAILED
     assert scenario.special["legacy"].status is JobStatus.EXPIRED
     assert scenario.faults == (
@@ -70,6 +75,7 @@ def test_every_key_finds_its_place(tmp_path: Path, workflow: Workflow) -> None:
         Fault(on=Kind.READ, kind=FaultKind.GARBAGE, body=Garbage.CUT),
         Fault(on=Kind.READ, kind=FaultKind.STATUS, status=503),
         Fault(on=Kind.CUTOVER, kind=FaultKind.HANG_AFTER, delay=60.0),
+        Fault(on=Kind.READ, kind=FaultKind.STALE, age=20.0),
     )
 
 
@@ -112,6 +118,8 @@ def test_every_mistake_is_reported_with_its_line_and_key(tmp_path: Path, workflo
         (10, "faults[3].status"),
         (10, "faults[3].body"),
         (11, "faults[4]"),
+        (12, "faults[5]"),
+        (13, "faults[6]"),
     }
     assert "did you mean 'seed'?" in found[1, "sed"]
     assert "did you mean 'orders'?" in found[7, "faults[0].migration"]
