@@ -8,10 +8,13 @@ The rules that matter:
 
 * A PUT leaves only in phase READY, and READY is reached by reading the job, or by evidence that the last PUT was not
   carried out (`CutoverNotBegun`). So there are never two PUTs without evidence between them.
-* `lagTimeSeconds` is "only returned during an active migration, before the cutover phase" (OpenAPI,
-  LiveMigrationResponse): a ready job that still reports its lag has not begun its cutover. A delayed request could
-  still arrive, so only what is seen after `settle` seconds of doubt counts, and it must be seen twice: the first of
-  these reads may have been on its way before, the second was sent after.
+* What a job's document shows is `evidence`'s to say. No sign in it counts before the settle time is over, since until then a
+  PUT without an answer may still arrive, or not show in reads; and it takes two reads in a row: the first may have been on
+  its way before. A cutover that has begun by such evidence alone is in doubt again when the job reports its lag again.
+* A 4xx is no end before a read. One read after it is enough to see that nothing began, where the 4xx does not depend on the state
+  of the job. A 409 does: a PUT that something on the way sends twice gets one, so it takes what a doubt takes, and then the
+  job waits at its gate again.
+* The answer to a PUT says "accepted" and no more: a final word in it (v1.0) is for a read to confirm.
 * Another PUT passes the gate like the first one, and in its wave's time: a doubt that is settled does not open it.
 * A deadline ends a migration only after a read that was tried at or after it, also when the program was down meanwhile.
 """
@@ -27,6 +30,7 @@ from .events import (
     CutoverAccepted,
     CutoverInDoubt,
     CutoverNotBegun,
+    CutoverRefused,
     Event,
     GateOpened,
     GateWaiting,
@@ -34,7 +38,16 @@ from .events import (
     StatusChanged,
     StatusPolled,
 )
-from .migrationstate import BEFORE_THE_PUT, MigrationState, Phase, after_hook_left, apply, reopen
+from .evidence import at_gate, why_closed
+from .migrationstate import (
+    BEFORE_THE_PUT,
+    MigrationState,
+    Phase,
+    after_hook_left,
+    apply,
+    refusal_is_definite,
+    reopen,
+)
 from .outcomes import Outcome, RemoteStatus, normalise
 from .workflow import Gate
 
@@ -63,8 +76,10 @@ __all__ = [
     "too_old",
 ]
 
-NOT_BEGUN_READS = 2
-"""How many reads in a row must show that the cutover has not begun before another PUT is allowed."""
+SIGNS = 2
+"""How many reads in a row have to show the same before a doubt is settled, after its settle time."""
+
+LOOK = "look at it in the Atlas UI, then `resume`"
 
 MOST_CHALLENGES = 5
 """So many PUTs in a row were answered 401: it is no stale nonce, the keys are not taken."""
@@ -78,14 +93,12 @@ GATE_LIFE = 5.0
 class Policy:
     """The rules for one migration. Durations in seconds.
 
-    *settle*: how long after a PUT without an answer it may still arrive at Atlas, or not show in reads. *reports_readiness*: whether the API's job document has `readyForCutover` and
-    `lagTimeSeconds` (v2) or not (v1.0, where a gate that asks for them could never open).
+    *settle*: how long after a PUT without an answer it may still arrive at Atlas, or not show in reads.
     """
 
     gate: Gate | None = Gate()
     timeout: float = 7200.0
     settle: float = 30.0
-    reports_readiness: bool = True
     before_hooks: int = 0
     after_success_hooks: int = 0
     after_failure_hooks: int = 0
@@ -181,22 +194,23 @@ def next_step(state: MigrationState, policy: Policy, now: float, *, held: bool =
         case Phase.NEW:
             return Read(kind=ReadKind.GATE, attempt=state.reads_in_phase, deadline=now)
         case Phase.GATE:
-            timeout = policy.gate.timeout if policy.gate else policy.timeout
-            deadline = math.inf if held else (state.gate_since or now) + timeout
+            deadline = math.inf if held else _gate_deadline(state, policy, now)
             if _read_after(state, deadline):
                 return Finish(outcome=Outcome.FAILED, error_message=_gate_message(state, policy))
             return Read(kind=ReadKind.GATE, attempt=state.reads_in_phase, deadline=deadline)
         case Phase.READY:
-            return _ready_step(state, policy, now)
+            return _ready_step(state, policy, now, held=held)
         case Phase.REQUESTED | Phase.DOUBT:
             deadline = (state.doubt_since or state.requested_at or now) + policy.timeout
             if _read_after(state, deadline):
                 return Finish(outcome=Outcome.IN_DOUBT, error_message=_doubt_message(state))
             return Read(kind=ReadKind.POLL, attempt=state.reads_in_phase, deadline=deadline)
         case Phase.ACCEPTED:
-            deadline = (state.accepted_at or now) + policy.timeout
+            since = state.doubt_since if state.by_evidence else state.accepted_at
+            deadline = (since or now) + policy.timeout
             if _read_after(state, deadline):
-                return Finish(outcome=Outcome.TIMED_OUT, error_message=_timeout_message(state, policy))
+                outcome = Outcome.IN_DOUBT if state.by_evidence else Outcome.TIMED_OUT
+                return Finish(outcome=outcome, error_message=_timeout_message(state, policy))
             # The first read comes after a wait, too: no cutover is over in no time.
             return Read(kind=ReadKind.POLL, attempt=max(1, state.reads_in_phase + 1), deadline=deadline)
         case Phase.FINISHED:
@@ -207,9 +221,18 @@ def next_step(state: MigrationState, policy: Policy, now: float, *, held: bool =
             return Done()
 
 
-def _ready_step(state: MigrationState, policy: Policy, now: float) -> Step:
+def _gate_deadline(state: MigrationState, policy: Policy, now: float) -> float:
+    """When waiting for the gate is over: by its own time, or since Atlas's first 409 to a PUT."""
+    timeout = policy.gate.timeout if policy.gate else policy.timeout
+    deadline = (state.gate_since or now) + timeout
+    return deadline if state.refused_since is None else min(deadline, state.refused_since + policy.settle + timeout)
+
+
+def _ready_step(state: MigrationState, policy: Policy, now: float, *, held: bool) -> Step:
     if state.hook_failure is not None:
         return Finish(outcome=Outcome.FAILED, error_message=state.hook_failure)
+    if state.refused_since is not None and not held and _read_after(state, _gate_deadline(state, policy, now)):
+        return Finish(outcome=Outcome.FAILED, error_message=_gate_message(state, policy))
     stale = too_old(state, now) is not None
     if state.before_hooks_done < policy.before_hooks and (state.prepared or not stale):
         return RunHook(hook="before", index=state.before_hooks_done)
@@ -258,9 +281,12 @@ def observe(
     if meaning is not RemoteStatus.PENDING:
         events.append(_final(after, reading, migration=migration, now=now))
     elif state.phase in BEFORE_THE_PUT:
-        events += _at_the_gate(after, reading, policy, migration=migration, now=now)
+        events += _at_the_gate(state, reading, policy, migration=migration, now=now)
     elif state.phase is Phase.DOUBT:
-        events += _evidence(after, reading, policy, migration=migration, now=now)
+        events += _settled(after, reading, policy, migration=migration, now=now)
+    elif state.by_evidence and reading.lag is not None:
+        reason = f"its cutover seemed to have begun, but the job reports its lag again ({reading.lag:g} s)"
+        events.append(CutoverInDoubt(at=now, migration=migration, reason=reason, settle=0.0))
     return tuple(events)
 
 
@@ -334,20 +360,23 @@ def answered(state: MigrationState, answer: Answer, policy: Policy, *, migration
         case AnswerKind.ACCEPTED:
             reading = answer.reading
             status = reading.status if reading else None
-            accepted = CutoverAccepted(at=now, migration=migration, http_status=answer.http_status, status=status)
-            if reading is None or normalise(reading.status) is RemoteStatus.PENDING:
-                return (accepted,)
-            return (accepted, _final(state, reading, migration=migration, now=now))
+            return (CutoverAccepted(at=now, migration=migration, http_status=answer.http_status, status=status),)
         case AnswerKind.NOT_CARRIED_OUT:
             not_begun = _not_begun(answer, migration=migration, now=now)
             if apply(state, not_begun).challenges >= MOST_CHALLENGES:
-                return (not_begun, _refused(state, answer, migration=migration, now=now))
+                return (not_begun, _failed(state, answer.reason, migration=migration, now=now))
             return (not_begun,)
-        case AnswerKind.REFUSED if not state.doubted:
-            not_begun = _not_begun(answer, migration=migration, now=now)
-            return (not_begun, _refused(state, answer, migration=migration, now=now))
-    # Lost, or refused after doubt: the PUT before it may have arrived late after all.
-    return (CutoverInDoubt(at=now, migration=migration, reason=answer.reason, settle=policy.settle),)
+        case AnswerKind.REFUSED:
+            refused = CutoverRefused(
+                at=now,
+                migration=migration,
+                http_status=answer.http_status,
+                reason=answer.reason,
+                settle=policy.settle,
+            )
+            return (refused,)
+        case AnswerKind.LOST:
+            return (CutoverInDoubt(at=now, migration=migration, reason=answer.reason, settle=policy.settle),)
 
 
 def _not_begun(answer: Answer, *, migration: str, now: float) -> CutoverNotBegun:
@@ -356,13 +385,13 @@ def _not_begun(answer: Answer, *, migration: str, now: float) -> CutoverNotBegun
     )
 
 
-def _refused(state: MigrationState, answer: Answer, *, migration: str, now: float) -> MigrationFinished:
+def _failed(state: MigrationState, why: str | None, *, migration: str, now: float) -> MigrationFinished:
     return MigrationFinished(
         at=now,
         migration=migration,
         outcome=Outcome.FAILED,
         status=state.remote_status,
-        error_message=answer.reason,
+        error_message=why,
         polls=state.polls,
     )
 
@@ -387,25 +416,34 @@ def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, mig
         max_lag = gate.max_lag if gate else None
         slow = f"the answer took {format_duration(round(reading.took, 1))}: it is too old to go by"
         return [GateWaiting(at=now, migration=migration, max_lag=max_lag, note=slow, **facts)]  # type: ignore[arg-type]
-    silent = not policy.reports_readiness and reading.ready is None and reading.lag is None
-    if gate is None or silent:
-        note = "this API reports neither readiness nor lag" if gate and silent else None
-        return [GateOpened(at=now, migration=migration, note=note, **facts)]  # type: ignore[arg-type]
-    if reading.ready is True and reading.lag is not None and reading.lag <= gate.max_lag:
+    if gate is None:
         return [GateOpened(at=now, migration=migration, **facts)]  # type: ignore[arg-type]
-    if state.phase is Phase.GATE:
+    view = at_gate(reading, gate, reported_lag=state.reported_lag)
+    if view.is_open:
+        return [GateOpened(at=now, migration=migration, note=view.note, **facts)]  # type: ignore[arg-type]
+    told = state.note or at_gate(_known(state), gate, reported_lag=state.reported_lag).note
+    if state.phase is Phase.GATE and view.note in (None, told):
         return []
-    return [GateWaiting(at=now, migration=migration, max_lag=gate.max_lag, **facts)]  # type: ignore[arg-type]
+    waiting = GateWaiting(at=now, migration=migration, max_lag=gate.max_lag, note=view.note, **facts)  # type: ignore[arg-type]
+    return [waiting]
 
 
-def _evidence(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
-    """What a read in doubt proves: that the cutover began, that it did not, or nothing yet."""
-    if policy.reports_readiness and reading.status == "WORKING" and reading.lag is None and state.reported_lag:
+def _known(state: MigrationState) -> Reading:
+    return Reading(status=state.remote_status, ready=state.ready, lag=state.lag)
+
+
+def _settled(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
+    """What a read in doubt has settled: that the cutover began, that it did not, or nothing yet."""
+    if state.begun_reads >= SIGNS:
         return [CutoverAccepted(at=now, migration=migration, http_status=None, status=reading.status, evidence="job")]
-    if state.not_begun_reads >= NOT_BEGUN_READS:
-        reason = f"the job is ready and still reports its lag ({reading.lag:g} s)"
-        return [CutoverNotBegun(at=now, migration=migration, reason=reason)]
-    return []
+    if state.not_begun_reads < (1 if refusal_is_definite(state) else SIGNS):
+        return []
+    lag = f"still reports its lag ({reading.lag:g} s)" if reading.lag is not None else "is as it was before"
+    reason = f"{state.refusal}; the job {lag}" if state.refused else f"the job is ready and {lag}"
+    not_begun = CutoverNotBegun(at=now, migration=migration, reason=reason)
+    if not state.refused or (state.conflict and not state.doubted and policy.gate is not None):
+        return [not_begun]  # to its gate
+    return [not_begun, _failed(state, state.refusal, migration=migration, now=now)]
 
 
 def _read_after(state: MigrationState, deadline: float) -> bool:
@@ -416,17 +454,13 @@ def _gate_message(state: MigrationState, policy: Policy) -> str:
     if policy.gate is None:
         return f"the job could not be read in {format_duration(policy.timeout)}: {state.note}"
     waited = format_duration(policy.gate.timeout)
-    if state.note:
-        return f"the gate did not open in {waited}: {state.note}"
-    if state.ready is not True:
-        return f"the gate did not open in {waited}: the job is {state.remote_status or 'without status'} and not ready for cutover"
-    lag = "unknown" if state.lag is None else f"{state.lag:g} s"
-    return f"the gate did not open in {waited}: the lag is {lag}, allowed are {policy.gate.max_lag:g} s"
+    why = state.refusal or state.note or why_closed(_known(state), policy.gate, reported_lag=state.reported_lag)
+    return f"the gate did not open in {waited}: {why}"
 
 
 def _doubt_message(state: MigrationState) -> str:
     seen = state.note or f"the job shows {state.remote_status or 'no status'}"
-    return f"{_sent(state)}, and reading the job did not settle it ({seen}): look at it in the Atlas UI, then `resume`"
+    return f"{_sent(state)}, and reading the job did not settle it ({seen}): {LOOK}"
 
 
 def _gone_message(state: MigrationState, error: str) -> str:
@@ -437,6 +471,8 @@ def _gone_message(state: MigrationState, error: str) -> str:
 
 
 def _sent(state: MigrationState) -> str:
+    if state.refused:
+        return f"the PUT was refused ({state.refusal})"
     match state.cutover_requests:
         case 0:
             return "another run has sent a PUT"
@@ -448,4 +484,7 @@ def _sent(state: MigrationState) -> str:
 
 def _timeout_message(state: MigrationState, policy: Policy) -> str:
     seen = state.note or f"the job shows {state.remote_status or 'no status'}"
-    return f"accepted, but not final within {format_duration(policy.timeout)} ({seen})"
+    within = f"not final within {format_duration(policy.timeout)} ({seen})"
+    if state.by_evidence:
+        return f"its PUT got no answer, its cutover seems to have begun, as the lag is gone, but it is {within}: {LOOK}"
+    return f"accepted, but {within}"

@@ -320,6 +320,19 @@ class CutoverInDoubt(MigrationEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CutoverRefused(MigrationEvent):
+    """Atlas answered the PUT with a 4xx. Before that counts, the job is read: something on the way may have sent it twice.
+
+    *settle*: as with a doubt, where the 4xx is a 409 or there was a doubt before.
+    """
+
+    name: ClassVar[str] = "cutover_refused"
+    http_status: int | None
+    reason: str
+    settle: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CutoverNotBegun(MigrationEvent):
     """There is evidence that the last PUT was not carried out, so another is allowed.
 

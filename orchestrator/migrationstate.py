@@ -16,6 +16,7 @@ from .events import (
     CutoverAdmitted,
     CutoverInDoubt,
     CutoverNotBegun,
+    CutoverRefused,
     CutoverRequested,
     Event,
     GateOpened,
@@ -25,10 +26,14 @@ from .events import (
     StatusChanged,
     StatusPolled,
 )
+from .evidence import Refusal, Sign, sign
 from .outcomes import Outcome, RemoteStatus, normalise
 
 UNAUTHORIZED = 401
 """The HTTP status of a digest challenge."""
+
+CONFLICT = 409
+"""The HTTP status that depends on how the job stands: not ready any more, or its cutover has begun already."""
 
 
 class Phase(StrEnum):
@@ -38,7 +43,7 @@ class Phase(StrEnum):
     GATE = "gate"  # waiting until the job may be cut over
     READY = "ready"  # the PUT may leave (after the `before` hooks)
     REQUESTED = "requested"  # the PUT may be on the wire
-    DOUBT = "doubt"  # the PUT's answer was lost
+    DOUBT = "doubt"  # the PUT's answer was lost, or it was refused and the job has to show that nothing began
     ACCEPTED = "accepted"  # the cutover is under way at Atlas
     FINISHED = "finished"
 
@@ -77,8 +82,15 @@ class MigrationState(NamedTuple):
     doubted: bool = (
         False  # a PUT was in doubt once, so that the refusal of a later one does not mean that nothing began
     )
-    reported_lag: bool = False  # the job reported its lag before the PUT, so that its absence means something
-    not_begun_reads: int = 0
+    refused: bool = False  # the doubt is about a PUT that was answered with a 4xx
+    conflict: bool = False  # ... which was a 409
+    refusal: str | None = None  # what the last 4xx to a PUT said, in this session
+    refused_since: float | None = None  # when the first one came, in this session, pauses left out
+    by_evidence: bool = False  # accepted by what the job showed, not by an answer
+    reported_lag: bool = False  # the job has reported its lag, so that its absence means something
+    reported_ready: bool = False  # the job said that it is ready, when its gate opened
+    begun_reads: int = 0  # how many reads in a row were a sign that the cutover has begun
+    not_begun_reads: int = 0  # how many were one that it has not
     last_read_at: float | None = None  # in this session
     known_at: float | None = None  # when the request left whose answer is the last that was known, in this session
     reads_in_phase: int = 0
@@ -103,8 +115,10 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                     reads_in_phase=state.reads_in_phase + 1,
                     polls=state.polls + 1,
                     note=event.error,
+                    begun_reads=0,
                     not_begun_reads=0,
                 )
+            shown = _sign(state, event)
             return state._replace(
                 last_read_at=event.at,
                 reads_in_phase=state.reads_in_phase + 1,
@@ -114,10 +128,13 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 ready=event.ready,
                 lag=event.lag,
                 note=None,
-                not_begun_reads=state.not_begun_reads + 1 if _not_begun(state, event) else 0,
+                reported_lag=state.reported_lag or event.lag is not None,
+                begun_reads=state.begun_reads + 1 if shown is Sign.BEGUN else 0,
+                not_begun_reads=state.not_begun_reads + 1 if shown is Sign.NOT_BEGUN else 0,
             )
         case StatusChanged():
-            return state._replace(remote_status=event.status, lag=event.lag)
+            reported_lag = state.reported_lag or event.lag is not None
+            return state._replace(remote_status=event.status, lag=event.lag, reported_lag=reported_lag)
         case GateWaiting():
             since = state.gate_since if state.phase is Phase.GATE else event.at
             admitted = state.admitted and state.prepared  # it may wait for long, and others are ready
@@ -129,7 +146,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 event,
                 gate_since=event.at if state.gate_since is None else state.gate_since,
                 gate_opened_at=event.at,
-                reported_lag=event.lag is not None,
+                reported_ready=event.ready is True,
                 note=event.note,
             )
         case CutoverRequested():
@@ -142,22 +159,31 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 cutover_requests=state.cutover_requests + 1,
             )
         case CutoverAccepted():
+            by_evidence = event.evidence != "answer"
             return state._replace(
                 phase=Phase.ACCEPTED,
                 accepted_at=event.at,
-                remote_status=event.status or state.remote_status,
+                by_evidence=by_evidence,
+                # A final word in the PUT's own answer is no state of the job: a read has to confirm it.
+                remote_status=event.status if event.status and _is_pending(event.status) else state.remote_status,
                 lag=None,
                 note=None,
                 reads_in_phase=0,
-                doubt_since=None,
+                doubt_since=state.doubt_since if by_evidence else None,
             )
         case CutoverInDoubt():
+            return _into_doubt(state, event, again=state.phase is Phase.ACCEPTED and state.doubt_since is not None)
+        case CutoverRefused():
             return state._replace(
                 phase=Phase.DOUBT,
                 challenges=0,
                 doubt_since=event.at,
                 settle=event.settle,
-                doubted=True,
+                refused=True,
+                conflict=event.http_status == CONFLICT,
+                refusal=event.reason,
+                refused_since=event.at if state.refused_since is None else state.refused_since,
+                begun_reads=0,
                 not_begun_reads=0,
                 reads_in_phase=0,
                 note=event.reason,
@@ -169,6 +195,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 reads_in_phase=0 if doubted else state.reads_in_phase,
                 note=event.reason,
                 doubt_since=None,
+                refused=False,
                 not_begun_at=event.at,
                 requested_at=state.requested_at if event.sent else state.requested_before,
                 challenges=state.challenges + 1 if event.http_status == UNAUTHORIZED else 0,
@@ -198,9 +225,28 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
     return state
 
 
+def _into_doubt(state: MigrationState, event: CutoverInDoubt, *, again: bool) -> MigrationState:
+    """*again*: the evidence that it began has been taken back, so it is the doubt from before that goes on, in its time."""
+    return state._replace(
+        phase=Phase.DOUBT,
+        challenges=0,
+        doubt_since=state.doubt_since if again else event.at,
+        settle=state.settle if again else event.settle,
+        refused=state.refused and again,
+        doubted=True,
+        accepted_at=None,
+        by_evidence=False,
+        begun_reads=0,
+        not_begun_reads=0,
+        reads_in_phase=0,
+        note=event.reason,
+    )
+
+
 def _into(state: MigrationState, phase: Phase, event: GateWaiting | GateOpened, **changes: object) -> MigrationState:
     reads = 0 if state.phase is not phase else state.reads_in_phase
-    facts = {"remote_status": event.status, "ready": event.ready, "lag": event.lag}
+    reported_lag = state.reported_lag or event.lag is not None
+    facts = {"remote_status": event.status, "ready": event.ready, "lag": event.lag, "reported_lag": reported_lag}
     return state._replace(phase=phase, reads_in_phase=max(reads, 1), **facts, **changes)  # type: ignore[arg-type]
 
 
@@ -224,6 +270,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         requested_at=state.requested_at,
         not_begun_at=state.not_begun_at,
         doubted=state.doubted,
+        reported_lag=state.reported_lag,
         prepared=state.prepared,
         after_hooks_done=state.after_hooks_done if state.prepared else 0,
     )
@@ -246,7 +293,11 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         row_since=None,
         doubt_since=at,
         settle=settled_at - at,
-        doubted=True,
+        accepted_at=None,
+        by_evidence=False,
+        doubted=state.doubted or not state.refused,
+        refused_since=None,
+        begun_reads=0,
         not_begun_reads=0,
         last_read_at=None,
         known_at=None,
@@ -276,7 +327,9 @@ def without_pause(state: MigrationState, *, since: float, until: float) -> Migra
     if state.phase is Phase.FINISHED:
         return state
     return state._replace(
-        row_since=_later(state.row_since, since, until), gate_since=_later(state.gate_since, since, until)
+        row_since=_later(state.row_since, since, until),
+        refused_since=_later(state.refused_since, since, until),
+        gate_since=_later(state.gate_since, since, until),
     )
 
 
@@ -302,6 +355,24 @@ def _what_failed(hook: HookFinished) -> str:
     return f"{hook.hook} hook: {hook.error or f'{hook.argv[0]} ended with {hook.exit_code}'}"
 
 
-def _not_begun(state: MigrationState, read: StatusPolled) -> bool:
-    settled = state.doubt_since is not None and read.at >= state.doubt_since + state.settle
-    return settled and read.ready is True and read.lag is not None and normalise(read.status) is RemoteStatus.PENDING
+def refusal_is_definite(state: MigrationState) -> bool:
+    """Whether the 4xx that *state* is in doubt about cannot be what a PUT gets that something on the way has sent again.
+
+    Only a 409 depends on the state of the job, and so on a PUT before; but after a doubt nothing is taken for granted.
+    """
+    return state.refused and not state.conflict and not state.doubted
+
+
+def _sign(state: MigrationState, read: StatusPolled) -> Sign:
+    """What *read* says of the PUT that *state* is in doubt about; nothing before the settle time is over."""
+    if state.phase is not Phase.DOUBT or state.doubt_since is None:
+        return Sign.NOTHING
+    settled = read.at - read.took >= state.doubt_since + state.settle  # it was sent after that
+    definite = refusal_is_definite(state)
+    refusal = Refusal.DEFINITE if definite else Refusal.CONFLICT if state.refused else None
+    found = sign(read, reported_lag=state.reported_lag, reported_ready=state.reported_ready, refusal=refusal)
+    return found if settled or (definite and found is Sign.NOT_BEGUN) else Sign.NOTHING
+
+
+def _is_pending(status: str | None) -> bool:
+    return normalise(status) is RemoteStatus.PENDING

@@ -1,7 +1,7 @@
 """The words for how things stand: a job at Atlas, a migration, a run.
 
-Remote words come from two API pages (v1.0 ``PENDING SUCCESS FAILED``; v2 ``NEW WORKING COMPLETE EXPIRED FAILED`` and
-null) and are normalised to the three of v1.0.
+Remote words come from two pages (``NEW WORKING COMPLETE EXPIRED FAILED`` and null: the OpenAPI files of both APIs; ``PENDING SUCCESS
+FAILED``: the page of v1.0's cutover) and are normalised to the three of the latter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Outcome(StrEnum):
     """How one migration ended in a run."""
 
     SUCCESS = "SUCCESS"
-    FAILED = "FAILED"  # Atlas says so or refused the PUT, or its gate or `before` hook failed
+    FAILED = "FAILED"  # Atlas says so, or refused the PUT and nothing began, or its gate or `before` hook failed
     TIMED_OUT = "TIMED_OUT"  # accepted, but not final within `timeout`
     NOT_STARTED = "NOT_STARTED"  # no PUT was sent
     IN_DOUBT = "IN_DOUBT"  # a PUT may have been accepted and Atlas does not let us tell

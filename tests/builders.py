@@ -132,11 +132,11 @@ class Story:
             *observe_failure(self.state, error, self.policy, migration="orders", now=self.now, refused=refused)
         )[1:]
 
-    def request(self, *, after: float = 0.0) -> None:
+    def request(self, *, after: float = 0.0, reads: Any = ("WORKING", True, 1.0)) -> None:
         """Write the intent of a PUT, which has to be what comes next, once the job has been read where that is due."""
         self.now += after
         if isinstance(self.step(), Read):
-            self.read("WORKING", True, 1.0)
+            self.read(*reads)
         assert isinstance(self.step(), Request)
         self.take(CutoverRequested(at=self.now, migration="orders"))
 

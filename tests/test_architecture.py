@@ -17,6 +17,7 @@ PURE = (
     "durations",
     "errors",
     "events",
+    "evidence",
     "grouphooks",
     "migrationstate",
     "outcomes",

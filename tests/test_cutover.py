@@ -21,8 +21,6 @@ from orchestrator.workflow import Gate
 
 from .builders import NOW, Story, at_ready, requested
 
-V1 = {"reports_readiness": False}
-
 
 def ending(story: Story) -> MigrationFinished:
     """The last event, which is the end."""
@@ -74,7 +72,7 @@ def test_atlas_own_message_is_the_reason_of_a_failure() -> None:
         (True, 0.0, True),
         (True, 10.1, False),
         (False, 0.0, False),
-        (True, None, False),
+        (False, None, False),
         (None, None, False),
         (None, 0.0, False),
     ],
@@ -105,16 +103,50 @@ def test_without_a_gate_one_read_is_enough(status: str | None) -> None:
     assert story.step() == Request(attempt=0)
 
 
-def test_an_api_that_reports_no_readiness_opens_the_gate_by_itself() -> None:
-    """The v1.0 document has no such fields, so a gate that asks for them could never open; the log says so."""
-    story = Story(policy=Policy(reports_readiness=False))
-    assert story.read("PENDING") == ["gate_opened"]
-    assert "neither readiness nor lag" in (story.state.note or "")
+@pytest.mark.parametrize("status", ["PENDING", "WORKING", None, "BRAND_NEW_WORD"])
+def test_a_ready_job_without_any_lag_opens_its_gate_and_the_event_says_so(status: str | None) -> None:
+    """The older document of v1.0: PENDING and readyForCutover alone."""
+    story = Story()
+    assert story.read(status, True) == ["gate_opened"]
+    assert "no lag" in (story.state.note or "")
+    assert story.step() == Request(attempt=0)
 
 
-def test_a_v1_document_that_reports_lag_after_all_has_to_pass_the_gate() -> None:
-    """What is reported is heeded."""
-    assert Story(policy=Policy(reports_readiness=False)).read("PENDING", True, 60.0) == ["gate_waiting"]
+@pytest.mark.parametrize("status", ["NEW", "QUEUED"])
+@pytest.mark.parametrize(("ready", "lag"), [(True, 0.0), (True, None), (False, None), (None, None)])
+def test_a_job_that_has_not_begun_to_copy_is_waited_for(status: str, ready: bool | None, lag: float | None) -> None:
+    """Whatever else its document says, there is nothing to cut over yet."""
+    story = Story()
+    assert story.read(status, ready, lag) == ["gate_waiting"]
+    assert story.read("WORKING", True, 0.0, after=2) == ["status_changed", "gate_opened"]
+
+
+def test_a_lag_that_was_reported_before_and_is_gone_closes_the_gate() -> None:
+    """Somebody else may have begun the cutover: it is waited for, and said when it is first seen."""
+    story = Story()
+    story.read("WORKING", False, 30.0)
+    assert story.read("WORKING", True, None, after=2) == ["gate_waiting"]
+    assert "somebody else" in (story.state.note or "")
+    assert story.read("WORKING", True, None, after=2) == []
+    assert story.read("WORKING", True, 3.0, after=2) == ["gate_opened"]
+
+
+def test_a_lag_that_is_gone_right_before_the_put_holds_it_back() -> None:
+    """The job is read again as its gate has grown old, in a later session, too."""
+    story = at_ready()
+    assert story.read("WORKING", True, None, after=GATE_LIFE + 1) == ["gate_waiting"]
+    story.resume()
+    assert story.read("WORKING", True, None) == ["gate_waiting"]
+
+
+def test_a_document_that_says_nothing_of_readiness_waits_and_says_what_to_do() -> None:
+    """A bare PENDING is no word about readiness; `gate: off` is the way on, and a person's to choose."""
+    story = Story(policy=Policy(gate=Gate(timeout=60)))
+    assert story.read("PENDING") == ["gate_waiting"]
+    assert story.read("PENDING", after=60) == []
+    assert story.finish() is Outcome.FAILED
+    assert "gate: off" in (story.state.error_message or "")
+    assert Story(policy=Policy(gate=None)).read("PENDING") == ["gate_opened"]
 
 
 @pytest.mark.parametrize(
@@ -122,10 +154,13 @@ def test_a_v1_document_that_reports_lag_after_all_has_to_pass_the_gate() -> None
     [
         ("NEW", False, None, "the gate did not open in 1m: the job is NEW and not ready for cutover"),
         ("WORKING", True, 90.0, "the gate did not open in 1m: the lag is 90 s, allowed are 10 s"),
-        ("WORKING", True, None, "the gate did not open in 1m: the lag is unknown, allowed are 10 s"),
+        ("WORKING", None, 3.0, "the gate did not open in 1m: the job is WORKING and not ready for cutover"),
+        ("NEW", True, 0.0, "the gate did not open in 1m: the job is NEW and not ready for cutover"),
     ],
 )
-def test_a_gate_that_stays_closed_fails_and_says_why(status: str, ready: bool, lag: float | None, message: str) -> None:
+def test_a_gate_that_stays_closed_fails_and_says_why(
+    status: str, ready: bool | None, lag: float | None, message: str
+) -> None:
     """FAILED without PUT, after a read at the deadline."""
     story = Story(policy=Policy(gate=Gate(timeout=60)))
     story.read(status, ready, lag)
@@ -239,23 +274,20 @@ def test_an_accepted_put_is_followed() -> None:
     assert (story.state.outcome, story.state.polls) == (Outcome.SUCCESS, 3)
 
 
-@pytest.mark.parametrize(
-    ("status", "outcome"),
-    [("PENDING", None), (None, None), ("SUCCESS", Outcome.SUCCESS), ("FAILED", Outcome.FAILED)],
-)
-def test_a_final_status_in_the_puts_own_answer_is_final(status: str | None, outcome: Outcome | None) -> None:
-    """v1.0 answers with the job's document."""
-    story = requested(**V1)
-    story.answer(AnswerKind.ACCEPTED, http_status=200, reading=Reading(status=status, error_message="no space"))
-    assert story.state.outcome is outcome
-    assert story.state.error_message == ("no space" if outcome is Outcome.FAILED else None)
-
-
-def test_a_refused_put_fails_with_atlas_reason() -> None:
-    """The journal also learns that nothing was begun."""
+@pytest.mark.parametrize("said", ["PENDING", None, "SUCCESS", "FAILED", "COMPLETE", "EXPIRED"])
+@pytest.mark.parametrize(("truth", "outcome"), [("COMPLETE", Outcome.SUCCESS), ("FAILED", Outcome.FAILED)])
+def test_a_final_word_in_the_puts_own_answer_is_confirmed_by_a_read(
+    said: str | None, truth: str, outcome: Outcome
+) -> None:
+    """The answer says "accepted" and no more: the words in the table of v1.0's page are those of another job."""
     story = requested()
-    assert story.answer(AnswerKind.REFUSED, reason="409 not ready") == ["cutover_not_begun", "migration_finished"]
-    assert (story.state.outcome, story.state.error_message) == (Outcome.FAILED, "409 not ready")
+    answer = Reading(status=said, error_message="no space")
+    assert story.answer(AnswerKind.ACCEPTED, http_status=200, reading=answer) == ["cutover_accepted"]
+    assert (story.phase, story.state.outcome) == (Phase.ACCEPTED, None)
+    assert story.state.remote_status in ("WORKING", "PENDING")
+    assert "migration_finished" not in story.read("WORKING", after=2)
+    story.read(truth, after=2)
+    assert story.state.outcome is outcome
 
 
 def test_a_put_that_was_not_carried_out_is_sent_again() -> None:
@@ -317,15 +349,6 @@ def test_a_challenge_after_other_answers_begins_a_row_of_its_own() -> None:
     for status in (429, 429, 429, 429, 401, 401, 401, 401, 429, 401):
         assert story.answer(AnswerKind.NOT_CARRIED_OUT, http_status=status) == ["cutover_not_begun"]
         story.request(after=1)
-
-
-def test_a_put_refused_after_one_that_was_not_carried_out_fails() -> None:
-    """A 429 leaves no doubt, so the refusal of the next PUT is the whole truth."""
-    story = requested()
-    story.answer(AnswerKind.NOT_CARRIED_OUT)
-    story.request()
-    assert story.answer(AnswerKind.REFUSED, reason="409 not ready") == ["cutover_not_begun", "migration_finished"]
-    assert story.state.outcome is Outcome.FAILED
 
 
 def test_a_put_without_answer_is_in_doubt() -> None:

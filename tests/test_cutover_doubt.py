@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from orchestrator.cutover import (
     AnswerKind,
     Done,
+    Finish,
     MigrationState,
     Phase,
     Policy,
@@ -20,7 +21,8 @@ from orchestrator.outcomes import Outcome
 
 from .builders import NOW, Story, accepted, at_ready, in_doubt, requested
 
-V1 = {"reports_readiness": False}
+OLDER = ("PENDING", True)
+"""What the older document of v1.0 says of a job that is ready: no lag, ever."""
 
 
 def ending(story: Story) -> MigrationFinished:
@@ -59,19 +61,84 @@ def test_reads_that_show_nothing_break_the_row(between: str) -> None:
     assert "cutover_not_begun" in story.read("WORKING", True, 1.0, after=2)
 
 
-def test_lag_that_is_gone_shows_that_the_cutover_began() -> None:
+def test_lag_that_is_gone_twice_shows_that_the_cutover_began() -> None:
     """It is only reported before the cutover phase, and was reported before the PUT."""
     story = in_doubt()
-    assert story.read("WORKING", True, None, after=1) == ["cutover_accepted"]
+    assert story.read("WORKING", True, None, after=1) == [], "what is read before the settle time is over is no sign"
+    assert story.read("WORKING", False, None, after=3) == []
+    assert story.read("WORKING", False, None, after=1) == ["cutover_accepted"]
     event = story.told[-1]
     assert isinstance(event, CutoverAccepted)
     assert (event.http_status, event.evidence, story.state.phase) == (None, "job", Phase.ACCEPTED)
 
 
+@pytest.mark.parametrize("between", ["lag", "error", "NEW"])
+def test_one_lag_that_is_missing_is_no_evidence(between: str) -> None:
+    """Two reads in a row have to agree, here as well."""
+    story = in_doubt()
+    story.read("WORKING", True, None, after=4)
+    if between == "error":
+        story.read_fails(after=2)
+    else:
+        story.read("WORKING" if between == "lag" else "NEW", True, 1.0 if between == "lag" else None, after=2)
+    assert "cutover_accepted" not in story.read("WORKING", True, None, after=2)
+    assert "cutover_accepted" in story.read("WORKING", True, None, after=2)
+
+
+def begun_by_evidence(**policy: Any) -> Story:
+    """A migration whose PUT got no answer, and whose cutover seems to have begun."""
+    story = in_doubt(**policy)
+    for _ in range(2):
+        story.read("WORKING", False, None, after=4)
+    assert story.phase is Phase.ACCEPTED
+    return story
+
+
+def test_a_lag_that_is_back_takes_the_evidence_back() -> None:
+    """What seemed to have begun is in doubt again, and may be sent again after two more reads."""
+    story = begun_by_evidence()
+    assert story.read("WORKING", True, 2.0, after=2) == ["cutover_in_doubt"]
+    assert (story.phase, story.state.accepted_at) == (Phase.DOUBT, None)
+    assert story.read("WORKING", True, 2.0, after=2) == []
+    assert story.read("WORKING", True, 2.0, after=2) == ["cutover_not_begun"]
+
+
+def test_a_lag_that_comes_and_goes_is_in_doubt_no_longer_than_its_timeout() -> None:
+    """Each turn would otherwise begin the time anew."""
+    story = begun_by_evidence(timeout=60)
+    for turn in range(100):
+        if isinstance(story.step(), Finish):
+            break
+        story.read("WORKING", True, 2.0 if turn % 3 == 0 else None, after=4)
+    assert story.now <= NOW + 68
+    assert story.finish() is Outcome.IN_DOUBT
+
+
+def test_a_cutover_that_began_by_evidence_alone_is_never_timed_out() -> None:
+    """TIMED_OUT is for good; what nobody has accepted is for a person to look at, and for `resume`."""
+    story = begun_by_evidence(timeout=600)
+    story.read("WORKING", after=600)
+    assert story.finish() is Outcome.IN_DOUBT
+    assert "resume" in (story.state.error_message or "")
+    story.resume(after=3600)
+    assert (story.phase, story.state.accepted_at) == (Phase.DOUBT, None)
+    story.read("COMPLETE")
+    assert story.state.outcome is Outcome.SUCCESS
+
+
+def test_a_lag_after_an_accepted_put_takes_nothing_back() -> None:
+    """A replica that is behind shows it for some time; the answer said that it was accepted."""
+    story = accepted()
+    assert story.read("WORKING", True, 2.0, after=2) == []
+    assert story.phase is Phase.ACCEPTED
+
+
 @pytest.mark.parametrize("status", ["NEW", None, "STRANGE"])
 def test_a_missing_lag_proves_nothing_in_another_status(status: str | None) -> None:
     """Garbage is no evidence."""
-    assert "cutover_accepted" not in in_doubt().read(status, after=1)
+    story = in_doubt()
+    for _ in range(9):
+        assert "cutover_accepted" not in story.read(status, after=4)
 
 
 def test_a_missing_lag_proves_nothing_where_none_was_reported() -> None:
@@ -80,15 +147,17 @@ def test_a_missing_lag_proves_nothing_where_none_was_reported() -> None:
     story.read("WORKING")
     story.request()
     story.answer(AnswerKind.LOST)
-    assert story.read("WORKING", after=10) == []
+    for _ in range(9):
+        assert story.read("WORKING", after=10) == []
     assert story.phase is Phase.DOUBT
 
 
-def test_a_missing_lag_proves_nothing_where_the_api_reports_none() -> None:
-    """A run begun with v2 that goes on with v1.0."""
+def test_a_document_without_any_lag_proves_nothing_where_another_kind_had_one() -> None:
+    """A run begun with v2 that goes on with v1.0's older documents."""
     story = in_doubt()
-    story.policy = replace(story.policy, reports_readiness=False)
-    assert story.read("WORKING", after=10) == []
+    story.read(*OLDER, after=10)
+    for _ in range(9):
+        assert story.read(*OLDER, after=10) == []
     assert story.phase is Phase.DOUBT
 
 
@@ -116,26 +185,6 @@ def test_what_cannot_be_settled_ends_in_doubt_after_a_read_at_the_deadline(fails
     assert "resume" in message
 
 
-def test_a_repeated_put_that_is_refused_is_in_doubt() -> None:
-    """The one before it may have arrived late after all."""
-    story = in_doubt()
-    for _ in range(2):
-        story.read("WORKING", True, 1.0, after=4)
-    story.request()
-    assert story.answer(AnswerKind.REFUSED, reason="409 already begun") == ["cutover_in_doubt"]
-    assert story.read("WORKING", True, None, after=1) == ["cutover_accepted"]
-
-
-def test_a_put_refused_after_another_runs_doubt_is_in_doubt() -> None:
-    """The PUT that may have arrived late need not be one of this run."""
-    story = Story()
-    story.take(CutoverInDoubt(at=NOW, migration="orders", reason="run r1 sent a PUT", settle=4.0))
-    for _ in range(2):
-        story.read("WORKING", True, 1.0, after=4)
-    story.request()
-    assert story.answer(AnswerKind.REFUSED) == ["cutover_in_doubt"]
-
-
 def test_a_second_put_passes_the_gate_again() -> None:
     """The lag may have grown while the first was in doubt."""
     story = in_doubt()
@@ -156,15 +205,16 @@ def test_doubt_from_another_run_that_cannot_be_settled_says_so() -> None:
     assert (story.state.error_message or "").startswith("another run has sent a PUT")
 
 
-def test_v1_documents_never_prove_that_nothing_began() -> None:
-    """They have neither readiness nor lag, so only a final status helps."""
-    story = Story(policy=Policy(reports_readiness=False, timeout=60))
-    story.read("PENDING")
-    story.request()
+@pytest.mark.parametrize("document", [OLDER, ("PENDING", None)])
+def test_documents_without_a_lag_never_prove_that_nothing_began(document: tuple[str, bool | None]) -> None:
+    """Ready may mean anything during a cutover, so only a final status helps."""
+    story = Story(policy=Policy(gate=None, timeout=60))
+    story.read(*document)
+    story.request(reads=document)
     story.answer(AnswerKind.LOST)
     for _ in range(9):
-        assert story.read("PENDING", after=6) == []
-    story.read("PENDING", after=6)
+        assert story.read(*document, after=6) == []
+    story.read(*document, after=6)
     assert story.finish() is Outcome.IN_DOUBT
 
 
@@ -218,7 +268,7 @@ def test_what_had_no_put_starts_afresh(story: Story) -> None:
     """Gate and hooks belong to the session that waited for them."""
     polls = story.state.polls
     story.resume(after=3600)
-    assert story.state == MigrationState(polls=polls)
+    assert story.state == MigrationState(polls=polls, reported_lag=story.state.reported_lag)
 
 
 def test_what_waited_at_its_gate_waits_afresh() -> None:
@@ -275,14 +325,14 @@ def test_an_accepted_cutover_is_followed_on_with_its_own_deadline() -> None:
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_put_that_was_not_carried_out_leaves_no_doubt_behind(times: int, waits: bool) -> None:
     """However often the run is continued, also while it waits at its gate again."""
-    story = requested(**V1)
+    story = requested()
     story.answer(AnswerKind.NOT_CARRIED_OUT)
     for _ in range(times):
         story.resume(after=100)
         assert story.step() == Read(kind=ReadKind.GATE, attempt=0, deadline=story.now)
         if waits:
             assert story.read_fails("503") == ["gate_waiting"]
-    story.read("PENDING")
+    story.read("WORKING", True, 1.0)
     assert story.step() == Request(attempt=0)
 
 

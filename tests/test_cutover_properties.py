@@ -2,12 +2,14 @@
 
 What the adversary may do, and no more:
 
-* A PUT is lost before or after it is carried out, or carried out late: up to `settle_lost` seconds after its connection
-  broke, up to `settle_timeout` seconds after the program gave up waiting for its answer, or died. What a later session
-  finds without an answer may be any of these, so `RunResumed.settle` has to be the longest. A PUT that came later still
-  would be no fault of the rules.
-* A read shows the job as it was at some moment between its sending and its answer, and may take as long as it likes; or it
-  shows part of it, or nothing. It never shows readiness or lag that the job did not have.
+* A PUT is lost before or after it is carried out, or carried out late: up to the settle time after the program gave up waiting
+  for its answer, or died. What a later session finds without an answer may be any of these.
+* A PUT is sent twice by something on the way: the first one is carried out, and the answer is the refusal of the second, a 409; or
+  another 4xx, where the job has reported its lag and reads are fresh. Or it is refused with either, and nothing was carried out.
+* A read shows the job as it was up to the settle time ago, another one each time, and may take as long as it likes; but what a PUT
+  has begun shows in reads that are sent once its settle time is over. Or it shows part of the job, its lag left out, or
+  nothing. It never shows readiness or lag that the job did not have.
+* Documents are full, or have no lag, or neither lag nor readiness. A job may stay ready in its cutover where it has a lag before.
 * The program dies at any step. Of what it recorded the journal has everything up to the last `cutover_requested`, which
   is on disk before its PUT leaves, and any part of the rest, in order.
 """
@@ -55,42 +57,67 @@ from orchestrator.workflow import Gate
 
 from .builders import NOW, WHO, run_started, workflow
 
-LOST, TIMEOUT = 4.0, 30.0
+SETTLE = 30.0
 FINAL = (RemoteStatus.SUCCESS, RemoteStatus.FAILED)
 
 
 @dataclass
 class Job:
-    """The truth: one job at Atlas. *late*: PUTs on their way, by the time at which they arrive."""
+    """The truth: one job at Atlas.
 
-    v1: bool = False
+    *late*: PUTs on their way, by the time at which they arrive, with that from which reads show them. *past*: what it was like.
+    """
+
+    documents: str = "full"
+    stays_ready: bool = False
     status: str = "WORKING"
     ready: bool = True
     lag: float = 1.0
-    begun: bool = False
+    begun_at: float | None = None
+    shows_from: float = 0.0
     carried_out: int = 0
     sent_while_begun: int = 0
-    late: list[float] = field(default_factory=list)
+    late: list[tuple[float, float]] = field(default_factory=list)
+    past: list[tuple[float, Reading]] = field(default_factory=list)
 
-    def put(self) -> bool:
-        """A PUT arrives; whether it is carried out."""
+    @property
+    def begun(self) -> bool:
+        """Whether its cutover has begun."""
+        return self.begun_at is not None
+
+    def put(self, at: float, *, shows_from: float) -> bool:
+        """A PUT arrives; whether it is carried out. If so, every read that is sent at *shows_from* or later shows it."""
         if self.begun:
             self.sent_while_begun += 1
         if self.begun or not self.ready or normalise(self.status) in FINAL:
             return False
         self.carried_out += 1
-        self.begun = True
+        self.begun_at, self.shows_from = at, shows_from
+        self.changed(at)
         return True
 
-    def shown(self) -> Reading:
-        """The job's document."""
-        if self.v1:
-            return Reading(status=normalise(self.status).value)
-        lag = None if self.begun or normalise(self.status) in FINAL else self.lag
-        return Reading(status=self.status, ready=self.ready, lag=lag, error_message=None)
+    def changed(self, at: float) -> None:
+        """Take note of what it is like from *at* on."""
+        self.past.append((at, self._document()))
+
+    def _document(self) -> Reading:
+        over = normalise(self.status) in FINAL
+        ready = self.stays_ready if self.begun else self.ready
+        if self.documents == "full":
+            lag = None if self.begun or over else self.lag
+            return Reading(status=self.status, ready=ready and not over, lag=lag)
+        word = normalise(self.status).value
+        return Reading(status=word, ready=ready and not over if self.documents == "older" else None)
+
+    def shown(self, at: float, *, sent_at: float) -> Reading:
+        """What a read that was sent at *sent_at* shows of the job, as it was at *at*."""
+        if self.begun_at is not None and sent_at >= self.shows_from:
+            at = max(at, self.begun_at)
+        seen = [document for when, document in self.past if when <= at]
+        return seen[-1] if seen else self.past[0][1]
 
 
-delays = st.sampled_from([0.0, 0.0, 0.0, 0.0, 0.5, LOST, TIMEOUT])
+delays = st.sampled_from([0.0, 0.0, 0.0, 0.0, 0.5, 4.0, SETTLE])
 fates = [
     "answered",
     "timeout late",
@@ -100,23 +127,30 @@ fates = [
     "timeout",
     "timeout late",
     "429",
-    "4xx",
+    "409",
+    "409 twice",
+    "403",
+    "403 twice",
     "died",
     "died late",
 ]
 CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "wait": st.sampled_from([0.5, 2.0, 5.0, 30.0]),
     "delay": delays,
-    "sight": st.sampled_from([*["whole"] * 8, "nothing", "garbage", "partial", "refused"]),
+    "age": st.sampled_from([0.0, 0.0, 0.0, 5.0, SETTLE]),
+    "sight": st.sampled_from([*["whole"] * 8, "nothing", "garbage", "partial", "no lag", "refused"]),
     "fate": st.sampled_from(fates),
     "share": st.sampled_from([1.0, 0.5, 0.0]),
     "hook works": st.booleans(),
 }
-"""What the adversary decides. *share*: of the time that a late PUT may take."""
+"""What the adversary decides. *share*: of the time that a late PUT may take; *age*: of what a read shows."""
 ENDINGS: tuple[dict[str, Any], ...] = (
     {"sight": "garbage", "fate": "429"},
     {"sight": "nothing", "fate": "lost before"},
     {"sight": "whole", "fate": "lost before"},
+    {"sight": "no lag", "fate": "lost before"},
+    {"sight": "whole", "fate": "409"},
+    {"sight": "whole", "fate": "409 twice"},
     {"sight": "whole", "fate": "answered"},
 )
 
@@ -141,36 +175,46 @@ class OneMigration(RuleBasedStateMachine):
     @initialize(
         gate=st.sampled_from([None, Gate(), Gate(max_lag=10.0, timeout=60.0)]),
         timeout=st.sampled_from([60.0, 600.0]),
-        v1=st.sampled_from([False, False, False, True]),
+        documents=st.sampled_from(["full", "full", "full", "older", "bare"]),
+        stays_ready=st.booleans(),
         hooks=st.integers(0, 1),
         ready=st.sampled_from([True, True, True, False]),
         earlier=st.sampled_from([None, None, None, "never", "late", "begun"]),
     )
-    def begin(self, gate: Gate | None, timeout: float, v1: bool, hooks: int, ready: bool, earlier: str | None) -> None:
+    def begin(
+        self,
+        gate: Gate | None,
+        timeout: float,
+        documents: str,
+        stays_ready: bool,
+        hooks: int,
+        ready: bool,
+        earlier: str | None,
+    ) -> None:
         """A run starts; perhaps another one has sent a PUT before it."""
         self.policy = Policy(
             gate=gate,
             timeout=timeout,
-            settle=TIMEOUT,
-            reports_readiness=not v1,
+            settle=SETTLE,
             before_hooks=hooks,
             after_success_hooks=hooks,
             after_failure_hooks=hooks,
         )
-        self.job = Job(v1=v1, ready=ready)
+        self.job = Job(documents=documents, stays_ready=stays_ready and documents == "full", ready=ready)
+        self.job.changed(self.now)
         self.take(run_started(self.workflow, at=self.now))
         self.on_disk = 1
         if earlier == "begun":
-            self.job.put()
+            self.job.put(self.now, shows_from=self.now + SETTLE)
         if earlier == "late":
-            self.job.late.append(self.now + TIMEOUT)
+            self.job.late.append((self.now + SETTLE, self.now + SETTLE))
         self.earlier_put = earlier is not None
         self.doubt_earlier_put()
 
     def doubt_earlier_put(self) -> None:
         """What the program does at the start of each session: another run has sent a PUT and died."""
         if self.earlier_put and self.phase is Phase.NEW:
-            self.take(CutoverInDoubt(at=self.now, migration="orders", reason="run r0 sent a PUT", settle=TIMEOUT))
+            self.take(CutoverInDoubt(at=self.now, migration="orders", reason="run r0 sent a PUT", settle=SETTLE))
 
     def take(self, *events: Event) -> None:
         """The program records *events*."""
@@ -182,9 +226,10 @@ class OneMigration(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         """Time passes, and what is late arrives."""
         self.now += seconds
-        for at in [at for at in self.job.late if at <= self.now]:
-            self.job.late.remove(at)
-            self.job.put()
+        for at, shows_from in sorted(self.job.late):
+            if at <= self.now:
+                self.job.late.remove((at, shows_from))
+                self.job.put(at, shows_from=shows_from)
 
     @property
     def phase(self) -> Phase:
@@ -220,8 +265,9 @@ class OneMigration(RuleBasedStateMachine):
 
     def read(self, choose: Callable[[str], Any]) -> None:
         """Read the job."""
+        sent_at = self.now
         self.wait(choose("delay"))
-        shown = self.job.shown()
+        shown = self.job.shown(self.now - choose("age"), sent_at=sent_at)
         self.wait(choose("delay"))
         state = self.run.migrations["orders"]
         known: dict[str, Any] = {"migration": "orders", "now": self.now}
@@ -235,6 +281,8 @@ class OneMigration(RuleBasedStateMachine):
             case "garbage":
                 shown = Reading(status="SPLENDID")
             case "partial" if normalise(shown.status) is RemoteStatus.PENDING:
+                shown = Reading(status=shown.status)
+            case "no lag" if normalise(shown.status) is RemoteStatus.PENDING:
                 shown = Reading(status=shown.status, ready=shown.ready)
         self.take(*observe(state, shown, self.policy, **known))
 
@@ -249,43 +297,52 @@ class OneMigration(RuleBasedStateMachine):
 
     def put(self, choose: Callable[[str], Any]) -> None:
         """Send the PUT, which has passed its gate."""
-        lag = self.run.migrations["orders"].lag
-        if self.policy.gate and not self.job.v1:
-            assert lag is not None
-            assert lag <= self.policy.gate.max_lag
+        known = self.run.migrations["orders"]
+        if self.policy.gate:
+            assert known.ready is True
+            assert known.lag is None or known.lag <= self.policy.gate.max_lag
         self.take(CutoverRequested(at=self.now, migration="orders"))
         self.on_disk = len(self.journal)
-        fate = choose("fate")
+        answer = self.answer(choose("fate"), choose("share"))
+        if answer is not None:
+            state = self.run.migrations["orders"]
+            self.take(*answered(state, answer, self.policy, migration="orders", now=self.now))
+
+    def answer(self, fate: str, share: float) -> Answer | None:
+        """What becomes of a PUT; None: the program has died."""
+        job, settled_at = self.job, self.now + SETTLE
+        kind, http_status = AnswerKind.LOST, None
         match fate:
             case "answered":
-                kind = AnswerKind.ACCEPTED if self.job.put() else AnswerKind.REFUSED
-            case "4xx":
-                kind = AnswerKind.REFUSED
+                carried_out = job.put(self.now, shows_from=settled_at)
+                kind, http_status = (AnswerKind.ACCEPTED, 202) if carried_out else (AnswerKind.REFUSED, 409)
+            case "409" | "403":
+                kind, http_status = AnswerKind.REFUSED, int(fate)
+            case "409 twice":
+                job.put(self.now, shows_from=settled_at)
+                kind, http_status = AnswerKind.REFUSED, 409
+            case "403 twice":
+                if self.run.migrations["orders"].reported_lag:
+                    job.put(self.now, shows_from=self.now)
+                kind, http_status = AnswerKind.REFUSED, 403
             case "429":
                 kind = AnswerKind.NOT_CARRIED_OUT
-            case "lost before":
-                kind = AnswerKind.LOST
             case "lost after":
-                self.job.put()
-                kind = AnswerKind.LOST
+                job.put(self.now, shows_from=settled_at)
             case "late":
-                self.job.late.append(self.now + choose("share") * LOST)
-                kind = AnswerKind.LOST
+                job.late.append((self.now + share * SETTLE, settled_at))
             case "timeout" | "timeout late":
                 if fate == "timeout late":
-                    self.job.late.append(self.now + TIMEOUT + choose("share") * TIMEOUT)
-                self.wait(TIMEOUT)
-                kind = AnswerKind.LOST
-            case "died":
+                    job.late.append((settled_at + share * SETTLE, settled_at + SETTLE))
+                self.wait(SETTLE)
+            case "died" | "died late":
+                if fate == "died late":
+                    job.late.append((self.now + share * SETTLE, settled_at))
                 self.die()
-                return
-            case _:
-                self.job.late.append(self.now + choose("share") * TIMEOUT)
-                self.die()
-                return
-        answer = Answer(kind=kind, reason=fate)
-        state = self.run.migrations["orders"]
-        self.take(*answered(state, answer, self.policy, migration="orders", now=self.now))
+                return None
+            case "lost before":
+                pass
+        return Answer(kind=kind, http_status=http_status, reason=fate)
 
     def end(self, outcome: Outcome, message: str | None) -> None:
         """Record the end."""
@@ -311,6 +368,7 @@ class OneMigration(RuleBasedStateMachine):
             self.job.lag, self.job.ready = lag, ready
         if word and normalise(self.job.status) is RemoteStatus.PENDING and (self.job.begun or word == "EXPIRED"):
             self.job.status = word
+        self.job.changed(self.now)
 
     @rule(lost=st.integers(0, 4), downtime=delays, retry_failed=st.booleans())
     def die(self, downtime: float = 0.0, lost: int = 0, retry_failed: bool = False) -> None:
@@ -322,7 +380,7 @@ class OneMigration(RuleBasedStateMachine):
         self.outcome = self.run.migrations["orders"].outcome
         if self.outcome is Outcome.IN_DOUBT or (self.outcome is Outcome.FAILED and retry_failed):
             self.outcome = None
-        resumed = RunResumed(at=self.now, selected=("orders",), retry_failed=retry_failed, who=WHO, settle=TIMEOUT)
+        resumed = RunResumed(at=self.now, selected=("orders",), retry_failed=retry_failed, who=WHO, settle=SETTLE)
         self.take(resumed)
         self.on_disk = len(self.journal)
         self.doubt_earlier_put()
@@ -361,15 +419,25 @@ class OneMigration(RuleBasedStateMachine):
         """Polls are not in it, and do not matter for what may be sent."""
         if self.known:
             known, folded = self.run.migrations["orders"], fold("r", self.journal).migrations["orders"]
-            for field_name in ("phase", "outcome", "cutover_requests", "doubted", "doubt_since", "reported_lag"):
+            for field_name in (
+                "phase",
+                "outcome",
+                "cutover_requests",
+                "doubted",
+                "doubt_since",
+                "refused",
+                "by_evidence",
+            ):
                 assert getattr(known, field_name) == getattr(folded, field_name)
 
     @invariant()
     def outcomes_are_true(self) -> None:
-        """SUCCESS and FAILED are what Atlas says, or FAILED says that no cutover has begun or will."""
+        """SUCCESS and FAILED are what Atlas says, or FAILED says that no cutover has begun or will; TIMED_OUT that one has."""
         truth = normalise(self.job.status)
         if self.outcome is Outcome.SUCCESS:
             assert truth is RemoteStatus.SUCCESS
+        if self.outcome is Outcome.TIMED_OUT:
+            assert self.job.begun
         if self.outcome is Outcome.FAILED:
             assert truth is RemoteStatus.FAILED or not (self.job.begun or self.job.late)
 
@@ -389,7 +457,7 @@ class OneMigration(RuleBasedStateMachine):
         """With time, everything ends, whatever Atlas does from now on."""
         if not self.known:
             return
-        choices = {"wait": 30.0, "delay": 0.0, "share": 0.0, "hook works": True}
+        choices = {"wait": 30.0, "delay": 0.0, "age": 0.0, "share": 0.0, "hook works": True}
         choices |= ENDINGS[len(self.journal) % len(ENDINGS)]
         for _ in range(400):
             if isinstance(next_step(self.run.migrations["orders"], self.policy, self.now), Done):

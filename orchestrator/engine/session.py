@@ -88,7 +88,6 @@ class Session:
                 gate=migration.gate,
                 timeout=migration.timeout,
                 settle=self.settle,
-                reports_readiness=self.client.api == "v2",
                 before_hooks=len(migration.hooks.before),
                 after_success_hooks=len(migration.hooks.after_success),
                 after_failure_hooks=len(migration.hooks.after_failure),

@@ -14,6 +14,7 @@ from ..events import (
     ClockSet,
     CutoverAccepted,
     CutoverInDoubt,
+    CutoverRefused,
     Event,
     GateOpened,
     GateWaiting,
@@ -52,7 +53,7 @@ def level_of(event: Event) -> int:
             return logging.DEBUG
         case MigrationFinished():
             return _BY_OUTCOME.get(event.outcome, logging.INFO)
-        case CutoverInDoubt() | RateLimited() | RequestRetried() | ClockSet():
+        case CutoverInDoubt() | CutoverRefused() | RateLimited() | RequestRetried() | ClockSet():
             return logging.WARNING
         case HookFinished():
             return logging.INFO if event.ok else logging.WARNING

@@ -106,6 +106,10 @@ def _cutover_accepted(f: Fields) -> str:
     return f"Atlas took the cutover ({how})"
 
 
+def _cutover_refused(f: Fields) -> str:
+    return f"Atlas refused the PUT ({f['reason']}); the job is read to see that nothing began"
+
+
 def _cutover_in_doubt(f: Fields) -> str:
     return f"the PUT may or may not have been carried out: {f['reason']}; the job is read until it shows which"
 
@@ -160,6 +164,7 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "cutover_requested": lambda _: "the PUT leaves now",
     "cutover_accepted": _cutover_accepted,
     "cutover_in_doubt": _cutover_in_doubt,
+    "cutover_refused": _cutover_refused,
     "cutover_not_begun": lambda f: f"the PUT was not carried out, another is allowed: {f['reason']}",
     "status_polled": _status_polled,
     "status_changed": lambda f: f"{f['previous'] or 'no status'} -> {_status(f)}{_lag(f)}",

@@ -94,6 +94,10 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "cutover_requested": ("info", JOB),
     "cutover_accepted": ("info", JOB | {"http_status": 202, "status": None, "evidence": "answer"}),
     "cutover_in_doubt": ("warning", JOB | {"reason": "connection reset", "settle": 4.0}),
+    "cutover_refused": (
+        "warning",
+        JOB | {"http_status": 403, "reason": "PUT /cutover: 403 NO_ROLE", "settle": 4.0},
+    ),
     "cutover_not_begun": ("info", JOB | {"reason": "still ready, with lag", "sent": True, "http_status": None}),
     "status_polled": ("debug", JOB | {"status": "WORKING", "ready": True, "lag": 4.0, "error": None, "took": 0.0}),
     "status_changed": ("info", JOB | {"status": "COMPLETE", "previous": "WORKING", "lag": None}),

@@ -1,0 +1,112 @@
+"""What a job's document shows: whether its gate is open, and whether a cutover of it has begun. Pure.
+
+Atlas sends three kinds of documents. The full one (both APIs by their OpenAPI files, `LiveMigrationResponse`) has
+`readyForCutover` and `lagTimeSeconds`, which is "only returned during an active migration, before the cutover phase". An older
+one (v1.0) has PENDING and `readyForCutover` alone, and a bare one (the v1.0 page's) a status and nothing else. Which kind it is, the
+document itself tells, not the API that it came from.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from .outcomes import RemoteStatus, is_known, normalise
+from .workflow import Gate
+
+NOT_STARTED = frozenset({"NEW", "QUEUED"})
+"""Words for a job that has not begun to copy: whatever else its document says, there is nothing to cut over yet."""
+
+NO_LAG = "the job's document has no lag: it is ready, and how far it is behind is not known"
+LAG_IS_GONE = (
+    "the job reported its lag before and reports none now: somebody else may have begun its cutover; look at it in the Atlas "
+    "UI (`gate: off` would cut it over all the same)"
+)
+BARE = (
+    "the job's document says nothing of readiness, neither readyForCutover nor lagTimeSeconds: where the Atlas UI shows it "
+    "ready, `gate: off` cuts it over"
+)
+
+
+class Document(Protocol):
+    """What was read of a job; None is what the document does not have."""
+
+    @property
+    def status(self) -> str | None:
+        """Atlas's own word."""
+
+    @property
+    def ready(self) -> bool | None:
+        """`readyForCutover`."""
+
+    @property
+    def lag(self) -> float | None:
+        """`lagTimeSeconds`."""
+
+
+class GateView(NamedTuple):
+    """Whether a gate is open. *note* is what an operator should know of it, beyond the figures."""
+
+    is_open: bool
+    note: str | None = None
+
+
+def at_gate(document: Document, gate: Gate, *, reported_lag: bool) -> GateView:
+    """How *gate* stands by *document*; *reported_lag*: an earlier document of the job had a lag."""
+    if document.ready is None and document.lag is None:
+        return GateView(False, None if reported_lag or document.status in NOT_STARTED else BARE)
+    if document.status in NOT_STARTED or document.ready is not True:
+        return GateView(False)
+    if document.lag is None:
+        return GateView(False, LAG_IS_GONE) if reported_lag else GateView(True, NO_LAG)
+    return GateView(document.lag <= gate.max_lag)
+
+
+def why_closed(document: Document, gate: Gate, *, reported_lag: bool) -> str:
+    """Why *gate* has not opened by *document*."""
+    if note := at_gate(document, gate, reported_lag=reported_lag).note:
+        return note
+    if document.ready is not True or document.status in NOT_STARTED:
+        return f"the job is {document.status or 'without status'} and not ready for cutover"
+    return f"the lag is {document.lag:g} s, allowed are {gate.max_lag:g} s"
+
+
+class Sign(StrEnum):
+    """What a document, read after a PUT, says of it."""
+
+    BEGUN = "begun"
+    NOT_BEGUN = "not begun"
+    NOTHING = "nothing"
+
+
+class Refusal(StrEnum):
+    """What a 4xx to a PUT is worth."""
+
+    DEFINITE = "definite"  # no PUT that something on the way has sent twice gets it
+    CONFLICT = "conflict"  # such a PUT gets it, too, if the first one was carried out
+
+
+def sign(document: Document, *, reported_lag: bool, reported_ready: bool, refusal: Refusal | None = None) -> Sign:
+    """What *document* says of the last PUT. One sign is no proof yet: `cutover` asks for more than one, and at what time.
+
+    Args:
+        document: What was read after it.
+        reported_lag: Earlier documents had a lag.
+        reported_ready: The one that opened the gate said that the job is ready.
+        refusal: What Atlas's answer was worth, where it was a 4xx. Its word that nothing was done needs less to agree with
+            it: a lag, whether the job is ready or not; NEW; or a document that never has a lag, and has lost nothing of what it said.
+    """
+    if normalise(document.status) is not RemoteStatus.PENDING:
+        return Sign.NOTHING  # it is over, which is more than a sign
+    if document.lag is not None:
+        return Sign.NOT_BEGUN if document.ready is True or refusal else Sign.NOTHING
+    if reported_lag:
+        return Sign.BEGUN if document.status == "WORKING" else Sign.NOTHING
+    if refusal is None or document.status is None or not is_known(document.status):
+        return Sign.NOTHING
+    if document.status in NOT_STARTED:
+        return Sign.NOT_BEGUN
+    full = document.status == "WORKING"  # and has no lag: its cutover may be under way
+    if refusal is Refusal.CONFLICT:
+        return Sign.NOT_BEGUN if document.ready is True and not full else Sign.NOTHING
+    return Sign.NOT_BEGUN if document.ready is True or not (full or reported_ready) else Sign.NOTHING
