@@ -63,10 +63,11 @@ def test_5000_migrations_in_one_process(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_the_example_fails_exactly_once(program: Program) -> None:
-    """`workflows/example.yaml` with its scenario, at ten times the speed and without latencies: one FAILED, the others SUCCESS."""
+    """`workflows/example.yaml` with its scenario, at ten times the speed, without latencies, settling fast: one FAILED, the others SUCCESS."""
     workflows = ROOT / "workflows"
     scenario = (workflows / "example.scenario.yaml").read_text()
     program.write("quick.scenario.yaml", scenario.replace("latency: atlas", "latency: off"))
+    program.config(atlas={"request_timeout": "2s", "settle": "2s"})
     quick = ("--scenario", "quick.scenario.yaml", "--speed", "100")
     done = program.run("run", str(workflows / "example.yaml"), "--rehearse", *quick, "--format", "json")
     totals = done.report["totals"]
