@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,25 @@ def measured(program: Program, workflow: str) -> tuple[int, int]:
     return process.returncode, usage.ru_maxrss * 1024
 
 
+@contextmanager
+def simulated(program: Program, *arguments: str) -> Iterator[str]:
+    """The base URL of a simulator in a process of its own, which ends with the block, however that ends."""
+    with subprocess.Popen(
+        program.argv("simulate", *arguments),
+        cwd=program.directory,
+        env=program.environ,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_5000_migrations_in_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """5,000 migrations of 50 projects, against a simulated Atlas in another process: all SUCCESS, one PUT each."""
     program = Program(directory=tmp_path, environ={**environment(), **KEYS})
@@ -43,18 +63,10 @@ def test_5000_migrations_in_one_process(tmp_path: Path, capsys: pytest.CaptureFi
         program.write(f"{name}.yaml", {"version": "1", "name": name, "waves": waves})
     quick = {"ready_after": "0s", "initial_lag": "0s", "ready_lag": "0s", "cutover": "1s..20s"}
     program.write("atlas.yaml", {"unknown_jobs": "create", "jobs": quick})
-    with subprocess.Popen(
-        program.argv("simulate", "--scenario", "atlas.yaml", "--speed", "10"),
-        cwd=tmp_path,
-        env=program.environ,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as simulator:
-        assert simulator.stdout is not None
-        program.config(atlas={"base_url": simulator.stdout.readline().strip()})
+    with simulated(program, "--scenario", "atlas.yaml", "--speed", "10") as base_url:
+        program.config(atlas={"base_url": base_url})
         _, base = measured(program, "single.yaml")
         code, peak = measured(program, "many.yaml")
-        simulator.terminate()
     report = json.loads((tmp_path / "many.yaml.json").read_text())
     assert (code, report["totals"]["SUCCESS"]) == (0, MANY)
     assert {migration["cutover_requests"] for migration in report["migrations"]} == {1}
