@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.faultpoints import POINTS
 
-from .harness import LATE, LONGEST_DELAY, REQUEST_TIMEOUT, Kill, night, workflow
+from .harness import LATE, REQUEST_TIMEOUT, SETTLE, Kill, Night, night, workflow
 
 WAVES = (4, 16, 20, 20)
 MIGRATIONS = sum(WAVES)
@@ -20,15 +20,48 @@ SPEED = 20.0
 EARLY = (*POINTS[1 : POINTS.index("finishing")], LATE, "random", "random")
 AT_THE_END = POINTS[POINTS.index("finishing") :]
 PASSAGES = {"polling": 25, "committing": 5, "committed": 5, LATE: 1}  # the other boundaries: up to 6
-BEYOND_TIMEOUT = REQUEST_TIMEOUT + 0.25
-"""Seconds after which a held request is given up by the program, and may still be carried out: settling has to wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weather:
+    """What a round's Atlas and network are like, and how the program is set for them. Real seconds.
+
+    What docs/guarantees.md assumes holds in each: a PUT that is given up arrives within *overdue* afterwards, a read shows what
+    was so *age* before, and both together are less than the settle time.
+
+    Args:
+        latency: How long answers take, as a scenario has it.
+        request_timeout: The program's; what is held for longer is given up, and may be carried out afterwards.
+        settle: `atlas.settle`; None: its default.
+        overdue: How long after the timeout a held PUT is carried out.
+        age: How old the knowledge of a replica is.
+        random_kill: The latest moment of a death at random.
+    """
+
+    latency: str = "off"
+    request_timeout: float = REQUEST_TIMEOUT
+    settle: float | None = SETTLE
+    overdue: float = 0.25
+    age: float = 0.5
+    random_kill: float = 3.0
+
+
+WEATHER = {
+    "near": Weather(),
+    "atlas": Weather(latency="atlas", request_timeout=5.0, settle=5.0, overdue=0.5, age=2.0, random_kill=12.0),
+    "default settle": Weather(settle=None, overdue=10.0, age=15.0),
+}
+"""Latencies go up to 4 s, half of it before a PUT is carried out."""
+
+ROUNDS = ("near", "near", "near", "atlas", "atlas", "default settle")
+"""The shares of each weather."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
     """What happened in some rounds, and what should not have happened."""
 
-    rounds: int = 0
+    rounds: Counter[str] = field(default_factory=Counter)
     migrations: int = 0
     sessions: int = 0
     kills: Counter[str] = field(default_factory=Counter)
@@ -57,7 +90,8 @@ class Tally:
         return {
             "seed": seed,
             "seconds": round(seconds),
-            "rounds": self.rounds,
+            "rounds": self.rounds.total(),
+            "rounds_by_weather": dict(sorted(self.rounds.items())),
             "migrations": self.migrations,
             "sessions": self.sessions,
             "kills": self.kills.total(),
@@ -81,20 +115,17 @@ class Tally:
 def play(seed: int, directory: Path) -> Tally:
     """One round: begin the run, let it die as *seed* has it, continue it to its end, and compare."""
     rng = random.Random(seed)
+    name = ROUNDS[seed % len(ROUNDS)]
+    weather = WEATHER[name]
     plan = workflow(waves=WAVES, concurrency=rng.choice([6, 12, 20]))
-    with night(directory, plan=plan, scenario=draw_scenario(rng, seed), speed=SPEED) as chaos:
-        for kill in draw_kills(rng):
-            ended = chaos.session(kill, rng=rng) in (0, 1)
-            if ended and kill.point not in AT_THE_END:
-                break
-        final = chaos.finish()
-        problems = chaos.problems()
-        if final not in (0, 1):
-            problems.append(f"wrong: the run does not come to its end: exit code {final}")
+    scenario = draw_scenario(rng, seed, weather)
+    atlas = {"request_timeout": f"{weather.request_timeout:g}s"}
+    with night(directory, plan=plan, scenario=scenario, speed=SPEED, settle=weather.settle, atlas=atlas) as chaos:
+        problems = _live_through(chaos, draw_kills(rng, weather), rng)
         record = chaos.atlas.record()
     told = record["migrations"].values()
     return Tally(
-        rounds=1,
+        rounds=Counter([name]),
         migrations=len(told),
         sessions=len(chaos.exit_codes),
         kills=Counter(chaos.kills),
@@ -107,20 +138,36 @@ def play(seed: int, directory: Path) -> Tally:
     )
 
 
-def draw_kills(rng: random.Random) -> Iterable[Kill]:
+def _live_through(chaos: Night, kills: Iterable[Kill], rng: random.Random) -> list[str]:
+    """Die as *kills* have it, go on to the end, and say what is not as it should be."""
+    for kill in kills:
+        ended = chaos.session(kill, rng=rng) in (0, 1)
+        if ended and kill.point not in AT_THE_END:
+            break
+    final = chaos.finish()
+    problems = chaos.problems()
+    if final not in (0, 1):
+        problems.append(f"wrong: the run does not come to its end: exit code {final}")
+    return problems
+
+
+def draw_kills(rng: random.Random, weather: Weather) -> Iterable[Kill]:
     """Five deaths while the run is under way, and some at its end."""
     if rng.random() < 0.5:
         yield Kill(point="run_begun")
     for point in rng.choices(EARLY, k=5):
-        yield Kill(point=point, count=rng.randint(1, PASSAGES.get(point, 6)), seconds=rng.uniform(0.3, 3.0))
+        yield Kill(
+            point=point, count=rng.randint(1, PASSAGES.get(point, 6)), seconds=rng.uniform(0.3, weather.random_kill)
+        )
     for point in AT_THE_END:
         if rng.random() < 0.6:
             yield Kill(point=point, count=rng.randint(1, 2) if point == "reporting" else 1)
 
 
-def draw_scenario(rng: random.Random, seed: int) -> dict[str, Any]:
+def draw_scenario(rng: random.Random, seed: int, weather: Weather) -> dict[str, Any]:
     """A night in which about every second cutover meets a fault, each kind at most once for a live migration."""
     names = [f"m{number:03}" for number in range(MIGRATIONS)]
+    in_time, too_late = weather.request_timeout * 0.9, weather.request_timeout + weather.overdue
     held = [{"on": "cutover", "kind": "slow", "migration": name, "delay": 0.6} for name in rng.sample(names, 4)]
     storm = round(rng.uniform(1.0, 6.0), 2)
     faults: list[dict[str, Any]] = [
@@ -130,17 +177,20 @@ def draw_scenario(rng: random.Random, seed: int) -> dict[str, Any]:
         {"on": "cutover", "kind": "lost_after", "share": 0.08},
         {"on": "cutover", "kind": "error_after", "share": 0.08},
         {"on": "cutover", "kind": "error_before", "status": 503, "share": 0.05},
-        {"on": "cutover", "kind": "late", "delay": LONGEST_DELAY, "share": 0.06},
-        {"on": "cutover", "kind": "late", "delay": BEYOND_TIMEOUT, "share": 0.06},
-        {"on": "cutover", "kind": "hang_before", "delay": BEYOND_TIMEOUT, "share": 0.04},
-        {"on": "cutover", "kind": "hang_after", "delay": BEYOND_TIMEOUT, "share": 0.05},
+        {"on": "cutover", "kind": "error_after", "status": 409, "share": 0.05},
+        {"on": "cutover", "kind": "error_before", "status": 409, "share": 0.03},
+        {"on": "cutover", "kind": "late", "delay": in_time, "share": 0.06},
+        {"on": "cutover", "kind": "late", "delay": too_late, "share": 0.06},
+        {"on": "cutover", "kind": "hang_before", "delay": too_late, "share": 0.04},
+        {"on": "cutover", "kind": "hang_after", "delay": too_late, "share": 0.05},
         {"on": "cutover", "kind": "too_many_requests", "retry_after": 1, "share": 0.03},
         {"on": "cutover", "kind": "garbage", "share": 0.06},
         {"on": "read", "kind": "status", "status": 503, "share": 0.03},
         {"on": "read", "kind": "garbage", "share": 0.04},
         {"on": "read", "kind": "lost_before", "share": 0.02},
-        {"on": "read", "kind": "hang_before", "delay": BEYOND_TIMEOUT, "share": 0.01},
+        {"on": "read", "kind": "hang_before", "delay": too_late, "share": 0.01},
     ]
+    replica = [{"on": "read", "kind": "stale", "age": weather.age, "share": 0.1}]
     failing = {
         name: {"ends": "FAILED", "error_message": "made to fail"} for name in rng.sample(names, rng.randint(0, 3))
     }
@@ -148,7 +198,9 @@ def draw_scenario(rng: random.Random, seed: int) -> dict[str, Any]:
         "seed": seed,
         "jobs": {"ready_after": "0s..10s", "cutover": "4s..20s"},
         "special": failing,
-        "faults": [fault if "until" in fault else {**fault, "times": 1} for fault in faults],
+        "faults": [fault if "until" in fault else {**fault, "times": 1} for fault in faults] + replica,
+        "latency": weather.latency,
+        "repeat_puts": rng.choice(["process", "process", "refuse"]),
         "rate_limit": {"capacity": rng.choice([300, 3000]), "refill": rng.choice([1000, 3000]), "per": "10s"},
     }
 

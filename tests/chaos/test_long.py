@@ -13,12 +13,12 @@ import pytest
 from orchestrator.faultpoints import POINTS
 
 from .harness import LATE, Kill, essence, night, workflow
-from .rounds import MIGRATIONS, Tally, new_seed, play
+from .rounds import MIGRATIONS, WEATHER, Tally, new_seed, play
 
 pytestmark = pytest.mark.chaos
 
 KILLS, FAULTS, LIVE_MIGRATIONS = 300, 300, 3000
-SIDE_BY_SIDE = 6  # a round mostly waits, so that two cores carry as many
+SIDE_BY_SIDE = 8  # a round mostly waits, so that two cores carry as many
 
 
 def test_hundreds_of_kills_and_faults_lose_nothing_and_repeat_nothing(
@@ -46,6 +46,7 @@ def test_hundreds_of_kills_and_faults_lose_nothing_and_repeat_nothing(
         print(json.dumps(figures, indent=2), flush=True)  # noqa: T201 - the figures of docs/guarantees.md
     assert tally.problems == []
     assert set(tally.kills) == {*POINTS, LATE, "random"}
+    assert set(tally.rounds) == set(WEATHER)
 
 
 def test_twenty_deaths_in_a_row_leave_the_report_of_an_undisturbed_run(tmp_path: Path) -> None:
