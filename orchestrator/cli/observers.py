@@ -58,6 +58,7 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
     from ..observe.metrics import MetricsFile
     from ..observe.notify import Notifier
     from ..observe.progress import Progress, wanted
+    from ..observe.reads import ReadsFile
 
     observers = Observers()
     sinks, tasks = observers.sinks, observers.tasks
@@ -82,6 +83,9 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
         )
     )
     sinks.append(log.sink())
+    reads = ReadsFile(settings.state_dir)
+    sinks.append(reads.sink)
+    tasks.append(reads.run)
     if settings.observers.metrics is not None:
         metrics = MetricsFile(settings.observers.metrics, budget=observers.budget)
         sinks.append(metrics.sink)

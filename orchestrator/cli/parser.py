@@ -63,7 +63,11 @@ COMMANDS = (
     Command(
         name="status",
         help="the runs of a state directory, or one run's migrations",
-        examples=("atlas-cutover status", "atlas-cutover status 20261128-000000-3f9a1c --watch"),
+        examples=(
+            "atlas-cutover status",
+            "atlas-cutover status 20261128-000000-3f9a1c --watch",
+            "atlas-cutover status 20261128-000000-3f9a1c --all",
+        ),
         module="status",
     ),
     Command(
@@ -215,9 +219,17 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             _add_simulator_options(parser, default_speed=REHEARSAL_SPEED, only="of a rehearsal: ")
         case "status":
             parser.add_argument(
-                "run_id", nargs="?", metavar="RUN_ID", help="default: the list of all runs; with --watch as `report`"
+                "run_id",
+                nargs="?",
+                metavar="RUN_ID",
+                help="default: the list of all runs; with --watch or --all as `report`",
             )
             parser.add_argument("--watch", action="store_true", help="show it again and again until it is over")
+            parser.add_argument(
+                "--all",
+                action="store_true",
+                help="list every migration, with status and lag as they were last read, how long ago, and the last failed read",
+            )
             _add_format(parser)
         case "report":
             parser.add_argument(

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..instants import in_words, iso
 from ..journal import Journal, RunRow, open_journal
+from ..lastread import LastReads, read_reads, reads_path
 from ..locks import holder_of, run_lock
 from ..outcomes import ExitCode
 from ..report.model import RunReport, build
@@ -29,7 +30,7 @@ def execute(args: Namespace) -> int:
     with open_journal(read_state_dir(args), readonly=True) as journal:
         if args.command == "report":
             return _report(args, journal)
-        if args.run_id is None and not args.watch:
+        if args.run_id is None and not (args.watch or args.all):
             return _runs(args, journal)
         return _status(args, journal)
 
@@ -61,10 +62,12 @@ def _status(args: Namespace, journal: Journal) -> int:
         holder = holder_of(run_lock(journal.state_dir, run_id))
         if args.watch and sys.stdout.isatty():
             sys.stdout.write("\x1b[H\x1b[2J")
+        path = reads_path(journal.state_dir, run_id)
+        reads = LastReads(by_name=read_reads(path), now=time.time()) if args.all else None
         if args.format == "json":
-            print_json(report, file=sys.stdout)
+            print_json(report, file=sys.stdout, reads=reads)
         else:
-            print_summary(report, file=sys.stdout, running=holder, options=options)
+            print_summary(report, file=sys.stdout, running=holder, options=options, reads=reads)
             for line in _holds(state, options) if holder else ():
                 print(line)
         if not args.watch or holder is None:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..cutover import Phase
+from ..lastread import LastReads
 from ..outcomes import Outcome
 from ..plural import plural
 from .json_ import render_json
@@ -57,10 +58,10 @@ _UNDER_WAY = {
 }
 
 
-def print_json(report: RunReport, *, file: TextIO) -> None:
-    """The report as JSON on *file*."""
+def print_json(report: RunReport, *, file: TextIO, reads: LastReads | None = None) -> None:
+    """The report as JSON on *file*; with *reads*, each migration also has what its last read showed."""
     utf8 = codecs.lookup(file.encoding or "ascii").name == "utf-8"
-    file.write(render_json(report, ascii_only=not utf8))
+    file.write(render_json(report, ascii_only=not utf8, reads=reads))
 
 
 def print_summary(
@@ -70,6 +71,7 @@ def print_summary(
     paths: Sequence[Path] = (),
     running: str | None = None,
     options: str = "",
+    reads: LastReads | None = None,
     width: int | None = None,
     color: bool | None = None,
 ) -> None:
@@ -81,6 +83,7 @@ def print_summary(
         paths: Where the reports are.
         running: Who works on the run now; the summary then shows how far it is.
         options: What is added to the command that goes on with the run.
+        reads: What the last read of each job showed: every migration is listed with it, whatever their number.
         width: Columns; None: the terminal's, or as many as it takes where *file* is no terminal.
         color: None: on a terminal, unless NO_COLOR is set.
     """
@@ -94,7 +97,8 @@ def print_summary(
         force_terminal=bool(terminal or color),
         no_color=None if color is None else not color,
     )
-    _Summary(report, console, file.encoding or "ascii", running, options, soft_wrap=endless).print(paths)
+    summary = _Summary(report, console, file.encoding or "ascii", running, options, soft_wrap=endless)
+    summary.print(paths, reads)
     file.write(text.getvalue())
 
 
@@ -111,7 +115,7 @@ class _Summary:
         self.options = options
         self.soft_wrap = soft_wrap
 
-    def print(self, paths: Sequence[Path]) -> None:
+    def print(self, paths: Sequence[Path], reads: LastReads | None) -> None:
         """All of it, what needs a person first."""
         report = self.report
         if self.running:
@@ -127,8 +131,13 @@ class _Summary:
                 self.line(line)
         self._problems()
         self._waves()
-        if len(report.migrations) <= LIST_ALL:
+        if reads is not None:
+            self._reads(reads)
+        elif len(report.migrations) <= LIST_ALL:
             self._migrations()
+        else:
+            self.console.print()
+            self.line(f"all of them: atlas-cutover status {report.run_id} --all{self.options}", soft_wrap=True)
         if paths:
             self.console.print()
         for path in paths:
@@ -212,6 +221,28 @@ class _Summary:
             ),
         )
 
+    def _reads(self, reads: LastReads) -> None:
+        """Every migration, with what the last read of its job showed."""
+        self._table(
+            ("MIGRATION", "WAVE", "STANDS", "AT ATLAS", "LAG>", "READ>", "PUTS>", "LAST FAILED READ"),
+            (self._read(migration, reads) for migration in self.report.migrations),
+        )
+
+    def _read(self, migration: MigrationReport, reads: LastReads) -> Sequence[str]:
+        read, over = reads.of(migration.name), migration.phase is Phase.FINISHED
+        fresh = read.seen_at is not None and not over
+        failed = "-" if read.error is None else f"{_ago(reads.age(read.error_at))}: {read.error}"
+        return (
+            migration.name,
+            migration.wave,
+            self._word(migration),
+            (read.status if fresh else migration.remote_status) or "-",
+            "-" if over else seconds(read.lag),
+            _ago(reads.age(read.seen_at)),
+            str(migration.cutover_requests),
+            failed,
+        )
+
     def _word(self, migration: MigrationReport) -> str:
         return _UNDER_WAY.get(migration.phase, migration.outcome) if self.running else str(migration.outcome)
 
@@ -233,6 +264,10 @@ class _Summary:
         for row in rows:
             table.add_row(*(Text(self.shown(cell), style=_STYLES.get(cell, "")) for cell in row))
         self.console.print(table)
+
+
+def _ago(age: float | None) -> str:
+    return "-" if age is None else f"{seconds(age)} ago"
 
 
 def _subject(problem: Problem) -> str:

@@ -312,3 +312,31 @@ def shows(program: Program, run_id: str, text: str) -> bool:
 
 def _last(events: list[str], name: str) -> int:
     return len(events) - 1 - events[::-1].index(name)
+
+
+def test_status_lists_all_with_what_was_last_read(program: Program) -> None:
+    """Whatever their number, also while the run is under way: status, lag, age, and the last read that failed."""
+    ids = {f"m{number:02}": new_id() for number in range(40)}
+    program.scenario(
+        special={"m07": {"ready_after": "never"}},
+        faults=[{"on": "read", "kind": "status", "status": 500, "migration": "m07", "after": "2s"}],
+    )
+    workflow = program.workflow({"all": ids})
+    with program.started("run", workflow, "--rehearse", "--speed", "1") as running:
+        run_id = running.until("gate_waiting")["run_id"]
+        while "500" not in (listed := program.run("status", run_id, "--all")).out:
+            running.until("request_retried")
+        running.process.terminate()
+        running.end()
+    (row,) = [line for line in listed.out.splitlines() if line.startswith("m07 ")]
+    assert re.search(r"^m07 +all +at the gate +\w+ .* s ago .* s ago: .*500", row)
+    after = program.run("status", "--all")
+    assert all(re.search(rf"^{name} +all ", after.out, re.MULTILINE) for name in ids)
+    brief = program.run("status", run_id)
+    assert "m07 " not in brief.out.partition("WAVE ")[2]
+    assert f"all of them: atlas-cutover status {run_id} --all" in brief.out
+    document = program.run("status", run_id, "--all", "--format", "json").report
+    (m07,) = [m for m in document["migrations"] if m["name"] == "m07"]
+    assert "500" in m07["last_read"]["error"]
+    assert m07["last_read"]["seen_at"] < m07["last_read"]["error_at"]
+    assert "last_read" not in program.run("report", run_id, "--format", "json").report["migrations"][0]

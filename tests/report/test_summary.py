@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.lastread import LastRead, LastReads
 from orchestrator.outcomes import ExitCode, Outcome
 from orchestrator.report.model import RunReport, build
 from orchestrator.report.summary import print_json, print_summary
@@ -27,10 +29,13 @@ class Terminal(io.StringIO):
         return True
 
 
-def printed(report: RunReport, *, width: int | None = None, running: str | None = None) -> str:
+def printed(
+    report: RunReport, *, width: int | None = None, running: str | None = None, reads: LastReads | None = None
+) -> str:
     """The summary as it goes into a pipe."""
     out = io.StringIO()
-    print_summary(report, file=out, width=width, running=running, paths=[Path("/state/runs/x/report.json")])
+    paths = [Path("/state/runs/x/report.json")]
+    print_summary(report, file=out, width=width, running=running, paths=paths, reads=reads)
     return out.getvalue()
 
 
@@ -116,6 +121,7 @@ def test_large_runs_list_problems_only(report_of: MakeReport) -> None:
     waves = {"w": {f"m{n:03}": Ending(Outcome.FAILED, f"message {n}") if n < 50 else Ending() for n in range(500)}}
     text = printed(report_of(waves))
     assert "and 30 more: see the report" in text
+    assert f"all of them: atlas-cutover status {RUN_ID} --all" in text
     assert "m499" not in text
     assert len(text.splitlines()) < 50
 
@@ -198,3 +204,20 @@ def test_a_run_under_way_shows_how_far_it_is(state_of: MakeState) -> None:
     assert text.startswith("under way (ops@bastion (4711))")
     assert "2 migrations: 1 SUCCESS, 1 not yet" in text
     assert "resume" not in text
+
+
+def test_all_are_listed_with_what_was_read_of_them(report_of: MakeReport) -> None:
+    """Whatever their number; what is over has the end that the journal knows, and no lag."""
+    reads = {
+        "m000": LastRead(at=START, seen_at=START, status="WORKING", lag=7.0),
+        "m001": LastRead(
+            at=START + 50, seen_at=START - 60, status="WORKING", lag=12.5, error="503", error_at=START + 50
+        ),
+    }
+    waves = {"w": {f"m{n:03}": Ending(Outcome.NOT_STARTED) if n == 1 else Ending() for n in range(500)}}
+    text = printed(report_of(waves), reads=LastReads(by_name=reads, now=START + 60))
+    rows = {line.split()[0]: line for line in text.splitlines() if re.match(r"m\d{3} ", line)}
+    assert len(rows) == 500
+    assert re.search(r"m000 +w +SUCCESS +COMPLETE +- +60\.0 s ago +1 +-", rows["m000"])
+    assert re.search(r"m001 +w +NOT_STARTED +WORKING +12\.5 s +2 min 00 s ago +0 +10\.0 s ago: 503", rows["m001"])
+    assert re.search(r"m499 +w +SUCCESS +COMPLETE +- +- +1 +-", rows["m499"])
