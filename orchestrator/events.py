@@ -153,6 +153,20 @@ class WindowOpened(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationWaiting(Event):
+    """`before` hooks have stopped an application, and its cutover has not left for *seconds*, for *reason*.
+
+    *migration* and *wave* say whose hooks they were (both None: the run's).
+    """
+
+    name: ClassVar[str] = "application_waiting"
+    seconds: float
+    reason: str
+    wave: str | None = None
+    migration: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClockSet(Event):
     """The wall clock was set, *by* so many seconds (negative: back). Times of this session go on as if it had not been."""
 

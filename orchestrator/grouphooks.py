@@ -17,13 +17,15 @@ class GroupHooks:
     """What is known about *hooks*.
 
     *owed*: their group has begun, and its `after_…` hooks have not all been run since; they tell how *members* ended.
-    *before_done*: how many `before` hooks have succeeded in this session; *refused*: one of them has failed.
+    *before_done*: how many `before` hooks have succeeded in this session, the first of them at *before_at*; *refused*: one of
+    them has failed.
     """
 
     hooks: Hooks = NO_HOOKS
     owed: bool = False
     members: frozenset[str] = frozenset()
     before_done: int = 0
+    before_at: float | None = None
     refused: bool = False
     _done: dict[str, int] = field(default_factory=dict)
 
@@ -33,7 +35,7 @@ class GroupHooks:
 
     def new_session(self) -> None:
         """Another process goes on with the group: its `before` hooks are run again before it starts anything."""
-        self.before_done, self.refused = 0, False
+        self.before_done, self.before_at, self.refused = 0, None, False
 
     def begin(self, selected: frozenset[str]) -> None:
         """The group begins with those of *selected* that are in it, or goes on with them: its end is still to come."""
@@ -46,6 +48,7 @@ class GroupHooks:
         if event.hook == "before":
             self.begin(selected)
             self.before_done += event.ok
+            self.before_at = self.before_at or event.at
             self.refused = self.refused or not (event.ok or event.interrupted)
         elif not event.interrupted:
             self._done[event.hook] = self._done.get(event.hook, 0) + 1

@@ -97,6 +97,7 @@ class MigrationState(NamedTuple):
     before_hooks_done: int = 0
     hook_failure: str | None = None  # why a `before` hook of this session forbids the cutover
     prepared: bool = False  # a `before` hook has done something that is to be undone if no PUT leaves
+    prepared_since: float | None = None  # when that was
     after_hooks_done: int = 0
     attempts: int = 0  # how many PUTs were about to leave in this session
     cutover_requests: int = 0  # how many have left
@@ -209,6 +210,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 error_message=event.error_message,
                 finished_at=event.at,
                 prepared=False,
+                prepared_since=None,
                 hook_failure=None,
                 after_hooks_done=0,
                 polls=max(state.polls, event.polls),
@@ -219,9 +221,15 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
         case HookFinished(hook="before"):  # also one that was ended half-way
             done = state.before_hooks_done + (1 if event.ok else 0)
             failure = None if event.ok or event.interrupted else _what_failed(event)
-            return state._replace(before_hooks_done=done, prepared=True, after_hooks_done=0, hook_failure=failure)
+            return state._replace(
+                before_hooks_done=done,
+                prepared=True,
+                prepared_since=state.prepared_since or event.at,
+                after_hooks_done=0,
+                hook_failure=failure,
+            )
         case HookFinished(interrupted=False):
-            return state._replace(after_hooks_done=state.after_hooks_done + 1)
+            return state._replace(after_hooks_done=state.after_hooks_done + 1, prepared_since=None)
     return state
 
 
@@ -272,6 +280,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         doubted=state.doubted,
         reported_lag=state.reported_lag,
         prepared=state.prepared,
+        prepared_since=state.prepared_since,
         after_hooks_done=state.after_hooks_done if state.prepared else 0,
     )
     if starts_afresh(state, retry_failed=retry_failed):

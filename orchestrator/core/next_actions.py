@@ -160,14 +160,9 @@ def may_request(run: RunState, name: str, now: float, wall: float) -> str | None
     wave, _ = run.place_of(name)
     if name not in run.selected:
         return "it is not selected"
-    if run.stopped is not None:
-        return run.stopped
-    if run.paused_by is not None:
-        return "the run is paused"
-    if run.unconfirmed_since is not None:
-        return "it is not confirmed"
-    if not _window_is_open(run, wall):
-        return "the window is not open"
+    held = why_held(run, wall)
+    if held is not None:
+        return held
     if not run.waves[wave.name].admits:
         return "its wave has not started"
     if run.too_many_failures(wave):
@@ -175,6 +170,17 @@ def may_request(run: RunState, name: str, now: float, wall: float) -> str | None
     if state.phase not in (Phase.READY, Phase.REQUESTED) or not state.admitted:
         return "it has no slot"
     return too_old(state, now)
+
+
+def why_held(run: RunState, wall: float) -> str | None:
+    """Why no cutover of the run may start at the moment, whichever it is; None: one may."""
+    if run.stopped is not None:
+        return run.stopped
+    if run.paused_by is not None:
+        return "the run is paused"
+    if run.unconfirmed_since is not None:
+        return "it is not confirmed"
+    return None if _window_is_open(run, wall) else "the window is not open"
 
 
 # -- the run -------------------------------------------------------------------------------------------------------------
@@ -230,8 +236,7 @@ def _window_is_open(run: RunState, wall: float) -> bool:
 
 
 def _door_is_open(run: RunState, wall: float) -> bool:
-    held = run.stopped is not None or run.paused_by is not None or run.unconfirmed_since is not None
-    return not held and _window_is_open(run, wall)
+    return why_held(run, wall) is None
 
 
 # -- a wave --------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,17 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..core.next_actions import Action, Agenda, Drive, Record, RunGroupHook, next_actions, to_drive
-from ..events import ClockSet, CutoversStopped, Event, MigrationEvent, RateLimited, RequestRetried, WaveApproved
+from ..core.standstill import is_to_be_told, standstills
+from ..events import (
+    ApplicationWaiting,
+    ClockSet,
+    CutoversStopped,
+    Event,
+    MigrationEvent,
+    RateLimited,
+    RequestRetried,
+    WaveApproved,
+)
 from ..run import RunState
 from ..workflow import Migration, Wave
 from .migration import Driver
@@ -41,6 +51,7 @@ class LocalEngine:
         """Work until every selected migration has ended, or no more may be started."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch_the_clock)
+            group.start_soon(self._watch_for_standstills)
             while not (agenda := self._agenda()).over:
                 for action in agenda.actions:
                     self._carry_out(group, action)
@@ -78,6 +89,24 @@ class LocalEngine:
             if by is not None:
                 session.recorder.record(ClockSet(at=session.now(), by=round(by, 3)))
             await anyio.sleep(_CLOCK_CHECK)
+
+    async def _watch_for_standstills(self) -> None:
+        """Tell of applications that stand still while their PUT does not leave."""
+        session = self._session
+        told: dict[tuple[str | None, str | None], float] = {}
+        while True:
+            await anyio.sleep(_CLOCK_CHECK)
+            now = session.now()
+            for still in list(standstills(self._state, session.clock.wall())):
+                who = still.wave, still.migration
+                if is_to_be_told(still.since, told.get(who), now):
+                    told[who] = now
+                    seconds = round(now - still.since, 1)
+                    session.recorder.record(
+                        ApplicationWaiting(
+                            at=now, wave=still.wave, migration=still.migration, seconds=seconds, reason=still.reason
+                        )
+                    )
 
     # -- what is to be done ------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from ..atlas.budget import Permit, TokenBucket
 from ..atlas.errors import ApiError, AtlasError, KeysRefusedError, NotSentError, Verdict
 from ..atlas.shares import Priority
 from ..atlas.wire import Job
-from ..core.next_actions import Wait, may_request, migration_step
+from ..core.next_actions import Wait, WaitsFor, may_request, migration_step, why_held
 from ..cutover import Answer, AnswerKind, MigrationState, Reading, ReadKind
 from ..errors import JournalError
 from ..events import CutoverRequested, MigrationFinished
@@ -23,6 +23,8 @@ from ..outcomes import Outcome
 from ..polling import backoff, fair_share, poll_wait
 from ..workflow import Migration, Wave
 from .session import Session
+
+_CLOCK_CHECK = 30.0  # seconds
 
 _PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
 _KINDS = {
@@ -74,9 +76,9 @@ class Driver:
         match self._next():
             case core.Done():
                 return False
-            case Wait():
+            case Wait(what=what):
                 self._news = anyio.Event()
-                await self._news.wait()
+                await self._wait(at_the_door=what is WaitsFor.DOOR)
             case core.Finish(outcome=outcome, error_message=message):
                 self._finish(outcome, message)
             case core.Read() as read if self._state.phase not in BEFORE_THE_PUT:
@@ -92,6 +94,15 @@ class Driver:
                 with self._session.interruptible():
                     await self._request(request)
         return True
+
+    async def _wait(self, *, at_the_door: bool) -> None:
+        """Wait for news; *at_the_door* also for a window that a clock opens unheard, set back and forth meanwhile."""
+        session = self._session
+        while not self._news.is_set():
+            with anyio.move_on_after(_CLOCK_CHECK if at_the_door else None):
+                await self._news.wait()
+            if why_held(session.state, session.clock.wall()) is None:
+                return
 
     def _finish(self, outcome: Outcome, message: str | None) -> None:
         state = self._state

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from ..events import (
+    ApplicationWaiting,
     ClockSet,
     CutoverAccepted,
     CutoverInDoubt,
@@ -53,7 +54,7 @@ def level_of(event: Event) -> int:
             return logging.DEBUG
         case MigrationFinished():
             return _BY_OUTCOME.get(event.outcome, logging.INFO)
-        case CutoverInDoubt() | CutoverRefused() | RateLimited() | RequestRetried() | ClockSet():
+        case CutoverInDoubt() | CutoverRefused() | RateLimited() | RequestRetried() | ClockSet() | ApplicationWaiting():
             return logging.WARNING
         case HookFinished():
             return logging.INFO if event.ok else logging.WARNING
@@ -96,7 +97,7 @@ class Entries:
     def _place(self, event: Event) -> dict[str, str]:
         """Wave, migration and ids that *event* is about."""
         name: str | None = None
-        if isinstance(event, (MigrationEvent, HookFinished)):
+        if isinstance(event, (MigrationEvent, HookFinished, ApplicationWaiting)):
             name = event.migration
         elif isinstance(event, (RateLimited, RequestRetried)):
             name = self._named_in(event.path)
@@ -136,7 +137,7 @@ def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
             own["selected"] = len(event.selected)
         case WindowChanged():
             own["window"] = window_to_json(event.window)
-        case HookFinished():
+        case HookFinished() | ApplicationWaiting():
             del own["wave"], own["migration"]
         case MigrationEvent():
             del own["migration"]

@@ -26,6 +26,7 @@ import structlog
 
 from ..errors import InputError
 from ..events import (
+    ApplicationWaiting,
     ApprovalWaiting,
     Event,
     MigrationFinished,
@@ -37,7 +38,7 @@ from ..events import (
 from ..outcomes import ExitCode, Outcome, RunOutcome
 from ..run import RunState
 from .plaintext import one_line
-from .sentences import counts
+from .sentences import about, counts
 
 LAST_WORDS = 10.0
 """Seconds that the delivery may take after the end of the run."""
@@ -64,6 +65,7 @@ class Messages:
 
     def __init__(self) -> None:
         self._failed_waves: set[str] = set()
+        self._standing: set[tuple[str | None, str]] = set()
         self._waves: dict[str, str] = {}
 
     def message(self, event: Event, state: RunState) -> Message | None:
@@ -80,6 +82,8 @@ class Messages:
             case ApprovalWaiting():
                 title = f"wave {event.wave} needs approval"
                 return _make("warning", title, f"atlas-cutover approve {state.run_id} {quote(event.wave)}", state)
+            case ApplicationWaiting():
+                return self._standstill(event, state)
             case WaveFinished():
                 bad = any(event.counts.get(outcome) for outcome in BAD)
                 title = f"wave {event.wave} is over"
@@ -87,6 +91,19 @@ class Messages:
             case RunFinished():
                 return _finished(event, state)
         return None
+
+    def _standstill(self, event: ApplicationWaiting, state: RunState) -> Message | None:
+        """One for each wave and reason: a pause may hold up hundreds of applications."""
+        what = event.wave, event.reason
+        if what in self._standing:
+            return None
+        self._standing.add(what)
+        of = f"wave {event.wave}" if event.wave else "the run"
+        body = (
+            f"{event.migration or f'The hooks of {of}'}: `before` hooks have run, and no PUT has left for "
+            f"{about(event.seconds)}: {event.reason}. The log names the others that wait for the same."
+        )
+        return _make("warning", f"an application of {of} stands still", body, state)
 
     def _failure(self, event: MigrationFinished, state: RunState) -> Message | None:
         wave = self._waves.get(event.migration, "")

@@ -148,6 +148,9 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "run_aborted": lambda f: f"no further cutover starts, says {f['who']}; those under way are followed to their end",
     "cutovers_stopped": lambda f: f"no further cutover starts: {f['reason']}",
     "clock_set": _clock_set,
+    "application_waiting": lambda f: (
+        f"`before` hooks have run, so an application may stand still; no PUT has left for {about(f['seconds'])}: {f['reason']}"
+    ),
     "approval_waiting": lambda f: (
         f"waits for approval: atlas-cutover approve {f['run_id']} {quote(f['wave'])}, or Enter on the run's terminal"
     ),

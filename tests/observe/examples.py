@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.events import (
+    ApplicationWaiting,
     ApprovalWaiting,
     BudgetWaiting,
     ClockSet,
@@ -109,6 +110,7 @@ EVENTS: tuple[Event, ...] = (
     WindowWaiting(at=AT, opens=AT + 60, closes=AT + 3600),
     WindowOpened(at=AT, closes=AT + 3600),
     ClockSet(at=AT, by=-40.0),
+    ApplicationWaiting(at=AT, migration="orders", seconds=120.0, reason="the run is paused"),
     ApprovalWaiting(at=AT, wave="rest"),
     WaveApproved(at=AT, wave="rest", who="grace@night"),
     WaveStarted(at=AT, wave="rest", migrations=8, concurrency=4),

@@ -15,7 +15,15 @@ import pytest
 
 from orchestrator import events
 from orchestrator.errors import InputError
-from orchestrator.events import CutoverRequested, Event, HookFinished, MigrationFinished, StatusChanged, StatusPolled
+from orchestrator.events import (
+    ApplicationWaiting,
+    CutoverRequested,
+    Event,
+    HookFinished,
+    MigrationFinished,
+    StatusChanged,
+    StatusPolled,
+)
 from orchestrator.observe.log import configure_logging
 from orchestrator.observe.sentences import sentence
 from orchestrator.outcomes import Outcome
@@ -63,6 +71,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "window_waiting": ("info", {"opens": AT + 60, "closes": AT + 3600}),
     "window_opened": ("info", {"closes": AT + 3600}),
     "clock_set": ("warning", {"by": -40.0}),
+    "application_waiting": ("warning", JOB | {"seconds": 120.0, "reason": "the run is paused"}),
     "approval_waiting": ("info", {"wave": "rest"}),
     "wave_approved": ("info", {"wave": "rest", "who": "grace@night"}),
     "wave_started": ("info", {"wave": "rest", "migrations": 8, "concurrency": 4}),
@@ -197,7 +206,7 @@ def with_secret(event: Event) -> list[Event]:
         planted: Any
         if isinstance(value, Outcome) or field.name in {"migration", "workflow", "outcome", "selected"}:
             continue
-        if isinstance(event, HookFinished) and field.name == "wave":
+        if isinstance(event, (HookFinished, ApplicationWaiting)) and field.name == "wave":
             continue  # the migration's own is shown
         if isinstance(value, str) or value is None:
             planted = f"before {SECRET} after"
