@@ -300,15 +300,7 @@ def observe_failure(
     """
     polled = StatusPolled(at=now, migration=migration, error=error)
     if state.phase is Phase.DOUBT and gone and state.note == error:
-        finished = MigrationFinished(
-            at=now,
-            migration=migration,
-            outcome=Outcome.IN_DOUBT,
-            status=state.remote_status,
-            error_message=_gone_message(state, error),
-            polls=state.polls + 1,
-        )
-        return (polled, finished)
+        return (polled, *_gone(state, error, migration=migration, now=now))
     if state.phase not in BEFORE_THE_PUT:
         return (polled,)
     if refused:
@@ -463,11 +455,24 @@ def _doubt_message(state: MigrationState) -> str:
     return f"{_sent(state)}, and reading the job did not settle it ({seen}): {LOOK}"
 
 
-def _gone_message(state: MigrationState, error: str) -> str:
-    return (
-        f"{_sent(state)}, and Atlas knows no such job any more ({error}), so no read can tell how that ended: look into the "
-        "report of that PUT's run and at the cluster in the Atlas UI; `abort` gives this one up"
+def _gone(state: MigrationState, error: str, *, migration: str, now: float) -> tuple[Event, ...]:
+    """A doubt ends, as its job is not there: a PUT that was refused for that began nothing, of others no read can tell."""
+    gone = f"Atlas knows no such job any more ({error})"
+    if refusal_is_definite(state):
+        not_begun = CutoverNotBegun(at=now, migration=migration, reason=f"{state.refusal}; {gone}")
+        return (not_begun, _failed(state, state.refusal, migration=migration, now=now))
+    finished = MigrationFinished(
+        at=now,
+        migration=migration,
+        outcome=Outcome.IN_DOUBT,
+        status=state.remote_status,
+        error_message=(
+            f"{_sent(state)}, and {gone}, so no read can tell how that ended: look into the report of that PUT's run and at "
+            "the cluster in the Atlas UI; `abort` gives this one up"
+        ),
+        polls=state.polls + 1,
     )
+    return (finished,)
 
 
 def _sent(state: MigrationState) -> str:

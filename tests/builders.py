@@ -125,11 +125,15 @@ class Story:
         reading = Reading(status=status, ready=ready, lag=lag, **more)
         return self.take(*observe(self.state, reading, self.policy, migration="orders", now=self.now))[1:]
 
-    def read_fails(self, error: str = "503", *, refused: bool = False, after: float = 0.0) -> list[str]:
+    def read_fails(
+        self, error: str = "503", *, refused: bool = False, gone: bool = False, after: float = 0.0
+    ) -> list[str]:
         """Read the job in vain *after* seconds."""
         self.now += after
         return self.take(
-            *observe_failure(self.state, error, self.policy, migration="orders", now=self.now, refused=refused)
+            *observe_failure(
+                self.state, error, self.policy, migration="orders", now=self.now, refused=refused, gone=gone
+            )
         )[1:]
 
     def request(self, *, after: float = 0.0, reads: Any = ("WORKING", True, 1.0)) -> None:

@@ -11,7 +11,7 @@ from orchestrator.events import CutoverInDoubt, CutoverRefused
 from orchestrator.outcomes import Outcome
 from orchestrator.workflow import Gate
 
-from .builders import NOW, SETTLE, Story, in_doubt, requested
+from .builders import NOW, SETTLE, Story, accepted, in_doubt, requested
 
 OTHERS = [400, 403, 404, 422]
 
@@ -224,3 +224,34 @@ def test_a_refusal_is_told_with_its_status() -> None:
     event = story.told[-1]
     assert isinstance(event, CutoverRefused)
     assert (event.http_status, event.reason, event.settle) == (403, "403 no", SETTLE)
+
+
+def test_a_put_that_was_refused_to_a_job_that_is_not_there_has_failed() -> None:
+    """404 to the PUT, and to the reads after it: nothing can have begun."""
+    story = refused(404)
+    assert story.read_fails("404 no such job", refused=True, gone=True) == []
+    assert story.read_fails("404 no such job", refused=True, gone=True, after=2) == [
+        "cutover_not_begun",
+        "migration_finished",
+    ]
+    assert (story.state.outcome, story.state.error_message) == (Outcome.FAILED, "404 no")
+
+
+@pytest.mark.parametrize("conflict", [True, False])
+def test_a_doubt_about_a_job_that_is_not_there_ends_when_that_is_said_twice(conflict: bool) -> None:
+    """In doubt: no read will tell. Said once, or with something else between, it is no more than a read that failed."""
+    story = refused(409) if conflict else in_doubt()
+    for error in ("404", "503", "404"):
+        assert story.read_fails(error, refused=error == "404", gone=error == "404", after=2) == []
+    assert story.read_fails("404", refused=True, gone=True, after=2) == ["migration_finished"]
+    assert story.state.outcome is Outcome.IN_DOUBT
+    assert "Atlas knows no such job any more (404)" in str(story.state.error_message)
+
+
+def test_an_accepted_cutover_whose_job_is_not_found_is_followed_on() -> None:
+    """Its application stands still: wrong answers of a while are no reason to look away before its timeout."""
+    story = accepted()
+    for _ in range(5):
+        assert story.read_fails("404", refused=True, gone=True, after=2) == []
+    story.read("COMPLETE", after=2)
+    assert story.state.outcome is Outcome.SUCCESS
