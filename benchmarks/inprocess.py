@@ -12,8 +12,8 @@ import anyio
 
 from benchmarks.bench import KEYS, record_of, simulator
 from orchestrator.conductor import Ending, Options
+from orchestrator.configfile import load_settings
 from orchestrator.runner import start
-from orchestrator.settings import load_settings
 from orchestrator.workflowfile import load_workflow
 
 

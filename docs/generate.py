@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.polling_picture import picture
 from orchestrator.cli.parser import COMMANDS, Command, build_parser
-from orchestrator.settings import config_schema
+from orchestrator.configfile import config_schema
 from orchestrator.workflowfile import workflow_schema
 
 DOCS = Path(__file__).resolve().parent

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .configfile import load_settings
     from .report.model import RunReport
-    from .settings import load_settings
     from .workflowfile import load_workflow
 
     from .library import run_workflow  # isort: skip
@@ -18,7 +18,7 @@ __all__ = ["RunReport", "load_settings", "load_workflow", "run_workflow"]
 
 _HOMES = {
     "RunReport": "report.model",
-    "load_settings": "settings",
+    "load_settings": "configfile",
     "load_workflow": "workflowfile",
     "run_workflow": "library",
 }

@@ -1,4 +1,4 @@
-"""Waiting in line by priority: what a token bucket, the places on the wire and a wave's slots have in common."""
+"""Waiting in line by priority: what a token bucket and the places on the wire have in common."""
 
 from __future__ import annotations
 
@@ -54,29 +54,3 @@ class Line(Generic[T]):
     def _drop_gone(self) -> None:
         while self._heap and self._heap[0][2].done():
             heapq.heappop(self._heap)
-
-
-class Slots:
-    """A limiter of *total* slots, given out by priority."""
-
-    def __init__(self, total: int) -> None:
-        self._free = total
-        self._line: Line[None] = Line()
-
-    async def take(self, priority: int) -> None:
-        """Wait for a slot and take it; `release` it once."""
-        if self._free > 0 and not self._line:
-            self._free -= 1
-            return
-        await self._line.wait(priority, undo=lambda _: self.release())
-
-    def occupy(self) -> None:
-        """Take a slot at once, for what goes on anyway; there may be none left then, or less than none."""
-        self._free -= 1
-
-    def release(self) -> None:
-        """Give a slot back."""
-        self._free += 1
-        while self._free > 0 and self._line:
-            self._free -= 1
-            self._line.call_next(None)

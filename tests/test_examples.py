@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from orchestrator.cli.parser import build_parser
+from orchestrator.configfile import load_settings
 from orchestrator.outcomes import ExitCode
-from orchestrator.settings import load_settings
 from orchestrator.workflowfile import load_workflow
 
 from .commandlines import commands_in

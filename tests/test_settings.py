@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.configfile import config_schema, find_config, load_settings
 from orchestrator.errors import InputError
-from orchestrator.settings import Api, RateLimit, Secret, Settings, config_schema, find_config, load_settings
+from orchestrator.settings import Api, RateLimit, Secret, Settings
 from orchestrator.yamlfile import read_yaml
 
 ROOT = Path(__file__).parent.parent

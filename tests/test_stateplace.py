@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.configfile import load_settings
 from orchestrator.errors import InputError
-from orchestrator.settings import load_settings
 from orchestrator.stateplace import find_state_dir
 
 ENVIRON = {"HOME": "/home/ops", "DIR": "there", "STATE_DIRECTORY": "/var/lib/x"}

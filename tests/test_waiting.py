@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import asyncio
-
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from orchestrator.waiting import Line, Slots
+from orchestrator.waiting import Line
 
 pytestmark = pytest.mark.anyio
 
@@ -57,59 +55,3 @@ async def test_who_was_cancelled_is_passed_over() -> None:
         assert line
         line.call_next(None)
     assert served == ["stays"]
-
-
-async def test_no_more_than_the_slots_are_taken() -> None:
-    """Whoever comes too late waits for a release."""
-    slots, inside, most = Slots(2), 0, 0
-
-    async def worker() -> None:
-        nonlocal inside, most
-        await slots.take(0)
-        inside += 1
-        most = max(most, inside)
-        await settle()
-        inside -= 1
-        slots.release()
-
-    async with anyio.create_task_group() as group:
-        for _ in range(9):
-            group.start_soon(worker)
-    assert (inside, most) == (0, 2)
-
-
-async def test_a_slot_granted_to_somebody_cancelled_just_then_goes_on_to_the_next() -> None:
-    """Cancellation between the grant and the waking up (asyncio's own; anyio's comes later) loses no slot."""
-    slots, served = Slots(1), list[str]()
-    await slots.take(0)
-
-    async def worker(name: str) -> None:
-        await slots.take(0)
-        served.append(name)
-
-    async with asyncio.TaskGroup() as group:
-        unlucky = group.create_task(worker("unlucky"))
-        group.create_task(worker("lucky"))
-        await settle()
-        slots.release()
-        unlucky.cancel()
-    assert served == ["lucky"]
-
-
-async def test_a_newcomer_does_not_overtake_those_in_line() -> None:
-    """A free slot belongs to who has waited."""
-    slots, served = Slots(1), list[str]()
-    await slots.take(0)
-
-    async def worker(name: str) -> None:
-        await slots.take(0)
-        served.append(name)
-        slots.release()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(worker, "first")
-        await settle()
-        group.start_soon(worker, "second")
-        slots.release()
-    assert served == ["first", "second"]
-    await slots.take(0)  # and it is free again

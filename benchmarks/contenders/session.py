@@ -18,10 +18,10 @@ import anyio._backends._asyncio
 from benchmarks.contenders.common import POLL_SECONDS
 from orchestrator.cli.observers import observe
 from orchestrator.conductor import Ending, Options
+from orchestrator.configfile import load_settings
 from orchestrator.journal import Journal
 from orchestrator.observe import heartbeat, log, metrics, notify, progress  # noqa: F401
 from orchestrator.runner import start
-from orchestrator.settings import load_settings
 from orchestrator.workflowfile import load_workflow
 
 

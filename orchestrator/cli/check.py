@@ -46,6 +46,6 @@ def _schema(args: Namespace) -> int:
     if args.which == "workflow":
         from ..workflowfile import workflow_schema as schema
     else:
-        from ..settings import config_schema as schema
+        from ..configfile import config_schema as schema
     print(json.dumps(schema(), indent=2))
     return 0

@@ -8,11 +8,12 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from ..configfile import find_config, load_settings
 from ..errors import InputError
 from ..journal import Journal, RunRow
 from ..locks import holder_of, run_lock
 from ..plural import names_listed
-from ..settings import Settings, find_config, load_settings
+from ..settings import Settings
 from ..stateplace import find_state_dir
 
 
