@@ -25,7 +25,7 @@ from .engine.controls import heed_controls, heed_terminal
 from .engine.hookrunner import HookRunner
 from .engine.local import LocalEngine
 from .engine.lockedjournal import LockedJournal
-from .engine.recorder import Recorder, Sink
+from .engine.recorder import Recorder
 from .engine.session import Session, doubts_of_earlier_puts
 from .errors import JournalError
 from .events import Event, RunFinished, RunResumed, RunStarted
@@ -33,6 +33,7 @@ from .faultpoints import crash_point
 from .ground import Ground, Place
 from .journal import Journal
 from .journalwriter import Writer
+from .observer import Observer
 from .outcomes import ExitCode
 from .polling import PollPolicy
 from .run import RunState
@@ -74,7 +75,7 @@ class Options:
     rehearsal: Rehearsal | None = None
     interactive: bool = False
     on_line: Callable[[], None] = lambda: None
-    sinks: Sequence[Sink] = ()
+    observers: Sequence[Observer] = ()
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     say: Callable[..., None] = lambda _event, **_fields: None
     on_superseded: Callable[[RunState], None] = lambda _: None
@@ -186,7 +187,7 @@ async def _session(
     crash_point("run_begun")
     ground = Ground(run_id=state.run_id, places=(*task.locks, *journal.places))
     writer = Writer(journal, state.run_id, ids, ground=ground, on_locked=LockedJournal(state.run_id, options.say).tell)
-    recorder = Recorder(state, writer, options.sinks)
+    recorder = Recorder(state, writer, options.observers)
     for event in (task.first, *task.also, *doubts):
         recorder.take_in(event)
     relay.connect(recorder)

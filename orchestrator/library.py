@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from .conductor import Options
-from .engine.recorder import Sink
+from .observer import Observer
 from .report.model import RunReport, build
 from .runner import start
 from .settings import Settings
@@ -21,7 +21,7 @@ async def run_workflow(
     *,
     only: tuple[str, ...] = (),
     rehearsal: Rehearsal | None = None,
-    sinks: Sequence[Sink] = (),
+    observers: Sequence[Observer] = (),
 ) -> RunReport:
     """Run *workflow* on asyncio and return its report; an unfinished run of it is continued.
 
@@ -30,11 +30,11 @@ async def run_workflow(
         settings: From `load_settings`.
         only: Names of waves or migrations to run; empty: all.
         rehearsal: Against the built-in simulator instead of Atlas.
-        sinks: Get each event (`orchestrator.events`) and the state after it.
+        observers: Get each event (`orchestrator.events`) and the state after it.
 
     Raises:
         CutoverError: Nothing was begun; its `exit_code` is what the command line would exit with.
     """
-    options = Options(only=only, rehearsal=rehearsal, sinks=sinks, environ=os.environ)
+    options = Options(only=only, rehearsal=rehearsal, observers=observers, environ=os.environ)
     ending = await start(workflow, settings, options, wall=time.time)
     return build(ending.state, now=time.time(), exit_code=ending.exit_code)

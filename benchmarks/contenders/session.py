@@ -59,7 +59,7 @@ def main(base: str, workflow_file: Path, directory: Path) -> None:
     with ExitStack() as stack, _measured() as extra:
         stream = stack.enter_context((directory / "log.jsonl").open("w", encoding="utf-8"))
         observers = observe(settings, stack, stream)
-        options = Options(sinks=observers.sinks, background=observers.tasks, environ=os.environ)
+        options = Options(observers=observers.sinks, background=observers.tasks, environ=os.environ)
 
         async def conduct() -> Ending:
             return await start(workflow, settings, options, wall=time.time)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..engine.recorder import Sink
+from ..observer import Observer
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Observers:
     *stream*: where lines for the operator go. *on_line* is to be called when the operator has typed a line on the terminal.
     """
 
-    sinks: list[Sink] = field(default_factory=list)
+    sinks: list[Observer] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     on_line: Callable[[], None] = lambda: None
     stream: TextIO = field(default_factory=lambda: sys.stderr)

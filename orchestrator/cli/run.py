@@ -221,7 +221,7 @@ def _observed(
             rehearsal=rehearsal,
             interactive=sys.stdin is not None and sys.stdin.isatty(),
             on_line=observers.on_line,
-            sinks=observers.sinks,
+            observers=observers.sinks,
             background=observers.tasks,
             say=structlog.get_logger().warning,
             on_superseded=partial(_superseded, settings),

@@ -1,15 +1,13 @@
-"""Where events go: into the fold, the journal, and every sink, in that order."""
+"""Where events go: into the fold, the journal, and every observer, in that order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from ..events import Event
+from ..observer import Observer
 from ..run import RunState
-
-Sink = Callable[[Event, RunState], None]
-"""Gets each event after the state has taken it in. Fast, and never raises."""
 
 
 class EventWriter(Protocol):
@@ -28,14 +26,14 @@ class EventWriter(Protocol):
 class Recorder:
     """Takes each event of one run in, once."""
 
-    def __init__(self, state: RunState, writer: EventWriter, sinks: Sequence[Sink]) -> None:
+    def __init__(self, state: RunState, writer: EventWriter, observers: Sequence[Observer]) -> None:
         self.state = state
         self._writer = writer
-        self._sinks = list(sinks)
+        self._observers = list(observers)
 
-    def listen(self, sink: Sink) -> None:
-        """Let *sink* have every event from now on."""
-        self._sinks.append(sink)
+    def listen(self, observer: Observer) -> None:
+        """Let *observer* have every event from now on."""
+        self._observers.append(observer)
 
     def record(self, *events: Event) -> None:
         """Take *events* in; the journal writes them with its next commit."""
@@ -64,5 +62,5 @@ class Recorder:
     def take_in(self, event: Event) -> None:
         """Take *event* in that the journal has already, or cannot take any more."""
         self.state.apply(event)
-        for sink in self._sinks:
-            sink(event, self.state)
+        for observer in self._observers:
+            observer(event, self.state)

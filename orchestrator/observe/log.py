@@ -28,9 +28,9 @@ from structlog.typing import FilteringBoundLogger, Processor
 from ..errors import InputError
 from ..events import Event, StatusPolled
 from ..instants import iso
+from ..observer import Observer
 from ..redact import Redactor
 from ..run import RunState
-from . import Sink
 from .console import ConsoleRenderer, wants_colour
 from .entries import Entries, level_of
 
@@ -63,7 +63,7 @@ class LogSetup:
     ) -> None:
         self.close()
 
-    def sink(self) -> Sink:
+    def sink(self) -> Observer:
         """The sink that logs a run: one entry for each event whose level is asked for."""
         entries = Entries()
         lowest, redacted, write = self._level, self.redactor.entry, self._outputs.msg

@@ -20,7 +20,7 @@ async def main():
     settings = orchestrator.load_settings(Path("config.yaml"), environ={})
     names = []
     report = await orchestrator.run_workflow(
-        workflow, settings, only=("canary",), sinks=[lambda event, state: names.append(event.name)],
+        workflow, settings, only=("canary",), observers=[lambda event, state: names.append(event.name)],
         rehearsal=Rehearsal(scenario=load_scenario("night.scenario.yaml"), speed=10.0),
     )
     assert isinstance(report, orchestrator.RunReport)

@@ -105,9 +105,9 @@ class House:
         return [event for event in self.events if isinstance(event, kind)]
 
     def _options(self, options: dict[str, Any]) -> Options:
-        sinks: Sequence[Any] = (self._sink, *options.pop("sinks", ()))
+        observers: Sequence[Any] = (self._sink, *options.pop("observers", ()))
         steady = options.pop("steady", asyncio.get_running_loop().time)
-        return Options(sinks=sinks, random=Random(1), steady=steady, **options)
+        return Options(observers=observers, random=Random(1), steady=steady, **options)
 
     def _sink(self, event: Event, state: RunState) -> None:
         self.events.append(event)
