@@ -14,6 +14,7 @@ from ..events import (
     ApplicationWaiting,
     ClockSet,
     CutoverAccepted,
+    CutoverAdmitted,
     CutoverInDoubt,
     CutoverRefused,
     Event,
@@ -50,7 +51,7 @@ _BY_OUTCOME = {
 def level_of(event: Event) -> int:
     """How loud *event* is, as a level of the standard library's logging."""
     match event:
-        case StatusPolled():
+        case StatusPolled() | CutoverAdmitted():
             return logging.DEBUG
         case MigrationFinished():
             return _BY_OUTCOME.get(event.outcome, logging.INFO)

@@ -164,6 +164,7 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "budget_waiting": _budget_waiting,
     "gate_waiting": _gate_waiting,
     "gate_opened": _gate_opened,
+    "cutover_admitted": lambda _: "has one of its wave's slots: its `before` hooks and its PUT come next",
     "cutover_requested": lambda _: "the PUT leaves now",
     "cutover_accepted": _cutover_accepted,
     "cutover_in_doubt": _cutover_in_doubt,

@@ -11,6 +11,7 @@ from orchestrator.events import (
     ClockSet,
     ConfirmationWaiting,
     CutoverAccepted,
+    CutoverAdmitted,
     CutoverInDoubt,
     CutoverNotBegun,
     CutoverRefused,
@@ -128,6 +129,7 @@ EVENTS: tuple[Event, ...] = (
     CutoverInDoubt(at=AT, migration="orders", reason="connection reset", settle=4.0),
     CutoverRefused(at=AT, migration="orders", http_status=403, reason="PUT /cutover: 403 NO_ROLE", settle=4.0),
     CutoverNotBegun(at=AT, migration="orders", reason="still ready, with lag"),
+    CutoverAdmitted(at=AT, migration="orders"),
     StatusPolled(at=AT, migration="orders", status="WORKING", ready=True, lag=4.0),
     StatusChanged(at=AT, migration="orders", status="COMPLETE", previous="WORKING"),
     MigrationFinished(

@@ -69,7 +69,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "cutovers_stopped": ("info", {"reason": "the window closed"}),
     "window_changed": ("info", {"window": {"opens": AT + 60, "closes": AT + 3600}}),
     "window_waiting": ("info", {"opens": AT + 60, "closes": AT + 3600}),
-    "window_opened": ("info", {"closes": AT + 3600}),
+    "window_opened": ("info", {"closes": AT + 3600, "opens": None}),
     "clock_set": ("warning", {"by": -40.0}),
     "application_waiting": ("warning", JOB | {"seconds": 120.0, "reason": "the run is paused"}),
     "approval_waiting": ("info", {"wave": "rest"}),
@@ -108,6 +108,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
         JOB | {"http_status": 403, "reason": "PUT /cutover: 403 NO_ROLE", "settle": 4.0},
     ),
     "cutover_not_begun": ("info", JOB | {"reason": "still ready, with lag", "sent": True, "http_status": None}),
+    "cutover_admitted": ("debug", JOB),
     "status_polled": ("debug", JOB | {"status": "WORKING", "ready": True, "lag": 4.0, "error": None, "took": 0.0}),
     "status_changed": ("info", JOB | {"status": "COMPLETE", "previous": "WORKING", "lag": None}),
     "migration_finished": (
