@@ -7,7 +7,7 @@ from statistics import mean
 
 from benchmarks.figures import table
 from benchmarks.inprocess import run, workflow_of
-from orchestrator.polling import PollPolicy, backoff
+from orchestrator.core.polling import PollPolicy, backoff
 
 INITIAL = 2.0
 

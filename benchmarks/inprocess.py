@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 
 from benchmarks.bench import KEYS, record_of, simulator
-from orchestrator.conductor import Ending, Options
-from orchestrator.configfile import load_settings
-from orchestrator.runner import start
-from orchestrator.workflowfile import load_workflow
+from orchestrator.files.config import load_settings
+from orchestrator.files.workflow_file import load_workflow
+from orchestrator.operations.session import Ending, Options
+from orchestrator.operations.work import start
 
 
 def run(workflow_text: str, scenario: str, config: str) -> tuple[Ending, dict[str, Any], float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from orchestrator.polling import PollPolicy, backoff, fair_share, poll_wait
+from orchestrator.core.polling import PollPolicy, backoff, fair_share, poll_wait
 
 WIDTH, HEIGHT = 720, 360
 LEFT, RIGHT, TOP, BOTTOM = 60, 20, 30, 46

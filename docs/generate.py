@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.polling_picture import picture
 from orchestrator.cli.parser import COMMANDS, Command, build_parser
-from orchestrator.configfile import config_schema
-from orchestrator.workflowfile import workflow_schema
+from orchestrator.files.config import config_schema
+from orchestrator.files.workflow_file import workflow_schema
 
 DOCS = Path(__file__).resolve().parent
 WIDTH = 100

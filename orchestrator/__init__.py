@@ -8,19 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .configfile import load_settings
+    from .files.config import load_settings
+    from .files.workflow_file import load_workflow
     from .report.model import RunReport
-    from .workflowfile import load_workflow
 
-    from .library import run_workflow  # isort: skip
+    from .operations.embedding import run_workflow  # isort: skip
 
 __all__ = ["RunReport", "load_settings", "load_workflow", "run_workflow"]
 
 _HOMES = {
     "RunReport": "report.model",
-    "load_settings": "configfile",
-    "load_workflow": "workflowfile",
-    "run_workflow": "library",
+    "load_settings": "files.config",
+    "load_workflow": "files.workflow_file",
+    "run_workflow": "operations.embedding",
 }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator.cutover import (
+from orchestrator.core.events import CutoverRequested, Event, HookFinished, MigrationFinished, RunResumed, RunStarted
+from orchestrator.core.next_step import (
     Answer,
     AnswerKind,
     Finish,
@@ -23,9 +24,8 @@ from orchestrator.cutover import (
     observe_failure,
     reopen,
 )
-from orchestrator.events import CutoverRequested, Event, HookFinished, MigrationFinished, RunResumed, RunStarted
-from orchestrator.outcomes import Outcome
-from orchestrator.workflow import Migration, Wave, Workflow
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.workflow import Migration, Wave, Workflow
 
 NOW = 1_800_000_000.0
 WHO = "ops@bastion (4711)"

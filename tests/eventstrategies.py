@@ -6,10 +6,10 @@ from typing import Any, get_type_hints
 
 from hypothesis import strategies as st
 
-from orchestrator.events import EVENTS, Event
-from orchestrator.outcomes import Outcome, RunOutcome
-from orchestrator.window import Window
-from orchestrator.workflow import Workflow
+from orchestrator.core.events import EVENTS, Event
+from orchestrator.core.outcomes import Outcome, RunOutcome
+from orchestrator.core.window import Window
+from orchestrator.core.workflow import Workflow
 
 from .workflowstrategies import windows, workflows
 

@@ -17,7 +17,7 @@ import pytest
 from orchestrator.cli.completion import completion_script
 from orchestrator.cli.main import run_command
 from orchestrator.cli.parser import COMMANDS, EXIT_CODES, build_parser
-from orchestrator.outcomes import ExitCode
+from orchestrator.core.outcomes import ExitCode
 
 from .commandlines import commands_in, shell_blocks
 

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from orchestrator.cli.parser import build_parser
-from orchestrator.configfile import load_settings
-from orchestrator.outcomes import ExitCode
-from orchestrator.workflowfile import load_workflow
+from orchestrator.core.outcomes import ExitCode
+from orchestrator.files.config import load_settings
+from orchestrator.files.workflow_file import load_workflow
 
 from .commandlines import commands_in
 

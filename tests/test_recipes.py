@@ -22,9 +22,9 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from orchestrator.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
-from orchestrator.window import Window
-from orchestrator.workflowfile import load_workflow
+from orchestrator.core.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
+from orchestrator.core.window import Window
+from orchestrator.files.workflow_file import load_workflow
 
 from .commandlines import shell_blocks
 

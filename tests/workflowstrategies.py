@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from orchestrator.window import DAYS, AbsoluteWindow, RecurringWindow
-from orchestrator.workflow import NO_HOOKS, Gate, Hooks, Migration, Wave, Workflow
+from orchestrator.core.window import DAYS, AbsoluteWindow, RecurringWindow
+from orchestrator.core.workflow import NO_HOOKS, Gate, Hooks, Migration, Wave, Workflow
 
 text = st.text(min_size=1, max_size=8)
 seconds = st.floats(0.0, 1e6)

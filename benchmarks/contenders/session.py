@@ -17,12 +17,12 @@ import anyio._backends._asyncio
 
 from benchmarks.contenders.common import POLL_SECONDS
 from orchestrator.cli.observers import observe
-from orchestrator.conductor import Ending, Options
-from orchestrator.configfile import load_settings
-from orchestrator.journal import Journal
-from orchestrator.observe import heartbeat, log, metrics, notify, progress  # noqa: F401
-from orchestrator.runner import start
-from orchestrator.workflowfile import load_workflow
+from orchestrator.files.config import load_settings
+from orchestrator.files.workflow_file import load_workflow
+from orchestrator.observers.terminal import progress  # noqa: F401
+from orchestrator.operations.session import Ending, Options
+from orchestrator.operations.work import start
+from orchestrator.store.journal import Journal
 
 
 class Stopwatch:

@@ -14,8 +14,8 @@ from typing import Any
 
 import anyio
 
-from ..waiting import Line
 from .account import SLACK, Account, Token
+from .line import Line
 from .places import Places
 from .shares import TICK, Priority, Shares
 from .wire import BucketFigures

@@ -15,7 +15,7 @@ from random import Random
 
 import anyio
 
-from ..events import BudgetWaiting, Event, RequestRetried
+from ..core.events import BudgetWaiting, Event, RequestRetried
 from . import wire
 from .budget import Permit, TokenBucket
 from .connection import ClientSettings, open_session

@@ -15,8 +15,8 @@ from aiohttp import hdrs
 from aiohttp.connector import Connection
 from yarl import URL
 
-from ..descriptors import connections_at_most
-from ..version import program_version
+from ..machine.descriptors import connections_at_most
+from ..machine.version import program_version
 from .proxy import proxy_for
 from .response import Response
 from .sockets import socket_factory

@@ -23,8 +23,8 @@ from http.client import responses
 
 import aiohttp
 
-from ..errors import CutoverError
-from ..outcomes import ExitCode
+from ..core.errors import CutoverError
+from ..core.outcomes import ExitCode
 
 
 class Verdict(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from ..waiting import Line
+from .line import Line
 from .shares import Priority
 
 KEPT = 2

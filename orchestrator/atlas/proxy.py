@@ -14,7 +14,7 @@ from urllib.request import getproxies
 
 from yarl import URL
 
-from ..errors import InputError, Problem
+from ..core.errors import InputError, Problem
 
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::([0-9]{1,5}))?")
 _PORTS = range(1, 65536)

@@ -18,8 +18,8 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
-from ..events import Event, RateLimited
-from ..redact import Redactor
+from ..core.events import Event, RateLimited
+from ..text.redaction import Redactor
 from . import wire
 from .auth import FirstAnswer
 from .budget import Permit

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
-from ..outcomes import is_known
+from ..core.outcomes import is_known
 
 V2_MEDIA_TYPE = "application/vnd.atlas.2023-01-01+json"
 LONGEST_TEXT = 2000  # characters of a text in a document that go on into journal, log and report

@@ -6,8 +6,8 @@ import json
 import sys
 from argparse import Namespace
 
-from ..errors import InputError, Problem
-from ..plural import plural
+from ..core.errors import InputError, Problem
+from ..text.counts import plural
 from .inputs import read_settings
 from .machine import missing_here
 
@@ -18,7 +18,7 @@ def execute(args: Namespace) -> int:
 
 
 def _check(args: Namespace) -> int:
-    from ..workflowfile import load_workflow
+    from ..files.workflow_file import load_workflow
 
     problems: list[Problem] = []
     workflow = settings = None
@@ -44,8 +44,8 @@ def _check(args: Namespace) -> int:
 
 def _schema(args: Namespace) -> int:
     if args.which == "workflow":
-        from ..workflowfile import workflow_schema as schema
+        from ..files.workflow_file import workflow_schema as schema
     else:
-        from ..configfile import config_schema as schema
+        from ..files.config import config_schema as schema
     print(json.dumps(schema(), indent=2))
     return 0

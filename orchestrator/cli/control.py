@@ -6,13 +6,13 @@ import sys
 import time
 from argparse import Namespace
 
-from ..errors import InputError
-from ..foresight import who_am_i
-from ..journal import Journal, RunRow, open_journal
-from ..locks import LockedError, holder_of, locked, run_lock
-from ..plural import plural
+from ..core.errors import InputError
+from ..operations.foresight import who_am_i
+from ..operations.work import abort_interrupted
 from ..report.model import build
-from ..runner import abort_interrupted
+from ..store.journal import Journal, RunRow, open_journal
+from ..store.locks import LockedError, holder_of, locked, run_lock
+from ..text.counts import plural
 from .inputs import find_run, find_run_under_way, read_state_dir
 from .outputs import write_reports
 

@@ -8,13 +8,13 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from ..configfile import find_config, load_settings
-from ..errors import InputError
-from ..journal import Journal, RunRow
-from ..locks import holder_of, run_lock
-from ..plural import names_listed
-from ..settings import Settings
-from ..stateplace import find_state_dir
+from ..core.errors import InputError
+from ..core.settings import Settings
+from ..files.config import find_config, load_settings
+from ..files.state_place import find_state_dir
+from ..store.journal import Journal, RunRow
+from ..store.locks import holder_of, run_lock
+from ..text.counts import names_listed
 
 
 def read_settings(args: Namespace, *, require_keys: bool = False) -> Settings:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 if TYPE_CHECKING:
-    from ..settings import Settings
-    from ..workflow import Workflow
+    from ..core.settings import Settings
+    from ..core.workflow import Workflow
 
 
 def missing_here(workflow: Workflow, settings: Settings) -> Iterator[str]:
@@ -29,11 +29,11 @@ def missing_here(workflow: Workflow, settings: Settings) -> Iterator[str]:
 def _missing_extras(settings: Settings) -> Iterator[str]:
     required: list[Callable[[], None]] = []
     if settings.observers.metrics is not None:
-        from ..observe.metrics import require_metrics
+        from ..observers.metrics import require_metrics
 
         required.append(require_metrics)
     if settings.observers.notify:
-        from ..observe.notify import require_notifications
+        from ..observers.notify import require_notifications
 
         required.append(require_notifications)
     for require in required:

@@ -22,7 +22,7 @@ INPUT_OUTPUT_ERROR = 74
 def run_command(arguments: list[str]) -> int:
     """Carry the command in *arguments* out and return the exit code; usage errors exit with 2 by themselves."""
     _open_missing_streams()
-    from ..errors import CutoverError
+    from ..core.errors import CutoverError
 
     try:
         parsed = build_parser().parse_args(arguments)

@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..observer import Observer
-from ..settings import Settings
+from ..core.observer import Observer
+from ..core.settings import Settings
 
 if TYPE_CHECKING:
     from ..atlas.client import AtlasClient
-    from ..observe.metrics import BudgetUse
+    from ..observers.metrics import BudgetUse
 
 Task = Callable[[], Coroutine[Any, Any, None]]
 
@@ -38,7 +38,7 @@ class Observers:
 
     def budget(self) -> dict[str, BudgetUse]:
         """The token buckets as they are now, by scope."""
-        from ..observe.metrics import BudgetUse
+        from ..observers.metrics import BudgetUse
 
         buckets = self.client.buckets() if self.client else {}
         return {
@@ -53,12 +53,12 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
     Raises:
         InputError: The log file cannot be opened, or an extra that the config asks for is not installed.
     """
-    from ..observe.heartbeat import Heartbeat
-    from ..observe.log import configure_logging
-    from ..observe.metrics import MetricsFile
-    from ..observe.notify import Notifier
-    from ..observe.progress import Progress, wanted
-    from ..observe.reads import ReadsFile
+    from ..observers.last_read import ReadsFile
+    from ..observers.log.heartbeat import Heartbeat
+    from ..observers.log.sink import configure_logging
+    from ..observers.metrics import MetricsFile
+    from ..observers.notify import Notifier
+    from ..observers.terminal.progress import Progress, wanted
 
     observers = Observers()
     sinks, tasks = observers.sinks, observers.tasks

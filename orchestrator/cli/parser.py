@@ -157,7 +157,7 @@ class _Version(argparse.Action):
     """Looks the version up when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from ..version import program_version
+        from ..machine.version import program_version
 
         print(f"atlas-cutover {program_version()}")
         parser.exit()

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..errors import InputError
-from ..outcomes import RemoteStatus, normalise
-from ..plan import Plan, make_plan
-from ..plural import plural
+from ..core.errors import InputError
+from ..core.outcomes import RemoteStatus, normalise
+from ..operations.plan import Plan, make_plan
+from ..text.counts import plural
 from .inputs import read_settings
 from .tables import print_table
 
 if TYPE_CHECKING:
     from ..atlas.wire import Job
-    from ..settings import Settings
-    from ..workflow import Workflow
+    from ..core.settings import Settings
+    from ..core.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ LACKS = ("not found", "not readable", "failed or expired", "not ready", "cut ove
 
 def execute(args: Namespace) -> int:
     """Print the plan; with `--online` read each job's state at Atlas first (GETs only)."""
-    from ..workflowfile import load_workflow
+    from ..files.workflow_file import load_workflow
 
     workflow = load_workflow(args.workflow)
     settings = read_settings(args, require_keys=args.online)
@@ -60,7 +60,7 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> JobStates:
     from ..atlas.client import open_client
     from ..atlas.errors import ApiError, AtlasError
     from ..atlas.shares import Priority
-    from ..target import client_settings, reach_atlas
+    from ..operations.target import client_settings, reach_atlas
 
     atlas = settings.atlas
     if atlas.public_key is None or atlas.private_key is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ..consent import Intention
-from ..plural import names_listed, plural
+from ..core.consent import Intention
+from ..core.settings import Settings
+from ..core.window import window_in_words
 from ..report.words import plain
-from ..settings import Settings
-from ..window import window_in_words
+from ..text.counts import names_listed, plural
 
 NAMES = 20  # listed of one wave
 PROJECTS = 5

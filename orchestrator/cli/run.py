@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import structlog
 
-from ..conductor import Ending, Options
-from ..consent import Intention
-from ..descriptors import raise_limit
-from ..errors import InputError
-from ..foresight import foresee, foresee_resume
-from ..journal import Journal, RunRow, open_journal
-from ..outcomes import ExitCode
+from ..core.consent import Intention
+from ..core.errors import InputError
+from ..core.outcomes import ExitCode
+from ..core.settings import Settings
+from ..machine.descriptors import raise_limit
+from ..operations.foresight import foresee, foresee_resume
+from ..operations.session import Ending, Options
+from ..operations.target import Rehearsal
+from ..operations.work import resume, start
 from ..report.model import RunReport, build
 from ..report.render import check_output_path
 from ..report.summary import print_json, print_summary
-from ..runner import resume, start
-from ..settings import Settings
-from ..target import Rehearsal
+from ..store.journal import Journal, RunRow, open_journal
 from .inputs import find_run, read_settings, same_place
 from .observers import observe
 from .outputs import warn, write_reports
@@ -38,7 +38,7 @@ from .question import question
 from .simulate import checked_speed, read_scenario
 
 if TYPE_CHECKING:
-    from ..run import RunState
+    from ..core.run import RunState
 
 
 def execute(args: Namespace) -> int:
@@ -51,7 +51,7 @@ def execute(args: Namespace) -> int:
 
 
 def _run(args: Namespace) -> int:
-    from ..workflowfile import load_workflow
+    from ..files.workflow_file import load_workflow
 
     if not args.rehearse:
         if args.ignore_window:

@@ -7,7 +7,7 @@ from argparse import Namespace
 
 import anyio
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .inputs import read_state_dir
 
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..errors import InputError
-from ..settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
+from ..core.errors import InputError
+from ..core.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
 from .parser import SIMULATOR_SPEED
 
 if TYPE_CHECKING:
+    from ..core.workflow import Workflow
     from ..simulator import Scenario
-    from ..workflow import Workflow
 
 
 def execute(args: Namespace) -> int:
     """Serve until SIGINT or SIGTERM."""
+    from ..files.workflow_file import load_workflow
     from ..simulator import simulate
-    from ..workflowfile import load_workflow
 
     keys = {name: os.environ.get(name, "") for name in (PUBLIC_KEY_VARIABLE, PRIVATE_KEY_VARIABLE)}
     missing = [name for name, value in keys.items() if not value]

@@ -9,16 +9,16 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
-from ..errors import InputError
-from ..instants import in_words, iso
-from ..journal import Journal, RunRow, open_journal
-from ..lastread import LastReads, read_reads, reads_path
-from ..locks import holder_of, run_lock
-from ..outcomes import ExitCode
+from ..core.errors import InputError
+from ..core.outcomes import ExitCode
+from ..core.run import RunState
 from ..report.model import RunReport, build
 from ..report.render import check_output_path, write_all
 from ..report.summary import print_json, print_summary
-from ..run import RunState
+from ..store.journal import Journal, RunRow, open_journal
+from ..store.last_read import LastReads, read_reads, reads_path
+from ..store.locks import holder_of, run_lock
+from ..text.instants import in_words, iso
 from .inputs import find_run, read_state_dir, same_place
 from .tables import print_table
 

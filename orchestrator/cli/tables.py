@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from ..observe.plaintext import one_line
+from ..text.escaping import one_line
 
 _GAP = "  "
 

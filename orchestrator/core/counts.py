@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..migrationstate import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, after_hook_left, undo_left
-from ..outcomes import Outcome
-from ..workflow import Hooks
+from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, after_hook_left, undo_left
+from .outcomes import Outcome
+from .workflow import Hooks
 
 
 class Facets(NamedTuple):

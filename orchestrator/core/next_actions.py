@@ -20,8 +20,8 @@ from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..cutover import Done, Finish, Policy, Request, RunHook, Step, next_step, too_old
-from ..events import (
+from ..text.instants import in_words
+from .events import (
     ApprovalWaiting,
     CutoverAdmitted,
     CutoversStopped,
@@ -31,11 +31,11 @@ from ..events import (
     WindowOpened,
     WindowWaiting,
 )
-from ..instants import in_words
-from ..migrationstate import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, undo_left
-from ..outcomes import Outcome
-from ..run import RunState
-from ..workflow import Migration, Wave
+from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, undo_left
+from .next_step import Done, Finish, Policy, Request, RunHook, Step, next_step, too_old
+from .outcomes import Outcome
+from .run import RunState
+from .workflow import Migration, Wave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..durations import format_duration
-from ..migrationstate import BEFORE_THE_PUT, MigrationState, Phase
-from ..run import RunState
+from ..text.durations import format_duration
+from .migration import BEFORE_THE_PUT, MigrationState, Phase
 from .next_actions import why_held
+from .run import RunState
 
 FIRST_TOLD = 60.0
 """Seconds that an application has stood still for nothing before somebody is told."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..cutover import Phase
-from ..instants import iso
-from ..outcomes import ExitCode, Outcome, RunOutcome
-from ..run import RunState
-from ..window import Window, window_in_words
-from ..workflow import Migration, Wave
+from ..core.next_step import Phase
+from ..core.outcomes import ExitCode, Outcome, RunOutcome
+from ..core.run import RunState
+from ..core.window import Window, window_in_words
+from ..core.workflow import Migration, Wave
+from ..text.instants import iso
 from .percentiles import Statistics, statistics_of
 
 SCHEMA_VERSION = 1

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 
-from ..errors import InputError
-from ..faultpoints import crash_point
+from ..core.errors import InputError
+from ..machine.crash_points import crash_point
 from .model import RunReport
 
 FORMATS = {
-    ".json": ("json_", "render_json"),
-    ".md": ("markdown", "render_markdown"),
-    ".html": ("html", "render_html"),
-    ".xml": ("junit", "render_junit"),
-    ".csv": ("csv_", "render_csv"),
+    ".json": ("formats.json_", "render_json"),
+    ".md": ("formats.markdown", "render_markdown"),
+    ".html": ("formats.html", "render_html"),
+    ".xml": ("formats.junit", "render_junit"),
+    ".csv": ("formats.csv_", "render_csv"),
 }
 """Suffix to module and function; imported when asked for, since the templates' engine takes a while."""
 

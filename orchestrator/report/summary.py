@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..cutover import Phase
-from ..lastread import LastReads
-from ..outcomes import Outcome
-from ..plural import plural
-from .json_ import render_json
+from ..core.next_step import Phase
+from ..core.outcomes import Outcome
+from ..store.last_read import LastReads
+from ..text.counts import plural
+from .formats.json_ import render_json
 from .model import KINDS, MigrationReport, Problem, RunReport
 from .words import (
     counts_text,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..outcomes import Outcome
-from ..plural import names_listed, plural
+from ..core.outcomes import Outcome
+from ..text.counts import names_listed, plural
 from .model import Problem, RunReport
 from .percentiles import Statistics
 

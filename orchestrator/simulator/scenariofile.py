@@ -9,9 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..durations import parse_duration
-from ..errors import InputError, Problem
-from ..scalars import (
+from ..core.errors import InputError, Problem
+from ..core.workflow import Workflow
+from ..files.scalars import (
     did_you_mean,
     format_key,
     parse_boolean,
@@ -22,8 +22,8 @@ from ..scalars import (
     parse_object_id,
     shorten,
 )
-from ..workflow import Workflow
-from ..yamlfile import Data, KeyPath, YamlDocument, read_yaml
+from ..files.yaml_file import Data, KeyPath, YamlDocument, read_yaml
+from ..text.durations import parse_duration
 from .bucket import RateLimit, Refill
 from .digest import NonceRules
 from .jobs import NEVER, JobStatus

@@ -17,8 +17,8 @@ from typing import Any
 import anyio
 from aiohttp import web
 
-from ..errors import InputError
-from ..workflow import Migration, Workflow
+from ..core.errors import InputError
+from ..core.workflow import Migration, Workflow
 from .app import App
 from .clock import Clock
 from .jobs import Job, Past

@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 SHORTEST_TOKEN = 16
 CSRF_HEADER = "X-CSRF-Token"

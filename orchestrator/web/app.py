@@ -20,7 +20,7 @@ import anyio
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..errors import JournalError
+from ..core.errors import JournalError
 from .access import CSRF_HEADER, SECURITY_HEADERS, Access
 from .control import COMMANDS, ask
 from .feed import Feed, Feeds

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..journal import open_journal
-from ..journalfile import FILE
-from ..locks import holder_of, run_lock
-from ..run import RunState
+from ..core.run import RunState
+from ..store.journal import open_journal
+from ..store.locks import holder_of, run_lock
+from ..store.schema import FILE
 
 COMMANDS = ("approve", "pause", "unpause", "abort")
 

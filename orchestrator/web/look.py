@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import JournalError
-from ..events import (
+from ..core.errors import JournalError
+from ..core.events import (
     CutoversStopped,
     Event,
     HookFinished,
@@ -22,12 +22,12 @@ from ..events import (
     RunStarted,
     WindowWaiting,
 )
-from ..journal import open_journal
-from ..journalfile import FILE
-from ..locks import holder_of, run_lock
-from ..observe.entries import Entries, level_of
-from ..observe.sentences import sentence
-from ..run import RunState
+from ..core.run import RunState
+from ..observers.log.entries import Entries, level_of
+from ..observers.log.sentences import sentence
+from ..store.journal import open_journal
+from ..store.locks import holder_of, run_lock
+from ..store.schema import FILE
 from . import view
 
 RUNS = 500

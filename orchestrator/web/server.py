@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 from aiohttp import web
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .access import Access, is_loopback, new_token
 from .app import App
 from .feed import Feeds

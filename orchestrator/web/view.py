@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cutover import Phase
-from ..journal import RunRow
-from ..migrationstate import UNDER_WAY, cutover_seconds
-from ..observe.estimate import estimate_waves
-from ..run import RunState
-from ..workflow import Migration, Wave
+from ..core.estimate import estimate_waves
+from ..core.migration import UNDER_WAY, cutover_seconds
+from ..core.next_step import Phase
+from ..core.run import RunState
+from ..core.workflow import Migration, Wave
+from ..store.journal import RunRow
 
 ROW = (
     "state",

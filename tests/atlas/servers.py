@@ -14,9 +14,9 @@ import anyio
 
 from orchestrator.atlas.client import AtlasClient, open_client
 from orchestrator.atlas.connection import ClientSettings
-from orchestrator.events import Event
+from orchestrator.core.events import Event
+from orchestrator.core.workflow import Migration, Wave, Workflow
 from orchestrator.simulator import RunningSimulator, Scenario, Simulator
-from orchestrator.workflow import Migration, Wave, Workflow
 
 GROUP = "7e68e12770616e75e6df43d0"
 LIVE = "a659ce44c03ca1e348b1e992"

@@ -13,7 +13,7 @@ import pytest
 from orchestrator.atlas.client import Accepted, AtlasClient
 from orchestrator.atlas.errors import AnswerLostError, AnswerTimeoutError, ApiError, AtlasError, BadAnswerError
 from orchestrator.atlas.response import LARGEST_ANSWER
-from orchestrator.version import program_version
+from orchestrator.machine.version import program_version
 
 from .servers import GROUP, KEYS, LIVE, Raw, client_of, http, job_document, live, raw_server
 

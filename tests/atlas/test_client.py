@@ -14,7 +14,7 @@ from orchestrator.atlas.errors import (
     RateLimitedError,
 )
 from orchestrator.atlas.wire import Job
-from orchestrator.events import RateLimited, RequestRetried
+from orchestrator.core.events import RateLimited, RequestRetried
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Garbage, JobRules, Kind, Range
 

@@ -27,8 +27,8 @@ from orchestrator.atlas.errors import (
     said_by,
     translate,
 )
-from orchestrator.errors import CutoverError
-from orchestrator.outcomes import ExitCode
+from orchestrator.core.errors import CutoverError
+from orchestrator.core.outcomes import ExitCode
 
 KEY: Any = ConnectionKey("cloud.example.com", 443, True, True, None, None, None)
 REQUEST: Any = SimpleNamespace(real_url=URL("https://cloud.example.com/"))

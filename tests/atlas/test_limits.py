@@ -11,12 +11,12 @@ import pytest
 
 from orchestrator.atlas.client import AtlasClient
 from orchestrator.atlas.shares import Priority
-from orchestrator.events import BudgetWaiting
+from orchestrator.core.events import BudgetWaiting
+from orchestrator.core.workflow import Migration, Wave, Workflow
 from orchestrator.simulator import Scenario, Simulator
 from orchestrator.simulator.bucket import RateLimit
 from orchestrator.simulator.digest import NonceRules
 from orchestrator.simulator.scenario import Fault, FaultKind, JobRules, Range
-from orchestrator.workflow import Migration, Wave, Workflow
 
 from .servers import GROUP, KEYS, Atlas, atlas, client_of, live
 

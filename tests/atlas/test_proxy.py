@@ -18,7 +18,7 @@ from yarl import URL
 
 from orchestrator.atlas.errors import NotSentError
 from orchestrator.atlas.proxy import proxy_for
-from orchestrator.errors import InputError
+from orchestrator.core.errors import InputError
 
 from .servers import GROUP, LIVE, Raw, client_of, http, job_document, raw_server
 

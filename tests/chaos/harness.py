@@ -24,8 +24,8 @@ from typing import Any
 
 import yaml
 
-from orchestrator.faultpoints import VARIABLE
-from orchestrator.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
+from orchestrator.core.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
+from orchestrator.machine.crash_points import VARIABLE
 
 CHECKOUT = Path(__file__).parents[2]
 PUBLIC_KEY = "chaoskey"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.faultpoints import POINTS
+from orchestrator.machine.crash_points import POINTS
 
 from .harness import LATE, REQUEST_TIMEOUT, SETTLE, Kill, Night, night, workflow
 

@@ -6,13 +6,11 @@ import sys
 
 import pytest
 
-from orchestrator.faultpoints import POINTS, VARIABLE, crash_point, parse_crash_at
+from orchestrator.machine.crash_points import POINTS, VARIABLE, crash_point, parse_crash_at
 
 from .harness import CHECKOUT, environment
 
-PASS_THREE_TIMES = (
-    "from orchestrator.faultpoints import crash_point\nfor n in range(3): crash_point('polling'); print(n, flush=True)"
-)
+PASS_THREE_TIMES = "from orchestrator.machine.crash_points import crash_point\nfor n in range(3): crash_point('polling'); print(n, flush=True)"
 
 
 def test_without_the_variable_nothing_happens() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.faultpoints import POINTS
+from orchestrator.machine.crash_points import POINTS
 
 from .harness import LATE, Kill, night, workflow
 

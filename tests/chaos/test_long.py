@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.faultpoints import POINTS
+from orchestrator.machine.crash_points import POINTS
 
 from .harness import LATE, Kill, essence, night, workflow
 from .rounds import MIGRATIONS, WEATHER, Tally, new_seed, play

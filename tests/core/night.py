@@ -18,6 +18,20 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from orchestrator.core.events import (
+    ApprovalWaiting,
+    CutoverRequested,
+    Event,
+    HookFinished,
+    MigrationFinished,
+    RunAborted,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunUnpaused,
+    WaveApproved,
+)
+from orchestrator.core.migration import UNDER_WAY
 from orchestrator.core.next_actions import (
     Drive,
     Record,
@@ -28,7 +42,7 @@ from orchestrator.core.next_actions import (
     next_actions,
     to_drive,
 )
-from orchestrator.cutover import (
+from orchestrator.core.next_step import (
     Answer,
     AnswerKind,
     Done,
@@ -42,23 +56,9 @@ from orchestrator.cutover import (
     observe,
     observe_failure,
 )
-from orchestrator.events import (
-    ApprovalWaiting,
-    CutoverRequested,
-    Event,
-    HookFinished,
-    MigrationFinished,
-    RunAborted,
-    RunFinished,
-    RunPaused,
-    RunResumed,
-    RunUnpaused,
-    WaveApproved,
-)
-from orchestrator.migrationstate import UNDER_WAY
-from orchestrator.outcomes import Outcome
-from orchestrator.run import RunState, fold
-from orchestrator.workflow import Migration, Workflow
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.run import RunState, fold
+from orchestrator.core.workflow import Migration, Workflow
 
 from ..builders import NOW, WHO, run_started
 

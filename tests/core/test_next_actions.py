@@ -6,20 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.next_actions import (
-    Agenda,
-    Drive,
-    Record,
-    RunGroupHook,
-    Wait,
-    WaitsFor,
-    may_request,
-    migration_step,
-    next_actions,
-    to_drive,
-)
-from orchestrator.cutover import Done, Finish, Policy, Read, Request, RunHook
-from orchestrator.events import (
+from orchestrator.core.events import (
     ApprovalWaiting,
     CutoverAccepted,
     CutoverAdmitted,
@@ -41,10 +28,23 @@ from orchestrator.events import (
     WindowOpened,
     WindowWaiting,
 )
-from orchestrator.outcomes import Outcome
-from orchestrator.run import RunState, fold
-from orchestrator.window import AbsoluteWindow
-from orchestrator.workflow import NO_HOOKS, Hooks, Migration, Wave, Workflow
+from orchestrator.core.next_actions import (
+    Agenda,
+    Drive,
+    Record,
+    RunGroupHook,
+    Wait,
+    WaitsFor,
+    may_request,
+    migration_step,
+    next_actions,
+    to_drive,
+)
+from orchestrator.core.next_step import Done, Finish, Policy, Read, Request, RunHook
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.run import RunState, fold
+from orchestrator.core.window import AbsoluteWindow
+from orchestrator.core.workflow import NO_HOOKS, Hooks, Migration, Wave, Workflow
 
 from ..builders import NOW, WHO, live_id, migration, run_resumed, run_started
 

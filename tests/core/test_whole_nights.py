@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.counts import Counts, facets_of
-from orchestrator.cutover import GATE_LIFE
-from orchestrator.events import (
+from orchestrator.core.events import (
     CutoversStopped,
     Event,
     HookFinished,
@@ -20,10 +19,11 @@ from orchestrator.events import (
     WaveApproved,
     WaveStarted,
 )
-from orchestrator.migrationstate import UNDER_WAY
-from orchestrator.outcomes import Outcome
-from orchestrator.window import AbsoluteWindow
-from orchestrator.workflow import Gate, Hooks, Migration, Wave, Workflow
+from orchestrator.core.migration import UNDER_WAY
+from orchestrator.core.next_step import GATE_LIFE
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.window import AbsoluteWindow
+from orchestrator.core.workflow import Gate, Hooks, Migration, Wave, Workflow
 
 from ..builders import NOW, migration
 from .night import Night

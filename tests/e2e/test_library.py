@@ -12,7 +12,7 @@ EMBEDDING = """
 import asyncio, json, os
 from pathlib import Path
 import orchestrator
-from orchestrator.target import Rehearsal
+from orchestrator.operations.target import Rehearsal
 from orchestrator.simulator import load_scenario
 
 async def main():

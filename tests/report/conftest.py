@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from orchestrator.events import (
+from orchestrator.core.events import (
     CutoverAccepted,
     CutoverInDoubt,
     CutoverNotBegun,
@@ -25,11 +25,11 @@ from orchestrator.events import (
     WaveFinished,
     WaveStarted,
 )
-from orchestrator.outcomes import ExitCode, Outcome
+from orchestrator.core.outcomes import ExitCode, Outcome
+from orchestrator.core.run import RunState, fold
+from orchestrator.core.window import Window
+from orchestrator.core.workflow import Migration, Wave, Workflow
 from orchestrator.report.model import RunReport, build
-from orchestrator.run import RunState, fold
-from orchestrator.window import Window
-from orchestrator.workflow import Migration, Wave, Workflow
 
 START = 1_795_824_000.0  # 2026-11-28T00:00:00Z
 RUN_ID = "20261128T000000Z-5f3a"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.outcomes import Outcome
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.window import AbsoluteWindow
 from orchestrator.report.render import write_report
-from orchestrator.window import AbsoluteWindow
 
 from .conftest import START, Ending, MakeReport
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.outcomes import Outcome
-from orchestrator.report.html import embedded
-from orchestrator.report.markdown import escape
+from orchestrator.core.outcomes import Outcome
+from orchestrator.report.formats.html import embedded
+from orchestrator.report.formats.markdown import escape
 from orchestrator.report.model import RunReport, build
 from orchestrator.report.render import render
 from orchestrator.report.words import lines, plain

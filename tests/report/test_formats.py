@@ -5,8 +5,8 @@ import io
 import re
 from xml.etree import ElementTree as ET
 
-from orchestrator.events import HookFinished
-from orchestrator.outcomes import Outcome
+from orchestrator.core.events import HookFinished
+from orchestrator.core.outcomes import Outcome
 from orchestrator.report.render import render
 
 from .conftest import START, Ending, MakeReport

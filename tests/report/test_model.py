@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.events import HookFinished, RunResumed
-from orchestrator.outcomes import ExitCode, Outcome
-from orchestrator.report.json_ import document, render_json
+from orchestrator.core.events import HookFinished, RunResumed
+from orchestrator.core.outcomes import ExitCode, Outcome
+from orchestrator.core.window import AbsoluteWindow, RecurringWindow
+from orchestrator.report.formats.json_ import document, render_json
 from orchestrator.report.model import HookReport, MigrationReport, RunReport, WaveReport, WindowReport, build
 from orchestrator.report.percentiles import Statistics, nearest_rank, statistics_of
-from orchestrator.window import AbsoluteWindow, RecurringWindow
 
 from .conftest import RUN_ID, START, Ending, MakeReport, MakeState
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.lastread import LastRead, LastReads
-from orchestrator.outcomes import ExitCode, Outcome
+from orchestrator.core.outcomes import ExitCode, Outcome
+from orchestrator.core.window import AbsoluteWindow
 from orchestrator.report.model import RunReport, build
 from orchestrator.report.summary import print_json, print_summary
-from orchestrator.window import AbsoluteWindow
+from orchestrator.store.last_read import LastRead, LastReads
 
 from .conftest import RUN_ID, START, Ending, MakeReport, MakeState, make_state
 

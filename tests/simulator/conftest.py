@@ -13,8 +13,8 @@ import pytest
 from aiohttp import DigestAuthMiddleware
 from multidict import CIMultiDictProxy
 
+from orchestrator.core.workflow import Migration, Wave, Workflow
 from orchestrator.simulator import RunningSimulator, Scenario, Simulator
-from orchestrator.workflow import Migration, Wave, Workflow
 
 GROUP = "7e68e12770616e75e6df43d0"
 IDS = {

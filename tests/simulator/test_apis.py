@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from orchestrator.errors import InputError
+from orchestrator.core.errors import InputError
 from orchestrator.simulator import RunningSimulator, Scenario, Simulator
 from orchestrator.simulator.bucket import RateLimit
 from orchestrator.simulator.digest import NonceRules

@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 from aiohttp import DigestAuthMiddleware
 
+from orchestrator.core.workflow import Workflow
 from orchestrator.simulator import Scenario, Simulator
 from orchestrator.simulator.faults import FaultPicker
 from orchestrator.simulator.scenario import Fault, FaultKind, Garbage, JobRules, Kind, Range
-from orchestrator.workflow import Workflow
 
 READY = JobRules(ready_after=Range(low=0.0, high=0.0), cutover=Range(low=10.0, high=10.0))
 LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
+from orchestrator.core.errors import InputError
 from orchestrator.simulator import Scenario, load_scenario
 from orchestrator.simulator.bucket import RateLimit
 from orchestrator.simulator.latency import ATLAS, Latency

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import InputError
+from orchestrator.core.errors import InputError
+from orchestrator.core.workflow import Workflow
+from orchestrator.files.workflow_file import load_workflow
 from orchestrator.simulator import Scenario, load_scenario
 from orchestrator.simulator.bucket import RateLimit, Refill
 from orchestrator.simulator.digest import NonceRules
 from orchestrator.simulator.jobs import NEVER, JobStatus
 from orchestrator.simulator.scenario import Api, Documents, Fault, FaultKind, Garbage, Kind, Range
-from orchestrator.workflow import Workflow
-from orchestrator.workflowfile import load_workflow
 
 EVERYTHING = """\
 seed: 7

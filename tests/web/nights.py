@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator import events as ev
-from orchestrator.journal import open_journal
-from orchestrator.locks import locked, run_lock
-from orchestrator.outcomes import Outcome, RunOutcome
-from orchestrator.workflow import Wave, Workflow
+from orchestrator.core import events as ev
+from orchestrator.core.outcomes import Outcome, RunOutcome
+from orchestrator.core.workflow import Wave, Workflow
+from orchestrator.store.journal import open_journal
+from orchestrator.store.locks import locked, run_lock
 
 from ..builders import NOW, migration, run_started
 

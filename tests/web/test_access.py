@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import InputError
+from orchestrator.core.errors import InputError
 from orchestrator.web.access import SECURITY_HEADERS, Access, read_token, split_host
 from orchestrator.web.server import RunningPage, serve_page
 

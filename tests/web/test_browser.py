@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator import events as ev
-from orchestrator.outcomes import Outcome, RunOutcome
+from orchestrator.core import events as ev
+from orchestrator.core.outcomes import Outcome, RunOutcome
 
 from ..builders import NOW, WHO, workflow
 from .browsers import CHROMIUM_ARGUMENTS, Site, rehearsal, site

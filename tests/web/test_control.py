@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import events as ev
+from orchestrator.core import events as ev
 
 from ..builders import NOW, WHO, workflow
 from .nights import RUN, Night

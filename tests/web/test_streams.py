@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import events as ev
-from orchestrator.outcomes import Outcome, RunOutcome
+from orchestrator.core import events as ev
+from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.web import feed
 from orchestrator.web.feed import RunFeed
 from orchestrator.web.view import ROW

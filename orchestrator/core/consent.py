@@ -1,0 +1,105 @@
+"""What a session is about to do, as the operator confirms it. Pure.
+
+The same is reckoned twice: for the question, and under the run's locks before anything is sent. Where the two differ, something
+has changed meanwhile, and what was confirmed is not what would be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .events import Event
+from .migration import BEFORE_THE_PUT, Phase
+from .run import RunState
+from .window import Window
+from .workflow import Workflow
+
+_UNCLEAR = frozenset({Phase.REQUESTED, Phase.DOUBT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intention:
+    """What is done with each migration, by name and in workflow order, and where.
+
+    *run_id*: the run that is continued (None: a new one begins), *recorded_window* its window so far. *ends*: the runs that are
+    over when it begins. *starts*: get a PUT when their gates open. *repeats*: a PUT may have been carried out; they get another
+    only if reads show that it was not. *follows*: Atlas has accepted their cutover. *why_none*: why nothing gets a PUT.
+    """
+
+    run_id: str | None
+    workflow: Workflow
+    recorded_window: Window | None
+    base_url: str
+    ends: tuple[str, ...]
+    starts: tuple[str, ...]
+    repeats: tuple[str, ...]
+    follows: tuple[str, ...]
+    why_none: str | None
+
+    @property
+    def may_put(self) -> bool:
+        """Whether a PUT may leave."""
+        return bool(self.starts or self.repeats)
+
+
+def intended(
+    before: RunState, first: Iterable[Event], *, base_url: str, ends: tuple[str, ...], now: float
+) -> Intention:
+    """What a session does that the events *first* begin, on a run in the state *before* them.
+
+    *ends*: the runs that it ends; *now* in Unix seconds.
+    """
+    after = before.after(*first)
+    return _sorted(
+        after,
+        run_id=before.run_id if before.started_at is not None else None,
+        recorded_window=before.workflow.window,
+        base_url=base_url,
+        ends=ends,
+        now=now,
+    )
+
+
+def standing(state: RunState, *, now: float) -> Intention:
+    """What the session under way on the run in *state* still does; *now* in Unix seconds."""
+    return _sorted(
+        state, run_id=state.run_id, recorded_window=state.workflow.window, base_url=state.base_url, ends=(), now=now
+    )
+
+
+def _sorted(
+    state: RunState,
+    *,
+    run_id: str | None,
+    recorded_window: Window | None,
+    base_url: str,
+    ends: tuple[str, ...],
+    now: float,
+) -> Intention:
+    stopped = _stopped(state, now)
+
+    def within(phases: frozenset[Phase]) -> tuple[str, ...]:
+        return tuple(m.name for _, m in state.rows() if state.migrations[m.name].phase in phases)
+
+    return Intention(
+        run_id=run_id,
+        workflow=state.workflow,
+        recorded_window=recorded_window,
+        base_url=base_url,
+        ends=ends,
+        starts=() if stopped else within(BEFORE_THE_PUT),
+        repeats=() if stopped else within(_UNCLEAR),
+        follows=within(frozenset({Phase.ACCEPTED}) if not stopped else _UNCLEAR | {Phase.ACCEPTED}),
+        why_none=stopped,
+    )
+
+
+def _stopped(state: RunState, now: float) -> str | None:
+    """Why no cutover starts in a session that begins with *state*, if none does."""
+    if state.aborted_by is not None:
+        return f"the run was aborted by {state.aborted_by}"
+    if state.workflow.window_over(now):
+        return "the window does not open any more"
+    full = next((wave.name for wave in state.workflow.waves if state.too_many_failures(wave)), None)
+    return None if full is None else f"max_failures of wave {full} is used up"

@@ -1,0 +1,487 @@
+"""One live migration: what is known about it, what a new fact means, and what happens next. Pure.
+
+    state = apply(state, event)              fold: facts in, state out (`migrationstate`)
+    step = next_step(state, policy, now)     what the driver does next
+    events = observe(...), observe_failure(...), answered(...)   what a read or the PUT's answer means
+
+The rules that matter:
+
+* A PUT leaves only in phase READY, and READY is reached by reading the job, or by evidence that the last PUT was not
+  carried out (`CutoverNotBegun`). So there are never two PUTs without evidence between them.
+* What a job's document shows is `evidence`'s to say. No sign in it counts before the settle time is over, since until then a
+  PUT without an answer may still arrive, or not show in reads; and it takes two reads in a row: the first may have been on
+  its way before. A cutover that has begun by such evidence alone is in doubt again when the job reports its lag again.
+* A 4xx is no end before a read. One read after it is enough to see that nothing began, where the 4xx does not depend on the state
+  of the job. A 409 does: a PUT that something on the way sends twice gets one, so it takes what a doubt takes, and then the
+  job waits at its gate again.
+* The answer to a PUT says "accepted" and no more: a final word in it (v1.0) is for a read to confirm.
+* Another PUT passes the gate like the first one, and in its wave's time: a doubt that is settled does not open it.
+* A deadline ends a migration only after a read that was tried at or after it, also when the program was down meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..text.durations import format_duration
+from .events import (
+    CutoverAccepted,
+    CutoverInDoubt,
+    CutoverNotBegun,
+    CutoverRefused,
+    Event,
+    GateOpened,
+    GateWaiting,
+    MigrationFinished,
+    StatusChanged,
+    StatusPolled,
+)
+from .evidence import at_gate, why_closed
+from .migration import BEFORE_THE_PUT, MigrationState, Phase, after_hook_left, apply, refusal_is_definite, reopen
+from .outcomes import Outcome, RemoteStatus, normalise
+from .workflow import Gate
+
+__all__ = [
+    "Answer",
+    "AnswerKind",
+    "Done",
+    "Finish",
+    "MigrationState",
+    "Phase",
+    "Policy",
+    "Read",
+    "ReadKind",
+    "Reading",
+    "Request",
+    "RunHook",
+    "Step",
+    "answered",
+    "apply",
+    "held_back",
+    "next_step",
+    "observe",
+    "observe_before_sending",
+    "observe_failure",
+    "reopen",
+    "too_old",
+]
+
+SIGNS = 2
+"""How many reads in a row have to show the same before a doubt is settled, after its settle time."""
+
+LOOK = "look at it in the Atlas UI, then `resume`"
+
+MOST_CHALLENGES = 5
+"""So many PUTs in a row were answered 401: it is no stale nonce, the keys are not taken."""
+
+GATE_LIFE = 5.0
+"""Seconds after which what was read is stale (a queue for a slot, a pause, a hook): the job is read again before the first
+`before` hook, and before the PUT. They count from the moment when the read was sent: its answer is as old as that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The rules for one migration. Durations in seconds.
+
+    *settle*: how long after a PUT without an answer it may still arrive at Atlas, or not show in reads.
+    """
+
+    gate: Gate | None = Gate()
+    timeout: float = 7200.0
+    settle: float = 30.0
+    before_hooks: int = 0
+    after_success_hooks: int = 0
+    after_failure_hooks: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one read of a job showed, *took* seconds after it was sent. *status* is Atlas's own word."""
+
+    status: str | None
+    ready: bool | None = None
+    lag: float | None = None
+    error_message: str | None = None
+    took: float = 0.0
+
+
+class ReadKind(StrEnum):
+    """Why a job is read: it decides who goes first at the token bucket."""
+
+    GATE = "gate"
+    POLL = "poll"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Read the job: the *attempt*-th time in this phase (0: at once), by *deadline* (Unix seconds) at the latest."""
+
+    kind: ReadKind
+    attempt: int
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHook:
+    """Run hook number *index* of *hook* (`before`, `after_success`, `after_failure`)."""
+
+    hook: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Send the PUT, the *attempt*-th one (0: the first)."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """The migration has ended: record it."""
+
+    outcome: Outcome
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """Nothing is left to do."""
+
+
+Step = Read | RunHook | Request | Finish | Done
+
+
+class AnswerKind(StrEnum):
+    """What became of a PUT."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # a 4xx: Atlas will not do it
+    NOT_CARRIED_OUT = "not_carried_out"  # 429, or it never left this machine: may be sent again
+    LOST = "lost"  # no answer within the request timeout, the connection broke, a 5xx, or an answer that makes no sense
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to a PUT; *reading* is the document that came with it (v1.0), *reason* says what was wrong.
+
+    Not *sent*: it never left this machine.
+    """
+
+    kind: AnswerKind
+    sent: bool = True
+    http_status: int | None = None
+    reason: str = ""
+    reading: Reading | None = None
+
+
+def next_step(state: MigrationState, policy: Policy, now: float, *, held: bool = False) -> Step:
+    """What the driver has to do next; *now* in Unix seconds.
+
+    *held*: no cutover may start at the moment, for a pause or the window, so no gate's time is over meanwhile.
+    """
+    match state.phase:
+        case Phase.NEW:
+            return Read(kind=ReadKind.GATE, attempt=state.reads_in_phase, deadline=now)
+        case Phase.GATE:
+            deadline = math.inf if held else _gate_deadline(state, policy, now)
+            if _read_after(state, deadline):
+                return Finish(outcome=Outcome.FAILED, error_message=_gate_message(state, policy))
+            return Read(kind=ReadKind.GATE, attempt=state.reads_in_phase, deadline=deadline)
+        case Phase.READY:
+            return _ready_step(state, policy, now, held=held)
+        case Phase.REQUESTED | Phase.DOUBT:
+            deadline = (state.doubt_since or state.requested_at or now) + policy.timeout
+            if _read_after(state, deadline):
+                return Finish(outcome=Outcome.IN_DOUBT, error_message=_doubt_message(state))
+            return Read(kind=ReadKind.POLL, attempt=state.reads_in_phase, deadline=deadline)
+        case Phase.ACCEPTED:
+            since = state.doubt_since if state.by_evidence else state.accepted_at
+            deadline = (since or now) + policy.timeout
+            if _read_after(state, deadline):
+                outcome = Outcome.IN_DOUBT if state.by_evidence else Outcome.TIMED_OUT
+                return Finish(outcome=outcome, error_message=_timeout_message(state, policy))
+            # The first read comes after a wait, too: no cutover is over in no time.
+            return Read(kind=ReadKind.POLL, attempt=max(1, state.reads_in_phase + 1), deadline=deadline)
+        case Phase.FINISHED:
+            left = after_hook_left(state, on_success=policy.after_success_hooks, on_failure=policy.after_failure_hooks)
+            if left is not None:
+                hook, index = left
+                return RunHook(hook=hook, index=index)
+            return Done()
+
+
+def _gate_deadline(state: MigrationState, policy: Policy, now: float) -> float:
+    """When waiting for the gate is over: by its own time, or since Atlas's first 409 to a PUT."""
+    timeout = policy.gate.timeout if policy.gate else policy.timeout
+    deadline = (state.gate_since or now) + timeout
+    return deadline if state.refused_since is None else min(deadline, state.refused_since + policy.settle + timeout)
+
+
+def _ready_step(state: MigrationState, policy: Policy, now: float, *, held: bool) -> Step:
+    if state.hook_failure is not None:
+        return Finish(outcome=Outcome.FAILED, error_message=state.hook_failure)
+    if state.refused_since is not None and not held and _read_after(state, _gate_deadline(state, policy, now)):
+        return Finish(outcome=Outcome.FAILED, error_message=_gate_message(state, policy))
+    stale = too_old(state, now) is not None
+    if state.before_hooks_done < policy.before_hooks and (state.prepared or not stale):
+        return RunHook(hook="before", index=state.before_hooks_done)
+    if state.row_since and state.not_begun_at and state.not_begun_at - state.row_since >= policy.timeout:
+        why = f": {state.note}" if state.note else ""
+        if state.cutover_requests == 0:
+            message = f"no PUT could be sent in {format_duration(policy.timeout)}{why}"
+            return Finish(outcome=Outcome.NOT_STARTED, error_message=message)
+        message = f"no PUT was carried out in {format_duration(policy.timeout)}{why}"
+        return Finish(outcome=Outcome.FAILED, error_message=message)
+    if stale:
+        return Read(kind=ReadKind.GATE, attempt=0, deadline=now)
+    return Request(attempt=state.attempts)
+
+
+def too_old(state: MigrationState, now: float) -> str | None:
+    """Why nothing may be begun on what is known of the job; None: it is fresh."""
+    if state.known_at is None:
+        return "the job has not been read"
+    age = now - state.known_at
+    return f"what is known of the job is {format_duration(round(age, 1))} old" if age > GATE_LIFE else None
+
+
+def observe(
+    state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float
+) -> tuple[Event, ...]:
+    """What *reading*, taken at *now*, means: first the read itself, then what follows from it."""
+    polled = StatusPolled(
+        at=now,
+        migration=migration,
+        status=reading.status,
+        ready=reading.ready,
+        lag=reading.lag,
+        took=round(reading.took, 3),
+    )
+    events: list[Event] = [polled]
+    known = state.remote_status is not None or state.last_read_at is not None  # null is a status, too
+    if known and reading.status != state.remote_status:
+        events.append(
+            StatusChanged(
+                at=now, migration=migration, status=reading.status, previous=state.remote_status, lag=reading.lag
+            )
+        )
+    after = apply(state, polled)
+    meaning = normalise(reading.status)
+    if meaning is not RemoteStatus.PENDING:
+        events.append(_final(after, reading, migration=migration, now=now))
+    elif state.phase in BEFORE_THE_PUT:
+        events += _at_the_gate(state, reading, policy, migration=migration, now=now)
+    elif state.phase is Phase.DOUBT:
+        events += _settled(after, reading, policy, migration=migration, now=now)
+    elif state.by_evidence and reading.lag is not None:
+        reason = f"its cutover seemed to have begun, but the job reports its lag again ({reading.lag:g} s)"
+        events.append(CutoverInDoubt(at=now, migration=migration, reason=reason, settle=0.0))
+    return tuple(events)
+
+
+def observe_failure(
+    state: MigrationState, error: str, policy: Policy, *, migration: str, now: float, refused: bool, gone: bool = False
+) -> tuple[Event, ...]:
+    """What a read that gave nothing means.
+
+    *refused*: Atlas answered with a 4xx, so asking again is no use. *gone*: with a 404, it knows no such job. That settles no
+    doubt, and when it is said twice in a row, no later read will.
+    """
+    polled = StatusPolled(at=now, migration=migration, error=error)
+    if state.phase is Phase.DOUBT and gone and state.note == error:
+        return (polled, *_gone(state, error, migration=migration, now=now))
+    if state.phase not in BEFORE_THE_PUT:
+        return (polled,)
+    if refused:
+        finished = MigrationFinished(
+            at=now,
+            migration=migration,
+            outcome=Outcome.FAILED,
+            status=state.remote_status,
+            error_message=f"the job could not be read: {error}",
+            polls=state.polls + 1,
+        )
+        return (polled, finished)
+    if state.phase is Phase.GATE:
+        return (polled,)
+    waiting = GateWaiting(
+        at=now,
+        migration=migration,
+        status=state.remote_status,
+        ready=None,
+        lag=None,
+        max_lag=policy.gate.max_lag if policy.gate else None,
+        note=error,
+    )
+    return (polled, waiting)
+
+
+def observe_before_sending(
+    state: MigrationState, reading: Reading, policy: Policy, *, reason: str, migration: str, now: float
+) -> tuple[Event, ...]:
+    """What *reading* means, made with the intent recorded and the PUT not sent, as it had waited too long (*reason*).
+
+    If the gate is still open, *state* stays in phase REQUESTED and the PUT may leave; otherwise it is held back.
+    """
+    back = held_back(reason, migration=migration, now=now)
+    found = observe(apply(state, back), reading, policy, migration=migration, now=now)
+    if any(isinstance(event, GateOpened) for event in found):
+        return tuple(event for event in found if isinstance(event, (StatusPolled, StatusChanged)))
+    return (back, *found)
+
+
+def held_back(reason: str, *, migration: str, now: float) -> CutoverNotBegun:
+    """The PUT whose intent is recorded is not sent after all, for *reason*."""
+    return CutoverNotBegun(at=now, migration=migration, reason=f"not sent: {reason}", sent=False)
+
+
+def answered(state: MigrationState, answer: Answer, policy: Policy, *, migration: str, now: float) -> tuple[Event, ...]:
+    """What the PUT's *answer* means. *state* is in phase REQUESTED."""
+    match answer.kind:
+        case AnswerKind.ACCEPTED:
+            reading = answer.reading
+            status = reading.status if reading else None
+            return (CutoverAccepted(at=now, migration=migration, http_status=answer.http_status, status=status),)
+        case AnswerKind.NOT_CARRIED_OUT:
+            not_begun = _not_begun(answer, migration=migration, now=now)
+            if apply(state, not_begun).challenges >= MOST_CHALLENGES:
+                return (not_begun, _failed(state, answer.reason, migration=migration, now=now))
+            return (not_begun,)
+        case AnswerKind.REFUSED:
+            refused = CutoverRefused(
+                at=now,
+                migration=migration,
+                http_status=answer.http_status,
+                reason=answer.reason,
+                settle=policy.settle,
+            )
+            return (refused,)
+        case AnswerKind.LOST:
+            return (CutoverInDoubt(at=now, migration=migration, reason=answer.reason, settle=policy.settle),)
+
+
+def _not_begun(answer: Answer, *, migration: str, now: float) -> CutoverNotBegun:
+    return CutoverNotBegun(
+        at=now, migration=migration, reason=answer.reason, http_status=answer.http_status, sent=answer.sent
+    )
+
+
+def _failed(state: MigrationState, why: str | None, *, migration: str, now: float) -> MigrationFinished:
+    return MigrationFinished(
+        at=now,
+        migration=migration,
+        outcome=Outcome.FAILED,
+        status=state.remote_status,
+        error_message=why,
+        polls=state.polls,
+    )
+
+
+def _final(state: MigrationState, reading: Reading, *, migration: str, now: float) -> MigrationFinished:
+    success = normalise(reading.status) is RemoteStatus.SUCCESS
+    message = None if success else reading.error_message or f"Atlas reports {reading.status}"
+    return MigrationFinished(
+        at=now,
+        migration=migration,
+        outcome=Outcome.SUCCESS if success else Outcome.FAILED,
+        status=reading.status,
+        error_message=message,
+        polls=state.polls,
+    )
+
+
+def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
+    facts = {"status": reading.status, "ready": reading.ready, "lag": reading.lag}
+    gate = policy.gate
+    if reading.took > GATE_LIFE:
+        max_lag = gate.max_lag if gate else None
+        slow = f"the answer took {format_duration(round(reading.took, 1))}: it is too old to go by"
+        return [GateWaiting(at=now, migration=migration, max_lag=max_lag, note=slow, **facts)]  # type: ignore[arg-type]
+    if gate is None:
+        return [GateOpened(at=now, migration=migration, **facts)]  # type: ignore[arg-type]
+    view = at_gate(reading, gate, reported_lag=state.reported_lag)
+    if view.is_open:
+        return [GateOpened(at=now, migration=migration, note=view.note, **facts)]  # type: ignore[arg-type]
+    told = state.note or at_gate(_known(state), gate, reported_lag=state.reported_lag).note
+    if state.phase is Phase.GATE and view.note in (None, told):
+        return []
+    waiting = GateWaiting(at=now, migration=migration, max_lag=gate.max_lag, note=view.note, **facts)  # type: ignore[arg-type]
+    return [waiting]
+
+
+def _known(state: MigrationState) -> Reading:
+    return Reading(status=state.remote_status, ready=state.ready, lag=state.lag)
+
+
+def _settled(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
+    """What a read in doubt has settled: that the cutover began, that it did not, or nothing yet."""
+    if state.begun_reads >= SIGNS:
+        return [CutoverAccepted(at=now, migration=migration, http_status=None, status=reading.status, evidence="job")]
+    if state.not_begun_reads < (1 if refusal_is_definite(state) else SIGNS):
+        return []
+    lag = f"still reports its lag ({reading.lag:g} s)" if reading.lag is not None else "is as it was before"
+    reason = f"{state.refusal}; the job {lag}" if state.refused else f"the job is ready and {lag}"
+    not_begun = CutoverNotBegun(at=now, migration=migration, reason=reason)
+    if not state.refused or (state.conflict and not state.doubted and policy.gate is not None):
+        return [not_begun]  # to its gate
+    return [not_begun, _failed(state, state.refusal, migration=migration, now=now)]
+
+
+def _read_after(state: MigrationState, deadline: float) -> bool:
+    return state.last_read_at is not None and state.last_read_at >= deadline
+
+
+def _gate_message(state: MigrationState, policy: Policy) -> str:
+    if policy.gate is None:
+        return f"the job could not be read in {format_duration(policy.timeout)}: {state.note}"
+    waited = format_duration(policy.gate.timeout)
+    why = state.refusal or state.note or why_closed(_known(state), policy.gate, reported_lag=state.reported_lag)
+    return f"the gate did not open in {waited}: {why}"
+
+
+def _doubt_message(state: MigrationState) -> str:
+    seen = state.note or f"the job shows {state.remote_status or 'no status'}"
+    return f"{_sent(state)}, and reading the job did not settle it ({seen}): {LOOK}"
+
+
+def _gone(state: MigrationState, error: str, *, migration: str, now: float) -> tuple[Event, ...]:
+    """A doubt ends, as its job is not there: a PUT that was refused for that began nothing, of others no read can tell."""
+    gone = f"Atlas knows no such job any more ({error})"
+    if refusal_is_definite(state):
+        not_begun = CutoverNotBegun(at=now, migration=migration, reason=f"{state.refusal}; {gone}")
+        return (not_begun, _failed(state, state.refusal, migration=migration, now=now))
+    finished = MigrationFinished(
+        at=now,
+        migration=migration,
+        outcome=Outcome.IN_DOUBT,
+        status=state.remote_status,
+        error_message=(
+            f"{_sent(state)}, and {gone}, so no read can tell how that ended: look into the report of that PUT's run and at "
+            "the cluster in the Atlas UI; `abort` gives this one up"
+        ),
+        polls=state.polls + 1,
+    )
+    return (finished,)
+
+
+def _sent(state: MigrationState) -> str:
+    if state.refused:
+        return f"the PUT was refused ({state.refusal})"
+    match state.cutover_requests:
+        case 0:
+            return "another run has sent a PUT"
+        case 1:
+            return "1 PUT sent, its answer was lost"
+        case number:
+            return f"{number} PUTs sent, the last one's answer was lost"
+
+
+def _timeout_message(state: MigrationState, policy: Policy) -> str:
+    seen = state.note or f"the job shows {state.remote_status or 'no status'}"
+    within = f"not final within {format_duration(policy.timeout)} ({seen})"
+    if state.by_evidence:
+        return f"its PUT got no answer, its cutover seems to have begun, as the lag is gone, but it is {within}: {LOOK}"
+    return f"accepted, but {within}"

@@ -1,0 +1,467 @@
+"""One run: the fold of all its events, and the questions that others ask of it. Pure.
+
+`RunState` is what the engine, the journal's readers, the status page and the report all know of a run; it changes only
+by `apply`, so a run that is continued from its journal knows exactly what the first process knew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from typing import Any, NamedTuple
+
+from . import migration as migrationstate
+from .counts import Counts, facets_of
+from .events import (
+    ApprovalWaiting,
+    ConfirmationWaiting,
+    CutoversConfirmed,
+    CutoversStopped,
+    Event,
+    HookFinished,
+    MigrationEvent,
+    RunAborted,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    RunUnpaused,
+    WaveApproved,
+    WaveFinished,
+    WaveStarted,
+    WindowChanged,
+    WindowOpened,
+    WindowWaiting,
+)
+from .group_hooks import GroupHooks
+from .migration import UNDER_WAY, MigrationState, Phase
+from .outcomes import ExitCode, Outcome, RunOutcome
+from .window import Span
+from .workflow import Migration, Wave, Workflow
+
+_UNSETTLED = frozenset({Outcome.IN_DOUBT, Outcome.UNDER_WAY})
+
+
+@dataclass(slots=True, kw_only=True)
+class WaveState:
+    """What is known about one wave. Times are Unix seconds.
+
+    *begun*, *touched*: in this session the wave has started, or something has happened to one of its migrations.
+    *counts*: how many of its migrations stand where. *line*: a heap of the places of those that wait for a slot, and of some
+    that do not any more.
+    """
+
+    started_at: float | None = None
+    finished_at: float | None = None
+    approval_since: float | None = None
+    approved_by: str | None = None
+    hooks: GroupHooks = field(default_factory=GroupHooks)
+    begun: bool = False
+    touched: bool = False
+    counts: Counts = field(default_factory=Counts)
+    line: list[int] = field(default_factory=list)
+
+    def copy(self) -> WaveState:
+        """The same, to change."""
+        return replace(self, hooks=self.hooks.copy(), counts=replace(self.counts), line=list(self.line))
+
+    @property
+    def admits(self) -> bool:
+        """Whether the wave lets its migrations on their way to a PUT: it has started, and its `before` hooks are done."""
+        return self.begun and self.hooks.prepared
+
+
+class _Place(NamedTuple):
+    """Where a migration stands in its workflow."""
+
+    wave: str
+    number: int
+    migration: Migration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one migration stands, in the words of the report; what was interrupted is NOT_STARTED, IN_DOUBT or UNDER_WAY."""
+
+    outcome: Outcome
+    error_message: str | None
+
+
+@dataclass(slots=True, kw_only=True)
+class RunState:
+    """The fold of a run's events."""
+
+    run_id: str
+    workflow: Workflow = field(default_factory=lambda: Workflow(name="", waves=()))
+    base_url: str = ""
+    rehearsal: bool = False
+    selected: frozenset[str] = frozenset()
+    who: str = ""
+    version: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+    unfinished: bool = True
+    recorded_exit_code: int | None = None
+    sessions: int = 0
+    paused_by: str | None = None
+    paused_at: float | None = None
+    unconfirmed_since: float | None = None  # when a session began that starts nothing before it is confirmed
+    aborted_by: str | None = None
+    successor: str | None = None
+    stopped: str | None = None
+    window_opens: float | None = None
+    window_closes: float | None = None
+    window_waits_since: float = 0.0
+    opening: Span | None = None  # the opening of the window that this session waits for or is in
+    waves: dict[str, WaveState] = field(default_factory=dict)
+    migrations: dict[str, MigrationState] = field(default_factory=dict)
+    hooks: list[HookFinished] = field(default_factory=list)  # all that ended, whosever they were
+    run_hooks: GroupHooks = field(default_factory=GroupHooks)
+    requests: Counter[str] = field(default_factory=Counter)  # by HTTP status ("error": no answer)
+    retries: int = 0
+    _places: dict[str, _Place] = field(default_factory=dict)
+    _waves: dict[str, Wave] = field(default_factory=dict)
+
+    def apply(self, event: Event) -> None:
+        """Take *event* in."""
+        if isinstance(event, MigrationEvent):
+            self._migrate(event.migration, event)
+            return
+        match event:
+            case RunStarted():
+                self._start(event)
+            case RunResumed():
+                self._resume(event)
+            case RunFinished():
+                self._finish(event)
+            case RunPaused():
+                self.paused_by, self.paused_at = event.who, event.at
+            case RunUnpaused():
+                self._unpause(event)
+            case ConfirmationWaiting() | CutoversConfirmed():
+                self.unconfirmed_since = event.at if isinstance(event, ConfirmationWaiting) else None
+            case RunAborted():
+                self.aborted_by, self.successor = event.who, event.successor
+            case CutoversStopped():
+                self.stopped = self.stopped or event.reason
+            case WindowChanged() | WindowWaiting() | WindowOpened():
+                self._window(event)
+            case HookFinished():
+                self._hook(event)
+            case ApprovalWaiting() | WaveApproved() | WaveStarted() | WaveFinished():
+                self._wave(event)
+
+    def _start(self, event: RunStarted) -> None:
+        self.workflow = event.workflow
+        self.base_url, self.rehearsal = event.base_url, event.rehearsal
+        self.selected = frozenset(event.selected)
+        self.who, self.version, self.started_at = event.who, event.version, event.at
+        self.run_hooks = GroupHooks(self.workflow.hooks)
+        self.waves = {wave.name: WaveState(hooks=GroupHooks(wave.hooks)) for wave in self.workflow.waves}
+        nothing_known = MigrationState()
+        self._waves = {wave.name: wave for wave in self.workflow.waves}
+        self._places = {
+            migration.name: _Place(wave.name, number, migration)
+            for wave in self.workflow.waves
+            for number, migration in enumerate(wave.migrations)
+        }
+        self.migrations = dict.fromkeys(self._places, nothing_known)
+        self.sessions = 1
+        self._count()
+
+    def _window(self, event: WindowChanged | WindowWaiting | WindowOpened) -> None:
+        match event:
+            case WindowChanged():
+                self.workflow = replace(self.workflow, window=event.window)
+                self.window_opens = self.window_closes = self.opening = None
+            case WindowWaiting():
+                self.window_opens, self.window_closes = event.opens, event.closes
+                self.opening = Span(opens=event.opens, closes=event.closes)
+                self.window_waits_since = event.at
+            case WindowOpened():
+                if self.window_opens is not None:
+                    self._hold(since=self.window_waits_since, until=event.at)
+                self.window_opens, self.window_closes = None, event.closes
+                opens = event.at if event.opens is None else event.opens
+                self.opening = Span(opens=opens, closes=event.closes)
+
+    def _resume(self, event: RunResumed) -> None:
+        self.selected = frozenset(event.selected)
+        self.who, self.sessions = event.who, self.sessions + 1
+        self.base_url = event.base_url or self.base_url
+        self.finished_at = self.recorded_exit_code = self.stopped = None
+        self.window_opens = self.window_closes = self.opening = self.unconfirmed_since = None
+        self.unfinished = True
+        self.run_hooks.new_session()
+        for name, state in self.migrations.items():
+            if name not in self.selected and state.outcome is Outcome.IN_DOUBT:
+                continue  # it stays as it ended: nobody looks at it
+            self.migrations[name] = migrationstate.reopen(
+                state, at=event.at, retry_failed=event.retry_failed and name in self.selected, settle=event.settle
+            )
+        for wave in self.workflow.waves:
+            known = self.waves[wave.name]
+            known.finished_at = known.approval_since = None
+            known.begun = known.touched = False
+            known.hooks.new_session()
+            if known.started_at is not None and any(self._is_followed(m.name) for m in wave.migrations):
+                known.hooks.begin(self.selected)
+                self.run_hooks.begin(self.selected)
+
+        self._count()
+
+    def _migrate(self, name: str, event: Event) -> None:
+        """Something happened to migration *name*: keep the counts of its wave in step."""
+        before = self.migrations.get(name)
+        if before is None:
+            return
+        after = self.migrations[name] = migrationstate.apply(before, event)
+        place = self._places[name]
+        wave = self.waves[place.wave]
+        wave.touched = True
+        if _standing(before) == _standing(after):
+            return
+        selected, hooks = name in self.selected, place.migration.hooks
+        wave.counts.add(facets_of(before, hooks, selected=selected), -1)
+        wave.counts.add(facets_of(after, hooks, selected=selected))
+        if after.phase is Phase.READY and not after.admitted and selected:
+            # One whose application stands still, since an earlier session, is first in line (and -1 is the last's index).
+            number = place.number - len(self._waves[place.wave].migrations) if after.prepared else place.number
+            heappush(wave.line, number)
+
+    def _count(self) -> None:
+        """Count anew: a session begins."""
+        for wave in self.workflow.waves:
+            known = self.waves[wave.name]
+            known.counts, known.line = Counts(), []
+            for migration in wave.migrations:
+                selected = migration.name in self.selected
+                known.counts.add(facets_of(self.migrations[migration.name], migration.hooks, selected=selected))
+
+    def _is_followed(self, name: str) -> bool:
+        return name in self.selected and self.migrations[name].phase in UNDER_WAY
+
+    def _finish(self, event: RunFinished) -> None:
+        self.finished_at = event.at
+        self.unfinished = event.unfinished
+        self.recorded_exit_code = event.exit_code
+        self.requests.update(event.requests.get("by_status", {}))
+        self.retries += event.requests.get("retries", 0)
+        for wave in (None, *self.workflow.waves):
+            hooks = self.hooks_of(wave)
+            hooks.owed = bool(hooks.left(self.after_hook(wave)))  # an end without hooks is an end, too
+
+    def _unpause(self, event: RunUnpaused) -> None:
+        self._hold(since=event.at if self.paused_at is None else self.paused_at, until=event.at)
+        self.paused_by = self.paused_at = None
+
+    def _hold(self, *, since: float, until: float) -> None:
+        """No cutover was to start in that time."""
+        for name, state in self.migrations.items():
+            self.migrations[name] = migrationstate.without_pause(state, since=since, until=until)
+
+    def _hook(self, event: HookFinished) -> None:
+        self.hooks.append(event)
+        if event.migration is not None:
+            self._migrate(event.migration, event)
+        elif event.wave is None:
+            self.run_hooks.take_in(event, self.selected)
+        elif event.wave in self.waves:
+            self.waves[event.wave].hooks.take_in(event, self.selected)
+
+    def _wave(self, event: ApprovalWaiting | WaveApproved | WaveStarted | WaveFinished) -> None:
+        wave = self.waves.get(event.wave)
+        if wave is None:
+            return
+        match event:
+            case ApprovalWaiting():
+                wave.approval_since = event.at
+                self.run_hooks.begin(self.selected)
+            case WaveApproved():
+                wave.approved_by, wave.approval_since = event.who, None
+            case WaveStarted():
+                wave.started_at = wave.started_at or event.at
+                wave.begun = True
+                wave.hooks.begin(self.selected)
+                self.run_hooks.begin(self.selected)
+            case WaveFinished():
+                wave.finished_at = event.at
+
+    def after(self, *events: Event) -> RunState:
+        """What *events* would make of this state, which stays as it is."""
+        state = replace(
+            self,
+            waves={name: wave.copy() for name, wave in self.waves.items()},
+            migrations=dict(self.migrations),
+            hooks=list(self.hooks),
+            run_hooks=self.run_hooks.copy(),
+            requests=Counter(self.requests),
+        )
+        for event in events:
+            state.apply(event)
+        return state
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def result(self, name: str) -> Result:
+        """How migration *name* stands, were the run to end now."""
+        state = self.migrations[name]
+        if state.outcome is not None:
+            return Result(outcome=state.outcome, error_message=state.error_message)
+        if state.phase in UNDER_WAY:
+            seen = state.phase is Phase.ACCEPTED and not self.given_up
+            return Result(
+                outcome=Outcome.UNDER_WAY if seen else Outcome.IN_DOUBT, error_message=self._why_no_end(state)
+            )
+        return Result(outcome=Outcome.NOT_STARTED, error_message=self._why_not_started(name))
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the run was ended with nobody to follow what it left under way."""
+        return self._is_over() and self.aborted_by is not None and self.successor is None
+
+    def _is_over(self) -> bool:
+        return self.finished_at is not None and not self.unfinished
+
+    def _why_no_end(self, state: MigrationState) -> str:
+        """What is said of a migration whose PUT may have been carried out, were the run to end now."""
+        if self._is_over() and self.successor is not None:
+            why = f"run {self.successor}, which took this run's place, follows it"
+        elif self._is_over():
+            why = "the run was given up while the cutover was under way: look at the live migration in Atlas"
+        elif state.phase is Phase.ACCEPTED:
+            why = (
+                "Atlas accepted the cutover, and the session ended before its end was seen: `resume` follows it at once"
+            )
+        else:
+            return state.note or "the run was interrupted while the cutover was under way: `resume` follows it"
+        return f"{why} ({state.note})" if state.note else why
+
+    def _why_not_started(self, name: str) -> str | None:
+        if name not in self.selected:
+            return "not selected"
+        if self.stopped:
+            return self.stopped
+        return self.migrations[name].note
+
+    def rows(self) -> list[tuple[Wave, Migration]]:
+        """The selected migrations with their waves, in workflow order."""
+        return [(wave, migration) for wave, migration in self.workflow.migrations() if migration.name in self.selected]
+
+    def totals(self) -> Counter[Outcome]:
+        """How many of the selected migrations stand at each outcome."""
+        return Counter(self.result(name).outcome for name in self.selected)
+
+    def outcome(self) -> RunOutcome:
+        """The run's outcome over its selected migrations: in doubt before failed before incomplete."""
+        totals = self.totals()
+        if totals[Outcome.IN_DOUBT]:
+            return RunOutcome.IN_DOUBT
+        if totals[Outcome.FAILED] or totals[Outcome.TIMED_OUT]:
+            return RunOutcome.FAILED
+        if totals[Outcome.NOT_STARTED] or totals[Outcome.UNDER_WAY]:
+            return RunOutcome.INCOMPLETE
+        return RunOutcome.SUCCESS
+
+    def exit_code(self) -> ExitCode:
+        """The exit code for `outcome`; a signal's own code takes precedence where the process was interrupted."""
+        return {
+            RunOutcome.SUCCESS: ExitCode.SUCCESS,
+            RunOutcome.FAILED: ExitCode.FAILED,
+            RunOutcome.INCOMPLETE: ExitCode.INCOMPLETE,
+            RunOutcome.IN_DOUBT: ExitCode.IN_DOUBT,
+        }[self.outcome()]
+
+    def unsettled(self) -> list[str]:
+        """Those of all migrations, selected or not, that are in doubt or under way, were the run to end now."""
+        return [name for name in self.migrations if self.result(name).outcome in _UNSETTLED]
+
+    def is_unfinished(self) -> bool:
+        """Whether anything is left to continue: a migration of the whole workflow, or the hooks of what is over."""
+        left = _UNSETTLED if self.aborted_by is not None else _UNSETTLED | {Outcome.NOT_STARTED}
+        return any(self.result(name).outcome in left for name in self.migrations) or self.hooks_left()
+
+    def hooks_left(self) -> bool:
+        """Whether `after_…` hooks are still to be run of what has ended: a migration, a wave, the run."""
+        groups = (None, *self.workflow.waves)
+        return any(self.hooks_of(wave).left(self.after_hook(wave)) for wave in groups) or any(
+            self._migration_hook_left(migration) for _, migration in self.workflow.migrations()
+        )
+
+    def hooks_of(self, wave: Wave | None) -> GroupHooks:
+        """The state of *wave*'s hooks, or of the run's (None)."""
+        return self.run_hooks if wave is None else self.waves[wave.name].hooks
+
+    def after_hook(self, wave: Wave | None) -> str:
+        """The hooks that *wave* (None: the run) ends with as it stands: `after_success` or `after_failure`."""
+        hooks = self.hooks_of(wave)
+        members = hooks.members if hooks.owed else self.selected
+        names = self.workflow.names() if wave is None else (m.name for m in wave.migrations)
+        outcomes = {self.result(name).outcome for name in names if name in members}
+        return "after_success" if outcomes == {Outcome.SUCCESS} else "after_failure"
+
+    def _migration_hook_left(self, migration: Migration) -> bool:
+        success, failure = len(migration.hooks.after_success), len(migration.hooks.after_failure)
+        state = self.migrations[migration.name]
+        left = migrationstate.after_hook_left(state, on_success=success, on_failure=failure)
+        return left is not None or bool(migrationstate.undo_left(state, on_failure=failure))
+
+    def failures(self, wave: Wave) -> int:
+        """How many of *wave*'s migrations ended without SUCCESS, selected this time or not."""
+        return self.waves[wave.name].counts.failures
+
+    def too_many_failures(self, wave: Wave) -> bool:
+        """Whether *wave* has used up its `max_failures`."""
+        return wave.max_failures is not None and self.failures(wave) > wave.max_failures
+
+    def doubts_may_be_too_many(self, wave: Wave) -> bool:
+        """Whether *wave* would use up its `max_failures`, were all that is in doubt in it to stay so."""
+        if wave.max_failures is None:
+            return False
+        doubts = self.waves[wave.name].counts.doubts
+        return doubts > 0 and self.failures(wave) + doubts > wave.max_failures
+
+    def place_of(self, name: str) -> tuple[Wave, Migration]:
+        """Migration *name* and its wave."""
+        place = self._places[name]
+        return self._waves[place.wave], place.migration
+
+    def wave(self, name: str) -> Wave:
+        """The wave called *name*."""
+        return self._waves[name]
+
+    def next_for_slot(self, wave: Wave) -> str | None:
+        """Which of *wave*'s migrations gets the slot that is free: of those that are ready, the first in the file."""
+        known = self.waves[wave.name]
+        while known.line:
+            name = wave.migrations[known.line[0]].name
+            state = self.migrations[name]
+            if state.phase is Phase.READY and not state.admitted:
+                return name
+            heappop(known.line)
+        return None
+
+    def counts(self, wave: Wave) -> dict[str, int]:
+        """*wave*'s selected migrations by outcome, zeros left out."""
+        totals = Counter(str(self.result(m.name).outcome) for m in wave.migrations if m.name in self.selected)
+        return {str(outcome): totals[outcome] for outcome in Outcome if totals[outcome]}
+
+    def request_statistics(self) -> dict[str, Any]:
+        """What was sent, as in the report: `total`, `by_status`, `retries`."""
+        by_status = {status: self.requests[status] for status in sorted(self.requests)}
+        return {"total": sum(by_status.values()), "by_status": by_status, "retries": self.retries}
+
+
+def _standing(state: MigrationState) -> tuple[object, ...]:
+    """What of *state* its facets follow from."""
+    return state.phase, state.outcome, state.admitted, state.prepared, state.after_hooks_done
+
+
+def fold(run_id: str, events: Iterable[Event]) -> RunState:
+    """The state of run *run_id* after *events*."""
+    state = RunState(run_id=run_id)
+    for event in events:
+        state.apply(event)
+    return state

@@ -1,1 +1,0 @@
-"""Drivers: they do what the pure core (`cutover`, `run`) decides. `local` runs everything in one process, with anyio."""

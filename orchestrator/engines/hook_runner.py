@@ -1,0 +1,97 @@
+"""Runs the hooks of a run, a wave or a migration with the environment that the contract gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import anyio
+
+from ..atlas.connection import MAX_IN_FLIGHT
+from ..core.events import HookFinished
+from ..core.workflow import Argv, Hooks, Migration, Wave, Workflow
+from ..machine.descriptors import connections_at_most, hooks_at_most
+from ..text.redaction import Redactor
+from .hooks import hook_environment, run_hook
+
+MOST_AT_ONCE = 64
+"""Hooks that run side by side at most; fewer where the process may not open so many files."""
+
+
+def most_at_once() -> int:
+    """How many hooks may run side by side in this process."""
+    return hooks_at_most(MOST_AT_ONCE, connections=connections_at_most(MAX_IN_FLIGHT))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookRunner:
+    """Knows the run that hooks belong to. They wait for each other where there are more than `most_at_once`.
+
+    *environ*: the process's environment; *now*: the session's clock, Unix seconds; *secrets*: values no hook may see;
+    *on_interrupted* gets the end of a hook that was ended because the run is stopped, which nobody waits for any more.
+    """
+
+    run_id: str
+    workflow: Workflow
+    rehearsal: bool
+    environ: Mapping[str, str]
+    secrets: tuple[str, ...]
+    now: Callable[[], float]
+    on_interrupted: Callable[[HookFinished], None]
+    turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(most_at_once()))
+
+    async def run_for_migration(
+        self, wave: Wave, migration: Migration, hook: str, index: int, *, outcome: str | None
+    ) -> HookFinished:
+        """Run hook number *index* of *migration*'s *hook* (`before`, `after_success`, `after_failure`).
+
+        The caller has one of the `turns`.
+        """
+        return await self._run(migration.hooks, wave, migration, hook, index, outcome)
+
+    async def run_for_group(self, wave: Wave | None, hook: str, index: int, *, outcome: str | None) -> HookFinished:
+        """The same for the hooks of *wave*, or of the run (None)."""
+        return await self._run(wave.hooks if wave else self.workflow.hooks, wave, None, hook, index, outcome)
+
+    async def _run(
+        self, hooks: Hooks, wave: Wave | None, migration: Migration | None, hook: str, index: int, outcome: str | None
+    ) -> HookFinished:
+        argvs: tuple[Argv, ...] = getattr(hooks, hook)
+        environment = hook_environment(
+            self.environ,
+            run_id=self.run_id,
+            workflow=self.workflow.name,
+            rehearsal=self.rehearsal,
+            wave=wave,
+            migration=migration,
+            outcome=outcome,
+            secrets=self.secrets,
+        )
+        wave_name, name = wave.name if wave else None, migration.name if migration else None
+        began = self.now()
+        try:
+            return await run_hook(
+                argvs[index],
+                hook=hook,
+                timeout=hooks.timeout,
+                directory=self.workflow.directory,
+                environment=environment,
+                now=self.now,
+                redact=Redactor(self.secrets).text,
+                wave=wave_name,
+                migration=name,
+            )
+        except anyio.get_cancelled_exc_class():
+            ended = HookFinished(
+                at=self.now(),
+                hook=hook,
+                argv=argvs[index],
+                exit_code=None,
+                seconds=round(self.now() - began, 3),
+                error="ended, because the run was stopped",
+                wave=wave_name,
+                migration=name,
+                interrupted=True,
+            )
+            self.on_interrupted(ended)
+            raise

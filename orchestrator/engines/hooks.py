@@ -1,0 +1,291 @@
+"""Hooks: commands of the operator's around a cutover, run without a shell, without the keys, and never for ever.
+
+    environment = hook_environment(os.environ, run_id=..., workflow=..., ...)
+    finished = await run_hook(argv, hook="before", timeout=300, directory=..., environment=environment, now=time.time)
+
+A hook and all that it starts are one process group. When its time is up, or the run is cancelled, the group is asked to
+end (SIGTERM) and `TERMINATION` seconds later made to (SIGKILL).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from subprocess import DEVNULL
+
+import anyio
+import anyio.abc
+
+from ..core.events import HookFinished
+from ..core.workflow import Argv, Migration, Wave
+from ..text.durations import format_duration
+from ..text.escaping import lines_of_text
+
+OUTPUT_BYTES = 4096
+"""So much of the end of a hook's output is kept; the rest is read and dropped, so that the hook never blocks on it."""
+
+TERMINATION = 5.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+GIVING_UP = 5.0
+"""Seconds from SIGKILL until a hook is given up that the kernel does not let go of."""
+
+LAST_OUTPUT = 0.2
+"""Seconds in which output may still come after the hook itself has ended: something it left behind may hold the pipe."""
+
+_CHUNK = 65536
+_MARGIN = 4096  # longer than any secret: where an output is cut, no part of one is left that nobody would know for it
+_GROUP_CHECK = 0.02
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
+_SHORTAGE_PAUSE = 0.5
+_LONG_KEY = 16  # a key of this length inside a longer value is no coincidence
+_KEY_NAME = re.compile(r"MONGODB_ATLAS_(?:\w+_)?API_KEY")
+
+
+def hook_environment(
+    environ: Mapping[str, str],
+    *,
+    run_id: str,
+    workflow: str,
+    rehearsal: bool,
+    wave: Wave | None = None,
+    migration: Migration | None = None,
+    outcome: str | None = None,
+    secrets: Iterable[str] = (),
+) -> dict[str, str]:
+    """The environment of a hook: *environ* without the keys, and the ``CUTOVER_…`` variables.
+
+    All of these are always set; one that does not apply is empty. ``CUTOVER_REHEARSAL`` is ``true`` or ``false``.
+
+    Args:
+        environ: The environment of this process.
+        run_id: The run.
+        workflow: The workflow's name.
+        rehearsal: Whether the run is a rehearsal.
+        wave: The wave that the hook, or its migration, belongs to; None: the hook is the run's.
+        migration: The migration that it belongs to.
+        outcome: How the migration, wave or run ended; None before its end.
+        secrets: The keys: a variable that holds one of them is left out whatever its name, and so is every
+            ``MONGODB_ATLAS_…_API_KEY`` whatever its value.
+    """
+    keys = tuple(key for key in secrets if key)
+    clean = {
+        name: value for name, value in environ.items() if not _KEY_NAME.fullmatch(name) and not _holds_key(value, keys)
+    }
+    return clean | {
+        "CUTOVER_RUN_ID": run_id,
+        "CUTOVER_WORKFLOW": workflow,
+        "CUTOVER_WAVE": wave.name if wave else "",
+        "CUTOVER_MIGRATION": migration.name if migration else "",
+        "CUTOVER_GROUP_ID": migration.group_id if migration else "",
+        "CUTOVER_LIVE_MIGRATION_ID": migration.live_migration_id if migration else "",
+        "CUTOVER_OUTCOME": str(outcome or ""),
+        "CUTOVER_REHEARSAL": "true" if rehearsal else "false",
+    }
+
+
+async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it runs, and whose it is
+    argv: Argv,
+    *,
+    hook: str,
+    timeout: float,  # noqa: ASYNC109 - running out of time is a result here, not an exception
+    directory: str | Path,
+    environment: Mapping[str, str],
+    now: Callable[[], float],
+    wave: str | None = None,
+    migration: str | None = None,
+    redact: Callable[[str], str] = str,
+) -> HookFinished:
+    """Run *argv* without a shell and say how it ended; a hook that fails is no exception.
+
+    Args:
+        argv: The command and its arguments. A command without a slash is looked up on *environment*'s ``PATH``, one
+            with a relative path from *directory*.
+        hook: ``before``, ``after_success`` or ``after_failure``.
+        timeout: Seconds after which it is ended.
+        directory: Where it runs.
+        environment: All of its environment; see `hook_environment`.
+        now: Unix seconds, for the event.
+        wave: Whose hook it is.
+        migration: Whose hook it is.
+        redact: Makes secrets in the output unreadable before it gets anywhere (`Redactor.text`).
+    """
+    started = anyio.current_time()
+    tail = _Tail()
+    exit_code: int | None
+    error: str | None
+    try:
+        process, output = await _begin(argv, directory, environment, patience=timeout)
+    except (OSError, ValueError) as problem:
+        exit_code, error = None, _why_not_started(argv, problem)
+    else:
+        try:
+            await _follow(process, output, tail, timeout)
+            exit_code, error = _ending(process.returncode, timeout, timed_out=tail.timed_out)
+        finally:
+            os.close(output)
+    return HookFinished(
+        at=now(),
+        hook=hook,
+        argv=argv,
+        exit_code=exit_code,
+        seconds=round(anyio.current_time() - started, 3),
+        output=tail.text(redact),
+        error=error,
+        wave=wave,
+        migration=migration,
+    )
+
+
+async def _begin(
+    argv: Argv, directory: str | Path, environment: Mapping[str, str], *, patience: float
+) -> tuple[anyio.abc.Process, int]:
+    """Start *argv*: its process, and the descriptor that its output comes out of, which the caller closes.
+
+    While the machine lacks files, processes or memory for it, that is waited out for *patience* seconds: others end, and the
+    shortage says nothing about the hook.
+
+    Raises:
+        OSError, ValueError: It cannot be started.
+    """
+    deadline = anyio.current_time() + patience
+    while True:
+        read_end = write_end = -1
+        begun = False
+        try:
+            read_end, write_end = os.pipe()
+            os.set_blocking(read_end, False)
+            # Shielded: half begun it could not be ended in order, and there is little to wait for.
+            with anyio.CancelScope(shield=True):
+                process = await anyio.open_process(
+                    argv,
+                    stdin=DEVNULL,
+                    stdout=write_end,
+                    stderr=write_end,
+                    cwd=directory,
+                    env=environment,
+                    start_new_session=True,
+                )
+                begun = True
+                return process, read_end
+        except OSError as problem:
+            if problem.errno not in _SHORTAGES or anyio.current_time() >= deadline:
+                raise
+        finally:
+            for end in (write_end, -1 if begun else read_end):
+                if end >= 0:
+                    os.close(end)
+        await anyio.sleep(_SHORTAGE_PAUSE)
+
+
+class _Tail:
+    """The end of an output."""
+
+    __slots__ = ("_data", "_dropped", "timed_out")
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._dropped = 0
+        self.timed_out = False
+
+    def add(self, chunk: bytes) -> None:
+        self._data += chunk
+        if len(self._data) > 2 * _CHUNK:
+            self._cut()
+
+    def text(self, redact: Callable[[str], str]) -> str:
+        """At most the last `OUTPUT_BYTES` as text without control characters and secrets, from a whole character on."""
+        self._cut()
+        data = redact(lines_of_text(self._data.decode(errors="replace")).rstrip("\n")).encode()
+        start = max(_MARGIN if self._dropped else 0, len(data) - OUTPUT_BYTES)
+        while start < len(data) and data[start] & 0xC0 == 0x80:  # inside a character
+            start += 1
+        kept = data[start:].decode()
+        return f"[{self._dropped + start} bytes before this were dropped]\n{kept}" if start else kept
+
+    def _cut(self) -> None:
+        surplus = len(self._data) - OUTPUT_BYTES - _MARGIN
+        if surplus > 0:
+            self._dropped += surplus
+            del self._data[:surplus]
+
+
+async def _follow(process: anyio.abc.Process, read_end: int, tail: _Tail, limit: float) -> None:
+    """Wait for the end of *process*, or bring it about; read its output all the while."""
+    drained = anyio.Event()
+
+    async def drain() -> None:
+        while chunk := await _read(read_end):
+            tail.add(chunk)
+        drained.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(drain)
+        try:
+            with anyio.move_on_after(limit):
+                await process.wait()
+        finally:
+            if process.returncode is None:
+                tail.timed_out = True
+                await _end_group(process)
+        with anyio.move_on_after(LAST_OUTPUT):
+            await drained.wait()
+        group.cancel_scope.cancel()
+
+
+async def _read(read_end: int) -> bytes:
+    while True:
+        await anyio.wait_readable(read_end)
+        with suppress(BlockingIOError):
+            return os.read(read_end, _CHUNK)
+
+
+async def _end_group(process: anyio.abc.Process) -> None:
+    """Ask the group of *process* to end, then make it. Cancellation does not hurry this, but it is bounded."""
+    with anyio.CancelScope(shield=True):
+        _signal_group(process.pid, signal.SIGTERM)
+        with anyio.move_on_after(TERMINATION):
+            while _signal_group(process.pid, 0):  # noqa: ASYNC110 - the kernel tells nobody that a group is empty
+                await anyio.sleep(_GROUP_CHECK)
+        _signal_group(process.pid, signal.SIGKILL)
+        with anyio.move_on_after(GIVING_UP):
+            await process.wait()
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Send signal *number* to process group *group*; False when nobody is left in it."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody in it has changed their user: there, but not ours to end
+    return True
+
+
+def _ending(returncode: int | None, limit: float, *, timed_out: bool) -> tuple[int | None, str | None]:
+    if timed_out or returncode is None:
+        return None, f"ran out of time ({format_duration(limit)}) and was ended"
+    if returncode < 0:
+        try:
+            name = signal.Signals(-returncode).name
+        except ValueError:
+            name = f"signal {-returncode}"
+        return 128 - returncode, f"killed by {name}"
+    return returncode, None
+
+
+def _why_not_started(argv: Argv, problem: OSError | ValueError) -> str:
+    if isinstance(problem, OSError) and problem.strerror:
+        place = os.fsdecode(problem.filename) if problem.filename is not None else argv[0]
+        return f"did not start: {place}: {problem.strerror}"
+    return f"did not start: {problem}"
+
+
+def _holds_key(value: str, keys: tuple[str, ...]) -> bool:
+    return any(value == key or (len(key) >= _LONG_KEY and key in value) for key in keys)

@@ -1,0 +1,3 @@
+"""One run in one process."""
+
+from __future__ import annotations

@@ -1,0 +1,116 @@
+"""What people ask of a run that is under way: from another shell, through the journal, or by Enter on its terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+
+from ...core.errors import JournalError, JournalLockedError
+from ...core.events import RunAborted, RunPaused, RunUnpaused
+from ...store.ground import Ground
+from ...store.journal import Control, Journal, open_journal
+from .confirmation import Confirmation
+from .engine import LocalEngine
+from .session import Session
+
+LOOK_EVERY = 0.25  # seconds; a request takes effect well within one
+
+
+async def heed_controls(engine: LocalEngine, session: Session, state_dir: Path, ground: Ground) -> None:
+    """Carry out the control requests for this run, as they come, until cancelled.
+
+    A journal that cannot be asked any more, or is not at its place (*ground*), stops the run in order: nobody could pause
+    or abort it.
+    """
+    try:
+        with open_journal(state_dir) as journal:  # a connection of its own: the writer's is busy in another thread
+            await _heed(journal, engine, session, ground)
+    except JournalError as error:
+        session.stop(f"the journal failed: {error}")
+
+
+async def _heed(journal: Journal, engine: LocalEngine, session: Session, ground: Ground) -> None:
+    while True:
+        ground.check()
+        controls = journal.controls(session.state.run_id)
+        if controls:
+            for control in controls:
+                carry_out(control, engine, session)
+            await session.recorder.flush()  # a request counts as handled when what it caused cannot be lost any more
+            with suppress(
+                JournalLockedError
+            ):  # the next look finds them again, and carrying them out twice does nothing
+                await anyio.to_thread.run_sync(journal.handled, controls)
+        await anyio.sleep(LOOK_EVERY)
+
+
+def carry_out(control: Control, engine: LocalEngine, session: Session) -> None:
+    """Do what *control* asks; a request that changes nothing is dropped."""
+    at, who = session.now(), control.who
+    match control.command:
+        case "pause" if session.state.paused_by is None:
+            session.recorder.record(RunPaused(at=at, who=who))
+        case "unpause" if session.state.paused_by is not None:
+            session.recorder.record(RunUnpaused(at=at, who=who))
+        case "approve" if control.wave is not None:
+            engine.approve(control.wave, who)
+        case "abort" if session.state.aborted_by is None:
+            session.recorder.record(RunAborted(at=at, who=who))
+
+
+async def heed_terminal(
+    engine: LocalEngine,
+    session: Session,
+    *,
+    who: str,
+    on_line: Callable[[], None],
+    say: Callable[..., None],
+    confirmation: Confirmation | None = None,
+) -> None:
+    """Enter approves the wave that waits for approval, in the name of *who*, until cancelled or the terminal is gone.
+
+    As long as *confirmation* waits for an answer, what is typed is that. *on_line* is called for every line that was typed; *say* tells the operator that something else approves nothing.
+    """
+    terminal = sys.stdin.fileno()
+    while True:
+        await anyio.wait_readable(terminal)
+        if not _is_ours(terminal):  # the run is in the background: what is typed is for the shell
+            await anyio.sleep(LOOK_EVERY)
+            continue
+        try:
+            typed = os.read(terminal, 4096)  # bytes: whatever is typed, it can be read
+        except OSError:
+            typed = b""
+        if not typed:
+            if confirmation is not None:
+                confirmation.answer(None)
+            return
+        on_line()
+        if confirmation is not None and confirmation.awaited:
+            confirmation.answer(typed.decode(errors="replace"))
+            continue
+        waiting = [
+            name
+            for name, wave in session.state.waves.items()
+            if wave.approval_since is not None and wave.approved_by is None
+        ]
+        if waiting and session.state.stopped is None:
+            answer = typed.decode(errors="replace").strip()
+            if answer in ("", waiting[0]):
+                engine.approve(waiting[0], who)
+            else:
+                detail = f"not approved: Enter alone, or {waiting[0]} and Enter, approves wave {waiting[0]}"
+                say("approval_unclear", run_id=session.state.run_id, wave=waiting[0], detail=detail)
+
+
+def _is_ours(terminal: int) -> bool:
+    """Whether this process may read *terminal*: reading from the background would stop it (SIGTTIN)."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:  # it is not the terminal of this session, so there is no job control
+        return True

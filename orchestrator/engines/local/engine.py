@@ -1,0 +1,153 @@
+"""One run, in one process: does what the pure core says (`core.next_actions`), and asks it again after every event."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ...core.events import (
+    ApplicationWaiting,
+    ClockSet,
+    CutoversStopped,
+    Event,
+    MigrationEvent,
+    RateLimited,
+    RequestRetried,
+    WaveApproved,
+)
+from ...core.next_actions import Action, Agenda, Drive, Record, RunGroupHook, next_actions, to_drive
+from ...core.run import RunState
+from ...core.standstill import is_to_be_told, standstills
+from ...core.workflow import Migration, Wave
+from .driver import Driver
+from .session import Session
+
+_CLOCK_CHECK = 30.0  # seconds; a long sleep looks at the wall clock again, which may be set meanwhile
+
+
+class LocalEngine:
+    """Carries one session out."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._state = session.state
+        self._changed = anyio.Event()
+        self._begun: set[Action] = set()
+        self._drivers: dict[str, Driver] = {}
+        self._at_work: Counter[str] = Counter()  # drivers by wave
+        session.recorder.listen(self._notice)
+
+    def approve(self, wave: str, who: str) -> bool:
+        """Let *wave* start; False when there is no such wave, or it has been approved already."""
+        known = self._state.waves.get(wave)
+        if known is None or known.approved_by is not None:
+            return False
+        self._session.recorder.record(WaveApproved(at=self._session.now(), wave=wave, who=who))
+        return True
+
+    async def execute(self) -> None:
+        """Work until every selected migration has ended, or no more may be started."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._watch_the_clock)
+            group.start_soon(self._watch_for_standstills)
+            while not (agenda := self._agenda()).over:
+                for action in agenda.actions:
+                    self._carry_out(group, action)
+                await self._news(agenda.look_again)
+            group.cancel_scope.cancel()
+
+    # -- what happens ------------------------------------------------------------------------------------------------
+
+    def _notice(self, event: Event, _: RunState) -> None:
+        """Something has happened: whoever waits for it goes on."""
+        self._changed.set()
+        if isinstance(event, MigrationEvent):
+            driver = self._drivers.get(event.migration)
+            if driver is not None:
+                driver.notice()
+        elif not isinstance(event, (RateLimited, RequestRetried)):
+            if isinstance(event, CutoversStopped):
+                self._session.interrupt()
+            for driver in self._drivers.values():
+                driver.notice()
+
+    async def _news(self, until: float | None) -> None:
+        """Wait until something happens, or until the wall clock shows *until* (Unix seconds)."""
+        with anyio.move_on_after(_CLOCK_CHECK if until is not None else None) as limit:
+            if until is not None:
+                limit.deadline = min(limit.deadline, anyio.current_time() + until - self._session.clock.wall())
+            await self._changed.wait()
+        self._changed = anyio.Event()
+
+    async def _watch_the_clock(self) -> None:
+        """Tell when somebody sets the wall clock."""
+        session = self._session
+        while True:
+            by = session.clock.was_set()
+            if by is not None:
+                session.recorder.record(ClockSet(at=session.now(), by=round(by, 3)))
+            await anyio.sleep(_CLOCK_CHECK)
+
+    async def _watch_for_standstills(self) -> None:
+        """Tell of applications that stand still while their PUT does not leave."""
+        session = self._session
+        told: dict[tuple[str | None, str | None], float] = {}
+        while True:
+            await anyio.sleep(_CLOCK_CHECK)
+            now = session.now()
+            for still in list(standstills(self._state, session.clock.wall())):
+                who = still.wave, still.migration
+                if is_to_be_told(still.since, told.get(who), now):
+                    told[who] = now
+                    seconds = round(now - still.since, 1)
+                    session.recorder.record(
+                        ApplicationWaiting(
+                            at=now, wave=still.wave, migration=still.migration, seconds=seconds, reason=still.reason
+                        )
+                    )
+
+    # -- what is to be done ------------------------------------------------------------------------------------------
+
+    def _agenda(self) -> Agenda:
+        """What is to be done now, when all that there was to record has been recorded."""
+        session = self._session
+        while True:
+            agenda = next_actions(self._state, session.now(), session.clock.wall(), self._at_work)
+            events = [action.event for action in agenda.actions if isinstance(action, Record)]
+            if not events:
+                return agenda
+            session.recorder.record(*events)
+
+    def _carry_out(self, group: TaskGroup, action: Action) -> None:
+        """Begin *action*, unless that has been done."""
+        if action in self._begun:
+            return
+        self._begun.add(action)
+        match action:
+            case RunGroupHook():
+                group.start_soon(self._group_hook, action)
+            case Drive(wave=name):
+                wave = self._state.wave(name)
+                for migration in to_drive(self._state, wave):
+                    if migration.name not in self._drivers:
+                        driver = self._drivers[migration.name] = Driver(self._session, wave, migration)
+                        self._at_work[name] += 1
+                        group.start_soon(self._drive, driver, wave, migration)
+
+    async def _group_hook(self, action: RunGroupHook) -> None:
+        wave = None if action.wave is None else self._state.wave(action.wave)
+        finished = await self._session.hooks.run_for_group(wave, action.hook, action.index, outcome=action.outcome)
+        self._begun.discard(action)
+        self._session.recorder.record(finished)
+
+    async def _drive(self, driver: Driver, wave: Wave, migration: Migration) -> None:
+        try:
+            await driver.run()
+        finally:
+            del self._drivers[migration.name]
+            self._at_work[wave.name] -= 1
+            if not self._at_work[wave.name]:
+                del self._at_work[wave.name]
+            self._changed.set()

@@ -1,0 +1,126 @@
+"""What the tasks of one session (one process working on one run) share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+
+import anyio
+
+from ...atlas.client import AtlasClient
+from ...atlas.errors import KeysRefusedError
+from ...core.events import CutoverInDoubt, CutoversStopped, RunResumed, RunStarted
+from ...core.migration import MigrationState, starts_afresh
+from ...core.next_step import Policy
+from ...core.outcomes import Outcome
+from ...core.polling import PollPolicy
+from ...core.run import RunState
+from ...core.workflow import Gate, Hooks, Migration, Workflow
+from ...text.instants import in_words
+from ..clock import SessionClock
+from ..hook_runner import HookRunner
+from ..recorder import Recorder
+
+
+def doubts_of_earlier_puts(
+    workflow: Workflow,
+    state: RunState,
+    first: RunStarted | RunResumed,
+    puts: Mapping[tuple[str, str], tuple[str, float]],
+    *,
+    settle: float,
+) -> tuple[CutoverInDoubt, ...]:
+    """What the session that *first* begins puts in doubt, as *another run* has sent a PUT: it is read before anything else.
+
+    *state* is that of the run before *first*, *puts* are `Journal.earlier_puts`, *settle* is `atlas.settle`.
+    """
+    doubts = []
+    for _, migration in workflow.migrations():
+        put = puts.get((migration.group_id, migration.live_migration_id))
+        if put is None or migration.name not in first.selected:
+            continue
+        known = state.migrations.get(migration.name, MigrationState())
+        if starts_afresh(known, retry_failed=isinstance(first, RunResumed) and first.retry_failed):
+            run_id, sent_at = put
+            reason = f"run {run_id} sent a PUT at {in_words(sent_at)}"
+            doubts.append(CutoverInDoubt(at=first.at, migration=migration.name, reason=reason, settle=settle))
+    return tuple(doubts)
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One process's work on one run.
+
+    Args:
+        state: The fold, changed by the recorder alone.
+        client: Calls to Atlas.
+        recorder: Takes every event in.
+        polling: The backoff between reads.
+        settle: Seconds; how long a PUT that got no answer may still arrive, or not show in reads.
+        clock: What time it is.
+        random: For jitter.
+        hooks: How hooks are run.
+    """
+
+    state: RunState
+    client: AtlasClient
+    recorder: Recorder
+    polling: PollPolicy
+    settle: float
+    clock: SessionClock
+    random: Random
+    hooks: HookRunner
+    _interruptible: set[anyio.CancelScope] = field(default_factory=set)
+    _policies: dict[tuple[Gate | None, float, Hooks], Policy] = field(default_factory=dict)
+
+    def now(self) -> float:
+        """Unix seconds by the session's clock, for events and rules."""
+        return self.clock.now()
+
+    def policy(self, migration: Migration) -> Policy:
+        """The rules for *migration*; migrations of the same settings share them."""
+        key = (migration.gate, migration.timeout, migration.hooks)
+        policy = self._policies.get(key)
+        if policy is None:
+            policy = self._policies[key] = Policy(
+                gate=migration.gate,
+                timeout=migration.timeout,
+                settle=self.settle,
+                before_hooks=len(migration.hooks.before),
+                after_success_hooks=len(migration.hooks.after_success),
+                after_failure_hooks=len(migration.hooks.after_failure),
+            )
+        return policy
+
+    def stop(self, reason: str) -> None:
+        """No further cutover starts in this session, for *reason*. The first reason stays."""
+        if self.state.stopped is None:
+            self.recorder.record(CutoversStopped(at=self.now(), reason=reason))
+
+    def heed_refusal(self, error: KeysRefusedError) -> None:
+        """Start nothing more if Atlas refuses the keys altogether: that says nothing about any job, so none has failed."""
+        if error.everywhere:
+            self.stop(f"Atlas refuses the keys, for this project and all others ({error}): mend them, then `resume`")
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Do something on the way to a cutover: it is cancelled when cutovers are stopped."""
+        with anyio.CancelScope() as scope:
+            if self.state.stopped is not None:
+                scope.cancel()
+            self._interruptible.add(scope)
+            try:
+                yield
+            finally:
+                self._interruptible.discard(scope)
+
+    def interrupt(self) -> None:
+        """Cutovers have been stopped: give up what is on the way to one."""
+        for scope in tuple(self._interruptible):
+            scope.cancel()
+
+    def outcome(self, migration: Migration) -> Outcome:
+        """How *migration* stands."""
+        return self.state.result(migration.name).outcome

@@ -1,0 +1,55 @@
+"""Where a config file is looked for, and how settings are made of it, the environment and what the command line gave."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.settings import Settings
+
+CONFIG_VARIABLE = "ATLAS_CUTOVER_CONFIG"
+
+
+def find_config(option: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """The config file to read: *option*, else the one ``ATLAS_CUTOVER_CONFIG`` names, else *cwd*/config.yaml if it exists.
+
+    A file that was named has to exist; `load_settings` says so when it does not.
+    """
+    if option is not None:
+        return option
+    if named := environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    usual = cwd / "config.yaml"
+    return usual if os.path.lexists(usual) else None
+
+
+def load_settings(
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str] | None = None,
+    require_keys: bool = False,
+) -> Settings:
+    """The settings from the config file *path* and what overrides it.
+
+    Args:
+        path: The config file; None: there is none.
+        environ: The environment: keys, ``${NAME}`` in the file, and the ``ATLAS_CUTOVER_…`` variables.
+        overrides: What the command line gave, by dotted key (``state_dir``, ``logging.level``).
+        require_keys: Whether missing API keys are a mistake.
+
+    Raises:
+        InputError: Anything is wrong; `problems` has all of it. No message holds a key, nor any other value.
+    """
+    from .config_file import SettingsReader  # pydantic is for those who read settings, not for those who use them
+
+    return SettingsReader(path, environ=environ, overrides=overrides or {}).read(require_keys=require_keys)
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema of a config file; it accepts what `load_settings` accepts."""
+    from .config_model import config_schema as schema
+
+    return schema()

@@ -1,0 +1,221 @@
+"""How a config file is written: one model per mapping, every scalar parsed from its text, and the JSON Schema of it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, model_validator
+
+from ..core.settings import Api
+from .fields import Text, TextModel, duration, json_schema
+from .scalars import parse_choice, parse_count, parse_decimal, parse_line
+
+_HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
+_VISIBLE = re.compile("[!-~]{1,2000}")
+_KEY = re.compile("[!-~]{1,200}")
+_PATHS = {"/api/atlas/v2": Api.V2, "/api/atlas/v1.0": Api.V1}
+_LEVELS = ("debug", "info", "warning", "error")
+_FORMATS = ("console", "json")
+_SCOPES = ("group", "account")
+
+
+def api_of(base_url: str) -> Api:
+    """The API that the path of *base_url* names (which `parse_base_url` made)."""
+    return _PATHS[urlsplit(base_url).path]
+
+
+def parse_base_url(text: str) -> str:
+    """The address of the API without a slash at its end.
+
+    Raises:
+        ValueError: Not https (http: only to this machine), user, query or fragment in it, or another path than
+            ``/api/atlas/v2`` or ``/api/atlas/v1.0``.
+    """
+    if not _VISIBLE.fullmatch(text):
+        raise ValueError("expected an address such as https://cloud.mongodb.com/api/atlas/v2")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("expected an address such as https://cloud.mongodb.com/api/atlas/v2") from None
+    if parts.scheme not in ("https", "http"):
+        raise ValueError("expected an address that begins with https://")
+    if "@" in parts.netloc:
+        raise ValueError("expected an address without a user name or password; keys have their own settings")
+    if "?" in text or "#" in text:
+        raise ValueError("expected an address without '?' and '#'")
+    host = parts.netloc.removesuffix(f":{port}") if port is not None else parts.netloc
+    if not _HOST.fullmatch(host):
+        raise ValueError("expected an address with a host such as cloud.mongodb.com")
+    if parts.scheme == "http" and not _is_loopback(host.strip("[]")):
+        raise ValueError("expected https://; plain http is for loopback hosts alone (127.0.0.1, ::1, localhost)")
+    path = parts.path.rstrip("/")
+    if path not in _PATHS:
+        raise ValueError(f"expected an address that ends with {' or '.join(_PATHS)}")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_key(text: str) -> str:
+    """An API key: printable ASCII without spaces."""
+    if not _KEY.fullmatch(text):
+        raise ValueError("expected a key of printable ASCII characters without spaces (its value is not shown)")
+    return text
+
+
+def _parse_factor(text: str) -> float:
+    value = parse_decimal(text)
+    if value < 1:
+        raise ValueError("expected a number of at least 1")
+    return value
+
+
+def _parse_jitter(text: str) -> float:
+    value = parse_decimal(text)
+    if value >= 1:
+        raise ValueError("expected a number from 0 up to, but not including, 1")
+    return value
+
+
+def _choice(words: tuple[str, ...]) -> Text:
+    forms = [form for word in words for form in (word, word.title(), word.upper())]
+    return Text(parse_choice(*words), {"enum": forms}, f"expected one of {', '.join(words)}")
+
+
+def _number(parse: Any, expected: str, schema: dict[str, Any]) -> Text:
+    text = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"}
+    return Text(parse, {"anyOf": [schema, text]}, expected)
+
+
+_Line = {"type": ["string", "number", "boolean"]}
+_Url = Annotated[str, Text(parse_base_url, {"type": "string"}, "expected an address")]
+_Key = Annotated[str, Text(parse_key, _Line, "expected a key")]
+_File = Annotated[str, Text(parse_line, _Line, "expected the name of a file")]
+_Address = Annotated[str, Text(parse_line, _Line, "expected an address as apprise writes them")]
+_Directory = Annotated[str, Text(parse_line, _Line, "expected the name of a directory")]
+_Seconds = Annotated[float, duration()]
+_Count = Annotated[
+    int,
+    _number(parse_count(1), "expected a whole number of at least 1", {"type": "integer", "minimum": 1}),
+]
+_Factor = Annotated[float, _number(_parse_factor, "expected a number of at least 1", {"type": "number", "minimum": 1})]
+_Jitter = Annotated[
+    float,
+    _number(
+        _parse_jitter,
+        "expected a number from 0 up to, but not including, 1",
+        {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+    ),
+]
+
+
+class AtlasSpec(TextModel):
+    """Where Atlas is and who asks."""
+
+    base_url: _Url | None = Field(
+        None, description="https://…/api/atlas/v2 (default) or …/api/atlas/v1.0; the path chooses the API."
+    )
+    public_key: _Key | None = Field(None, description="Default ${MONGODB_ATLAS_PUBLIC_API_KEY}.")
+    public_key_file: _File | None = Field(None, description="A file that holds the public key.")
+    private_key: _Key | None = Field(None, description="Default ${MONGODB_ATLAS_PRIVATE_API_KEY}.")
+    private_key_file: _File | None = Field(None, description="A file that holds the private key.")
+    request_timeout: _Seconds | None = Field(None, description="How long one request may take. Default 30s.")
+    settle: _Seconds | None = Field(
+        None,
+        description="How long after a PUT without an answer it may still arrive, or not show in reads; no second PUT "
+        "leaves earlier. Default 30s; `request_timeout` where that is longer.",
+    )
+    ca_file: _File | None = Field(None, description="More certificate authorities to trust, PEM.")
+
+
+class RateLimitSpec(TextModel):
+    """How fast requests may be sent."""
+
+    requests: _Count | None = Field(None, description="Requests in `per`. Default 500 (v2), 100 (v1.0).")
+    per: _Seconds | None = Field(None, description="Default 60s.")
+    burst: _Count | None = Field(None, description="Requests at once. Default 1200 (v2), 100 (v1.0).")
+    scope: Annotated[str, _choice(_SCOPES)] | None = Field(None, description="group (default) or account.")
+
+
+class PollingSpec(TextModel):
+    """How often a job is read."""
+
+    initial: _Seconds = Field(2.0, description="The first wait, and the shortest. Default 2s.")
+    factor: _Factor = Field(1.5, description="What each wait grows by. Default 1.5.")
+    max: _Seconds = Field(30.0, description="The longest wait. Default 30s.")
+    jitter: _Jitter = Field(0.1, description="How much each wait is spread, as a share of it. Default 0.1.")
+
+    @model_validator(mode="after")
+    def _max_is_not_below_initial(self) -> Self:
+        if self.max < self.initial:
+            raise ValueError("max has to be at least initial (the defaults are initial 2s, max 30s)")
+        return self
+
+
+class LoggingSpec(TextModel):
+    """The log."""
+
+    level: Annotated[str, _choice(_LEVELS)] | None = Field(None, description="Default info.")
+    format: Annotated[str, _choice(_FORMATS)] | None = Field(
+        None, description="Default: console on a terminal, json otherwise."
+    )
+    file: _File | None = Field(None, description="A file that gets every event as a JSON line as well.")
+
+
+class NotifySpec(TextModel):
+    """Who gets messages (extra `notify`)."""
+
+    urls: list[_Address] = Field(default_factory=list, description="Addresses as apprise writes them. Default none.")
+
+
+class MetricsSpec(TextModel):
+    """Metrics for Prometheus (extra `metrics`)."""
+
+    textfile: _File | None = Field(None, description="A file for node_exporter's textfile collector. Default none.")
+
+
+class ConfigSpec(TextModel):
+    """The whole file."""
+
+    atlas: AtlasSpec | None = None
+    rate_limit: RateLimitSpec | None = None
+    polling: PollingSpec | None = None
+    state_dir: _Directory | None = Field(None, description="Where runs are kept. Default ~/.local/state/atlas-cutover.")
+    logging: LoggingSpec | None = None
+    notify: NotifySpec | None = None
+    metrics: MetricsSpec | None = None
+
+
+# The model under each key, for 'did you mean'.
+MODELS: dict[str, type[BaseModel]] = {
+    "": ConfigSpec,
+    "atlas": AtlasSpec,
+    "rate_limit": RateLimitSpec,
+    "polling": PollingSpec,
+    "logging": LoggingSpec,
+    "notify": NotifySpec,
+    "metrics": MetricsSpec,
+}
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema of a config file, as an editor's YAML parser types it; ``${NAME}`` may stand anywhere."""
+    schema = json_schema(ConfigSpec, "atlas-cutover config")
+    tables = [schema["properties"], *(definition["properties"] for definition in schema["$defs"].values())]
+    for table in tables:
+        for key, value in table.items():
+            if "$ref" not in str(value):
+                text = value.pop("description", "")
+                table[key] = {"description": text, "anyOf": [value, {"type": "string", "pattern": r"\$\{"}]}
+    return schema

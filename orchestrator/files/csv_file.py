@@ -1,0 +1,104 @@
+"""Live migrations from a CSV file: header ``name,group_id,live_migration_id``, one migration a row.
+
+The group may be left out, or empty in a row, where the workflow has a default for it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..core.errors import Problem
+from .scalars import did_you_mean, parse_name, parse_object_id, shorten
+
+COLUMNS = ("name", "group_id", "live_migration_id")
+_PARSERS: dict[str, Callable[[str], str]] = {
+    "name": parse_name,
+    "group_id": parse_object_id,
+    "live_migration_id": parse_object_id,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One migration, as the file gives it; *group_id* None: not given. A value that is wrong is the empty text."""
+
+    line: int
+    name: str
+    group_id: str | None
+    live_migration_id: str
+
+
+def parse_csv(text: str, file: str) -> tuple[list[Row], list[Problem]]:
+    """The rows of *text*, and everything that is wrong with it; *file* is the name used in problems."""
+    problems: list[Problem] = []
+    rows: list[Row] = []
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    columns: list[str] | None = None
+    line = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                if columns is None:
+                    columns = [cell.strip() for cell in cells]
+                    problems += _header_problems(columns, cells, file, line)
+                    if problems:
+                        return [], problems
+                else:
+                    rows.append(_row(columns, cells, file, line, problems))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        problems.append(Problem(file=file, line=line, key="", message=f"is not valid CSV: {error}"))
+        return rows, problems
+    if columns is None:
+        problems.append(
+            Problem(file=file, line=0, key="", message=f"is empty, expected the header {','.join(COLUMNS)}")
+        )
+    elif not rows:
+        problems.append(Problem(file=file, line=0, key="", message="has no migrations below its header"))
+    return rows, problems
+
+
+def _header_problems(columns: list[str], cells: list[str], file: str, line: int) -> list[Problem]:
+    if len(cells) == 1 and (other := next((mark for mark in ";\t|" if mark in cells[0]), None)):
+        message = f"its columns are separated by {other!r}, expected commas: {','.join(COLUMNS)}"
+        return [Problem(file=file, line=line, key="", message=message)]
+    problems = []
+    for position, column in enumerate(columns):
+        if column not in COLUMNS:
+            message = f"unknown column {shorten(column)}; {did_you_mean(column, COLUMNS)}"
+        elif column in columns[:position]:
+            message = f"the column {column} stands twice"
+        else:
+            continue
+        problems.append(Problem(file=file, line=line, key="", message=message))
+    for column in ("name", "live_migration_id"):
+        if column not in columns:
+            message = f"the column {column} is missing; expected the header {','.join(COLUMNS)}"
+            problems.append(Problem(file=file, line=line, key="", message=message))
+    return problems
+
+
+def _row(columns: list[str], cells: list[str], file: str, line: int, problems: list[Problem]) -> Row:
+    def wrong(key: str, message: str) -> None:
+        problems.append(Problem(file=file, line=line, key=key, message=message))
+
+    if len(cells) != len(columns):
+        wrong("", f"has {len(cells)} columns, expected {len(columns)}: {','.join(columns)}")
+    values: dict[str, str] = {}
+    for column, cell in zip(columns, cells, strict=False):
+        value = cell.strip()
+        if column == "group_id" and not value:
+            continue
+        try:
+            values[column] = _PARSERS[column](value)
+        except ValueError as error:
+            wrong(column, f"{error}, not {shorten(value)}")
+    return Row(
+        line=line,
+        name=values.get("name", ""),
+        group_id=values.get("group_id"),
+        live_migration_id=values.get("live_migration_id", ""),
+    )

@@ -1,0 +1,160 @@
+"""Pydantic over text: fields that parse text, and validation errors told in plain English with file, line and key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from ..core.errors import Problem
+from ..text.durations import EXPECTED, parse_duration
+from .scalars import did_you_mean, format_key, shorten
+from .yaml_file import KeyPath, YamlDocument
+
+DURATION_SCHEMA = {
+    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^(P[0-9DTHMS.]+|[0-9][0-9dhms.]*)$"}],
+    "description": "a duration: 90, 90s, 1m30s, 2h, 500ms or PT90S",
+}
+_TAG = "\0"  # marks the steps that a union adds to the place of an error
+
+
+class Text:
+    """Annotates a field: *parse* turns its text into a value; *schema* is what an editor may accept for it."""
+
+    def __init__(self, parse: Callable[[str], Any], schema: dict[str, Any], expected: str = "expected text") -> None:
+        self._parse = parse
+        self._schema = schema
+        self._expected = expected
+
+    def _validate(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValueError(self._expected)
+        return self._parse(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._validate)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> JsonSchemaValue:
+        return dict(self._schema)
+
+
+class ModelOrWord:
+    """Annotates a field that holds a mapping of *model*, or a word that *parse* understands.
+
+    *parse* returns a mapping to be read instead of the word, or the field's final value.
+    """
+
+    def __init__(self, model: type[BaseModel], parse: Callable[[Any], Any], words: dict[str, Any]) -> None:
+        self._model = model
+        self._parse = parse
+        self._words = words
+
+    def _validate(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        if isinstance(value, dict):
+            return handler(value)
+        parsed = self._parse(value)
+        return handler(parsed) if isinstance(parsed, dict) else parsed
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._validate, handler.generate_schema(self._model))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), dict(self._words)]}
+
+
+class TextModel(BaseModel):
+    """A mapping whose values are text; unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False, arbitrary_types_allowed=True)
+
+
+def duration(*, zero: bool = False) -> Text:
+    """A field of seconds written as a duration; 0 only with *zero*."""
+
+    def parse(text: str) -> float:
+        seconds = parse_duration(text)
+        if seconds == 0 and not zero:
+            raise ValueError("expected a duration longer than 0s")
+        return seconds
+
+    return Text(parse, DURATION_SCHEMA, EXPECTED)
+
+
+def union_tag(word: str) -> str:
+    """The tag of a union's member; it is left out of the keys that problems name."""
+    return _TAG + word
+
+
+def problems_of(
+    error: ValidationError,
+    document: YamlDocument,
+    models: Mapping[str, type[BaseModel]],
+    *,
+    show_values: bool = True,
+) -> list[Problem]:
+    """The mistakes in *error*, each with the place in *document*.
+
+    Args:
+        error: What pydantic found.
+        document: What it was reading.
+        models: The model that reads the mapping under a key (``""`` is the top), for 'did you mean'.
+        show_values: Whether a message may quote what was given; never where it could be a secret.
+    """
+    problems = []
+    for detail in error.errors(include_url=False):
+        path: KeyPath = tuple(step for step in detail["loc"] if not str(step).startswith(_TAG))
+        message = _message(detail, models, show_values)
+        if detail["type"] == "extra_forbidden" and ":" in str(path[-1]):
+            # `key:value` without its space; what follows the colon may be a secret.
+            path, message = path[:-1], "holds a key with a colon in it; put a space between a key's colon and its value"
+        problems.append(Problem(file=document.file, line=document.line_of(path), key=format_key(path), message=message))
+    return problems
+
+
+def _message(detail: Any, models: Mapping[str, type[BaseModel]], show_values: bool) -> str:
+    place, value = detail["loc"], detail["input"]
+    match detail["type"]:
+        case "missing":
+            return "is required, but missing"
+        case "extra_forbidden":
+            return f"unknown key; {did_you_mean(str(place[-1]), _keys_around(place, models))}"
+        case "model_type" | "dict_type":
+            message = "expected a mapping"
+        case "list_type":
+            message = "expected a list"
+        case "value_error":
+            message = str(detail["ctx"]["error"])
+        case _:
+            message = "has a value that is not allowed here"
+    if not message.startswith("expected"):
+        return message
+    if value is None or isinstance(value, list | dict) or show_values:
+        return f"{message}, not {shorten(value)}"
+    return message
+
+
+def _keys_around(place: tuple[str | int, ...], models: Mapping[str, type[BaseModel]]) -> list[str]:
+    around = next((step for step in reversed(place[:-1]) if isinstance(step, str)), "")
+    model = models[around]
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def json_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
+    """The JSON Schema of *model* for editors, without the noise pydantic adds (titles, null defaults)."""
+    schema: dict[str, Any] = _tidy(model.model_json_schema(by_alias=True))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **schema}
+
+
+def _tidy(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_tidy(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _tidy(value)
+        for key, value in node.items()
+        if not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None)
+    }

@@ -1,0 +1,63 @@
+"""Bytes and text of a file somebody wrote by hand; whatever goes wrong is a mistake in the input, never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.errors import InputError, Problem
+
+LARGEST_BYTES = 64 * 1024 * 1024
+
+
+def why_unreadable(error: OSError | ValueError) -> str:
+    """Why a file could not be read, in plain English."""
+    match error:
+        case FileNotFoundError() | NotADirectoryError():
+            return "does not exist"
+        case IsADirectoryError():
+            return "is a directory, expected a file"
+        case PermissionError():
+            return "may not be read: permission denied"
+        case OSError():
+            return f"cannot be read: {(error.strerror or 'input/output error').lower()}"
+        case _:
+            return "is not a usable file name"
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of *path*, at most 64 MiB.
+
+    Raises:
+        OSError, ValueError: It cannot be read, is too large, or its name is impossible (see `why_unreadable`).
+    """
+    with path.open("rb") as file:
+        data = file.read(LARGEST_BYTES + 1)
+    if len(data) > LARGEST_BYTES:
+        raise OSError(0, f"it is larger than {LARGEST_BYTES // 1024 // 1024} MiB")
+    return data
+
+
+def read_input(path: Path) -> bytes:
+    """The bytes of *path*.
+
+    Raises:
+        InputError: The file is missing, a directory, unreadable or larger than 64 MiB.
+    """
+    try:
+        return read_bytes(path)
+    except (OSError, ValueError) as error:
+        raise InputError(problems=[Problem(file=str(path), line=0, key="", message=why_unreadable(error))]) from error
+
+
+def decode(data: bytes, file: str) -> str:
+    """*data* as text; a byte order mark is dropped.
+
+    Raises:
+        InputError: *data* is not UTF-8; the problem names *file* and the line of the first bad byte.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = f"is not UTF-8: byte 0x{data[error.start]:02x} does not belong here; save the file as UTF-8"
+        raise InputError(problems=[Problem(file=file, line=line, key="", message=message)]) from error

@@ -1,0 +1,105 @@
+"""Where the state directory is, whatever else is wrong with the config.
+
+Commands that read or steer a run need that and nothing else: a key, a variable that only `run` has, a mistake under another key
+must not keep anybody from pausing it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ..core.errors import InputError, Problem
+from .input_file import decode, read_input
+from .scalars import parse_line
+from .yaml_file import YamlDocument, parse_yaml
+
+KEY = "state_dir"
+VARIABLE = "ATLAS_CUTOVER_STATE_DIR"
+DEFAULT = "~/.local/state/atlas-cutover"
+
+_LINE = re.compile(rf"^{KEY}[ \t]*:.*$", re.MULTILINE)
+_REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
+_WAY_ON = "--state-dir DIR names it, and then this command needs no config"
+
+
+def find_state_dir(
+    config: Path | None, *, environ: Mapping[str, str], given: Path | None, warn: Callable[[str], None]
+) -> Path:
+    """The state directory, as `load_settings` finds it where the whole config is right.
+
+    Args:
+        config: The config file; read only where neither *given* nor the environment says the directory.
+        environ: The environment.
+        given: What the command line says.
+        warn: Is told when the file cannot be read as a whole.
+
+    Raises:
+        InputError: The file is not there, or what it says of the state directory is wrong.
+    """
+    named = str(given) if given is not None else environ.get(VARIABLE)
+    if named:
+        return placed(named, Path(), environ)
+    if config is None:
+        return placed(DEFAULT, Path(), environ)
+    try:
+        return placed(_said_by(config, environ, warn) or DEFAULT, config.parent, environ)
+    except InputError as error:
+        error.add_note(_WAY_ON)
+        raise
+
+
+def placed(name: str, directory: Path, environ: Mapping[str, str]) -> Path:
+    """*name* made absolute; it is relative to *directory*, and `~` is the home of *environ*."""
+    if name == "~" or name.startswith("~/"):
+        return Path(environ.get("HOME") or str(Path.home())) / name[2:]
+    return (directory / name).absolute()
+
+
+def _said_by(config: Path, environ: Mapping[str, str], warn: Callable[[str], None]) -> str | None:
+    """What *config* says of the state directory; None where it says nothing."""
+    document = _document(config, warn)
+    if mistakes := [problem for problem in document.problems if problem.key == KEY]:
+        raise InputError(problems=mistakes)
+    if document.data is None:
+        return None
+
+    def wrong(message: str) -> InputError:
+        line = document.line_of((KEY,))
+        return InputError(problems=[Problem(file=str(config), line=line, key=KEY, message=message)])
+
+    if not isinstance(document.data, dict):
+        raise wrong("is looked for in a mapping of keys, which this file is not")
+    said = document.data.get(KEY)
+    if said is None:
+        return None
+    if not isinstance(said, str):
+        raise wrong("expected the name of a directory")
+
+    def variable(found: re.Match[str]) -> str:
+        if found.group() == "$$":
+            return "$"
+        if found["name"] is None:
+            raise wrong("expected ${NAME}, or $$ for a dollar sign")
+        if found["name"] not in environ:
+            raise wrong(f"the environment variable {found['name']} is not set")
+        return environ[found["name"]]
+
+    try:
+        return parse_line(_REFERENCE.sub(variable, said))
+    except ValueError as error:
+        raise wrong(str(error)) from None
+
+
+def _document(config: Path, warn: Callable[[str], None]) -> YamlDocument:
+    """The file *config*, or its one line about the state directory where the rest is no YAML."""
+    data = read_input(config)
+    try:
+        return parse_yaml(data, str(config))
+    except InputError as error:
+        lines = _LINE.findall(decode(data, str(config)))
+        if len(lines) != 1:
+            raise
+        warn(f"{error} (of this file the line about {KEY} alone is used)")
+        return parse_yaml(lines[0].encode(), str(config))

@@ -1,0 +1,162 @@
+"""A workflow file to a `Workflow`, or everything that is wrong with it at once.
+
+Read the YAML, read the CSV files it names, check each mapping by its model, check what has to hold between them, and
+only then fill in defaults.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..core.errors import InputError
+from ..core.window import AbsoluteWindow, RecurringWindow, Window
+from ..core.workflow import NO_HOOKS, Gate, Hooks, Migration, Wave, Workflow
+from .fields import problems_of
+from .input_file import read_input
+from .workflow_checks import Checks, Table, read_tables
+from .workflow_model import (
+    MODELS,
+    AbsoluteWindowSpec,
+    GateSpec,
+    HooksSpec,
+    PolicySpec,
+    RecurringWindowSpec,
+    WaveSpec,
+    WorkflowSpec,
+    workflow_schema,
+)
+from .yaml_file import parse_yaml
+
+DEFAULT_TIMEOUT = 7200.0
+
+
+def load_workflow(path: str | Path) -> Workflow:
+    """The workflow in the file *path*, with the CSV files it names, every default filled in.
+
+    Raises:
+        InputError: Anything is wrong with any of the files; `problems` has all of it, by file and line.
+    """
+    path = Path(path)
+    source = read_input(path)
+    document = parse_yaml(source, str(path))
+    tables = read_tables(document, path.parent)
+    problems = [*document.problems]
+    for table in tables.values():
+        problems += table.problems
+    spec = None
+    try:
+        spec = WorkflowSpec.model_validate(document.data)
+    except ValidationError as error:
+        problems += problems_of(error, document, MODELS)
+    problems += Checks(document, tables).all()
+    if problems or spec is None:
+        raise InputError(problems=sorted(set(problems)))
+    digest = hashlib.sha256(source).hexdigest()
+    return _Resolver(spec, tables).workflow(sha256=digest, directory=str(path.parent.absolute()))
+
+
+class _Resolver:
+    """Fills in defaults: a workflow that is right, with every setting where it is used."""
+
+    def __init__(self, spec: WorkflowSpec, tables: dict[int, Table]) -> None:
+        self._spec = spec
+        self._tables = tables
+
+    def workflow(self, *, sha256: str, directory: str) -> Workflow:
+        return Workflow(
+            name=self._spec.name,
+            waves=tuple(self._wave(number, wave) for number, wave in enumerate(self._spec.waves)),
+            window=_window(self._spec.window),
+            hooks=_hooks(self._spec.run_hooks),
+            sha256=sha256,
+            directory=directory,
+        )
+
+    def _wave(self, number: int, wave: WaveSpec) -> Wave:
+        defaults = self._spec.defaults
+        levels: list[PolicySpec] = [wave, defaults] if defaults else [wave]
+        shared = _Policy(levels)
+        migrations = []
+        for item in wave.migrations or ():
+            own = _Policy([item, *levels]) if item.model_fields_set & _Policy.KEYS else shared
+            migrations.append(_migration(item.name, item.group_id, item.live_migration_id, own))
+        if number in self._tables:
+            rows = self._tables[number].rows
+            migrations += [_migration(row.name, row.group_id, row.live_migration_id, shared) for row in rows]
+        around = wave.wave_hooks or (defaults.wave_hooks if defaults else None)
+        return Wave(
+            name=wave.name,
+            migrations=tuple(migrations),
+            concurrency=wave.concurrency,
+            max_failures=_failures(wave.max_failures, len(migrations)),
+            approval=bool(wave.approval),
+            hooks=_hooks(around),
+        )
+
+
+class _Policy:
+    """The settings that hold at one place, from the *levels* around it, the nearest first."""
+
+    KEYS = frozenset({"gate", "timeout", "hooks"})
+    __slots__ = ("gate", "group_id", "hooks", "timeout")
+
+    def __init__(self, levels: list[PolicySpec]) -> None:
+        self.group_id = next((level.group_id for level in levels if level.group_id is not None), "")
+        self.timeout: float = next((level.timeout for level in levels if level.timeout is not None), DEFAULT_TIMEOUT)
+        self.hooks = _hooks(next((level.hooks for level in levels if level.hooks is not None), None))
+        self.gate = _gate([level.gate for level in levels if "gate" in level.model_fields_set])
+
+
+def _gate(given: list[Any]) -> Gate | None:
+    if given and not isinstance(given[0], GateSpec):
+        return None
+    default = Gate()
+    mappings = [gate for gate in given if isinstance(gate, GateSpec)]
+    return Gate(
+        max_lag=next((gate.max_lag for gate in mappings if gate.max_lag is not None), default.max_lag),
+        timeout=next((gate.timeout for gate in mappings if gate.timeout is not None), default.timeout),
+    )
+
+
+def _migration(name: str, group_id: str | None, live_migration_id: str, policy: _Policy) -> Migration:
+    return Migration(
+        name=name,
+        group_id=group_id or policy.group_id,
+        live_migration_id=live_migration_id,
+        gate=policy.gate,
+        timeout=policy.timeout,
+        hooks=policy.hooks,
+    )
+
+
+def _failures(limit: int | Fraction | None, size: int) -> int | None:
+    return int(limit * size) if isinstance(limit, Fraction) else limit
+
+
+def _hooks(spec: HooksSpec | None) -> Hooks:
+    if spec is None:
+        return NO_HOOKS
+    return Hooks(
+        before=spec.before,
+        after_success=spec.after_success,
+        after_failure=spec.after_failure,
+        timeout=NO_HOOKS.timeout if spec.timeout is None else spec.timeout,
+    )
+
+
+def _window(spec: AbsoluteWindowSpec | RecurringWindowSpec | None) -> Window | None:
+    match spec:
+        case AbsoluteWindowSpec():
+            return AbsoluteWindow(opens=spec.opens, closes=spec.closes)
+        case RecurringWindowSpec():
+            return RecurringWindow(start=spec.start, end=spec.end, days=spec.days, timezone=spec.timezone)
+        case None:
+            return None
+
+
+__all__ = ["load_workflow", "workflow_schema"]

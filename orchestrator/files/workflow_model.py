@@ -1,0 +1,315 @@
+"""How a workflow file is written: one model per mapping, every scalar parsed from its text, and the JSON Schema of it.
+
+These models say what each key may hold by itself. What keys mean together (inheritance, uniqueness, CSV files) is in
+`workflowfile`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from datetime import datetime
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
+
+from ..core.window import DAYS
+from ..core.workflow import Argv
+from .fields import ModelOrWord, Text, TextModel, duration, json_schema, union_tag
+from .scalars import (
+    LONGEST_NAME,
+    parse_boolean,
+    parse_count,
+    parse_failures,
+    parse_line,
+    parse_name,
+    parse_object_id,
+    shorten,
+)
+
+_WORD = {"type": ["string", "number", "boolean"]}
+_CASES = [form for word in ("true", "yes", "on", "false", "no", "off") for form in (word, word.title(), word.upper())]
+_OFF = frozenset({"off", "no", "false"})
+_ON = frozenset({"on", "yes", "true"})
+_COMMANDS = "expected a list of commands, each a list of words such as [/usr/bin/notify, --now]"
+
+
+def _parse_version(text: str) -> int:
+    if text != "1":
+        raise ValueError("expected 1, the only version of the format")
+    return 1
+
+
+def _parse_moment(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("expected a time with its offset such as 2026-11-28T01:00:00+01:00") from None
+    if moment.utcoffset() is None:
+        raise ValueError("expected a time with its offset such as 2026-11-28T01:00:00+01:00 (the offset is missing)")
+    return moment.timestamp()
+
+
+def _parse_clock(text: str) -> str:
+    hours, colon, minutes = text.partition(":")
+    digits = len(text) == 5 and text.isascii() and hours.isdigit() and minutes.isdigit()
+    if not (colon and digits and int(hours) < 24 and int(minutes) < 60):
+        raise ValueError('expected a time of day from "00:00" to "23:59"')
+    return text
+
+
+def _parse_timezone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = {zone.lower(): zone for zone in available_timezones()}
+        close = difflib.get_close_matches(text.lower(), known, n=1)
+        example = known[close[0]] if close else "Europe/Berlin"
+        raise ValueError(f"expected a time zone such as {example}") from None
+    return text
+
+
+class _Days:
+    """A list of days of the week, each once."""
+
+    def __call__(self, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list) or not value:
+            raise ValueError(f"expected a list of days of {', '.join(DAYS)}")
+        words = [item.lower() if isinstance(item, str) else "" for item in value]
+        for word, item in zip(words, value, strict=True):
+            if word not in DAYS:
+                raise ValueError(f"{shorten(item)} is not a day; allowed: {', '.join(DAYS)}")
+            if words.count(word) > 1:
+                raise ValueError(f"{word!r} stands twice")
+        return tuple(day for day in DAYS if day in words)
+
+
+class _Anything(Text):
+    """A field whose parser takes the value whole, whatever it is."""
+
+    def _validate(self, value: Any) -> Any:
+        return self._parse(value)
+
+
+def _parse_commands(value: Any) -> tuple[Argv, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise ValueError(_COMMANDS)
+    commands = [value] if value and all(isinstance(word, str) for word in value) else value
+    for number, command in enumerate(commands):
+        if not isinstance(command, list) or not command:
+            raise ValueError(f"command {number + 1} is {shorten(command) if command else 'empty'}; {_COMMANDS}")
+        for word in command:
+            if not isinstance(word, str) or "\0" in word:
+                raise ValueError(f"command {number + 1} holds {shorten(word)}; {_COMMANDS}")
+        if not command[0]:
+            raise ValueError(f"command {number + 1} names no program; {_COMMANDS}")
+    return tuple(tuple(command) for command in commands)
+
+
+def _parse_gate_word(value: Any) -> Any:
+    if isinstance(value, str) and value.lower() in _OFF:
+        return "off"
+    if isinstance(value, str) and value.lower() in _ON:
+        return {}
+    raise ValueError("expected a mapping such as {max_lag: 10s, timeout: 30m}, or off")
+
+
+_Name = Annotated[str, Text(parse_name, {**_WORD, "minLength": 1, "maxLength": LONGEST_NAME}, "expected a name")]
+_Id = Annotated[
+    str,
+    Text(
+        parse_object_id,
+        {"type": ["string", "number"], "pattern": "^[0-9a-f]{24}$"},
+        "expected 24 lower-case hexadecimal digits",
+    ),
+]
+_Seconds = Annotated[float, duration()]
+_SecondsOrNone = Annotated[float, duration(zero=True)]
+_Moment = Annotated[float, Text(_parse_moment, {"type": "string", "format": "date-time"}, "expected a time")]
+_Clock = Annotated[
+    str, Text(_parse_clock, {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}, "expected a time of day")
+]
+_Zone = Annotated[str, Text(_parse_timezone, {"type": "string"}, "expected a time zone such as Europe/Berlin or UTC")]
+_DayList = Annotated[
+    tuple[str, ...],
+    _Anything(
+        _Days(),
+        {
+            "type": "array",
+            "minItems": 1,
+            "items": {"enum": [form for day in DAYS for form in (day, day.title(), day.upper())]},
+        },
+    ),
+]
+_Boolean = Annotated[
+    bool, Text(parse_boolean, {"anyOf": [{"type": "boolean"}, {"enum": _CASES}]}, "expected true or false")
+]
+_Count = Annotated[
+    int,
+    Text(
+        parse_count(1),
+        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9]+$"}]},
+        "expected a whole number of at least 1",
+    ),
+]
+_Failures = Annotated[
+    int | Fraction,
+    Text(
+        parse_failures,
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^([0-9]+|[0-9]+(\.[0-9]+)?%)$"}]},
+        "expected a whole number such as 3, or a percentage of the wave such as 10%",
+    ),
+]
+_Argvs = Annotated[
+    tuple[Argv, ...],
+    _Anything(
+        _parse_commands,
+        {
+            "anyOf": [
+                {"type": "null"},
+                {"type": "array", "items": _WORD},
+                {"type": "array", "items": {"type": "array", "minItems": 1, "items": _WORD}},
+            ]
+        },
+    ),
+]
+_Version = Annotated[int, Text(_parse_version, {"enum": [1, "1"]}, "expected 1, the only version of the format")]
+_File = Annotated[str, Text(parse_line, _WORD, "expected the name of a CSV file")]
+
+
+class GateSpec(TextModel):
+    """What a cutover waits for."""
+
+    max_lag: _SecondsOrNone | None = Field(None, description="The largest lag a cutover may start with. Default 10s.")
+    timeout: _Seconds | None = Field(
+        None, description="How long to wait for it; then the migration fails. Default 30m."
+    )
+
+
+class HooksSpec(TextModel):
+    """Commands around a cutover: argv lists, run without a shell."""
+
+    before: _Argvs = Field((), description="Run before; a failure means no cutover.")
+    after_success: _Argvs = Field((), description="Run after SUCCESS.")
+    after_failure: _Argvs = Field((), description="Run after any other end.")
+    timeout: _Seconds | None = Field(None, description="How long one command may take. Default 5m.")
+
+
+_GateOrOff = Annotated[
+    GateSpec | Literal["off"],
+    ModelOrWord(GateSpec, _parse_gate_word, {"anyOf": [{"type": "boolean"}, {"enum": _CASES}]}),
+]
+
+
+class PolicySpec(TextModel):
+    """The keys that may stand in `defaults`, on a wave or on a migration; the nearest wins."""
+
+    group_id: _Id | None = Field(None, description="The Atlas project: 24 lower-case hexadecimal digits.")
+    # No None: `gate:` with nothing behind it could be meant either way.
+    gate: _GateOrOff = Field(default_factory=GateSpec, description="What a cutover waits for; `off`: nothing.")
+    timeout: _Seconds | None = Field(None, description="From the accepted PUT to a final state. Default 2h.")
+    hooks: HooksSpec | None = Field(None, description="Commands around each migration.")
+
+
+class MigrationSpec(PolicySpec):
+    """One live migration."""
+
+    name: _Name = Field(description="Unique in the workflow, among migrations and waves.")
+    live_migration_id: _Id = Field(description="24 lower-case hexadecimal digits.")
+
+
+class DefaultsSpec(PolicySpec):
+    """What holds where a wave or migration says nothing."""
+
+    wave_hooks: HooksSpec | None = Field(None, description="Commands around each wave.")
+
+
+class WaveSpec(PolicySpec):
+    """Live migrations cut over together."""
+
+    name: _Name = Field(description="Unique in the workflow, among migrations and waves.")
+    concurrency: _Count | None = Field(None, description="Cutovers under way at once. Default: all of the wave.")
+    max_failures: _Failures | None = Field(
+        None,
+        description="Number or percentage; when more ended without SUCCESS, no further cutover starts in this run.",
+    )
+    approval: _Boolean | None = Field(None, description="true: the wave waits for `atlas-cutover approve`.")
+    wave_hooks: HooksSpec | None = Field(None, description="Commands run once around the wave.")
+    migrations: list[MigrationSpec] | None = Field(None, description="The wave's live migrations.")
+    migrations_file: _File | None = Field(
+        None, description="A CSV file, relative to the workflow; header: name,group_id,live_migration_id."
+    )
+
+
+class AbsoluteWindowSpec(TextModel):
+    """Open once."""
+
+    opens: _Moment = Field(description="With its offset: 2026-11-28T01:00:00+01:00")
+    closes: _Moment = Field(description="With its offset: 2026-11-28T04:00:00+01:00")
+
+    @model_validator(mode="after")
+    def _opens_first(self) -> Self:
+        if self.opens >= self.closes:
+            raise ValueError("it has to open before it closes")
+        return self
+
+
+class RecurringWindowSpec(TextModel):
+    """Open on days of the week."""
+
+    start: _Clock = Field(alias="from", description='Wall-clock time such as "01:00".')
+    end: _Clock = Field(alias="to", description="Not after `from`: on the next day.")
+    days: _DayList = Field(description="The days it opens on: mon tue wed thu fri sat sun.")
+    timezone: _Zone = Field(description="Such as Europe/Berlin.")
+
+
+_ABSOLUTE, _RECURRING = union_tag("absolute"), union_tag("recurring")
+
+
+def _kind_of_window(value: Any) -> str:
+    recurring = isinstance(value, dict) and not {"opens", "closes"} & set(value) and value
+    return _RECURRING if recurring else _ABSOLUTE
+
+
+_WindowSpec = Annotated[
+    Annotated[AbsoluteWindowSpec, Tag(_ABSOLUTE)] | Annotated[RecurringWindowSpec, Tag(_RECURRING)],
+    Discriminator(_kind_of_window),
+]
+
+
+class WorkflowSpec(TextModel):
+    """The whole file."""
+
+    version: _Version = Field(description="1")
+    name: _Name = Field(description="The workflow's name.")
+    window: _WindowSpec | None = Field(None, description="No cutover starts outside it.")
+    run_hooks: HooksSpec | None = Field(None, description="Commands run once around the run.")
+    defaults: DefaultsSpec | None = None
+    waves: list[WaveSpec] = Field(description="Run one after another.")
+
+
+# The model under each key, for 'did you mean'.
+MODELS: dict[str, type[BaseModel]] = {
+    "": WorkflowSpec,
+    _ABSOLUTE: AbsoluteWindowSpec,
+    _RECURRING: RecurringWindowSpec,
+    "defaults": DefaultsSpec,
+    "gate": GateSpec,
+    "hooks": HooksSpec,
+    "migrations": MigrationSpec,
+    "run_hooks": HooksSpec,
+    "wave_hooks": HooksSpec,
+    "waves": WaveSpec,
+}
+
+
+def workflow_schema() -> dict[str, Any]:
+    """The JSON Schema of a workflow file; it accepts what `load_workflow` accepts, as an editor's YAML parser types it."""
+    schema = json_schema(WorkflowSpec, "atlas-cutover workflow")
+    definitions = schema["$defs"]
+    schema["properties"]["waves"]["minItems"] = 1
+    definitions["WaveSpec"]["anyOf"] = [{"required": ["migrations"]}, {"required": ["migrations_file"]}]
+    return schema

@@ -1,0 +1,62 @@
+"""Writes what the last read of each job showed while a session goes on (`lastread`)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import anyio
+import structlog
+
+from ..core.events import Event, RunFinished, StatusPolled
+from ..core.run import RunState
+from ..store.last_read import LastRead, read_reads, reads_path
+
+INTERVAL = 5.0
+"""Seconds between two writes while a run is under way."""
+
+
+class ReadsFile:
+    """Keeps the file of a run up to date: events go to `sink`, `run` writes now and then. A failure is logged, once."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._path: Path | None = None
+        self._reads: dict[str, LastRead] = {}
+        self._changed = False
+        self._failed = False
+
+    def sink(self, event: Event, state: RunState) -> None:
+        """Take *event* in; what is known at the end of the session is written at once."""
+        if self._path is None:
+            self._path = reads_path(self._state_dir, state.run_id)
+            self._reads = read_reads(self._path)  # an earlier session's
+        if isinstance(event, StatusPolled):
+            before = self._reads.get(event.migration, LastRead(at=event.at))
+            self._reads[event.migration] = before.after(event)
+            self._changed = True
+        elif isinstance(event, RunFinished):
+            self.write()
+
+    async def run(self) -> None:
+        """Write every `INTERVAL` seconds, until cancelled."""
+        while True:
+            await anyio.sleep(INTERVAL)
+            self.write()
+
+    def write(self) -> None:
+        """Write now, if there is anything new."""
+        if self._path is None or not self._changed:
+            return
+        self._changed = False
+        text = json.dumps({name: asdict(read) for name, read in self._reads.items()}, separators=(",", ":"))
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            new = self._path.with_suffix(".new")
+            new.write_text(text, encoding="utf-8")
+            new.replace(self._path)
+        except OSError as error:
+            if not self._failed:
+                structlog.get_logger().warning("reads_failed", file=str(self._path), error=error.strerror)
+            self._failed = True

@@ -1,0 +1,87 @@
+"""A log entry as a line for a person: time, level, what happened, to whom, and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Any, TextIO
+
+from ...text.escaping import one_line
+from .sentences import sentence
+
+SHORT_ID = 6
+"""An id is shown by its last digits: the first ones are a date and alike for all."""
+
+OUTPUT_LINES = 10
+"""So many of the last lines of a hook's output are shown; JSON lines have all that was kept."""
+
+_RESET, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
+_COLOURS = {
+    "debug": _DIM,
+    "info": "\x1b[32m",
+    "warning": "\x1b[33m",
+    "error": "\x1b[31m",
+    "critical": "\x1b[1;31m",
+}
+_SHORT_LEVELS = {"warning": "warn", "critical": "crit"}
+_TOLD = frozenset(
+    {
+        *("timestamp", "level", "event", "run_id", "workflow", "wave", "migration", "group_id", "live_migration_id"),
+        *("rehearsal", "exception", "output"),
+    }
+)
+
+
+def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether lines on *stream* are coloured: on a terminal that can, unless ``NO_COLOR`` is set."""
+    if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+        return False
+    return not stream.closed and stream.isatty()
+
+
+class ConsoleRenderer:
+    """Renders entries; *zone* None shows times in the machine's own zone."""
+
+    __slots__ = ("_colour", "_zone")
+
+    def __init__(self, *, colour: bool, zone: tzinfo | None = None) -> None:
+        self._colour = colour
+        self._zone = zone
+
+    def __call__(self, entry: Mapping[str, Any]) -> str:
+        """The line, without its end; a hook's output and tracebacks follow on lines of their own."""
+        at = datetime.fromisoformat(entry["timestamp"]).astimezone(self._zone)
+        level = entry["level"]
+        parts = [
+            self._paint(_DIM, at.strftime("%H:%M:%S")),
+            self._paint(_COLOURS.get(level, ""), f"{_SHORT_LEVELS.get(level, level):5}"),
+            self._paint(_BOLD, one_line(str(entry["event"]))),
+        ]
+        if entry.get("rehearsal"):
+            parts.append(self._paint(_DIM, "rehearsal"))
+        if whom := _whom(entry):
+            parts.append(one_line(whom))
+        if said := one_line(sentence(entry, self._zone) or _rest(entry)):
+            parts[-1] += ":"
+            parts.append(said)
+        return "\n".join([" ".join(parts), *self._following(entry)])
+
+    def _following(self, entry: Mapping[str, Any]) -> list[str]:
+        output = str(entry.get("output") or "").splitlines()[-OUTPUT_LINES:]
+        trace = str(entry.get("exception") or "").splitlines()
+        return [self._paint(_DIM, f"         | {one_line(line)}") for line in (*output, *trace)]
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"{code}{text}{_RESET}" if self._colour and code else text
+
+
+def _whom(entry: Mapping[str, Any]) -> str:
+    """Wave, migration and the last digits of its ids."""
+    place = "/".join(str(entry[key]) for key in ("wave", "migration") if entry.get(key))
+    ids = [str(entry[key])[-SHORT_ID:] for key in ("group_id", "live_migration_id") if entry.get(key)]
+    return f"{place} ({'/'.join(ids)})" if ids else place
+
+
+def _rest(entry: Mapping[str, Any]) -> str:
+    """The fields of an entry that has no sentence of its own."""
+    return " ".join(f"{key}={value}" for key, value in entry.items() if key not in _TOLD)

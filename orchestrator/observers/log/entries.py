@@ -1,0 +1,147 @@
+"""An event as a log entry: its level and its fields. Pure.
+
+Every entry has `timestamp`, `event`, `run_id` and `workflow`, then `wave`, `migration`, `group_id` and
+`live_migration_id` where they apply, then what the event itself knows.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from ...core.events import (
+    ApplicationWaiting,
+    ClockSet,
+    CutoverAccepted,
+    CutoverAdmitted,
+    CutoverInDoubt,
+    CutoverRefused,
+    Event,
+    GateOpened,
+    GateWaiting,
+    HookFinished,
+    MigrationEvent,
+    MigrationFinished,
+    RateLimited,
+    RequestRetried,
+    RunResumed,
+    RunStarted,
+    StatusChanged,
+    StatusPolled,
+    WindowChanged,
+    details,
+)
+from ...core.outcomes import Outcome, is_known
+from ...core.run import RunState
+from ...core.window import window_to_json
+from ...core.workflow import Migration, Wave, Workflow
+from ...text.instants import iso
+
+_JOB_PATH = re.compile(r"/groups/([0-9a-f]{24})/liveMigrations/([0-9a-f]{24})")
+LEVEL_NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
+_BY_OUTCOME = {
+    Outcome.FAILED: logging.ERROR,
+    Outcome.TIMED_OUT: logging.WARNING,
+    Outcome.IN_DOUBT: logging.WARNING,
+    Outcome.NOT_STARTED: logging.WARNING,
+}
+
+
+def level_of(event: Event) -> int:
+    """How loud *event* is, as a level of the standard library's logging."""
+    match event:
+        case StatusPolled() | CutoverAdmitted():
+            return logging.DEBUG
+        case MigrationFinished():
+            return _BY_OUTCOME.get(event.outcome, logging.INFO)
+        case CutoverInDoubt() | CutoverRefused() | RateLimited() | RequestRetried() | ClockSet() | ApplicationWaiting():
+            return logging.WARNING
+        case HookFinished():
+            return logging.INFO if event.ok else logging.WARNING
+        case StatusChanged() | GateWaiting() | GateOpened() | CutoverAccepted():
+            return logging.INFO if is_known(event.status) else logging.WARNING
+    return logging.INFO
+
+
+class Entries:
+    """Makes entries of one run's events; where its migrations stand in the workflow is looked up once."""
+
+    def __init__(self) -> None:
+        self._workflow: Workflow | None = None
+        self._head: dict[str, Any] = {}
+        self._jobs: dict[str, tuple[Wave, Migration]] = {}
+        self._by_id: dict[tuple[str, str], str] | None = None  # made when it is first asked for, mostly never
+
+    def entry(self, event: Event, level: int, state: RunState) -> dict[str, Any]:
+        """The entry of *event*, its fields in the order in which they are shown."""
+        if state.workflow is not self._workflow:
+            self._learn(state)
+        entry: dict[str, Any] = {
+            "timestamp": iso(event.at),
+            "level": LEVEL_NAMES[level],
+            "event": event.name,
+            **self._head,
+            **self._place(event),
+        }
+        if state.rehearsal:
+            entry["rehearsal"] = True
+        entry.update(_own_fields(event, state))
+        return entry
+
+    def _learn(self, state: RunState) -> None:
+        self._workflow = state.workflow
+        self._head = {"run_id": state.run_id, "workflow": state.workflow.name}
+        self._jobs = {migration.name: (wave, migration) for wave, migration in state.workflow.migrations()}
+        self._by_id = None
+
+    def _place(self, event: Event) -> dict[str, str]:
+        """Wave, migration and ids that *event* is about."""
+        name: str | None = None
+        if isinstance(event, (MigrationEvent, HookFinished, ApplicationWaiting)):
+            name = event.migration
+        elif isinstance(event, (RateLimited, RequestRetried)):
+            name = self._named_in(event.path)
+        if name is None:
+            wave = getattr(event, "wave", None)
+            return {} if wave is None else {"wave": wave}
+        if name not in self._jobs:
+            return {"migration": name}
+        wave, migration = self._jobs[name]
+        return {
+            "wave": wave.name,
+            "migration": name,
+            "group_id": migration.group_id,
+            "live_migration_id": migration.live_migration_id,
+        }
+
+    def _named_in(self, path: str) -> str | None:
+        """The migration whose job *path* names."""
+        found = _JOB_PATH.search(path)
+        if found is None:
+            return None
+        if self._by_id is None:
+            self._by_id = {(m.group_id, m.live_migration_id): name for name, (_, m) in self._jobs.items()}
+        return self._by_id.get((found[1], found[2]))
+
+
+def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
+    own = details(event)
+    match event:
+        case RunStarted():
+            del own["workflow"]  # the journal keeps it, a log line gives the counts
+            own["workflow_sha256"] = state.workflow.sha256
+            own["waves"] = len(state.workflow.waves)
+            own["migrations"] = len(state.migrations)
+            own["selected"] = len(event.selected)
+        case RunResumed():
+            own["selected"] = len(event.selected)
+        case WindowChanged():
+            own["window"] = window_to_json(event.window)
+        case HookFinished() | ApplicationWaiting():
+            del own["wave"], own["migration"]
+        case MigrationEvent():
+            del own["migration"]
+        case _:
+            own.pop("wave", None)
+    return own

@@ -1,0 +1,181 @@
+"""What each log entry says to a person, in one sentence made of the entry's fields. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, tzinfo
+from shlex import quote
+from typing import Any
+
+from ...core.window import window_from_json, window_in_words
+from ...text.counts import plural
+from ...text.durations import format_duration
+
+Fields = Mapping[str, Any]
+
+
+def sentence(fields: Fields, zone: tzinfo | None) -> str:
+    """The sentence for the entry *fields*; times of day are shown in *zone* (None: the machine's own)."""
+    teller = _TELLERS.get(fields["event"])
+    if teller is not None:
+        return teller(fields)
+    timed = _TIMED.get(fields["event"])
+    return timed(fields, zone) if timed is not None else ""
+
+
+def clock(at: float, zone: tzinfo | None) -> str:
+    """*at* (Unix seconds) as date and time in *zone*, with the zone."""
+    return datetime.fromtimestamp(at, zone).astimezone(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z")
+
+
+def about(seconds: float) -> str:
+    """*seconds* as a person says them: tenths below ten seconds, whole seconds from there."""
+    return format_duration(round(seconds, 1) if abs(seconds) < 10 else round(seconds))
+
+
+def counts(numbers: Mapping[str, int]) -> str:
+    """*numbers* by outcome as ``3 SUCCESS, 1 FAILED``."""
+    return ", ".join(f"{number} {word}" for word, number in numbers.items()) or "nothing"
+
+
+def _run_started(f: Fields) -> str:
+    kind = "REHEARSAL of" if f["rehearsal"] else "run of"
+    return (
+        f"{kind} {f['workflow']}: {f['selected']} of {plural(f['migrations'], 'migration')} in {plural(f['waves'], 'wave')},"
+        f" at {f['base_url']}, started by {f['who']} (version {f['version']})"
+    )
+
+
+def _run_resumed(f: Fields) -> str:
+    again = ", FAILED ones without a PUT are tried again" if f["retry_failed"] else ""
+    return f"the run goes on with {plural(f['selected'], 'migration')}, continued by {f['who']}{again}"
+
+
+def _run_finished(f: Fields) -> str:
+    rest = f"; it is unfinished: `atlas-cutover status {f['run_id']}` says how to go on" if f["unfinished"] else ""
+    sent = sum(f["requests"].get("by_status", {}).values())
+    return f"{f['outcome']}, exit code {f['exit_code']}, {plural(sent, 'request')}{rest}"
+
+
+def _wave_started(f: Fields) -> str:
+    return f"{plural(f['migrations'], 'migration')}, {f['concurrency']} at once"
+
+
+def _hook_finished(f: Fields) -> str:
+    ended = f["error"] or ("done" if f["exit_code"] == 0 else f"exit code {f['exit_code']}")
+    return f"hook {f['hook']} `{' '.join(f['argv'])}`: {ended} after {about(f['seconds'])}"
+
+
+def _rate_limited(f: Fields) -> str:
+    detail = f": {f['detail']}" if f["detail"] else ""
+    return f"Atlas answered 429 to {f['method']}, the budget of {f['scope']} rests {about(f['retry_after'])}{detail}"
+
+
+def _request_retried(f: Fields) -> str:
+    return f"{f['method']} came to nothing ({f['reason']}), try {f['attempt']} in {about(f['wait'])}"
+
+
+def _budget_waiting(f: Fields) -> str:
+    return f"{plural(f['requests'], 'request')} {'waits' if f['requests'] == 1 else 'wait'} for the budget of {f['scope']}, which has nothing for {about(f['wait'])}"
+
+
+def _clock_set(f: Fields) -> str:
+    which = "forward" if f["by"] > 0 else "back"
+    return (
+        f"this machine's clock was set {which} by {about(abs(f['by']))}: the window goes by the new time, everything else in "
+        "this session, and the times told of it, by the old one"
+    )
+
+
+def _gate_waiting(f: Fields) -> str:
+    if f["note"]:
+        return f"not yet: {f['note']}"
+    if f["ready"] is False:
+        return f"not yet: the job is not ready for cutover ({_status(f)}{_lag(f)})"
+    limit = f" of at most {about(f['max_lag'])}" if f["max_lag"] is not None else ""
+    return f"not yet: waits for a lag{limit} ({_status(f)}{_lag(f)})"
+
+
+def _gate_opened(f: Fields) -> str:
+    note = f"; {f['note']}" if f["note"] else ""
+    return f"may be cut over ({_status(f)}{_lag(f)}){note}"
+
+
+def _cutover_accepted(f: Fields) -> str:
+    how = f"HTTP {f['http_status']}" if f["http_status"] is not None else f"seen by reading the job: {f['evidence']}"
+    return f"Atlas took the cutover ({how})"
+
+
+def _cutover_refused(f: Fields) -> str:
+    return f"Atlas refused the PUT ({f['reason']}); the job is read to see that nothing began"
+
+
+def _cutover_in_doubt(f: Fields) -> str:
+    return f"the PUT may or may not have been carried out: {f['reason']}; the job is read until it shows which"
+
+
+def _status_polled(f: Fields) -> str:
+    return f"read failed: {f['error']}" if f["error"] else f"{_status(f)}{_lag(f)}"
+
+
+def _migration_finished(f: Fields) -> str:
+    message = f": {f['error_message']}" if f["error_message"] else ""
+    return f"{f['outcome']}{message}"
+
+
+def _progress(f: Fields) -> str:
+    waiting = f"; waits for {f['waiting_for']}" if f.get("waiting_for") else ""
+    left = f"; cutovers left: {f['estimate']}" if f.get("estimate") else ""
+    return f"{f['finished']} of {f['migrations']} done, {f['under_way']} under way{waiting}{left}"
+
+
+def _status(f: Fields) -> str:
+    return f["status"] or "no status"
+
+
+def _lag(f: Fields) -> str:
+    return f", lag {about(f['lag'])}" if f["lag"] is not None else ""
+
+
+_TELLERS: dict[str, Callable[[Fields], str]] = {
+    "run_started": _run_started,
+    "run_resumed": _run_resumed,
+    "run_finished": _run_finished,
+    "run_paused": lambda f: f"no new cutover starts until `unpause`, says {f['who']}",
+    "run_unpaused": lambda f: f"cutovers may start again, says {f['who']}",
+    "confirmation_waiting": lambda f: f"no cutover starts before {f['who']} has confirmed it",
+    "cutovers_confirmed": lambda f: f"cutovers may start, says {f['who']}",
+    "run_aborted": lambda f: f"no further cutover starts, says {f['who']}; those under way are followed to their end",
+    "cutovers_stopped": lambda f: f"no further cutover starts: {f['reason']}",
+    "clock_set": _clock_set,
+    "application_waiting": lambda f: (
+        f"`before` hooks have run, so an application may stand still; no PUT has left for {about(f['seconds'])}: {f['reason']}"
+    ),
+    "approval_waiting": lambda f: (
+        f"waits for approval: atlas-cutover approve {f['run_id']} {quote(f['wave'])}, or Enter on the run's terminal"
+    ),
+    "window_changed": lambda f: f"the window is that of the file now: {window_in_words(window_from_json(f['window']))}",
+    "wave_approved": lambda f: f"approved by {f['who']}",
+    "wave_started": _wave_started,
+    "wave_finished": lambda f: counts(f["counts"]),
+    "hook_finished": _hook_finished,
+    "rate_limited": _rate_limited,
+    "request_retried": _request_retried,
+    "budget_waiting": _budget_waiting,
+    "gate_waiting": _gate_waiting,
+    "gate_opened": _gate_opened,
+    "cutover_admitted": lambda _: "has one of its wave's slots: its `before` hooks and its PUT come next",
+    "cutover_requested": lambda _: "the PUT leaves now",
+    "cutover_accepted": _cutover_accepted,
+    "cutover_in_doubt": _cutover_in_doubt,
+    "cutover_refused": _cutover_refused,
+    "cutover_not_begun": lambda f: f"the PUT was not carried out, another is allowed: {f['reason']}",
+    "status_polled": _status_polled,
+    "status_changed": lambda f: f"{f['previous'] or 'no status'} -> {_status(f)}{_lag(f)}",
+    "migration_finished": _migration_finished,
+    "progress": _progress,
+}
+_TIMED: dict[str, Callable[[Fields, tzinfo | None], str]] = {
+    "window_waiting": lambda f, zone: f"the window opens {clock(f['opens'], zone)}",
+    "window_opened": lambda f, zone: f"cutovers may start until {clock(f['closes'], zone)}",
+}

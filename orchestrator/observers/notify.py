@@ -1,0 +1,272 @@
+"""Notifications by apprise (extra `notify`): to chats, mail and pagers, a few for a run, never one per migration.
+
+    with Notifier(urls) as notifier:
+        sinks = [notifier.sink, ...]
+
+Each address has a thread and a short queue of its own, so one that hangs delays neither the others nor the run, and when
+the run is over all of them together get `LAST_WORDS` seconds. The threads are daemons: what still hangs then is left
+behind. What went wrong is logged by who calls `sink`, without the address: addresses hold tokens.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+from shlex import quote
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import structlog
+
+from ..core.errors import InputError
+from ..core.events import (
+    ApplicationWaiting,
+    ApprovalWaiting,
+    Event,
+    MigrationFinished,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    WaveFinished,
+)
+from ..core.outcomes import ExitCode, Outcome, RunOutcome
+from ..core.run import RunState
+from ..text.escaping import one_line
+from .log.sentences import about, counts
+
+LAST_WORDS = 10.0
+"""Seconds that the delivery may take after the end of the run."""
+
+MOST_WAITING = 100
+"""So many messages may wait for one address; further ones are dropped, and that is logged."""
+
+BAD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.IN_DOUBT)
+
+Kind = Literal["info", "success", "warning", "failure"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What is sent."""
+
+    kind: Kind
+    title: str
+    body: str
+
+
+class Messages:
+    """Decides which events are worth a message; of failures the first of each wave is, the others are counts."""
+
+    def __init__(self) -> None:
+        self._failed_waves: set[str] = set()
+        self._standing: set[tuple[str | None, str]] = set()
+        self._waves: dict[str, str] = {}
+
+    def message(self, event: Event, state: RunState) -> Message | None:
+        """The message for *event*, if there is one."""
+        if isinstance(event, MigrationFinished):
+            return self._failure(event, state) if event.outcome in BAD else None
+        match event:
+            case RunStarted() | RunResumed():
+                self._waves = {migration.name: wave.name for wave, migration in state.workflow.migrations()}
+                self._failed_waves.clear()
+                verb = "started" if isinstance(event, RunStarted) else "goes on"
+                body = f"{len(event.selected)} live migrations at {state.base_url}, by {event.who}."
+                return _make("info", verb, body, state)
+            case ApprovalWaiting():
+                title = f"wave {event.wave} needs approval"
+                return _make("warning", title, f"atlas-cutover approve {state.run_id} {quote(event.wave)}", state)
+            case ApplicationWaiting():
+                return self._standstill(event, state)
+            case WaveFinished():
+                bad = any(event.counts.get(outcome) for outcome in BAD)
+                title = f"wave {event.wave} is over"
+                return _make("warning" if bad else "success", title, counts(event.counts), state)
+            case RunFinished():
+                return _finished(event, state)
+        return None
+
+    def _standstill(self, event: ApplicationWaiting, state: RunState) -> Message | None:
+        """One for each wave and reason: a pause may hold up hundreds of applications."""
+        what = event.wave, event.reason
+        if what in self._standing:
+            return None
+        self._standing.add(what)
+        of = f"wave {event.wave}" if event.wave else "the run"
+        body = (
+            f"{event.migration or f'The hooks of {of}'}: `before` hooks have run, and no PUT has left for "
+            f"{about(event.seconds)}: {event.reason}. The log names the others that wait for the same."
+        )
+        return _make("warning", f"an application of {of} stands still", body, state)
+
+    def _failure(self, event: MigrationFinished, state: RunState) -> Message | None:
+        wave = self._waves.get(event.migration, "")
+        if wave in self._failed_waves:
+            return None
+        self._failed_waves.add(wave)
+        reason = f": {event.error_message}" if event.error_message else ""
+        body = f"{event.migration}: {event.outcome}{reason}. Further failures of this wave come with its end."
+        return _make("failure", f"first failure in wave {wave}", body, state)
+
+
+class Notifier:
+    """Sends the messages of one run to *urls*, apprise's addresses; use it as a context manager.
+
+    Args:
+        urls: The addresses.
+        redact: Makes secrets in a text unreadable before it leaves (`Redactor.text`).
+        last_words: Seconds that the delivery may take after the end of the run.
+
+    Raises:
+        InputError: The extra `notify` is not installed, or apprise does not know an address; the message does not show it.
+    """
+
+    def __init__(
+        self, urls: Sequence[str], *, redact: Callable[[str], str] = str, last_words: float = LAST_WORDS
+    ) -> None:
+        self._failures: deque[tuple[str, str]] = deque()
+        self._redact = redact
+        self._last_words = last_words
+        self._messages = Messages()
+        self._posts = [_Post(send, label, self._failures) for label, send in _addresses(urls)]
+
+    def __enter__(self) -> Self:
+        for post in self._posts:
+            post.thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for the delivery of what is queued, together no longer than *last_words* seconds."""
+        until = time.monotonic() + self._last_words
+        for post in self._posts:
+            post.close()
+        for post in self._posts:
+            post.thread.join(max(0.0, until - time.monotonic()))
+            if post.thread.is_alive():
+                self._failures.append((post.label, "no answer in time"))
+        self._log_failures()
+
+    def sink(self, event: Event, state: RunState) -> None:
+        """Queue the message for *event*, if there is one."""
+        if self._failures:
+            self._log_failures()
+        message = self._messages.message(event, state)
+        if message is None:
+            return
+        title, body = self._redact(one_line(message.title)), self._redact(one_line(message.body))
+        for post in self._posts:
+            post.put(Message(kind=message.kind, title=title, body=body))
+
+    def _log_failures(self) -> None:
+        while self._failures:
+            label, reason = self._failures.popleft()
+            structlog.get_logger().warning("notification_failed", address=label, reason=reason)
+
+
+class _Post:
+    """One address: its queue and the thread that empties it."""
+
+    def __init__(self, send: Callable[[Message], bool], label: str, failures: deque[tuple[str, str]]) -> None:
+        self.label = label
+        self.thread = threading.Thread(target=self._deliver, name=f"notify {label}", daemon=True)
+        self._send = send
+        self._failures = failures
+        self._queue: SimpleQueue[Message | None] = SimpleQueue()
+
+    def put(self, message: Message) -> None:
+        if self._queue.qsize() < MOST_WAITING:
+            self._queue.put(message)
+        else:
+            self._failures.append((self.label, f"dropped, {MOST_WAITING} messages wait already"))
+
+    def close(self) -> None:
+        self._queue.put(None)
+
+    def _deliver(self) -> None:
+        while (message := self._queue.get()) is not None:
+            try:
+                if not self._send(message):
+                    self._failures.append((self.label, "was not accepted"))
+            except Exception as error:  # noqa: BLE001 - a hundred plugins raise what they like, none may hurt the run
+                self._failures.append((self.label, type(error).__name__))  # its text may hold the address
+
+
+def require_notifications() -> None:
+    """Make sure that the extra is installed.
+
+    Raises:
+        InputError: It is not.
+    """
+    try:
+        import apprise  # noqa: F401 - asked for to learn whether it is there
+    except ImportError as error:
+        raise InputError("notifications need apprise: pip install 'atlas-cutover[notify]'") from error
+
+
+def _addresses(urls: Sequence[str]) -> list[tuple[str, Callable[[Message], bool]]]:
+    require_notifications()
+    import apprise
+
+    _quieten()
+    found = []
+    for number, url in enumerate(urls):
+        one = apprise.Apprise()
+        label = _label(number, url)
+        if not one.add(url):
+            raise InputError(f"notify.urls: address {label}: apprise does not know such an address")
+        found.append((label, _sender(one, apprise.NotifyFormat.TEXT)))
+    return found
+
+
+def _sender(one: Any, plain: Any) -> Callable[[Message], bool]:
+    def send(message: Message) -> bool:
+        return bool(one.notify(body=message.body, title=message.title, notify_type=message.kind, body_format=plain))
+
+    return send
+
+
+def _quieten() -> None:
+    """What these libraries log may hold addresses; what matters of it is logged here."""
+    for name in ("apprise", "urllib3", "requests"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+            logger.addHandler(logging.NullHandler())
+        logger.propagate = False
+
+
+def _label(number: int, url: str) -> str:
+    scheme = re.match(r"([a-z][a-z0-9]{0,19})://", url)
+    return f"{number + 1} ({scheme[1]})" if scheme else str(number + 1)
+
+
+def _finished(event: RunFinished, state: RunState) -> Message:
+    kind: Kind = "success" if event.outcome is RunOutcome.SUCCESS else "failure"
+    if event.outcome is RunOutcome.INCOMPLETE:
+        kind = "warning"
+    totals = state.totals()
+    numbers = {str(outcome): totals[outcome] for outcome in Outcome if totals[outcome]}
+    stopped = f" No further cutover was started: {state.stopped}." if state.stopped else ""
+    rest = f" Unfinished: {_way_on(event, state)}" if event.unfinished else ""
+    return _make(kind, f"{event.outcome}, exit code {event.exit_code}", f"{counts(numbers)}.{stopped}{rest}", state)
+
+
+def _way_on(event: RunFinished, state: RunState) -> str:
+    over = state.workflow.window_over(event.at) and not state.unsettled()
+    if over and event.exit_code in (ExitCode.FAILED, ExitCode.INCOMPLETE):
+        return (
+            "the window does not open any more: correct it in the workflow file, and start that with atlas-cutover run"
+        )
+    return f"atlas-cutover resume {state.run_id}"
+
+
+def _make(kind: Kind, title: str, body: str, state: RunState) -> Message:
+    mark = "REHEARSAL of " if state.rehearsal else ""
+    return Message(kind=kind, title=f"{mark}{state.workflow.name}: {title}", body=f"{body} (run {state.run_id})")

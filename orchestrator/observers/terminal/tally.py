@@ -1,0 +1,198 @@
+"""A running account of a run for those who show it: kept event by event, so that nothing is counted over and over."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ...core.estimate import Estimate, estimate_waves
+from ...core.events import (
+    ApprovalWaiting,
+    BudgetWaiting,
+    CutoversStopped,
+    Event,
+    HookFinished,
+    MigrationEvent,
+    RateLimited,
+    RunResumed,
+    RunStarted,
+    WaveApproved,
+    WaveFinished,
+    WaveStarted,
+    WindowWaiting,
+)
+from ...core.migration import UNDER_WAY, cutover_seconds
+from ...core.next_step import MigrationState, Phase
+from ...core.outcomes import Outcome
+from ...core.run import RunState
+from ...text.counts import plural
+from ...text.durations import format_duration
+
+TO_COME, GATE, CUTOVER = "to come", "gate", "under way"
+"""The stages of a migration that has no outcome yet; READY counts as the gate's end."""
+
+
+@dataclass(slots=True, kw_only=True)
+class WaveTally:
+    """One wave's selected migrations by stage or outcome. *concurrency* is what the wave allows."""
+
+    name: str
+    total: int = 0
+    concurrency: int = 1
+    stages: Counter[str] = field(default_factory=Counter)
+    active: bool = False
+
+    @property
+    def finished(self) -> int:
+        """How many have an outcome."""
+        return self.total - self.stages[TO_COME] - self.stages[GATE] - self.stages[CUTOVER]
+
+    def counts(self) -> dict[str, int]:
+        """The numbers above zero: outcomes in their order, then the stages."""
+        order = (*(str(outcome) for outcome in Outcome), CUTOVER, GATE, TO_COME)
+        return {stage: self.stages[stage] for stage in order if self.stages[stage]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """The run waits for *what* since *since* (Unix seconds)."""
+
+    what: str
+    since: float
+
+
+class Tally:
+    """Counts by wave, who is under way, and how long cutovers took. Each event costs the same however many there are."""
+
+    def __init__(self) -> None:
+        self.waves: dict[str, WaveTally] = {}
+        self.under_way: dict[str, str] = {}  # migration to stage, in the order in which they began
+        self.durations: list[float] = []  # of finished cutovers, ascending, in seconds
+        self._stage: dict[str, str] = {}
+        self._wave: dict[str, WaveTally] = {}
+        self._approvals: dict[str, float] = {}
+        self._limited: dict[str, tuple[float, float]] = {}  # scope: since, until
+        self._budget: dict[str, tuple[float, float]] = {}  # the same
+        self._window_since = 0.0
+        self._stopped = False  # no further cutover starts
+
+    @property
+    def total(self) -> int:
+        """How many migrations are selected."""
+        return len(self._stage)
+
+    @property
+    def finished(self) -> int:
+        """How many have an outcome."""
+        return sum(wave.finished for wave in self.waves.values())
+
+    def stages(self) -> Counter[str]:
+        """All selected migrations by stage or outcome."""
+        total: Counter[str] = Counter()
+        for wave in self.waves.values():
+            total += wave.stages
+        return total
+
+    def take(self, event: Event, state: RunState) -> None:
+        """Take *event* in, after it was folded into *state*."""
+        match event:
+            case RunStarted() | RunResumed():
+                self._count_all(state)
+            case MigrationEvent():
+                self._move(event.migration, state)
+            case HookFinished(migration=str(name)):
+                self._move(name, state)
+            case ApprovalWaiting():
+                self._approvals[event.wave] = event.at
+            case WaveApproved() | WaveStarted() | WaveFinished():
+                self._approvals.pop(event.wave, None)
+                if event.wave in self.waves:
+                    self.waves[event.wave].active = isinstance(event, WaveStarted)
+                    if isinstance(event, WaveStarted):
+                        self.waves[event.wave].concurrency = max(1, event.concurrency)
+            case RateLimited():
+                self._limited[event.scope] = (event.at, event.at + event.retry_after)
+            case BudgetWaiting():
+                self._budget[event.scope] = (event.at, event.at + event.wait)
+            case CutoversStopped():
+                self._stopped = True
+            case WindowWaiting():
+                self._window_since = event.at
+
+    def waits(self, state: RunState, now: float) -> list[Wait]:
+        """What is being waited for, what a person can do something about first."""
+        found = []
+        if state.paused_by is not None:
+            found.append(Wait(what=f"unpause (paused by {state.paused_by})", since=state.paused_at or now))
+        if state.unconfirmed_since is not None:
+            found.append(Wait(what="confirmation on the run's terminal", since=state.unconfirmed_since))
+        found += [Wait(what=f"approval of wave {wave}", since=since) for wave, since in self._approvals.items()]
+        if state.window_opens is not None and now < state.window_opens:
+            what = f"the window, which opens in {format_duration(round(state.window_opens - now))}"
+            found.append(Wait(what=what, since=self._window_since))
+        for scope, (since, until) in self._limited.items():
+            if now < until:
+                what = f"Atlas' rate limit ({scope}), {format_duration(max(1, round(until - now)))} more"
+                found.append(Wait(what=what, since=since))
+        for scope, (since, until) in self._budget.items():
+            if now < until:
+                what = f"the request budget ({scope}), {format_duration(max(1, round(until - now)))} more"
+                found.append(Wait(what=what, since=since))
+        gates = [name for name, stage in self.under_way.items() if stage == GATE]
+        if gates and state.migrations[gates[0]].phase is Phase.GATE:
+            since = state.migrations[gates[0]].gate_since or now
+            found.append(Wait(what=plural(len(gates), "gate"), since=since))
+        return found
+
+    def estimate(self) -> Estimate | None:
+        """How long the cutovers of all waves that are left may take."""
+        left = [
+            (wave.concurrency, wave.stages[CUTOVER] if self._stopped else wave.total - wave.finished)
+            for wave in self.waves.values()
+        ]
+        return estimate_waves(self.durations, left)
+
+    def _count_all(self, state: RunState) -> None:
+        self.waves, self.under_way, self._stage, self._wave = {}, {}, {}, {}
+        self._stopped = False
+        self._approvals, self._limited, self._budget = {}, {}, {}
+        for wave in state.workflow.waves:
+            tally = WaveTally(name=wave.name, concurrency=wave.concurrency or max(1, len(wave.migrations)))
+            for migration in wave.migrations:
+                if migration.name in state.selected:
+                    tally.total += 1
+                    self._wave[migration.name] = tally
+                    self._set(migration.name, _stage_of(state.migrations[migration.name]))
+            if tally.total:
+                self.waves[wave.name] = tally
+
+    def _move(self, name: str, state: RunState) -> None:
+        known = state.migrations.get(name)
+        before = self._stage.get(name)
+        if known is None or before is None:
+            return
+        stage = _stage_of(known)
+        if stage == before:
+            return
+        self._wave[name].stages[before] -= 1
+        self._set(name, stage)
+        seconds = cutover_seconds(known)
+        if seconds is not None:
+            insort(self.durations, seconds)
+
+    def _set(self, name: str, stage: str) -> None:
+        self._stage[name] = stage
+        self._wave[name].stages[stage] += 1
+        if stage in (GATE, CUTOVER):
+            self.under_way[name] = stage
+        else:
+            self.under_way.pop(name, None)
+
+
+def _stage_of(state: MigrationState) -> str:
+    if state.outcome is not None:
+        return str(state.outcome)
+    if state.phase in UNDER_WAY:
+        return CUTOVER
+    return TO_COME if state.phase is Phase.NEW else GATE

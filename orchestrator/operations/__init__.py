@@ -1,0 +1,3 @@
+"""The verbs: what the command line, the page and Python users call."""
+
+from __future__ import annotations

@@ -1,0 +1,286 @@
+"""What the next session on a run would begin with: read from the journal, and nothing is sent or written.
+
+`foresee` and `foresee_resume` tell what would be done, for the question that an operator is asked; `runner` makes the same tasks
+again under the run's locks, and `keep_to_what_was_confirmed` compares.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from ..core.changes import differences
+from ..core.consent import Intention, intended
+from ..core.errors import InputError
+from ..core.events import (
+    ConfirmationWaiting,
+    CutoversStopped,
+    Event,
+    RunAborted,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    WindowChanged,
+)
+from ..core.migration import UNDER_WAY
+from ..core.outcomes import ExitCode, RunOutcome
+from ..core.run import RunState
+from ..core.settings import Settings
+from ..core.workflow import Workflow
+from ..engines.local.session import doubts_of_earlier_puts
+from ..machine.version import program_version
+from ..store.journal import Journal, open_journal
+from ..store.schema import FILE
+from ..text.counts import names_listed, plural
+from .session import LastWords, Options, Task
+
+_NAMES = 20
+"""How many names a message lists."""
+
+
+def who_am_i() -> str:
+    """`user@host (pid N)`: for lock files, and for events that people cause."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} (pid {os.getpid()})"
+
+
+def foresee(workflow: Workflow, settings: Settings, options: Options, *, now: float) -> Intention:
+    """What `start` would do now, were it confirmed; nothing is sent, and nothing is made.
+
+    Raises:
+        InputError, JournalError: As `start`.
+    """
+    select(workflow, options.only)
+    if not (settings.state_dir / FILE).exists():
+        task = _first_of(RunState(run_id=""), workflow, settings, options, now=now)
+        return intended(task.state, (task.first,), base_url=settings.atlas.base_url, ends=(), now=now)
+    with open_journal(settings.state_dir) as journal:
+        other = unfinished_run(journal, workflow, options)
+        task = (
+            beginning(journal, "", workflow, settings, options, now=now)
+            if other is None
+            else continuation(journal.state(other), workflow, settings, options, now=now)
+        )
+        return _intention(journal, task, settings, now=now)
+
+
+def foresee_resume(run_id: str, settings: Settings, options: Options, *, now: float) -> Intention:
+    """What `resume` would do now with run *run_id*, were it confirmed.
+
+    Raises:
+        InputError, JournalError: As `resume`.
+    """
+    with open_journal(settings.state_dir) as journal:
+        task = continuation(journal.state(run_id), None, settings, options, now=now)
+        return _intention(journal, task, settings, now=now)
+
+
+def unfinished_run(journal: Journal, workflow: Workflow, options: Options) -> str | None:
+    """The run of *workflow* that is to be continued."""
+    if options.new or options.rehearsal is not None:
+        return None
+    return next((row.run_id for row in journal.unfinished(workflow=workflow.name, rehearsal=False)), None)
+
+
+def _first_of(
+    state: RunState,
+    workflow: Workflow,
+    settings: Settings,
+    options: Options,
+    *,
+    now: float,
+    in_place_of: tuple[LastWords, ...] = (),
+) -> Task:
+    """The first session of a new run of *workflow*."""
+    selected = select(workflow, options.only)
+    first = RunStarted(
+        at=now,
+        workflow=workflow,
+        base_url=settings.atlas.base_url,
+        rehearsal=options.rehearsal is not None,
+        selected=tuple(m.name for _, m in workflow.migrations() if m.name in selected),
+        who=who_am_i(),
+        version=program_version(),
+    )
+    return Task(workflow=workflow, rehearsal=first.rehearsal, state=state, first=first, in_place_of=in_place_of)
+
+
+def beginning(
+    journal: Journal, run_id: str, workflow: Workflow, settings: Settings, options: Options, *, now: float
+) -> Task:
+    """The first session of run *run_id*, which takes the place of an unfinished one where that was asked for."""
+    before: tuple[LastWords, ...] = ()
+    if options.new and options.rehearsal is None:
+        before = _in_place_of(journal, run_id, workflow, select(workflow, options.only), now=now)
+    return _first_of(RunState(run_id=run_id), workflow, settings, options, now=now, in_place_of=before)
+
+
+def continuation(state: RunState, given: Workflow | None, settings: Settings, options: Options, *, now: float) -> Task:
+    """The next session of the run in *state*; *given* is its workflow as the file has it now, where there is one.
+
+    Raises:
+        InputError: The run is one of another workflow, of another Atlas, or was aborted and shall be tried again.
+    """
+    run_id = state.run_id
+    if given is not None and (changes := differences(state.workflow, given)):
+        raise InputError(_two_ways_on(state, changes, settings, options, now=now))
+    if options.retry_failed and state.aborted_by is not None:
+        raise InputError(f"run {run_id} was aborted by {state.aborted_by}: start a new one with `run --new`")
+    if not state.rehearsal and _place(state.base_url) != _place(settings.atlas.base_url):
+        raise InputError(
+            f"run {run_id} was begun at {state.base_url}, and atlas.base_url is {settings.atlas.base_url}: what is "
+            "known of its live migrations is not from there. Continue it where it began, or start another with `run --new`"
+        )
+    # What was under way when the last session ended is followed in any case, and counts.
+    selected = select(state.workflow, options.only) | {
+        name for name, known in state.migrations.items() if known.phase in UNDER_WAY
+    }
+    first = RunResumed(
+        at=now,
+        selected=tuple(m.name for _, m in state.workflow.migrations() if m.name in selected),
+        retry_failed=options.retry_failed,
+        who=who_am_i(),
+        base_url="" if state.rehearsal else settings.atlas.base_url,
+        settle=settings.atlas.settle,
+    )
+    also: list[Event] = []
+    if given is not None and given.window != state.workflow.window:
+        also.append(WindowChanged(at=now, window=given.window))
+    if options.ask is not None:
+        also.append(ConfirmationWaiting(at=now, who=who_am_i()))
+    return Task(workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first, also=also)
+
+
+def _two_ways_on(state: RunState, changes: list[str], settings: Settings, options: Options, *, now: float) -> str:
+    """What a run that goes on would do otherwise than its workflow file says, and how to have the one or the other."""
+    run_id, place = state.run_id, options.place
+    task = continuation(state, None, settings, replace(options, only=(), retry_failed=False), now=now)
+    recorded = intended(state, (task.first,), base_url=state.base_url, ends=(), now=now)
+    cuts = [
+        f"{plural(len(names), 'live migration')} {what}: {names_listed(names, _NAMES)}"
+        for names, what in (
+            (recorded.starts, "over"),
+            (recorded.repeats, "over if the PUT before turns out not to have been carried out"),
+        )
+        if names
+    ]
+    left = state.unsettled()
+    beforehand = f", once `resume` or `abort` has seen to what it left under way ({names_listed(left)})" if left else ""
+    return "\n".join(
+        (
+            f"workflow {state.workflow.name!r} is not what its unfinished run {run_id} was started with; nothing was sent:",
+            *(f"  {line}" for line in changes),
+            "Either way on is yours to choose:",
+            f"  atlas-cutover resume {run_id}{place}",
+            f"      continues it as it is recorded: cuts {' and '.join(cuts) or 'nothing'}",
+            f"  atlas-cutover run --new WORKFLOW{place}",
+            f"      starts another run, of the file as it is now; run {run_id} is over then{beforehand}",
+        )
+    )
+
+
+def _intention(journal: Journal, task: Task, settings: Settings, *, now: float) -> Intention:
+    """What the session of *task* does."""
+    doubts = doubts_of_earlier_puts(
+        task.workflow,
+        task.state,
+        task.first,
+        {} if task.rehearsal else journal.earlier_puts(task.state.run_id),
+        settle=settings.atlas.settle,
+    )
+    return intended(
+        task.state,
+        (task.first, *task.also, *doubts),
+        base_url=settings.atlas.base_url,
+        ends=tuple(last.state.run_id for last in task.in_place_of),
+        now=now,
+    )
+
+
+def keep_to_what_was_confirmed(
+    journal: Journal, task: Task, settings: Settings, options: Options, *, now: float
+) -> None:
+    """See that the session of *task* does what the operator was asked about; the caller holds the run's locks.
+
+    Raises:
+        InputError: It would do something else.
+    """
+    if options.confirmed is not None and options.confirmed != _intention(journal, task, settings, now=now):
+        raise InputError(
+            "what there is to do has changed since you were asked (another process has worked on it, or the window has "
+            "closed); nothing was sent. Start the command again: it asks about what is left"
+        )
+
+
+def _in_place_of(
+    journal: Journal, run_id: str, workflow: Workflow, selected: frozenset[str], *, now: float
+) -> tuple[LastWords, ...]:
+    """How the unfinished runs of *workflow* end, in whose place *run_id* begins, of *selected*; the workflow is locked.
+
+    Raises:
+        InputError: One of them has left something under way or in doubt that the new run would not follow.
+    """
+    followed = {(m.group_id, m.live_migration_id) for _, m in workflow.migrations() if m.name in selected}
+    ends = []
+    for row in journal.unfinished(workflow=workflow.name, rehearsal=False):
+        state = journal.state(row.run_id)
+        in_doubt = frozenset(state.unsettled())
+        lost = [
+            m.name
+            for _, m in state.workflow.migrations()
+            if m.name in in_doubt and (m.group_id, m.live_migration_id) not in followed
+        ]
+        if lost:
+            raise InputError(
+                f"run {row.run_id} has left {plural(len(lost), 'cutover')} under way or in doubt that this run would not "
+                f"follow ({names_listed(lost)}): `atlas-cutover resume {row.run_id}` sees to them, "
+                f"`atlas-cutover abort {row.run_id}` gives them up; then start this one"
+            )
+        ends.append(last_words(state, now=now, successor=run_id))
+    return tuple(ends)
+
+
+def _place(base_url: str) -> tuple[str, str]:
+    """Which Atlas *base_url* means; its path is the version of the API."""
+    parts = urlsplit(base_url)
+    return parts.scheme, parts.netloc
+
+
+def select(workflow: Workflow, only: tuple[str, ...]) -> frozenset[str]:
+    """The names of the migrations that *only* picks (`Workflow.select`).
+
+    Raises:
+        InputError: A name is neither a wave nor a migration.
+    """
+    try:
+        return workflow.select(only)
+    except KeyError as error:
+        raise InputError(
+            f"--only {error.args[0]}: workflow {workflow.name!r} has no wave or migration of that name (a run that is "
+            "continued has those it was started with)"
+        ) from None
+
+
+def last_words(state: RunState, *, now: float, successor: str | None = None) -> LastWords:
+    """End *state*, that of an unfinished run on which no process works, and tell by which events."""
+    aborted = RunAborted(at=now, who=who_am_i(), successor=successor)
+    stopped = CutoversStopped(at=now, reason=f"aborted by {aborted.who}")
+    for event in (aborted, stopped):
+        state.apply(event)
+    over = RunFinished(
+        at=now,
+        outcome=RunOutcome.INCOMPLETE,
+        exit_code=int(ExitCode.INCOMPLETE),
+        unfinished=False,
+        requests={"total": 0, "by_status": {}, "retries": 0},
+    )
+    ended = state.after(over)  # what it leaves under way is in doubt, now that nobody follows it
+    finished = replace(over, outcome=ended.outcome(), exit_code=int(ended.exit_code()))
+    state.apply(finished)
+    return LastWords(state=state, events=(aborted, stopped, finished))

@@ -1,0 +1,133 @@
+"""What a run would do, and how fast it could at best. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ..core.settings import Settings
+from ..core.workflow import Wave, Workflow
+from ..text.durations import format_duration
+
+REQUESTS_PER_CUTOVER = 2
+"""At least: one read before the PUT, and the PUT. Reads that follow it come on top."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One cutover that would be requested."""
+
+    migration: str
+    group_id: str
+    live_migration_id: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WavePlan:
+    """One wave: *concurrency* cutovers at once, in *projects* projects, its PUTs leaving in *shortest_seconds* at best."""
+
+    name: str
+    migrations: int
+    concurrency: int
+    max_failures: int | None
+    approval: bool
+    projects: int
+    shortest_seconds: float
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The whole run. *shortest_seconds*: from the first request to the last PUT, by the request budget alone."""
+
+    workflow: str
+    base_url: str
+    migrations: int
+    shortest_seconds: float
+    fits_window: bool | None
+    notes: tuple[str, ...]
+    waves: tuple[WavePlan, ...]
+
+
+def make_plan(workflow: Workflow, settings: Settings, *, now: float) -> Plan:
+    """The plan for *workflow* under *settings*; *now* (Unix seconds) tells which opening of a recurring window is next."""
+    waves: list[WavePlan] = []
+    used: Counter[str] = Counter()
+    elapsed = 0.0
+    for wave in workflow.waves:
+        scopes = _requests_by_scope(wave, settings)
+        used.update(scopes)
+        # Tokens are spent from the start of the run on: the fullest bucket decides when this wave's last PUT can leave.
+        earliest = max((_seconds(used[scope], settings) for scope in scopes), default=0.0)
+        waves.append(_wave_plan(wave, settings, max(0.0, earliest - elapsed)))
+        elapsed = max(elapsed, earliest)
+    notes, fits = _window_notes(workflow, elapsed, now)
+    return Plan(
+        workflow=workflow.name,
+        base_url=settings.atlas.base_url,
+        migrations=sum(wave.migrations for wave in waves),
+        shortest_seconds=elapsed,
+        fits_window=fits,
+        notes=(
+            _budget_note(settings),
+            f"shortest possible time for the requests: {format_duration(round(elapsed))}",
+            *notes,
+        ),
+        waves=tuple(waves),
+    )
+
+
+def _wave_plan(wave: Wave, settings: Settings, seconds: float) -> WavePlan:
+    base = settings.atlas.base_url
+    return WavePlan(
+        name=wave.name,
+        migrations=len(wave.migrations),
+        concurrency=min(wave.concurrency or len(wave.migrations), len(wave.migrations)),
+        max_failures=wave.max_failures,
+        approval=wave.approval,
+        projects=len({migration.group_id for migration in wave.migrations}),
+        shortest_seconds=seconds,
+        calls=tuple(
+            Call(
+                migration=m.name,
+                group_id=m.group_id,
+                live_migration_id=m.live_migration_id,
+                request=f"PUT {base}/groups/{m.group_id}/liveMigrations/{m.live_migration_id}/cutover",
+            )
+            for m in wave.migrations
+        ),
+    )
+
+
+def _requests_by_scope(wave: Wave, settings: Settings) -> Counter[str]:
+    by_project = Counter(migration.group_id for migration in wave.migrations)
+    if settings.rate_limit.scope == "account":
+        return Counter({"account": REQUESTS_PER_CUTOVER * sum(by_project.values())})
+    return Counter({project: REQUESTS_PER_CUTOVER * count for project, count in by_project.items()})
+
+
+def _seconds(requests: int, settings: Settings) -> float:
+    limit = settings.rate_limit
+    return max(0.0, (requests - limit.burst) * limit.per / limit.requests)
+
+
+def _budget_note(settings: Settings) -> str:
+    limit = settings.rate_limit
+    scope = "project" if limit.scope == "group" else "account"
+    return f"request budget: {limit.requests} in {format_duration(limit.per)}, burst {limit.burst}, per {scope}"
+
+
+def _window_notes(workflow: Workflow, seconds: float, now: float) -> tuple[list[str], bool | None]:
+    if workflow.window is None:
+        return [], None
+    span = workflow.window.span_at_or_after(now)
+    if span is None:
+        return ["the window has closed: no cutover would start"], False
+    opens, closes = (datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%d %H:%M UTC") for t in (span.opens, span.closes))
+    left = span.closes - max(span.opens, now)
+    fits = seconds <= left
+    verdict = "fit" if fits else "do NOT fit"
+    note = f"window: {opens} to {closes}, {format_duration(round(left))} long from now on or its opening: the requests {verdict}"
+    return [note], fits

@@ -1,0 +1,128 @@
+"""Where a session's requests go: Atlas, or for a rehearsal the built-in simulator."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..atlas.client import AtlasClient
+from ..atlas.connection import ClientSettings
+from ..atlas.errors import ApiError, AtlasError
+from ..core.errors import InputError
+from ..core.migration import UNDER_WAY, MigrationState, Phase
+from ..core.outcomes import Outcome, RemoteStatus, normalise
+from ..core.run import RunState
+from ..core.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE, Settings
+from ..core.workflow import Workflow
+
+if TYPE_CHECKING:
+    from ..simulator.jobs import Past
+    from ..simulator.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """A run against the built-in simulator.
+
+    *scenario* says what Atlas is like (None: calm), *speed* how fast its time passes.
+    """
+
+    scenario: Scenario | None = None
+    speed: float = 10.0
+
+
+@asynccontextmanager
+async def open_target(
+    workflow: Workflow,
+    settings: Settings,
+    rehearsal: Rehearsal | None,
+    *,
+    so_far: RunState,
+    wall: Callable[[], float],
+) -> AsyncIterator[ClientSettings]:
+    """Where the requests go: Atlas, or for a *rehearsal* a simulator that lives as long as this context.
+
+    The simulator begins where the run that it is for has brought its jobs *so_far*.
+    """
+    if rehearsal is None:
+        public, private = settings.atlas.public_key, settings.atlas.private_key
+        if public is None or private is None:
+            raise InputError(f"no API keys: set {PUBLIC_KEY_VARIABLE} and {PRIVATE_KEY_VARIABLE}")
+        yield client_settings(settings, settings.atlas.base_url, public.reveal(), private.reveal())
+        return
+    from ..simulator.scenario import Scenario
+    from ..simulator.server import Simulator
+
+    keys = (secrets.token_hex(4), secrets.token_hex(16))
+    scenario = rehearsal.scenario or Scenario()
+    simulator = Simulator(
+        workflow=workflow,
+        keys=keys,
+        scenario=scenario,
+        speed=rehearsal.speed,
+        past={name: _past(state) for name, state in so_far.migrations.items()},
+        wall_clock=wall,
+    )
+    async with simulator.serve() as running:
+        yield client_settings(settings, running.base_url(settings.atlas.api), *keys)
+
+
+def _past(state: MigrationState) -> Past:
+    """What had become of the job of a migration of which *state* is known, before the session that begins now.
+
+    A PUT whose answer was lost counts as carried out: the simulator that knew better is gone.
+    """
+    from ..simulator.jobs import JobStatus, Past
+
+    if state.phase in UNDER_WAY or state.outcome in (Outcome.IN_DOUBT, Outcome.TIMED_OUT):
+        return Past(cut_over_at=state.requested_at)
+    meaning = normalise(state.remote_status)
+    if state.phase is not Phase.FINISHED or meaning is RemoteStatus.PENDING:  # no PUT, or one that came to nothing
+        return Past()
+    if meaning is RemoteStatus.SUCCESS:
+        return Past(cut_over_at=state.requested_at, ended=JobStatus.COMPLETE)
+    ended = JobStatus.EXPIRED if state.remote_status == JobStatus.EXPIRED else JobStatus.FAILED
+    return Past(cut_over_at=state.requested_at, ended=ended, error_message=state.error_message)
+
+
+def client_settings(settings: Settings, base_url: str, public_key: str, private_key: str) -> ClientSettings:
+    """What a client needs to know, from the settings and the keys to use."""
+    limit = settings.rate_limit
+    return ClientSettings(
+        base_url=base_url,
+        public_key=public_key,
+        private_key=private_key,
+        request_timeout=settings.atlas.request_timeout,
+        ca_file=settings.atlas.ca_file,
+        requests=limit.requests,
+        per=limit.per,
+        burst=limit.burst,
+        scope=limit.scope,
+        read_interval=settings.polling.initial,
+    )
+
+
+async def reach_atlas(client: AtlasClient, base_url: str) -> None:
+    """See before anything else that Atlas answers at *base_url* and takes the keys.
+
+    Raises:
+        AtlasError: It does not; a note of the error says what to look at.
+    """
+    try:
+        await client.check_access()
+    except ApiError as error:
+        if error.status in (401, 403):
+            error.add_note(
+                f"Atlas at {base_url} refuses the API keys; nothing was cut over. Check that both belong together, and "
+                "that the key's access list has this machine's address"
+            )
+        raise
+    except AtlasError as error:
+        error.add_note(
+            f"Atlas was not reached at {base_url}; nothing was cut over. Check atlas.base_url, network and proxy, "
+            "then start again"
+        )
+        raise

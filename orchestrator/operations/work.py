@@ -1,0 +1,137 @@
+"""Begins, continues and ends runs, each under its locks.
+
+    open journal ▸ lock ▸ look what is recorded ▸ conduct a session
+
+`start` begins a run or continues the unfinished one of its workflow, `resume` continues one without its file. Both return
+an `Ending`; they raise `CutoverError` when nothing was begun. `abort_interrupted` ends one on which nobody works.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..core.errors import BusyError, InputError
+from ..core.events import RunResumed
+from ..core.migration import starts_afresh
+from ..core.outcomes import ExitCode
+from ..core.run import RunState
+from ..core.settings import Settings
+from ..core.workflow import Workflow
+from ..store.ground import Place
+from ..store.journal import Journal, open_journal
+from ..store.locks import LockedError, locked, run_lock, workflow_lock
+from .foresight import beginning, continuation, keep_to_what_was_confirmed, last_words, select, unfinished_run, who_am_i
+from .session import Ending, Options, conduct
+
+
+def new_run_id(now: float) -> str:
+    """An id that sorts by time: `20261128-000000-3f9a1c`."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
+
+
+async def start(workflow: Workflow, settings: Settings, options: Options, *, wall: Callable[[], float]) -> Ending:
+    """Run *workflow*; where an unfinished run of it exists, continue that one (unless `options.new`).
+
+    Raises:
+        InputError: A name in `options.only` is unknown, the unfinished run is one of another workflow than *workflow* (a
+            new window apart), or something else would be done than was confirmed.
+        BusyError: Another process holds the workflow or one of its live migrations.
+        JournalError: The journal cannot be used.
+        AtlasError: Atlas is not reachable or refuses the keys.
+    """
+    select(workflow, options.only)
+    with open_journal(settings.state_dir) as journal:
+        other = unfinished_run(journal, workflow, options)
+        if other is not None:
+            return await _continue(journal, other, workflow, settings, options, wall=wall)
+        run_id = new_run_id(wall())
+        with _holding(settings.state_dir, workflow.name, run_id, rehearsal=options.rehearsal is not None) as locks:
+            # Again: another process may have begun one, and died, before the lock was ours.
+            other = unfinished_run(journal, workflow, options)
+            if other is None:
+                task = beginning(journal, run_id, workflow, settings, options, now=wall())
+                keep_to_what_was_confirmed(journal, task, settings, options, now=wall())
+                return await conduct(journal, replace(task, locks=locks), settings, options, wall=wall)
+        return await _continue(journal, other, workflow, settings, options, wall=wall)
+
+
+async def resume(run_id: str, settings: Settings, options: Options, *, wall: Callable[[], float]) -> Ending:
+    """Continue run *run_id* as it is recorded; a finished one is left as it is, and its ending returned.
+
+    Raises:
+        InputError: There is no such run, or something else would be done than was confirmed.
+        BusyError, JournalError, AtlasError: As `start`.
+    """
+    with open_journal(settings.state_dir) as journal:
+        return await _continue(journal, run_id, None, settings, options, wall=wall)
+
+
+async def _continue(
+    journal: Journal,
+    run_id: str,
+    given: Workflow | None,
+    settings: Settings,
+    options: Options,
+    *,
+    wall: Callable[[], float],
+) -> Ending:
+    row = journal.find(run_id)
+    if row is None:
+        raise InputError(f"there is no run {run_id} in {journal.path}")
+    if not row.unfinished and not options.retry_failed:
+        return _as_it_ended(journal.state(run_id), options)
+    with _holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal) as locks:
+        state = journal.state(run_id)  # read under the lock: what another process still did is in it
+        task = continuation(state, given, settings, options, now=wall())
+        assert isinstance(task.first, RunResumed)
+        again = options.retry_failed and any(
+            starts_afresh(state.migrations[name], retry_failed=True) for name in task.first.selected
+        )
+        if not (state.unfinished or again):
+            return _as_it_ended(state, options)
+        keep_to_what_was_confirmed(journal, task, settings, options, now=wall())
+        return await conduct(journal, replace(task, locks=locks), settings, options, wall=wall)
+
+
+def _as_it_ended(state: RunState, options: Options) -> Ending:
+    ending = Ending(state=state, exit_code=ExitCode(state.recorded_exit_code or 0))
+    options.on_ended(ending)
+    return ending
+
+
+@contextmanager
+def _holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) -> Iterator[tuple[Place, ...]]:
+    """Hold a workflow and a run of it: what is read of them in here, no other process changes. The files that are locked.
+
+    Raises:
+        BusyError: Another process holds one of them.
+    """
+    holder = f"{who_am_i()}, run {run_id}"
+    with ExitStack() as stack:
+        try:
+            locks = (
+                stack.enter_context(locked(workflow_lock(state_dir, workflow, rehearsal=rehearsal), holder=holder)),
+                stack.enter_context(locked(run_lock(state_dir, run_id), holder=holder)),
+            )
+        except LockedError as error:
+            raise BusyError(
+                f"workflow {workflow!r} is being run by {error.holder}: wait for its end; "
+                "`atlas-cutover status --watch` follows it"
+            ) from None
+        yield locks
+
+
+def abort_interrupted(journal: Journal, run_id: str, *, now: float) -> RunState:
+    """End the run *run_id*, on which no process works; the caller holds its lock. The state that it ends in.
+
+    Its claims are released. What it left under way is IN_DOUBT in its report, and the journal remembers the PUTs, so no
+    run sends another without evidence.
+    """
+    last = last_words(journal.state(run_id), now=now)
+    journal.commit(run_id, last.events, {})
+    return last.state

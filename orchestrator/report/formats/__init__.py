@@ -1,0 +1,3 @@
+"""One renderer a file."""
+
+from __future__ import annotations

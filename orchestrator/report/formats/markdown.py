@@ -1,0 +1,168 @@
+"""`report.md`: for tickets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from ...core.outcomes import Outcome
+from ..model import MigrationReport, Problem, RunReport
+from ..words import (
+    counts_text,
+    headline,
+    names_text,
+    next_command,
+    next_condition,
+    plain,
+    requests_line,
+    seconds,
+    times_line,
+    times_of_day,
+    totals_line,
+    what_to_do,
+)
+
+LIST_ALL = 200  # migrations; a ticket takes 65,536 characters, so above this only those without SUCCESS are listed
+PROBLEMS_AT_MOST = 50  # rows
+NAMES_AT_MOST = 20  # per row
+
+_SPECIAL = re.compile(r"[\\`*\[\]<>|~&]")
+_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # inside a word it means nothing
+_LINK = re.compile(r"\b(www)\.|:(?=//)", re.IGNORECASE)
+_PING = re.compile(r"([@#])")
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+
+
+def escape(text: str | None) -> str:
+    """*text* on one line so that no Markdown, HTML, table cell, link, mention or issue reference comes of it.
+
+    A name such as `orders-eu_1` stays as it is: what nobody has to escape can be searched for.
+    """
+    safe = _SPECIAL.sub(lambda m: _ENTITIES.get(m[0], f"\\{m[0]}"), plain(text))
+    safe = _UNDERSCORE.sub(r"\\_", safe)
+    safe = _LINK.sub(lambda m: rf"{m[1]}\." if m[1] else r"\:", safe)
+    return _PING.sub("\\1\u200b", safe)
+
+
+def render_markdown(report: RunReport) -> str:
+    """*report* as Markdown with GitHub's tables."""
+    parts = [*_opening(report), *_problems(report), *_waves(report), *_migrations(report), *_hooks(report)]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _opening(report: RunReport) -> Iterable[str]:
+    yield f"# {escape(report.workflow)}: {escape(headline(report))}"
+    yield ""
+    if report.rehearsal:
+        yield "> **Rehearsal**: against the built-in simulator. Nothing was cut over at Atlas."
+        yield ""
+    facts = [totals_line(report), times_line(report.statistics), requests_line(report), times_of_day(report)]
+    yield from (f"- {escape(fact)}" for fact in facts if fact)
+    if report.window:
+        yield f"- window: {escape(report.window.rule)}"
+    yield f"- run `{report.run_id}` at {escape(report.base_url)}, by {escape(report.who)}"
+    if report.stopped:
+        yield f"- no further cutover was started: {escape(report.stopped)}"
+    command = next_command(report)
+    if command:
+        condition = next_condition(report)
+        yield f"- continue with `{command}`{f' ({escape(condition)})' if condition else ''}"
+    yield ""
+
+
+def _problems(report: RunReport) -> Iterable[str]:
+    for title, chosen in report.problems_by_kind():
+        yield from (f"## {title}", "")
+        yield from _table(("outcome", "migrations", "what it says"), (_problem(p) for p in chosen[:PROBLEMS_AT_MOST]))
+        if len(chosen) > PROBLEMS_AT_MOST:
+            yield from (f"And {len(chosen) - PROBLEMS_AT_MOST} more: see report.html.", "")
+        for outcome in dict.fromkeys(p.outcome for p in chosen):
+            yield f"- {outcome}: {what_to_do(report, outcome)}"
+        yield ""
+
+
+def _problem(problem: Problem) -> tuple[str, str, str]:
+    members = problem.migrations
+    names = escape(names_text(problem, NAMES_AT_MOST))
+    if len(members) == 1:
+        names += f" ({escape(members[0].wave)})"
+    else:
+        names = f"{len(members)}: {names}"
+    return (str(problem.outcome), names, escape(problem.message) or "-")
+
+
+def _waves(report: RunReport) -> Iterable[str]:
+    yield from ("## Waves", "")
+    yield from _table(
+        ("wave", "migrations>", "outcomes", "p50>", "p90>", "max>", "approved by"),
+        (
+            (
+                escape(wave.name),
+                str(wave.migrations),
+                counts_text(wave.counts),
+                seconds(wave.statistics.p50),
+                seconds(wave.statistics.p90),
+                seconds(wave.statistics.max),
+                escape(wave.approved_by) or "-",
+            )
+            for wave in report.waves
+        ),
+    )
+
+
+def _migrations(report: RunReport) -> Iterable[str]:
+    shown: Sequence[MigrationReport] = report.migrations
+    yield from ("## Migrations", "")
+    if len(shown) > LIST_ALL:
+        without = [m for m in shown if m.outcome is not Outcome.SUCCESS]
+        shown = without[:LIST_ALL]
+        yield (
+            f"The first {len(shown)} of {len(without)} without SUCCESS; "
+            f"report.json, report.html and the CSV have all {len(report.migrations)}."
+        )
+        yield ""
+    yield from _table(
+        ("migration", "wave", "outcome", "at Atlas", "requested", "cutover>", "PUTs>", "group", "live migration"),
+        (
+            (
+                escape(m.name),
+                escape(m.wave),
+                str(m.outcome),
+                escape(m.remote_status) or "-",
+                m.requested_at or "-",
+                seconds(m.cutover_seconds),
+                str(m.cutover_requests),
+                f"`{m.group_id}`",
+                f"`{m.live_migration_id}`",
+            )
+            for m in shown
+        ),
+    )
+
+
+def _hooks(report: RunReport) -> Iterable[str]:
+    failed = report.failed_hooks()
+    if not failed:
+        return
+    yield from ("## Hooks that failed", "")
+    yield from _table(
+        ("hook", "of", "command", "how it ended", "the end of its output"),
+        (
+            (
+                hook.hook,
+                escape(hook.migration or hook.wave or "the run"),
+                escape(" ".join(hook.argv)),
+                escape(hook.error or f"exit code {hook.exit_code}"),
+                escape(hook.output[-300:]) or "-",
+            )
+            for hook in failed[:PROBLEMS_AT_MOST]
+        ),
+    )
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
+    """A table and the empty line after it; a title that ends in `>` heads numbers."""
+    yield f"| {' | '.join(title.rstrip('>') for title in titles)} |"
+    yield f"|{'|'.join('---:' if title.endswith('>') else '---' for title in titles)}|"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield ""

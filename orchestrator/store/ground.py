@@ -1,0 +1,64 @@
+"""What a run stands on: its lock files and the journal, at their paths, for as long as it works.
+
+The kernel keeps a removed file alive for whoever has it open. A process whose lock file or state directory is removed, or
+replaced by another, would go on locking and journaling where nobody looks, and a second process would know nothing of it.
+So each place is remembered as it was opened, and compared with what is at its path right before anything is done in trust
+of it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import JournalError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file that is open here, by its path, device and inode."""
+
+    path: Path
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path, status: os.stat_result) -> Place:
+        """*path*, where a file of this *status* is open."""
+        return cls(path, status.st_dev, status.st_ino)
+
+    def trouble(self) -> str | None:
+        """What is wrong with it now; None: the file that is open is the one at the path."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return "has been removed"
+        except OSError as error:
+            return f"cannot be seen any more ({error.strerror or error})"
+        return (
+            None if (status.st_dev, status.st_ino) == (self.device, self.inode) else "has been replaced by another file"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """All the *places* that the work on run *run_id* stands on."""
+
+    run_id: str
+    places: tuple[Place, ...] = ()
+
+    def check(self) -> None:
+        """Return when everything is where it was.
+
+        Raises:
+            JournalError: Something is not: nobody else can see any more what this process does.
+        """
+        for place in self.places:
+            trouble = place.trouble()
+            if trouble is not None:
+                raise JournalError(
+                    f"{place.path} {trouble} while run {self.run_id} works: another process could start and know nothing "
+                    "of this one. Find out who did that, put the state directory back as it was if it was moved away, see "
+                    f"with `atlas-cutover status` that no other run is under way, then `atlas-cutover resume {self.run_id}`"
+                )

@@ -1,0 +1,395 @@
+"""The journal: every event of every run, in SQLite, on disk before it counts.
+
+A run's events are added by who has read all of them, and by nobody else: two processes that both believe to hold a run are
+told apart by the first commit. How far they go is told beside the file, too (`marks`).
+
+`Journal` reads (runs, events, control requests) and writes in transactions. While a run is under way,
+`journalwriter.Writer` alone appends its events; `journalfile` has the schema.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ..core import events as ev
+from ..core.errors import BusyError, JournalError
+from ..core.events import Event
+from ..core.run import RunState, fold
+from ..core.workflow import Workflow
+from ..machine.crash_points import crash_point
+from .ground import Place
+from .locks import holder_of, run_lock
+from .marks import Marks, Reach
+from .schema import FILE, checkpoint, connected, explained, places
+from .state_dir import unusable
+from .wholeness import ROWS, WholenessCheck, last_event
+
+_RUNS = (
+    "SELECT run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished FROM runs"
+)
+EarlierPuts = Mapping[tuple[str, str], tuple[str, float]]
+"""Which run sent a PUT for a live migration (project and id), and when."""
+DoubtsOf = Callable[[EarlierPuts], tuple[ev.CutoverInDoubt, ...]]
+"""What is in doubt for a run because of the PUTs that others sent."""
+
+_NEWEST_FIRST = "ORDER BY started_at DESC, run_id DESC LIMIT ?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """A run as the list of runs shows it. *exit_code* None: it is under way, or was interrupted without a word."""
+
+    run_id: str
+    workflow: str
+    rehearsal: bool
+    migrations: int
+    started_at: float
+    finished_at: float | None
+    outcome: str | None
+    exit_code: int | None
+    unfinished: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """A request from another process: *command* is pause, unpause, approve or abort."""
+
+    id: int
+    command: str
+    wave: str | None
+    who: str
+
+
+class Journal:
+    """The journal of one state directory. Use `open_journal`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, stands_on: tuple[Place, ...] = ()) -> None:
+        self.path = path
+        self.state_dir = path.parent
+        self.places = stands_on
+        self._db = connection
+        self._marks = Marks(path.parent)
+        self._check = WholenessCheck(path, self._query, self._marks)
+        self._known: dict[str, Reach] = {}  # by run: the events that were read or written here
+        self._added: dict[str, Reach] = {}  # the same with those of the transaction under way
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def runs(self, *, limit: int = 1000) -> list[RunRow]:
+        """All runs, newest first."""
+        return [_run_row(row) for row in self._query(f"{_RUNS} {_NEWEST_FIRST}", (limit,))]
+
+    def find(self, run_id: str) -> RunRow | None:
+        """The run *run_id*."""
+        rows = self._query(f"{_RUNS} WHERE run_id = ?", (run_id,))
+        return _run_row(rows[0]) if rows else None
+
+    def matching(self, beginning: str, *, limit: int = 1000) -> list[RunRow]:
+        """The runs whose ids begin with *beginning*, newest first; only the one whose whole id it is, where there is one."""
+        whole = self.find(beginning)
+        if whole is not None:
+            return [whole]
+        sql = f"{_RUNS} WHERE substr(run_id, 1, length(?1)) = ?1 {_NEWEST_FIRST}"
+        return [_run_row(row) for row in self._query(sql, (beginning, limit))]
+
+    def unfinished(self, *, workflow: str | None = None, rehearsal: bool | None = None) -> list[RunRow]:
+        """The unfinished runs (of *workflow*, where given), newest first."""
+        conditions = "unfinished AND workflow = ifnull(?, workflow) AND rehearsal = ifnull(?, rehearsal)"
+        rows = self._query(f"{_RUNS} WHERE {conditions} {_NEWEST_FIRST}", (workflow, rehearsal, 1000))
+        return [_run_row(row) for row in rows]
+
+    def events(self, run_id: str, *, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """The events of a run with their sequence numbers, from the first after *after* on.
+
+        Raises:
+            JournalError: An event was written by a newer version, or is damaged.
+        """
+        return self._read(self._query(ROWS, (run_id, after, None)))
+
+    def state(self, run_id: str) -> RunState:
+        """The fold of a run's events, all of which are known here from now on.
+
+        Raises:
+            JournalError: As `events`.
+        """
+        rows = self._query(ROWS, (run_id, 0, None))
+        self._known[run_id] = Reach().after(rows)
+        return fold(run_id, (event for _, event in self._read(rows)))
+
+    def earlier_puts(self, run_id: str) -> EarlierPuts:
+        """Live migrations that another run sent a PUT for which may have been carried out: which run, and when."""
+        rows = self._query("SELECT group_id, live_migration_id, run_id, at FROM puts WHERE run_id != ?", (run_id,))
+        return {(group, live): (other, at) for group, live, other, at in rows}
+
+    def controls(self, run_id: str) -> list[Control]:
+        """What other processes ask of this run and has not been handled."""
+        sql = "SELECT id, command, wave, who FROM controls WHERE run_id = ? AND handled = 0 ORDER BY id"
+        return [
+            Control(id=number, command=command, wave=wave, who=who)
+            for number, command, wave, who in self._query(sql, (run_id,))
+        ]
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def request(self, run_id: str, command: str, *, at: float, who: str, wave: str | None = None) -> None:
+        """Leave a control request for the process that holds the run."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO controls (run_id, at, command, wave, who) VALUES (?, ?, ?, ?, ?)",
+                (run_id, at, command, wave, who),
+            )
+
+    def handled(self, controls: Sequence[Control]) -> None:
+        """These requests have been seen to."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE controls SET handled = 1 WHERE id = ?", [(control.id,) for control in controls]
+            )
+
+    def begin(
+        self,
+        run_id: str,
+        workflow: Workflow,
+        event: ev.RunStarted,
+        *,
+        doubts_of: DoubtsOf = lambda _: (),
+        in_place_of: Mapping[str, Sequence[Event]] = MappingProxyType({}),
+    ) -> tuple[ev.CutoverInDoubt, ...]:
+        """Record the *event* with which a new run begins and, unless it is a rehearsal, claim its live migrations.
+
+        *doubts_of* makes what is recorded and returned with it, of the PUTs that are known once no other run can send
+        one. *in_place_of*: runs that end with its beginning, all at once or not at all, and the events that end them.
+
+        Raises:
+            BusyError: Another run, active or unfinished, has claimed one of them.
+            JournalError: It cannot be written, or does not reach the mark of some run.
+        """
+        with self._transaction():
+            self._check.check(in_place_of)
+            for other, last in in_place_of.items():
+                self.insert(other, last, {})
+            self._db.execute(
+                "INSERT INTO runs (run_id, workflow, rehearsal, migrations, started_at) VALUES (?, ?, ?, ?, ?)",
+                (run_id, workflow.name, event.rehearsal, len(event.selected), event.at),
+            )
+            doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, rehearsal=event.rehearsal)
+        self._settle(run_id)
+        return doubts
+
+    def resume(
+        self,
+        run_id: str,
+        workflow: Workflow,
+        event: ev.RunResumed,
+        *,
+        also: Sequence[Event] = (),
+        rehearsal: bool,
+        doubts_of: DoubtsOf = lambda _: (),
+    ) -> tuple[ev.CutoverInDoubt, ...]:
+        """Record the *event* with which a run goes on and, unless it is a rehearsal, claim its live migrations again.
+
+        *also*: what is recorded with it. *doubts_of*: as for `begin`.
+
+        Raises:
+            BusyError: Another run has claimed one of them meanwhile.
+            JournalError: As `begin`.
+        """
+        with self._transaction():
+            self._check.check((run_id,))
+            doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, also=also, rehearsal=rehearsal)
+        self._settle(run_id)
+        return doubts
+
+    def insert(self, run_id: str, events: Iterable[Event], ids: dict[str, tuple[str, str]]) -> None:
+        """Write *events* inside the caller's transaction, and keep the tables that derive from them in step.
+
+        *ids* gives project and live migration by the migration's name; empty for a rehearsal, which claims nothing.
+
+        Raises:
+            JournalError: Another process has added events that are not known here.
+        """
+        known = self._added.get(run_id) or self._known.get(run_id)
+        if known is None:
+            known = Reach().after(self._query(ROWS, (run_id, 0, None)))
+        elif last_event(self._query, run_id) != known.seq:
+            raise JournalError(
+                f"{self.path}: another process has worked on run {run_id} meanwhile, so what is known of it here is old "
+                "(was its lock file removed?): `atlas-cutover status` shows the run, `atlas-cutover resume` goes on with it"
+            )
+        rows = []
+        for event in events:
+            rows.append((run_id, event.at, event.name, json.dumps(ev.to_json(event), separators=(",", ":"))))
+            match event:
+                case ev.CutoverRequested() if event.migration in ids:
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO puts VALUES (?, ?, ?, ?)", (*ids[event.migration], run_id, event.at)
+                    )
+                case ev.CutoverNotBegun() if event.migration in ids:
+                    self._db.execute(
+                        "DELETE FROM puts WHERE group_id = ? AND live_migration_id = ? AND run_id = ?",
+                        (*ids[event.migration], run_id),
+                    )
+                case ev.RunFinished():
+                    self._db.execute(
+                        "UPDATE runs SET finished_at = ?, outcome = ?, exit_code = ?, unfinished = ? WHERE run_id = ?",
+                        (event.at, event.outcome, event.exit_code, event.unfinished, run_id),
+                    )
+                    if not event.keep_claims:
+                        self._db.execute("DELETE FROM claims WHERE run_id = ?", (run_id,))
+                case ev.RunResumed():
+                    self._db.execute(
+                        "UPDATE runs SET finished_at = NULL, outcome = NULL, exit_code = NULL, unfinished = 1, migrations = ? "
+                        "WHERE run_id = ?",
+                        (len(event.selected), run_id),
+                    )
+        self._db.executemany("INSERT INTO events (run_id, at, name, data) VALUES (?, ?, ?, ?)", rows)
+        self._added[run_id] = known.after(self._query(ROWS, (run_id, known.seq, None)))
+
+    def commit(
+        self, run_id: str, events: Sequence[Event], ids: dict[str, tuple[str, str]], *, marked: bool = True
+    ) -> None:
+        """Write *events* in one transaction: they are on disk when this returns.
+
+        *marked*: their loss would be noticed, too. It costs a sync more, and only events that an action waits for need it.
+
+        Raises:
+            JournalError: The disk is full, the file read-only or damaged.
+        """
+        with self._transaction():
+            self.insert(run_id, events, ids)
+            crash_point("committing")
+        if marked:
+            self._marks.of(run_id).write(self._known[run_id])
+        crash_point("committed")
+
+    def try_to_write(self) -> None:
+        """Return when a transaction could begin now.
+
+        Raises:
+            JournalLockedError: Another program keeps the file locked.
+            JournalError: It cannot be written for another reason.
+        """
+        with self._transaction():
+            pass
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _claim_and_insert(
+        self,
+        run_id: str,
+        workflow: Workflow,
+        event: Event,
+        doubts_of: DoubtsOf,
+        *,
+        also: Sequence[Event] = (),
+        rehearsal: bool,
+    ) -> tuple[ev.CutoverInDoubt, ...]:
+        doubts: tuple[ev.CutoverInDoubt, ...] = ()
+        if not rehearsal:
+            self._claim(run_id, workflow)
+            doubts = doubts_of(self.earlier_puts(run_id))
+        self.insert(run_id, (event, *also, *doubts), {})
+        if not self._marks.of(run_id).exists():  # a run that says it has a mark has one, whenever the power goes
+            self._marks.of(run_id).write(Reach())
+        self._db.execute("UPDATE runs SET marked = 1 WHERE run_id = ?", (run_id,))
+        return doubts
+
+    def _claim(self, run_id: str, workflow: Workflow) -> None:
+        wanted = [(m.group_id, m.live_migration_id) for _, m in workflow.migrations()]
+        names = {(m.group_id, m.live_migration_id): m.name for _, m in workflow.migrations()}
+        for group_id, live_migration_id, other in self._query(
+            "SELECT group_id, live_migration_id, run_id FROM claims", ()
+        ):
+            name = names.get((group_id, live_migration_id))
+            if name is None or other == run_id:
+                continue
+            holder = holder_of(run_lock(self.state_dir, other))
+            row = self.find(other)
+            whose = f"run {other}" + (f" of workflow {row.workflow!r}" if row else "")
+            if holder is not None:
+                raise BusyError(
+                    f"live migration {live_migration_id} ({name}) is held by {whose}, {holder}: wait for it to end"
+                )
+            raise BusyError(
+                f"live migration {live_migration_id} ({name}) belongs to {whose}, which was interrupted: "
+                f"`atlas-cutover resume {other}` continues it, `atlas-cutover abort {other}` ends it"
+            )
+        self._db.executemany("INSERT OR IGNORE INTO claims VALUES (?, ?, ?)", [(*pair, run_id) for pair in wanted])
+
+    # -- how far it reaches --------------------------------------------------------------------------------------------
+
+    def _settle(self, run_id: str) -> None:
+        """The beginning of a session goes into the main file at once, and is marked."""
+        try:
+            checkpoint(self._db)
+        except sqlite3.Error as error:
+            raise explained(self.path, error) from error
+        self._marks.of(run_id).write(self._known[run_id])
+
+    def _read(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, Event]]:
+        for seq, at, name, data in rows:
+            try:
+                yield seq, ev.from_json(name, at, json.loads(data))
+            except (ValueError, KeyError) as error:
+                raise JournalError(f"{self.path}: event {seq} cannot be read ({error})") from error
+
+    def _query(self, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise explained(self.path, error) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._added.clear()
+            try:
+                yield
+                self._db.execute("COMMIT")
+                self._known |= self._added
+            finally:
+                if self._db.in_transaction:  # a full disk has rolled back by itself
+                    self._db.rollback()
+        except sqlite3.Error as error:
+            raise explained(self.path, error) from error
+
+
+@contextmanager
+def open_journal(state_dir: Path, *, readonly: bool = False) -> Iterator[Journal]:
+    """The journal in *state_dir*; made where there is none, unless *readonly*.
+
+    Raises:
+        JournalError: The directory or file cannot be used, is damaged, or of a newer version.
+    """
+    path = state_dir / FILE
+    with connected(path, readonly=readonly) as connection:
+        try:
+            stands_on = () if readonly else places(path)
+        except OSError as error:
+            raise unusable(path, error) from error
+        yield Journal(path, connection, stands_on)
+
+
+def _run_row(row: tuple[Any, ...]) -> RunRow:
+    run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished = row
+    return RunRow(
+        run_id=run_id,
+        workflow=workflow,
+        rehearsal=bool(rehearsal),
+        migrations=migrations,
+        started_at=started_at,
+        finished_at=finished_at,
+        outcome=outcome,
+        exit_code=exit_code,
+        unfinished=bool(unfinished),
+    )

@@ -1,0 +1,69 @@
+"""What the last read of each job showed, in a file beside a run's reports, for `status --all`.
+
+Reads are not journaled one by one, so nobody else would know the lag of now, or that a job has not been readable for minutes.
+The file is a copy for the eye: nothing is decided by it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..core.events import StatusPolled
+
+NAME = "reads.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastRead:
+    """The last read of a job. Times are Unix seconds, *lag* is in seconds.
+
+    *at*: when it was tried; *seen_at*: when what is told of the job was true; *error*: of the last read that failed, at
+    *error_at*.
+    """
+
+    at: float
+    seen_at: float | None = None
+    status: str | None = None
+    ready: bool | None = None
+    lag: float | None = None
+    error: str | None = None
+    error_at: float | None = None
+
+    def after(self, read: StatusPolled) -> LastRead:
+        """What is known after another *read*."""
+        if read.error is not None:
+            return replace(self, at=read.at, error=read.error, error_at=read.at)
+        return replace(self, at=read.at, seen_at=read.at, status=read.status, ready=read.ready, lag=read.lag)
+
+
+def reads_path(state_dir: Path, run_id: str) -> Path:
+    """Where the reads of run *run_id* are."""
+    return state_dir / "runs" / run_id / NAME
+
+
+def read_reads(path: Path) -> dict[str, LastRead]:
+    """The last reads in *path*, by the migration's name; none where there is no such file, or half of one."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return {name: LastRead(**read) for name, read in data.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastReads:
+    """The last reads of a run's jobs by migration, as they are looked at *now* (Unix seconds)."""
+
+    by_name: Mapping[str, LastRead]
+    now: float
+
+    def of(self, name: str) -> LastRead:
+        """The last read of migration *name*; one that showed nothing where there was none."""
+        return self.by_name.get(name) or LastRead(at=self.now)
+
+    def age(self, at: float | None) -> float | None:
+        """How many seconds ago *at* was."""
+        return None if at is None else max(0.0, self.now - at)

@@ -1,0 +1,100 @@
+"""Who holds a run: file locks of the kernel, released when the process dies, whatever kills it.
+
+A lock file's text says who holds it, for the message to whom it is refused; whether it is held, only the kernel says.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..core.errors import BusyError
+from .ground import Place
+from .state_dir import unusable
+
+
+class LockedError(BusyError):
+    """The lock is held; *holder* is what its file says about who holds it."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(holder)
+        self.path = path
+        self.holder = holder
+
+
+@contextmanager
+def locked(path: Path, *, holder: str) -> Iterator[Place]:
+    """Hold the lock *path* while the context lasts; *holder* is written into the file. Which file it is.
+
+    Raises:
+        LockedError: Another process holds it.
+        JournalError: It cannot be made or opened.
+    """
+    while True:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise unusable(path, error) from error
+        try:
+            if not _try_lock(descriptor):
+                raise LockedError(path, _text(descriptor))
+            place = Place.of(path, os.fstat(descriptor))
+            if place.trouble() is not None:
+                continue  # the file was removed since it was opened here: its lock is nobody's
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, holder.encode(), 0)
+            yield place
+            return
+        finally:
+            os.close(descriptor)
+
+
+def holder_of(path: Path) -> str | None:
+    """Who holds the lock *path* now; None when nobody does.
+
+    Raises:
+        JournalError: It cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # also on a file system that is read-only
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise unusable(path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _text(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def run_lock(state_dir: Path, run_id: str) -> Path:
+    """The lock of one run."""
+    return state_dir / "locks" / f"run-{run_id}.lock"
+
+
+def workflow_lock(state_dir: Path, workflow: str, *, rehearsal: bool) -> Path:
+    """The lock of one workflow; rehearsals have their own."""
+    digest = hashlib.sha256(workflow.encode()).hexdigest()[:24]
+    return state_dir / "locks" / f"{'rehearsal' if rehearsal else 'workflow'}-{digest}.lock"
+
+
+def _try_lock(descriptor: int) -> bool:
+    for pause in (0.01, 0.05, 0.0):  # `holder_of` of another process holds it for a moment
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(pause)
+    return False
+
+
+def _text(descriptor: int) -> str:
+    return os.pread(descriptor, 4096, 0).decode(errors="replace") or "another process"

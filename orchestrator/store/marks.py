@@ -1,0 +1,129 @@
+"""Marks: how far the journal must reach, kept beside it in a small file for each run.
+
+A commit lives in the journal's WAL file until SQLite copies it into the main one. Where that file is lost, cut or damaged,
+SQLite takes what is left of it for the whole, without a word, and the intents of PUTs that have left are gone. So the last
+event of each commit is written down here as well, with a digest of all events up to it, before anybody acts on the commit;
+a journal that does not reach its mark, or says something else up to there, is not gone on with.
+
+A mark has two slots, written in turn: a write that a loss of power cuts short leaves the one before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .state_dir import unusable
+
+SLOT = 128
+"""Bytes; less than a sector of any disk."""
+_DIRECTORY, _SUFFIX = "marks", ".mark"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a run's events go: the number of the last one, and a digest of all of them."""
+
+    seq: int = 0
+    digest: str = ""
+
+    def after(self, rows: Iterable[tuple[int, float, str, str]]) -> Reach:
+        """The reach when these *rows* (number, time, name, data) are added."""
+        reach = self
+        for seq, at, name, data in rows:
+            told = f"{reach.digest}\n{seq}\n{float(at)!r}\n{name}\n{data}"
+            reach = replace(reach, seq=seq, digest=hashlib.sha256(told.encode()).hexdigest())
+        return reach
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The mark of the run *run_id* in the file *path*. It is written by the process that works on the run alone."""
+
+    path: Path
+    run_id: str
+
+    def exists(self) -> bool:
+        """Whether there is one."""
+        return self.path.exists()
+
+    def read(self) -> Reach:
+        """What it says; nothing where it was never written to its end.
+
+        Raises:
+            JournalError: It cannot be read.
+        """
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return _newest(descriptor)[1]
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise unusable(self.path, error) from error
+
+    def write(self, reach: Reach) -> None:
+        """Say *reach*: it is on disk when this returns.
+
+        Raises:
+            JournalError: It cannot be written.
+        """
+        try:
+            made = not self.exists()
+            if made:
+                self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                turn, _ = _newest(descriptor)
+                os.pwrite(descriptor, _slot(turn + 1, reach), (turn + 1) % 2 * SLOT)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if made:
+                for directory in self.path.parents[:2]:
+                    _sync(directory)
+        except OSError as error:
+            raise unusable(self.path, error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The marks of all runs in a state directory."""
+
+    state_dir: Path
+
+    def of(self, run_id: str) -> Mark:
+        """The mark of the run *run_id*, whether there is one or not."""
+        return Mark(self.state_dir / _DIRECTORY / f"{run_id}{_SUFFIX}", run_id)
+
+    def __iter__(self) -> Iterator[Mark]:
+        for path in sorted((self.state_dir / _DIRECTORY).glob(f"*{_SUFFIX}")):
+            yield self.of(path.name.removesuffix(_SUFFIX))
+
+
+def _slot(turn: int, reach: Reach) -> bytes:
+    text = f"{turn} {reach.seq} {reach.digest or '-'}"
+    return f"{text} {zlib.crc32(text.encode()):08x}".ljust(SLOT - 1).encode() + b"\n"
+
+
+def _newest(descriptor: int) -> tuple[int, Reach]:
+    """The turn and reach of the slot that was written last; (0, nothing) in a file that has none."""
+    found = (0, Reach())
+    for place in (0, SLOT):
+        words = os.pread(descriptor, SLOT, place).decode("ascii", errors="replace").split()
+        if len(words) == 4 and f"{zlib.crc32(' '.join(words[:3]).encode()):08x}" == words[3]:
+            turn, reach = int(words[0]), Reach(int(words[1]), "" if words[2] == "-" else words[2])
+            found = max(found, (turn, reach), key=lambda pair: pair[0])
+    return found
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,193 @@
+"""The journal's file: its schema, how it is opened and brought forward, and what SQLite's errors mean to an operator."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from ..core.errors import JournalError, JournalLockedError
+from .ground import Place
+from .state_dir import unusable
+
+VERSION = 2
+FILE = "journal.db"
+NEEDED: Final = (3, 37, 0)
+"""The oldest SQLite that knows STRICT tables."""
+LOCK_PATIENCE = 5.0
+"""Seconds for which one attempt waits while another program keeps the file locked."""
+
+_BESIDE = ("-wal", "-shm")
+
+_SCHEMA = """
+CREATE TABLE runs (
+    run_id TEXT PRIMARY KEY,
+    workflow TEXT NOT NULL,
+    rehearsal INTEGER NOT NULL,
+    migrations INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    finished_at REAL,
+    outcome TEXT,
+    exit_code INTEGER,
+    unfinished INTEGER NOT NULL DEFAULT 1
+) STRICT;
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES runs,
+    at REAL NOT NULL,
+    name TEXT NOT NULL,
+    data TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_of_run ON events (run_id, seq);
+CREATE TABLE puts (
+    group_id TEXT NOT NULL,
+    live_migration_id TEXT NOT NULL,
+    run_id TEXT NOT NULL REFERENCES runs,
+    at REAL NOT NULL,
+    PRIMARY KEY (group_id, live_migration_id, run_id)
+) STRICT;
+CREATE TABLE claims (
+    group_id TEXT NOT NULL,
+    live_migration_id TEXT NOT NULL,
+    run_id TEXT NOT NULL REFERENCES runs,
+    PRIMARY KEY (group_id, live_migration_id)
+) STRICT;
+CREATE TABLE controls (
+    id INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES runs,
+    at REAL NOT NULL,
+    command TEXT NOT NULL,
+    wave TEXT,
+    who TEXT NOT NULL,
+    handled INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX controls_of_run ON controls (run_id, handled);
+"""
+_MARKED = "ALTER TABLE runs ADD COLUMN marked INTEGER NOT NULL DEFAULT 0"  # whether the run has a mark (`marks`)
+MIGRATIONS: tuple[str, ...] = (_SCHEMA, _MARKED)
+"""What brings a journal of version *n* to *n + 1*, by position."""
+
+
+@contextmanager
+def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
+    """A connection to the journal's file; made where there is none, and brought forward where it is old, unless *readonly*.
+
+    Raises:
+        JournalError: The directory or file cannot be used, is damaged, or of a newer version.
+    """
+    state_dir = path.parent
+    if sqlite3.sqlite_version_info < NEEDED:
+        raise JournalError(
+            f"this Python's SQLite is {sqlite3.sqlite_version}, and the journal needs {'.'.join(map(str, NEEDED))} or newer: "
+            "use a Python that was built with one (`python3 -c 'import sqlite3; print(sqlite3.sqlite_version)'`)"
+        )
+    try:
+        if state_dir.exists() and not state_dir.is_dir():
+            raise JournalError(f"{state_dir}: is no directory: choose another with --state-dir")
+        if not readonly:
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        elif not path.exists():
+            raise JournalError(f"{path}: there is no journal: no run has been started with this state directory")
+        _check_access(path)
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rwc'}",
+            uri=True,
+            isolation_level=None,
+            timeout=LOCK_PATIENCE,
+            check_same_thread=False,
+        )
+    except sqlite3.Error as error:
+        raise explained(path, error) from error
+    except OSError as error:
+        raise unusable(path, error) from error
+    try:
+        try:
+            _prepare(path, connection, readonly=readonly)
+        except sqlite3.Error as error:
+            raise explained(path, error) from error
+        except OSError as error:
+            raise unusable(path, error) from error
+        yield connection
+    finally:
+        connection.close()
+
+
+def _check_access(path: Path) -> None:
+    """Raise what keeps us from *path*, as SQLite would not say it.
+
+    The file is not opened for that: closing it would give up the locks of this process's other connections.
+    """
+    with suppress(FileNotFoundError):
+        path.stat()
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise JournalError(
+            f"{path}: written by a newer version of atlas-cutover (schema {version}, this one knows {VERSION}): upgrade"
+        )
+    db.execute("PRAGMA foreign_keys = ON")
+    if readonly:
+        if version < VERSION:
+            raise JournalError(f"{path}: of an older version (schema {version}): start or resume a run to upgrade it")
+        return
+    path.chmod(0o600)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    if version == VERSION:
+        return  # nothing to write, so nobody who keeps it locked is waited for
+    db.execute("BEGIN IMMEDIATE")  # another process may upgrade it at the same moment
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    for script in MIGRATIONS[version:]:
+        for statement in script.split(";"):
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {VERSION}")
+    db.execute("COMMIT")
+
+
+def explained(path: Path, error: sqlite3.Error) -> JournalError:
+    """*error* in the words of an operator: what is wrong with *path*, and what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_BUSY:
+        return JournalLockedError(
+            f"{path}: another process keeps the file locked (a backup, a `sqlite3` shell with an open transaction?): "
+            f"end it, or wait for it ({error})"
+        )
+    advice = {
+        sqlite3.SQLITE_FULL: "the disk is full: make room",
+        sqlite3.SQLITE_READONLY: "the file is read-only: check its owner and permissions",
+        sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: check --state-dir and its permissions",
+        sqlite3.SQLITE_NOTADB: "the file is no journal: move it away",
+        sqlite3.SQLITE_CORRUPT: "the file is damaged: keep it, restore a copy, and look at the live migrations in Atlas",
+        sqlite3.SQLITE_IOERR: "it cannot be read or written: is it a file, and is the disk well?",
+    }.get(code, "the journal failed")
+    return JournalError(f"{path}: {advice} ({error})")
+
+
+def checkpoint(db: sqlite3.Connection) -> None:
+    """Move what is committed into the main file and empty the WAL; as far as the readers of the moment allow.
+
+    Raises:
+        sqlite3.Error: The disk is full, or the file damaged.
+    """
+    db.execute("PRAGMA busy_timeout = 500")
+    try:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {int(LOCK_PATIENCE * 1000)}")
+
+
+def places(path: Path) -> tuple[Place, ...]:
+    """The files of the journal at *path*, which is open: the main one, and those beside it that SQLite keeps meanwhile.
+
+    Raises:
+        OSError: One of them is not there.
+    """
+    return tuple(Place.of(file, file.stat()) for file in (path, *(path.with_name(path.name + e) for e in _BESIDE)))

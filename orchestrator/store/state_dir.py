@@ -1,0 +1,59 @@
+"""A state directory that the system does not let us use: what to say about it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+from contextlib import suppress
+from pathlib import Path
+
+from ..core.errors import JournalError
+
+
+def unusable(path: Path, error: OSError) -> JournalError:
+    """*error*, met at *path* in a state directory, in the words of an operator.
+
+    What is there belongs to somebody's runs, so nobody is sent to another directory, which would know nothing of them.
+    """
+    reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return JournalError(f"{path}: {reason}: make room")
+    if not isinstance(error, PermissionError):
+        return JournalError(f"{path}: {reason}: choose another directory with --state-dir")
+    if _is_missing(path.parent):
+        return JournalError(
+            f"{path.parent}: {reason}: it cannot be made: make it and give it to your user, or choose another directory "
+            "with --state-dir"
+        )
+    owner = _other_owner(path)
+    if owner is not None:
+        return JournalError(
+            f"{path}: {reason}: the state directory belongs to {owner}: use the same user as the runs in it "
+            "(another directory knows nothing of them)"
+        )
+    return JournalError(
+        f"{path}: {reason}: check the permissions; only if no run was started there, choose another with --state-dir"
+    )
+
+
+def _is_missing(directory: Path) -> bool:
+    try:
+        directory.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _other_owner(path: Path) -> str | None:
+    """Who owns *path*, or the state directory that hides it; None where we do, or where neither can be seen."""
+    for place in (path, *path.parents[:2]):
+        with suppress(OSError):
+            uid = place.stat().st_uid
+            if uid != os.geteuid():
+                with suppress(KeyError):
+                    return f"user {pwd.getpwuid(uid).pw_name}"
+                return f"user {uid}"
+    return None

@@ -1,0 +1,64 @@
+"""Whether a journal is whole: it reaches the marks of all runs, and says what was written of those that go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import JournalError
+from .marks import Mark, Marks, Reach
+
+ROWS = "SELECT seq, at, name, data FROM events WHERE run_id = ?1 AND seq > ?2 AND seq <= ifnull(?3, seq) ORDER BY seq"
+"""The events of a run after one number and up to another."""
+
+Query = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class WholenessCheck:
+    """Compares the journal *path*, which *query* asks, with its *marks*."""
+
+    path: Path
+    query: Query
+    marks: Marks
+
+    def check(self, run_ids: Iterable[str]) -> None:
+        """Return when the journal reaches all marks, and has the events that were written of *run_ids*.
+
+        Raises:
+            JournalError: It does not, or a mark cannot be read.
+        """
+        for mark in self.marks:
+            if mark.read().seq > last_event(self.query, mark.run_id):
+                raise self._refusal(
+                    mark,
+                    "events of it are missing. The file beside this one, whose name ends in -wal, was lost, cut or damaged, "
+                    "or this one comes from an older copy",
+                )
+        for run_id in run_ids:
+            self._check_events(self.marks.of(run_id))
+
+    def _check_events(self, mark: Mark) -> None:
+        if mark.exists():
+            reach = mark.read()
+            if Reach().after(self.query(ROWS, (mark.run_id, 0, reach.seq))).digest != reach.digest:
+                raise self._refusal(mark, "its events are not those that were written: the file is damaged")
+        elif self.query("SELECT marked FROM runs WHERE run_id = ?", (mark.run_id,)) == [(1,)]:
+            raise self._refusal(mark, f"{mark.path} is gone, so whether all of its events are here cannot be told")
+
+    def _refusal(self, mark: Mark, what: str) -> JournalError:
+        unfinished = self.query("SELECT unfinished FROM runs WHERE run_id = ?", (mark.run_id,)) == [(1,)]
+        end = f"`atlas-cutover abort {mark.run_id}` ends it as it stands here" if unfinished else f"remove {mark.path}"
+        return JournalError(
+            f"{self.path}: run {mark.run_id}: {what}. Cutovers that it has sent may not be known here, so nothing is sent. "
+            "Put the whole state directory back as it was. If that is lost, look at each live migration of the run in Atlas, "
+            f"then {end}, and another run can begin"
+        )
+
+
+def last_event(query: Query, run_id: str) -> int:
+    """The number of a run's last event; 0 where there is none."""
+    [(seq,)] = query("SELECT ifnull(max(seq), 0) FROM events WHERE run_id = ?", (run_id,))
+    return int(seq)

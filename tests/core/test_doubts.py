@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orchestrator.core.events import CutoverAccepted, CutoverInDoubt, MigrationFinished
+from orchestrator.core.next_step import (
+    AnswerKind,
+    Done,
+    Finish,
+    MigrationState,
+    Phase,
+    Policy,
+    Read,
+    ReadKind,
+    Request,
+    RunHook,
+)
+from orchestrator.core.outcomes import Outcome
+
+from ..builders import NOW, Story, accepted, at_ready, in_doubt, requested
+
+OLDER = ("PENDING", True)
+"""What the older document of v1.0 says of a job that is ready: no lag, ever."""
+
+
+def ending(story: Story) -> MigrationFinished:
+    """The last event, which is the end."""
+    event = story.told[-1]
+    assert isinstance(event, MigrationFinished)
+    return event
+
+
+# -- doubt and evidence ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settle", [4.0, 30.0])
+def test_another_put_needs_two_reads_after_the_settling_time(settle: float) -> None:
+    """Ready and still lagging, twice in a row, once no delayed PUT can arrive any more."""
+    story = in_doubt(settle=settle)
+    assert story.read("WORKING", True, 1.0) == []
+    assert story.read("WORKING", True, 1.0, after=settle - 0.5) == []
+    assert story.read("WORKING", True, 1.0, after=0.5) == [], "sent before the settling time was over, perhaps"
+    assert story.read("WORKING", True, 1.0, after=0.5) == ["cutover_not_begun"]
+    assert story.step() == Read(kind=ReadKind.GATE, attempt=0, deadline=story.now)
+    assert story.read("WORKING", True, 1.0) == ["gate_opened"]
+    assert story.step() == Request(attempt=1)
+
+
+@pytest.mark.parametrize("between", ["WORKING", "NEW", "error", "COMES_LATER"])
+def test_reads_that_show_nothing_break_the_row(between: str) -> None:
+    """Two reads in a row have to agree."""
+    story = in_doubt()
+    story.read("WORKING", True, 1.0, after=4)
+    if between == "error":
+        story.read_fails(after=2)
+    else:
+        story.read(between, ready=False, lag=5.0, after=2)
+    assert "cutover_not_begun" not in story.read("WORKING", True, 1.0, after=2)
+    assert "cutover_not_begun" in story.read("WORKING", True, 1.0, after=2)
+
+
+def test_lag_that_is_gone_twice_shows_that_the_cutover_began() -> None:
+    """It is only reported before the cutover phase, and was reported before the PUT."""
+    story = in_doubt()
+    assert story.read("WORKING", True, None, after=1) == [], "what is read before the settle time is over is no sign"
+    assert story.read("WORKING", False, None, after=3) == []
+    assert story.read("WORKING", False, None, after=1) == ["cutover_accepted"]
+    event = story.told[-1]
+    assert isinstance(event, CutoverAccepted)
+    assert (event.http_status, event.evidence, story.state.phase) == (None, "job", Phase.ACCEPTED)
+
+
+@pytest.mark.parametrize("between", ["lag", "error", "NEW"])
+def test_one_lag_that_is_missing_is_no_evidence(between: str) -> None:
+    """Two reads in a row have to agree, here as well."""
+    story = in_doubt()
+    story.read("WORKING", True, None, after=4)
+    if between == "error":
+        story.read_fails(after=2)
+    else:
+        story.read("WORKING" if between == "lag" else "NEW", True, 1.0 if between == "lag" else None, after=2)
+    assert "cutover_accepted" not in story.read("WORKING", True, None, after=2)
+    assert "cutover_accepted" in story.read("WORKING", True, None, after=2)
+
+
+def begun_by_evidence(**policy: Any) -> Story:
+    """A migration whose PUT got no answer, and whose cutover seems to have begun."""
+    story = in_doubt(**policy)
+    for _ in range(2):
+        story.read("WORKING", False, None, after=4)
+    assert story.phase is Phase.ACCEPTED
+    return story
+
+
+def test_a_lag_that_is_back_takes_the_evidence_back() -> None:
+    """What seemed to have begun is in doubt again, and may be sent again after two more reads."""
+    story = begun_by_evidence()
+    assert story.read("WORKING", True, 2.0, after=2) == ["cutover_in_doubt"]
+    assert (story.phase, story.state.accepted_at) == (Phase.DOUBT, None)
+    assert story.read("WORKING", True, 2.0, after=2) == []
+    assert story.read("WORKING", True, 2.0, after=2) == ["cutover_not_begun"]
+
+
+def test_a_lag_that_comes_and_goes_is_in_doubt_no_longer_than_its_timeout() -> None:
+    """Each turn would otherwise begin the time anew."""
+    story = begun_by_evidence(timeout=60)
+    for turn in range(100):
+        if isinstance(story.step(), Finish):
+            break
+        story.read("WORKING", True, 2.0 if turn % 3 == 0 else None, after=4)
+    assert story.now <= NOW + 68
+    assert story.finish() is Outcome.IN_DOUBT
+
+
+def test_a_cutover_that_began_by_evidence_alone_is_never_timed_out() -> None:
+    """TIMED_OUT is for good; what nobody has accepted is for a person to look at, and for `resume`."""
+    story = begun_by_evidence(timeout=600)
+    story.read("WORKING", after=600)
+    assert story.finish() is Outcome.IN_DOUBT
+    assert "resume" in (story.state.error_message or "")
+    story.resume(after=3600)
+    assert (story.phase, story.state.accepted_at) == (Phase.DOUBT, None)
+    story.read("COMPLETE")
+    assert story.state.outcome is Outcome.SUCCESS
+
+
+def test_a_lag_after_an_accepted_put_takes_nothing_back() -> None:
+    """A replica that is behind shows it for some time; the answer said that it was accepted."""
+    story = accepted()
+    assert story.read("WORKING", True, 2.0, after=2) == []
+    assert story.phase is Phase.ACCEPTED
+
+
+@pytest.mark.parametrize("status", ["NEW", None, "STRANGE"])
+def test_a_missing_lag_proves_nothing_in_another_status(status: str | None) -> None:
+    """Garbage is no evidence."""
+    story = in_doubt()
+    for _ in range(9):
+        assert "cutover_accepted" not in story.read(status, after=4)
+
+
+def test_a_missing_lag_proves_nothing_where_none_was_reported() -> None:
+    """With `gate: off` the job may never have had one."""
+    story = Story(policy=Policy(gate=None))
+    story.read("WORKING")
+    story.request()
+    story.answer(AnswerKind.LOST)
+    for _ in range(9):
+        assert story.read("WORKING", after=10) == []
+    assert story.phase is Phase.DOUBT
+
+
+def test_a_document_without_any_lag_proves_nothing_where_another_kind_had_one() -> None:
+    """A run begun with v2 that goes on with v1.0's older documents."""
+    story = in_doubt()
+    story.read(*OLDER, after=10)
+    for _ in range(9):
+        assert story.read(*OLDER, after=10) == []
+    assert story.phase is Phase.DOUBT
+
+
+@pytest.mark.parametrize(("status", "outcome"), [("COMPLETE", Outcome.SUCCESS), ("FAILED", Outcome.FAILED)])
+def test_a_final_status_ends_the_doubt(status: str, outcome: Outcome) -> None:
+    """Whoever began it, it is over."""
+    story = in_doubt()
+    story.read(status, after=1)
+    assert story.state.outcome is outcome
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_cannot_be_settled_ends_in_doubt_after_a_read_at_the_deadline(fails: bool) -> None:
+    """The message says what was sent and what to do."""
+    story = in_doubt(timeout=600)
+    story.read("NEW", after=599)
+    assert isinstance(story.step(), Read)
+    story.now += 3600
+    assert isinstance(story.step(), Read), "a deadline that passed unseen ends nothing"
+    story.read_fails("503 down") if fails else story.read("NEW")
+    assert story.finish() is Outcome.IN_DOUBT
+    message = story.state.error_message or ""
+    assert message.startswith("1 PUT sent, its answer was lost")
+    assert ("503 down" if fails else "the job shows NEW") in message
+    assert "resume" in message
+
+
+def test_a_second_put_passes_the_gate_again() -> None:
+    """The lag may have grown while the first was in doubt."""
+    story = in_doubt()
+    story.read("WORKING", True, 5000.0, after=4)
+    assert story.read("WORKING", True, 5000.0, after=4) == ["cutover_not_begun"]
+    assert story.read("WORKING", True, 5000.0) == ["gate_waiting"]
+    assert isinstance(story.step(), Read)
+    assert story.read("WORKING", True, 5.0, after=4) == ["gate_opened"]
+    assert story.step() == Request(attempt=1)
+
+
+def test_doubt_from_another_run_that_cannot_be_settled_says_so() -> None:
+    """The message does not claim a PUT of its own."""
+    story = Story(policy=Policy(timeout=60))
+    story.take(CutoverInDoubt(at=NOW, migration="orders", reason="run r1 sent a PUT", settle=4.0))
+    story.read("NEW", after=60)
+    assert story.finish() is Outcome.IN_DOUBT
+    assert (story.state.error_message or "").startswith("another run has sent a PUT")
+
+
+@pytest.mark.parametrize("document", [OLDER, ("PENDING", None)])
+def test_documents_without_a_lag_never_prove_that_nothing_began(document: tuple[str, bool | None]) -> None:
+    """Ready may mean anything during a cutover, so only a final status helps."""
+    story = Story(policy=Policy(gate=None, timeout=60))
+    story.read(*document)
+    story.request(reads=document)
+    story.answer(AnswerKind.LOST)
+    for _ in range(9):
+        assert story.read(*document, after=6) == []
+    story.read(*document, after=6)
+    assert story.finish() is Outcome.IN_DOUBT
+
+
+# -- after the PUT -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_an_accepted_cutover_times_out_after_a_read_at_the_deadline(fails: bool) -> None:
+    """Also when the program slept through the deadline."""
+    story = accepted(timeout=600)
+    story.read("WORKING", after=599)
+    story.now += 3600
+    assert isinstance(story.step(), Read)
+    story.read_fails("503 down") if fails else story.read("WORKING")
+    assert story.finish() is Outcome.TIMED_OUT
+    seen = "503 down" if fails else "the job shows WORKING"
+    assert story.state.error_message == f"accepted, but not final within 10m ({seen})"
+
+
+def test_a_job_found_complete_by_the_read_at_the_deadline_is_a_success() -> None:
+    """Late, but what Atlas says counts."""
+    story = accepted(timeout=600)
+    story.read("COMPLETE", after=9999)
+    assert story.state.outcome is Outcome.SUCCESS
+
+
+@pytest.mark.parametrize(("status", "hook"), [("COMPLETE", "after_success"), ("FAILED", "after_failure")])
+def test_after_hooks_run_by_outcome(status: str, hook: str) -> None:
+    """Each once, whether it succeeds or not, then nothing is left to do."""
+    story = accepted(after_success_hooks=2, after_failure_hooks=2)
+    story.read(status)
+    for index in range(2):
+        assert story.step() == RunHook(hook=hook, index=index)
+        story.hook(hook, exit_code=index)
+    assert story.step() == Done()
+
+
+def test_a_put_under_way_whose_answer_never_came_is_read_until_its_deadline() -> None:
+    """Phase REQUESTED by itself never leads to another PUT."""
+    story = requested(timeout=60)
+    assert story.step() == Read(kind=ReadKind.POLL, attempt=1, deadline=NOW + 60)
+    story.read("WORKING", True, 1.0, after=60)
+    assert story.finish() is Outcome.IN_DOUBT
+
+
+# -- continuing --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("story", [Story(), at_ready(), at_ready(before_hooks=1)])
+def test_what_had_no_put_starts_afresh(story: Story) -> None:
+    """Gate and hooks belong to the session that waited for them."""
+    polls = story.state.polls
+    story.resume(after=3600)
+    assert story.state == MigrationState(polls=polls, reported_lag=story.state.reported_lag)
+
+
+def test_what_waited_at_its_gate_waits_afresh() -> None:
+    """The gate's time is counted anew."""
+    story = Story()
+    story.read("NEW", False)
+    story.resume(after=9999)
+    story.read("NEW", False)
+    assert story.step() == Read(kind=ReadKind.GATE, attempt=1, deadline=story.now + 1800)
+
+
+def test_a_put_without_recorded_answer_is_in_doubt() -> None:
+    """Nothing is known but that it may have left."""
+    story = requested()
+    story.resume(after=100)
+    assert (story.state.phase, story.state.doubt_since) == (Phase.DOUBT, NOW + 100)
+    assert story.step() == Read(kind=ReadKind.POLL, attempt=0, deadline=NOW + 100 + 7200)
+
+
+def test_doubt_starts_anew_and_keeps_its_longer_settling_time() -> None:
+    """A PUT without an answer may arrive as late as before, whatever died meanwhile."""
+    story = in_doubt(settle=30.0)
+    story.resume(after=1)
+    for _ in range(5):
+        assert story.read("WORKING", True, 1.0, after=5) == []
+    story.read("WORKING", True, 1.0, after=5)
+    assert "cutover_not_begun" in story.read("WORKING", True, 1.0, after=5)
+
+
+def test_an_outcome_in_doubt_is_read_again_but_never_sent_again_without_evidence() -> None:
+    """The person looked, the run goes on."""
+    story = in_doubt(timeout=60, after_failure_hooks=1, after_success_hooks=1)
+    story.read("NEW", after=60)
+    story.finish()
+    story.hook("after_failure")
+    story.resume(after=3600)
+    assert (story.state.phase, story.state.outcome, story.state.finished_at) == (Phase.DOUBT, None, None)
+    story.read("COMPLETE")
+    assert story.state.outcome is Outcome.SUCCESS
+    assert story.step() == RunHook(hook="after_success", index=0), "the hooks of the outcome it has now"
+
+
+def test_an_accepted_cutover_is_followed_on_with_its_own_deadline() -> None:
+    """The clock ran on while the program was down; one more read decides."""
+    story = accepted(timeout=600)
+    story.read("WORKING", after=599)
+    story.resume(after=3600)
+    assert story.step() == Read(kind=ReadKind.POLL, attempt=1, deadline=NOW + 600)
+    story.read("WORKING", after=2)
+    assert story.finish() is Outcome.TIMED_OUT
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_put_that_was_not_carried_out_leaves_no_doubt_behind(times: int, waits: bool) -> None:
+    """However often the run is continued, also while it waits at its gate again."""
+    story = requested()
+    story.answer(AnswerKind.NOT_CARRIED_OUT)
+    for _ in range(times):
+        story.resume(after=100)
+        assert story.step() == Read(kind=ReadKind.GATE, attempt=0, deadline=story.now)
+        if waits:
+            assert story.read_fails("503") == ["gate_waiting"]
+    story.read("WORKING", True, 1.0)
+    assert story.step() == Request(attempt=0)
+
+
+def test_doubt_left_by_another_run_survives_continuing() -> None:
+    """No PUT of this run is needed for it."""
+    story = Story(policy=Policy(gate=None))
+    story.take(CutoverInDoubt(at=NOW, migration="orders", reason="run r1 sent a PUT", settle=4.0))
+    story.resume(after=1)
+    assert story.read("WORKING", True, 1.0) == [], "no gate opens: it is still in doubt"
+    story.take(CutoverAccepted(at=NOW, migration="orders", http_status=None, status="WORKING", evidence="job"))
+    story.resume(after=1)
+    assert story.phase is Phase.ACCEPTED
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SUCCESS, Outcome.FAILED, Outcome.TIMED_OUT])
+@pytest.mark.parametrize("retry_failed", [True, False])
+def test_outcomes_after_a_put_stay(outcome: Outcome, retry_failed: bool) -> None:
+    """Also with --retry-failed: a PUT was sent."""
+    story = accepted()
+    story.take(MigrationFinished(at=NOW, migration="orders", outcome=outcome, status=None))
+    before = story.state
+    story.resume(after=1, retry_failed=retry_failed)
+    assert story.state == before
+
+
+@pytest.mark.parametrize(("retry_failed", "phase"), [(True, Phase.NEW), (False, Phase.FINISHED)])
+def test_a_failure_before_the_put_is_tried_again_on_request(retry_failed: bool, phase: Phase) -> None:
+    """A gate that stayed closed may open tonight."""
+    story = Story()
+    story.read("FAILED")
+    story.resume(retry_failed=retry_failed)
+    assert story.state.phase is phase
+
+
+def test_continuing_a_fresh_state_changes_nothing() -> None:
+    """Continuing is idempotent."""
+    story = in_doubt()
+    story.resume(after=5)
+    once = story.state
+    story.resume()
+    assert story.state == once

@@ -1,0 +1,388 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.core.events import CutoverNotBegun, HookFinished, MigrationFinished
+from orchestrator.core.next_step import (
+    GATE_LIFE,
+    AnswerKind,
+    Done,
+    Finish,
+    Phase,
+    Policy,
+    Read,
+    Reading,
+    ReadKind,
+    Request,
+    RunHook,
+)
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.workflow import Gate
+
+from ..builders import NOW, Story, at_ready, requested
+
+
+def ending(story: Story) -> MigrationFinished:
+    """The last event, which is the end."""
+    event = story.told[-1]
+    assert isinstance(event, MigrationFinished)
+    return event
+
+
+# -- before the PUT ----------------------------------------------------------------------------------------------------
+
+
+def test_the_job_is_read_before_anything_else() -> None:
+    """At once, and as a gate read."""
+    assert Story().step() == Read(kind=ReadKind.GATE, attempt=0, deadline=NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("COMPLETE", Outcome.SUCCESS),
+        ("SUCCESS", Outcome.SUCCESS),
+        ("FAILED", Outcome.FAILED),
+        ("EXPIRED", Outcome.FAILED),
+    ],
+)
+def test_a_job_that_is_over_gets_no_put(status: str, outcome: Outcome) -> None:
+    """What has ended before the run has its outcome from the first read."""
+    story = Story()
+    assert story.read(status, True, 0.0) == ["migration_finished"]
+    assert (story.state.outcome, story.state.cutover_requests) == (outcome, 0)
+    assert story.step() == Done()
+
+
+def test_atlas_own_message_is_the_reason_of_a_failure() -> None:
+    """Where there is none, the status word is named; a success has none."""
+    story, silent, success = Story(), Story(), Story()
+    story.read("FAILED", error_message="source unreachable")
+    silent.read("EXPIRED")
+    success.read("COMPLETE", error_message="left over")
+    assert ending(story).error_message == "source unreachable"
+    assert ending(silent).error_message == "Atlas reports EXPIRED"
+    assert ending(success).error_message is None
+
+
+@pytest.mark.parametrize(
+    ("ready", "lag", "opens"),
+    [
+        (True, 10.0, True),
+        (True, 0.0, True),
+        (True, 10.1, False),
+        (False, 0.0, False),
+        (False, None, False),
+        (None, None, False),
+        (None, 0.0, False),
+    ],
+)
+def test_the_gate_wants_readiness_and_little_lag(ready: bool | None, lag: float | None, opens: bool) -> None:
+    """`readyForCutover` and `lagTimeSeconds` of at most `max_lag`, nothing less."""
+    story = Story()
+    assert story.read("WORKING", ready, lag) == ["gate_opened" if opens else "gate_waiting"]
+    assert story.state.phase is (Phase.READY if opens else Phase.GATE)
+
+
+def test_a_waiting_gate_opens_once_the_job_has_caught_up() -> None:
+    """It says that it waits once; each read in between waits longer."""
+    story = Story()
+    assert story.read("NEW", False) == ["gate_waiting"]
+    assert story.step() == Read(kind=ReadKind.GATE, attempt=1, deadline=NOW + 1800)
+    assert story.read("NEW", False, after=2) == []
+    assert story.step() == Read(kind=ReadKind.GATE, attempt=2, deadline=NOW + 1800)
+    assert story.read("WORKING", True, 3.0, after=3) == ["status_changed", "gate_opened"]
+    assert story.step() == Request(attempt=0)
+
+
+@pytest.mark.parametrize("status", ["NEW", "WORKING", None, "BRAND_NEW_WORD"])
+def test_without_a_gate_one_read_is_enough(status: str | None) -> None:
+    """`gate: off`: neither readiness nor lag matter."""
+    story = Story(policy=Policy(gate=None))
+    assert story.read(status) == ["gate_opened"]
+    assert story.step() == Request(attempt=0)
+
+
+@pytest.mark.parametrize("status", ["PENDING", "WORKING", None, "BRAND_NEW_WORD"])
+def test_a_ready_job_without_any_lag_opens_its_gate_and_the_event_says_so(status: str | None) -> None:
+    """The older document of v1.0: PENDING and readyForCutover alone."""
+    story = Story()
+    assert story.read(status, True) == ["gate_opened"]
+    assert "no lag" in (story.state.note or "")
+    assert story.step() == Request(attempt=0)
+
+
+@pytest.mark.parametrize("status", ["NEW", "QUEUED"])
+@pytest.mark.parametrize(("ready", "lag"), [(True, 0.0), (True, None), (False, None), (None, None)])
+def test_a_job_that_has_not_begun_to_copy_is_waited_for(status: str, ready: bool | None, lag: float | None) -> None:
+    """Whatever else its document says, there is nothing to cut over yet."""
+    story = Story()
+    assert story.read(status, ready, lag) == ["gate_waiting"]
+    assert story.read("WORKING", True, 0.0, after=2) == ["status_changed", "gate_opened"]
+
+
+def test_a_lag_that_was_reported_before_and_is_gone_closes_the_gate() -> None:
+    """Somebody else may have begun the cutover: it is waited for, and said when it is first seen."""
+    story = Story()
+    story.read("WORKING", False, 30.0)
+    assert story.read("WORKING", True, None, after=2) == ["gate_waiting"]
+    assert "somebody else" in (story.state.note or "")
+    assert story.read("WORKING", True, None, after=2) == []
+    assert story.read("WORKING", True, 3.0, after=2) == ["gate_opened"]
+
+
+def test_a_lag_that_is_gone_right_before_the_put_holds_it_back() -> None:
+    """The job is read again as its gate has grown old, in a later session, too."""
+    story = at_ready()
+    assert story.read("WORKING", True, None, after=GATE_LIFE + 1) == ["gate_waiting"]
+    story.resume()
+    assert story.read("WORKING", True, None) == ["gate_waiting"]
+
+
+def test_a_document_that_says_nothing_of_readiness_waits_and_says_what_to_do() -> None:
+    """A bare PENDING is no word about readiness; `gate: off` is the way on, and a person's to choose."""
+    story = Story(policy=Policy(gate=Gate(timeout=60)))
+    assert story.read("PENDING") == ["gate_waiting"]
+    assert story.read("PENDING", after=60) == []
+    assert story.finish() is Outcome.FAILED
+    assert "gate: off" in (story.state.error_message or "")
+    assert Story(policy=Policy(gate=None)).read("PENDING") == ["gate_opened"]
+
+
+@pytest.mark.parametrize(
+    ("status", "ready", "lag", "message"),
+    [
+        ("NEW", False, None, "the gate did not open in 1m: the job is NEW and not ready for cutover"),
+        ("WORKING", True, 90.0, "the gate did not open in 1m: the lag is 90 s, allowed are 10 s"),
+        ("WORKING", None, 3.0, "the gate did not open in 1m: the job is WORKING and not ready for cutover"),
+        ("NEW", True, 0.0, "the gate did not open in 1m: the job is NEW and not ready for cutover"),
+    ],
+)
+def test_a_gate_that_stays_closed_fails_and_says_why(
+    status: str, ready: bool | None, lag: float | None, message: str
+) -> None:
+    """FAILED without PUT, after a read at the deadline."""
+    story = Story(policy=Policy(gate=Gate(timeout=60)))
+    story.read(status, ready, lag)
+    story.read(status, ready, lag, after=59.9)
+    assert isinstance(story.step(), Read)
+    story.read(status, ready, lag, after=0.1)
+    assert story.finish() is Outcome.FAILED
+    assert (story.state.error_message, story.state.cutover_requests) == (message, 0)
+
+
+def test_a_gate_whose_job_cannot_be_read_fails_with_that_reason() -> None:
+    """Reads that fail are tried again until the gate's deadline."""
+    story = Story(policy=Policy(gate=Gate(timeout=60)))
+    assert story.read_fails("503 down") == ["gate_waiting"]
+    assert story.read_fails("503 down", after=60) == []
+    assert story.finish() is Outcome.FAILED
+    assert story.state.error_message == "the gate did not open in 1m: 503 down"
+
+
+def test_without_gate_a_job_that_cannot_be_read_fails_after_the_timeout() -> None:
+    """One read is needed also with `gate: off`."""
+    story = Story(policy=Policy(gate=None, timeout=120))
+    story.read_fails("503 down")
+    story.read_fails("503 down", after=120)
+    assert story.finish() is Outcome.FAILED
+    assert story.state.error_message == "the job could not be read in 2m: 503 down"
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_read_that_is_refused_fails_at_once(before: int) -> None:
+    """A wrong id does not become right by asking again."""
+    story = Story()
+    for _ in range(before):
+        story.read("NEW", False)
+    assert story.read_fails("404 no such job", refused=True) == ["migration_finished"]
+    assert (story.state.outcome, story.state.error_message) == (
+        Outcome.FAILED,
+        "the job could not be read: 404 no such job",
+    )
+
+
+def test_before_hooks_run_in_order_after_the_gate_and_before_the_put() -> None:
+    """All of them, each once."""
+    story = Story(policy=Policy(before_hooks=2))
+    assert isinstance(story.step(), Read)
+    story.read("WORKING", True, 1.0)
+    assert story.step() == RunHook(hook="before", index=0)
+    story.hook("before")
+    assert story.step() == RunHook(hook="before", index=1)
+    story.hook("before")
+    assert story.step() == Request(attempt=0)
+
+
+def test_a_failed_before_hook_fails_the_migration() -> None:
+    """The core never goes on to the PUT."""
+    story = at_ready(before_hooks=1)
+    story.hook("before", exit_code=1)
+    assert story.step() == Finish(outcome=Outcome.FAILED, error_message="before hook: true ended with 1")
+
+
+# -- an open gate grows old --------------------------------------------------------------------------------------------
+
+
+def test_an_open_gate_grows_stale() -> None:
+    """After a pause or a long hook the job is read again before its PUT."""
+    story = at_ready()
+    story.now += GATE_LIFE
+    assert story.step() == Request(attempt=0)
+    story.now += 0.1
+    assert story.step() == Read(kind=ReadKind.GATE, attempt=0, deadline=story.now)
+    assert story.read("WORKING", True, 2.0) == ["gate_opened"]
+    assert story.step() == Request(attempt=0)
+
+
+def test_a_stale_gate_is_not_refreshed_by_a_read_that_fails() -> None:
+    """Only a read that shows the job may let the PUT leave."""
+    story = at_ready()
+    assert story.read_fails("503 down", after=GATE_LIFE + 1) == ["gate_waiting"]
+    assert isinstance(story.step(), Read)
+    assert story.read("WORKING", True, 2.0, after=2) == ["gate_opened"]
+    assert story.step() == Request(attempt=0)
+
+
+def test_a_gate_that_closes_again_waits_its_full_time_again() -> None:
+    """The time of a pause is not counted against the gate."""
+    story = at_ready(gate=Gate(timeout=600))
+    assert story.read("WORKING", True, 99.0, after=3600) == ["gate_waiting"]
+    assert story.step() == Read(kind=ReadKind.GATE, attempt=1, deadline=story.now + 600)
+    story.read("WORKING", True, 99.0, after=600)
+    assert story.finish() is Outcome.FAILED
+
+
+def test_a_job_that_ended_meanwhile_gets_no_put_either() -> None:
+    """Somebody else cut it over during the pause."""
+    story = at_ready()
+    assert story.read("COMPLETE", after=GATE_LIFE + 1) == ["status_changed", "migration_finished"]
+    assert story.state.outcome is Outcome.SUCCESS
+
+
+# -- the PUT's answer --------------------------------------------------------------------------------------------------
+
+
+def test_an_accepted_put_is_followed() -> None:
+    """The first read comes after a wait: no cutover is over in no time."""
+    story = requested()
+    assert story.answer(AnswerKind.ACCEPTED, http_status=202) == ["cutover_accepted"]
+    assert story.step() == Read(kind=ReadKind.POLL, attempt=1, deadline=NOW + 7200)
+    assert story.read("WORKING", after=2) == []
+    assert story.step() == Read(kind=ReadKind.POLL, attempt=2, deadline=NOW + 7200)
+    assert story.read("COMPLETE", after=3) == ["status_changed", "migration_finished"]
+    assert (story.state.outcome, story.state.polls) == (Outcome.SUCCESS, 3)
+
+
+@pytest.mark.parametrize("said", ["PENDING", None, "SUCCESS", "FAILED", "COMPLETE", "EXPIRED"])
+@pytest.mark.parametrize(("truth", "outcome"), [("COMPLETE", Outcome.SUCCESS), ("FAILED", Outcome.FAILED)])
+def test_a_final_word_in_the_puts_own_answer_is_confirmed_by_a_read(
+    said: str | None, truth: str, outcome: Outcome
+) -> None:
+    """The answer says "accepted" and no more: the words in the table of v1.0's page are those of another job."""
+    story = requested()
+    answer = Reading(status=said, error_message="no space")
+    assert story.answer(AnswerKind.ACCEPTED, http_status=200, reading=answer) == ["cutover_accepted"]
+    assert (story.phase, story.state.outcome) == (Phase.ACCEPTED, None)
+    assert story.state.remote_status in ("WORKING", "PENDING")
+    assert "migration_finished" not in story.read("WORKING", after=2)
+    story.read(truth, after=2)
+    assert story.state.outcome is outcome
+
+
+def test_a_put_that_was_not_carried_out_is_sent_again() -> None:
+    """429, a digest challenge, or no connection at all."""
+    story = requested()
+    assert story.answer(AnswerKind.NOT_CARRIED_OUT) == ["cutover_not_begun"]
+    assert story.step() == Request(attempt=1)
+
+
+def test_puts_that_are_never_carried_out_end() -> None:
+    """A server that answers 429 for ever does not hold the run for ever."""
+    story = requested(timeout=600, gate=None)
+    for _ in range(6):
+        story.now += 100
+        story.answer(AnswerKind.NOT_CARRIED_OUT, reason="429 too many requests")
+        if story.now < NOW + 600:
+            story.request()
+    assert story.finish() is Outcome.FAILED
+    assert story.state.error_message == "no PUT was carried out in 10m: 429 too many requests"
+
+
+@pytest.mark.parametrize("apart", [1.0, 400.0, 3600.0])
+def test_puts_that_are_never_carried_out_end_however_far_apart_they_are(apart: float) -> None:
+    """A `Retry-After` of many minutes is no way around the timeout."""
+    story = requested(timeout=7200, gate=None)
+    while story.now < NOW + 7200:
+        story.answer(AnswerKind.NOT_CARRIED_OUT)
+        story.request(after=apart)
+    story.answer(AnswerKind.NOT_CARRIED_OUT)
+    assert story.finish() is Outcome.FAILED
+
+
+def test_every_doubt_has_the_whole_timeout() -> None:
+    """Also that of a PUT which was sent after another one had come to nothing."""
+    story = requested(timeout=600, gate=None)
+    for _ in range(5):
+        story.now += 119
+        story.answer(AnswerKind.NOT_CARRIED_OUT)
+        story.request()
+    story.answer(AnswerKind.LOST)
+    asked = story.step()
+    assert isinstance(asked, Read)
+    assert asked.deadline == story.now + 600
+
+
+def test_a_put_that_is_challenged_again_and_again_is_refused() -> None:
+    """A 401 is a stale nonce, and another PUT gets a fresh one; five of them mean that the keys are not taken."""
+    story = requested(gate=None)
+    for _ in range(4):
+        assert story.answer(AnswerKind.NOT_CARRIED_OUT, http_status=401) == ["cutover_not_begun"]
+        story.request(after=1)
+    assert story.answer(AnswerKind.NOT_CARRIED_OUT, http_status=401) == ["cutover_not_begun", "migration_finished"]
+    assert story.state.outcome is Outcome.FAILED
+
+
+def test_a_challenge_after_other_answers_begins_a_row_of_its_own() -> None:
+    """Only challenges in a row say something about the keys: a 429 between them shows that they are taken."""
+    story = requested(gate=None)
+    for status in (429, 429, 429, 429, 401, 401, 401, 401, 429, 401):
+        assert story.answer(AnswerKind.NOT_CARRIED_OUT, http_status=status) == ["cutover_not_begun"]
+        story.request(after=1)
+
+
+def test_a_put_without_answer_is_in_doubt() -> None:
+    """The job is read at once, and no other PUT leaves."""
+    story = requested(settle=30.0)
+    assert story.answer(AnswerKind.LOST) == ["cutover_in_doubt"]
+    assert story.state.settle == 30.0
+    assert story.step() == Read(kind=ReadKind.POLL, attempt=0, deadline=NOW + 7200)
+
+
+def test_a_put_that_never_left_is_not_counted() -> None:
+    """The run was stopped between the intent and the sending."""
+    story = requested(gate=None)
+    story.take(CutoverNotBegun(at=story.now, migration="orders", reason="not sent: stopped by SIGINT", sent=False))
+    assert (story.state.phase, story.state.cutover_requests) == (Phase.READY, 0)
+
+
+def test_an_after_hook_that_was_interrupted_is_run_again() -> None:
+    """It was ended because the run was stopped: the next session begins with it."""
+    story = requested(after_success_hooks=1, gate=None)
+    story.answer(AnswerKind.ACCEPTED)
+    story.take(MigrationFinished(at=story.now, migration="orders", outcome=Outcome.SUCCESS, status="COMPLETE"))
+    due = story.step()
+    assert due == RunHook(hook="after_success", index=0)
+    story.take(
+        HookFinished(
+            at=story.now,
+            hook="after_success",
+            argv=("true",),
+            exit_code=None,
+            seconds=0.1,
+            error="ended",
+            migration="orders",
+            interrupted=True,
+        )
+    )
+    assert story.step() == due

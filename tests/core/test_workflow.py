@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+
+from orchestrator.core.workflow import Hooks, Workflow, from_json, to_json
+
+from ..builders import workflow
+from ..workflowstrategies import workflows
+
+
+@settings(max_examples=100, deadline=None)
+@given(given_workflow=workflows)
+def test_a_workflow_keeps_its_json_form(given_workflow: Workflow) -> None:
+    """The journal alone is enough to continue a run: windows, gates, hooks, everything."""
+    assert from_json(json.loads(json.dumps(to_json(given_workflow)))) == given_workflow
+
+
+def test_settings_that_many_migrations_share_are_stored_once() -> None:
+    """Five thousand migrations with the same settings make a small journal."""
+    data = to_json(workflow(tuple(f"m{number}" for number in range(50))))
+    assert len(data["policies"]) == 1
+    assert data["waves"][0]["migrations"][7][3] == 0
+
+
+@pytest.mark.parametrize(
+    ("only", "picked"),
+    [
+        ((), {"a", "b", "c", "d"}),
+        (("a",), {"a"}),
+        (("w2",), {"c", "d"}),
+        (("w2", "a", "c"), {"a", "c", "d"}),
+        (("a", "a"), {"a"}),
+    ],
+)
+def test_only_picks_waves_and_migrations(only: tuple[str, ...], picked: set[str]) -> None:
+    """Any mixture of names, in any order; none picks all."""
+    assert workflow(("a", "b"), ("c", "d")).select(only) == picked
+
+
+def test_a_name_of_both_a_wave_and_a_migration_picks_both() -> None:
+    """Nothing that was named is left out."""
+    assert workflow(("a", "w2"), ("c", "d")).select(("w2",)) == {"w2", "c", "d"}
+
+
+def test_a_name_that_is_neither_is_an_error() -> None:
+    """A typing mistake must not select less than was meant."""
+    with pytest.raises(KeyError, match="w9"):
+        workflow(("a",)).select(("a", "w9"))
+
+
+def test_hooks_are_true_when_there_are_any() -> None:
+    """A timeout alone is no hook."""
+    assert not Hooks(timeout=5.0)
+    assert Hooks(after_failure=(("page",),))
+
+
+def test_migrations_come_in_workflow_order_with_their_waves() -> None:
+    """Wave by wave."""
+    found = [(wave.name, migration.name) for wave, migration in workflow(("b", "a"), ("c",)).migrations()]
+    assert found == [("w1", "b"), ("w1", "a"), ("w2", "c")]

@@ -1,0 +1,319 @@
+"""What holds a run, stops it, and lets it go on: window, approval, pause, abort, hooks, the journal, cancellation."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from orchestrator.core.errors import BusyError, InputError, JournalError
+from orchestrator.core.events import (
+    ApprovalWaiting,
+    CutoverAccepted,
+    CutoverRequested,
+    Event,
+    HookFinished,
+    RunAborted,
+    RunPaused,
+    RunUnpaused,
+    WaveApproved,
+    WaveStarted,
+    WindowOpened,
+    WindowWaiting,
+)
+from orchestrator.core.outcomes import ExitCode, Outcome
+from orchestrator.core.run import RunState
+from orchestrator.simulator import Scenario
+from orchestrator.simulator.jobs import JobStatus
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
+from orchestrator.store.journal import Journal, open_journal
+
+from .house import READY, AbsoluteWindow, Hooks, House, house, migration, outcomes, wall, wave, workflow
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
+
+SUCCESS, FAILED, NOT_STARTED = Outcome.SUCCESS, Outcome.FAILED, Outcome.NOT_STARTED
+FAILS = ("sh", "-c", "echo no >&2; exit 3")
+WORKS = ("sh", "-c", "exit 0")
+
+
+def on(it: House, kind: type[Event], action: Any) -> None:
+    """Do *action* when the first event of *kind* comes."""
+    done: list[Event] = []
+
+    def watch(event: Event, _: RunState) -> None:
+        if isinstance(event, kind) and not done:
+            done.append(event)
+            action()
+
+    it.watchers.append(watch)
+
+
+# -- the window ------------------------------------------------------------------------------------------------------
+
+
+async def test_no_cutover_starts_before_the_window_opens(tmp_path: Path) -> None:
+    """The run waits for it, and says so."""
+    opens = wall() + 300
+    window = AbsoluteWindow(opens=opens, closes=opens + 3600)
+    async with house(tmp_path, workflow(wave("a", "a1"), window=window)) as it:
+        assert (await it.start()).exit_code is ExitCode.SUCCESS
+        (requested,) = it.names(CutoverRequested)
+        assert opens <= requested.at <= opens + 35
+        assert len(it.names(WindowWaiting)) == len(it.names(WindowOpened)) == 1
+
+
+async def test_a_window_that_closes_leaves_the_rest_for_another_night(tmp_path: Path) -> None:
+    """What is under way is followed; exit code 3; `resume` in another window continues."""
+    window = AbsoluteWindow(opens=wall() - 10, closes=wall() + 30)
+    plan = workflow(wave("a", *(f"a{number}" for number in range(6)), concurrency=1), wave("b", "b1"), window=window)
+    async with house(
+        tmp_path, plan, Scenario(jobs=READY, special={"a2": Special(cutover=Range(low=90, high=90))})
+    ) as it:
+        ending = await it.start()
+        assert ending.exit_code is ExitCode.INCOMPLETE
+        found = outcomes(ending)
+        assert found["a2"] is SUCCESS
+        assert found["a5"] is found["b1"] is NOT_STARTED
+        assert "the window closed" in str(ending.state.result("b1").error_message)
+        assert all(event.at < window.closes for event in it.names(CutoverRequested))
+        assert ending.state.unfinished
+        late = await it.resume(ending.state.run_id)
+        assert late.exit_code is ExitCode.INCOMPLETE
+        assert it.puts("b1") == 0
+
+
+async def test_a_run_after_its_window_starts_nothing(tmp_path: Path) -> None:
+    """Exit code 3, and not one PUT."""
+    window = AbsoluteWindow(opens=wall() - 20, closes=wall() - 10)
+    async with house(tmp_path, workflow(wave("a", "a1"), window=window)) as it:
+        ending = await it.start()
+        assert (ending.exit_code, outcomes(ending)) == (ExitCode.INCOMPLETE, {"a1": NOT_STARTED})
+        assert it.puts("a1") == 0
+
+
+# -- people ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_wave_waits_for_its_approval(tmp_path: Path) -> None:
+    """It starts when somebody approves it from another shell, and not before."""
+    plan = workflow(wave("a", "a1"), wave("b", "b1", approval=True))
+    async with house(tmp_path, plan) as it, anyio.create_task_group() as group:
+
+        async def later() -> None:
+            await anyio.sleep(60)
+            it.ask("approve", "b")
+
+        on(it, ApprovalWaiting, lambda: group.start_soon(later))
+        assert (await it.start()).exit_code is ExitCode.SUCCESS
+        (waiting,), (approved,) = it.names(ApprovalWaiting), it.names(WaveApproved)
+        assert 60 <= approved.at - waiting.at <= 61
+        assert approved.who == "somebody"
+        assert it.names(WaveStarted)[1].at >= approved.at
+
+
+async def test_a_pause_holds_new_cutovers_and_no_others(tmp_path: Path) -> None:
+    """What is under way ends; the next one starts within a second of `unpause`."""
+    async with (
+        house(tmp_path, workflow(wave("a", "a1", "a2", concurrency=1))) as it,
+        anyio.create_task_group() as group,
+    ):
+        on(it, CutoverAccepted, lambda: it.ask("pause"))
+        on(it, RunPaused, lambda: group.start_soon(it.ask_after, 90, "unpause"))
+        ending = await it.start()
+        assert outcomes(ending) == {"a1": SUCCESS, "a2": SUCCESS}
+        (unpaused,) = it.names(RunUnpaused)
+        assert unpaused.at <= it.names(CutoverRequested)[1].at <= unpaused.at + 1
+        assert it.seen("a1")["first_final_read"] < 30
+
+
+async def test_an_abort_starts_nothing_more(tmp_path: Path) -> None:
+    """What is under way is followed; exit code 3; nothing is left to resume."""
+    async with house(tmp_path, workflow(wave("a", "a1", "a2", concurrency=1), wave("b", "b1"))) as it:
+        on(it, CutoverAccepted, lambda: it.ask("abort"))
+        ending = await it.start()
+        assert outcomes(ending) == {"a1": SUCCESS, "a2": NOT_STARTED, "b1": NOT_STARTED}
+        assert ending.exit_code is ExitCode.INCOMPLETE
+        assert not ending.state.unfinished
+        assert len(it.names(RunAborted)) == 1
+
+
+async def test_an_abort_ends_a_wait_for_approval(tmp_path: Path) -> None:
+    """The run does not wait for what will never be asked again."""
+    async with house(tmp_path, workflow(wave("a", "a1", approval=True))) as it:
+        on(it, ApprovalWaiting, lambda: it.ask("abort"))
+        assert (await it.start()).exit_code is ExitCode.INCOMPLETE
+
+
+async def test_a_second_start_while_one_is_under_way_is_refused(tmp_path: Path) -> None:
+    """By the workflow's lock; the first run does not notice."""
+    async with house(tmp_path, workflow(wave("a", "a1"))) as it, anyio.create_task_group() as group:
+
+        async def second() -> None:
+            with pytest.raises(BusyError) as caught:
+                await it.start(new=True)
+            assert caught.value.exit_code is ExitCode.BUSY
+
+        on(it, CutoverAccepted, lambda: group.start_soon(second))
+        assert (await it.start()).exit_code is ExitCode.SUCCESS
+
+
+async def test_a_run_that_is_not_there_cannot_be_resumed(tmp_path: Path) -> None:
+    """And a name that is not in the workflow cannot be selected."""
+    async with house(tmp_path, workflow(wave("a", "a1"))) as it:
+        with pytest.raises(InputError, match="there is no run"):
+            await it.resume("20261128-000000-ffffff")
+        with pytest.raises(InputError, match="--only nobody"):
+            await it.start(only=("nobody",))
+
+
+async def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
+    """`resume` gives its exit code again; with `retry_failed` only what never had a PUT is tried again."""
+    fault = Fault(on=Kind.READ, kind=FaultKind.STATUS, status=404, migration="a1", times=1)
+    scenario = Scenario(jobs=READY, faults=(fault,), special={"a2": Special(ends=JobStatus.FAILED)})
+    async with house(tmp_path, workflow(wave("a", "a1", "a2")), scenario) as it:
+        ending = await it.start()
+        assert outcomes(ending) == {"a1": FAILED, "a2": FAILED}
+        seen = it.atlas.record()["requests"]["total"]
+        assert (await it.resume(ending.state.run_id)).exit_code is ExitCode.FAILED
+        assert it.atlas.record()["requests"]["total"] == seen
+        again = await it.resume(ending.state.run_id, retry_failed=True)
+        assert outcomes(again) == {"a1": SUCCESS, "a2": FAILED}
+        assert (it.puts("a1"), it.puts("a2")) == (1, 1)
+
+
+# -- hooks -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_before_hook_that_fails_means_no_put(tmp_path: Path) -> None:
+    """FAILED with the hook's own words, `after_failure` runs, the sibling is cut over."""
+    hooks = Hooks(before=(FAILS,), after_failure=(WORKS,))
+    plan = workflow(
+        wave("a", migration("a1", hooks=hooks), migration("a2", hooks=Hooks(before=(WORKS,), after_success=(WORKS,))))
+    )
+    async with house(tmp_path, plan) as it:
+        ending = await it.start()
+        assert outcomes(ending) == {"a1": FAILED, "a2": SUCCESS}
+        assert "before hook: sh ended with 3" in str(ending.state.result("a1").error_message)
+        assert it.puts("a1") == 0
+        ran = {(event.migration, event.hook) for event in it.names(HookFinished)}
+        assert ran == {("a1", "before"), ("a1", "after_failure"), ("a2", "before"), ("a2", "after_success")}
+
+
+async def test_hooks_of_waves_and_runs_run_once(tmp_path: Path) -> None:
+    """Before and after, in order; a wave whose `before` fails is FAILED, and the next one goes on."""
+    log = tmp_path / "log"
+    say = ("sh", "-c", f'echo "${{CUTOVER_WAVE:-run}} $0 $CUTOVER_OUTCOME" >> {log}')
+    hooks: dict[str, Any] = {
+        "before": ((*say, "before"),),
+        "after_success": ((*say, "good"),),
+        "after_failure": ((*say, "bad"),),
+    }
+    plan = workflow(
+        wave("a", "a1", "a2", hooks=Hooks(**hooks)),
+        wave("b", "b1", hooks=Hooks(before=(FAILS,))),
+        wave("c", "c1"),
+        hooks=Hooks(**hooks),
+    )
+    async with house(tmp_path / "state", plan) as it:
+        ending = await it.start()
+        assert outcomes(ending) == {"a1": SUCCESS, "a2": SUCCESS, "b1": FAILED, "c1": SUCCESS}
+        assert it.puts("b1") == 0
+        lines = log.read_text().split("\n")
+        assert lines == ["run before ", "a before ", "a good SUCCESS", "run bad FAILED", ""]
+
+
+async def test_a_run_whose_before_hook_fails_starts_nothing(tmp_path: Path) -> None:
+    """Exit code 3."""
+    async with house(tmp_path, workflow(wave("a", "a1"), hooks=Hooks(before=(FAILS,)))) as it:
+        ending = await it.start()
+        assert (ending.exit_code, outcomes(ending)) == (ExitCode.INCOMPLETE, {"a1": NOT_STARTED})
+        assert it.puts("a1") == 0
+
+
+# -- when this side fails ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after", [0, 1])
+async def test_a_journal_that_fails_starts_no_further_cutover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """The first PUT whose intent cannot be written is not sent; what is under way is followed, and the ending tells."""
+    commit = Journal.commit
+    put_batches: list[Event] = []
+
+    def failing(self: Journal, run_id: str, events: Any, ids: Any, **how: Any) -> None:
+        put_batches.extend(event for event in events if isinstance(event, CutoverRequested))
+        if len(put_batches) > after:
+            raise JournalError("the disk is full: make room") from sqlite3.OperationalError("full")
+        commit(self, run_id, events, ids, **how)
+
+    async with house(tmp_path, workflow(wave("a", "a1", "a2", "a3", concurrency=1))) as it:
+        monkeypatch.setattr(Journal, "commit", failing)
+        ending = await it.start()
+        assert sum(it.puts(name) for name in ("a1", "a2", "a3")) == after
+        assert list(outcomes(ending).values()) == [SUCCESS] * after + [NOT_STARTED] * (3 - after)
+        assert "the journal failed" in str(ending.state.result("a3").error_message)
+        assert ending.journal_failure is not None
+        assert "the disk is full" in ending.journal_failure
+        assert ending.exit_code is ExitCode.INCOMPLETE
+
+
+@pytest.mark.parametrize("method", ["handled", "controls"])
+async def test_a_journal_that_cannot_be_asked_any_more_stops_the_run_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """A request from another shell meets a full disk: nothing new starts, what is under way is followed."""
+
+    def failing(*_: object) -> None:
+        raise JournalError("the disk is full: make room")
+
+    async with house(tmp_path, workflow(wave("a", "a1", "a2", concurrency=1))) as it:
+
+        def act() -> None:
+            it.ask("pause")
+            monkeypatch.setattr(Journal, method, failing)
+
+        on(it, CutoverAccepted, act)
+        ending = await it.start()
+        assert outcomes(ending) == {"a1": SUCCESS, "a2": NOT_STARTED}
+        assert "the journal failed" in str(ending.state.result("a2").error_message)
+
+
+async def test_a_put_on_the_wire_gets_its_answer_recorded_when_the_run_is_cancelled(tmp_path: Path) -> None:
+    """A stop in order: nothing new starts, the answer is on disk, and `resume` follows it to its end."""
+    fault = Fault(on=Kind.CUTOVER, kind=FaultKind.SLOW, delay=3.0)
+    plan = workflow(wave("a", "a1", "a2", concurrency=1))
+    async with house(tmp_path, plan, Scenario(jobs=READY, faults=(fault,)), request_timeout=10.0) as it:
+        with anyio.CancelScope() as scope:
+            on(it, CutoverRequested, scope.cancel)
+            await it.start()
+        assert scope.cancelled_caught
+        (accepted,) = it.names(CutoverAccepted)
+        assert accepted.migration == "a1"
+        assert (it.puts("a1"), it.puts("a2")) == (1, 0)
+        with open_journal(tmp_path) as journal:
+            (row,) = journal.runs()
+            kept = [event for _, event in journal.events(row.run_id)]
+        assert accepted in kept
+        assert row.unfinished
+        ending = await it.resume(row.run_id)
+        assert outcomes(ending) == {"a1": SUCCESS, "a2": SUCCESS}
+        assert (it.puts("a1"), it.puts("a2")) == (1, 1)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.5, 1.5, 5.0, 9.0, 11.0, 14.0])
+async def test_a_run_cancelled_at_any_time_is_continued_with_one_put_each(tmp_path: Path, delay: float) -> None:
+    """Twice cancelled, then run to its end."""
+    plan = workflow(wave("a", "a1", "a2", "a3", concurrency=2), wave("b", "b1"))
+    fault = Fault(on=None, kind=FaultKind.SLOW, delay=0.3)
+    async with house(tmp_path, plan, Scenario(jobs=READY, faults=(fault,))) as it:
+        for _ in range(2):
+            with anyio.move_on_after(delay):
+                await it.start()
+        ending = await it.start()
+        assert set(outcomes(ending).values()) == {SUCCESS}
+        assert all(it.puts(m.name) == 1 for _, m in plan.migrations())

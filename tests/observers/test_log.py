@@ -1,0 +1,372 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import shlex
+import stat
+from dataclasses import fields, replace
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.core import events
+from orchestrator.core.errors import InputError
+from orchestrator.core.events import (
+    ApplicationWaiting,
+    CutoverRequested,
+    Event,
+    HookFinished,
+    MigrationFinished,
+    StatusChanged,
+    StatusPolled,
+)
+from orchestrator.core.outcomes import Outcome
+from orchestrator.observers.log.sentences import sentence
+from orchestrator.observers.log.sink import configure_logging
+
+from .examples import AT, EVENTS, GROUP, ORDERS, PATH, TIMESTAMP, running
+
+SECRET = "5f1d9a0c-private-key"
+HEAD = {"timestamp": TIMESTAMP, "run_id": "20261128-010000-3f9a1c", "workflow": "retail-eu"}
+JOB = {"wave": "canary", "migration": "orders", "group_id": GROUP, "live_migration_id": ORDERS}
+OWN: dict[str, tuple[str, dict[str, Any]]] = {
+    "run_started": (
+        "info",
+        {
+            "base_url": "https://cloud.mongodb.com/api/atlas/v2",
+            "rehearsal": False,
+            "selected": 9,
+            "who": "ada@night (pid 7)",
+            "version": "0.1.0",
+            "workflow_sha256": "ab" * 32,
+            "waves": 2,
+            "migrations": 9,
+        },
+    ),
+    "run_resumed": (
+        "info",
+        {"selected": 1, "retry_failed": True, "who": "ada@night (pid 8)", "settle": 30.0, "base_url": ""},
+    ),
+    "run_finished": (
+        "info",
+        {
+            "outcome": "FAILED",
+            "exit_code": 1,
+            "unfinished": True,
+            "keep_claims": False,
+            "requests": {"total": 3, "by_status": {"200": 3}, "retries": 0},
+        },
+    ),
+    "run_paused": ("info", {"who": "ada@night"}),
+    "run_unpaused": ("info", {"who": "ada@night"}),
+    "confirmation_waiting": ("info", {"who": "ada@night"}),
+    "cutovers_confirmed": ("info", {"who": "ada@night"}),
+    "run_aborted": ("info", {"who": "ada@night", "successor": None}),
+    "cutovers_stopped": ("info", {"reason": "the window closed"}),
+    "window_changed": ("info", {"window": {"opens": AT + 60, "closes": AT + 3600}}),
+    "window_waiting": ("info", {"opens": AT + 60, "closes": AT + 3600}),
+    "window_opened": ("info", {"closes": AT + 3600, "opens": None}),
+    "clock_set": ("warning", {"by": -40.0}),
+    "application_waiting": ("warning", JOB | {"seconds": 120.0, "reason": "the run is paused"}),
+    "approval_waiting": ("info", {"wave": "rest"}),
+    "wave_approved": ("info", {"wave": "rest", "who": "grace@night"}),
+    "wave_started": ("info", {"wave": "rest", "migrations": 8, "concurrency": 4}),
+    "wave_finished": ("info", {"wave": "rest", "counts": {"SUCCESS": 7, "FAILED": 1}}),
+    "hook_finished": (
+        "warning",
+        JOB
+        | {
+            "hook": "before",
+            "argv": ["./stop", "writes"],
+            "exit_code": 3,
+            "seconds": 1.5,
+            "output": "no\nway",
+            "error": None,
+            "interrupted": False,
+        },
+    ),
+    "rate_limited": (
+        "warning",
+        JOB | {"method": "GET", "path": PATH, "scope": GROUP, "retry_after": 55.0, "detail": "retry after 55 seconds"},
+    ),
+    "budget_waiting": ("info", {"scope": GROUP, "requests": 12, "wait": 48.0}),
+    "request_retried": ("warning", JOB | {"method": "GET", "path": PATH, "reason": "503", "attempt": 2, "wait": 1.5}),
+    "gate_waiting": (
+        "info",
+        JOB | {"status": "WORKING", "ready": True, "lag": 34.0, "max_lag": 10.0, "note": None},
+    ),
+    "gate_opened": ("info", JOB | {"status": "WORKING", "ready": True, "lag": 4.0, "note": None}),
+    "cutover_requested": ("info", JOB),
+    "cutover_accepted": ("info", JOB | {"http_status": 202, "status": None, "evidence": "answer"}),
+    "cutover_in_doubt": ("warning", JOB | {"reason": "connection reset", "settle": 4.0}),
+    "cutover_refused": (
+        "warning",
+        JOB | {"http_status": 403, "reason": "PUT /cutover: 403 NO_ROLE", "settle": 4.0},
+    ),
+    "cutover_not_begun": ("info", JOB | {"reason": "still ready, with lag", "sent": True, "http_status": None}),
+    "cutover_admitted": ("debug", JOB),
+    "status_polled": ("debug", JOB | {"status": "WORKING", "ready": True, "lag": 4.0, "error": None, "took": 0.0}),
+    "status_changed": ("info", JOB | {"status": "COMPLETE", "previous": "WORKING", "lag": None}),
+    "migration_finished": (
+        "error",
+        JOB | {"outcome": "FAILED", "status": "FAILED", "error_message": "oplog gone", "polls": 4},
+    ),
+}
+
+
+def logged(
+    *happened: Event,
+    format: str = "json",  # noqa: A002
+    level: str = "debug",
+    rehearsal: bool = False,
+) -> str:
+    """What the log shows of *happened* in a run that has begun."""
+    stream = io.StringIO()
+    state = running(rehearsal=rehearsal)
+    with configure_logging(
+        level=level, format=format, file=None, secrets=[SECRET], stream=stream, environ={}, zone=UTC
+    ) as log:
+        sink = log.sink()
+        for event in happened:
+            sink(event, state)
+    return stream.getvalue()
+
+
+def test_the_examples_are_complete() -> None:
+    """There is an example and an expectation for every kind of event."""
+    assert {event.name for event in EVENTS} == set(events.EVENTS) == set(OWN)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
+def test_a_json_line_has_the_contracts_fields_and_the_events_own(event: Event) -> None:
+    """One object on one line, with exactly the expected keys and values."""
+    text = logged(event)
+    level, own = OWN[event.name]
+    assert text.count("\n") == 1
+    assert json.loads(text) == HEAD | {"level": level, "event": event.name} | own
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
+def test_the_contracts_fields_come_first_and_in_order(event: Event) -> None:
+    """A person who reads JSON lines finds time, level, event and ids at the same place."""
+    keys = list(json.loads(logged(event)))
+    first = [*HEAD, *JOB]
+    first[1:1] = ["level", "event"]
+    known = [key for key in first if key in keys]
+    assert keys[: len(known)] == known
+
+
+@pytest.mark.parametrize(
+    ("outcome", "level"),
+    [
+        (Outcome.SUCCESS, "info"),
+        (Outcome.FAILED, "error"),
+        (Outcome.TIMED_OUT, "warning"),
+        (Outcome.IN_DOUBT, "warning"),
+        (Outcome.NOT_STARTED, "warning"),
+    ],
+)
+def test_the_level_of_an_end_follows_its_outcome(outcome: Outcome, level: str) -> None:
+    """FAILED is an error, what a person should look at a warning."""
+    event = MigrationFinished(at=AT, migration="orders", outcome=outcome, status=None)
+    assert json.loads(logged(event))["level"] == level
+
+
+def test_an_unknown_status_is_a_warning() -> None:
+    """A word that the API pages do not list is not passed over."""
+    event = StatusChanged(at=AT, migration="orders", status="FROBBED", previous="WORKING")
+    assert json.loads(logged(event))["level"] == "warning"
+
+
+def test_polls_are_silent_above_debug() -> None:
+    """At info there is no `status_polled`."""
+    assert logged(StatusPolled(at=AT, migration="orders", status="WORKING"), level="info") == ""
+
+
+def test_the_level_leaves_out_what_is_below_it() -> None:
+    """At error only errors are shown."""
+    assert [json.loads(line)["event"] for line in logged(*EVENTS, level="error").splitlines()] == ["migration_finished"]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
+def test_a_rehearsal_is_marked_in_every_entry(event: Event) -> None:
+    """In both forms."""
+    assert json.loads(logged(event, rehearsal=True))["rehearsal"] is True or event.name == "run_started"
+    assert "rehearsal" in logged(event, rehearsal=True, format="console").lower() or event.name == "run_started"
+
+
+def with_secret(event: Event) -> list[Event]:
+    """*event* once for each of its texts, with the secret in that one."""
+    found: list[Event] = []
+    for field in fields(event):
+        value = getattr(event, field.name)
+        planted: Any
+        if isinstance(value, Outcome) or field.name in {"migration", "workflow", "outcome", "selected"}:
+            continue
+        if isinstance(event, (HookFinished, ApplicationWaiting)) and field.name == "wave":
+            continue  # the migration's own is shown
+        if isinstance(value, str) or value is None:
+            planted = f"before {SECRET} after"
+        elif isinstance(value, tuple):
+            planted = (*value, SECRET)
+        elif isinstance(value, dict):
+            planted = value | {SECRET: [{"deep": SECRET}]}
+        else:
+            continue
+        if value is None and field.name in {"lag", "max_lag", "ready", "http_status", "exit_code"}:
+            continue
+        found.append(replace(event, **{field.name: planted}))
+    return found
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
+def test_a_key_is_in_no_entry(event: Event, format: str) -> None:  # noqa: A002
+    """Whatever field of whatever event it got into."""
+    for planted in with_secret(event):
+        text = logged(planted, format=format)
+        assert text
+        assert SECRET not in text
+    assert format == "console" or all("[redacted]" in logged(planted) for planted in with_secret(event))
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
+def test_the_console_says_time_level_event_and_a_sentence(event: Event) -> None:
+    """A line that a person can read at 2 in the morning, without colour where there is no terminal."""
+    first = logged(event, format="console").splitlines()[0]
+    assert re.match(rf"01:00:00 (debug|info |warn |error) {event.name}( \S+( \(\w+/\w+\))?)?: \S", first)
+    assert "\x1b" not in first
+
+
+def test_the_console_shortens_ids_and_tells_what_happened() -> None:
+    """The last digits tell migrations apart."""
+    assert logged(EVENTS[-1], format="console") == (
+        "01:00:00 error migration_finished canary/orders (df43d0/b1e992): FAILED: oplog gone\n"
+    )
+
+
+def test_the_console_shows_a_hooks_last_lines() -> None:
+    """Each on its own line below the entry."""
+    hook = next(event for event in EVENTS if event.name == "hook_finished")
+    assert logged(hook, format="console").splitlines()[1:] == ["         | no", "         | way"]
+
+
+EVIL = "\x1b[2J\x07done\r\n01:00:00 info  forged\x9b31m\u202e\u2028\x00"
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_atlas_text_cannot_steer_the_terminal(format: str) -> None:  # noqa: A002
+    """Control characters, line ends and direction marks arrive as visible escapes."""
+    event = MigrationFinished(
+        at=AT, migration="orders", outcome=Outcome.FAILED, status=EVIL, error_message=EVIL, polls=1
+    )
+    text = logged(event, format=format)
+    assert text.count("\n") == 1
+    assert text.strip().isprintable()
+    assert format == "console" or json.loads(text)["error_message"] == EVIL
+
+
+class Terminal(io.StringIO):
+    """A stream that claims to be a terminal."""
+
+    def isatty(self) -> bool:
+        """It does."""
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environ", "coloured"), [({"TERM": "xterm"}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colour_is_for_terminals_that_want_it(environ: dict[str, str], coloured: bool) -> None:
+    """NO_COLOR and a dumb terminal are respected."""
+    stream = Terminal()
+    with configure_logging(
+        level="info", format="console", file=None, secrets=[], stream=stream, environ=environ, zone=UTC
+    ) as log:
+        log.sink()(EVENTS[-1], running())
+    assert ("\x1b[" in stream.getvalue()) is coloured
+
+
+def test_the_file_gets_json_lines_for_its_owner_alone(tmp_path: Path) -> None:
+    """Also when the console is for a person, and it is appended to."""
+    path = tmp_path / "run.log"
+    for _ in range(2):
+        stream = io.StringIO()
+        with configure_logging(level="info", format="console", file=path, secrets=[SECRET], stream=stream) as log:
+            log.sink()(replace(EVENTS[-1], error_message=SECRET), running())  # type: ignore[call-arg]
+        assert not stream.getvalue().startswith("{")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["error_message"] for line in lines] == ["[redacted]", "[redacted]"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_that_cannot_be_opened_is_a_mistake_of_input(tmp_path: Path) -> None:
+    """Said before anything is sent."""
+    with pytest.raises(InputError, match=r"log file .*: cannot be opened"):
+        configure_logging(level="info", format="json", file=tmp_path / "no" / "log", secrets=[])
+
+
+@pytest.mark.parametrize(("level", "format"), [("loud", "json"), ("info", "xml")])
+def test_unknown_words_are_mistakes_of_input(level: str, format: str) -> None:  # noqa: A002
+    """The message lists what is allowed."""
+    with pytest.raises(InputError, match="expected one of"):
+        configure_logging(level=level, format=format, file=None, secrets=[])
+
+
+def test_a_full_disk_is_reported_once_and_hurts_nothing() -> None:
+    """The entries still go to the stream."""
+    stream = io.StringIO()
+    with configure_logging(level="info", format="json", file=Path("/dev/full"), secrets=[], stream=stream) as log:
+        sink = log.sink()
+        for _ in range(3):
+            sink(CutoverRequested(at=AT, migration="orders"), running())
+    names = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+    assert names == ["log_file_failed", *["cutover_requested"] * 3]
+
+
+def test_a_closed_stream_hurts_nothing() -> None:
+    """A run goes on when whoever read its log is gone."""
+    stream = io.StringIO()
+    with configure_logging(level="info", format="json", file=None, secrets=[], stream=stream) as log:
+        sink = log.sink()
+        stream.close()
+        sink(CutoverRequested(at=AT, migration="orders"), running())
+
+
+def test_what_libraries_log_joins_the_stream_at_warning() -> None:
+    """Redacted like everything else, with tracebacks; and it ends with the setup."""
+    stream = io.StringIO()
+    before = list(logging.getLogger().handlers)
+    with configure_logging(level="info", format="json", file=None, secrets=[SECRET], stream=stream, clock=lambda: AT):
+        logging.getLogger("aiohttp.client").info("nothing")
+        try:
+            raise RuntimeError(SECRET)
+        except RuntimeError:
+            logging.getLogger("asyncio").exception("Authorization: %s", "Digest x")
+    [entry] = map(json.loads, stream.getvalue().splitlines())
+    assert entry.pop("exception").endswith("RuntimeError: [redacted]")
+    assert entry == {
+        "timestamp": TIMESTAMP,
+        "level": "error",
+        "event": "library_message",
+        "logger": "asyncio",
+        "message": "Authorization: [redacted]",
+    }
+    assert logging.getLogger().handlers == before
+
+
+def test_numbers_that_json_lacks_become_text() -> None:
+    """NaN does not make a line that no parser takes."""
+    entry = json.loads(logged(StatusPolled(at=AT, migration="orders", lag=float("nan"))), parse_constant=pytest.fail)
+    assert entry["lag"] == "NaN"
+
+
+def test_a_wave_in_a_command_is_quoted() -> None:
+    """Its name may have spaces and quotes in it."""
+    fields = {"event": "approval_waiting", "run_id": "20261128-010000-3f9a1c", "wave": "the last 'ones'"}
+    command = sentence(fields, None).partition("waits for approval: ")[2].partition(", or")[0]
+    assert shlex.split(command) == ["atlas-cutover", "approve", "20261128-010000-3f9a1c", "the last 'ones'"]

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from aiohttp import web
+
+from orchestrator.core.errors import InputError
+from orchestrator.core.events import ApprovalWaiting, Event, MigrationFinished, RunFinished, WaveFinished
+from orchestrator.core.outcomes import Outcome, RunOutcome
+from orchestrator.core.run import RunState
+from orchestrator.observers import notify
+from orchestrator.observers.log.sink import configure_logging
+from orchestrator.observers.notify import Messages, Notifier
+
+from .examples import AT, EVENTS, running, started
+
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # apprise's own imports
+
+TOKEN = "t0ken-in-the-address"
+
+
+def failed(name: str, outcome: Outcome = Outcome.FAILED) -> MigrationFinished:
+    """A migration that did not end well."""
+    return MigrationFinished(at=AT, migration=name, outcome=outcome, status="FAILED", error_message="oplog\ngone")
+
+
+NIGHT: list[Event] = [
+    started(),
+    MigrationFinished(at=AT, migration="orders", outcome=Outcome.SUCCESS, status="COMPLETE"),
+    WaveFinished(at=AT, wave="canary", counts={"SUCCESS": 1}),
+    ApprovalWaiting(at=AT, wave="rest"),
+    *(failed(f"m{number:03}") for number in range(4)),
+    failed("m004", Outcome.TIMED_OUT),
+    MigrationFinished(at=AT, migration="m005", outcome=Outcome.NOT_STARTED, status=None),
+    WaveFinished(at=AT, wave="rest", counts={"FAILED": 4, "TIMED_OUT": 1, "NOT_STARTED": 3}),
+    RunFinished(at=AT, outcome=RunOutcome.FAILED, exit_code=1, unfinished=True, requests={}),
+]
+
+
+def through(sink: Callable[[Event, RunState], object], events: list[Event], *, rehearsal: bool = False) -> list[Any]:
+    """What *sink* returns for each of *events*, folded one after another."""
+    state = running(rehearsal=rehearsal)
+    answers = []
+    for event in events:
+        if event is not events[0]:
+            state.apply(event)
+        answers.append(sink(event, state))
+    return answers
+
+
+def test_a_night_makes_a_handful_of_messages() -> None:
+    """One for each thing that people want to know, with counts; of the failures of a wave, the first."""
+    messages = [m for m in through(Messages().message, NIGHT) if m]
+    assert [(m.kind, m.title) for m in messages] == [
+        ("info", "retail-eu: started"),
+        ("success", "retail-eu: wave canary is over"),
+        ("warning", "retail-eu: wave rest needs approval"),
+        ("failure", "retail-eu: first failure in wave rest"),
+        ("warning", "retail-eu: wave rest is over"),
+        ("failure", "retail-eu: FAILED, exit code 1"),
+    ]
+    assert messages[2].body.startswith("atlas-cutover approve 20261128-010000-3f9a1c rest")
+    assert messages[4].body.startswith("4 FAILED, 1 TIMED_OUT, 3 NOT_STARTED")
+
+
+def test_a_rehearsal_is_marked_in_every_message() -> None:
+    """Nobody shall be woken for nothing."""
+    messages = [m for m in through(Messages().message, NIGHT, rehearsal=True) if m]
+    assert all(m.title.startswith("REHEARSAL of retail-eu: ") for m in messages)
+
+
+def test_most_events_make_no_message() -> None:
+    """Least of all the frequent ones."""
+    loud = {e.name for e in EVENTS if Messages().message(e, running())}
+    assert loud == {
+        "run_started",
+        "run_resumed",
+        "approval_waiting",
+        "application_waiting",
+        "wave_finished",
+        "migration_finished",
+        "run_finished",
+    }
+
+
+@asynccontextmanager
+async def receiver(
+    status: int = 200, hold: anyio.Event | None = None
+) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+    """An address of apprise's on loopback, and what arrives there; *hold*: the answer waits for it."""
+    received: list[dict[str, Any]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        received.append(await request.json())
+        if hold is not None:
+            await hold.wait()
+        return web.Response(status=status)
+
+    app = web.Application()
+    app.router.add_post("/{tail:.*}", take)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"json://127.0.0.1:{runner.addresses[0][1]}/{TOKEN}", received
+    finally:
+        await runner.cleanup()
+
+
+async def notified(urls: list[str], events: list[Event], **options: Any) -> tuple[str, float]:
+    """The log and the seconds of a run that notifies *urls*."""
+    stream = io.StringIO()
+
+    def run() -> float:
+        with Notifier(urls, **options) as notifier:
+            began = time.monotonic()
+            through(notifier.sink, events)
+            took = time.monotonic() - began
+        assert took < 3.0  # one message to an address that hangs would take longer
+        return time.monotonic() - began
+
+    with configure_logging(level="debug", format="json", file=None, secrets=[], stream=stream):
+        seconds = await anyio.to_thread.run_sync(run)
+    return stream.getvalue(), seconds
+
+
+@pytest.mark.anyio
+async def test_messages_arrive_in_order_and_on_one_line() -> None:
+    """All of them before the program ends."""
+    async with receiver() as (url, received):
+        log, _ = await notified([url], NIGHT, redact=lambda text: text.replace("oplog", "[redacted]"))
+    assert [message["title"].partition(": ")[2] for message in received] == [
+        "started",
+        "wave canary is over",
+        "wave rest needs approval",
+        "first failure in wave rest",
+        "wave rest is over",
+        "FAILED, exit code 1",
+    ]
+    assert received[3]["type"] == "failure"
+    assert received[3]["message"].startswith("m000: FAILED: [redacted]\\ngone.")
+    assert log == ""
+
+
+@pytest.mark.anyio
+async def test_an_address_that_fails_is_a_warning_without_the_address() -> None:
+    """The others get their messages all the same."""
+    async with receiver(status=500) as (bad, _), receiver() as (good, received):
+        log, _ = await notified([bad, good], NIGHT)
+    assert len(received) == 6
+    entries = [json.loads(line) for line in log.splitlines()]
+    assert len(entries) == 6
+    for entry in entries:
+        assert (entry["level"], entry["event"]) == ("warning", "notification_failed")
+        assert (entry["address"], entry["reason"]) == ("1 (json)", "was not accepted")
+    assert TOKEN not in log
+
+
+@pytest.mark.anyio
+async def test_an_address_that_hangs_delays_neither_run_nor_end() -> None:
+    """The run does not notice, the end is bounded, the others get their messages, and the log says so."""
+    hold = anyio.Event()
+    async with receiver(hold=hold) as (hanging, _), receiver() as (good, received):
+        log, seconds = await notified([hanging, good], NIGHT, last_words=1.0)
+        hold.set()
+    assert seconds < 20  # all of them would take longer
+    assert len(received) == 6
+    [entry] = map(json.loads, log.splitlines())
+    assert (entry["address"], entry["reason"]) == ("1 (json)", "no answer in time")
+
+
+@pytest.mark.anyio
+async def test_a_plugin_that_raises_is_a_warning_of_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its text may hold the address and is not shown."""
+
+    def broken(*_: object) -> object:
+        def send(_: object) -> bool:
+            raise RuntimeError(TOKEN)
+
+        return send
+
+    monkeypatch.setattr(notify, "_sender", broken)
+    log, _ = await notified([f"json://127.0.0.1:1/{TOKEN}"], NIGHT[:1])
+    assert json.loads(log)["reason"] == "RuntimeError"
+    assert TOKEN not in log
+
+
+@pytest.mark.anyio
+async def test_what_waits_for_an_address_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Further messages are dropped, and that is logged."""
+    monkeypatch.setattr(notify, "MOST_WAITING", 1)
+    hold = anyio.Event()
+    async with receiver(hold=hold) as (hanging, _):
+        log, _ = await notified([hanging], NIGHT, last_words=0.1)
+        hold.set()
+    assert any(json.loads(line)["reason"].startswith("dropped") for line in log.splitlines())
+
+
+@pytest.mark.parametrize("url", [f"nosuch://{TOKEN}", f"https//{TOKEN}", TOKEN, ""])
+def test_an_address_that_apprise_does_not_know_is_a_mistake_of_input(url: str) -> None:
+    """The message says which, without showing it."""
+    with pytest.raises(InputError, match=r"notify\.urls: address 1") as caught:
+        Notifier([url])
+    assert TOKEN not in str(caught.value)
+
+
+def test_without_the_extra_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the run begins."""
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    with pytest.raises(InputError, match=r"pip install 'atlas-cutover\[notify\]'"):
+        Notifier(["json://localhost"])

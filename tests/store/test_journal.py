@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.core.errors import BusyError, JournalError
+from orchestrator.core.events import CutoverNotBegun, CutoverRequested, Event, RunFinished, RunPaused
+from orchestrator.core.outcomes import Outcome, RunOutcome
+from orchestrator.core.workflow import Wave, Workflow
+from orchestrator.store.journal import Journal, open_journal
+from orchestrator.store.locks import locked, run_lock
+from orchestrator.store.schema import FILE
+
+from ..builders import GROUP, NOW, WHO, finished, live_id, migration, run_resumed, run_started, workflow
+from ..eventstrategies import any_event
+
+ORDERS = {"orders": (GROUP, live_id(1))}
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A journal in a new state directory."""
+    with open_journal(tmp_path) as opened:
+        yield opened
+
+
+def begin(
+    journal: Journal, run_id: str = "r1", given: Workflow | None = None, *, at: float = NOW, rehearsal: bool = False
+) -> Workflow:
+    """Start a run; its workflow."""
+    given = given or workflow()
+    journal.begin(run_id, given, run_started(given, at=at, rehearsal=rehearsal))
+    return given
+
+
+def over(*, unfinished: bool = False, keep_claims: bool = False) -> RunFinished:
+    """The end of a session."""
+    outcome = RunOutcome.IN_DOUBT if unfinished else RunOutcome.SUCCESS
+    code = 4 if unfinished else 0
+    return RunFinished(
+        at=NOW + 60, outcome=outcome, exit_code=code, unfinished=unfinished, requests={}, keep_claims=keep_claims
+    )
+
+
+def recorded(journal: Journal, run_id: str = "r1") -> list[Event]:
+    """The events of a run, its beginning left out."""
+    return [event for _, event in journal.events(run_id)][1:]
+
+
+# -- events ------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=st.lists(any_event, max_size=5))
+def test_every_event_comes_back_as_it_was(journal: Journal, events: list[Event]) -> None:
+    """In order, whatever it holds."""
+    run_id = f"r{len(journal.runs())}"
+    begin(journal, run_id, rehearsal=True)
+    journal.commit(run_id, events, {})
+    assert recorded(journal, run_id) == events
+
+
+def test_the_state_of_a_run_is_the_fold_of_its_events(tmp_path: Path) -> None:
+    """Also in the next process."""
+    with open_journal(tmp_path) as journal:
+        given_workflow = begin(journal)
+        journal.commit("r1", [finished("orders", Outcome.SUCCESS)], ORDERS)
+    with open_journal(tmp_path, readonly=True) as journal:
+        state = journal.state("r1")
+    assert state.workflow == given_workflow
+    assert state.result("orders").outcome is Outcome.SUCCESS
+
+
+def test_events_can_be_followed_from_where_one_left_off(journal: Journal) -> None:
+    """The status page asks for what came after."""
+    begin(journal)
+    events = [RunPaused(at=NOW + n, who=WHO) for n in range(3)]
+    journal.commit("r1", events, {})
+    numbers = [number for number, _ in journal.events("r1")]
+    assert numbers == sorted(numbers)
+    assert [event for _, event in journal.events("r1", after=numbers[1])] == events[1:]
+    assert list(journal.events("r1", after=numbers[-1])) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("run_teleported", "{}"),
+        ("run_paused", "{"),
+        ("run_paused", "[]"),
+        ("run_paused", "{}"),
+        ("run_started", "[1]"),
+        ("run_finished", '{"outcome": "MAYBE"}'),
+    ],
+)
+def test_an_event_that_cannot_be_read_is_named(journal: Journal, name: str, data: str) -> None:
+    """By a newer version, or damaged: which one, in which file."""
+    begin(journal)
+    with closing(sqlite3.connect(journal.path)) as other:
+        other.execute("INSERT INTO events (run_id, at, name, data) VALUES ('r1', 1.0, ?, ?)", (name, data))
+        other.commit()
+    with pytest.raises(JournalError, match=rf"{FILE}: event 2 cannot be read"):
+        journal.state("r1")
+
+
+# -- the list of runs --------------------------------------------------------------------------------------------------
+
+
+def test_runs_come_newest_first_and_know_how_they_ended(journal: Journal) -> None:
+    """As `status` lists them."""
+    begin(journal, "r1", at=NOW)
+    begin(journal, "r2", workflow(("x", "y"), name="other"), at=NOW + 1, rehearsal=True)
+    journal.commit("r1", [over()], ORDERS)
+    second, first = journal.runs()
+    assert (first.run_id, first.outcome, first.exit_code, first.unfinished) == ("r1", "SUCCESS", 0, False)
+    assert (first.started_at, first.finished_at, first.rehearsal) == (NOW, NOW + 60, False)
+    assert (second.workflow, second.migrations, second.rehearsal, second.exit_code) == ("other", 2, True, None)
+    assert second.unfinished
+    assert [row.run_id for row in journal.runs(limit=1)] == ["r2"]
+
+
+def test_a_resumed_run_is_under_way_again(journal: Journal) -> None:
+    """Until it ends again."""
+    begin(journal)
+    journal.commit("r1", [over(unfinished=True), run_resumed(("orders",))], ORDERS)
+    [row] = journal.runs()
+    assert (row.finished_at, row.outcome, row.exit_code, row.unfinished) == (None, None, None, True)
+
+
+def test_runs_are_found_by_the_beginning_of_their_ids(journal: Journal) -> None:
+    """Newest first; the whole id means that one alone."""
+    for run_id in ("20261128-ab", "20261128-abc", "20261129-x_%"):
+        begin(journal, run_id, rehearsal=True)
+    texts = ("20261129", "20261128", "20261128-ab", "nothing", "%", "_")
+    assert {text: [row.run_id for row in journal.matching(text)] for text in texts} == {
+        "20261129": ["20261129-x_%"],
+        "20261128": ["20261128-abc", "20261128-ab"],
+        "20261128-ab": ["20261128-ab"],
+        "nothing": [],
+        "%": [],
+        "_": [],
+    }
+    assert journal.find("20261129") is None
+
+
+def test_the_newest_unfinished_run_is_found_by_workflow_and_kind(journal: Journal) -> None:
+    """A rehearsal is never continued by a real run."""
+    begin(journal, "r1", at=NOW)
+    begin(journal, "r2", at=NOW + 1, rehearsal=True)
+    begin(journal, "r3", workflow(("x",), name="other"), at=NOW + 2, rehearsal=True)
+    begin(journal, "r4", at=NOW + 3, rehearsal=True)
+    journal.commit("r4", [over()], {})
+
+    def found(workflow: str | None = None, rehearsal: bool | None = None) -> list[str]:
+        return [row.run_id for row in journal.unfinished(workflow=workflow, rehearsal=rehearsal)]
+
+    assert (found(), found(workflow="retail-eu"), found(rehearsal=False)) == (["r3", "r2", "r1"], ["r2", "r1"], ["r1"])
+    assert (found("retail-eu", False), found("other", False)) == (["r1"], [])
+
+
+def test_an_old_run_is_found_behind_very_many_newer_ones(journal: Journal) -> None:
+    """A cron job of years does not hide what was left unfinished."""
+    begin(journal, "old", at=NOW)
+    with closing(sqlite3.connect(journal.path)) as other:
+        other.executemany(
+            "INSERT INTO runs (run_id, workflow, rehearsal, migrations, started_at, unfinished) VALUES (?, 'w', 1, 1, ?, 0)",
+            [(f"n{number}", NOW + number) for number in range(1, 1500)],
+        )
+        other.commit()
+    row = journal.find("old")
+    assert row is not None
+    assert journal.unfinished(workflow="retail-eu") == [row]
+
+
+# -- claims ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_live_migration_of_an_active_run_is_refused_with_who_holds_it(journal: Journal) -> None:
+    """Run, workflow, process and host, and to wait."""
+    begin(journal)
+    with (
+        locked(run_lock(journal.state_dir, "r1"), holder="ana@bastion (4711), run r1"),
+        pytest.raises(BusyError) as refused,
+    ):
+        begin(journal, "r2", workflow(("other name",), name="other"))
+    message = str(refused.value)
+    for part in (live_id(1), "other name", "run r1 of workflow 'retail-eu'", "ana@bastion (4711)", "wait"):
+        assert part in message
+    assert [row.run_id for row in journal.runs()] == ["r1"], "the refused run left no trace"
+
+
+def test_a_live_migration_of_an_interrupted_run_is_refused_with_what_to_do(journal: Journal) -> None:
+    """Resume it or abort it."""
+    begin(journal)
+    with pytest.raises(BusyError, match=r"interrupted: `atlas-cutover resume r1` .*`atlas-cutover abort r1`"):
+        begin(journal, "r2", workflow(("x",), name="other"))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_claims_end_with_the_run_unless_something_is_in_doubt(journal: Journal, kept: bool) -> None:
+    """The next run may take what is settled."""
+    begin(journal)
+    journal.commit("r1", [over(unfinished=True, keep_claims=kept)], ORDERS)
+    if not kept:
+        begin(journal, "r2")
+        return
+    with pytest.raises(BusyError):
+        begin(journal, "r2")
+
+
+def test_a_run_claims_again_when_it_is_continued(journal: Journal) -> None:
+    """Its own claims are no hindrance, those that another run took meanwhile are."""
+    given_workflow = begin(journal)
+    journal.resume("r1", given_workflow, run_resumed(("orders",)), rehearsal=False)
+    journal.commit("r1", [over()], ORDERS)
+    begin(journal, "r2")
+    before = list(journal.events("r1"))
+    with pytest.raises(BusyError, match="run r2"):
+        journal.resume("r1", given_workflow, run_resumed(("orders",)), rehearsal=False)
+    assert list(journal.events("r1")) == before
+    assert [row.unfinished for row in journal.runs() if row.run_id == "r1"] == [False]
+
+
+def test_runs_of_other_live_migrations_and_rehearsals_do_not_meet(journal: Journal) -> None:
+    """The same id in another project is another live migration."""
+    begin(journal)
+    begin(journal, "r2", rehearsal=True)
+    elsewhere = Wave(name="w", migrations=(migration("o", group_id="0" * 24),))
+    begin(journal, "r3", Workflow(name="third", waves=(elsewhere,)))
+    assert len(journal.runs()) == 3
+
+
+# -- earlier PUTs ------------------------------------------------------------------------------------------------------
+
+
+def test_puts_of_other_runs_are_remembered_until_they_are_known_not_to_have_begun(journal: Journal) -> None:
+    """Whatever became of their runs."""
+    requested = CutoverRequested(at=NOW + 1, migration="orders")
+    begin(journal)
+    journal.commit("r1", [requested, over()], ORDERS)
+    begin(journal, "r2")
+    assert journal.earlier_puts("r2") == {(GROUP, live_id(1)): ("r1", NOW + 1)}
+    assert journal.earlier_puts("r1") == {}
+    journal.commit("r1", [CutoverNotBegun(at=NOW + 2, migration="orders", reason="429")], ORDERS)
+    assert journal.earlier_puts("r2") == {}
+
+
+def test_puts_of_a_rehearsal_are_no_puts(journal: Journal) -> None:
+    """They never left for Atlas."""
+    begin(journal, rehearsal=True)
+    events = [CutoverRequested(at=NOW, migration="orders"), CutoverNotBegun(at=NOW, migration="orders", reason="x")]
+    journal.commit("r1", events[:1], {})
+    assert journal.earlier_puts("r2") == {}
+    journal.commit("r1", events[1:], {})
+
+
+# -- control requests --------------------------------------------------------------------------------------------------
+
+
+def test_control_requests_wait_until_they_are_handled(journal: Journal, tmp_path: Path) -> None:
+    """In the order they came, for their run alone."""
+    for run_id in ("r1", "r2"):
+        begin(journal, run_id, rehearsal=True)
+    with open_journal(tmp_path) as other:
+        other.request("r1", "pause", at=NOW, who=WHO)
+        other.request("r2", "abort", at=NOW, who=WHO)
+        other.request("r1", "approve", at=NOW, who=WHO, wave="w1")
+    controls = journal.controls("r1")
+    assert [(c.command, c.wave, c.who) for c in controls] == [("pause", None, WHO), ("approve", "w1", WHO)]
+    journal.handled(controls[:1])
+    assert [c.command for c in journal.controls("r1")] == ["approve"]
+    assert [c.command for c in journal.controls("r2")] == ["abort"]
+
+
+def test_a_request_for_a_run_that_is_not_there_is_refused(journal: Journal) -> None:
+    """The database itself keeps the books straight."""
+    with pytest.raises(JournalError, match="FOREIGN KEY"):
+        journal.request("nothing", "pause", at=NOW, who=WHO)

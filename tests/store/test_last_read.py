@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.events import RunFinished, StatusPolled
+from orchestrator.core.outcomes import RunOutcome
+from orchestrator.core.run import RunState, fold
+from orchestrator.observers.last_read import ReadsFile
+from orchestrator.store.last_read import LastRead, read_reads, reads_path
+
+from ..builders import NOW, run_started, workflow
+
+
+def seen(at: float, lag: float | None = 3.0, migration: str = "a") -> StatusPolled:
+    """A read that showed something."""
+    return StatusPolled(at=at, migration=migration, status="WORKING", ready=True, lag=lag)
+
+
+def failed(at: float, error: str = "503 from a gateway") -> StatusPolled:
+    """One that did not."""
+    return StatusPolled(at=at, migration="a", error=error)
+
+
+def run() -> RunState:
+    """A run that has begun."""
+    return fold("r1", (run_started(workflow(("a", "b"))),))
+
+
+def over(state_dir: Path, *reads: StatusPolled) -> dict[str, LastRead]:
+    """What is known when a session with these *reads* has ended."""
+    file = ReadsFile(state_dir)
+    for read in reads:
+        file.sink(read, run())
+    end = RunFinished(at=NOW, outcome=RunOutcome.INCOMPLETE, exit_code=143, unfinished=True, requests={})
+    file.sink(end, run())
+    return read_reads(reads_path(state_dir, "r1"))
+
+
+def test_a_failed_read_leaves_what_was_seen_with_its_own_age(tmp_path: Path) -> None:
+    """Nobody takes a lag of minutes ago for that of now; the error stays when reads succeed again, with its age, too."""
+    found = over(tmp_path, seen(NOW), failed(NOW + 60))["a"]
+    assert (found.seen_at, found.lag, found.error, found.error_at) == (NOW, 3.0, "503 from a gateway", NOW + 60)
+    found = over(tmp_path, seen(NOW + 90, lag=None))["a"]
+    assert (found.seen_at, found.lag, found.error_at) == (NOW + 90, None, NOW + 60)
+
+
+def test_another_session_keeps_what_it_does_not_read(tmp_path: Path) -> None:
+    """`--only` reads a part."""
+    over(tmp_path, seen(NOW), seen(NOW, migration="b"))
+    found = over(tmp_path, seen(NOW + 500))
+    assert (found["a"].seen_at, found["b"].seen_at) == (NOW + 500, NOW)
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"a": {"no": 1}}', '{"a": 1}'])
+def test_a_file_that_is_not_there_or_not_whole_tells_nothing(tmp_path: Path, content: str | None) -> None:
+    """Nothing is decided by it."""
+    path = tmp_path / "reads.json"
+    if content is not None:
+        path.write_text(content)
+    assert read_reads(path) == {}
+
+
+def test_a_file_that_cannot_be_written_hurts_nothing(tmp_path: Path) -> None:
+    """The run goes on."""
+    (tmp_path / "runs").write_text("in the way")
+    assert over(tmp_path, seen(NOW)) == {}

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.errors import BusyError
+from orchestrator.store.locks import LockedError, holder_of, locked, run_lock, workflow_lock
+
+HOLD = """
+import sys
+from pathlib import Path
+from orchestrator.store.locks import locked
+with locked(Path(sys.argv[1]), holder="ana@bastion (4711), run r1"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process holds *path* until its standard input ends, or it is killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_process_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> None:
+    """In the words that the holder left."""
+    path = run_lock(tmp_path, "r1")
+    with held_elsewhere(path), pytest.raises(LockedError) as refused, locked(path, holder="me"):
+        pass
+    assert isinstance(refused.value, BusyError)
+    assert (refused.value.holder, refused.value.path) == ("ana@bastion (4711), run r1", path)
+
+
+def test_the_kernel_releases_the_lock_of_a_killed_process(tmp_path: Path) -> None:
+    """No pid guessing, no stale lock."""
+    path = run_lock(tmp_path, "r1")
+    with held_elsewhere(path) as process:
+        assert holder_of(path) == "ana@bastion (4711), run r1"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert holder_of(path) is None
+        with locked(path, holder="me"):
+            assert holder_of(path) == "me"
+
+
+def test_asking_who_holds_a_lock_does_not_disturb(tmp_path: Path) -> None:
+    """The holder keeps it; a free lock stays free; none is made."""
+    path = run_lock(tmp_path, "r1")
+    assert holder_of(path) is None
+    assert not path.exists()
+    with locked(path, holder="me"):
+        assert [holder_of(path) for _ in range(3)] == ["me"] * 3
+        with pytest.raises(LockedError), locked(path, holder="you"):
+            pass
+        assert holder_of(path) == "me"
+    assert holder_of(path) is None
+    with locked(path, holder="you"):
+        assert holder_of(path) == "you"
+
+
+def test_somebody_who_only_asks_at_that_moment_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    """Asking holds the lock for the blink of an eye, for which taking it waits."""
+    path = run_lock(tmp_path, "r1")
+    with locked(path, holder="before"):
+        pass
+    asking = os.open(path, os.O_RDWR)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    threading.Timer(0.005, os.close, [asking]).start()
+    with locked(path, holder="me"):
+        assert holder_of(path) == "me"
+
+
+def test_a_shorter_name_leaves_nothing_of_the_longer_one(tmp_path: Path) -> None:
+    """The file says who holds it, and nothing else."""
+    path = run_lock(tmp_path, "r1")
+    for holder in ("a very long name", "me"):
+        with locked(path, holder=holder):
+            assert holder_of(path) == holder
+
+
+def test_a_holder_without_name_is_another_process(tmp_path: Path) -> None:
+    """Between taking the lock and writing the name there is a moment."""
+    path = run_lock(tmp_path, "r1")
+    with locked(path, holder=""):
+        assert holder_of(path) == "another process"
+
+
+def test_an_error_inside_releases_the_lock(tmp_path: Path) -> None:
+    """However the context ends."""
+    path = run_lock(tmp_path, "r1")
+    with pytest.raises(RuntimeError), locked(path, holder="me"):
+        raise RuntimeError
+    assert holder_of(path) is None
+
+
+def test_lock_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    """Nobody else can hold a run up."""
+    path = run_lock(tmp_path / "state", "r1")
+    with locked(path, holder="me"):
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_workflows_and_rehearsals_have_locks_of_their_own(tmp_path: Path) -> None:
+    """Whatever characters the name has, it makes one file in the directory of locks."""
+    names = ("retail-eu", "../../etc/passwd", "ü" * 300)
+    paths = {workflow_lock(tmp_path, name, rehearsal=rehearsal) for name in names for rehearsal in (True, False)}
+    assert len(paths) == 6
+    assert {path.parent for path in paths} == {tmp_path / "locks"}

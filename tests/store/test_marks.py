@@ -1,0 +1,226 @@
+"""How far the journal must reach: what is lost of it after a crash is noticed, and nothing else is."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.core.errors import JournalError
+from orchestrator.core.events import CutoverRequested
+from orchestrator.operations.work import abort_interrupted
+from orchestrator.store.journal import Journal, open_journal
+from orchestrator.store.marks import SLOT, Marks, Reach
+from orchestrator.store.schema import FILE
+
+from ..builders import GROUP, NOW, live_id, run_resumed, run_started, workflow
+
+NAMES = ("orders", "customers", "inventory")
+IDS = {name: (GROUP, live_id(number)) for number, name in enumerate(NAMES, start=1)}
+WORKFLOW = workflow(NAMES)
+WAL = FILE + "-wal"
+
+
+def crashed(directory: Path, *, until: int = 3) -> Path:
+    """A state directory in *directory* as a process leaves it that dies after the intents of *until* PUTs."""
+    with open_journal(directory / "alive") as journal:
+        journal.begin("r1", WORKFLOW, run_started(WORKFLOW))
+        for number in range(until):
+            journal.commit("r1", [CutoverRequested(at=NOW + number, migration=NAMES[number])], IDS)
+        shutil.copytree(directory / "alive", directory / "dead")
+    return directory / "dead"
+
+
+def go_on(state_dir: Path) -> list[str]:
+    """Resume r1 and tell for which migrations it knows of a PUT."""
+    with open_journal(state_dir) as journal:
+        state = journal.state("r1")
+        journal.resume("r1", WORKFLOW, run_resumed(NAMES), rehearsal=False)
+        return [name for name in NAMES if state.migrations[name].cutover_requests]
+
+
+def flip(path: Path, offset: int, bit: int = 0) -> None:
+    """Turn one bit of *path* around."""
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1 << bit
+    path.write_bytes(data)
+
+
+def cut(path: Path, size: int) -> None:
+    """Leave the first *size* bytes of *path*."""
+    path.write_bytes(path.read_bytes()[:size])
+
+
+LOSSES: dict[str, Callable[[Path], None]] = {
+    "missing": lambda wal: wal.unlink(),
+    "empty": lambda wal: cut(wal, 0),
+    "cut in half": lambda wal: cut(wal, wal.stat().st_size // 2),
+    "without its last frame": lambda wal: cut(wal, wal.stat().st_size - 4120),
+    "with a wrong bit in its header": lambda wal: flip(wal, 16),
+    "with a wrong bit in a frame": lambda wal: flip(wal, wal.stat().st_size - 500),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_run_whose_intents_were_lost_with_the_wal_is_not_gone_on_with(tmp_path: Path, loss: str) -> None:
+    """SQLite itself says nothing: it takes what is left for all there was."""
+    state_dir = crashed(tmp_path)
+    LOSSES[loss](state_dir / WAL)
+    with pytest.raises(
+        JournalError, match=r"run r1: events of it are missing.*nothing is sent.*atlas-cutover abort r1"
+    ):
+        go_on(state_dir)
+
+
+def test_a_run_whose_process_died_is_gone_on_with(tmp_path: Path) -> None:
+    """Its WAL is there, and all of its intents are known; again after the session that followed."""
+    state_dir = crashed(tmp_path)
+    assert go_on(state_dir) == list(NAMES)
+    assert not (state_dir / WAL).exists()
+    assert go_on(state_dir) == list(NAMES)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_happens_to_the_wal_no_intent_is_forgotten(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Cut anywhere or with any bit turned, either all intents are known or the run does not go on."""
+    state_dir = crashed(tmp_path_factory.mktemp("state"), until=2)
+    wal = state_dir / WAL
+    offset = data.draw(st.integers(0, wal.stat().st_size - 1))
+    if data.draw(st.booleans()):
+        cut(wal, offset)
+    else:
+        flip(wal, offset, data.draw(st.integers(0, 7)))
+    try:
+        known = go_on(state_dir)
+    except JournalError:
+        return
+    assert known == list(NAMES[:2])
+
+
+def test_the_beginning_of_a_run_is_in_the_main_file_at_once(tmp_path: Path) -> None:
+    """Without the WAL the run is known, if not what it did."""
+    state_dir = crashed(tmp_path)
+    (state_dir / WAL).unlink()
+    with open_journal(state_dir, readonly=True) as journal:
+        assert [row.run_id for row in journal.runs()] == ["r1"]
+
+
+def test_a_mark_that_names_an_unknown_run_refuses_every_run(tmp_path: Path) -> None:
+    """The journal is gone or an older copy: what its runs have sent is not known to another workflow either."""
+    state_dir = crashed(tmp_path)
+    for file in state_dir.glob(f"{FILE}*"):
+        file.unlink()
+    other = workflow(("a",), name="other")
+    with open_journal(state_dir) as journal, pytest.raises(JournalError, match=r"run r1: events .*remove .*r1\.mark"):
+        journal.begin("r2", other, run_started(other))
+    Marks(state_dir).of("r1").path.unlink()
+    with open_journal(state_dir) as journal:
+        journal.begin("r2", other, run_started(other))
+
+
+def test_an_older_copy_of_the_journal_is_noticed(tmp_path: Path) -> None:
+    """One that knows the run, and not all that it did."""
+    with open_journal(tmp_path) as journal:
+        journal.begin("r1", WORKFLOW, run_started(WORKFLOW))
+        with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+            journal._db.backup(copy)
+        journal.commit("r1", [CutoverRequested(at=NOW, migration="orders")], IDS)
+    (tmp_path / "copy.db").replace(tmp_path / FILE)
+    with pytest.raises(JournalError, match="events of it are missing"):
+        go_on(tmp_path)
+
+
+def test_a_run_without_its_mark_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Of a state directory of which the journal alone was copied, nobody can tell whether it is whole."""
+    state_dir = crashed(tmp_path)
+    Marks(state_dir).of("r1").path.unlink()
+    with pytest.raises(JournalError, match=r"r1\.mark is gone, .*cannot be told"):
+        go_on(state_dir)
+
+
+def test_a_run_from_before_there_were_marks_is_gone_on_with(tmp_path: Path) -> None:
+    """It has none, and says so."""
+    state_dir = crashed(tmp_path)
+    Marks(state_dir).of("r1").path.unlink()
+    with closing(sqlite3.connect(state_dir / FILE)) as db, db:
+        db.execute("UPDATE runs SET marked = 0")
+    assert go_on(state_dir) == list(NAMES)
+    assert Marks(state_dir).of("r1").exists()
+
+
+def test_an_event_that_was_changed_in_the_file_is_noticed(tmp_path: Path) -> None:
+    """A wrong bit in a name would make a PUT that of nobody."""
+    state_dir = crashed(tmp_path)
+    with closing(sqlite3.connect(state_dir / FILE)) as db, db:
+        db.execute("UPDATE events SET data = replace(data, 'orders', 'orderr') WHERE name = 'cutover_requested'")
+    with pytest.raises(JournalError, match="not those that were written"):
+        go_on(state_dir)
+
+
+def test_a_run_that_lost_events_can_be_ended_and_another_begun(tmp_path: Path) -> None:
+    """The way on that the message names."""
+    state_dir = crashed(tmp_path)
+    (state_dir / WAL).unlink()
+    with open_journal(state_dir) as journal:
+        abort_interrupted(journal, "r1", now=NOW)
+        journal.begin("r2", WORKFLOW, run_started(WORKFLOW))
+
+
+def test_a_run_that_lost_events_is_not_replaced_by_a_new_one(tmp_path: Path) -> None:
+    """As what it sent would be forgotten with it."""
+    state_dir = crashed(tmp_path)
+    (state_dir / WAL).unlink()
+    with open_journal(state_dir) as journal, pytest.raises(JournalError, match="events of it are missing"):
+        journal.begin("r2", WORKFLOW, run_started(WORKFLOW), in_place_of={"r1": ()})
+
+
+def test_of_two_writers_of_one_run_the_second_is_refused(tmp_path: Path) -> None:
+    """Each knows the run; when one has written, what the other knows is old, whatever became of the locks."""
+    with open_journal(tmp_path) as first, open_journal(tmp_path) as second:
+        first.begin("r1", WORKFLOW, run_started(WORKFLOW))
+        second.state("r1")
+        first.commit("r1", [CutoverRequested(at=NOW, migration="orders")], IDS)
+        with pytest.raises(JournalError, match="another process has worked on run r1 meanwhile"):
+            second.resume("r1", WORKFLOW, run_resumed(NAMES), rehearsal=False)
+        second.state("r1")
+        second.resume("r1", WORKFLOW, run_resumed(NAMES), rehearsal=False)
+        with pytest.raises(JournalError, match="another process has worked on run r1 meanwhile"):
+            first.commit("r1", [CutoverRequested(at=NOW, migration="customers")], IDS)
+        assert _requested(first) == ["orders"]
+
+
+def _requested(journal: Journal) -> list[str]:
+    return [event.migration for _, event in journal.events("r1") if isinstance(event, CutoverRequested)]
+
+
+def test_a_mark_that_was_written_halfway_tells_what_it_told_before(tmp_path: Path) -> None:
+    """The power goes while one of its slots is written; the other one stands."""
+    mark = Marks(tmp_path).of("r1")
+    for seq in (1, 2, 3):
+        mark.write(Reach(seq, f"digest{seq}"))
+    for torn, told in ((SLOT, 2), (0, 3)):
+        whole = mark.path.read_bytes()
+        with mark.path.open("r+b") as file:
+            file.seek(torn + 1)
+            file.write(b"\0" * 20)
+        assert mark.read() == Reach(told, f"digest{told}")
+        mark.path.write_bytes(whole)
+
+
+def test_a_mark_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """The commit does not count, as nobody could tell that it was lost."""
+    with open_journal(tmp_path) as journal:
+        journal.begin("r1", WORKFLOW, run_started(WORKFLOW))
+        Marks(tmp_path).of("r1").path.unlink()
+        Marks(tmp_path).of("r1").path.mkdir()
+        with pytest.raises(JournalError, match=r"r1\.mark"):
+            journal.commit("r1", [CutoverRequested(at=NOW, migration="orders")], IDS)

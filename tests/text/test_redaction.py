@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.text.redaction import REDACTED, Redactor
+
+KEY = "pri/vate-ke\"y'1"
+DIGEST = 'Digest username="abcdefgh", realm="MMS Public API", nonce="n1", cnonce="c1", response="0a1b2c3d4e5f"'
+
+
+def cleared(**entry: Any) -> dict[str, Any]:
+    """*entry* after redaction."""
+    return dict(Redactor([KEY, "abcdefgh"])(None, "info", entry))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Authorization: {DIGEST}",
+        f"{{'Authorization': '{DIGEST}', 'Accept': '*/*'}}",
+        f"('authorization', '{DIGEST}')",
+        f"WWW-Authenticate: {DIGEST}",
+        DIGEST,
+        'the answer had response="0a1b2c3d4e5f" in it',
+        "response=0a1b2c3d4e5f",
+        'cnonce=\\"c1\\" response=\\"0a1b2c3d4e5f\\"',
+        "Authorization: Basic YWJjZGVmZ2g6cHJpdmF0ZQ==",
+        f"key {KEY}!",
+        "https://abcdefgh:pri%2Fvate-ke%22y%271@host/",
+        repr(KEY),
+    ],
+)
+def test_texts_with_credentials_lose_them(text: str) -> None:
+    """However they were written."""
+    shown = cleared(text=text)["text"]
+    assert REDACTED in shown
+    for bad in ("0a1b2c3d4e5f", "YWJj", "vate-ke", "abcdefgh", "c1"):
+        assert bad not in shown
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "WWW-Authenticate", "cnonce"])
+def test_a_field_of_that_name_is_cleared_whole(name: str) -> None:
+    """At any depth."""
+    assert cleared(**{name: "x"}) == {name: REDACTED}
+    assert cleared(request={"headers": [{name: "x", "Accept": "y"}]}) == {
+        "request": {"headers": [{name: REDACTED, "Accept": "y"}]}
+    }
+
+
+def test_innocent_entries_stay_as_they_are() -> None:
+    """Words that merely look alike are not blackened."""
+    entry = {"message": "the response was 200, authority unknown, basic plan", "n": 1, "ok": True, "none": None}
+    assert cleared(**entry) == entry
+
+
+def test_the_redactor_does_not_show_its_secrets() -> None:
+    """Nor does its repr."""
+    assert KEY not in repr(Redactor([KEY]))
+
+
+def test_short_and_empty_secrets_blacken_nothing() -> None:
+    """An empty secret is in every text."""
+    assert Redactor(["", "1"]).text("2026-11-28") == "2026-11-28"
+
+
+values = st.recursive(
+    st.one_of(st.none(), st.integers(), st.text(), st.text().map(lambda t: t + KEY + t)),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner), st.tuples(inner, inner)),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(min_size=1), values))
+def test_no_secret_survives_at_any_depth(entry: dict[str, Any]) -> None:
+    """Whatever the shape of the entry."""
+    assert repr(KEY)[1:-1] not in repr(Redactor([KEY])(None, "info", entry))
