@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 
-def main() -> None:
-    """Run the command line and exit with its code."""
+def main(checkpoint: Callable[[str], None] | None = None) -> None:
+    """Run the command line and exit with its code; *checkpoint*: see `core.checkpoints`."""
     # A session heeds both signals in its own way; before and after it they end the program with their own codes.
     signal.signal(signal.SIGTERM, _end)
     _forget_what_the_parent_ignored()
     try:
         from .cli.main import run_command
 
-        sys.exit(run_command(sys.argv[1:]))
+        sys.exit(run_command(sys.argv[1:]) if checkpoint is None else run_command(sys.argv[1:], checkpoint))
     except KeyboardInterrupt:  # while modules were loaded
         sys.exit(128 + signal.SIGINT)
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from ..core.checkpoints import Checkpoint, unwatched
 from .parser import build_parser
 
 INTERNAL_ERROR = 70
@@ -19,13 +20,14 @@ INPUT_OUTPUT_ERROR = 74
 """EX_IOERR of sysexits.h: the answer could not be written."""
 
 
-def run_command(arguments: list[str]) -> int:
+def run_command(arguments: list[str], checkpoint: Checkpoint = unwatched) -> int:
     """Carry the command in *arguments* out and return the exit code; usage errors exit with 2 by themselves."""
     _open_missing_streams()
     from ..core.errors import CutoverError
 
     try:
         parsed = build_parser().parse_args(arguments)
+        parsed.checkpoint = checkpoint
         return _carried_out(import_module(f".{parsed.module}", __package__), parsed)
     except CutoverError as error:
         with suppress(OSError):

@@ -162,7 +162,7 @@ def _work(
     def on_ended(ending: Ending) -> None:
         _outlast_signals(heard=ending.exit_code in (ExitCode.SIGINT, ExitCode.SIGTERM))
         report = build(ending.state, now=time.time(), exit_code=ending.exit_code)
-        reported.append((report, write_reports(report, settings.state_dir, args.output)))
+        reported.append((report, write_reports(report, settings.state_dir, args.output, checkpoint=args.checkpoint)))
 
     with _observed(args, settings, rehearsal, on_ended, consent) as options:
         ending = anyio.run(session, options)
@@ -228,6 +228,7 @@ def _observed(
             on_ended=on_ended,
             on_client=observers.on_client,
             environ=os.environ,
+            checkpoint=args.checkpoint,
         )
 
 

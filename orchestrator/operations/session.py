@@ -17,6 +17,7 @@ from typing import Any
 import anyio
 
 from ..atlas.client import AtlasClient, open_client
+from ..core.checkpoints import Checkpoint, unwatched
 from ..core.consent import Intention
 from ..core.errors import JournalError
 from ..core.events import Event, RunFinished, RunResumed, RunStarted
@@ -35,7 +36,6 @@ from ..engines.local.engine import LocalEngine
 from ..engines.local.locked_journal import LockedJournal
 from ..engines.local.session import Session, doubts_of_earlier_puts
 from ..engines.recorder import Recorder
-from ..machine.crash_points import crash_point
 from ..store.ground import Ground, Place
 from ..store.journal import Journal
 from ..store.writer import Writer
@@ -64,7 +64,8 @@ class Options:
     called for every line typed there; *say* logs a warning for the operator (the entry's event and fields); *on_client* is
     given the client, whose budget and statistics may be looked at; *on_ended* is given the ending, while no other process
     can work on the run; *place*: the options with which another command finds the same state directory, a space before
-    each; *steady* is a clock that nobody sets.
+    each; *steady* is a clock that nobody sets; *checkpoint* is told of each moment at which losing the process would leave
+    something half done.
     """
 
     only: tuple[str, ...] = ()
@@ -85,6 +86,7 @@ class Options:
     place: str = ""
     random: Random = field(default_factory=Random)
     steady: Callable[[], float] = steady_time
+    checkpoint: Checkpoint = unwatched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +186,7 @@ async def _session(
         doubts = journal.resume(
             state.run_id, task.workflow, task.first, also=task.also, rehearsal=task.rehearsal, doubts_of=doubts_of
         )
-    crash_point("run_begun")
+    options.checkpoint("run_begun")
     ground = Ground(run_id=state.run_id, places=(*task.locks, *journal.places))
     writer = Writer(journal, state.run_id, ids, ground=ground, on_locked=LockedJournal(state.run_id, options.say).tell)
     recorder = Recorder(state, writer, options.observers)
@@ -200,6 +202,7 @@ async def _session(
         settle=settle,
         clock=clock,
         random=options.random,
+        checkpoint=options.checkpoint,
         hooks=HookRunner(
             run_id=state.run_id,
             workflow=task.workflow,
@@ -304,14 +307,14 @@ async def _finish(session: Session, writer: Writer, signalled: signal.Signals | 
         keep_claims=bool(state.unsettled()) or interrupted,
     )
     failure = None
-    crash_point("finishing")
+    session.checkpoint("finishing")
     with anyio.CancelScope(shield=True):
         try:
             await session.recorder.commit(finished)
         except JournalError as error:
             failure = str(error)
             session.recorder.take_in(finished)
-    crash_point("finished")
+    session.checkpoint("finished")
     return Ending(state=state, exit_code=code, commits=writer.commits, journaled=writer.events, journal_failure=failure)
 
 

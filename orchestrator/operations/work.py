@@ -45,7 +45,7 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, wal
         AtlasError: Atlas is not reachable or refuses the keys.
     """
     select(workflow, options.only)
-    with open_journal(settings.state_dir) as journal:
+    with open_journal(settings.state_dir, checkpoint=options.checkpoint) as journal:
         other = unfinished_run(journal, workflow, options)
         if other is not None:
             return await _continue(journal, other, workflow, settings, options, wall=wall)
@@ -67,7 +67,7 @@ async def resume(run_id: str, settings: Settings, options: Options, *, wall: Cal
         InputError: There is no such run, or something else would be done than was confirmed.
         BusyError, JournalError, AtlasError: As `start`.
     """
-    with open_journal(settings.state_dir) as journal:
+    with open_journal(settings.state_dir, checkpoint=options.checkpoint) as journal:
         return await _continue(journal, run_id, None, settings, options, wall=wall)
 
 

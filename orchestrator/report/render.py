@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 
+from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import InputError
-from ..machine.crash_points import crash_point
 from .model import RunReport
 
 FORMATS = {
@@ -81,7 +81,9 @@ def write_report(report: RunReport, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_all(report: RunReport, paths: Iterable[Path]) -> tuple[list[Path], list[tuple[Path, OSError]]]:
+def write_all(
+    report: RunReport, paths: Iterable[Path], *, checkpoint: Checkpoint = unwatched
+) -> tuple[list[Path], list[tuple[Path, OSError]]]:
     """Write *report* to each of *paths*; those that were written, and those that could not be, with the reason."""
     written: list[Path] = []
     failed: list[tuple[Path, OSError]] = []
@@ -92,7 +94,7 @@ def write_all(report: RunReport, paths: Iterable[Path]) -> tuple[list[Path], lis
             failed.append((path, error))
         else:
             written.append(path)
-        crash_point("reporting")
+        checkpoint("reporting")
     return written, failed
 
 

@@ -19,15 +19,15 @@ from types import MappingProxyType
 from typing import Any
 
 from ..core import events as ev
+from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import BusyError, JournalError
 from ..core.events import Event
 from ..core.run import RunState, fold
 from ..core.workflow import Workflow
-from ..machine.crash_points import crash_point
 from .ground import Place
 from .locks import holder_of, run_lock
 from .marks import Marks, Reach
-from .schema import FILE, checkpoint, connected, explained, places
+from .schema import FILE, connected, empty_wal, explained, places
 from .state_dir import unusable
 from .wholeness import ROWS, WholenessCheck, last_event
 
@@ -70,11 +70,18 @@ class Control:
 class Journal:
     """The journal of one state directory. Use `open_journal`."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, stands_on: tuple[Place, ...] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        stands_on: tuple[Place, ...] = (),
+        checkpoint: Checkpoint = unwatched,
+    ) -> None:
         self.path = path
         self.state_dir = path.parent
         self.places = stands_on
         self._db = connection
+        self._checkpoint = checkpoint
         self._marks = Marks(path.parent)
         self._check = WholenessCheck(path, self._query, self._marks)
         self._known: dict[str, Reach] = {}  # by run: the events that were read or written here
@@ -264,10 +271,10 @@ class Journal:
         """
         with self._transaction():
             self.insert(run_id, events, ids)
-            crash_point("committing")
+            self._checkpoint("committing")
         if marked:
             self._marks.of(run_id).write(self._known[run_id])
-        crash_point("committed")
+        self._checkpoint("committed")
 
     def try_to_write(self) -> None:
         """Return when a transaction could begin now.
@@ -330,7 +337,7 @@ class Journal:
     def _settle(self, run_id: str) -> None:
         """The beginning of a session goes into the main file at once, and is marked."""
         try:
-            checkpoint(self._db)
+            empty_wal(self._db)
         except sqlite3.Error as error:
             raise explained(self.path, error) from error
         self._marks.of(run_id).write(self._known[run_id])
@@ -365,8 +372,8 @@ class Journal:
 
 
 @contextmanager
-def open_journal(state_dir: Path, *, readonly: bool = False) -> Iterator[Journal]:
-    """The journal in *state_dir*; made where there is none, unless *readonly*.
+def open_journal(state_dir: Path, *, readonly: bool = False, checkpoint: Checkpoint = unwatched) -> Iterator[Journal]:
+    """The journal in *state_dir*; made where there is none, unless *readonly*. *checkpoint* is told of commits.
 
     Raises:
         JournalError: The directory or file cannot be used, is damaged, or of a newer version.
@@ -377,7 +384,7 @@ def open_journal(state_dir: Path, *, readonly: bool = False) -> Iterator[Journal
             stands_on = () if readonly else places(path)
         except OSError as error:
             raise unusable(path, error) from error
-        yield Journal(path, connection, stands_on)
+        yield Journal(path, connection, stands_on, checkpoint)
 
 
 def _run_row(row: tuple[Any, ...]) -> RunRow:

@@ -171,7 +171,7 @@ def explained(path: Path, error: sqlite3.Error) -> JournalError:
     return JournalError(f"{path}: {advice} ({error})")
 
 
-def checkpoint(db: sqlite3.Connection) -> None:
+def empty_wal(db: sqlite3.Connection) -> None:
     """Move what is committed into the main file and empty the WAL; as far as the readers of the moment allow.
 
     Raises:

@@ -25,7 +25,8 @@ from typing import Any
 import yaml
 
 from orchestrator.core.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
-from orchestrator.machine.crash_points import VARIABLE
+
+from .dying import VARIABLE
 
 CHECKOUT = Path(__file__).parents[2]
 PUBLIC_KEY = "chaoskey"
@@ -107,7 +108,7 @@ class Night:
     def command(self, *arguments: str) -> list[str]:
         """The command line of the program for this night."""
         options = ["--config", str(self.directory / "config.yaml"), "--state-dir", str(self.state_dir)]
-        return [sys.executable, "-m", "orchestrator", *arguments, *options]
+        return [sys.executable, "-m", "tests.chaos.dying", *arguments, *options]
 
     def start(
         self, *arguments: str, crash_at: str | None = None, variables: Mapping[str, str] | None = None, **popen: Any

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.machine.crash_points import POINTS
+from orchestrator.core.checkpoints import CHECKPOINTS
 
 from .harness import LATE, REQUEST_TIMEOUT, SETTLE, Kill, Night, night, workflow
 
 WAVES = (4, 16, 20, 20)
 MIGRATIONS = sum(WAVES)
 SPEED = 20.0
-EARLY = (*POINTS[1 : POINTS.index("finishing")], LATE, "random", "random")
-AT_THE_END = POINTS[POINTS.index("finishing") :]
+EARLY = (*CHECKPOINTS[1 : CHECKPOINTS.index("finishing")], LATE, "random", "random")
+AT_THE_END = CHECKPOINTS[CHECKPOINTS.index("finishing") :]
 PASSAGES = {"polling": 25, "committing": 5, "committed": 5, LATE: 1}  # the other boundaries: up to 6
 
 

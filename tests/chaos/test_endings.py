@@ -22,16 +22,16 @@ from orchestrator.cli.main import run_command
 number, where, *arguments = sys.argv[1:]
 write, observe = run.write_reports, run.observe
 
-def signalled(function, *arguments):
+def signalled(function, *arguments, **named):
     os.kill(os.getpid(), int(number))
-    return function(*arguments)
+    return function(*arguments, **named)
 
 def observed(settings, stack, stream):
     stack.callback(signalled, str)
     return observe(settings, stack, stream)
 
 if where == "reports":
-    run.write_reports = lambda *arguments: signalled(write, *arguments)
+    run.write_reports = lambda *arguments, **named: signalled(write, *arguments, **named)
 else:
     run.observe = observed
 sys.exit(run_command(arguments))

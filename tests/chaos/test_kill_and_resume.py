@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.machine.crash_points import POINTS
+from orchestrator.core.checkpoints import CHECKPOINTS
 
 from .harness import LATE, Kill, night, workflow
 
@@ -41,10 +41,10 @@ COUNTS = {"committing": 2, "committed": 3, "polling": 6}
 def test_a_run_that_dies_at_every_boundary_cuts_each_migration_over_once(tmp_path: Path) -> None:
     """Killed at each named point, and while a PUT's answer was on its way, the run ends as the server knows it did."""
     with night(tmp_path, plan=workflow(waves=(2, 8, 10)), scenario=SCENARIO) as chaos:
-        for point in (*POINTS[:5], LATE, *POINTS[5:]):
+        for point in (*CHECKPOINTS[:5], LATE, *CHECKPOINTS[5:]):
             chaos.session(Kill(point=point, count=COUNTS.get(point, 1)))
         assert chaos.finish() == 1
-        assert chaos.kills == [*POINTS[:5], LATE, *POINTS[5:]]
+        assert chaos.kills == [*CHECKPOINTS[:5], LATE, *CHECKPOINTS[5:]]
         assert chaos.problems() == []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.machine.crash_points import POINTS
+from orchestrator.core.checkpoints import CHECKPOINTS
 
 from .harness import LATE, Kill, essence, night, workflow
 from .rounds import MIGRATIONS, WEATHER, Tally, new_seed, play
@@ -45,7 +45,7 @@ def test_hundreds_of_kills_and_faults_lose_nothing_and_repeat_nothing(
     with capsys.disabled():
         print(json.dumps(figures, indent=2), flush=True)  # noqa: T201 - the figures of docs/guarantees.md
     assert tally.problems == []
-    assert set(tally.kills) == {*POINTS, LATE, "random"}
+    assert set(tally.kills) == {*CHECKPOINTS, LATE, "random"}
     assert set(tally.rounds) == set(WEATHER)
 
 
@@ -61,7 +61,7 @@ def test_twenty_deaths_in_a_row_leave_the_report_of_an_undisturbed_run(tmp_path:
         assert calm.finish() == 1
         undisturbed = essence(calm.report())
     rng = random.Random(20)
-    early = POINTS[: POINTS.index("finishing")]
+    early = CHECKPOINTS[: CHECKPOINTS.index("finishing")]
     with night(tmp_path / "disturbed", plan=plan, scenario=scenario) as chaos:
         while len(chaos.kills) < 20:
             chaos.session(Kill(point=early[len(chaos.kills) % len(early)], count=1), rng=rng)

@@ -28,7 +28,6 @@ from orchestrator.core.events import (
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import Api, Secret
-from orchestrator.operations import session as conductor
 from orchestrator.operations.work import abort_interrupted
 from orchestrator.report.model import build
 from orchestrator.report.render import render
@@ -275,16 +274,12 @@ def kill(name: str) -> None:
         raise KilledError
 
 
-async def test_a_new_run_that_died_at_its_beginning_forgets_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_new_run_that_died_at_its_beginning_forgets_nothing(tmp_path: Path) -> None:
     """What it was to follow is recorded with its beginning, so no other new run begins without that."""
     async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1))) as it:
         await left_under_way(it)
-        with monkeypatch.context() as patch:
-            patch.setattr(conductor, "crash_point", kill)
-            with pytest.raises(KilledError):
-                await it.start(new=True)
+        with pytest.raises(KilledError):
+            await it.start(new=True, checkpoint=kill)
         with open_journal(it.settings.state_dir) as journal:
             (row,) = journal.unfinished()
             assert journal.state(row.run_id).unsettled() == ["a"]

@@ -21,7 +21,6 @@ from ...core.next_step import Answer, AnswerKind, MigrationState, Reading, ReadK
 from ...core.outcomes import Outcome
 from ...core.polling import backoff, fair_share, poll_wait
 from ...core.workflow import Migration, Wave
-from ...machine.crash_points import crash_point
 from .session import Session
 
 _CLOCK_CHECK = 30.0  # seconds
@@ -159,7 +158,7 @@ class Driver:
         with bucket.following(followed_as):
             if read.attempt > 0:
                 await self._wait_to_read(read, bucket, followed_as)
-            crash_point("polling")
+            self._session.checkpoint("polling")
             until = read.deadline if kind is followed_as else session.now() + self._longest_wait
             try:
                 reading = await self._ask(kind, until=until)
@@ -236,13 +235,13 @@ class Driver:
     async def _record_intent(self) -> bool:
         """Write down that the PUT is about to leave; False: it cannot be, so nothing more is sent in this session."""
         session, name = self._session, self._migration.name
-        crash_point("before_intent")
+        self._session.checkpoint("before_intent")
         try:
             await session.recorder.commit(CutoverRequested(at=session.now(), migration=name))
         except JournalError as error:
             session.stop(f"the journal failed: {error}")
             return False
-        crash_point("after_intent")
+        self._session.checkpoint("after_intent")
         return True
 
     async def _is_fresh(self) -> bool:
@@ -277,10 +276,10 @@ class Driver:
         if self._state.cutover_requests > 1 and self._state.not_begun_at is not None and self._held_back() is None:
             session.client.statistics.retries += 1
         answer = await self._answer(permit)
-        crash_point("put_answered")
+        self._session.checkpoint("put_answered")
         events = core.answered(self._state, answer, self._policy, migration=migration.name, now=session.now())
         session.recorder.record(*events)
-        crash_point("answer_posted")
+        self._session.checkpoint("answer_posted")
 
     async def _answer(self, permit: Permit) -> Answer:
         session, migration = self._session, self._migration

@@ -11,6 +11,7 @@ import anyio
 
 from ...atlas.client import AtlasClient
 from ...atlas.errors import KeysRefusedError
+from ...core.checkpoints import Checkpoint, unwatched
 from ...core.events import CutoverInDoubt, CutoversStopped, RunResumed, RunStarted
 from ...core.migration import MigrationState, starts_afresh
 from ...core.next_step import Policy
@@ -62,6 +63,7 @@ class Session:
         clock: What time it is.
         random: For jitter.
         hooks: How hooks are run.
+        checkpoint: Is told of each moment at which losing the process would leave something half done.
     """
 
     state: RunState
@@ -72,6 +74,7 @@ class Session:
     clock: SessionClock
     random: Random
     hooks: HookRunner
+    checkpoint: Checkpoint = unwatched
     _interruptible: set[anyio.CancelScope] = field(default_factory=set)
     _policies: dict[tuple[Gate | None, float, Hooks], Policy] = field(default_factory=dict)
 

@@ -6,17 +6,22 @@ import sys
 
 import pytest
 
-from orchestrator.machine.crash_points import POINTS, VARIABLE, crash_point, parse_crash_at
+from orchestrator.core.checkpoints import CHECKPOINTS, unwatched
 
+from .dying import VARIABLE, checkpoint_of, parse_crash_at
 from .harness import CHECKOUT, environment
 
-PASS_THREE_TIMES = "from orchestrator.machine.crash_points import crash_point\nfor n in range(3): crash_point('polling'); print(n, flush=True)"
+PASS_THREE_TIMES = """
+from tests.chaos.dying import checkpoint_of
+checkpoint = checkpoint_of("polling:2")
+for n in range(3): checkpoint('polling'); print(n, flush=True)
+"""
 
 
 def test_without_the_variable_nothing_happens() -> None:
     """A program in ordinary use passes every boundary."""
-    for name in POINTS:
-        crash_point(name)
+    assert checkpoint_of(None) is unwatched
+    assert checkpoint_of("") is unwatched
 
 
 def test_a_process_dies_at_the_passage_that_was_named() -> None:
@@ -24,7 +29,7 @@ def test_a_process_dies_at_the_passage_that_was_named() -> None:
     died = subprocess.run(
         [sys.executable, "-c", PASS_THREE_TIMES],
         cwd=CHECKOUT,
-        env=environment(**{VARIABLE: "polling:2"}),
+        env=environment(),
         capture_output=True,
         check=False,
     )
@@ -34,7 +39,7 @@ def test_a_process_dies_at_the_passage_that_was_named() -> None:
 
 def test_a_boundary_is_named_with_its_count() -> None:
     """Every boundary can be asked for."""
-    assert [parse_crash_at(f"{name}:7") for name in POINTS] == [(name, 7) for name in POINTS]
+    assert [parse_crash_at(f"{name}:7") for name in CHECKPOINTS] == [(name, 7) for name in CHECKPOINTS]
 
 
 @pytest.mark.parametrize("text", ["polling", "polling:", "polling:0", "polling:-1", "polling:x", "elsewhere:1", ":1"])
