@@ -66,6 +66,10 @@ format: $(VENV)/dev ## put the code in shape
 test: $(VENV)/dev ## the tests (ARGS='-k window' for some of them, WORKERS=0 for one process)
 	$(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal -m "not chaos" $(ARGS)
 
+.PHONY: unit
+unit: $(VENV)/dev ## the tests of what is pure, and of files: no sockets, no processes
+	$(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal tests/core tests/text tests/files $(ARGS)
+
 .PHONY: chaos
 chaos: $(VENV)/dev ## the long chaos suite: processes killed, connections broken, the simulator's record compared
 	$(PY) -m pytest -m chaos --timeout 0 $(ARGS)

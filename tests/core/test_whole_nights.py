@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -113,10 +114,28 @@ def a_put_may_leave(night: Night, name: str) -> None:
     assert busy <= max(wave.concurrency or len(wave.migrations), len(followed) + 1)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(seed=st.integers(0, 2**40), faults=st.sampled_from([0.0, 0.3, 0.7]), deaths=st.sampled_from([0.0, 0.0, 0.05]))
+NIGHTS = given(
+    seed=st.integers(0, 2**40), faults=st.sampled_from([0.0, 0.3, 0.7]), deaths=st.sampled_from([0.0, 0.0, 0.02, 0.05])
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@NIGHTS
 def test_the_promises_hold_in_any_night(seed: int, faults: float, deaths: float) -> None:
     """No PUT is carried out twice, no outcome is a lie, every rule of a run is kept, and every session comes to its end."""
+    hold_a_night(seed, faults, deaths)
+
+
+@pytest.mark.chaos
+@settings(max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@NIGHTS
+def test_the_promises_hold_in_thousands_of_nights(seed: int, faults: float, deaths: float) -> None:
+    """The same, for longer."""
+    hold_a_night(seed, faults, deaths)
+
+
+def hold_a_night(seed: int, faults: float, deaths: float) -> None:
+    """One night, with its checks."""
     dice = Random(seed)
     night = Night(
         workflow=workflow_of(dice),
