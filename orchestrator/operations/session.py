@@ -20,7 +20,7 @@ from ..atlas.client import AtlasClient, open_client
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.consent import Intention
 from ..core.errors import JournalError
-from ..core.events import Event, RunFinished, RunResumed, RunStarted
+from ..core.events import Event, RequestRetried, RunFinished, RunResumed, RunStarted
 from ..core.observer import Observer
 from ..core.outcomes import ExitCode
 from ..core.polling import PollPolicy
@@ -124,7 +124,7 @@ async def conduct(
         AtlasError: Atlas is not reachable or refuses the keys; nothing was begun.
     """
     rehearsal = (options.rehearsal or Rehearsal()) if task.rehearsal else None
-    relay = _Relay()
+    relay = _Relay(options.say)
     clock = SessionClock(wall, options.steady)
     async with (
         open_target(task.workflow, settings, rehearsal, so_far=task.state, wall=clock.now) as target,
@@ -143,15 +143,18 @@ async def conduct(
 
 
 class _Relay:
-    """Takes the client's events, before and after there is a recorder for them."""
+    """Takes the client's events, before and after there is a recorder for them. *say*: tells of waits before there is."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[..., None]) -> None:
         self.recorder: Recorder | None = None
+        self._say = say
         self._early: list[Event] = []
 
     def __call__(self, event: Event) -> None:
         if self.recorder is None:
             self._early.append(event)
+            if isinstance(event, RequestRetried):
+                self._say("waiting_for_atlas", reason=event.reason, seconds=event.wait)
         else:
             self.recorder.record(event)
 

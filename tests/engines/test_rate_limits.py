@@ -1,0 +1,142 @@
+"""Atlas says 429, in all its forms: what waits for it waits a sane time, says so, and gives up in time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.atlas.client import ROOT_PATIENCE
+from orchestrator.atlas.errors import RateLimitedError
+from orchestrator.core.events import BudgetWaiting, RateLimited, RequestRetried
+from orchestrator.observers.heartbeat import Heartbeat
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.settings import RateLimit
+from orchestrator.simulator import Scenario
+from orchestrator.simulator.bucket import RateLimit as ServerLimit
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind
+
+from .house import READY, Gate, house, migration, outcomes, wall, wave, workflow
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
+
+NAMES = tuple(f"m{number}" for number in range(20))
+
+
+def limited(on: Kind | None, retry_after: float | None, **when: float) -> Fault:
+    """Requests of a kind are answered 429."""
+    return Fault(on=on, kind=FaultKind.TOO_MANY_REQUESTS, retry_after=retry_after, **when)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("retry_after", [0.0, None])
+async def test_zero_seconds_for_a_moment_cost_one_wait(tmp_path: Path, retry_after: float | None) -> None:
+    """20 jobs: those that were on the wire are refused once, a second later all goes on, and nothing bursts into the 429."""
+    scenario = Scenario(jobs=READY, faults=(limited(Kind.READ, retry_after, until=0.9),))
+    async with house(tmp_path, workflow(wave("w", *NAMES)), scenario) as it:
+        assert set(outcomes(await it.start()).values()) == {Outcome.SUCCESS}
+        assert it.atlas.record()["too_many_requests"] <= len(NAMES)
+        assert max(it.put_at(name) for name in NAMES) <= 2.5
+        assert {event.retry_after for event in it.names(RateLimited)} == {1.0}
+
+
+async def test_zero_seconds_for_long_are_asked_about_ever_more_seldom(tmp_path: Path) -> None:
+    """A minute of them: a handful of requests beyond those that were on the wire."""
+    scenario = Scenario(jobs=READY, faults=(limited(Kind.READ, 0.0, until=60.0),))
+    async with house(tmp_path, workflow(wave("w", *NAMES)), scenario) as it:
+        assert set(outcomes(await it.start()).values()) == {Outcome.SUCCESS}
+        assert it.atlas.record()["too_many_requests"] <= len(NAMES) + 7
+
+
+async def test_a_day_ends_a_poll_with_its_timeout(tmp_path: Path) -> None:
+    """What is under way is read at its deadline whatever the 429 said, and told as TIMED_OUT then."""
+    plan = workflow(wave("w", migration("m0", timeout=600.0)))
+    async with house(tmp_path, plan, Scenario(jobs=READY, faults=(limited(Kind.READ, 86400.0, after=1.0),))) as it:
+        began = wall()
+        ending = await it.start()
+        assert outcomes(ending) == {"m0": Outcome.TIMED_OUT}
+        assert 600 <= wall() - began <= 610
+        assert "429" in str(ending.state.result("m0").error_message)
+
+
+async def test_an_end_is_seen_at_the_deadline_though_the_429_said_a_day(tmp_path: Path) -> None:
+    """The last read leaves all the same: that it is over is no worse news for being late."""
+    plan = workflow(wave("w", migration("m0", timeout=600.0)))
+    faults = (limited(Kind.READ, 86400.0, after=1.0, until=100.0),)
+    async with house(tmp_path, plan, Scenario(jobs=READY, faults=faults)) as it:
+        assert outcomes(await it.start()) == {"m0": Outcome.SUCCESS}
+
+
+async def test_a_day_ends_a_gate_with_its_timeout(tmp_path: Path) -> None:
+    """No PUT was sent, and the reason is the rate limit; meanwhile the log says what is waited for."""
+    plan = workflow(wave("w", migration("m0", gate=Gate(timeout=300.0))))
+    async with house(tmp_path, plan, Scenario(jobs=READY, faults=(limited(Kind.READ, 86400.0),))) as it:
+        heartbeat = Heartbeat(wall=wall)
+        began = wall()
+        ending = await it.start(sinks=(heartbeat.sink,))
+        assert outcomes(ending) == {"m0": Outcome.FAILED}
+        assert wall() - began <= 2 * 300 + 10
+        assert it.puts("m0") == 0
+        assert "Atlas' rate limit" in str(heartbeat.fields(ending.state)["waiting_for"])
+
+
+async def test_a_day_ends_the_start_at_once_and_an_hour_is_not_waited_for(tmp_path: Path) -> None:
+    """Nothing has begun: whoever started the run is told why, and may start it again."""
+    for retry_after in (86400.0, 3600.0):
+        faults = (limited(Kind.ROOT, retry_after),)
+        async with house(tmp_path, workflow(wave("w", "m0")), Scenario(jobs=READY, faults=faults)) as it:
+            began = wall()
+            with pytest.raises(RateLimitedError):
+                await it.start()
+            assert wall() - began <= 1
+
+
+async def test_a_start_waits_for_a_429_that_passes(tmp_path: Path) -> None:
+    """As long as it says, within three minutes, and tells of it while it does."""
+    said: list[tuple[str, object, float]] = []
+
+    def say(event: str, **fields: object) -> None:
+        said.append((event, fields.get("seconds"), wall()))
+
+    faults = (limited(Kind.ROOT, 55.0, until=50.0),)
+    async with house(tmp_path, workflow(wave("w", "m0")), Scenario(jobs=READY, faults=faults)) as it:
+        began = wall()
+        assert outcomes(await it.start(say=say)) == {"m0": Outcome.SUCCESS}
+        assert ROOT_PATIENCE > it.put_at("m0") >= 55
+        ((event, seconds, at),) = said
+        assert (event, seconds, round(at - began)) == ("waiting_for_atlas", 55.0, 0)
+
+
+async def test_a_repetition_is_told_when_its_wait_begins(tmp_path: Path) -> None:
+    """With the wait that it is going to take; for a PUT as for a read."""
+    faults = (
+        Fault(on=Kind.READ, kind=FaultKind.STATUS, status=503, retry_after=40, times=1),
+        limited(Kind.CUTOVER, 30.0, times=1),
+    )
+    async with house(tmp_path, workflow(wave("w", "m0")), Scenario(jobs=READY, faults=faults)) as it:
+        began = wall()
+        await it.start()
+        read, put = it.names(RequestRetried)
+        assert (read.method, read.wait, round(read.at - began)) == ("GET", 40.0, 0)
+        assert (put.method, put.attempt, round(put.at - began)) == ("PUT", 2, 40)
+        first, second = it.seen("m0")["put_times"]
+        assert second - first >= 30
+
+
+async def test_a_wait_for_the_budget_is_told(tmp_path: Path) -> None:
+    """A limit that is used up for most of a minute: how many requests wait, and for how long."""
+    limit = ServerLimit(capacity=10, refill=10, per=60.0)
+    budget = RateLimit(requests=10, per=60.0, burst=10, scope="group")
+    async with house(tmp_path, workflow(wave("w", *NAMES)), Scenario(jobs=READY, rate_limit=limit), limit=budget) as it:
+        heartbeat = Heartbeat(wall=wall)
+        said = []
+        it.watchers.append(
+            lambda event, state: (
+                said.append(heartbeat.fields(state)["waiting_for"]) if isinstance(event, BudgetWaiting) else None
+            )
+        )
+        assert set(outcomes(await it.start(sinks=(heartbeat.sink,))).values()) == {Outcome.SUCCESS}
+        assert it.atlas.record()["too_many_requests"] == 0
+        first = it.names(BudgetWaiting)[0]
+        assert 50 <= first.wait <= 60
+        assert first.requests > 10
+        assert any(words and "the request budget" in words for words in said)
