@@ -9,7 +9,7 @@ import pytest
 from orchestrator.atlas.client import ROOT_PATIENCE
 from orchestrator.atlas.errors import RateLimitedError
 from orchestrator.core.events import BudgetWaiting, RateLimited, RequestRetried
-from orchestrator.observers.heartbeat import Heartbeat
+from orchestrator.observers.log.heartbeat import Heartbeat
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.settings import RateLimit
 from orchestrator.simulator import Scenario
