@@ -40,6 +40,7 @@ FIRST_PAUSE = 0.2  # seconds before the second try of a read, then twice as long
 LONGEST_PAUSE = 60.0
 """Seconds that a read waits at most for its next try, whatever a 5xx's `Retry-After` says: an application stands still."""
 
+NOTHING_LEFT = "the request budget had nothing left in time"
 ROOT_SCOPE = "root"
 ROOT_PATIENCE = 180.0
 """Seconds that a read of the root resource, with which a run begins, waits at most for the rate limit."""
@@ -139,10 +140,16 @@ class AtlasClient:
         self._refusals.succeeded(group_id)
         return job
 
-    async def reserve(self, group_id: str) -> Permit:
-        """Wait for a token for a PUT, which is taken before it is decided for good that the PUT is sent."""
-        permit = await self.bucket(group_id).take(Priority.CUTOVER)
-        assert permit is not None
+    async def reserve(self, group_id: str, *, deadline: float | None = None) -> Permit:
+        """Wait for a token for a PUT, which is taken before it is decided for good that the PUT is sent.
+
+        Raises:
+            NotSentError: There was none by *deadline* (by the event loop's clock).
+        """
+        permit = await self.bucket(group_id).take(Priority.CUTOVER, deadline=deadline)
+        if permit is None:
+            path = self._transport.full_path(f"/groups/{group_id}")
+            raise NotSentError(NOTHING_LEFT, method="PUT", path=path)
         return permit
 
     def announce_repeat(self, group_id: str, live_migration_id: str, *, reason: str, attempt: int, wait: float) -> None:
@@ -231,7 +238,7 @@ class AtlasClient:
             permit = await bucket.take(priority, deadline=deadline)
             if permit is None:
                 full_path = self._transport.full_path(path)
-                raise NotSentError("the request budget had nothing left in time", method="GET", path=full_path)
+                raise NotSentError(NOTHING_LEFT, method="GET", path=full_path)
             try:
                 if priority is not Priority.POLL:
                     self._raise_if_refused(group_id, "GET", path)

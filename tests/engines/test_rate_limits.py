@@ -79,6 +79,17 @@ async def test_a_day_ends_a_gate_with_its_timeout(tmp_path: Path) -> None:
         assert "Atlas' rate limit" in str(heartbeat.fields(ending.state)["waiting_for"])
 
 
+async def test_a_day_keeps_no_put_waiting_for_a_day(tmp_path: Path) -> None:
+    """Its 429 said that it was not carried out: what could not be sent in the gate's time has failed."""
+    plan = workflow(wave("w", migration("m0", gate=Gate(timeout=300.0))))
+    async with house(tmp_path, plan, Scenario(jobs=READY, faults=(limited(Kind.CUTOVER, 86400.0),))) as it:
+        began = wall()
+        ending = await it.start()
+        assert outcomes(ending) == {"m0": Outcome.FAILED}
+        assert wall() - began <= 3 * 300 + 10
+        assert it.puts("m0") == 1
+
+
 async def test_a_day_ends_the_start_at_once_and_an_hour_is_not_waited_for(tmp_path: Path) -> None:
     """Nothing has begun: whoever started the run is told why, and may start it again."""
     for retry_after in (86400.0, 3600.0):

@@ -189,7 +189,7 @@ class Driver:
 
     @property
     def _longest_wait(self) -> float:
-        """Seconds that the read before a gate, or before a PUT, waits for the budget."""
+        """Seconds that a PUT, or the read before it or before a gate, waits for the budget."""
         return self._policy.gate.timeout if self._policy.gate else self._policy.timeout
 
     # -- the cutover -------------------------------------------------------------------------------------------------
@@ -205,7 +205,11 @@ class Driver:
             await anyio.sleep(pause)
         if not isinstance(self._next(), core.Request):
             return  # it has waited long: the job is read again first
-        permit = await session.client.reserve(self._migration.group_id)
+        deadline = anyio.current_time() + self._longest_wait
+        try:
+            permit = await session.client.reserve(self._migration.group_id, deadline=deadline)
+        except NotSentError:
+            return  # the job is read again now, which succeeds, or says the same
         try:
             if await self._is_still_next():
                 with anyio.CancelScope(shield=True):  # bounded by the journal's commit
