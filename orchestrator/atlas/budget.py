@@ -76,15 +76,15 @@ class TokenBucket:
 
     @contextmanager
     def following(self, kind: Priority) -> Iterator[None]:
-        """A job is read again and again meanwhile, as it is under way (`POLL`) or at its gate."""
-        shares, under_way = self.shares, kind is Priority.POLL
-        shares.under_way += under_way
-        shares.at_gate += not under_way
+        """A job is read again and again meanwhile, as it is under way (`POLL`) or waits at its gate (`GATE`)."""
+        shares = self.shares
+        shares.under_way += kind is Priority.POLL
+        shares.at_gate += kind is Priority.GATE
         try:
             yield
         finally:
-            shares.under_way -= under_way
-            shares.at_gate -= not under_way
+            shares.under_way -= kind is Priority.POLL
+            shares.at_gate -= kind is Priority.GATE
 
     def budget(self, kind: Priority) -> tuple[int, float, float]:
         """What jobs that are followed as *kind* have to live on: their number, tokens a second, stored tokens."""

@@ -4,8 +4,8 @@ The order is that of `Priority`. A bucket fills up once a minute, so order alone
 gates would spend a whole refill in seconds, and whoever comes next waits for the next one. So, with T tokens there and S
 seconds until the next step:
 
-* PUTs, and reads that a PUT may follow at once (`START`), take what is there, but for a tenth of the refill where cutovers
-  are under way. A read like that waits until there is a token for its PUT too: what was read a minute ago is read again.
+* PUTs, and reads that a PUT may follow at once (`START`), take what is there, but for a tenth of the refill where other reads
+  go on. A read like that waits until there is a token for its PUT too: what was read a minute ago is read again.
 * Reads of what is under way (`POLL`) spend what is more than the refill lasts for until the step; else evenly: one
   every S / T seconds.
 * Reads that wait at a gate (`GATE`) do so with what the reads of what is under way leave, but for a tenth of the refill.
@@ -111,8 +111,8 @@ class Shares:
         return min(self._account.rate, self.under_way / self._interval)
 
     def _beyond_share(self, tokens: float, step: float, now: float) -> float:
-        """When *tokens* are one more than the share of what is under way until the *step*, a share that melts away."""
-        if not self.under_way:
+        """When *tokens* are one more than the share of other reads until the *step*, a share that melts away."""
+        if not self.under_way and not self.at_gate:
             return now
         share = SHARE * self._account.rate
         if math.floor(share * (step - now)) <= tokens - 1.0 + SLACK:

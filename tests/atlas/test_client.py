@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.atlas.client import Accepted
@@ -16,7 +18,7 @@ from orchestrator.atlas.errors import (
 from orchestrator.atlas.wire import Job
 from orchestrator.core.events import RateLimited, RequestRetried
 from orchestrator.simulator import Scenario
-from orchestrator.simulator.scenario import Fault, FaultKind, Garbage, JobRules, Kind, Range
+from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Garbage, JobRules, Kind, Range
 
 from .servers import GROUP, atlas, live
 
@@ -47,7 +49,8 @@ async def test_v2_reads_and_cuts_over(pretty: bool, envelope: bool) -> None:
 @pytest.mark.parametrize(("pretty", "envelope"), FORMS)
 async def test_v1_reads_and_cuts_over(pretty: bool, envelope: bool) -> None:
     """The page's document, in the answer to the PUT as well."""
-    async with atlas(faulty(), api="v1.0", pretty=pretty, envelope=envelope) as it:
+    scenario = replace(faulty(), documents=Documents.BARE)
+    async with atlas(scenario, api="v1.0", pretty=pretty, envelope=envelope) as it:
         await it.client.check_access()
         assert await it.client.job(GROUP, live(0)) == Job(status="PENDING")
         assert await it.put() == Accepted(http_status=200, job=Job(status="PENDING"))
@@ -178,9 +181,11 @@ async def test_the_check_of_access_lets_other_refusals_pass() -> None:
 async def test_garbage_in_the_answer_to_a_read(body: Garbage, api: str) -> None:
     """A value, or an error of ours after some tries; never anything else."""
     async with atlas(faulty(Fault(on=Kind.READ, kind=FaultKind.GARBAGE, body=body)), api=api) as it:
-        if body in (Garbage.UNKNOWN_STATUS, Garbage.NULL_STATUS):
+        if body in (Garbage.UNKNOWN_STATUS, Garbage.NULL_STATUS, Garbage.NULL_LAG):
             job = await it.client.job(GROUP, live(0))
-            assert job.status == ("RECONCILING" if body is Garbage.UNKNOWN_STATUS else None)
+            expected_status = {Garbage.UNKNOWN_STATUS: "RECONCILING", Garbage.NULL_STATUS: None}
+            assert job.status == expected_status.get(body, "WORKING")
+            assert job.lag is None or body is not Garbage.NULL_LAG
             return
         with pytest.raises(AtlasError) as caught:
             await it.client.job(GROUP, live(0))

@@ -15,11 +15,11 @@ import anyio
 import pytest
 
 from orchestrator.atlas.wire import V2_MEDIA_TYPE
+from orchestrator.core.workflow import Workflow
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.digest import NonceRules
 from orchestrator.simulator.latency import ATLAS
 from orchestrator.simulator.scenario import Fault, FaultKind, JobRules, Kind, Range, Special
-from orchestrator.core.workflow import Workflow
 from tests.virtualclock import VirtualClockLoop
 
 from .house import KEYS, READY, Gate, House, house, migration, wave, workflow

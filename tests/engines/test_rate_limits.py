@@ -9,9 +9,9 @@ import pytest
 from orchestrator.atlas.client import ROOT_PATIENCE
 from orchestrator.atlas.errors import RateLimitedError
 from orchestrator.core.events import BudgetWaiting, RateLimited, RequestRetried
-from orchestrator.observers.log.heartbeat import Heartbeat
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.settings import RateLimit
+from orchestrator.observers.log.heartbeat import Heartbeat
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.bucket import RateLimit as ServerLimit
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
@@ -72,7 +72,7 @@ async def test_a_day_ends_a_gate_with_its_timeout(tmp_path: Path) -> None:
     async with house(tmp_path, plan, Scenario(jobs=READY, faults=(limited(Kind.READ, 86400.0),))) as it:
         heartbeat = Heartbeat(wall=wall)
         began = wall()
-        ending = await it.start(sinks=(heartbeat.sink,))
+        ending = await it.start(observers=(heartbeat.sink,))
         assert outcomes(ending) == {"m0": Outcome.FAILED}
         assert wall() - began <= 2 * 300 + 10
         assert it.puts("m0") == 0
@@ -145,7 +145,7 @@ async def test_a_wait_for_the_budget_is_told(tmp_path: Path) -> None:
                 said.append(heartbeat.fields(state)["waiting_for"]) if isinstance(event, BudgetWaiting) else None
             )
         )
-        assert set(outcomes(await it.start(sinks=(heartbeat.sink,))).values()) == {Outcome.SUCCESS}
+        assert set(outcomes(await it.start(observers=(heartbeat.sink,))).values()) == {Outcome.SUCCESS}
         assert it.atlas.record()["too_many_requests"] == 0
         first = it.names(BudgetWaiting)[0]
         assert 50 <= first.wait <= 60

@@ -155,7 +155,7 @@ class Driver:
         followed_as = _PRIORITY[read.kind]
         starts = followed_as is Priority.GATE and not read.attempt  # a PUT may follow
         kind = priority if priority is not None else Priority.START if starts else followed_as
-        with bucket.following(followed_as):
+        with bucket.following(Priority.START if starts else followed_as):
             if read.attempt > 0:
                 await self._wait_to_read(read, bucket, followed_as)
             self._session.checkpoint("polling")
