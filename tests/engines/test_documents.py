@@ -113,6 +113,17 @@ async def test_a_refusal_after_a_doubt_is_failed_and_not_repeated(tmp_path: Path
         assert it.puts("a") == 2
 
 
+@pytest.mark.parametrize("documents", [Documents.OLDER, Documents.BARE])
+async def test_a_final_word_in_the_puts_answer_waits_for_a_read(tmp_path: Path, documents: Documents) -> None:
+    """v1.0 answers the PUT with a document, here of a cutover that takes no time: the outcome is what a read says after it."""
+    plan = workflow(wave("w", migration("a", gate=None)))
+    async with house(tmp_path, plan, scenario(documents=documents, cutover=0.0), api=Api.V1) as it:
+        await succeeds(it, puts=1)
+        assert [(event.http_status, event.status) for event in it.names(CutoverAccepted)] == [(200, "SUCCESS")]
+        assert it.seen("a")["first_final_read"] is not None
+        assert it.seen("a")["reads"] == 2
+
+
 # -- reads that lag behind, and a lag that is missing for once ---------------------------------------------------------
 
 
