@@ -24,7 +24,7 @@ class Intention:
 
     *run_id*: the run that is continued (None: a new one begins), *recorded_window* its window so far. *ends*: the runs that are
     over when it begins. *starts*: get a PUT when their gates open. *repeats*: a PUT may have been carried out; they get another
-    only if reads show that it was not. *follows*: Atlas has accepted their cutover. *why_none*: why nothing gets a PUT.
+    only if reads show that it was not. *follows*: Atlas has accepted their cutover.
     """
 
     run_id: str | None
@@ -35,7 +35,6 @@ class Intention:
     starts: tuple[str, ...]
     repeats: tuple[str, ...]
     follows: tuple[str, ...]
-    why_none: str | None
 
     @property
     def may_put(self) -> bool:
@@ -91,15 +90,13 @@ def _sorted(
         starts=() if stopped else within(BEFORE_THE_PUT),
         repeats=() if stopped else within(_UNCLEAR),
         follows=within(frozenset({Phase.ACCEPTED}) if not stopped else _UNCLEAR | {Phase.ACCEPTED}),
-        why_none=stopped,
     )
 
 
-def _stopped(state: RunState, now: float) -> str | None:
-    """Why no cutover starts in a session that begins with *state*, if none does."""
-    if state.aborted_by is not None:
-        return f"the run was aborted by {state.aborted_by}"
-    if state.workflow.window_over(now):
-        return "the window does not open any more"
-    full = next((wave.name for wave in state.workflow.waves if state.too_many_failures(wave)), None)
-    return None if full is None else f"max_failures of wave {full} is used up"
+def _stopped(state: RunState, now: float) -> bool:
+    """Whether no cutover starts in a session that begins with *state*."""
+    return (
+        state.aborted_by is not None
+        or state.workflow.window_over(now)
+        or any(state.too_many_failures(wave) for wave in state.workflow.waves)
+    )

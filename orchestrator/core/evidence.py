@@ -87,7 +87,7 @@ class Refusal(StrEnum):
 
 
 def sign(document: Document, *, reported_lag: bool, reported_ready: bool, refusal: Refusal | None = None) -> Sign:
-    """What *document* says of the last PUT. One sign is no proof yet: `cutover` asks for more than one, and at what time.
+    """What *document* says of the last PUT. One sign is no proof yet: `next_step` asks for more than one, and `migration` after what time.
 
     Args:
         document: What was read after it.

@@ -3,7 +3,7 @@
     state = apply(state, event)      fold: facts in, state out
     state = reopen(state, ...)       what a continued run knows of it
 
-`cutover` decides from it what comes next.
+`next_step` decides from it what comes next.
 """
 
 from __future__ import annotations

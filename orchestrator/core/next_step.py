@@ -1,6 +1,6 @@
 """One live migration: what is known about it, what a new fact means, and what happens next. Pure.
 
-    state = apply(state, event)              fold: facts in, state out (`migrationstate`)
+    state = apply(state, event)              fold: facts in, state out (`migration`)
     step = next_step(state, policy, now)     what the driver does next
     events = observe(...), observe_failure(...), answered(...)   what a read or the PUT's answer means
 
@@ -108,7 +108,7 @@ class Reading:
 
 
 class ReadKind(StrEnum):
-    """Why a job is read: it decides who goes first at the token bucket."""
+    """Why a job is read: while it waits at its gate, or to follow what is under way."""
 
     GATE = "gate"
     POLL = "poll"

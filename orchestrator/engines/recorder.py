@@ -14,7 +14,7 @@ from ..core.run import RunState
 
 
 class EventWriter(Protocol):
-    """What the recorder needs of `journalwriter.Writer`."""
+    """What the recorder needs of `store.writer.Writer`."""
 
     def post(self, event: Event) -> None:
         """Write *event* soon."""

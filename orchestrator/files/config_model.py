@@ -154,7 +154,9 @@ class PollingSpec(TextModel):
     initial: _Seconds = Field(2.0, description="The first wait, and the shortest. Default 2s.")
     factor: _Factor = Field(1.5, description="What each wait grows by. Default 1.5.")
     max: _Seconds = Field(30.0, description="The longest wait. Default 30s.")
-    jitter: _Jitter = Field(0.1, description="How much each wait is spread, as a share of it. Default 0.1.")
+    jitter: _Jitter = Field(
+        0.1, description="The share of what is above `initial` by which chance shortens each wait at most. Default 0.1."
+    )
 
     @model_validator(mode="after")
     def _max_is_not_below_initial(self) -> Self:

@@ -1,6 +1,6 @@
 """What the next session on a run would begin with: read from the journal, and nothing is sent or written.
 
-`foresee` and `foresee_resume` tell what would be done, for the question that an operator is asked; `runner` makes the same tasks
+`foresee` and `foresee_resume` tell what would be done, for the question that an operator is asked; `work` makes the same tasks
 again under the run's locks, and `keep_to_what_was_confirmed` compares.
 """
 

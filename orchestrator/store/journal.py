@@ -4,7 +4,7 @@ A run's events are added by who has read all of them, and by nobody else: two pr
 told apart by the first commit. How far they go is told beside the file, too (`marks`).
 
 `Journal` reads (runs, events, control requests) and writes in transactions. While a run is under way,
-`journalwriter.Writer` alone appends its events; `journalfile` has the schema.
+`writer.Writer` alone appends its events; `schema` has the tables.
 """
 
 from __future__ import annotations

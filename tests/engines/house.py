@@ -18,7 +18,7 @@ from orchestrator.core.run import RunState
 from orchestrator.core.settings import Api, AtlasSettings, Logging, Polling, RateLimit, Secret, Settings
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Gate, Hooks, Migration, Wave, Workflow
-from orchestrator.operations import work as runner
+from orchestrator.operations import work
 from orchestrator.operations.session import Ending, Options
 from orchestrator.simulator import RunningSimulator, Scenario, Simulator
 from orchestrator.simulator.scenario import JobRules, Range
@@ -69,12 +69,12 @@ class House:
     watchers: list[Callable[[Event, RunState], None]] = field(default_factory=list)
 
     async def start(self, *, clock: Callable[[], float] = wall, **options: Any) -> Ending:
-        """`runner.start`; *clock* is the wall clock, *steady* one that nobody sets (the loop's)."""
-        return await runner.start(self.workflow, self.settings, self._options(options), wall=clock)
+        """`work.start`; *clock* is the wall clock, *steady* one that nobody sets (the loop's)."""
+        return await work.start(self.workflow, self.settings, self._options(options), wall=clock)
 
     async def resume(self, run_id: str, **options: Any) -> Ending:
-        """`runner.resume`."""
-        return await runner.resume(run_id, self.settings, self._options(options), wall=wall)
+        """`work.resume`."""
+        return await work.resume(run_id, self.settings, self._options(options), wall=wall)
 
     def ask(self, command: str, wave_name: str | None = None) -> None:
         """Leave a control request for the newest run, as another shell does."""

@@ -13,9 +13,8 @@ import pytest
 
 from orchestrator.core.errors import JournalError, JournalLockedError
 from orchestrator.core.events import CutoverRequested
-from orchestrator.engines.local import locked_journal as lockedjournal
-from orchestrator.store import locks
-from orchestrator.store import schema as journalfile
+from orchestrator.engines.local import locked_journal
+from orchestrator.store import locks, schema
 from orchestrator.store.ground import Ground
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.locks import locked, run_lock
@@ -93,9 +92,9 @@ def test_a_lock_file_that_is_removed_while_it_is_taken_is_taken_anew(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """One try of a commit takes no time, and tries follow each other at once."""
-    monkeypatch.setattr(journalfile, "LOCK_PATIENCE", 0.001)
+    monkeypatch.setattr(schema, "LOCK_PATIENCE", 0.001)
     monkeypatch.setattr("orchestrator.store.writer._BETWEEN_TRIES", 0.01)
-    monkeypatch.setattr(lockedjournal, "TRY_EVERY", 0.01)
+    monkeypatch.setattr(locked_journal, "TRY_EVERY", 0.01)
 
 
 @pytest.mark.anyio
@@ -104,7 +103,7 @@ async def test_a_journal_that_is_kept_locked_is_waited_for_and_that_is_said(tmp_
     said: list[tuple[str, str]] = []
     with open_journal(tmp_path) as journal:
         journal.begin("r1", WORKFLOW, run_started(WORKFLOW))
-        telling = lockedjournal.LockedJournal("r1", lambda event, **fields: said.append((event, fields["detail"])))
+        telling = locked_journal.LockedJournal("r1", lambda event, **fields: said.append((event, fields["detail"])))
         writer = Writer(journal, "r1", IDS, on_locked=telling.tell)
         with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as backup:
             backup.execute("BEGIN IMMEDIATE")
@@ -157,7 +156,7 @@ async def test_a_run_begins_when_the_journal_is_free(tmp_path: Path, impatient: 
                 backup.execute("ROLLBACK")
 
         with anyio.fail_after(60):
-            await lockedjournal.LockedJournal("r1", say).wait_until_free(journal)
+            await locked_journal.LockedJournal("r1", say).wait_until_free(journal)
     assert said == ["journal_locked", "journal_free"]
 
 

@@ -292,7 +292,7 @@ class Driver:
                 migration.group_id,
                 migration.live_migration_id,
                 permit,
-                may_leave=lambda: self._held_back() is None,  # turn, challenge and connection may be long in coming
+                may_leave=lambda: self._held_back() is None,  # place, challenge and connection may be long in coming
             )
         except NotSentError as error:
             held_back = self._held_back()
