@@ -287,7 +287,16 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         return fresh
     match state.phase:
         case Phase.ACCEPTED:
-            return state._replace(last_read_at=None, known_at=None, reads_in_phase=0)
+            # What follows is for the case that the evidence is taken back: what came to nothing before is no row of this session.
+            return state._replace(
+                last_read_at=None,
+                known_at=None,
+                reads_in_phase=0,
+                row_since=None,
+                refused_since=None,
+                attempts=0,
+                challenges=0,
+            )
         case Phase.FINISHED if state.outcome is not Outcome.IN_DOUBT:
             return state
     before_hooks_done = 0 if state.after_hooks_done else state.before_hooks_done  # the `after` hooks undid them

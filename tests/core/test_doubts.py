@@ -19,7 +19,7 @@ from orchestrator.core.next_step import (
 )
 from orchestrator.core.outcomes import Outcome
 
-from ..builders import NOW, Story, accepted, at_ready, in_doubt, requested
+from ..builders import NOW, SETTLE, Story, accepted, at_ready, in_doubt, requested
 
 OLDER = ("PENDING", True)
 """What the older document of v1.0 says of a job that is ready: no lag, ever."""
@@ -319,6 +319,22 @@ def test_an_accepted_cutover_is_followed_on_with_its_own_deadline() -> None:
     assert story.step() == Read(kind=ReadKind.POLL, attempt=1, deadline=NOW + 600)
     story.read("WORKING", after=2)
     assert story.finish() is Outcome.TIMED_OUT
+
+
+def test_a_row_of_puts_that_came_to_nothing_does_not_go_on_in_the_next_session() -> None:
+    """An evening's PUTs are no reason to give up the next evening, when a cutover that seemed to have begun has not."""
+    story = requested(timeout=3600.0)
+    story.answer(AnswerKind.NOT_CARRIED_OUT, http_status=429)
+    story.request(after=3000)
+    story.answer(AnswerKind.LOST)
+    story.read("WORKING", False, None, after=SETTLE)
+    assert story.read("WORKING", False, None, after=2) == ["cutover_accepted"]
+    story.resume(after=1800)
+    assert story.read("WORKING", True, 1.0, after=2) == ["cutover_in_doubt"]
+    story.read("WORKING", True, 1.0, after=2)
+    assert story.read("WORKING", True, 1.0, after=2) == ["cutover_not_begun"]
+    assert story.read("WORKING", True, 1.0, after=2) == ["gate_opened"]
+    assert story.step() == Request(attempt=0)
 
 
 @pytest.mark.parametrize("waits", [False, True])
