@@ -105,7 +105,7 @@ class TokenBucket:
         self.account.advance(now)
         if not any(self._lines.values()) and self._may_go(kind, now):
             return self._grant(kind, now)
-        waiting = self._lines[kind].wait(0, undo=Permit.give_back)
+        waiting = self._lines[kind].wait(undo=Permit.give_back)
         self._schedule(now)  # when it stands in the line
         if deadline is None:
             return await waiting

@@ -40,7 +40,7 @@ class Places:
         if not line and self.has_room(kind):
             self.enter(kind)
         else:
-            await line.wait(0, undo=lambda _: self.leave(kind))
+            await line.wait(undo=lambda _: self.leave(kind))
 
     def ask(self, when_free: Callable[[], None]) -> None:
         """Call *when_free* once when a place has become free; whoever finds none then asks again."""

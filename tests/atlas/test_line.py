@@ -15,23 +15,22 @@ async def settle() -> None:
         await checkpoint()
 
 
-async def test_the_lowest_priority_goes_first_and_equals_in_the_order_they_came() -> None:
-    """As at the token bucket: PUTs before gate reads before polls."""
-    line, served = Line[None](), list[str]()
+async def test_who_came_first_goes_first() -> None:
+    """And each with what it is granted."""
+    line, served = Line[int](), list[tuple[str, int]]()
 
-    async def customer(name: str, priority: int) -> None:
-        await line.wait(priority, undo=lambda _: None)
-        served.append(name)
+    async def customer(name: str) -> None:
+        served.append((name, await line.wait(undo=lambda _: None)))
 
     async with anyio.create_task_group() as group:
-        for name, priority in (("poll", 2), ("gate", 1), ("put", 0), ("gate again", 1)):
-            group.start_soon(customer, name, priority)
+        for name in ("one", "two", "three"):
+            group.start_soon(customer, name)
         await settle()
-        assert (len(line), line.first) == (4, 0)
-        while line:
-            line.call_next(None)
-            await settle()
-    assert served == ["put", "gate", "gate again", "poll"]
+        assert len(line) == 3
+        for number in range(3):
+            line.call_next(number)
+        await settle()
+    assert served == [("one", 0), ("two", 1), ("three", 2)]
     assert (bool(line), len(line)) == (False, 0)
 
 
@@ -41,7 +40,7 @@ async def test_who_was_cancelled_is_passed_over() -> None:
 
     async def customer(name: str, scope: anyio.CancelScope) -> None:
         with scope:
-            await line.wait(0, undo=lambda _: None)
+            await line.wait(undo=lambda _: None)
             served.append(name)
 
     leaves = anyio.CancelScope()
