@@ -160,13 +160,11 @@ def may_request(run: RunState, name: str, now: float, wall: float) -> str | None
     wave, _ = run.place_of(name)
     if name not in run.selected:
         return "it is not selected"
-    held = why_held(run, wall)
+    held = why_held(run, wall) or _why_to_stop(run)
     if held is not None:
         return held
     if not run.waves[wave.name].admits:
         return "its wave has not started"
-    if run.too_many_failures(wave):
-        return f"too many of wave {wave.name!r} ended without SUCCESS"
     if state.phase not in (Phase.READY, Phase.REQUESTED) or not state.admitted:
         return "it has no slot"
     return too_old(state, now)
@@ -187,19 +185,20 @@ def why_held(run: RunState, wall: float) -> str | None:
 
 
 def _stop(run: RunState, now: float) -> Event | None:
-    """Why no further cutover starts, if that has not been recorded."""
-    if run.stopped is not None:
-        return None
+    """No further cutover starts, if that has not been recorded."""
+    reason = None if run.stopped is not None else _why_to_stop(run)
+    return None if reason is None else CutoversStopped(at=now, reason=reason)
+
+
+def _why_to_stop(run: RunState) -> str | None:
+    """Why no further cutover of the run may start in this session; None: nothing has happened that says so."""
     if run.aborted_by is not None:
-        return CutoversStopped(at=now, reason=f"aborted by {run.aborted_by}")
+        return f"aborted by {run.aborted_by}"
     for wave in run.workflow.waves:
         if run.too_many_failures(wave):
             failed, most = run.failures(wave), wave.max_failures
-            reason = f"{failed} of wave {wave.name!r} ended without SUCCESS, max_failures is {most}"
-            return CutoversStopped(at=now, reason=reason)
-    if run.run_hooks.refused:
-        return CutoversStopped(at=now, reason="the run's before hook failed")
-    return None
+            return f"{failed} of wave {wave.name!r} ended without SUCCESS, max_failures is {most}"
+    return "the run's before hook failed" if run.run_hooks.refused else None
 
 
 def _window(run: RunState, now: float, wall: float) -> Event | None:

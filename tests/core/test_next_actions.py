@@ -254,9 +254,23 @@ def test_too_many_failures_stop_the_run() -> None:
     run = run_of(wave("a", "b", "c", max_failures=1), events=(STARTED, ended("a", Outcome.FAILED)))
     assert recorded(next_actions(run, NOW, NOW, {"w"})) == []
     run.apply(ended("b", Outcome.TIMED_OUT))
-    assert may_request(run, "c", NOW, NOW) == "too many of wave 'w' ended without SUCCESS"
+    assert may_request(run, "c", NOW, NOW) == "2 of wave 'w' ended without SUCCESS, max_failures is 1"
     (stopped,) = recorded(next_actions(run, NOW, NOW, {"w"}))
     assert stopped == CutoversStopped(at=NOW, reason="2 of wave 'w' ended without SUCCESS, max_failures is 1")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [RunAborted(at=NOW, who=WHO), ended("c", Outcome.FAILED), hook("before", None, code=1)],
+    ids=["an abort", "too many failures of another wave", "the run's hook"],
+)
+def test_what_stops_the_run_holds_each_put_from_that_moment_on(event: Event) -> None:
+    """Also before `cutovers_stopped` is recorded: a PUT may be at the wire just then."""
+    ready = (*opened("a"), CutoverAdmitted(at=NOW, migration="a"))
+    run = run_of(wave("a"), wave("c", name="v", first=2, max_failures=0), events=(STARTED, *ready))
+    assert may_request(run, "a", NOW, NOW) is None
+    run.apply(event)
+    assert may_request(run, "a", NOW, NOW) is not None
 
 
 def test_doubts_that_could_be_too_many_failures_are_settled_before_their_wave_goes_on() -> None:
