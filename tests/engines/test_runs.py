@@ -13,7 +13,9 @@ from orchestrator.core.events import CutoverAccepted, Event, GateOpened, GateWai
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import Api, RateLimit
+from orchestrator.core.workflow import Hooks
 from orchestrator.engines.local import controls
+from orchestrator.engines.local.driver import Driver
 from orchestrator.operations.target import Rehearsal
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.bucket import RateLimit as ServerLimit
@@ -72,6 +74,28 @@ async def test_too_many_failures_stop_the_run(tmp_path: Path, max_failures: int 
         assert len(left) == 4 - started
         for name in left:
             assert "max_failures is" in (ending.state.result(name).error_message or "")
+
+
+async def test_the_end_of_a_migrations_hook_wakes_that_migration_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wave of thousands with hooks would wake thousands of others for each of them."""
+    names = [f"m{number}" for number in range(30)]
+    woken = 0
+    notice = Driver.notice
+
+    def counted(driver: Driver) -> None:
+        nonlocal woken
+        woken += 1
+        notice(driver)
+
+    monkeypatch.setattr(Driver, "notice", counted)
+    hooks = Hooks(before=(("true",),), after_success=(("true",),))
+    async with house(tmp_path, workflow(wave("a", *(migration(name, hooks=hooks) for name in names)))) as it:
+        ending = await it.start()
+        assert ending.exit_code is ExitCode.SUCCESS
+        own = sum(getattr(event, "migration", None) is not None for event in it.events)
+        assert woken <= own + len(names) * 5, "and a few times for what concerns all of them"
 
 
 async def test_what_is_under_way_is_followed_to_its_end_after_the_stop(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from anyio.abc import TaskGroup
 
 from ...core.events import (
     ApplicationWaiting,
+    BudgetWaiting,
     ClockSet,
     CutoversStopped,
     Event,
+    HookFinished,
     MigrationEvent,
     RateLimited,
     RequestRetried,
@@ -24,6 +26,8 @@ from ...core.workflow import Migration, Wave
 from .driver import Driver
 from .session import Session
 
+_NO_NEWS = (ApplicationWaiting, BudgetWaiting, RateLimited, RequestRetried)
+"""Events that nobody waits for."""
 _CLOCK_CHECK = 30.0  # seconds; a long sleep looks at the wall clock again, which may be set meanwhile
 
 
@@ -63,11 +67,12 @@ class LocalEngine:
     def _notice(self, event: Event, _: RunState) -> None:
         """Something has happened: whoever waits for it goes on."""
         self._changed.set()
-        if isinstance(event, MigrationEvent):
-            driver = self._drivers.get(event.migration)
+        migration = event.migration if isinstance(event, (MigrationEvent, HookFinished)) else None
+        if migration is not None:
+            driver = self._drivers.get(migration)
             if driver is not None:
                 driver.notice()
-        elif not isinstance(event, (RateLimited, RequestRetried)):
+        elif not isinstance(event, _NO_NEWS):
             if isinstance(event, CutoversStopped):
                 self._session.interrupt()
             for driver in self._drivers.values():
