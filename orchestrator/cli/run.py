@@ -21,6 +21,7 @@ from ..core.consent import Intention
 from ..core.errors import InputError
 from ..core.outcomes import ExitCode
 from ..core.settings import Settings
+from ..engines.local.collector import rare_collections
 from ..machine.descriptors import raise_limit
 from ..operations.foresight import foresee, foresee_resume
 from ..operations.session import Ending, Options
@@ -35,6 +36,7 @@ from .observers import observe
 from .outputs import warn, write_reports
 from .parser import REHEARSAL_SPEED
 from .question import question
+from .signals import signalled
 from .simulate import checked_speed, read_scenario
 
 if TYPE_CHECKING:
@@ -164,7 +166,7 @@ def _work(
         report = build(ending.state, now=time.time(), exit_code=ending.exit_code)
         reported.append((report, write_reports(report, settings.state_dir, args.output, checkpoint=args.checkpoint)))
 
-    with _observed(args, settings, rehearsal, on_ended, consent) as options:
+    with _observed(args, settings, rehearsal, on_ended, consent) as options, rare_collections():
         ending = anyio.run(session, options)
     if ending.journal_failure:
         warn(f"the journal could not be written any more: {ending.journal_failure}")
@@ -229,6 +231,7 @@ def _observed(
             on_client=observers.on_client,
             environ=os.environ,
             checkpoint=args.checkpoint,
+            interruptions=signalled,
         )
 
 

@@ -1,13 +1,12 @@
 """One session: a process's work on one run, from the event that begins it to the one that ends it.
 
-reach Atlas ▸ begin or resume ▸ execute, beside signals, control requests and the terminal ▸ finish
+reach Atlas ▸ begin or resume ▸ execute, beside interruptions, control requests and the terminal ▸ finish
 """
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,6 @@ from ..core.settings import Settings
 from ..core.workflow import Workflow
 from ..engines.clock import SessionClock, steady_time
 from ..engines.hook_runner import HookRunner
-from ..engines.local.collector import rare_collections
 from ..engines.local.confirmation import Confirmation
 from ..engines.local.controls import heed_controls, heed_terminal
 from ..engines.local.engine import LocalEngine
@@ -54,6 +52,30 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Interruption:
+    """Somebody wants the session to stop in order. *by* says who; *exit_code*: what it then ends with (None: as it stands)."""
+
+    by: str
+    exit_code: ExitCode | None = None
+
+
+Interruptions = Callable[[], AbstractContextManager[AsyncIterator[Interruption]]]
+"""Listens for interruptions as long as its context lasts."""
+
+
+@contextmanager
+def uninterrupted() -> Iterator[AsyncIterator[Interruption]]:
+    """Nobody stops the session but by a control request, or by cancelling it."""
+
+    async def none() -> AsyncIterator[Interruption]:
+        nothing: tuple[Interruption, ...] = ()
+        for interruption in nothing:
+            yield interruption
+
+    yield none()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the operator asked for.
 
@@ -64,7 +86,8 @@ class Options:
     called for every line typed there; *say* logs a warning for the operator (the entry's event and fields); *on_client* is
     given the client, whose budget and statistics may be looked at; *on_ended* is given the ending, while no other process
     can work on the run; *place*: the options with which another command finds the same state directory, a space before
-    each; *steady* is a clock that nobody sets; *checkpoint* is told of each moment at which losing the process would leave
+    each; *steady* is a clock that nobody sets;
+    *interruptions* tells when somebody wants the session to stop; *checkpoint* is told of each moment at which losing the process would leave
     something half done.
     """
 
@@ -86,6 +109,7 @@ class Options:
     place: str = ""
     random: Random = field(default_factory=Random)
     steady: Callable[[], float] = steady_time
+    interruptions: Interruptions = uninterrupted
     checkpoint: Checkpoint = unwatched
 
 
@@ -135,9 +159,9 @@ async def conduct(
         options.on_client(client)
         if isinstance(task.first, RunStarted):  # a rehearsal's requests go to the simulator, and its report says so
             task = replace(task, first=replace(task.first, base_url=target.base_url))
-        # From here on a signal stops the run in order, also while its beginning is still being recorded.
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            ending = await _session(journal, task, settings, options, client, relay, signals, clock=clock)
+        # From here on an interruption stops the run in order, also while its beginning is still being recorded.
+        with options.interruptions() as interruptions:
+            ending = await _session(journal, task, settings, options, client, relay, interruptions, clock=clock)
         options.on_ended(ending)
         return ending
 
@@ -172,7 +196,7 @@ async def _session(
     options: Options,
     client: AtlasClient,
     relay: _Relay,
-    signals: AsyncIterator[signal.Signals],
+    interruptions: AsyncIterator[Interruption],
     *,
     clock: SessionClock,
 ) -> Ending:
@@ -220,9 +244,8 @@ async def _session(
     async with anyio.create_task_group() as writing:
         writing.start_soon(_write, writer)
         try:
-            with rare_collections():
-                signalled = await _execute(engine, session, options, settings.state_dir, signals, ground, writer)
-            ending = await _finish(session, writer, signalled)
+            interruption = await _execute(engine, session, options, settings.state_dir, interruptions, ground, writer)
+            ending = await _finish(session, writer, interruption)
         finally:
             writer.close()
     return ending
@@ -239,15 +262,15 @@ async def _execute(
     session: Session,
     options: Options,
     state_dir: Path,
-    signals: AsyncIterator[signal.Signals],
+    interruptions: AsyncIterator[Interruption],
     ground: Ground,
     writer: Writer,
-) -> signal.Signals | None:
-    """Let the engine work, and heed signals, control requests and the terminal meanwhile; the signal that ended it."""
-    received: list[signal.Signals] = []
+) -> Interruption | None:
+    """Let the engine work, and heed interruptions, control requests and the terminal meanwhile; what ended it."""
+    received: list[Interruption] = []
     async with anyio.create_task_group() as beside:
         with anyio.CancelScope() as work:
-            beside.start_soon(_heed_signals, signals, session, work, received, writer)
+            beside.start_soon(_heed_interruptions, interruptions, session, work, received, writer)
             beside.start_soon(heed_controls, engine, session, state_dir, ground)
             who = f"the terminal of {session.state.who}"
             confirmation = None
@@ -273,29 +296,31 @@ async def _execute(
     return received[0] if received else None
 
 
-async def _heed_signals(
-    signals: AsyncIterator[signal.Signals],
+async def _heed_interruptions(
+    interruptions: AsyncIterator[Interruption],
     session: Session,
     work: anyio.CancelScope,
-    received: list[signal.Signals],
+    received: list[Interruption],
     writer: Writer,
 ) -> None:
-    """The first SIGINT or SIGTERM stops in order, the second at once."""
-    async for number in signals:
+    """The first one stops the run in order."""
+    async for interruption in interruptions:
         if received:
-            os._exit(128 + number)
-        received.append(number)
+            continue
+        received.append(interruption)
         writer.patient = False  # who stops a run does not wait for a journal that somebody keeps locked
-        session.stop(f"stopped by {number.name}")
+        session.stop(f"stopped by {interruption.by}")
         work.cancel()
 
 
-async def _finish(session: Session, writer: Writer, signalled: signal.Signals | None) -> Ending:
+async def _finish(session: Session, writer: Writer, interruption: Interruption | None) -> Ending:
     """Record the end of the session, also when the journal does not take it any more."""
     state = session.state
     unfinished = state.is_unfinished()
-    interrupted = signalled is not None and unfinished  # else it came when all was over
-    code = ExitCode(128 + signalled) if signalled and interrupted else state.exit_code()
+    interrupted = interruption is not None and unfinished  # else it came when all was over
+    code = state.exit_code()
+    if interruption is not None and interrupted and interruption.exit_code is not None:
+        code = interruption.exit_code
     statistics = session.client.statistics
     finished = RunFinished(
         at=session.now(),

@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 
+from orchestrator.cli.signals import signalled
 from orchestrator.core.events import Event
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState
@@ -107,7 +108,8 @@ class House:
     def _options(self, options: dict[str, Any]) -> Options:
         observers: Sequence[Any] = (self._sink, *options.pop("observers", ()))
         steady = options.pop("steady", asyncio.get_running_loop().time)
-        return Options(observers=observers, random=Random(1), steady=steady, **options)
+        interruptions = options.pop("interruptions", signalled)
+        return Options(observers=observers, random=Random(1), steady=steady, interruptions=interruptions, **options)
 
     def _sink(self, event: Event, state: RunState) -> None:
         self.events.append(event)
