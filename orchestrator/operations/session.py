@@ -154,7 +154,7 @@ async def conduct(
         open_target(task.workflow, settings, rehearsal, so_far=task.state, wall=clock.now) as target,
         open_client(target, wall=clock.now, on_event=relay) as client,
     ):
-        await reach_atlas(client, target.base_url)
+        await reach_atlas(client, target.base_url, so_far=task.state)
         await LockedJournal(task.state.run_id, options.say).wait_until_free(journal)
         options.on_client(client)
         if isinstance(task.first, RunStarted):  # a rehearsal's requests go to the simulator, and its report says so

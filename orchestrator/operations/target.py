@@ -17,6 +17,8 @@ from ..core.outcomes import Outcome, RemoteStatus, normalise
 from ..core.run import RunState
 from ..core.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE, Settings
 from ..core.workflow import Workflow
+from ..report.words import plain
+from ..text.counts import names_listed, plural
 
 if TYPE_CHECKING:
     from ..simulator.jobs import Past
@@ -105,24 +107,39 @@ def client_settings(settings: Settings, base_url: str, public_key: str, private_
     )
 
 
-async def reach_atlas(client: AtlasClient, base_url: str) -> None:
+async def reach_atlas(client: AtlasClient, base_url: str, *, so_far: RunState | None = None) -> None:
     """See before anything else that Atlas answers at *base_url* and takes the keys.
 
+    *so_far*: what is known of the run that is to be worked on, if any.
+
     Raises:
-        AtlasError: It does not; a note of the error says what to look at.
+        AtlasError: It does not; a note of the error says what became of the cutovers, and what to look at.
     """
     try:
         await client.check_access()
     except ApiError as error:
         if error.status in (401, 403):
             error.add_note(
-                f"Atlas at {base_url} refuses the API keys; nothing was cut over. Check that both belong together, and "
+                f"Atlas at {base_url} refuses the API keys; {_left(so_far)}. Check that both belong together, and "
                 "that the key's access list has this machine's address"
             )
         raise
     except AtlasError as error:
         error.add_note(
-            f"Atlas was not reached at {base_url}; nothing was cut over. Check atlas.base_url, network and proxy, "
+            f"Atlas was not reached at {base_url}; {_left(so_far)}. Check atlas.base_url, network and proxy, "
             "then start again"
         )
         raise
+
+
+def _left(so_far: RunState | None) -> str:
+    """What a session that could not begin leaves of the cutovers of the run in the state *so_far*."""
+    states = {} if so_far is None else so_far.migrations
+    unseen = [name for name, m in states.items() if m.phase in UNDER_WAY or m.outcome is Outcome.IN_DOUBT]
+    if so_far is None or not unseen:
+        return "nothing was cut over"
+    count = plural(len(unseen), "cutover")
+    return (
+        f"this session has sent no cutover, but {count} of run {so_far.run_id} may be under way there, seen by nobody "
+        f"({names_listed([plain(name) for name in unseen])})"
+    )

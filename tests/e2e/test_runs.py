@@ -131,6 +131,20 @@ def test_no_way_to_atlas_exit_6(online: Program, atlas: Atlas) -> None:
     assert online.run("status").out == "no run has been started yet\n"
 
 
+def test_no_way_to_a_cutover_that_is_under_way_exit_6(online: Program, atlas: Atlas) -> None:
+    """A run that cannot be continued, as Atlas is not reached or refuses the keys, says which cutovers go on there unseen."""
+    workflow = online.workflow({"one": {"slow": next(atlas.slow)}})
+    with online.started("run", workflow, *JSON) as running:
+        run_id = running.until("cutover_accepted")["run_id"]
+        running.process.terminate()
+        assert running.end().code == 143
+    locked_out = replace(online, environ={**online.environ, "MONGODB_ATLAS_PRIVATE_API_KEY": "no-such-key"})
+    done = locked_out.run("resume", *JSON)
+    assert (done.code, done.out) == (6, "")
+    assert f"1 cutover of run {run_id} may be under way there, seen by nobody (slow)" in done.err
+    assert "nothing was cut over" not in done.err
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_at_the_gate_stops_in_order(online: Program, atlas: Atlas, number: signal.Signals, code: int) -> None:
     """A signal ends the run with reports and its exit code; `resume` goes on with it, and is stopped the same way."""
