@@ -113,6 +113,8 @@ class KeysRefusedError(ApiError):
       has had no PUT there has failed; `refused` is true. After a 401 further reads at the gate and PUTs for this project
       raise this error without a request, until a read of it succeeds; reads of what is under way are still sent.
     * None: it gave no answer that tells. Nothing is decided: ask again later.
+
+    Not `sent`: the project was known to answer 401, and no request has left.
     """
 
     def __init__(
@@ -124,9 +126,11 @@ class KeysRefusedError(ApiError):
         everywhere: bool | None,
         error_code: str | None = None,
         detail: str | None = None,
+        sent: bool = True,
     ) -> None:
         super().__init__(method=method, path=path, status=status, error_code=error_code, detail=detail)
         self.everywhere = everywhere
+        self.sent = sent
 
     @property
     def refused(self) -> bool:

@@ -33,7 +33,7 @@ class Refusals:
     def known(self, group_id: str, *, method: str, path: str) -> KeysRefusedError | None:
         """The error of a request for *group_id*, where that project, and no other, is known to refuse the keys."""
         known = self._projects.get(group_id)
-        return known and _refusal(known, method=method, path=path, everywhere=False)
+        return known and _refusal(known, method=method, path=path, everywhere=False, sent=False)
 
     def succeeded(self, group_id: str) -> None:
         """The project *group_id* has answered a request."""
@@ -71,7 +71,9 @@ class Refusals:
         return False
 
 
-def _refusal(error: ApiError, *, method: str, path: str, everywhere: bool | None) -> KeysRefusedError:
+def _refusal(
+    error: ApiError, *, method: str, path: str, everywhere: bool | None, sent: bool = True
+) -> KeysRefusedError:
     return KeysRefusedError(
         method=method,
         path=path,
@@ -79,4 +81,5 @@ def _refusal(error: ApiError, *, method: str, path: str, everywhere: bool | None
         everywhere=everywhere,
         error_code=error.error_code,
         detail=error.detail,
+        sent=sent,
     )

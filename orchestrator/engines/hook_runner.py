@@ -23,9 +23,16 @@ def most_at_once() -> int:
     return hooks_at_most(MOST_AT_ONCE, connections=connections_at_most(MAX_IN_FLIGHT))
 
 
+def _half() -> int:
+    return max(1, most_at_once() // 2)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookRunner:
     """Knows the run that hooks belong to. They wait for each other where there are more than `most_at_once`.
+
+    `before` hooks have turns of their own: one of them may have to wait for its job to be read again, and whoever waits for
+    an `after_…` hook must not wait for that with the application down.
 
     *environ*: the process's environment; *now*: the session's clock, Unix seconds; *secrets*: values no hook may see;
     *on_interrupted* gets the end of a hook that was ended because the run is stopped, which nobody waits for any more.
@@ -38,14 +45,15 @@ class HookRunner:
     secrets: tuple[str, ...]
     now: Callable[[], float]
     on_interrupted: Callable[[HookFinished], None]
-    turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(most_at_once()))
+    before_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_half()))
+    after_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_half()))
 
     async def run_for_migration(
         self, wave: Wave, migration: Migration, hook: str, index: int, *, outcome: str | None
     ) -> HookFinished:
         """Run hook number *index* of *migration*'s *hook* (`before`, `after_success`, `after_failure`).
 
-        The caller has one of the `turns`.
+        The caller has one of the turns.
         """
         return await self._run(migration.hooks, wave, migration, hook, index, outcome)
 

@@ -80,10 +80,11 @@ async def test_a_project_that_refuses_the_keys_costs_two_requests() -> None:
     async with guarded(Doorman(refused={GROUP})) as (raw, client):
         before = len(raw.requests)
         first = await refusal(client, GROUP, 0)
-        assert (first.everywhere, first.refused, first.status) == (False, True, 401)
+        assert (first.everywhere, first.refused, first.status, first.sent) == (False, True, 401, True)
         assert len(raw.requests) - before == 3
         for number in range(1, 40):
-            assert (await refusal(client, GROUP, number)).refused
+            known = await refusal(client, GROUP, number)
+            assert (known.refused, known.sent) == (True, False)
         reservation = await client.reserve(GROUP)
         with pytest.raises(KeysRefusedError):
             await client.cutover(GROUP, live(0), reservation)

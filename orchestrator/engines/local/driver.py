@@ -300,8 +300,10 @@ class Driver:
             return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=reason, sent=False)
         except KeysRefusedError as error:
             session.heed_refusal(error)
-            if error.everywhere is not False:  # it says nothing about this job
-                return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=str(error))
+            if (
+                error.everywhere is not False or not error.sent
+            ):  # it says nothing about this job, or the next read says it
+                return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=str(error), sent=error.sent)
             return Answer(kind=_KINDS[error.verdict], http_status=error.status, reason=str(error))
         except ApiError as error:
             return Answer(kind=_KINDS[error.verdict], http_status=error.status, reason=str(error))
@@ -320,7 +322,7 @@ class Driver:
     async def _before_hook(self, hook: core.RunHook) -> None:
         """Run a `before` hook when its turn comes, if a cutover may start then: no application is stopped for nothing."""
         session = self._session
-        async with session.hooks.turns:
+        async with session.hooks.before_turns:
             step = self._next()
             if isinstance(step, core.Read):  # it has waited long
                 with session.interruptible():
@@ -332,7 +334,7 @@ class Driver:
         """Run a hook and record it; *turn*: its turn has come already."""
         session = self._session
         outcome = None if hook.hook == "before" else session.outcome(self._migration)
-        async with nullcontext() if turn else session.hooks.turns:
+        async with nullcontext() if turn else session.hooks.after_turns:
             finished = await session.hooks.run_for_migration(
                 self._wave, self._migration, hook.hook, hook.index, outcome=outcome
             )
