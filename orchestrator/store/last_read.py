@@ -1,4 +1,4 @@
-"""What the last read of each job showed, in a file beside a run's reports, for `status --all`.
+"""What the last read of each job showed, in a file of the state directory, for `status --all`.
 
 Reads are not journaled one by one, so nobody else would know the lag of now, or that a job has not been readable for minutes.
 The file is a copy for the eye: nothing is decided by it.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..core.events import StatusPolled
 
-NAME = "reads.json"
+DIRECTORY = "reads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class LastRead:
 
 def reads_path(state_dir: Path, run_id: str) -> Path:
     """Where the reads of run *run_id* are."""
-    return state_dir / "runs" / run_id / NAME
+    return state_dir / DIRECTORY / f"{run_id}.json"
 
 
 def read_reads(path: Path) -> dict[str, LastRead]:

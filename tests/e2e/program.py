@@ -8,6 +8,7 @@ import os
 import pty
 import secrets
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -32,6 +33,7 @@ def new_id() -> str:
 
 
 def _take_terminal() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job, as these tests may be, ignores it
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C typed there is a signal to the program
 
 

@@ -84,7 +84,7 @@ def test_a_run_leaves_reports_and_a_log(online: Program, atlas: Atlas) -> None:
     jsonschema.validate(done.report, REPORT)
     assert done.report["totals"] == {**dict.fromkeys(OUTCOMES, 0), "migrations": 3, "SUCCESS": 2, "FAILED": 1}
     kept = online.state_dir / "runs" / done.report["run_id"]
-    assert {path.name for path in kept.iterdir()} == {"report.json", "report.md", "report.html", "reads.json"}
+    assert {path.name for path in kept.iterdir()} == {"report.json", "report.md", "report.html"}
     assert json.loads((kept / "report.json").read_text()) == done.report
     assert json.loads((online.directory / "r.json").read_text()) == done.report
     assert ET.parse(online.directory / "r.xml").getroot().get("failures") == "1"  # noqa: S314 - our own file

@@ -64,5 +64,5 @@ def test_a_file_that_is_not_there_or_not_whole_tells_nothing(tmp_path: Path, con
 
 def test_a_file_that_cannot_be_written_hurts_nothing(tmp_path: Path) -> None:
     """The run goes on."""
-    (tmp_path / "runs").write_text("in the way")
+    (tmp_path / "reads").write_text("in the way")
     assert over(tmp_path, seen(NOW)) == {}
