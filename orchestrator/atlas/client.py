@@ -6,6 +6,7 @@ concluded (`orchestrator.atlas.errors`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from random import Random
 import anyio
 
 from ..core.events import BudgetWaiting, Event, RequestRetried
+from ..text.durations import format_duration
 from . import wire
 from .budget import Permit, TokenBucket
 from .connection import ClientSettings, open_session
@@ -40,7 +42,6 @@ FIRST_PAUSE = 0.2  # seconds before the second try of a read, then twice as long
 LONGEST_PAUSE = 60.0
 """Seconds that a read waits at most for its next try, whatever a 5xx's `Retry-After` says: an application stands still."""
 
-NOTHING_LEFT = "the request budget had nothing left in time"
 ROOT_SCOPE = "root"
 ROOT_PATIENCE = 180.0
 """Seconds that a read of the root resource, with which a run begins, waits at most for the rate limit."""
@@ -149,7 +150,7 @@ class AtlasClient:
         permit = await self.bucket(group_id).take(Priority.CUTOVER, deadline=deadline)
         if permit is None:
             path = self._transport.full_path(f"/groups/{group_id}")
-            raise NotSentError(NOTHING_LEFT, method="PUT", path=path)
+            raise NotSentError(_nothing_left(self.bucket(group_id)), method="PUT", path=path)
         return permit
 
     def announce_repeat(self, group_id: str, live_migration_id: str, *, reason: str, attempt: int, wait: float) -> None:
@@ -238,7 +239,7 @@ class AtlasClient:
             permit = await bucket.take(priority, deadline=deadline)
             if permit is None:
                 full_path = self._transport.full_path(path)
-                raise NotSentError(NOTHING_LEFT, method="GET", path=full_path)
+                raise NotSentError(_nothing_left(bucket), method="GET", path=full_path)
             try:
                 if priority is not Priority.POLL:
                     self._raise_if_refused(group_id, "GET", path)
@@ -288,6 +289,15 @@ async def open_client(
     async with open_session(settings) as session:
         transport = Transport(settings, session, wall=wall, on_event=on_event)
         yield AtlasClient(settings, transport, wall=wall, on_event=on_event, random=random or Random())
+
+
+def _nothing_left(bucket: TokenBucket) -> str:
+    """Why *bucket* gave no token in time: Atlas has said for how long nothing may be sent, or it is the budget itself."""
+    account = bucket.account_now()
+    if account.rests:
+        rest = format_duration(math.ceil(account.due() - anyio.current_time()))
+        return f"Atlas answered 429, and asks to send nothing for {rest} more: longer than this could wait"
+    return "the request budget had nothing left in time"
 
 
 def _job_path(group_id: str, live_migration_id: str) -> str:

@@ -438,7 +438,11 @@ def _gate_message(state: MigrationState, policy: Policy) -> str:
     if policy.gate is None:
         return f"the job could not be read in {format_duration(policy.timeout)}: {state.note}"
     waited = format_duration(policy.gate.timeout)
-    why = state.refusal or state.note or why_closed(_known(state), policy.gate, reported_lag=state.reported_lag)
+    view = at_gate(_known(state), policy.gate, reported_lag=state.reported_lag)
+    closed = why_closed(_known(state), policy.gate, reported_lag=state.reported_lag)
+    why = state.refusal or state.note or closed
+    if why == state.note != closed and state.known_at is not None and not view.is_open:
+        why = f"{closed} (as last read; then: {state.note})"
     return f"the gate did not open in {waited}: {why}"
 
 

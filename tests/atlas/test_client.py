@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import anyio
 import pytest
 
 from orchestrator.atlas.client import Accepted
@@ -13,8 +14,10 @@ from orchestrator.atlas.errors import (
     ApiError,
     AtlasError,
     BadAnswerError,
+    NotSentError,
     RateLimitedError,
 )
+from orchestrator.atlas.shares import Priority
 from orchestrator.atlas.wire import Job
 from orchestrator.core.events import RateLimited, RequestRetried
 from orchestrator.simulator import Scenario
@@ -141,6 +144,16 @@ async def test_a_put_answered_429_was_not_carried_out(retry_after: float | None)
         first, second = it.seen(0)["put_times"]
         assert second - first >= rest
         assert it.seen(0)["puts_processed"] == 1
+
+
+async def test_a_read_that_a_429_outlasts_says_how_long_atlas_asks_to_wait() -> None:
+    """Whoever reads why a gate did not open is not sent to look for a budget of his own."""
+    fault = Fault(on=Kind.READ, kind=FaultKind.TOO_MANY_REQUESTS, retry_after=86400, times=1)
+    async with atlas(faulty(fault)) as it:
+        with pytest.raises(RateLimitedError):
+            await it.client.job(GROUP, live(0), priority=Priority.GATE, deadline=anyio.current_time() + 10)
+        with pytest.raises(NotSentError, match="Atlas answered 429, and asks to send nothing for 23h59m50s more"):
+            await it.client.job(GROUP, live(0), priority=Priority.GATE, deadline=anyio.current_time() + 10)
 
 
 async def test_a_read_answered_429_waits_and_is_sent_again() -> None:

@@ -180,6 +180,16 @@ def test_a_gate_whose_job_cannot_be_read_fails_with_that_reason() -> None:
     assert story.state.error_message == "the gate did not open in 1m: 503 down"
 
 
+def test_a_gate_that_a_document_kept_closed_says_so_although_its_last_read_failed() -> None:
+    """A read that found no budget in time says nothing of why the gate was closed until then, and what is to be done."""
+    story = Story(policy=Policy(gate=Gate(timeout=60)))
+    story.read("PENDING")
+    story.read_fails("no budget in time", after=60)
+    assert story.finish() is Outcome.FAILED
+    assert "gate: off" in (story.state.error_message or "")
+    assert (story.state.error_message or "").endswith("(as last read; then: no budget in time)")
+
+
 def test_without_gate_a_job_that_cannot_be_read_fails_after_the_timeout() -> None:
     """One read is needed also with `gate: off`."""
     story = Story(policy=Policy(gate=None, timeout=120))
