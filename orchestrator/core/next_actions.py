@@ -59,7 +59,7 @@ class RunGroupHook:
 class Drive:
     """Take the migrations of *wave* through their steps that have any left (`to_drive`), unless somebody does so already.
 
-    There is nobody new among them before *wave* has started (*begun*) or the run has been *stopped*.
+    Two that differ are two things to do; an engine does each once. There is nobody new among them before *wave* has started (*begun*) or the run has been *stopped*.
     """
 
     wave: str
