@@ -11,12 +11,17 @@ from .shares import Priority
 KEPT = 2
 """Places that each kind may always have: a hundred reads that hang hide neither a PUT nor the reads of what is under way."""
 
+READS = (Priority.POLL, Priority.GATE)
+"""Kinds that are sent again and again, so that a large wave could fill every place for good. Each has half of the places at most: the
+first reads of a wave, and its PUTs, are not queued behind them."""
+
 
 class Places:
     """*total* places. Whoever entered leaves once; those who wait are let in by `Priority`."""
 
     def __init__(self, total: int) -> None:
         self._free = total
+        self._most_reads = max(1, total // 2)
         self._kept = min(KEPT, total // (2 * len(Priority)))
         self._taken = dict.fromkeys(Priority, 0)
         self._lines: dict[Priority, Line[None]] = {kind: Line() for kind in Priority}
@@ -25,6 +30,8 @@ class Places:
     def has_room(self, kind: Priority) -> bool:
         """Whether a request of *kind* may enter."""
         taken, kept = self._taken, self._kept
+        if kind in READS and taken[kind] >= self._most_reads:
+            return False
         if self._free <= 0 or taken[kind] < kept:
             return self._free > 0
         return self._free > sum(max(0, kept - taken[other]) for other in Priority if other is not kind)
