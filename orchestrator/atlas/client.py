@@ -75,7 +75,6 @@ class AtlasClient:
         on_event: Callable[[Event], None],
         random: Random,
     ) -> None:
-        self.api = settings.api
         self.statistics = transport.statistics
         self._settings = settings
         self._transport = transport
