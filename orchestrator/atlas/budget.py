@@ -137,6 +137,7 @@ class TokenBucket:
             self._timer.cancel()
             self._timer = None
         if not any(self._lines.values()):
+            self.places.ask(self.pump, ())
             return
         now = self._loop.time()
         self.account.advance(now)
@@ -149,8 +150,7 @@ class TokenBucket:
                 break
             first, *others = may_go
             self._lines[first].call_next(self._grant(first, now, others=others))
-        if ready:
-            self.places.ask(self.pump)
+        self.places.ask(self.pump, ready)
         later = [at for at in due.values() if at > now]
         if later:
             self._schedule(max(min(later), now + TICK))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from .line import Line
 from .shares import Priority
@@ -11,9 +10,12 @@ from .shares import Priority
 KEPT = 2
 """Places that each kind may always have: a hundred reads that hang hide neither a PUT nor the reads of what is under way."""
 
-READS = (Priority.POLL, Priority.GATE)
-"""Kinds that are sent again and again, so that a large wave could fill every place for good. Each has half of the places at most: the
-first reads of a wave, and its PUTs, are not queued behind them."""
+AGAIN = (Priority.POLL, Priority.GATE)
+"""Kinds that are sent again and again, so that a large wave could fill every place for good."""
+
+SHARE = 5
+"""While another kind wants a place, each of these has one in so many at most: neither a wave's first reads nor its PUTs are
+queued behind them. Twenty places are fifty reads a second at Atlas's mean latency, the budget of three projects."""
 
 
 class Places:
@@ -21,16 +23,16 @@ class Places:
 
     def __init__(self, total: int) -> None:
         self._free = total
-        self._most_reads = max(1, total // 2)
+        self._share = max(1, total // SHARE)
         self._kept = min(KEPT, total // (2 * len(Priority)))
         self._taken = dict.fromkeys(Priority, 0)
         self._lines: dict[Priority, Line[None]] = {kind: Line() for kind in Priority}
-        self._asking: deque[Callable[[], None]] = deque()
+        self._asking: dict[Callable[[], None], Collection[Priority]] = {}
 
     def has_room(self, kind: Priority) -> bool:
         """Whether a request of *kind* may enter."""
         taken, kept = self._taken, self._kept
-        if kind in READS and taken[kind] >= self._most_reads:
+        if kind in AGAIN and taken[kind] >= self._share and self._wanted_besides(kind):
             return False
         if self._free <= 0 or taken[kind] < kept:
             return self._free > 0
@@ -49,10 +51,12 @@ class Places:
         else:
             await line.wait(undo=lambda _: self.leave(kind))
 
-    def ask(self, when_free: Callable[[], None]) -> None:
-        """Call *when_free* once when a place has become free; whoever finds none then asks again."""
-        if when_free not in self._asking:
-            self._asking.append(when_free)
+    def ask(self, when_free: Callable[[], None], kinds: Collection[Priority]) -> None:
+        """Call *when_free* when a place has become free that *kinds* want; for as long as they do: none ends it."""
+        if kinds:
+            self._asking[when_free] = kinds
+        else:
+            self._asking.pop(when_free, None)
 
     def leave(self, kind: Priority) -> None:
         """Give a place back."""
@@ -62,7 +66,14 @@ class Places:
             while line and self.has_room(waiting):
                 self.enter(waiting)
                 line.call_next(None)
-        for _ in range(len(self._asking)):
+        for when_free in list(self._asking):
             if self._free <= 0:
                 return
-            self._asking.popleft()()
+            if when_free in self._asking:  # the next place is somebody else's turn
+                self._asking[when_free] = self._asking.pop(when_free)
+                when_free()
+
+    def _wanted_besides(self, kind: Priority) -> bool:
+        if any(line for other, line in self._lines.items() if other is not kind):
+            return True
+        return any(other is not kind for kinds in self._asking.values() for other in kinds)
