@@ -176,10 +176,11 @@ class TokenBucket:
 class Permit:
     """A token for one request, and, once it has entered, a place on the wire. `give_back` in any case."""
 
-    __slots__ = ("_bucket", "_challenged", "_has_place", "_over", "_token", "_turn", "kind")
+    __slots__ = ("_bucket", "_challenged", "_has_place", "_over", "_token", "_turn", "kind", "since")
 
     def __init__(self, bucket: TokenBucket, kind: Priority, token: Token, *, turn: float, has_place: bool) -> None:
         self.kind = kind
+        self.since: float | None = None  # by the event loop's clock: from when what its request goes by is
         self._bucket = bucket
         self._token = token
         self._turn = turn
@@ -200,7 +201,7 @@ class Permit:
     async def enter(self) -> bool:
         """Wait for a place on the wire; whether the token is good then: a 429 meanwhile takes it back."""
         if not self._has_place:
-            await self._bucket.places.take(self.kind)
+            await self._bucket.places.take(self.kind, since=self.since)
             self._has_place = True
         account = self._bucket.account_now()
         return account.covers(self._token)

@@ -162,9 +162,17 @@ class AtlasClient:
         live_migration_id: str,
         permit: Permit,
         *,
+        age: float = 0.0,
         may_leave: Callable[[], bool] | None = None,
     ) -> Accepted:
-        """Send the cutover PUT, once; *may_leave* is asked right before each wire request, when it has all it needs.
+        """Send the cutover PUT, once.
+
+        Args:
+            group_id: The job's project.
+            live_migration_id: Its id.
+            permit: From `reserve`.
+            age: Seconds since the request left that read the job. Of the PUTs that wait for a place, the oldest goes first.
+            may_leave: Asked right before each wire request, when it has all it needs.
 
         Raises:
             KeysRefusedError: 401 or 403, or its project is known to answer 401; it was not carried out.
@@ -172,6 +180,7 @@ class AtlasClient:
         """
         if permit.over:
             raise RuntimeError("this permit has been used")
+        permit.since = anyio.current_time() - age
         path = _cutover_path(group_id, live_migration_id)
         self._raise_if_refused(group_id, "PUT", path)
         try:

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.atlas.budget import Permit, TokenBucket
-from orchestrator.atlas.places import Places
+from orchestrator.atlas.places import LEAD, Places
 from orchestrator.atlas.shares import Priority
 from orchestrator.atlas.wire import BucketFigures
 from orchestrator.simulator.bucket import Bucket, RateLimit, Refill
@@ -509,8 +509,8 @@ async def test_a_hundred_requests_that_hang_hide_no_other_kind() -> None:
         assert await (await taken(other, Priority.CUTOVER)).enter()
 
 
-async def test_places_go_to_puts_first_and_to_every_project_in_turn() -> None:
-    """A place that comes free is never left unused while somebody waits."""
+async def test_of_four_places_three_go_to_first_reads_in_every_project_in_turn_and_one_to_a_put() -> None:
+    """A wave's last PUT waits for no slow read that could have gone out long before."""
     places = Places(1)
     buckets = [TokenBucket(capacity=100, refill=500, per=60.0, places=places) for _ in range(3)]
     first = await taken(buckets[0], Priority.START)
@@ -522,20 +522,45 @@ async def test_places_go_to_puts_first_and_to_every_project_in_turn() -> None:
         await anyio.sleep(1)
         permit.give_back()
 
-    async def put() -> None:
+    async def put(name: str, age: float) -> None:
         permit = await taken(buckets[0])
+        permit.since = anyio.current_time() - age
         await permit.enter()
-        order.append("put")
+        order.append(name)
         permit.give_back()
 
     async with anyio.create_task_group() as group:
         for number in (0, 0, 1, 2):
             group.start_soon(read, number)
         await anyio.sleep(0.01)
-        group.start_soon(put)
+        group.start_soon(put, "put", 0.0)
+        group.start_soon(put, "older put", 0.5)
+        group.start_soon(put, "oldest put", 1.0)
         await anyio.sleep(0.01)
         first.give_back()
-    assert order == ["put", "read 0", "read 1", "read 2", "read 0"]
+    assert order == ["read 0", "read 1", "read 2", "oldest put", "read 0", "older put", "put"]
+
+
+async def test_a_put_whose_read_has_grown_old_goes_before_any_read() -> None:
+    """Otherwise its job would have to be read again."""
+    places = Places(1)
+    bucket = TokenBucket(capacity=100, refill=500, per=60.0, places=places)
+    first = await taken(bucket, Priority.START)
+    order: list[str] = []
+
+    async def one(kind: Priority) -> None:
+        permit = await taken(bucket, kind)
+        permit.since = anyio.current_time() - LEAD
+        await permit.enter()
+        order.append(kind.name)
+        permit.give_back()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(one, Priority.START)
+        group.start_soon(one, Priority.CUTOVER)
+        await anyio.sleep(0.01)
+        first.give_back()
+    assert order == ["CUTOVER", "START"]
 
 
 class BusyLoop:
@@ -591,13 +616,34 @@ def test_reads_that_come_again_and_again_give_way_when_another_kind_wants_a_plac
     while places.has_room(kind):
         places.enter(kind)
     places.ask(start, [Priority.START])
-    for _ in range(74):
+    for _ in range(84):
         places.leave(kind)
         assert not places.has_room(kind)
-    assert asked == 74
+    assert asked == 84
     places.leave(kind)
     assert places.has_room(kind)
     places.ask(start, [])
     while places.has_room(kind):
         places.enter(kind)
     assert not places.has_room(Priority.START)
+
+
+async def test_places_go_round_among_budgets() -> None:
+    """One project's jobs did not start before another's were all under way, though both had tokens for all."""
+    places = Places(20)
+    granted: list[str] = []
+    async with anyio.create_task_group() as group:
+        buckets = {name: TokenBucket(capacity=100, refill=500, per=60.0, places=places) for name in "abc"}
+
+        async def read(name: str) -> None:
+            permit = await taken(buckets[name], Priority.START)
+            granted.append(name)
+            await anyio.sleep(1)
+            permit.give_back()
+
+        for name in buckets:
+            for _ in range(40):
+                group.start_soon(read, name)
+    assert granted[:14] == ["a"] * 14
+    later = granted[14:74]
+    assert {name: later.count(name) for name in "bc"} == {name: pytest.approx(20, abs=6) for name in "bc"}

@@ -292,6 +292,7 @@ class Driver:
                 migration.group_id,
                 migration.live_migration_id,
                 permit,
+                age=session.now() - (self._state.known_at or session.now()),
                 may_leave=lambda: self._held_back() is None,  # place, challenge and connection may be long in coming
             )
         except NotSentError as error:
