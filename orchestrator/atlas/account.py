@@ -25,6 +25,7 @@ SLACK = 1e-9  # tokens; sums of fractions are no exact numbers
 SHORTEST_REST = 1.0
 """Seconds that a 429 is waited for at least: Atlas was seen to answer "retry after 0 seconds" for most of a second."""
 _WHOLE_SECONDS = 1.0  # by as much a `Retry-After` may be rounded up
+SHORTEST_LOOK = 60.0  # seconds between two looks at whether a rest still stands
 LONGEST_DOUBLING = 64.0  # seconds; as long as a bucket takes to refill. Longer rests only where the server asks for one
 
 
@@ -59,6 +60,8 @@ class Account:
         self._sent = self._ended = 0  # requests, ever
         self._in_a_row = 0  # 429s, each to a request that left after the rest before it
         self._probe_out_since = -math.inf  # when the last probe was granted; -inf: it is over
+        self._rest_began = -math.inf
+        self._looked_at = -math.inf  # when a long rest was begun, or doubted last
 
     @property
     def rate(self) -> float:
@@ -69,6 +72,15 @@ class Account:
     def rests(self) -> bool:
         """Whether nothing may be sent: the server has said so."""
         return self._now < self.rests_until
+
+    @property
+    def look_at(self) -> float:
+        """When one request may leave in spite of a rest, to see whether it still stands; inf: there is none.
+
+        Once an interval, as any bucket has had a step by then: a 429 that asks for a day must not hide for a day what is
+        under way.
+        """
+        return self._looked_at + max(self.per, SHORTEST_LOOK) if self.rests else math.inf
 
     @property
     def tokens(self) -> float:
@@ -88,6 +100,8 @@ class Account:
     def grant(self, *, forced: bool = False) -> Token:
         """Somebody gets a token, of which there should be one; *forced*: even if there is none."""
         probe = self.tokens < 1.0 - SLACK
+        if self.rests:
+            self._looked_at = self._now
         for steps in self._steps:
             steps.tokens -= 0.0 if probe else 1.0
         if probe:
@@ -149,6 +163,8 @@ class Account:
             steps.begun(self._now)
         if not answered:
             return
+        if self.rests and token.forced and token.sent_at >= self._rest_began:  # it was let in: there is no rest any more
+            self.rests_until = self._now
         if token.sent_at >= self.rests_until:
             self._in_a_row = 0
         if limit is not None and limit >= 1:
@@ -177,6 +193,7 @@ class Account:
         self._in_a_row += 1
         doubled = min(SHORTEST_REST * 2.0 ** min(self._in_a_row - 1, 10), LONGEST_DOUBLING)
         self.rests_until = self._now + max(asked, doubled)
+        self._rest_began = self._looked_at = self._now
         # For its next token an even refill would have asked for less: then it is the step.
         step = figures is not None and asked > self.per / self.refill + 1.0
         self._epoch += 1

@@ -57,7 +57,9 @@ class Shares:
         """When a request of *kind* may have a token, as far as is known: *now*, or later."""
         account = self._account
         if account.spendable() < 1.0 - SLACK:
-            return max(account.due(), now + TICK)
+            if kind is not Priority.POLL:
+                return max(account.due(), now + TICK)
+            return now if account.look_at <= now else max(min(account.due(), account.look_at), now + TICK)
         if account.probing:
             return now
         tokens, step = account.tokens, account.step_at()

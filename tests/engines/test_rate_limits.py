@@ -66,6 +66,16 @@ async def test_an_end_is_seen_at_the_deadline_though_the_429_said_a_day(tmp_path
         assert outcomes(await it.start()) == {"m0": Outcome.SUCCESS}
 
 
+async def test_a_day_is_doubted_once_a_minute_by_one_read_of_what_is_under_way(tmp_path: Path) -> None:
+    """The applications of 20 jobs stand still: that Atlas answers again is seen within a minute, not at each job's timeout."""
+    faults = (limited(Kind.READ, 86400.0, after=1.0, until=400.0),)
+    async with house(tmp_path, workflow(wave("w", *NAMES)), Scenario(jobs=READY, faults=faults)) as it:
+        began = wall()
+        assert set(outcomes(await it.start()).values()) == {Outcome.SUCCESS}
+        assert wall() - began <= 400 + 60 + 10
+        assert it.atlas.record()["too_many_requests"] <= len(NAMES) + 7
+
+
 async def test_a_day_ends_a_gate_with_its_timeout(tmp_path: Path) -> None:
     """No PUT was sent, and the reason is the rate limit; meanwhile the log says what is waited for."""
     plan = workflow(wave("w", migration("m0", gate=Gate(timeout=300.0))))
