@@ -129,7 +129,9 @@ class TokenBucket:
         has_place = kind is not Priority.CUTOVER
         if has_place and not forced:
             self.places.enter(kind)
-        return Permit(self, kind, self.account.grant(forced=forced or self.account.rests), turn=turn, has_place=has_place)
+        return Permit(
+            self, kind, self.account.grant(forced=forced or self.account.rests), turn=turn, has_place=has_place
+        )
 
     def pump(self) -> None:
         """Hand out what is there, and come back when the next token is due, a place is free, or an answer comes."""
