@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .files.config import load_settings
     from .files.workflow_file import load_workflow
-    from .report.model import RunReport
+    from .reports.model import RunReport
 
     from .operations.embedding import run_workflow  # isort: skip
 
 __all__ = ["RunReport", "load_settings", "load_workflow", "run_workflow"]
 
 _HOMES = {
-    "RunReport": "report.model",
+    "RunReport": "reports.model",
     "load_settings": "files.config",
     "load_workflow": "files.workflow_file",
     "run_workflow": "operations.embedding",

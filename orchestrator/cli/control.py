@@ -9,7 +9,7 @@ from argparse import Namespace
 from ..core.errors import InputError
 from ..operations.foresight import who_am_i
 from ..operations.work import abort_interrupted
-from ..report.model import build
+from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, holder_of, locked, run_lock
 from ..text.counts import plural

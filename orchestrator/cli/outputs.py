@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.checkpoints import Checkpoint, unwatched
-from ..report.model import RunReport
-from ..report.render import run_reports, write_all
+from ..reports.model import RunReport
+from ..reports.render import run_reports, write_all
 
 
 def write_reports(

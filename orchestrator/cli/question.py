@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ..core.consent import Intention
 from ..core.settings import Settings
 from ..core.window import window_in_words
-from ..report.words import plain
+from ..reports.words import plain
 from ..text.counts import names_listed, plural
 
 NAMES = 20  # listed of one wave

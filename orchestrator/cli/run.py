@@ -27,9 +27,9 @@ from ..operations.foresight import foresee, foresee_resume
 from ..operations.session import Ending, Options
 from ..operations.target import Rehearsal
 from ..operations.work import resume, start
-from ..report.model import RunReport, build
-from ..report.render import check_output_path
-from ..report.summary import print_json, print_summary
+from ..reports.model import RunReport, build
+from ..reports.render import check_output_path
+from ..reports.summary import print_json, print_summary
 from ..store.journal import Journal, RunRow, open_journal
 from .inputs import find_run, read_settings, same_place
 from .observers import observe

@@ -12,9 +12,9 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..core.outcomes import ExitCode
 from ..core.run import RunState
-from ..report.model import RunReport, build
-from ..report.render import check_output_path, write_all
-from ..report.summary import print_json, print_summary
+from ..reports.model import RunReport, build
+from ..reports.render import check_output_path, write_all
+from ..reports.summary import print_json, print_summary
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.last_read import LastReads, read_reads, reads_path
 from ..store.locks import holder_of, run_lock

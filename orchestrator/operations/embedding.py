@@ -13,7 +13,7 @@ import anyio
 from ..core.observer import Observer
 from ..core.settings import Settings
 from ..core.workflow import Workflow
-from ..report.model import RunReport, build
+from ..reports.model import RunReport, build
 from .session import Interruption, Options, uninterrupted
 from .target import Rehearsal
 from .work import start

@@ -17,7 +17,7 @@ from ..core.outcomes import Outcome, RemoteStatus, normalise
 from ..core.run import RunState
 from ..core.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE, Settings
 from ..core.workflow import Workflow
-from ..report.words import plain
+from ..reports.words import plain
 from ..text.counts import names_listed, plural
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from orchestrator.core.workflow import Workflow
 from orchestrator.operations.foresight import foresee, foresee_resume
 from orchestrator.operations.session import Options
 from orchestrator.operations.work import abort_interrupted
-from orchestrator.report.model import build
+from orchestrator.reports.model import build
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 from orchestrator.store.journal import open_journal

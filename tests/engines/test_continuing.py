@@ -29,8 +29,8 @@ from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import Api, Secret
 from orchestrator.operations.work import abort_interrupted
-from orchestrator.report.model import build
-from orchestrator.report.render import render
+from orchestrator.reports.model import build
+from orchestrator.reports.render import render
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Kind, Range, Special
 from orchestrator.store.journal import Journal, open_journal

@@ -16,7 +16,7 @@ from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import RateLimit
 from orchestrator.engines.recorder import Recorder
-from orchestrator.report.model import build
+from orchestrator.reports.model import build
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.bucket import RateLimit as ServerLimit
 from orchestrator.simulator.bucket import Refill

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.core.events import CutoversStopped, HookFinished
 from orchestrator.core.outcomes import ExitCode, Outcome
-from orchestrator.report.model import build
+from orchestrator.reports.model import build
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
 

@@ -27,7 +27,7 @@ from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import RateLimit
 from orchestrator.engines import hook_runner as hookrunner
-from orchestrator.report.model import build
+from orchestrator.reports.model import build
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.bucket import RateLimit as ServerLimit
 from orchestrator.simulator.digest import NonceRules

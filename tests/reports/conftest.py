@@ -29,7 +29,7 @@ from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.window import Window
 from orchestrator.core.workflow import Migration, Wave, Workflow
-from orchestrator.report.model import RunReport, build
+from orchestrator.reports.model import RunReport, build
 
 START = 1_795_824_000.0  # 2026-11-28T00:00:00Z
 RUN_ID = "20261128T000000Z-5f3a"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.errors import InputError
-from orchestrator.report.render import FORMATS, check_output_path, render, run_reports, write_all, write_report
+from orchestrator.reports.render import FORMATS, check_output_path, render, run_reports, write_all, write_report
 
 from .conftest import Ending, MakeReport
 

@@ -14,11 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.outcomes import Outcome
-from orchestrator.report.formats.html import embedded
-from orchestrator.report.formats.markdown import escape
-from orchestrator.report.model import RunReport, build
-from orchestrator.report.render import render
-from orchestrator.report.words import lines, plain
+from orchestrator.reports.formats.html import embedded
+from orchestrator.reports.formats.markdown import escape
+from orchestrator.reports.model import RunReport, build
+from orchestrator.reports.render import render
+from orchestrator.reports.words import lines, plain
 
 from .conftest import START, Ending, make_state
 

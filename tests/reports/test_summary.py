@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.window import AbsoluteWindow
-from orchestrator.report.model import RunReport, build
-from orchestrator.report.summary import print_json, print_summary
+from orchestrator.reports.model import RunReport, build
+from orchestrator.reports.summary import print_json, print_summary
 from orchestrator.store.last_read import LastRead, LastReads
 
 from .conftest import RUN_ID, START, Ending, MakeReport, MakeState, make_state

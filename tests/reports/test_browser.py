@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.window import AbsoluteWindow
-from orchestrator.report.render import write_report
+from orchestrator.reports.render import write_report
 
 from .conftest import START, Ending, MakeReport
 

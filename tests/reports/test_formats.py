@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from orchestrator.core.events import HookFinished
 from orchestrator.core.outcomes import Outcome
-from orchestrator.report.render import render
+from orchestrator.reports.render import render
 
 from .conftest import START, Ending, MakeReport
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from orchestrator.core.events import HookFinished, RunResumed
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.window import AbsoluteWindow, RecurringWindow
-from orchestrator.report.formats.json_ import document, render_json
-from orchestrator.report.model import HookReport, MigrationReport, RunReport, WaveReport, WindowReport, build
-from orchestrator.report.percentiles import Statistics, nearest_rank, statistics_of
+from orchestrator.reports.formats.json_ import document, render_json
+from orchestrator.reports.model import HookReport, MigrationReport, RunReport, WaveReport, WindowReport, build
+from orchestrator.reports.percentiles import Statistics, nearest_rank, statistics_of
 
 from .conftest import RUN_ID, START, Ending, MakeReport, MakeState
 
