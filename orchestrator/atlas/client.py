@@ -19,6 +19,7 @@ import anyio
 from ..core.events import BudgetWaiting, Event, RequestRetried
 from ..text.durations import format_duration
 from . import wire
+from .auth.digest import DigestAuth
 from .budget import Permit, TokenBucket
 from .connection import ClientSettings, open_session
 from .errors import (
@@ -295,7 +296,7 @@ async def open_client(
 ) -> AsyncIterator[AtlasClient]:
     """An `AtlasClient` with its own connections, closed at the end."""
     async with open_session(settings) as session:
-        transport = Transport(settings, session, wall=wall, on_event=on_event)
+        transport = Transport(settings, DigestAuth(settings.credentials), session, wall=wall, on_event=on_event)
         yield AtlasClient(settings, transport, wall=wall, on_event=on_event, random=random or Random())
 
 

@@ -6,7 +6,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +15,7 @@ from aiohttp import hdrs
 from aiohttp.connector import Connection
 from yarl import URL
 
+from ..core.settings import ApiKey
 from ..machine.descriptors import connections_at_most
 from ..machine.version import program_version
 from .proxy import proxy_for
@@ -37,8 +38,7 @@ class ClientSettings:
     """
 
     base_url: str
-    public_key: str
-    private_key: str = field(repr=False)
+    credentials: ApiKey
     request_timeout: float = 30.0
     ca_file: Path | None = None
     requests: int = 500

@@ -9,7 +9,7 @@ from aiohttp import hdrs
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from . import wire
-from .challenge import challenges, described, digest_challenge
+from .auth.challenge import challenges, described, digest_challenge
 
 LARGEST_ANSWER = 256 * 1024
 """Bytes of an answer's body, decompressed, that are read at most; a job's document has a few hundred. aiohttp sets a bound to

@@ -1,9 +1,9 @@
 """The way of one request to Atlas and back.
 
-    permit (a token, a place on the wire) ▸ first answer ▸ digest (aiohttp) ▸ leg: translation, accounts (`_Leg`) ▸ wire
+    permit (a token, a place on the wire) ▸ ready ▸ signed (`auth`) ▸ leg: translation, accounts (`_Leg`) ▸ wire
 
-All waiting comes before digest computes its header: an `Authorization` must not carry a nonce of minutes ago. `_Leg` sits
-innermost and sees every wire request, the second of a challenge too, which leaves on the same token, as a 401 takes none.
+All waiting comes before the request is signed: an `Authorization` must not carry a nonce of minutes ago. `_Leg` sits
+innermost and sees every wire request, the second after a 401 too, which leaves on the same token, as a 401 takes none.
 It also turns every error of a wire request into this package's own: aiohttp repeats an idempotent request by itself when a
 connection breaks, a PUT included, and does so only for its own error types.
 """
@@ -19,9 +19,8 @@ from aiohttp import hdrs
 from yarl import URL
 
 from ..core.events import Event, RateLimited
-from ..text.redaction import Redactor
 from . import wire
-from .auth import FirstAnswer
+from .auth.protocol import Auth
 from .budget import Permit
 from .connection import ClientSettings, Request, most_out
 from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
@@ -31,9 +30,6 @@ HEADERS = {
     "GET": {hdrs.CACHE_CONTROL: "no-cache"},  # what a proxy or a replica remembers of a job is no evidence
     "PUT": {hdrs.CONTENT_TYPE: "application/json"},  # as on the API page, though there is no body
 }
-MOST_LEGS = 6
-"""Wire requests of one call at most. More than two only where a server says each time that the nonce was stale, which
-somebody else may have used up on the way."""
 
 
 @dataclass(slots=True)
@@ -48,7 +44,8 @@ class Transport:
     """Sends requests one by one, each once.
 
     Args:
-        settings: Where, and who.
+        settings: Where.
+        auth: Signs them.
         session: See `orchestrator.atlas.connection.open_session`.
         wall: The wall clock, Unix seconds, for the events.
         on_event: Gets `RateLimited`.
@@ -57,23 +54,22 @@ class Transport:
     def __init__(
         self,
         settings: ClientSettings,
+        auth: Auth,
         session: aiohttp.ClientSession,
         *,
         wall: Callable[[], float],
         on_event: Callable[[Event], None],
     ) -> None:
         self.statistics = Statistics()
-        self.clean = Redactor((settings.public_key, settings.private_key)).text
-        """Takes secrets out of texts that come from the other side: a server or proxy may echo headers."""
+        self.auth = auth
+        self.clean = auth.clean
         self._settings = settings
         flags = {name: "true" for name, on in (("pretty", settings.pretty), ("envelope", settings.envelope)) if on}
         self._base = URL(settings.base_url.rstrip("/")).with_query(flags)
         self._session = session
         self._wall = wall
         self._on_event = on_event
-        self.digest = self._new_digest()
         self.most_out = most_out(session)
-        self.first_answer = FirstAnswer()
 
     def full_path(self, path: str) -> str:
         """*path* with that of the base URL before it."""
@@ -95,9 +91,9 @@ class Transport:
             AtlasError: There was no answer, or one that is an error or makes no sense.
         """
         leg = _Leg(self, permit, method=method, path=self.full_path(path), may_leave=may_leave)
-        goes_ahead = False
+        over = _nothing
         try:
-            goes_ahead = await self.first_answer.wait()
+            over = await self.auth.ready()
             if not await permit.enter():
                 raise NotSentError("its token was taken back by a 429", method=method, path=leg.path)
             try:
@@ -115,8 +111,7 @@ class Transport:
             return self._interpret(response, leg)
         finally:
             permit.give_back()
-            if goes_ahead and not leg.answered:
-                self.first_answer.failed()
+            over()
 
     def _explained(self, error: aiohttp.ClientError | OSError | ValueError, leg: _Leg) -> AtlasError:
         """What aiohttp raised outside of a wire request: the timeout of the whole call, or a senseless challenge."""
@@ -130,14 +125,7 @@ class Transport:
             return AnswerLostError(
                 f"the answer made no sense ({self.clean(str(error))})", method=leg.method, path=leg.path
             )
-        # Forget the challenge: nothing could be sent any more on its account.
-        self.digest = self._new_digest()
-        return ApiError(
-            method=leg.method, path=leg.path, status=401, detail=f"digest challenge: {self.clean(str(error))}"
-        )
-
-    def _new_digest(self) -> aiohttp.DigestAuthMiddleware:
-        return aiohttp.DigestAuthMiddleware(self._settings.public_key, self._settings.private_key)
+        return ApiError(method=leg.method, path=leg.path, status=401, detail=self.auth.misled(error))
 
     def _interpret(self, response: Response, leg: _Leg) -> tuple[int, object]:
         status, method, path = response.status, leg.method, leg.path
@@ -159,7 +147,7 @@ class Transport:
         if 300 <= status < 400:
             detail = "redirects are not followed: check `atlas.base_url`"
         elif status == 401:
-            detail = self.clean(response.why_unanswered or "") or detail or "the API keys were refused"
+            detail = self.clean(self.auth.why_refused(response) or "") or detail or "the API keys were refused"
         raise ApiError(
             method=method, path=path, status=status, error_code=problem.error_code, detail=detail, retry_after=asked
         )
@@ -184,7 +172,7 @@ class Transport:
 
 
 class _Leg:
-    """Digest, and inside of it what accounts for each wire request of one call and translates its errors.
+    """The signature, and inside of it what accounts for each wire request of one call and translates its errors.
 
     One middleware and not two: aiohttp builds a chain of them anew for every request.
     """
@@ -193,8 +181,6 @@ class _Leg:
         "_handler",
         "_may_leave",
         "_transport",
-        "answered",
-        "count",
         "method",
         "path",
         "permit",
@@ -211,18 +197,13 @@ class _Leg:
         self.permit = permit
         self.method = method
         self.path = path
-        self.count = 0  # wire requests so far
-        self.answered = False  # one of them
-        self.unanswered = False  # the last of them may have been carried out
+        self.unanswered = False  # its last wire request may have been carried out
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         self._handler = handler
-        while True:
-            response = await self._transport.digest(request, self._wire)
-            if response.status != 401 or not _is_stale(response) or self.count >= MOST_LEGS:
-                return response
+        return await self._transport.auth.send(request, self._wire)
 
     def _ask(self) -> None:
         if self._may_leave is not None and not self._may_leave():
@@ -234,7 +215,6 @@ class _Leg:
             assert isinstance(request, Request)
             request.may_leave = self._ask
         transport = self._transport
-        self.count += 1
         self.permit.sent()
         status = "error"
         self.unanswered = True
@@ -246,8 +226,6 @@ class _Leg:
             raise translate(error, method=self.method, path=self.path, clean=transport.clean) from error
         finally:
             transport.statistics.by_status[status] += 1
-        self.answered = True
-        transport.first_answer.came()
         if response.status == 401:
             self.unanswered = False
             self.permit.challenged()
@@ -259,10 +237,9 @@ class _Leg:
         return response
 
 
-def _is_stale(response: aiohttp.ClientResponse) -> bool:
-    """Whether a 401 says that the digest was right and its nonce too old (RFC 7616, section 3.3)."""
-    return "stale=true" in response.headers.get(hdrs.WWW_AUTHENTICATE, "").replace('"', "").lower()
-
-
 def _integer(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _nothing() -> None:
+    pass

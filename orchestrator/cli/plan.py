@@ -60,12 +60,14 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> JobStates:
     from ..atlas.client import open_client
     from ..atlas.errors import ApiError, AtlasError
     from ..atlas.shares import Priority
+    from ..core.settings import ApiKey
     from ..operations.target import client_settings, reach_atlas
 
     atlas = settings.atlas
     if atlas.public_key is None or atlas.private_key is None:
         raise InputError("no API keys")
-    target = client_settings(settings, atlas.base_url, atlas.public_key.reveal(), atlas.private_key.reveal())
+    key = ApiKey(public_key=atlas.public_key, private_key=atlas.private_key)
+    target = client_settings(settings, atlas.base_url, key)
     states: JobStates = {}
 
     async with open_client(target, wall=time.time) as client:

@@ -55,6 +55,14 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """An API key of Atlas, both halves of it: requests prove it by HTTP digest authentication."""
+
+    public_key: Secret
+    private_key: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AtlasSettings:
     """Where Atlas is and who asks. *base_url* ends without a slash; *request_timeout* in seconds; a key may be missing.
 

@@ -15,7 +15,7 @@ from ..core.errors import InputError
 from ..core.migration import UNDER_WAY, MigrationState, Phase
 from ..core.outcomes import Outcome, RemoteStatus, normalise
 from ..core.run import RunState
-from ..core.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE, Settings
+from ..core.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE, ApiKey, Secret, Settings
 from ..core.workflow import Workflow
 from ..reports.words import plain
 from ..text.counts import names_listed, plural
@@ -53,7 +53,7 @@ async def open_target(
         public, private = settings.atlas.public_key, settings.atlas.private_key
         if public is None or private is None:
             raise InputError(f"no API keys: set {PUBLIC_KEY_VARIABLE} and {PRIVATE_KEY_VARIABLE}")
-        yield client_settings(settings, settings.atlas.base_url, public.reveal(), private.reveal())
+        yield client_settings(settings, settings.atlas.base_url, ApiKey(public_key=public, private_key=private))
         return
     from ..simulator.scenario import Scenario
     from ..simulator.server import Simulator
@@ -69,7 +69,8 @@ async def open_target(
         wall_clock=wall,
     )
     async with simulator.serve() as running:
-        yield client_settings(settings, running.base_url(settings.atlas.api), *keys)
+        key = ApiKey(public_key=Secret(keys[0]), private_key=Secret(keys[1]))
+        yield client_settings(settings, running.base_url(settings.atlas.api), key)
 
 
 def _past(state: MigrationState) -> Past:
@@ -90,13 +91,12 @@ def _past(state: MigrationState) -> Past:
     return Past(cut_over_at=state.requested_at, ended=ended, error_message=state.error_message)
 
 
-def client_settings(settings: Settings, base_url: str, public_key: str, private_key: str) -> ClientSettings:
-    """What a client needs to know, from the settings and the keys to use."""
+def client_settings(settings: Settings, base_url: str, credentials: ApiKey) -> ClientSettings:
+    """What a client needs to know, from the settings and the credentials to use."""
     limit = settings.rate_limit
     return ClientSettings(
         base_url=base_url,
-        public_key=public_key,
-        private_key=private_key,
+        credentials=credentials,
         request_timeout=settings.atlas.request_timeout,
         ca_file=settings.atlas.ca_file,
         requests=limit.requests,

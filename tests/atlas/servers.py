@@ -15,6 +15,7 @@ import anyio
 from orchestrator.atlas.client import AtlasClient, open_client
 from orchestrator.atlas.connection import ClientSettings
 from orchestrator.core.events import Event
+from orchestrator.core.settings import ApiKey, Secret
 from orchestrator.core.workflow import Migration, Wave, Workflow
 from orchestrator.simulator import RunningSimulator, Scenario, Simulator
 
@@ -80,7 +81,8 @@ async def atlas(
 async def client_of(base_url: str, *, events: list[Event] | None = None, **settings: Any) -> AsyncIterator[AtlasClient]:
     """A client of *base_url*."""
     public_key, private_key = settings.pop("keys", KEYS)
-    facts = ClientSettings(base_url=base_url, public_key=public_key, private_key=private_key, **settings)
+    key = ApiKey(public_key=Secret(public_key), private_key=Secret(private_key))
+    facts = ClientSettings(base_url=base_url, credentials=key, **settings)
     async with open_client(facts, wall=lambda: 0.0, on_event=(events if events is not None else []).append) as client:
         yield client
 

@@ -10,7 +10,7 @@ from aiohttp.client_middleware_digest_auth import parse_header_pairs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.atlas.challenge import Challenge, challenges, digest_challenge
+from orchestrator.atlas.auth.challenge import Challenge, challenges, digest_challenge
 from orchestrator.atlas.errors import ApiError
 from orchestrator.simulator.digest import DigestGuard, NonceRules, Verdict
 

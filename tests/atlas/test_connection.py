@@ -377,8 +377,10 @@ async def test_a_permit_is_used_once_or_given_back() -> None:
 def test_the_private_key_is_not_shown() -> None:
     """Not even by the settings that hold it."""
     from orchestrator.atlas.connection import ClientSettings
+    from orchestrator.core.settings import ApiKey, Secret
 
-    settings = ClientSettings(base_url="https://x/api/atlas/v2", public_key="abc", private_key="secret-key")
+    key = ApiKey(public_key=Secret("abc"), private_key=Secret("secret-key"))
+    settings = ClientSettings(base_url="https://x/api/atlas/v2", credentials=key)
     assert "secret-key" not in repr(settings)
 
 
