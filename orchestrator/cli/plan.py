@@ -15,6 +15,7 @@ from ..core.errors import InputError
 from ..core.outcomes import RemoteStatus, normalise
 from ..operations.plan import Plan, make_plan
 from ..text.counts import plural
+from ..text.durations import rough_duration
 from .inputs import read_settings
 from .tables import print_table
 
@@ -91,7 +92,7 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> JobStates:
 
 
 def _job_state(job: Job) -> JobState:
-    lag = "" if job.lag is None else f", lag {job.lag:g} s"
+    lag = "" if job.lag is None else f", lag {rough_duration(job.lag)}"
     match normalise(job.status):
         case RemoteStatus.SUCCESS:
             return JobState(text=f"{job.status}{lag}", lacks="cut over already")
@@ -123,7 +124,7 @@ def _print(plan: Plan, states: JobStates | None) -> None:
                 "any" if wave.max_failures is None else str(wave.max_failures),
                 "yes" if wave.approval else "no",
                 str(wave.projects),
-                f"{wave.shortest_seconds:.0f} s",
+                rough_duration(wave.shortest_seconds),
             )
             for wave in plan.waves
         ],

@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from ..text.durations import format_duration
 from .outcomes import RemoteStatus, is_known, normalise
 from .workflow import Gate
 
@@ -66,9 +67,9 @@ def why_closed(document: Document, gate: Gate, *, reported_lag: bool) -> str:
     """Why *gate* has not opened by *document*."""
     if note := at_gate(document, gate, reported_lag=reported_lag).note:
         return note
-    if document.ready is not True or document.status in NOT_STARTED:
+    if document.ready is not True or document.status in NOT_STARTED or document.lag is None:
         return f"the job is {document.status or 'without status'} and not ready for cutover"
-    return f"the lag is {document.lag:g} s, allowed are {gate.max_lag:g} s"
+    return f"the lag is {format_duration(document.lag)}, and at most {format_duration(gate.max_lag)} is allowed"
 
 
 class Sign(StrEnum):

@@ -98,7 +98,9 @@ class MigrationState(NamedTuple):
     hook_failure: str | None = None  # why a `before` hook of this session forbids the cutover
     prepared: bool = False  # a `before` hook has done something that is to be undone if no PUT leaves
     prepared_since: float | None = None  # when that was
+    down_since: float | None = None  # when the first `before` hook began that was not undone since
     after_hooks_done: int = 0
+    hooks_ended_at: float | None = None  # when the last `after_…` hook ended
     attempts: int = 0  # how many PUTs were about to leave in this session
     cutover_requests: int = 0  # how many have left
     challenges: int = 0  # how many PUTs in a row were answered 401
@@ -225,11 +227,17 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 before_hooks_done=done,
                 prepared=True,
                 prepared_since=state.prepared_since or event.at,
+                down_since=event.at - event.seconds if state.down_since is None else state.down_since,
                 after_hooks_done=0,
                 hook_failure=failure,
             )
         case HookFinished(interrupted=False):
-            return state._replace(after_hooks_done=state.after_hooks_done + 1, prepared_since=None)
+            return state._replace(
+                after_hooks_done=state.after_hooks_done + 1,
+                prepared_since=None,
+                down_since=None if state.phase in BEFORE_THE_PUT else state.down_since,  # undone
+                hooks_ended_at=event.at,
+            )
     return state
 
 
@@ -281,6 +289,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         reported_lag=state.reported_lag,
         prepared=state.prepared,
         prepared_since=state.prepared_since,
+        down_since=state.down_since if state.prepared else None,
         after_hooks_done=state.after_hooks_done if state.prepared else 0,
     )
     if starts_afresh(state, retry_failed=retry_failed):
@@ -349,19 +358,6 @@ def without_pause(state: MigrationState, *, since: float, until: float) -> Migra
         refused_since=_later(state.refused_since, since, until),
         gate_since=_later(state.gate_since, since, until),
     )
-
-
-def cutover_seconds(state: MigrationState) -> float | None:
-    """Seconds from the PUT to the final status, where Atlas carried the PUT out and brought the cutover to an end."""
-    if (
-        state.outcome not in (Outcome.SUCCESS, Outcome.FAILED)
-        or state.requested_at is None
-        or state.finished_at is None
-    ):
-        return None
-    if state.not_begun_at is not None and state.not_begun_at >= state.requested_at:
-        return None  # refused
-    return max(0.0, state.finished_at - state.requested_at)
 
 
 def _later(began: float | None, since: float, until: float) -> float | None:

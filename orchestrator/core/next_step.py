@@ -25,7 +25,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..text.durations import format_duration
+from ..text.durations import format_duration, rough_duration
 from .events import (
     CutoverAccepted,
     CutoverInDoubt,
@@ -245,7 +245,7 @@ def too_old(state: MigrationState, now: float) -> str | None:
     if state.known_at is None:
         return "the job has not been read"
     age = now - state.known_at
-    return f"what is known of the job is {format_duration(round(age, 1))} old" if age > GATE_LIFE else None
+    return f"what is known of the job is {rough_duration(age)} old" if age > GATE_LIFE else None
 
 
 def observe(
@@ -277,7 +277,7 @@ def observe(
     elif state.phase is Phase.DOUBT:
         events += _settled(after, reading, policy, migration=migration, now=now)
     elif state.by_evidence and reading.lag is not None:
-        reason = f"its cutover seemed to have begun, but the job reports its lag again ({reading.lag:g} s)"
+        reason = f"its cutover seemed to have begun, but the job reports its lag again ({format_duration(reading.lag)})"
         events.append(CutoverInDoubt(at=now, migration=migration, reason=reason, settle=0.0))
     return tuple(events)
 
@@ -398,7 +398,7 @@ def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, mig
     gate = policy.gate
     if reading.took > GATE_LIFE:
         max_lag = gate.max_lag if gate else None
-        slow = f"the answer took {format_duration(round(reading.took, 1))}: it is too old to go by"
+        slow = f"the answer took {rough_duration(reading.took)}: it is too old to go by"
         return [GateWaiting(at=now, migration=migration, max_lag=max_lag, note=slow, **facts)]  # type: ignore[arg-type]
     if gate is None:
         return [GateOpened(at=now, migration=migration, **facts)]  # type: ignore[arg-type]
@@ -422,7 +422,9 @@ def _settled(state: MigrationState, reading: Reading, policy: Policy, *, migrati
         return [CutoverAccepted(at=now, migration=migration, http_status=None, status=reading.status, evidence="job")]
     if state.not_begun_reads < (1 if refusal_is_definite(state) else SIGNS):
         return []
-    lag = f"still reports its lag ({reading.lag:g} s)" if reading.lag is not None else "is as it was before"
+    lag = (
+        f"still reports its lag ({format_duration(reading.lag)})" if reading.lag is not None else "is as it was before"
+    )
     reason = f"{state.refusal}; the job {lag}" if state.refused else f"the job is ready and {lag}"
     not_begun = CutoverNotBegun(at=now, migration=migration, reason=reason)
     if not state.refused or (state.conflict and not state.doubted and policy.gate is not None):

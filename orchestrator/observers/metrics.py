@@ -19,9 +19,10 @@ import structlog
 
 from ..core.errors import InputError
 from ..core.events import Event, RunFinished, RunResumed, RunStarted
-from ..core.migration import UNDER_WAY, cutover_seconds
+from ..core.migration import UNDER_WAY
 from ..core.outcomes import Outcome, RunOutcome
 from ..core.run import RunState
+from ..core.times import cutover_seconds
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

@@ -37,8 +37,9 @@ from ..core.events import (
 )
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
 from ..core.run import RunState
+from ..text.durations import rough_duration
 from ..text.escaping import one_line
-from .log.sentences import about, counts
+from .log.sentences import counts
 
 LAST_WORDS = 10.0
 """Seconds that the delivery may take after the end of the run."""
@@ -101,7 +102,7 @@ class Messages:
         of = f"wave {event.wave}" if event.wave else "the run"
         body = (
             f"{event.migration or f'The hooks of {of}'}: `before` hooks have run, and no PUT has left for "
-            f"{about(event.seconds)}: {event.reason}. The log names the others that wait for the same."
+            f"{rough_duration(event.seconds)}: {event.reason}. The log names the others that wait for the same."
         )
         return _make("warning", f"an application of {of} stands still", body, state)
 

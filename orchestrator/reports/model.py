@@ -8,6 +8,7 @@ from typing import Any
 from ..core.next_step import Phase
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
 from ..core.run import RunState
+from ..core.times import cutover_seconds, downtime_seconds
 from ..core.window import Window, window_in_words
 from ..core.workflow import Migration, Wave
 from ..text.instants import iso
@@ -32,9 +33,9 @@ _OPENINGS_AT_MOST = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationReport:
-    """One migration. Times are ISO 8601 in UTC; *cutover_seconds* from the last PUT to the final state.
+    """One migration. Times are ISO 8601 in UTC; `core.times` says what *cutover_seconds* and *downtime_seconds* are.
 
-    *phase*: how far it has come (`cutover.Phase`); *outcome* is what that would mean, were the run to end now.
+    *phase*: how far it has come (`core.migration.Phase`); *outcome* is what that would mean, were the run to end now.
     """
 
     name: str
@@ -50,6 +51,7 @@ class MigrationReport:
     accepted_at: str | None
     finished_at: str | None
     cutover_seconds: float | None
+    downtime_seconds: float | None
     cutover_requests: int
     polls: int
     phase: Phase
@@ -241,11 +243,6 @@ def _exit_code(state: RunState, given: ExitCode | None) -> int:
 def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationReport:
     known = state.migrations[migration.name]
     result = state.result(migration.name)
-    seconds = None
-    nothing_begun = known.not_begun_at is not None and known.not_begun_at >= (known.requested_at or 0.0)
-    carried_out = not nothing_begun and (known.accepted_at is not None or known.outcome is Outcome.SUCCESS)
-    if known.finished_at is not None and known.requested_at is not None and carried_out:
-        seconds = round(max(0.0, known.finished_at - known.requested_at), 3)
     return MigrationReport(
         name=_text(migration.name),
         wave=_text(wave.name),
@@ -259,7 +256,8 @@ def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationRe
         requested_at=_iso(known.requested_at),
         accepted_at=_iso(known.accepted_at),
         finished_at=_iso(known.finished_at),
-        cutover_seconds=seconds,
+        cutover_seconds=_rounded(cutover_seconds(known)),
+        downtime_seconds=_rounded(downtime_seconds(known, migration.hooks)),
         cutover_requests=known.cutover_requests,
         polls=known.polls,
         phase=known.phase,
@@ -280,7 +278,14 @@ def _wave(state: RunState, wave: Wave, members: list[MigrationReport]) -> WaveRe
 
 
 def _statistics(members: tuple[MigrationReport, ...] | list[MigrationReport]) -> Statistics:
-    return statistics_of([m.cutover_seconds for m in members if m.cutover_seconds is not None])
+    return statistics_of(
+        [m.cutover_seconds for m in members if m.cutover_seconds is not None],
+        [m.downtime_seconds for m in members if m.downtime_seconds is not None],
+    )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def _hooks(state: RunState) -> tuple[HookReport, ...]:

@@ -1,4 +1,4 @@
-"""How long cutovers took: nearest-rank percentiles and their sum."""
+"""How long cutovers took: nearest-rank percentiles and sums."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """Cutover times in seconds, over *count* cutovers that were carried out; *total* is their sum, the downtime."""
+    """Cutover times in seconds, over *count* cutovers that came to an end; *total* is their sum, *downtime* that of the downtimes."""
 
     count: int
     p50: float | None
@@ -17,10 +17,11 @@ class Statistics:
     p99: float | None
     max: float | None
     total: float
+    downtime: float
 
 
-def statistics_of(seconds: Sequence[float]) -> Statistics:
-    """The statistics of *seconds*; with nothing to count, the percentiles are None."""
+def statistics_of(seconds: Sequence[float], downtimes: Sequence[float] = ()) -> Statistics:
+    """The statistics of the cutover times *seconds* and of *downtimes*; with nothing to count, the percentiles are None."""
     ordered = sorted(seconds)
     return Statistics(
         count=len(ordered),
@@ -29,6 +30,7 @@ def statistics_of(seconds: Sequence[float]) -> Statistics:
         p99=nearest_rank(ordered, 0.99),
         max=ordered[-1] if ordered else None,
         total=round(sum(ordered), 3),
+        downtime=round(sum(downtimes), 3),
     )
 
 

@@ -21,6 +21,7 @@ from .formats.json_ import render_json
 from .model import KINDS, MigrationReport, Problem, RunReport
 from .words import (
     counts_text,
+    duration,
     failed_hooks_text,
     headline,
     names_text,
@@ -28,7 +29,6 @@ from .words import (
     next_condition,
     plain,
     requests_line,
-    seconds,
     times_line,
     times_of_day,
     totals_line,
@@ -197,9 +197,9 @@ class _Summary:
                     wave.name,
                     str(wave.migrations),
                     _standing(by_wave[wave.name]) if self.running else counts_text(wave.counts),
-                    seconds(wave.statistics.p50),
-                    seconds(wave.statistics.p90),
-                    seconds(wave.statistics.max),
+                    duration(wave.statistics.p50),
+                    duration(wave.statistics.p90),
+                    duration(wave.statistics.max),
                 )
                 for wave in self.report.waves
             ),
@@ -214,7 +214,7 @@ class _Summary:
                     m.wave,
                     self._word(m),
                     m.remote_status or "-",
-                    seconds(m.cutover_seconds),
+                    duration(m.cutover_seconds),
                     str(m.cutover_requests),
                 )
                 for m in self.report.migrations
@@ -237,7 +237,7 @@ class _Summary:
             migration.wave,
             self._word(migration),
             (read.status if fresh else migration.remote_status) or "-",
-            "-" if over else seconds(read.lag),
+            "-" if over else duration(read.lag),
             _ago(reads.age(read.seen_at)),
             str(migration.cutover_requests),
             failed,
@@ -267,7 +267,7 @@ class _Summary:
 
 
 def _ago(age: float | None) -> str:
-    return "-" if age is None else f"{seconds(age)} ago"
+    return "-" if age is None else f"{duration(age)} ago"
 
 
 def _subject(problem: Problem) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ..core.outcomes import Outcome
 from ..text.counts import names_listed, plural
+from ..text.durations import rough_duration
 from .model import Problem, RunReport
 from .percentiles import Statistics
 
@@ -73,16 +74,9 @@ def counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items() if name != "migrations" and count)
 
 
-def seconds(value: float | None) -> str:
-    """Seconds for people: `8.1 s`, `4 min 05 s`, `2 h 03 min`; a dash for none."""
-    if value is None:
-        return "-"
-    if value < 99.95:
-        return f"{value:.1f} s"
-    whole = round(value)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+def duration(seconds: float | None) -> str:
+    """*seconds* for people, as `rough_duration`; a dash for none."""
+    return "-" if seconds is None else rough_duration(seconds)
 
 
 def times_line(statistics: Statistics) -> str | None:
@@ -90,11 +84,11 @@ def times_line(statistics: Statistics) -> str | None:
     if not statistics.count:
         return None
     parts = (
-        f"p50 {seconds(statistics.p50)}",
-        f"p90 {seconds(statistics.p90)}",
-        f"p99 {seconds(statistics.p99)}",
-        f"max {seconds(statistics.max)}",
-        f"total {seconds(statistics.total)}",
+        f"p50 {duration(statistics.p50)}",
+        f"p90 {duration(statistics.p90)}",
+        f"p99 {duration(statistics.p99)}",
+        f"max {duration(statistics.max)}",
+        f"total {duration(statistics.total)}",
     )
     return f"cutover time: {', '.join(parts)}"
 
@@ -110,7 +104,7 @@ def requests_line(report: RunReport) -> str:
 def times_of_day(report: RunReport) -> str:
     """When the run began and ended, and how long that took."""
     began, ended = clock(report.started_at), clock(report.finished_at)
-    return f"{began or '-'} to {ended or 'now'} UTC ({seconds(report.duration_seconds)})"
+    return f"{began or '-'} to {ended or 'now'} UTC ({duration(report.duration_seconds)})"
 
 
 def clock(instant: str | None) -> str | None:

@@ -1,7 +1,12 @@
-"""Durations as people write them: ``90``, ``90s``, ``1m30s``, ``2h``, ``500ms``, ``PT90S``; always seconds inside."""
+"""Durations as people write them: ``90``, ``90s``, ``1m30s``, ``2h``, ``500ms``, ``PT90S``; always seconds inside.
+
+There are two ways to write one, in the same notation, which a workflow may hold as well: `format_duration` to the millisecond, for
+what somebody has set, and `rough_duration` for what was measured or is being waited for. Every log, table, report and page uses these.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 
 EXPECTED = "expected a duration such as 90s, 1m30s, 2h or PT90S"
@@ -57,3 +62,15 @@ def format_duration(seconds: float) -> str:
     elif whole or not parts:
         parts.append(f"{whole}s")
     return sign + "".join(parts)
+
+
+def rough_duration(seconds: float) -> str:
+    """*seconds* for people: ``8.1s``, ``47s``, ``4m5s``, ``2h3m``, ``3d1h``; less than nothing is nothing.
+
+    Tenths below ten seconds, whole seconds below an hour, then two units at most. `assets/words.js` has the same rule for browsers.
+    """
+    if seconds < 9.95:
+        return format_duration(max(0.0, math.floor(seconds * 10 + 0.5) / 10))
+    whole = math.floor(seconds + 0.5)
+    smaller = next((unit for size, unit in ((86_400, 3600), (3600, 60)) if whole >= size), 1)
+    return format_duration(whole // smaller * smaller)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.estimate import estimate_waves
-from ..core.migration import UNDER_WAY, cutover_seconds
+from ..core.migration import UNDER_WAY
 from ..core.next_step import Phase
 from ..core.run import RunState
+from ..core.times import cutover_seconds
 from ..core.workflow import Migration, Wave
 from ..store.journal import RunRow
 

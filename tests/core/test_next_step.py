@@ -153,7 +153,7 @@ def test_a_document_that_says_nothing_of_readiness_waits_and_says_what_to_do() -
     ("status", "ready", "lag", "message"),
     [
         ("NEW", False, None, "the gate did not open in 1m: the job is NEW and not ready for cutover"),
-        ("WORKING", True, 90.0, "the gate did not open in 1m: the lag is 90 s, allowed are 10 s"),
+        ("WORKING", True, 90.0, "the gate did not open in 1m: the lag is 1m30s, and at most 10s is allowed"),
         ("WORKING", None, 3.0, "the gate did not open in 1m: the job is WORKING and not ready for cutover"),
         ("NEW", True, 0.0, "the gate did not open in 1m: the job is NEW and not ready for cutover"),
     ],

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.text.durations import LONGEST_DAYS, format_duration, parse_duration
+from orchestrator.text.durations import LONGEST_DAYS, format_duration, parse_duration, rough_duration
+
+ROUGH = [
+    (-3.0, "0s"), (0.0, "0s"), (0.04, "0s"), (0.05, "0.1s"), (0.25, "0.3s"), (1.0, "1s"), (8.14, "8.1s"), (9.94, "9.9s"),
+    (9.95, "10s"), (12.5, "13s"), (59.4, "59s"), (59.5, "1m"), (61.0, "1m1s"), (245.0, "4m5s"), (3599.4, "59m59s"),
+    (3599.5, "1h"), (7384.0, "2h3m"), (86_399.4, "23h59m"), (86_399.5, "1d"), (90_000.0, "1d1h"), (264_000.0, "3d1h"),
+]  # fmt: skip
+"""Seconds, and how people are told them; browsers tell them alike (`tests/reports/test_assets.py`)."""
 
 
 @pytest.mark.parametrize(
@@ -102,3 +109,17 @@ def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
     with suppress(ValueError):
         seconds = parse_duration(text)
     assert 0 <= seconds <= LONGEST_DAYS * 86_400
+
+
+@pytest.mark.parametrize(("seconds", "text"), ROUGH)
+def test_measured_times_are_told_in_two_units_at_most(seconds: float, text: str) -> None:
+    """Tenths below ten seconds, whole seconds below an hour."""
+    assert rough_duration(seconds) == text
+
+
+@given(st.floats(0, 86_400 * 1000))
+def test_a_measured_time_is_not_told_wrong(seconds: float) -> None:
+    """What is left out is less than the smallest unit that is shown, and the text is a duration that a workflow may hold."""
+    told = parse_duration(rough_duration(seconds))
+    unit = 0.1 if seconds < 9.9 else 1 if seconds < 3599 else 60 if seconds < 86_399 else 3600
+    assert abs(told - seconds) <= unit

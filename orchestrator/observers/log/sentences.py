@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.window import window_from_json, window_in_words
 from ...text.counts import plural
-from ...text.durations import format_duration
+from ...text.durations import rough_duration
 
 Fields = Mapping[str, Any]
 
@@ -26,11 +26,6 @@ def sentence(fields: Fields, zone: tzinfo | None) -> str:
 def clock(at: float, zone: tzinfo | None) -> str:
     """*at* (Unix seconds) as date and time in *zone*, with the zone."""
     return datetime.fromtimestamp(at, zone).astimezone(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z")
-
-
-def about(seconds: float) -> str:
-    """*seconds* as a person says them: tenths below ten seconds, whole seconds from there."""
-    return format_duration(round(seconds, 1) if abs(seconds) < 10 else round(seconds))
 
 
 def counts(numbers: Mapping[str, int]) -> str:
@@ -63,26 +58,26 @@ def _wave_started(f: Fields) -> str:
 
 def _hook_finished(f: Fields) -> str:
     ended = f["error"] or ("done" if f["exit_code"] == 0 else f"exit code {f['exit_code']}")
-    return f"hook {f['hook']} `{' '.join(f['argv'])}`: {ended} after {about(f['seconds'])}"
+    return f"hook {f['hook']} `{' '.join(f['argv'])}`: {ended} after {rough_duration(f['seconds'])}"
 
 
 def _rate_limited(f: Fields) -> str:
     detail = f": {f['detail']}" if f["detail"] else ""
-    return f"Atlas answered 429 to {f['method']}, the budget of {f['scope']} rests {about(f['retry_after'])}{detail}"
+    return f"Atlas answered 429 to {f['method']}, the budget of {f['scope']} rests {rough_duration(f['retry_after'])}{detail}"
 
 
 def _request_retried(f: Fields) -> str:
-    return f"{f['method']} came to nothing ({f['reason']}), try {f['attempt']} in {about(f['wait'])}"
+    return f"{f['method']} came to nothing ({f['reason']}), try {f['attempt']} in {rough_duration(f['wait'])}"
 
 
 def _budget_waiting(f: Fields) -> str:
-    return f"{plural(f['requests'], 'request')} {'waits' if f['requests'] == 1 else 'wait'} for the budget of {f['scope']}, which has nothing for {about(f['wait'])}"
+    return f"{plural(f['requests'], 'request')} {'waits' if f['requests'] == 1 else 'wait'} for the budget of {f['scope']}, which has nothing for {rough_duration(f['wait'])}"
 
 
 def _clock_set(f: Fields) -> str:
     which = "forward" if f["by"] > 0 else "back"
     return (
-        f"this machine's clock was set {which} by {about(abs(f['by']))}: the window goes by the new time, everything else in "
+        f"this machine's clock was set {which} by {rough_duration(abs(f['by']))}: the window goes by the new time, everything else in "
         "this session, and the times told of it, by the old one"
     )
 
@@ -92,7 +87,7 @@ def _gate_waiting(f: Fields) -> str:
         return f"not yet: {f['note']}"
     if f["ready"] is False:
         return f"not yet: the job is not ready for cutover ({_status(f)}{_lag(f)})"
-    limit = f" of at most {about(f['max_lag'])}" if f["max_lag"] is not None else ""
+    limit = f" of at most {rough_duration(f['max_lag'])}" if f["max_lag"] is not None else ""
     return f"not yet: waits for a lag{limit} ({_status(f)}{_lag(f)})"
 
 
@@ -134,7 +129,7 @@ def _status(f: Fields) -> str:
 
 
 def _lag(f: Fields) -> str:
-    return f", lag {about(f['lag'])}" if f["lag"] is not None else ""
+    return f", lag {rough_duration(f['lag'])}" if f["lag"] is not None else ""
 
 
 _TELLERS: dict[str, Callable[[Fields], str]] = {
@@ -149,7 +144,7 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "cutovers_stopped": lambda f: f"no further cutover starts: {f['reason']}",
     "clock_set": _clock_set,
     "application_waiting": lambda f: (
-        f"`before` hooks have run, so an application may stand still; no PUT has left for {about(f['seconds'])}: {f['reason']}"
+        f"`before` hooks have run, so an application may stand still; no PUT has left for {rough_duration(f['seconds'])}: {f['reason']}"
     ),
     "approval_waiting": lambda f: (
         f"waits for approval: atlas-cutover approve {f['run_id']} {quote(f['wave'])}, or Enter on the run's terminal"

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ...core.run import RunState
 from ...text.counts import plural
-from ...text.durations import format_duration
+from ...text.durations import rough_duration
 from ...text.escaping import one_line
 from .tally import CUTOVER, GATE, Tally, WaveTally
 
@@ -48,7 +48,7 @@ def _header(tally: Tally, state: RunState, now: float) -> Text:
     line.append(state.workflow.name or state.run_id, style="bold")
     line.append(f"  {tally.finished}/{tally.total} done", style="not bold default")
     if state.started_at is not None:
-        line.append(f"  {age(now - state.started_at)}", style="not bold default")
+        line.append(f"  {rough_duration(now - state.started_at)}", style="not bold default")
     if state.aborted_by is not None:
         line.append(f"  aborted by {state.aborted_by}", style="bold yellow")
     return line
@@ -101,9 +101,9 @@ def _migrations(tally: Tally, state: RunState, now: float, size: Size, most: int
 def _migration(name: str, state: RunState, now: float, size: Size) -> Text:
     known = state.migrations[name]
     since = known.requested_at or known.gate_opened_at or known.gate_since
-    lag = f"lag {format_duration(round(known.lag))}" if known.lag is not None else ""
+    lag = f"lag {rough_duration(known.lag)}" if known.lag is not None else ""
     status = f"{one_line(known.remote_status or '-'):8}"
-    waited = age(now - since) if since is not None else ""
+    waited = rough_duration(now - since) if since is not None else ""
     parts = [(status, "cyan"), (lag, "cyan"), (waited, ""), (one_line(known.note or ""), "dim")]
     if size.columns < _NARROW:
         parts.append(parts.pop(0))  # the lag is what is looked at
@@ -113,7 +113,7 @@ def _migration(name: str, state: RunState, now: float, size: Size) -> Text:
 
 def _waiting(tally: Tally, state: RunState, now: float) -> list[Text]:
     lines = [
-        Text(f"waits {age(now - wait.since)} for {one_line(wait.what)}", style="yellow")
+        Text(f"waits {rough_duration(now - wait.since)} for {one_line(wait.what)}", style="yellow")
         for wait in tally.waits(state, now)
     ]
     if state.stopped:
@@ -125,7 +125,7 @@ def _time_left(tally: Tally, state: RunState, now: float) -> list[Text]:
     parts = []
     if state.window_closes is not None and state.window_opens is None:
         left = state.window_closes - now
-        parts.append(f"window closes in {age(left)}" if left > 0 else "window closed")
+        parts.append(f"window closes in {rough_duration(left)}" if left > 0 else "window closed")
     if text := estimate_text(tally):
         parts.append(f"cutovers left: {text}")
     return [Text("  ".join(parts))] if parts else []
@@ -136,18 +136,8 @@ def estimate_text(tally: Tally) -> str:
     left = tally.estimate()
     if left is None or tally.finished == tally.total:
         return ""
-    low, high = age(left.low), age(left.high)
+    low, high = rough_duration(left.low), rough_duration(left.high)
     return f"about {high}" if low == high else f"{low} to {high}"
-
-
-def age(seconds: float) -> str:
-    """*seconds* in at most two units, whole: ``47s``, ``4m10s``, ``2h5m``, ``3d1h``."""
-    whole = max(0, round(seconds))
-    for size in (86400, 3600, 60):
-        if whole >= size:
-            smaller = {86400: 3600, 3600: 60, 60: 1}[size]
-            return format_duration(whole // smaller * smaller)
-    return f"{whole}s"
 
 
 def _fit(name: str, size: Size) -> str:

@@ -22,12 +22,13 @@ from ...core.events import (
     WaveStarted,
     WindowWaiting,
 )
-from ...core.migration import UNDER_WAY, cutover_seconds
+from ...core.migration import UNDER_WAY
 from ...core.next_step import MigrationState, Phase
 from ...core.outcomes import Outcome
 from ...core.run import RunState
+from ...core.times import cutover_seconds
 from ...text.counts import plural
-from ...text.durations import format_duration
+from ...text.durations import rough_duration
 
 TO_COME, GATE, CUTOVER = "to come", "gate", "under way"
 """The stages of a migration that has no outcome yet; READY counts as the gate's end."""
@@ -129,15 +130,15 @@ class Tally:
             found.append(Wait(what="confirmation on the run's terminal", since=state.unconfirmed_since))
         found += [Wait(what=f"approval of wave {wave}", since=since) for wave, since in self._approvals.items()]
         if state.window_opens is not None and now < state.window_opens:
-            what = f"the window, which opens in {format_duration(round(state.window_opens - now))}"
+            what = f"the window, which opens in {rough_duration(state.window_opens - now)}"
             found.append(Wait(what=what, since=self._window_since))
         for scope, (since, until) in self._limited.items():
             if now < until:
-                what = f"Atlas' rate limit ({scope}), {format_duration(max(1, round(until - now)))} more"
+                what = f"Atlas' rate limit ({scope}), {rough_duration(max(1.0, until - now))} more"
                 found.append(Wait(what=what, since=since))
         for scope, (since, until) in self._budget.items():
             if now < until:
-                what = f"the request budget ({scope}), {format_duration(max(1, round(until - now)))} more"
+                what = f"the request budget ({scope}), {rough_duration(max(1.0, until - now))} more"
                 found.append(Wait(what=what, since=since))
         gates = [name for name, stage in self.under_way.items() if stage == GATE]
         if gates and state.migrations[gates[0]].phase is Phase.GATE:

@@ -23,6 +23,7 @@ from ...core.outcomes import Outcome
 from ..model import KINDS, MigrationReport, RunReport
 from ..words import (
     clock,
+    duration,
     exit_meaning,
     lines,
     names_text,
@@ -30,7 +31,6 @@ from ..words import (
     next_condition,
     plain,
     requests_line,
-    seconds,
     what_to_do,
 )
 
@@ -151,5 +151,5 @@ def _template() -> Template:
         loader=_Templates(), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"coded": _coded, "number": "{:,}".format}
-    environment.filters |= {"plain": plain, "lines": lines, "seconds": seconds, "clock": clock, "names": names_text}
+    environment.filters |= {"plain": plain, "lines": lines, "duration": duration, "clock": clock, "names": names_text}
     return environment.get_template("report.html.j2")

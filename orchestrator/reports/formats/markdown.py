@@ -9,13 +9,13 @@ from ...core.outcomes import Outcome
 from ..model import MigrationReport, Problem, RunReport
 from ..words import (
     counts_text,
+    duration,
     headline,
     names_text,
     next_command,
     next_condition,
     plain,
     requests_line,
-    seconds,
     times_line,
     times_of_day,
     totals_line,
@@ -100,9 +100,9 @@ def _waves(report: RunReport) -> Iterable[str]:
                 escape(wave.name),
                 str(wave.migrations),
                 counts_text(wave.counts),
-                seconds(wave.statistics.p50),
-                seconds(wave.statistics.p90),
-                seconds(wave.statistics.max),
+                duration(wave.statistics.p50),
+                duration(wave.statistics.p90),
+                duration(wave.statistics.max),
                 escape(wave.approved_by) or "-",
             )
             for wave in report.waves
@@ -130,7 +130,7 @@ def _migrations(report: RunReport) -> Iterable[str]:
                 str(m.outcome),
                 escape(m.remote_status) or "-",
                 m.requested_at or "-",
-                seconds(m.cutover_seconds),
+                duration(m.cutover_seconds),
                 str(m.cutover_requests),
                 f"`{m.group_id}`",
                 f"`{m.live_migration_id}`",

@@ -66,16 +66,19 @@ export function full(at) {
   return `${dayFormat.format(at * 1000)} ${timeFormat.format(at * 1000)} ${zone ? zone.value : ""}`.trim();
 }
 
+// As `rough_duration` in text/durations.py: "8.1s", "47s", "4m5s", "2h3m", "3d1h".
 export function duration(seconds) {
   if (seconds == null) return "";
-  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, "0")} s`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (seconds < 9.95) return `${Math.max(0, Math.floor(seconds * 10 + 0.5) / 10)}s`;
+  const whole = Math.floor(seconds + 0.5);
+  const smallest = whole >= 86400 ? 3600 : whole >= 3600 ? 60 : 1;
+  let rest = Math.floor(whole / smallest) * smallest;
+  let text = "";
+  for (const [unit, size] of [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]]) {
+    if (rest >= size) text += `${Math.floor(rest / size)}${unit}`;
+    rest %= size;
+  }
+  return text;
 }
 
 export function number(value) {

@@ -23,14 +23,19 @@ function icon(outcome) {
   return made;
 }
 
-const two = (number) => String(number).padStart(2, "0");
-
-function seconds(value) {
-  if (value === null) return "-";
-  if (value < 99.95) return `${value.toFixed(1)} s`;
-  const whole = Math.round(value);
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
-  return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+/* As `rough_duration` in text/durations.py: "8.1s", "47s", "4m5s", "2h3m", "3d1h". */
+function duration(seconds) {
+  if (seconds == null) return "";
+  if (seconds < 9.95) return `${Math.max(0, Math.floor(seconds * 10 + 0.5) / 10)}s`;
+  const whole = Math.floor(seconds + 0.5);
+  const smallest = whole >= 86400 ? 3600 : whole >= 3600 ? 60 : 1;
+  let rest = Math.floor(whole / smallest) * smallest;
+  let text = "";
+  for (const [unit, size] of [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]]) {
+    if (rest >= size) text += `${Math.floor(rest / size)}${unit}`;
+    rest %= size;
+  }
+  return text;
 }
 
 /* The report's rows as objects; times stay in milliseconds since the start of the run. */
@@ -186,7 +191,7 @@ class MigrationTable {
       element("td", { class: "c-outcome" }, element("span", { class: "chip" }, icon(row.outcome), row.outcome)),
       element("td", { class: "c-remote" }, row.remote || "-"),
       element("td", { class: "c-requested" }, row.requested === null ? "-" : timeText(this.data, row.requested).slice(this.timeFrom)),
-      element("td", { class: "c-cutover n" }, seconds(row.cutover)),
+      element("td", { class: "c-cutover n" }, (duration(row.cutover) || "-")),
       element("td", { class: "c-puts n" }, String(row.puts)),
       element("td", { class: "c-polls n" }, String(row.polls)));
   }

@@ -156,7 +156,7 @@ class Timeline {
       made.push(drawing("rect", { class: "t-gap", x: x + 2, y: 26, width: GAP - 4, height: height - 26 }));
       const [across, down] = [x + GAP / 2 + 4, Math.min(height / 2, 300)];
       const turned = { class: "t-quiet t-middle", x: across, y: down, transform: `rotate(-90 ${across} ${down})` };
-      const text = drawing("text", turned, height > 140 && this.width >= 620 ? `${seconds((piece.start - before.end) / 1000)} later` : "");
+      const text = drawing("text", turned, height > 140 && this.width >= 620 ? `${duration((piece.start - before.end) / 1000)} later` : "");
       made.push(text);
     });
     return made;
@@ -214,6 +214,6 @@ class Timeline {
     if (!place) return;
     const row = place.row;
     this.readout.textContent = [row.name, row.outcome, row.requested === null ? "no PUT" : `PUT ${timeText(this.data, row.requested)}`,
-      row.cutover === null ? null : seconds(row.cutover), row.message].filter(Boolean).join(" · ");
+      row.cutover === null ? null : duration(row.cutover), row.message].filter(Boolean).join(" · ");
   }
 }
