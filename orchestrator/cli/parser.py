@@ -200,22 +200,24 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             _add_format(parser)
         case "run":
             parser.add_argument("workflow", type=Path, metavar="WORKFLOW", help="the workflow file (YAML)")
-            _add_run_options(parser, yes="do not ask; needed where there is no terminal to ask on")
+            _add_run_options(
+                parser, yes="do not ask; needed where there is no terminal to ask on. A rehearsal: approve every wave"
+            )
             parser.add_argument(
                 "--new", action="store_true", help="start another run; one that is unfinished is over then"
             )
             parser.add_argument(
                 "--rehearse", action="store_true", help="against the built-in simulator; needs no keys and no --yes"
             )
-            parser.add_argument(
-                "--ignore-window", action="store_true", help="with --rehearse: do not wait for the window"
-            )
             _add_simulator_options(parser, default_speed=REHEARSAL_SPEED, only="with --rehearse: ")
         case "resume":
             parser.add_argument(
                 "run_id", nargs="?", metavar="RUN_ID", help="default: the newest unfinished run, real ones first"
             )
-            _add_run_options(parser, yes="do not ask, also where cutovers may still start and there is a terminal")
+            _add_run_options(
+                parser,
+                yes="do not ask, also where cutovers may still start and there is a terminal. A rehearsal: approve every wave",
+            )
             _add_simulator_options(parser, default_speed=REHEARSAL_SPEED, only="of a rehearsal: ")
         case "status":
             parser.add_argument(

@@ -41,6 +41,7 @@ from .simulate import checked_speed, read_scenario
 
 if TYPE_CHECKING:
     from ..core.run import RunState
+    from ..simulator.scenario import Scenario
 
 
 def execute(args: Namespace) -> int:
@@ -55,19 +56,15 @@ def execute(args: Namespace) -> int:
 def _run(args: Namespace) -> int:
     from ..files.workflow_file import load_workflow
 
-    if not args.rehearse:
-        if args.ignore_window:
-            raise InputError("--ignore-window goes with --rehearse: a real run keeps to its window")
-        if given := _simulator_options(args):  # whoever gives them means a rehearsal, and must not get a real run
-            raise InputError(f"{given} goes with --rehearse: this would be a real run")
+    if not args.rehearse and (given := _simulator_options(args)):
+        # Whoever gives them means a rehearsal, and must not get a real run.
+        raise InputError(f"{given} goes with --rehearse: this would be a real run")
     workflow = load_workflow(args.workflow)
     settings = read_settings(args, require_keys=not args.rehearse)
     rehearsal, consent = None, _Consent()
-    if args.ignore_window:
-        workflow = replace(workflow, window=None)
     if args.rehearse:
         scenario = read_scenario(args, args.workflow, workflow)
-        rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed, default=REHEARSAL_SPEED))
+        rehearsal = _rehearsal(args, scenario)
     else:
         consent = _consent(args, foresee(workflow, settings, _asked(args), now=time.time()), settings)
     return _work(args, settings, rehearsal, partial(start, workflow, settings, wall=time.time), consent)
@@ -85,13 +82,18 @@ def _resume(args: Namespace) -> int:
             # The file's own name is not recorded; most are called what their workflow is.
             beside = Path(state.workflow.directory, f"{state.workflow.name}.yaml")
             scenario = read_scenario(args, beside, state.workflow)
-        rehearsal = Rehearsal(scenario=scenario, speed=checked_speed(args.speed, default=REHEARSAL_SPEED))
+        rehearsal = _rehearsal(args, scenario)
     elif given := _simulator_options(args):
         raise InputError(f"{given} goes with a rehearsal: run {row.run_id} is a real one")
     elif row.unfinished or args.retry_failed:
         settings = read_settings(args, require_keys=True)
         consent = _consent(args, foresee_resume(row.run_id, settings, _asked(args), now=time.time()), settings)
     return _work(args, settings, rehearsal, partial(resume, row.run_id, settings, wall=time.time), consent)
+
+
+def _rehearsal(args: Namespace, scenario: Scenario | None) -> Rehearsal:
+    speed = checked_speed(args.speed, default=REHEARSAL_SPEED)
+    return Rehearsal(scenario=scenario, speed=speed, approves=args.yes)
 
 
 def _newest_unfinished(journal: Journal) -> RunRow:

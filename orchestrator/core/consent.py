@@ -97,6 +97,6 @@ def _stopped(state: RunState, now: float) -> bool:
     """Whether no cutover starts in a session that begins with *state*."""
     return (
         state.aborted_by is not None
-        or state.workflow.window_over(now)
+        or state.window_over(now)
         or any(state.too_many_failures(wave) for wave in state.workflow.waves)
     )

@@ -31,7 +31,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """A run of *workflow* began: *selected* are the names it covers, *who* is `user@host (pid)`."""
+    """A run of *workflow* began: *selected* are the names it covers, *who* is `user@host (pid)`.
+
+    *approves*: the session of a rehearsal gives each approval by itself.
+    """
 
     name: ClassVar[str] = "run_started"
     workflow: Workflow
@@ -40,6 +43,7 @@ class RunStarted(Event):
     selected: tuple[str, ...]
     who: str
     version: str
+    approves: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,7 @@ class RunResumed(Event):
     """An unfinished run goes on, in another process or another window.
 
     A PUT whose answer the journal lacks is in doubt; *settle*: for how many seconds it may still arrive at Atlas.
-    *base_url*: the API that is spoken to from now on (empty: as before).
+    *base_url*: the API that is spoken to from now on (empty: as before). *approves*: as in `RunStarted`.
     """
 
     name: ClassVar[str] = "run_resumed"
@@ -56,6 +60,7 @@ class RunResumed(Event):
     who: str
     settle: float
     base_url: str = ""
+    approves: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

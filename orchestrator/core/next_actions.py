@@ -26,6 +26,7 @@ from .events import (
     CutoverAdmitted,
     CutoversStopped,
     Event,
+    WaveApproved,
     WaveFinished,
     WaveStarted,
     WindowOpened,
@@ -35,6 +36,7 @@ from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, undo_le
 from .next_step import Done, Finish, Policy, Request, RunHook, Step, next_step, too_old
 from .outcomes import Outcome
 from .run import RunState
+from .window import Span, Window
 from .workflow import Migration, Wave
 
 
@@ -209,7 +211,7 @@ def _window(run: RunState, now: float, wall: float) -> Event | None:
     was_open = told is not None and run.window_opens is None
     if told is not None and wall < told.closes and told.holds(wall) == was_open:
         return None
-    span = window.span_at_or_after(wall)
+    span = _opening(run, window, wall)
     if told is not None and was_open and wall >= told.closes and (span is None or span.opens > told.closes):
         return CutoversStopped(at=now, reason=f"the window closed at {in_words(told.closes)}")
     if span is None:
@@ -219,6 +221,16 @@ def _window(run: RunState, now: float, wall: float) -> Event | None:
     if span == told and not was_open:
         return None
     return WindowWaiting(at=now, opens=span.opens, closes=span.closes)
+
+
+def _opening(run: RunState, window: Window, wall: float) -> Span | None:
+    """The opening of *window* that counts at *wall*, or the next one. A rehearsal waits for none: it opens when a session begins."""
+    told = run.opening
+    if not run.rehearsal:
+        return window.span_at_or_after(wall)
+    if told is None or wall < told.opens:
+        return window.rehearsed(wall)
+    return told if wall < told.closes else None
 
 
 def _look_again(run: RunState) -> float | None:
@@ -279,7 +291,9 @@ def _towards_the_start(run: RunState, wave: Wave, now: float, wall: float) -> li
     if not run.run_hooks.prepared:
         return [RunGroupHook(wave=None, hook="before", index=run.run_hooks.before_done)]
     if wave.approval and known.approved_by is None:
-        return [] if known.approval_since is not None else [Record(event=ApprovalWaiting(at=now, wave=wave.name))]
+        if known.approval_since is None:
+            return [Record(event=ApprovalWaiting(at=now, wave=wave.name))]
+        return [Record(event=WaveApproved(at=now, wave=wave.name, who="rehearsal"))] if run.approves else []
     if run.doubts_may_be_too_many(wave):
         return []
     members = known.counts.waiting

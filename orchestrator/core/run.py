@@ -97,6 +97,7 @@ class RunState:
     workflow: Workflow = field(default_factory=lambda: Workflow(name="", waves=()))
     base_url: str = ""
     rehearsal: bool = False
+    approves: bool = False  # this session, of a rehearsal, gives each approval by itself
     selected: frozenset[str] = frozenset()
     who: str = ""
     version: str = ""
@@ -156,6 +157,7 @@ class RunState:
     def _start(self, event: RunStarted) -> None:
         self.workflow = event.workflow
         self.base_url, self.rehearsal = event.base_url, event.rehearsal
+        self.approves = self.rehearsal and event.approves
         self.selected = frozenset(event.selected)
         self.who, self.version, self.started_at = event.who, event.version, event.at
         self.run_hooks = GroupHooks(self.workflow.hooks)
@@ -188,6 +190,7 @@ class RunState:
                 self.opening = Span(opens=opens, closes=event.closes)
 
     def _resume(self, event: RunResumed) -> None:
+        self.approves = self.rehearsal and event.approves
         self.selected = frozenset(event.selected)
         self.who, self.sessions = event.who, self.sessions + 1
         self.base_url = event.base_url or self.base_url
@@ -324,6 +327,10 @@ class RunState:
 
     def _is_over(self) -> bool:
         return self.finished_at is not None and not self.unfinished
+
+    def window_over(self, at: float) -> bool:
+        """Whether the window does not open any more at or after *at* (Unix seconds); a rehearsal's opens whenever one begins."""
+        return not self.rehearsal and self.workflow.window_over(at)
 
     def _why_no_end(self, state: MigrationState) -> str:
         """What is said of a migration whose PUT may have been carried out, were the run to end now."""

@@ -37,6 +37,10 @@ class AbsoluteWindow:
         """The opening that holds *now*, or the next one; None when there is none any more."""
         return Span(opens=self.opens, closes=self.closes) if now < self.closes else None
 
+    def rehearsed(self, at: float) -> Span:
+        """An opening as long as the real one that begins *at* once."""
+        return Span(opens=at, closes=at + self.closes - self.opens)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecurringWindow:
@@ -76,6 +80,11 @@ class RecurringWindow:
             else:
                 found = span
         return found if found is not None and now < found.closes else None
+
+    def rehearsed(self, at: float) -> Span | None:
+        """An opening as long as the real one at or after *at* that begins *at* once; None: there is none."""
+        real = self.span_at_or_after(at)
+        return None if real is None else Span(opens=at, closes=at + real.closes - real.opens)
 
 
 Window = AbsoluteWindow | RecurringWindow

@@ -260,7 +260,7 @@ def _finished(event: RunFinished, state: RunState) -> Message:
 
 
 def _way_on(event: RunFinished, state: RunState) -> str:
-    over = state.workflow.window_over(event.at) and not state.unsettled()
+    over = state.window_over(event.at) and not state.unsettled()
     if over and event.exit_code in (ExitCode.FAILED, ExitCode.INCOMPLETE):
         return (
             "the window does not open any more: correct it in the workflow file, and start that with atlas-cutover run"

@@ -107,8 +107,13 @@ def _first_of(
         selected=tuple(m.name for _, m in workflow.migrations() if m.name in selected),
         who=who_am_i(),
         version=program_version(),
+        approves=_approves(options),
     )
     return Task(workflow=workflow, rehearsal=first.rehearsal, state=state, first=first, in_place_of=in_place_of)
+
+
+def _approves(options: Options) -> bool:
+    return options.rehearsal is not None and options.rehearsal.approves
 
 
 def beginning(
@@ -148,6 +153,7 @@ def continuation(state: RunState, given: Workflow | None, settings: Settings, op
         who=who_am_i(),
         base_url="" if state.rehearsal else settings.atlas.base_url,
         settle=settings.atlas.settle,
+        approves=state.rehearsal and _approves(options),
     )
     also: list[Event] = []
     if given is not None and given.window != state.workflow.window:

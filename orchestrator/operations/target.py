@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 class Rehearsal:
     """A run against the built-in simulator.
 
-    *scenario* says what Atlas is like (None: calm), *speed* how fast its time passes.
+    *scenario* says what Atlas is like (None: calm), *speed* how fast its time passes. *approves*: it gives each approval by itself.
     """
 
     scenario: Scenario | None = None
     speed: float = 10.0
+    approves: bool = False
 
 
 @asynccontextmanager

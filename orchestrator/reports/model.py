@@ -9,7 +9,7 @@ from ..core.next_step import Phase
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
 from ..core.run import RunState
 from ..core.times import cutover_seconds, downtime_seconds
-from ..core.window import Window, window_in_words
+from ..core.window import Span, window_in_words
 from ..core.workflow import Migration, Wave
 from ..text.instants import iso
 from .percentiles import Statistics, statistics_of
@@ -100,7 +100,7 @@ class OpeningReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowReport:
-    """The workflow's window: its *rule* in words, its *openings* during the run (else the next one).
+    """The workflow's window: its *rule* in words, its *openings* during the run (else the next one; of a rehearsal its own last one).
 
     *over*: it does not open any more, so that the run cannot start anything it has not started.
     """
@@ -216,7 +216,7 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> 
         who=_text(state.who),
         version=_text(state.version),
         sessions=state.sessions,
-        window=_window(state.workflow.window, start, end, now),
+        window=_window(state, start, end, now),
         totals={"migrations": len(migrations), **{str(outcome): totals[outcome] for outcome in Outcome}},
         statistics=_statistics(migrations),
         waves=tuple(
@@ -305,16 +305,25 @@ def _hooks(state: RunState) -> tuple[HookReport, ...]:
     )
 
 
-def _window(window: Window | None, start: float, end: float, now: float) -> WindowReport | None:
+def _window(state: RunState, start: float, end: float, now: float) -> WindowReport | None:
+    window = state.workflow.window
     if window is None:
         return None
+    rule = window_in_words(window)
+    if state.rehearsal:
+        rule += "; this rehearsal did not wait for it, its window opened at once, for as long as the real one"
+        last = () if state.opening is None else (_opening(state.opening),)
+        return WindowReport(rule=rule, openings=last, over=False)
     openings: list[OpeningReport] = []
     span = window.span_at_or_after(start)
     while span is not None and len(openings) < _OPENINGS_AT_MOST and (not openings or span.opens < end):
-        openings.append(OpeningReport(opens=iso(span.opens), closes=iso(span.closes)))
+        openings.append(_opening(span))
         span = window.span_at_or_after(span.closes)
-    over = window.span_at_or_after(now) is None
-    return WindowReport(rule=window_in_words(window), openings=tuple(openings), over=over)
+    return WindowReport(rule=rule, openings=tuple(openings), over=state.window_over(now))
+
+
+def _opening(span: Span) -> OpeningReport:
+    return OpeningReport(opens=iso(span.opens), closes=iso(span.closes))
 
 
 def _text(text: str) -> str:

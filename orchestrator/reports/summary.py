@@ -126,7 +126,8 @@ class _Summary:
         self.line(f"workflow {report.workflow}, run {report.run_id}, {times_of_day(report)}")
         self.line(self._totals())
         requests = requests_line(report) if report.requests["total"] else ""  # not known before the session's end
-        for line in (times_line(report.statistics), requests):
+        window = f"window: {report.window.rule}" if report.window and report.rehearsal else ""
+        for line in (times_line(report.statistics), requests, window):
             if line:
                 self.line(line)
         self._problems()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -15,16 +16,20 @@ from orchestrator.core.events import (
     GateWaiting,
     MigrationFinished,
     StatusPolled,
+    WaveApproved,
+    WindowOpened,
 )
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.settings import Api
 from orchestrator.files.workflow_file import load_workflow
 from orchestrator.operations.target import Rehearsal
+from orchestrator.reports.model import build
+from orchestrator.reports.words import next_command
 from orchestrator.simulator import JobStatus, Scenario, load_scenario
 from orchestrator.simulator.latency import ATLAS
 from orchestrator.simulator.scenario import Documents, Fault, FaultKind, JobRules, Kind, Range, Special
 
-from .house import READY, die_when, house, migration, outcomes, wall, wave, workflow
+from .house import READY, AbsoluteWindow, die_when, house, migration, outcomes, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -128,3 +133,41 @@ async def test_a_rehearsal_in_doubt_is_settled_by_resume(tmp_path: Path) -> None
         ending = await it.resume(ending.state.run_id, rehearsal=rehearsal)
         assert (ending.exit_code, outcomes(ending)) == (0, {"a": Outcome.SUCCESS})
         assert wall() - began < 20
+
+
+async def test_a_window_in_three_days_opens_at_once(tmp_path: Path) -> None:
+    """For as long as the real one; the approval that the wave waits for is the rehearsal's own."""
+    three_days = 3 * 86_400.0
+    window = AbsoluteWindow(opens=wall() + three_days, closes=wall() + three_days + 3600)
+    began = wall()
+    async with house(tmp_path, workflow(wave("w", "a", approval=True), window=window)) as it:
+        ending = await it.start(rehearsal=replace(CALM, approves=True))
+        assert (ending.exit_code, outcomes(ending)) == (0, {"a": Outcome.SUCCESS})
+        assert wall() - began < 60
+        (opened,) = it.names(WindowOpened)
+        assert opened.closes - opened.opens == pytest.approx(3600)
+        assert [event.who for event in it.names(WaveApproved)] == ["rehearsal"]
+        report = build(ending.state, now=wall())
+        assert report.window is not None
+        assert report.window.rule.endswith("its window opened at once, for as long as the real one")
+        assert [report.waves[0].approved_by, len(report.window.openings)] == ["rehearsal", 1]
+
+
+async def test_a_rehearsal_is_continued_outside_its_window(tmp_path: Path) -> None:
+    """Its next session opens the window anew, and approves."""
+    window = AbsoluteWindow(opens=wall() - 7200, closes=wall() - 3600)
+    async with house(tmp_path, workflow(wave("w", "a"), wave("x", "b", approval=True), window=window)) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, CutoverAccepted), rehearsal=CALM)
+        await anyio.sleep(86_400)
+        ending = await it.resume(run_id, rehearsal=replace(CALM, approves=True))
+        assert (ending.exit_code, outcomes(ending)) == (0, {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS})
+
+
+async def test_a_rehearsals_window_closes_as_the_real_one_would(tmp_path: Path) -> None:
+    """What does not fit is not started, and `resume` has a way on."""
+    window = AbsoluteWindow(opens=wall() + 86_400, closes=wall() + 86_400 + 15)
+    async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1), wave("x", "c"), window=window)) as it:
+        ending = await it.start(rehearsal=CALM)
+        assert ending.exit_code == 3
+        assert outcomes(ending) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS, "c": Outcome.NOT_STARTED}
+        assert next_command(build(ending.state, now=wall())) == f"atlas-cutover resume {ending.state.run_id}"

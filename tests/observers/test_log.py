@@ -45,11 +45,19 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
             "workflow_sha256": "ab" * 32,
             "waves": 2,
             "migrations": 9,
+            "approves": False,
         },
     ),
     "run_resumed": (
         "info",
-        {"selected": 1, "retry_failed": True, "who": "ada@night (pid 8)", "settle": 30.0, "base_url": ""},
+        {
+            "selected": 1,
+            "retry_failed": True,
+            "who": "ada@night (pid 8)",
+            "settle": 30.0,
+            "base_url": "",
+            "approves": False,
+        },
     ),
     "run_finished": (
         "info",
@@ -370,3 +378,10 @@ def test_a_wave_in_a_command_is_quoted() -> None:
     fields = {"event": "approval_waiting", "run_id": "20261128-010000-3f9a1c", "wave": "the last 'ones'"}
     command = sentence(fields, None).partition("waits for approval: ")[2].partition(", or")[0]
     assert shlex.split(command) == ["atlas-cutover", "approve", "20261128-010000-3f9a1c", "the last 'ones'"]
+
+
+def test_a_rehearsals_window_is_said_to_be_no_real_one() -> None:
+    """Who reads the log of a rehearsal does not take it for the night."""
+    opened = next(event for event in EVENTS if event.name == "window_opened")
+    assert "does not wait for its window, which opens at once" in logged(opened, rehearsal=True, format="console")
+    assert "at once" not in logged(opened, format="console")

@@ -118,6 +118,13 @@ def _migration_finished(f: Fields) -> str:
     return f"{f['outcome']}{message}"
 
 
+def _window_opened(f: Fields, zone: tzinfo | None) -> str:
+    at_once = "a rehearsal does not wait for its window, which opens at once, for as long as the real one: " * f.get(
+        "rehearsal", False
+    )
+    return f"{at_once}cutovers may start until {clock(f['closes'], zone)}"
+
+
 def _progress(f: Fields) -> str:
     waiting = f"; waits for {f['waiting_for']}" if f.get("waiting_for") else ""
     left = f"; cutovers left: {f['estimate']}" if f.get("estimate") else ""
@@ -172,5 +179,5 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
 }
 _TIMED: dict[str, Callable[[Fields, tzinfo | None], str]] = {
     "window_waiting": lambda f, zone: f"the window opens {clock(f['opens'], zone)}",
-    "window_opened": lambda f, zone: f"cutovers may start until {clock(f['closes'], zone)}",
+    "window_opened": _window_opened,
 }
