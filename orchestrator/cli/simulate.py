@@ -32,8 +32,7 @@ def execute(args: Namespace) -> int:
     async def serve() -> None:
         await simulate(
             workflow=workflow,
-            public_key=keys[PUBLIC_KEY_VARIABLE],
-            private_key=keys[PRIVATE_KEY_VARIABLE],
+            keys=(keys[PUBLIC_KEY_VARIABLE], keys[PRIVATE_KEY_VARIABLE]),
             scenario=read_scenario(args, args.workflow, workflow),
             speed=checked_speed(args.speed, default=SIMULATOR_SPEED),
             host=args.host,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -15,12 +15,14 @@ from aiohttp import web
 from .documents import api_error, encode
 from .jobs import Job
 from .scenario import Api, Kind
+from .tokens import REVOKE_PATH, TOKEN_PATH
 
 VERSION = "2023-01-01"
 V2_CONTENT_TYPE = f"application/vnd.atlas.{VERSION}+json"
 JSON = "application/json"
 CHALLENGE_CONTENT_TYPE = {Api.V2: JSON, Api.V1: "application/json;charset=ISO-8859-1"}
-METHODS = {Kind.READ: "GET", Kind.CUTOVER: "PUT", Kind.ROOT: "GET"}
+METHODS = {Kind.READ: "GET", Kind.CUTOVER: "PUT", Kind.ROOT: "GET", Kind.TOKEN: "POST", Kind.REVOKE: "POST"}
+_OAUTH = {TOKEN_PATH: Kind.TOKEN, REVOKE_PATH: Kind.REVOKE}
 ID = re.compile("[0-9a-f]{24}")
 _ROUTE = re.compile(r"/api/atlas/(v2|v1\.0)(?:/groups/([^/]+)/liveMigrations/([^/]+)(/cutover)?)?/?")
 _VERSIONS = re.compile(r"application/vnd\.atlas\.([0-9]{4}-[0-9]{2}-[0-9]{2})\+json")
@@ -30,7 +32,10 @@ _V1_HEADERS = {"Vary": "Accept-Encoding", "Strict-Transport-Security": "max-age=
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One request, taken apart. *headers* go with every answer to it; *shows_end*: that its answer shows its job's end."""
+    """One request, taken apart. *headers* go with every answer to it; *shows_end*: that its answer shows its job's end.
+
+    *form*: what a request for a token, or to give one back, has in its body. *user*: whose credentials it came with.
+    """
 
     request: web.BaseRequest
     method: str
@@ -46,6 +51,8 @@ class Call:
     envelope: bool = False
     job: Job | None = None
     shows_end: bool = False
+    form: Mapping[str, Any] = field(default_factory=dict)
+    user: str = ""
 
 
 def read_call(request: web.BaseRequest) -> Call:
@@ -55,7 +62,7 @@ def read_call(request: web.BaseRequest) -> Call:
     match = _ROUTE.fullmatch(path)
     if match is None:
         api = Api.V1 if path.startswith("/api/atlas/v1.0/") else Api.V2
-        kind, group_id, live_migration_id = Kind.OTHER, "", ""
+        kind, group_id, live_migration_id = _OAUTH.get(path, Kind.OTHER), "", ""
     else:
         word, group_id, live_migration_id, cutover = match.groups(default="")
         api = Api.V2 if word == "v2" else Api.V1

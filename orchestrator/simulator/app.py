@@ -10,10 +10,10 @@ from typing import Any
 import anyio
 from aiohttp import web
 
-from .answers import CHALLENGE_CONTENT_TYPE, ID, JSON, Call, document, error, plain, read_call, refusal_of_form
+from .answers import CHALLENGE_CONTENT_TYPE, ID, JSON, METHODS, Call, document, error, plain, read_call, refusal_of_form
 from .bucket import Buckets
 from .clock import Clock
-from .digest import DigestGuard, Verdict
+from .digest import DigestGuard, Verdict, parse_credentials
 from .documents import (
     api_error,
     bare_live_migration,
@@ -26,9 +26,12 @@ from .documents import (
 from .faults import FaultPicker
 from .jobs import FINAL, Job, Refusal
 from .mishaps import Stage, drop
+from .organisations import Organisations
 from .record import Tally, build_record
 from .scenario import Api, Documents, FaultKind, Kind, Scenario
+from .tokens import TokenDesk
 
+_OAUTH = frozenset({Kind.TOKEN, Kind.REVOKE})
 RECORD_PATH = "/__simulator__/record"
 _REFUSALS = {
     Refusal.NOT_READY: "The live migration is not ready for cutover.",
@@ -47,7 +50,7 @@ class App:
     """Answers requests of both APIs, and of the record of what it did.
 
     Args:
-        keys: Public and private API key.
+        organisations: Who may ask for what.
         scenario: What this Atlas is like.
         jobs: The jobs that exist from the start.
         clock: Simulated and real time.
@@ -58,23 +61,22 @@ class App:
     def __init__(
         self,
         *,
-        keys: tuple[str, str],
+        organisations: Organisations,
         scenario: Scenario,
         jobs: Iterable[Job],
         clock: Clock,
         closing: anyio.Event,
         wall_clock: Callable[[], float],
     ) -> None:
-        self._public_key, private_key = keys
+        self._organisations = organisations
         self._scenario = scenario
         self._jobs = {job.live_migration_id: job for job in jobs}
         self._clock = clock
         self._started_at = wall_clock()
         self._limits = {api: scenario.limit(api) for api in Api}
         self._buckets = Buckets()
-        self._guard = DigestGuard(
-            public_key=self._public_key, private_key=private_key, rules=scenario.nonce, now=clock.real
-        )
+        self._guard = DigestGuard(keys=organisations.keys, rules=scenario.nonce, now=clock.real)
+        self.tokens = TokenDesk(organisations.accounts, scenario.tokens, now=clock.real)
         self._picker = FaultPicker(scenario)
         self._stage = Stage(closing)
         self._tally = Tally()
@@ -86,6 +88,8 @@ class App:
         if call.path == RECORD_PATH:
             return self._record_answer(request)
         self._tally.kinds[call.kind] += 1
+        if call.kind in _OAUTH:
+            call.form = await request.post()
         rest = self._latency_of(call)
         answer: web.Response | None = self._turned_away(call)
         if answer is None:
@@ -104,6 +108,7 @@ class App:
         """What happened so far (docs/simulator.md)."""
         return build_record(
             jobs=self._jobs.values(),
+            tokens=self.tokens,
             tally=self._tally,
             injected=self._picker.injected,
             clock=self._clock,
@@ -125,6 +130,8 @@ class App:
 
     def _turned_away(self, call: Call) -> web.Response | None:
         """The answer to a *call* that never gets as far as a job. A 401 takes no token, as recorded at Atlas; others do."""
+        if call.kind in _OAUTH and call.method == METHODS[call.kind]:
+            return None  # who asks there is looked at with what they ask for
         return self._unauthorized(call) or self._over_limit(call) or refusal_of_form(call) or self._missing(call)
 
     def _over_limit(self, call: Call) -> web.Response | None:
@@ -150,8 +157,10 @@ class App:
     def _unauthorized(self, call: Call) -> web.Response | None:
         if not self._scenario.auth:
             return None
-        authorization = call.request.headers.get("Authorization")
-        verdict = self._guard.check(method=call.method, target=call.target, authorization=authorization)
+        user, verdict = self._who(call)
+        if user is not None and call.group_id and not self._organisations.hosts(user, call.group_id):
+            verdict = Verdict.FOREIGN
+        call.user = user or ""
         self._tally.credentials[verdict] += 1
         if verdict is Verdict.ACCEPTED:
             return None
@@ -162,6 +171,17 @@ class App:
             WWW_Authenticate=self._guard.challenge(stale=verdict is Verdict.STALE),
             Content_Type=CHALLENGE_CONTENT_TYPE[call.api],
         )
+
+    def _who(self, call: Call) -> tuple[str | None, Verdict]:
+        """Whose credentials *call* has (None: nobody's), and what is to be said of them."""
+        authorization = call.request.headers.get("Authorization")
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() == "bearer":
+            user = self.tokens.holder(token)
+            return user, Verdict.UNKNOWN_TOKEN if user is None else Verdict.ACCEPTED
+        verdict = self._guard.check(method=call.method, target=call.target, authorization=authorization)
+        given = parse_credentials(authorization or "") or {}
+        return (given["username"] if verdict is Verdict.ACCEPTED else None), verdict
 
     async def _answered(self, call: Call, delay: float) -> web.Response | None:
         """The answer to a well-formed *call*, carried out after *delay* real seconds, faults included; None: it is lost."""
@@ -205,8 +225,10 @@ class App:
     def _processed(self, call: Call, shown: bool, *, age: float = 0.0) -> web.Response:
         """Carry *call* out. *shown*: the client gets to see the answer as it is; a read shows the job as of *age* seconds ago."""
         job = call.job
+        if call.kind in _OAUTH:
+            return self._token_answer(call)
         if job is None:
-            return document(call, 200, system_status(self._public_key))
+            return document(call, 200, system_status(call.user))
         now = self._clock.now()
         if call.kind is Kind.CUTOVER:
             refusal = job.cutover(now, repeat=self._scenario.repeat_puts)
@@ -218,6 +240,16 @@ class App:
         if shown and seen.status in FINAL:
             call.shows_end = True
         return document(call, 200, _SHAPES[self._scenario.documents](job, seen))
+
+    def _token_answer(self, call: Call) -> web.Response:
+        answer = (self.tokens.issue if call.kind is Kind.TOKEN else self.tokens.revoke)(call.request.headers, call.form)
+        if answer.document is None:
+            return web.Response(status=answer.status)
+        return web.Response(
+            status=answer.status,
+            body=encode(answer.document, pretty=False),
+            headers={"Content-Type": JSON, **answer.headers},
+        )
 
     def _record_answer(self, request: web.BaseRequest) -> web.Response:
         headers = {"Content-Type": JSON}

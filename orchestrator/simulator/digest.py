@@ -11,7 +11,7 @@ import hmac
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import md5, sha256
@@ -54,21 +54,21 @@ class Verdict(StrEnum):
     UNKNOWN_NONCE = "unknown nonce"
     WRONG_RESPONSE = "wrong response"
     REPLAYED = "nonce count used before"
+    UNKNOWN_TOKEN = "no such token, or its time is over"
+    FOREIGN = "another organisation's project"
 
 
 class DigestGuard:
     """Hands out challenges and checks credentials.
 
     Args:
-        public_key: The user name.
-        private_key: The password; only a hash of it is kept.
+        keys: Passwords (private keys) by user name (public key); only hashes of them are kept.
         rules: When nonces are stale.
         now: A clock in real seconds.
     """
 
-    def __init__(self, *, public_key: str, private_key: str, rules: NonceRules, now: Callable[[], float]) -> None:
-        self._public_key = public_key
-        self._ha1 = _md5(f"{public_key}:{REALM}:{private_key}")
+    def __init__(self, *, keys: Mapping[str, str], rules: NonceRules, now: Callable[[], float]) -> None:
+        self._ha1 = {public: _md5(f"{public}:{REALM}:{private}") for public, private in keys.items()}
         self._rules = rules
         self._now = now
         self._secret = secrets.token_bytes(16)
@@ -97,17 +97,17 @@ class DigestGuard:
         serial_and_time = self._opened(given["nonce"])
         if serial_and_time is None:
             return Verdict.UNKNOWN_NONCE
-        ha2 = _md5(f"{method}:{target}")
+        ha1, ha2 = self._ha1[given["username"]], _md5(f"{method}:{target}")
         if self._rules.qop:
-            text = f"{self._ha1}:{given['nonce']}:{given['nc']}:{given['cnonce']}:auth:{ha2}"
+            text = f"{ha1}:{given['nonce']}:{given['nc']}:{given['cnonce']}:auth:{ha2}"
         else:
-            text = f"{self._ha1}:{given['nonce']}:{ha2}"
+            text = f"{ha1}:{given['nonce']}:{ha2}"
         if not hmac.compare_digest(_md5(text), given["response"]):
             return Verdict.WRONG_RESPONSE
         return self._use(given["nonce"], *serial_and_time, int(given.get("nc", "0"), 16))
 
     def _wrong_field(self, given: dict[str, str], target: str) -> Verdict | None:
-        if given.get("username") != self._public_key:
+        if given.get("username") not in self._ha1:
             return Verdict.WRONG_USER
         if given.get("realm") != REALM:
             return Verdict.WRONG_REALM

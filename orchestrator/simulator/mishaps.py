@@ -12,7 +12,8 @@ from aiohttp import web
 from .answers import Call, plain
 from .bucket import V2_LIMIT, RateLimit
 from .documents import api_error, encode, phrase, rate_limited, rate_limited_older
-from .scenario import Fault, FaultKind, Garbage
+from .scenario import Fault, FaultKind, Garbage, Kind
+from .tokens import too_many_token_requests
 
 Process = Callable[[bool], web.Response]  # carries the request out; whether the client will see the answer
 _HTML = {"Content-Type": "text/html"}
@@ -88,6 +89,9 @@ def _error(call: Call, fault: Fault) -> web.Response:
 
 
 def _too_many_requests(call: Call, fault: Fault, limit: RateLimit) -> web.Response:
+    if call.kind in (Kind.TOKEN, Kind.REVOKE):
+        extra = {} if fault.retry_after is None else {"Retry-After": str(math.ceil(fault.retry_after))}
+        return plain(call, 429, too_many_token_requests(50), **extra)
     if fault.retry_after is None:
         return plain(call, 429, rate_limited_older())
     wait = math.ceil(fault.retry_after)

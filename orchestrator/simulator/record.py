@@ -8,6 +8,7 @@ from typing import Any
 
 from .clock import Clock
 from .jobs import Job
+from .tokens import TokenDesk
 
 
 class Tally:
@@ -23,12 +24,19 @@ class Tally:
 
 
 def build_record(
-    *, jobs: Iterable[Job], tally: Tally, injected: Mapping[str, int], clock: Clock, started_at: float
+    *,
+    jobs: Iterable[Job],
+    tokens: TokenDesk,
+    tally: Tally,
+    injected: Mapping[str, int],
+    clock: Clock,
+    started_at: float,
 ) -> dict[str, Any]:
     """The record as plain JSON data.
 
     Args:
         jobs: All jobs.
+        tokens: Who hands out access tokens.
         tally: Counts of requests.
         injected: Faults by kind.
         clock: Of the simulator; times of the record are real seconds since its start.
@@ -45,6 +53,7 @@ def build_record(
         },
         "unauthorized": tally.statuses["401"],
         "credentials": dict(tally.credentials),
+        "tokens": {"issued": tokens.issued, "revoked": tokens.revoked, "live": tokens.live()},
         "too_many_requests": tally.statuses["429"],
         "rate_limited": tally.limited,
         "faults": dict(injected),

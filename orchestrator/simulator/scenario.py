@@ -16,6 +16,8 @@ from .bucket import V1_LIMIT, V2_LIMIT, RateLimit
 from .digest import NonceRules
 from .jobs import EXPIRY, JobPlan, JobStatus
 from .latency import Latency
+from .organisations import Organisation
+from .tokens import TokenRules
 
 
 class Api(StrEnum):
@@ -39,6 +41,8 @@ class Kind(StrEnum):
     READ = "read"
     CUTOVER = "cutover"
     ROOT = "root"
+    TOKEN = "token"
+    REVOKE = "revoke"
     OTHER = "other"
 
 
@@ -164,7 +168,9 @@ class Scenario:
         faults: The first that applies to a request befalls it.
         unknown_jobs: Create a job for an id that is not in the workflow, when it is first asked for.
         repeat_puts: Process a cutover that comes again (and count it), instead of refusing it.
-        auth: Ask for digest credentials; without, whoever comes is let in (to measure what digest costs).
+        auth: Ask for credentials; without, whoever comes is let in (to measure what digest costs).
+        tokens: How long access tokens of service accounts live, and how many there may be.
+        organisations: Who may ask beside those whom the simulator is started with.
     """
 
     seed: int = 0
@@ -179,6 +185,8 @@ class Scenario:
     unknown_jobs: bool = False
     repeat_puts: bool = False
     auth: bool = True
+    tokens: TokenRules = TokenRules()
+    organisations: tuple[Organisation, ...] = ()
 
     def limit(self, api: Api) -> RateLimit | None:
         """The rate limit of each project on *api*; None: there is none."""

@@ -129,7 +129,7 @@ _NONCE: dict[str, Parser] = {
 _SHARES = {"min": 0.0, **{f"p{percent}": percent / 100 for percent in range(1, 100)}, "max": 1.0}
 _LATENCY: dict[str, Parser] = dict.fromkeys(_SHARES, _interval)
 _FAULT: dict[str, Parser] = {
-    "on": parse_choice("cutover", "read", "root", "any"),
+    "on": parse_choice("cutover", "read", "root", "token", "revoke", "any"),
     "kind": parse_choice(*FaultKind),
     "share": _share,
     "times": parse_count(1),

@@ -22,6 +22,7 @@ from ..core.workflow import Migration, Workflow
 from .app import App
 from .clock import Clock
 from .jobs import Job, Past
+from .organisations import Organisation, Organisations
 from .scenario import Scenario
 
 _KEEP_ALIVE_SECONDS = 3600.0  # an idle connection that the server closes would look like a lost answer
@@ -51,7 +52,8 @@ class Simulator:
 
     Args:
         workflow: Its migrations are the jobs that exist; None: none but those the scenario lets come into being.
-        keys: Public and private API key that it accepts.
+        keys: Public and private API key that it accepts; None: none but those of the scenario's organisations.
+        account: Client id and secret of the service account that it accepts.
         scenario: What it is like.
         speed: Simulated seconds in one real second.
         past: What had become of its jobs before, by the migration's name; of all others nothing had.
@@ -59,7 +61,8 @@ class Simulator:
     """
 
     workflow: Workflow | None
-    keys: tuple[str, str]
+    keys: tuple[str, str] | None = None
+    account: tuple[str, str] | None = None
     scenario: Scenario = field(default_factory=Scenario)
     speed: float = 1.0
     past: Mapping[str, Past] = field(default_factory=lambda: MappingProxyType({}))
@@ -75,7 +78,7 @@ class Simulator:
         closing = anyio.Event()
         listening = _listen(host, port)
         app = App(
-            keys=self.keys,
+            organisations=Organisations((Organisation(keys=self.keys, account=self.account), *self.scenario.organisations)),
             scenario=self.scenario,
             jobs=self._jobs(),
             clock=Clock(self.speed, asyncio.get_running_loop().time),
@@ -122,8 +125,8 @@ class Simulator:
 async def simulate(
     *,
     workflow: Workflow | None,
-    public_key: str,
-    private_key: str,
+    keys: tuple[str, str] | None,
+    account: tuple[str, str] | None = None,
     scenario: Scenario,
     speed: float,
     host: str = "127.0.0.1",
@@ -135,7 +138,7 @@ async def simulate(
     Raises:
         InputError: As `Simulator.serve`.
     """
-    simulator = Simulator(workflow=workflow, keys=(public_key, private_key), scenario=scenario, speed=speed)
+    simulator = Simulator(workflow=workflow, keys=keys, account=account, scenario=scenario, speed=speed)
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with simulator.serve(host, port) as running:
             sys.stdout.write(f"{running.base_url(api)}\n")

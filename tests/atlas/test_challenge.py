@@ -46,7 +46,7 @@ OFFERS: dict[str, Callable[[str], list[str]]] = {  # of the simulator's own chal
 @pytest.mark.parametrize("name", OFFERS)
 async def test_a_digest_challenge_is_answered_whatever_is_offered_beside_it(name: str, qop: bool) -> None:
     """A strict server takes it, the next request brings it along, and nothing leaves as Basic."""
-    guard = DigestGuard(public_key=KEYS[0], private_key=KEYS[1], rules=NonceRules(qop=qop), now=lambda: 0.0)
+    guard = DigestGuard(keys=dict([KEYS]), rules=NonceRules(qop=qop), now=lambda: 0.0)
     verdicts = []
 
     async def answer(raw: Raw) -> bytes:

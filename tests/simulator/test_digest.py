@@ -22,7 +22,7 @@ class Client:
     def __init__(self, rules: NonceRules) -> None:
         self.now = 0.0
         self.rules = rules
-        self.guard = DigestGuard(public_key="user", private_key="secret", rules=rules, now=lambda: self.now)
+        self.guard = DigestGuard(keys={"user": "secret"}, rules=rules, now=lambda: self.now)
         self.nonce = self.new_nonce()
 
     def new_nonce(self) -> str:

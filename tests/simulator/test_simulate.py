@@ -16,7 +16,7 @@ from orchestrator.simulator import Scenario, simulate
 
 async def main():
     asyncio.get_running_loop().slow_callback_duration = 60.0  # a busy machine is no fault: stderr is for those alone
-    await simulate(workflow=None, public_key="abcdefgh", private_key="secret",
+    await simulate(workflow=None, keys=("abcdefgh", "secret"),
         scenario=Scenario(unknown_jobs=True), speed=10.0, api=sys.argv[1])
 
 asyncio.run(main())
