@@ -19,7 +19,7 @@ import anyio
 from ..core.events import BudgetWaiting, Event, RequestRetried
 from ..text.durations import format_duration
 from . import wire
-from .auth.digest import DigestAuth
+from .auth.opening import open_auth
 from .budget import Permit, TokenBucket
 from .connection import ClientSettings, open_session
 from .errors import (
@@ -96,6 +96,8 @@ class AtlasClient:
         """
         try:
             await self._read_root()
+        except KeysRefusedError:
+            raise
         except ApiError as error:
             if error.verdict is not Verdict.REFUSED or error.status == 403:
                 raise
@@ -128,7 +130,7 @@ class AtlasClient:
         path = _job_path(group_id, live_migration_id)
         try:
             document = await self._read(path, group_id, priority, deadline=deadline, may_leave=may_leave)
-        except KeysRefusedError:  # known before, without a request
+        except KeysRefusedError:  # known before, without a request, or no access token is to be had any more
             raise
         except ApiError as error:
             if error.status in REFUSALS:
@@ -186,6 +188,8 @@ class AtlasClient:
         self._raise_if_refused(group_id, "PUT", path)
         try:
             status, document = await self._transport.send("PUT", path, permit, may_leave=may_leave)
+        except KeysRefusedError:  # there is no access token to be had any more
+            raise
         except ApiError as error:
             if error.status in REFUSALS:
                 raise await self._refusals.explain(error, group_id) from error
@@ -295,9 +299,13 @@ async def open_client(
     random: Random | None = None,
 ) -> AsyncIterator[AtlasClient]:
     """An `AtlasClient` with its own connections, closed at the end."""
-    async with open_session(settings) as session:
-        transport = Transport(settings, DigestAuth(settings.credentials), session, wall=wall, on_event=on_event)
-        yield AtlasClient(settings, transport, wall=wall, on_event=on_event, random=random or Random())
+    random = random or Random()
+    async with (
+        open_auth(settings, wall=wall, on_event=on_event, random=random) as auth,
+        open_session(settings) as session,
+    ):
+        transport = Transport(settings, auth, session, wall=wall, on_event=on_event)
+        yield AtlasClient(settings, transport, wall=wall, on_event=on_event, random=random)
 
 
 def _nothing_left(bucket: TokenBucket) -> str:
@@ -318,6 +326,8 @@ def _cutover_path(group_id: str, live_migration_id: str) -> str:
 
 
 def _worth_another_try(error: Exception) -> bool:
+    if isinstance(error, KeysRefusedError):
+        return False
     if isinstance(error, ApiError):
         return error.status >= 400 and not error.refused
     return isinstance(error, (BadAnswerError, AnswerLostError, NotSentError))

@@ -15,7 +15,7 @@ from aiohttp import hdrs
 from aiohttp.connector import Connection
 from yarl import URL
 
-from ..core.settings import ApiKey
+from ..core.settings import Credentials
 from ..machine.descriptors import connections_at_most
 from ..machine.version import program_version
 from .proxy import proxy_for
@@ -38,7 +38,7 @@ class ClientSettings:
     """
 
     base_url: str
-    credentials: ApiKey
+    credentials: Credentials
     request_timeout: float = 30.0
     ca_file: Path | None = None
     requests: int = 500
@@ -48,6 +48,11 @@ class ClientSettings:
     read_interval: float = 2.0
     pretty: bool = False
     envelope: bool = False
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the base URL."""
+        return str(URL(self.base_url).origin())
 
     @property
     def api(self) -> ApiVersion:
@@ -80,8 +85,12 @@ def most_out(session: aiohttp.ClientSession) -> int:
 
 
 @asynccontextmanager
-async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.ClientSession]:
-    """Connections to Atlas, closed at the end.
+async def open_session(
+    settings: ClientSettings, *, accept: str | None = None, at_once: int = MAX_IN_FLIGHT
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Connections to Atlas, closed at the end; *at_once* of them at most.
+
+    *accept*: what answers are to be (None: documents of the API).
 
     TLS is always verified; *ca_file* adds to the system's CAs. Proxies come from the usual environment variables, read
     once (loopback never goes through one). Nothing is kept between runs.
@@ -94,7 +103,7 @@ async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.Client
     if settings.ca_file is not None:
         context.load_verify_locations(settings.ca_file)
     connector = aiohttp.TCPConnector(
-        limit=connections_at_most(MAX_IN_FLIGHT),
+        limit=connections_at_most(at_once),
         ssl=context,
         keepalive_timeout=KEEPALIVE,
         socket_factory=socket_factory(settings.request_timeout),
@@ -109,7 +118,7 @@ async def open_session(settings: ClientSettings) -> AsyncIterator[aiohttp.Client
         connector=connector,
         request_class=Request,
         timeout=timeout,
-        headers={hdrs.ACCEPT: settings.api.accept, hdrs.USER_AGENT: f"atlas-cutover/{program_version()}"},
+        headers={hdrs.ACCEPT: accept or settings.api.accept, hdrs.USER_AGENT: f"atlas-cutover/{program_version()}"},
         response_class=Response,
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=proxy,

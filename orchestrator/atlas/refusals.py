@@ -62,6 +62,8 @@ class Refusals:
     async def _ask(self) -> bool | None:
         try:
             await self._ask_root()
+        except KeysRefusedError as error:
+            return error.everywhere
         except ApiError as error:
             if error.status in REFUSALS:
                 return True

@@ -147,7 +147,7 @@ class Transport:
         if 300 <= status < 400:
             detail = "redirects are not followed: check `atlas.base_url`"
         elif status == 401:
-            detail = self.clean(self.auth.why_refused(response) or "") or detail or "the API keys were refused"
+            detail = self.clean(self.auth.why_refused(response) or "") or detail or "the credentials were refused"
         raise ApiError(
             method=method, path=path, status=status, error_code=problem.error_code, detail=detail, retry_after=asked
         )

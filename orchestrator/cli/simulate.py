@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ..core.errors import InputError
-from ..core.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
+from ..core.settings import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
 from .parser import SIMULATOR_SPEED
 
 if TYPE_CHECKING:
@@ -23,16 +23,20 @@ def execute(args: Namespace) -> int:
     from ..files.workflow_file import load_workflow
     from ..simulator import simulate
 
-    keys = {name: os.environ.get(name, "") for name in (PUBLIC_KEY_VARIABLE, PRIVATE_KEY_VARIABLE)}
-    missing = [name for name, value in keys.items() if not value]
-    if missing:
-        raise InputError(f"the simulator takes its keys from the environment: set {' and '.join(missing)} to any text")
+    keys = _pair(PUBLIC_KEY_VARIABLE, PRIVATE_KEY_VARIABLE)
+    account = _pair(CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE)
+    if keys is None and account is None:
+        raise InputError(
+            f"the simulator takes its keys from the environment: set {PUBLIC_KEY_VARIABLE} and {PRIVATE_KEY_VARIABLE} "
+            f"to any text, or {CLIENT_ID_VARIABLE} and {CLIENT_SECRET_VARIABLE}"
+        )
     workflow = load_workflow(args.workflow) if args.workflow else None
 
     async def serve() -> None:
         await simulate(
             workflow=workflow,
-            keys=(keys[PUBLIC_KEY_VARIABLE], keys[PRIVATE_KEY_VARIABLE]),
+            keys=keys,
+            account=account,
             scenario=read_scenario(args, args.workflow, workflow),
             speed=checked_speed(args.speed, default=SIMULATOR_SPEED),
             host=args.host,
@@ -42,6 +46,14 @@ def execute(args: Namespace) -> int:
 
     anyio.run(serve)
     return 0
+
+
+def _pair(one: str, other: str) -> tuple[str, str] | None:
+    """The values of two variables of the environment; None: neither is set."""
+    values = os.environ.get(one, ""), os.environ.get(other, "")
+    if any(values) and not all(values):
+        raise InputError(f"{one} and {other} belong together: set both, or neither")
+    return values if all(values) else None
 
 
 def read_scenario(args: Namespace, file: Path | None, workflow: Workflow | None) -> Scenario:

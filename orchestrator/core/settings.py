@@ -12,6 +12,8 @@ from typing import Any
 
 PUBLIC_KEY_VARIABLE = "MONGODB_ATLAS_PUBLIC_API_KEY"
 PRIVATE_KEY_VARIABLE = "MONGODB_ATLAS_PRIVATE_API_KEY"
+CLIENT_ID_VARIABLE = "MONGODB_ATLAS_CLIENT_ID"
+CLIENT_SECRET_VARIABLE = "MONGODB_ATLAS_CLIENT_SECRET"  # noqa: S105 - a name
 
 
 class Api(StrEnum):
@@ -60,6 +62,17 @@ class ApiKey:
 
     public_key: Secret
     private_key: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAccount:
+    """A service account of Atlas: requests carry a token that it is given for its id and secret (OAuth 2.0)."""
+
+    client_id: str
+    client_secret: Secret
+
+
+Credentials = ApiKey | ServiceAccount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -178,7 +178,7 @@ class App:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() == "bearer":
             user = self.tokens.holder(token)
-            return user, Verdict.UNKNOWN_TOKEN if user is None else Verdict.ACCEPTED
+            return user, Verdict.UNKNOWN_BEARER if user is None else Verdict.ACCEPTED
         verdict = self._guard.check(method=call.method, target=call.target, authorization=authorization)
         given = parse_credentials(authorization or "") or {}
         return (given["username"] if verdict is Verdict.ACCEPTED else None), verdict

@@ -54,7 +54,7 @@ class Verdict(StrEnum):
     UNKNOWN_NONCE = "unknown nonce"
     WRONG_RESPONSE = "wrong response"
     REPLAYED = "nonce count used before"
-    UNKNOWN_TOKEN = "no such token, or its time is over"
+    UNKNOWN_BEARER = "no such token, or its time is over"
     FOREIGN = "another organisation's project"
 
 

@@ -28,7 +28,9 @@ from .bucket import RateLimit, Refill
 from .digest import NonceRules
 from .jobs import NEVER, JobStatus
 from .latency import NAMED, Latency
+from .organisations import Organisation
 from .scenario import Documents, Fault, FaultKind, Garbage, JobRules, Kind, Range, Scenario, Special
+from .tokens import TokenRules
 
 Parser = Callable[[str], Any]
 _OFF = ("off", "no", "false")
@@ -126,6 +128,10 @@ _NONCE: dict[str, Parser] = {
     "seconds": _optional(_interval),
     "qop": parse_boolean,
 }
+_TOKENS: dict[str, Parser] = {"life": _interval, "most": parse_count(1), "per_minute": _optional(parse_count(1))}
+_ORGANISATION: dict[str, Parser] = dict.fromkeys(
+    ("public_key", "private_key", "client_id", "client_secret"), parse_line
+)
 _SHARES = {"min": 0.0, **{f"p{percent}": percent / 100 for percent in range(1, 100)}, "max": 1.0}
 _LATENCY: dict[str, Parser] = dict.fromkeys(_SHARES, _interval)
 _FAULT: dict[str, Parser] = {
@@ -154,6 +160,8 @@ _TOP = (
     "unknown_jobs",
     "repeat_puts",
     "auth",
+    "tokens",
+    "organisations",
 )
 
 
@@ -184,7 +192,9 @@ class _Reader:
             faults=self._faults(data.get("faults")),
             unknown_jobs=self._choice("unknown_jobs", data, "refuse", "create") == "create",
             repeat_puts=self._choice("repeat_puts", data, "refuse", "process") == "process",
-            auth=self._choice("auth", data, "digest", "off") == "digest",
+            auth=self._choice("auth", data, "on", "digest", "off") != "off",
+            tokens=TokenRules(**self._section(("tokens",), data.get("tokens"), _TOKENS)),
+            organisations=self._organisations(data.get("organisations")),
         )
 
     def _rate_limit(self, data: Data) -> RateLimit | None:
@@ -255,6 +265,40 @@ class _Reader:
         if "body" in found:
             found["body"] = None if found["body"] == "json" else Garbage(found["body"])
         return Fault(**found)
+
+    def _organisations(self, data: Data) -> tuple[Organisation, ...]:
+        if data is None:
+            return ()
+        if not isinstance(data, list):
+            self._problem(("organisations",), f"expected a list, not {shorten(data)}")
+            return ()
+        return tuple(self._organisation(("organisations", i), item) for i, item in enumerate(data))
+
+    def _organisation(self, path: KeyPath, data: Data) -> Organisation:
+        mapping = dict(self._mapping(path, data))
+        listed = mapping.pop("projects", None)
+        found = self._section(path, mapping, _ORGANISATION)
+        projects = self._projects((*path, "projects"), listed)
+        for pair in (("public_key", "private_key"), ("client_id", "client_secret")):
+            if len(found.keys() & set(pair)) == 1:
+                self._problem(path, f"needs both {' and '.join(pair)}, or neither")
+        if not found:
+            self._problem(
+                path, "needs an API key or a service account: public_key and private_key, client_id and client_secret"
+            )
+        pairs = (
+            (found.get(one, ""), found.get(other, ""))
+            for one, other in (("public_key", "private_key"), ("client_id", "client_secret"))
+        )
+        keys, account = (pair if all(pair) else None for pair in pairs)
+        return Organisation(keys=keys, account=account, projects=projects)
+
+    def _projects(self, path: KeyPath, data: Data) -> frozenset[str]:
+        if not isinstance(data, list):
+            self._problem(path, "expected a list of the projects that it hosts")
+            return frozenset()
+        ids = (self._scalar((*path, i), item, parse_object_id, "") for i, item in enumerate(data))
+        return frozenset(one for one in ids if one)
 
     def _known(self) -> frozenset[str] | None:
         if self.workflow is None:

@@ -78,7 +78,9 @@ class Simulator:
         closing = anyio.Event()
         listening = _listen(host, port)
         app = App(
-            organisations=Organisations((Organisation(keys=self.keys, account=self.account), *self.scenario.organisations)),
+            organisations=Organisations(
+                (Organisation(keys=self.keys, account=self.account), *self.scenario.organisations)
+            ),
             scenario=self.scenario,
             jobs=self._jobs(),
             clock=Clock(self.speed, asyncio.get_running_loop().time),

@@ -104,7 +104,7 @@ class TokenDesk:
         account.live = {token: end for token, end in account.live.items() if end > now}
         if len(account.live) >= self._rules.most:
             return _refused(403, "access_denied", "The service account has too many active access tokens.")
-        token = f"eyJ{secrets.token_urlsafe(60)}"
+        token = f"eyJ{secrets.token_urlsafe(12)}.{secrets.token_urlsafe(40)}.{secrets.token_urlsafe(30)}"
         account.live[token] = now + self._rules.life
         self.issued += 1
         document = {"access_token": token, "expires_in": int(self._rules.life), "token_type": "Bearer"}

@@ -2,7 +2,7 @@
 
 Nothing in this program hands keys to the log on purpose; an error message of a library, a hook's output or a server
 that echoes headers might. So every text of an entry, at any depth, is searched for the known keys and for what the
-digest scheme makes of them.
+digest scheme makes of them, and for what service accounts ask with: secrets and access tokens, which come and go.
 """
 
 from __future__ import annotations
@@ -19,13 +19,35 @@ SHORTEST_SECRET = 4
 
 _HEADERS = frozenset({"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "cnonce"})
 # what one of the patterns below needs; looked for first, because it is quick and hardly ever there
-_SUSPICIOUS = ("auth", "nonce", "response", "digest ", "basic ")
+_SUSPICIOUS = (
+    "auth",
+    "nonce",
+    "response",
+    "digest ",
+    "basic ",
+    "bearer ",
+    "mdb_sa_sk_",
+    "eyj",
+    "_token",
+    "client_secret",
+)
+_LIKE_A_KEY = r"(?=[^\s\"']*(?:[0-9=]|[a-z][A-Z]))"
+"""What no word of a sentence has: "basic authentication is required" keeps its words."""
 _PATTERNS = (
-    re.compile(r"(?i)((?:authorization|authenticate)[\"']?\s*[:=,]\s*)[^\r\n]+"),
+    re.compile(r"(?i:((?:authorization|authenticate)[\"']?\s*[:=,]\s*))(?=(?i:[\\\"'\[(\s]*digest\s+[a-z]+=))[^\r\n]+"),
+    re.compile(
+        r"((?i:(?:authorization|authenticate)[\"']?\s*[:=,]\s*[\\\"'\[(]*(?:[a-z0-9-]+\s+)?))"
+        + _LIKE_A_KEY
+        + r"[^\s\"',;]{8,}"
+    ),
     re.compile(r"(?i)(\bdigest\s+)(?=[a-z]+=)[^\r\n]+"),
-    re.compile(r"(?i)(\bbasic\s+)[a-z0-9+/_-]{8,}=*"),
+    re.compile(r"((?i:\b(?:basic|bearer)\s+))" + _LIKE_A_KEY + r"[A-Za-z0-9._~+/-]{8,}=*"),
     re.compile(r"(?i)(\b(?:cnonce|response)[\"']?\s*[:=]\s*\\?[\"'])[^\"'\\]+"),
     re.compile(r"(?i)(\b(?:cnonce|response)\s*=\s*)[0-9a-f]{8,}"),
+    re.compile(r"(?i)(\b(?:access_token|refresh_token|client_secret)\\?[\"']?\s*[:=]\s*\\?[\"'])[^\"'\\]+"),
+    re.compile(r"(?i)(\b(?:access_token|refresh_token|client_secret|token)=)[^\s\"'&]{8,}"),
+    re.compile(r"(?i)()\bmdb_sa_sk_[a-z0-9_-]+"),
+    re.compile(r"()\beyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+)+"),  # a JSON web token
 )
 
 

@@ -82,7 +82,7 @@ async def client_of(base_url: str, *, events: list[Event] | None = None, **setti
     """A client of *base_url*."""
     public_key, private_key = settings.pop("keys", KEYS)
     key = ApiKey(public_key=Secret(public_key), private_key=Secret(private_key))
-    facts = ClientSettings(base_url=base_url, credentials=key, **settings)
+    facts = ClientSettings(base_url=base_url, **{"credentials": key, **settings})
     async with open_client(facts, wall=lambda: 0.0, on_event=(events if events is not None else []).append) as client:
         yield client
 

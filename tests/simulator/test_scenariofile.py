@@ -11,7 +11,9 @@ from orchestrator.simulator import Scenario, load_scenario
 from orchestrator.simulator.bucket import RateLimit, Refill
 from orchestrator.simulator.digest import NonceRules
 from orchestrator.simulator.jobs import NEVER, JobStatus
+from orchestrator.simulator.organisations import Organisation
 from orchestrator.simulator.scenario import Api, Documents, Fault, FaultKind, Garbage, Kind, Range
+from orchestrator.simulator.tokens import TokenRules
 
 EVERYTHING = """\
 seed: 7
@@ -31,6 +33,11 @@ faults:
   - {on: read, kind: status}
   - {on: cutover, kind: hang_after, delay: 1m}
   - {on: read, kind: stale, age: 20s}
+  - {on: token, kind: status, status: 500}
+tokens: {life: 30s, most: 3, per_minute: off}
+organisations:
+  - {client_id: mdb_sa_id_1, client_secret: s, projects: [7e68e12770616e75e6df43d0]}
+  - {public_key: abcdefgh, private_key: p, projects: []}
 """
 
 WRONG = """\
@@ -47,6 +54,13 @@ faults:
   - nonsense
   - {on: read, kind: stale}
   - {on: any, kind: stale, age: 5s}
+"""
+
+WRONG_ORGANISATIONS = """\
+tokens: {lives: 1h, most: 0}
+organisations:
+  - {client_id: a, projects: [x]}
+  - {projects: all}
 """
 
 
@@ -66,6 +80,11 @@ def test_every_key_finds_its_place(tmp_path: Path, workflow: Workflow) -> None:
     assert (scenario.jobs.initial_lag.low, scenario.jobs.expires_after) == (60.0, 7200.0)
     assert scenario.rate_limit == RateLimit(capacity=10, refill=5, per=60.0, mode=Refill.INTERVAL, headers=False)
     assert scenario.nonce == NonceRules(uses=50, seconds=None, qop=False)
+    assert scenario.tokens == TokenRules(life=30.0, most=3, per_minute=None)
+    assert scenario.organisations == (
+        Organisation(account=("mdb_sa_id_1", "s"), projects=frozenset({"7e68e12770616e75e6df43d0"})),
+        Organisation(keys=("abcdefgh", "p"), projects=frozenset()),
+    )
     assert scenario.documents is Documents.OLDER
     assert scenario.special["billing"].ends is JobStatus.FAILED
     assert scenario.special["legacy"].status is JobStatus.EXPIRED
@@ -76,6 +95,7 @@ def test_every_key_finds_its_place(tmp_path: Path, workflow: Workflow) -> None:
         Fault(on=Kind.READ, kind=FaultKind.STATUS, status=503),
         Fault(on=Kind.CUTOVER, kind=FaultKind.HANG_AFTER, delay=60.0),
         Fault(on=Kind.READ, kind=FaultKind.STALE, age=20.0),
+        Fault(on=Kind.TOKEN, kind=FaultKind.STATUS, status=500),
     )
 
 
@@ -139,3 +159,17 @@ def test_the_example_scenario_fits_its_workflow() -> None:
         assert migration.gate is None or migration.gate.max_lag >= plan.lag_ready
     assert len(failing) == 1
     assert failing[0] in workflow.waves[1:-1]
+
+
+def test_what_is_wrong_with_organisations_and_tokens_is_told(tmp_path: Path) -> None:
+    """Each with its key."""
+    with pytest.raises(InputError) as caught:
+        load_scenario(write(tmp_path, WRONG_ORGANISATIONS))
+    assert [problem.key for problem in caught.value.problems] == [
+        "tokens.lives",
+        "tokens.most",
+        "organisations[0]",
+        "organisations[0].projects[0]",
+        "organisations[1]",
+        "organisations[1].projects",
+    ]

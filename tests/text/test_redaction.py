@@ -42,6 +42,57 @@ def test_texts_with_credentials_lose_them(text: str) -> None:
         assert bad not in shown
 
 
+TOKEN = "eyJhbGciOiJFUzUxMiJ9.eyJpc3MiOiJodHRwcyJ9.QyJ1c2VyIjoi-_x"
+SECRET = "mdb_sa_sk_4vZ9ee_Xyz-0abc"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Authorization: Bearer {TOKEN}",
+        f"authorization=bearer {TOKEN}",
+        f"{{'Authorization': 'Bearer {TOKEN}', 'Accept': '*/*'}}",
+        f"('authorization', 'Bearer {TOKEN}')",
+        f'{{"access_token": "{TOKEN}", "expires_in": 3600}}',
+        f'"{{\\"access_token\\": \\"{TOKEN}\\"}}"',
+        f"token={TOKEN}&token_type_hint=access_token",
+        f"it sent {TOKEN} and was refused",
+        "Bearer QyJ1c2VyIjoi-_x",
+        "Authorization: QyJ1c2VyIjoi-_x7",
+        f"client_secret={SECRET}",
+        f"the secret {SECRET} has ended",
+        f"mdb_sa_id_65f:{SECRET}@host",
+        "Authorization: Basic bWRiX3NhX2lkOjR2WjllZV9YeXo=",
+    ],
+)
+def test_tokens_and_secrets_of_service_accounts_are_known_by_their_looks(text: str) -> None:
+    """Nobody has to have named them: tokens come and go."""
+    shown = Redactor().text(text)
+    assert REDACTED in shown
+    for bad in ("QyJ1c2V", "eyJ", "4vZ9ee", "bWRiX3N"):
+        assert bad not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "authorization: user lacks role backup",
+        "Authorization: the user lacks the role ORG_OWNER",
+        "authorization, network and authentication: see the page",
+        "basic authentication is required",
+        "Authorization: Bearer authentication is not enabled for this organization",
+        "the bearer credentials are gone",
+        "atlas.client_secret: is missing: set MONGODB_ATLAS_CLIENT_SECRET, or client_secret_file",
+        "no access token: POST /api/oauth/token: 500: Unexpected error.",
+        "the access token lasts 5m30s more",
+        "service account mdb_sa_id_65f0a1 of organisation 1",
+    ],
+)
+def test_words_of_atlas_and_of_this_program_stay(text: str) -> None:
+    """What says why a request was refused is what an operator needs."""
+    assert Redactor().text(text) == text
+
+
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "WWW-Authenticate", "cnonce"])
 def test_a_field_of_that_name_is_cleared_whole(name: str) -> None:
     """At any depth."""

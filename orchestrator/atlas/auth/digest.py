@@ -60,9 +60,6 @@ class DigestAuth:
         self._middleware = self._new_middleware()
         return f"digest challenge: {self.clean(str(error))}"
 
-    async def close(self) -> None:
-        """See `Auth`: there is nothing to give back."""
-
     def _new_middleware(self) -> aiohttp.DigestAuthMiddleware:
         return aiohttp.DigestAuthMiddleware(self._key.public_key.reveal(), self._key.private_key.reveal())
 

@@ -42,7 +42,3 @@ class Auth(Protocol):
     def misled(self, error: Exception) -> str:
         """What *error* means, which came up between the wire requests of one call; what it came from is forgotten."""
         ...
-
-    async def close(self) -> None:
-        """Give back what has to be given back, within a few seconds. Nothing is sent any more. Never raises."""
-        ...
