@@ -25,13 +25,15 @@ migrations = st.builds(
 )
 windows = (
     st.none()
-    | st.builds(AbsoluteWindow, opens=seconds, closes=seconds)
+    | st.builds(AbsoluteWindow, opens=seconds, closes=seconds, reserve=seconds)
     | st.builds(
         RecurringWindow,
         start=st.just("22:00"),
         end=st.just("06:00"),
         days=st.lists(st.sampled_from(DAYS), unique=True).map(tuple),
         timezone=st.just("Europe/Berlin"),
+        reserve=seconds,
+        except_on=st.lists(st.dates().map(str), max_size=2).map(tuple),
     )
 )
 waves = st.builds(

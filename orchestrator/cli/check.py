@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from argparse import Namespace
 
 from ..core.errors import InputError, Problem
+from ..core.window import doubts_about
 from ..text.counts import plural
 from .inputs import read_settings
 from .machine import missing_here
@@ -34,6 +36,8 @@ def _check(args: Namespace) -> int:
         raise InputError(problems=problems)
     for missing in missing_here(workflow, settings):
         print(f"warning: on this machine, {missing}", file=sys.stderr)
+    for doubt in doubts_about(workflow.window, time.time()):
+        print(f"warning: {args.workflow}: window: {doubt}", file=sys.stderr)
     count = sum(1 for _ in workflow.migrations())
     waves = len(workflow.waves)
     print(

@@ -144,7 +144,8 @@ def _holds(state: RunState, options: str) -> list[str]:
         since = in_words(state.unconfirmed_since)
         holds.append(f"starts nothing before it is confirmed on the terminal of {state.who}, since {since}")
     if state.window_opens is not None:
-        holds.append(f"waits for the window, which opens at {in_words(state.window_opens)}")
+        last = "" if state.opening is None else f"; cutovers may start until {in_words(state.opening.last_start)}"
+        holds.append(f"waits for the window, which opens at {in_words(state.window_opens)}{last}")
     for name, wave in state.waves.items():
         if wave.approval_since is not None and wave.approved_by is None:
             since = f"{in_words(wave.approval_since)}"

@@ -141,20 +141,28 @@ class WindowChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowWaiting(Event):
-    """The run waits for the window that opens at *opens* and closes at *closes* (Unix seconds)."""
+    """The run waits for the window that opens at *opens* and closes at *closes* (Unix seconds).
+
+    *last_start*: from when on no cutover starts in it (None: recorded by an older version, which knew no reserve).
+    """
 
     name: ClassVar[str] = "window_waiting"
     opens: float
     closes: float
+    last_start: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowOpened(Event):
-    """Cutovers may start until *closes*; the window opened at *opens* (Unix seconds; None: recorded by an older version)."""
+    """Cutovers may start until *last_start*; the window opened at *opens*, and closes at *closes* (Unix seconds).
+
+    *opens*, *last_start* None: recorded by an older version.
+    """
 
     name: ClassVar[str] = "window_opened"
     closes: float
     opens: float | None = None
+    last_start: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

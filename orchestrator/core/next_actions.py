@@ -20,7 +20,6 @@ from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..text.instants import in_words
 from .events import (
     ApprovalWaiting,
     CutoverAdmitted,
@@ -36,7 +35,7 @@ from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, undo_le
 from .next_step import Done, Finish, Policy, Request, RunHook, Step, next_step, too_old
 from .outcomes import Outcome
 from .run import RunState
-from .window import Span, Window
+from .window import Span, Window, why_closed, why_over
 from .workflow import Migration, Wave
 
 
@@ -209,18 +208,18 @@ def _window(run: RunState, now: float, wall: float) -> Event | None:
     if window is None or run.stopped is not None:
         return None
     was_open = told is not None and run.window_opens is None
-    if told is not None and wall < told.closes and told.holds(wall) == was_open:
+    if told is not None and wall < told.last_start and told.holds(wall) == was_open:
         return None
     span = _opening(run, window, wall)
-    if told is not None and was_open and wall >= told.closes and (span is None or span.opens > told.closes):
-        return CutoversStopped(at=now, reason=f"the window closed at {in_words(told.closes)}")
+    if told is not None and was_open and wall >= told.last_start and (span is None or span.opens > told.closes):
+        return CutoversStopped(at=now, reason=why_closed(told))
     if span is None:
-        return CutoversStopped(at=now, reason="the window has closed")
+        return CutoversStopped(at=now, reason=why_over(window))
     if span.holds(wall):
-        return WindowOpened(at=now, opens=span.opens, closes=span.closes)
+        return WindowOpened(at=now, opens=span.opens, closes=span.closes, last_start=span.last_start)
     if span == told and not was_open:
         return None
-    return WindowWaiting(at=now, opens=span.opens, closes=span.closes)
+    return WindowWaiting(at=now, opens=span.opens, closes=span.closes, last_start=span.last_start)
 
 
 def _opening(run: RunState, window: Window, wall: float) -> Span | None:
@@ -230,14 +229,14 @@ def _opening(run: RunState, window: Window, wall: float) -> Span | None:
         return window.span_at_or_after(wall)
     if told is None or wall < told.opens:
         return window.rehearsed(wall)
-    return told if wall < told.closes else None
+    return told if wall < told.last_start else None
 
 
 def _look_again(run: RunState) -> float | None:
     """When, by the wall clock, the window changes something by itself."""
-    if run.workflow.window is None or run.stopped is not None:
+    if run.workflow.window is None or run.stopped is not None or run.opening is None:
         return None
-    return run.window_closes if run.window_opens is None else run.window_opens
+    return run.opening.last_start if run.window_opens is None else run.window_opens
 
 
 def _window_is_open(run: RunState, wall: float) -> bool:

@@ -180,14 +180,13 @@ class RunState:
                 self.window_opens = self.window_closes = self.opening = None
             case WindowWaiting():
                 self.window_opens, self.window_closes = event.opens, event.closes
-                self.opening = Span(opens=event.opens, closes=event.closes)
+                self.opening = _span(event, opens=event.opens)
                 self.window_waits_since = event.at
             case WindowOpened():
                 if self.window_opens is not None:
                     self._hold(since=self.window_waits_since, until=event.at)
                 self.window_opens, self.window_closes = None, event.closes
-                opens = event.at if event.opens is None else event.opens
-                self.opening = Span(opens=opens, closes=event.closes)
+                self.opening = _span(event, opens=event.at if event.opens is None else event.opens)
 
     def _resume(self, event: RunResumed) -> None:
         self.approves = self.rehearsal and event.approves
@@ -459,6 +458,11 @@ class RunState:
         """What was sent, as in the report: `total`, `by_status`, `retries`."""
         by_status = {status: self.requests[status] for status in sorted(self.requests)}
         return {"total": sum(by_status.values()), "by_status": by_status, "retries": self.retries}
+
+
+def _span(event: WindowWaiting | WindowOpened, *, opens: float) -> Span:
+    last = event.closes if event.last_start is None else event.last_start
+    return Span(opens=opens, closes=event.closes, last_start=last)
 
 
 def _standing(state: MigrationState) -> tuple[object, ...]:

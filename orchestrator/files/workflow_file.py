@@ -152,9 +152,16 @@ def _hooks(spec: HooksSpec | None) -> Hooks:
 def _window(spec: AbsoluteWindowSpec | RecurringWindowSpec | None) -> Window | None:
     match spec:
         case AbsoluteWindowSpec():
-            return AbsoluteWindow(opens=spec.opens, closes=spec.closes)
+            return AbsoluteWindow(opens=spec.opens, closes=spec.closes, reserve=spec.reserve or 0.0)
         case RecurringWindowSpec():
-            return RecurringWindow(start=spec.start, end=spec.end, days=spec.days, timezone=spec.timezone)
+            return RecurringWindow(
+                start=spec.start,
+                end=spec.end,
+                days=spec.days,
+                timezone=spec.timezone,
+                reserve=spec.reserve or 0.0,
+                except_on=spec.except_on,
+            )
         case None:
             return None
 

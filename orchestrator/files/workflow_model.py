@@ -7,7 +7,7 @@ These models say what each key may hold by itself. What keys mean together (inhe
 from __future__ import annotations
 
 import difflib
-from datetime import datetime
+from datetime import date, datetime
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -16,6 +16,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
 from ..core.window import DAYS
 from ..core.workflow import Argv
+from ..text.durations import format_duration
 from .fields import ModelOrWord, Text, TextModel, duration, json_schema, union_tag
 from .scalars import (
     LONGEST_NAME,
@@ -85,6 +86,29 @@ class _Days:
         return tuple(day for day in DAYS if day in words)
 
 
+class _Dates:
+    """A list of days of the calendar, each once."""
+
+    def __call__(self, value: Any) -> tuple[str, ...]:
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            raise ValueError("expected a list of days such as [2026-12-24, 2026-12-31]")
+        for item in value:
+            if not isinstance(item, str) or not _is_date(item):
+                raise ValueError(f"{shorten(item)} is not a day; expected such as 2026-12-24")
+            if value.count(item) > 1:
+                raise ValueError(f"{item!r} stands twice")
+        return tuple(sorted(value))
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 class _Anything(Text):
     """A field whose parser takes the value whole, whatever it is."""
 
@@ -142,6 +166,12 @@ _DayList = Annotated[
             "minItems": 1,
             "items": {"enum": [form for day in DAYS for form in (day, day.title(), day.upper())]},
         },
+    ),
+]
+_DateList = Annotated[
+    tuple[str, ...],
+    _Anything(
+        _Dates(), {"anyOf": [{"type": "null"}, {"type": "array", "items": {"type": "string", "format": "date"}}]}
     ),
 ]
 _Boolean = Annotated[
@@ -244,16 +274,21 @@ class WaveSpec(PolicySpec):
     )
 
 
+_RESERVE = "No cutover starts in the last so many minutes before it closes. Default 0s."
+
+
 class AbsoluteWindowSpec(TextModel):
     """Open once."""
 
     opens: _Moment = Field(description="With its offset: 2026-11-28T01:00:00+01:00")
     closes: _Moment = Field(description="With its offset: 2026-11-28T04:00:00+01:00")
+    reserve: _SecondsOrNone | None = Field(None, description=_RESERVE)
 
     @model_validator(mode="after")
     def _opens_first(self) -> Self:
         if self.opens >= self.closes:
             raise ValueError("it has to open before it closes")
+        _check_reserve(self.reserve, self.closes - self.opens)
         return self
 
 
@@ -264,6 +299,22 @@ class RecurringWindowSpec(TextModel):
     end: _Clock = Field(alias="to", description="Not after `from`: on the next day.")
     days: _DayList = Field(description="The days it opens on: mon tue wed thu fri sat sun.")
     timezone: _Zone = Field(description="Such as Europe/Berlin.")
+    reserve: _SecondsOrNone | None = Field(None, description=_RESERVE)
+    except_on: _DateList = Field((), alias="except", description="Days on which it does not open, such as 2026-12-24.")
+
+    @model_validator(mode="after")
+    def _leaves_time(self) -> Self:
+        opens, closes = (int(text[:2]) * 3600 + int(text[3:]) * 60 for text in (self.start, self.end))
+        _check_reserve(self.reserve, float((closes - opens) % 86_400 or 86_400))
+        return self
+
+
+def _check_reserve(reserve: float | None, length: float) -> None:
+    if reserve and reserve >= length:
+        raise ValueError(
+            f"its reserve of {format_duration(reserve)} has to be shorter than the window, which is open for "
+            f"{format_duration(length)}"
+        )
 
 
 _ABSOLUTE, _RECURRING = union_tag("absolute"), union_tag("recurring")

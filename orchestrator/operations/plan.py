@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..core.settings import Settings
+from ..core.window import why_over
 from ..core.workflow import Wave, Workflow
 from ..text.durations import format_duration
 
@@ -124,10 +125,15 @@ def _window_notes(workflow: Workflow, seconds: float, now: float) -> tuple[list[
         return [], None
     span = workflow.window.span_at_or_after(now)
     if span is None:
-        return ["the window has closed: no cutover would start"], False
+        return [f"{why_over(workflow.window)}: no cutover would start"], False
     opens, closes = (datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%d %H:%M UTC") for t in (span.opens, span.closes))
-    left = span.closes - max(span.opens, now)
+    left = span.last_start - max(span.opens, now)
+    reserve = span.closes - span.last_start
+    before = f", no cutover starts in its last {format_duration(reserve)}" if reserve else ""
     fits = seconds <= left
     verdict = "fit" if fits else "do NOT fit"
-    note = f"window: {opens} to {closes}, {format_duration(round(left))} long from now on or its opening: the requests {verdict}"
+    note = (
+        f"window: {opens} to {closes}{before}; cutovers may start for {format_duration(round(left))} from now on or its opening: "
+        f"the requests {verdict}"
+    )
     return [note], fits

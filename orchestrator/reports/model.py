@@ -92,10 +92,11 @@ class HookReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpeningReport:
-    """One opening of the window."""
+    """One opening of the window. Cutovers start before *last_start*, which is *closes* without a reserve."""
 
     opens: str
     closes: str
+    last_start: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,7 +324,7 @@ def _window(state: RunState, start: float, end: float, now: float) -> WindowRepo
 
 
 def _opening(span: Span) -> OpeningReport:
-    return OpeningReport(opens=iso(span.opens), closes=iso(span.closes))
+    return OpeningReport(opens=iso(span.opens), closes=iso(span.closes), last_start=iso(span.last_start))
 
 
 def _text(text: str) -> str:

@@ -110,7 +110,13 @@ def head(
 def _window(state: RunState, since: float | None) -> dict[str, Any] | None:
     if state.window_closes is None:
         return None
-    return {"opens": state.window_opens, "closes": state.window_closes, "waiting_since": since}
+    last_start = state.window_closes if state.opening is None else state.opening.last_start
+    return {
+        "opens": state.window_opens,
+        "closes": state.window_closes,
+        "last_start": last_start,
+        "waiting_since": since,
+    }
 
 
 def _cutovers_left(state: RunState) -> list[float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,11 +165,11 @@ def test_a_run_waits_for_its_window_and_says_so_once() -> None:
     """It looks again when the window opens."""
     run = run_of(wave("a"), window=WINDOW)
     (waiting,) = recorded(next_actions(run, NOW, NOW))
-    assert waiting == WindowWaiting(at=NOW, opens=NOW + 60, closes=NOW + 120)
+    assert waiting == WindowWaiting(at=NOW, opens=NOW + 60, closes=NOW + 120, last_start=NOW + 120)
     run.apply(waiting)
     assert next_actions(run, NOW + 59, NOW + 59) == Agenda(look_again=NOW + 60)
     assert recorded(next_actions(run, NOW + 60, NOW + 60)) == [
-        WindowOpened(at=NOW + 60, opens=NOW + 60, closes=NOW + 120)
+        WindowOpened(at=NOW + 60, opens=NOW + 60, closes=NOW + 120, last_start=NOW + 120)
     ]
 
 
@@ -198,6 +199,54 @@ def test_cutovers_stop_when_the_window_closes() -> None:
     run.apply(stopped)
     assert next_actions(run, NOW + 121, NOW + 121, {"w"}).actions == (drive(stopped=True),)
     assert isinstance(migration_step(run, "b", Policy(), NOW + 121, NOW + 121), Done)
+
+
+RESERVED = replace(WINDOW, reserve=20.0)
+
+
+@pytest.mark.parametrize(("at", "may"), [(59.0, False), (60.0, True), (99.9, True), (100.0, False), (119.0, False)])
+def test_no_put_leaves_in_the_reserve(at: float, may: bool) -> None:
+    """Asked at the wire, of the window as it was opened."""
+    run = run_of(wave("a"), window=RESERVED)
+    (told,) = recorded(next_actions(run, NOW, min(NOW + at, NOW + 99)))
+    for event in (told, STARTED, *opened("a", NOW + at), CutoverAdmitted(at=NOW + at, migration="a")):
+        run.apply(event)
+    assert may_request(run, "a", NOW + at, NOW + at) == (None if may else "the window is not open")
+
+
+def test_cutovers_stop_when_the_reserve_begins() -> None:
+    """With the last moment at which one could have started; what is under way is followed."""
+    run = run_of(wave("a", "b"), window=RESERVED)
+    (told,) = recorded(next_actions(run, NOW + 60, NOW + 60))
+    assert told == WindowOpened(at=NOW + 60, opens=NOW + 60, closes=NOW + 120, last_start=NOW + 100)
+    for event in (told, STARTED, *requested("a")):
+        run.apply(event)
+    assert next_actions(run, NOW + 99, NOW + 99, {"w"}).look_again == NOW + 100
+    (stopped,) = recorded(next_actions(run, NOW + 100, NOW + 100, {"w"}))
+    assert isinstance(stopped, CutoversStopped)
+    assert stopped.reason == (
+        "the window closes at 2027-01-15 08:02:00 UTC, and no cutover starts in its last 20s: the last moment for one was "
+        "2027-01-15 08:01:40 UTC"
+    )
+    run.apply(stopped)
+    assert next_actions(run, NOW + 101, NOW + 101, {"w"}).actions == (drive(stopped=True),)
+
+
+def test_a_run_that_begins_in_the_reserve_starts_nothing() -> None:
+    """Its window has no opening left."""
+    run = run_of(wave("a"), window=RESERVED)
+    (stopped,) = recorded(next_actions(run, NOW + 110, NOW + 110))
+    assert isinstance(stopped, CutoversStopped)
+    assert "no cutover starts in its last 20s" in stopped.reason
+
+
+def test_a_window_recorded_by_an_older_version_has_no_reserve() -> None:
+    """Its events do not say when the last cutover may start."""
+    events = (WindowOpened(at=NOW + 60, opens=NOW + 60, closes=NOW + 120), STARTED)
+    run = run_of(wave("a"), window=WINDOW, events=events)
+    assert recorded(next_actions(run, NOW + 119, NOW + 119)) == []
+    assert run.opening is not None
+    assert run.opening.last_start == NOW + 120
 
 
 def test_a_window_that_is_over_starts_nothing() -> None:

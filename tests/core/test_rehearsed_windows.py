@@ -43,7 +43,7 @@ def test_a_rehearsals_window_opens_at_once_for_as_long_as_the_real_one(window: W
     """Wherever the real one lies, and whatever is left of it."""
     run = rehearsal(window)
     opened, started = take(run)
-    assert opened == WindowOpened(at=NOW, opens=NOW, closes=NOW + 7_200)
+    assert opened == WindowOpened(at=NOW, opens=NOW, closes=NOW + 7_200, last_start=NOW + 7_200)
     assert isinstance(started, WaveStarted)
     assert why_held(run, NOW + 7_199) is None
     assert why_held(run, NOW + 7_200) == "the window is not open"
@@ -61,6 +61,15 @@ def test_a_rehearsals_window_closes() -> None:
     assert stopped.reason.startswith("the window closed at ")
 
 
+def test_a_rehearsals_window_has_the_reserve_of_the_real_one() -> None:
+    """Its last minutes are rehearsed, too."""
+    run = rehearsal(replace(IN_THREE_DAYS, reserve=1_800.0))
+    opened, _ = take(run)
+    assert opened == WindowOpened(at=NOW, opens=NOW, closes=NOW + 7_200, last_start=NOW + 5_400)
+    stopped, *_ = take(run, NOW + 5_400)
+    assert isinstance(stopped, CutoversStopped)
+
+
 def test_a_rehearsal_that_goes_on_opens_its_window_anew() -> None:
     """Also when that of the session before has closed."""
     run = rehearsal(IN_THREE_DAYS)
@@ -69,7 +78,7 @@ def test_a_rehearsal_that_goes_on_opens_its_window_anew() -> None:
     later = NOW + 8_000
     run.apply(run_resumed(("orders",), at=later))
     opened, *_ = take(run, later)
-    assert opened == WindowOpened(at=later, opens=later, closes=later + 7_200)
+    assert opened == WindowOpened(at=later, opens=later, closes=later + 7_200, last_start=later + 7_200)
 
 
 def test_a_rehearsals_window_is_open_whatever_the_clock_is_set_to_before_it() -> None:
@@ -77,7 +86,7 @@ def test_a_rehearsals_window_is_open_whatever_the_clock_is_set_to_before_it() ->
     run = rehearsal(IN_THREE_DAYS)
     take(run)
     (opened,) = take(run, NOW - 600)
-    assert opened == WindowOpened(at=NOW - 600, opens=NOW - 600, closes=NOW + 6_600)
+    assert opened == WindowOpened(at=NOW - 600, opens=NOW - 600, closes=NOW + 6_600, last_start=NOW + 6_600)
 
 
 def test_a_real_run_waits_for_its_window() -> None:

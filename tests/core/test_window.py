@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,7 +15,10 @@ from orchestrator.core.window import (
     RecurringWindow,
     Span,
     Window,
+    doubts_about,
+    why_over,
     window_from_json,
+    window_in_words,
     window_to_json,
 )
 
@@ -103,8 +108,8 @@ def test_a_window_that_is_open_every_day_closes_far_ahead() -> None:
 
 @pytest.mark.parametrize(("now", "open_"), [(99.9, False), (100.0, True), (199.9, True), (200.0, False)])
 def test_a_span_holds_its_opening_and_not_its_closing_moment(now: float, open_: bool) -> None:
-    """`opens <= now < closes`."""
-    assert Span(opens=100.0, closes=200.0).holds(now) is open_
+    """`opens <= now < last_start`."""
+    assert Span(opens=100.0, closes=200.0, last_start=200.0).holds(now) is open_
 
 
 def test_a_window_without_days_never_opens() -> None:
@@ -235,8 +240,208 @@ def test_an_opening_lasts_as_long_as_the_clock_on_the_wall_says(window: Recurrin
 
 
 @pytest.mark.parametrize(
-    "window", [None, AbsoluteWindow(opens=1.5, closes=2.5), recurring("22:00", "06:00", "sat", "sun")]
+    "window",
+    [
+        None,
+        AbsoluteWindow(opens=1.5, closes=2.5),
+        AbsoluteWindow(opens=1.5, closes=9.5, reserve=3.0),
+        recurring("22:00", "06:00", "sat", "sun"),
+        replace(recurring("22:00", "06:00"), reserve=1800.0, except_on=("2026-12-24", "2026-12-31")),
+    ],
 )
 def test_windows_keep_their_json_form(window: Window | None) -> None:
     """As the journal stores them."""
-    assert window_from_json(window_to_json(window)) == window
+    assert window_from_json(json.loads(json.dumps(window_to_json(window)))) == window
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"opens": 1.0, "closes": 2.0},
+        {"from": "22:00", "to": "06:00", "days": ["sat"], "timezone": BERLIN},
+    ],
+)
+def test_what_an_older_version_wrote_has_no_reserve_and_no_exceptions(data: dict[str, object]) -> None:
+    """Its journals are still read, and a window without them is stored as it was."""
+    window = window_from_json(data)
+    assert window is not None
+    assert window.reserve == 0.0
+    assert window_to_json(window) == data
+
+
+# -- reserve -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("now", "open_"), [(100.0, True), (169.9, True), (170.0, False), (199.0, False)])
+def test_no_cutover_starts_in_the_reserve(now: float, open_: bool) -> None:
+    """Its last seconds before it closes; after that there is no opening left."""
+    found = AbsoluteWindow(opens=100.0, closes=200.0, reserve=30.0).span_at_or_after(now)
+    assert (found is not None and found.holds(now)) is open_
+    assert found is None or (found.closes, found.last_start) == (200.0, 170.0)
+
+
+def test_in_its_reserve_a_recurring_window_waits_for_its_next_opening() -> None:
+    """As after its close."""
+    window = replace(recurring("01:00", "04:00", "sat", "sun"), reserve=1800.0)
+    assert span(window, "2026-11-28T03:29+01:00") == ("11-28 00:00", "11-28 03:00")
+    assert span(window, "2026-11-28T03:30+01:00") == ("11-29 00:00", "11-29 03:00")
+
+
+def test_openings_that_touch_have_one_reserve() -> None:
+    """Cutovers start over midnight between them."""
+    window = replace(recurring("00:00", "00:00", "sat", "sun"), reserve=3600.0)
+    assert span(window, "2026-11-28T23:30+01:00") == ("11-27 23:00", "11-29 23:00")
+    assert span(window, "2026-11-29T23:30+01:00") == ("12-04 23:00", "12-06 23:00")
+
+
+def test_a_window_that_never_closes_has_no_last_moment() -> None:
+    """Whoever asks at what was said to be the last moment hears that it goes on."""
+    window = replace(recurring("00:00", "00:00"), reserve=3600.0)
+    found = window.span_at_or_after(instant("2026-11-28T12:00+01:00"))
+    assert found is not None
+    following = window.span_at_or_after(found.last_start)
+    assert following is not None
+    assert following.opens <= found.closes
+    assert following.holds(found.last_start)
+
+
+def test_an_opening_that_is_no_longer_than_its_reserve_is_none() -> None:
+    """The clock is put forward in it."""
+    window = replace(recurring("01:30", "03:30", "sun"), reserve=3600.0)
+    assert span(window, "2026-03-28T12:00+01:00") == ("04-04 23:30", "04-05 01:30")
+
+
+# -- days on which it does not open --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2026-12-18T12:00+01:00", ("12-19 00:00", "12-19 03:00")),
+        ("2026-12-19T12:00+01:00", ("12-20 00:00", "12-20 03:00")),
+        ("2026-12-20T12:00+01:00", ("12-27 00:00", "12-27 03:00")),  # not on the 26th
+        ("2026-12-26T02:00+01:00", ("12-27 00:00", "12-27 03:00")),
+    ],
+)
+def test_it_does_not_open_on_its_exceptions(at: str, expected: tuple[str, str]) -> None:
+    """The other days are as they were."""
+    assert span(replace(recurring("01:00", "04:00", "sat", "sun"), except_on=("2026-12-26",)), at) == expected
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2026-12-26T23:00+01:00", ("12-27 21:00", "12-28 05:00")),  # the night of the 26th is left out, whole
+        ("2026-12-27T02:00+01:00", ("12-27 21:00", "12-28 05:00")),
+        ("2026-12-25T23:00+01:00", ("12-25 21:00", "12-26 05:00")),  # the night before reaches into the 26th
+        ("2026-12-26T05:00+01:00", ("12-25 21:00", "12-26 05:00")),
+    ],
+)
+def test_an_opening_across_midnight_is_left_out_with_the_day_it_opens_on(at: str, expected: tuple[str, str]) -> None:
+    """What began the day before goes on."""
+    assert span(replace(recurring("22:00", "06:00"), except_on=("2026-12-26",)), at) == expected
+
+
+def test_exceptions_are_days_of_the_windows_own_zone() -> None:
+    """In Kiritimati the 26th begins fourteen hours before it does in UTC."""
+    window = replace(recurring("01:00", "04:00", zone="Pacific/Kiritimati"), except_on=("2026-12-26",))
+    assert span(window, "2026-12-25T11:30+00:00") == ("12-26 11:00", "12-26 14:00")
+
+
+def test_months_of_exceptions_are_waited_out() -> None:
+    """A freeze from December to March is no window that has closed."""
+    first = date(2026, 12, 1)
+    freeze = tuple((first + timedelta(days=day)).isoformat() for day in range(120))
+    window = replace(recurring("01:00", "04:00", "sat"), except_on=freeze)
+    assert span(window, "2026-12-01T12:00+01:00") == ("04-02 23:00", "04-03 02:00")
+
+
+def test_an_exception_ends_what_is_open_all_the_time() -> None:
+    """It closes when that day begins, and opens when it is over."""
+    window = replace(recurring("00:00", "00:00"), except_on=("2026-12-24",))
+    found = window.span_at_or_after(instant("2026-12-20T12:00+01:00"))
+    assert found is not None
+    assert found.closes == instant("2026-12-24T00:00+01:00")
+    following = window.span_at_or_after(found.closes)
+    assert following is not None
+    assert following.opens == instant("2026-12-25T00:00+01:00")
+
+
+dates = st.dates(date(2026, 1, 1), date(2028, 2, 1)).map(date.isoformat)
+limited = st.builds(
+    lambda window, reserve, days: replace(window, reserve=reserve, except_on=tuple(sorted(days))),
+    windows,
+    st.sampled_from([0.0, 1.0, 1800.0, 5400.0]),
+    st.sets(dates, max_size=60),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(window=limited, now=moments)
+def test_reserve_and_exceptions_only_take_away(window: RecurringWindow, now: float) -> None:
+    """Whenever a cutover may start, it might without them; on no day that is left out, and not in the reserve."""
+    found = window.span_at_or_after(now)
+    plain = replace(window, reserve=0.0, except_on=())
+    if found is None:
+        assert window.reserve > 0  # every opening is shorter than that
+        return
+    assert now < found.last_start == found.closes - window.reserve
+    day = datetime.fromtimestamp(found.opens, ZoneInfo(window.timezone)).date()
+    assert day.isoformat() not in window.except_on
+    assert DAYS[day.weekday()] in window.days
+    for moment in (found.opens, found.last_start - 0.5):
+        if found.holds(moment):
+            without = plain.span_at_or_after(moment)
+            assert without is not None
+            assert without.holds(moment)
+
+
+@settings(max_examples=300, deadline=None)
+@given(window=limited, now=moments)
+def test_nothing_else_is_taken_away(window: RecurringWindow, now: float) -> None:
+    """Where it would be open without exceptions, on a day that is none, it is open until its reserve."""
+    plain = replace(window, reserve=0.0, except_on=()).span_at_or_after(now)
+    assert plain is not None
+    assume(window.start != window.end)  # openings that touch are one, of more days than one
+    opens_on = datetime.fromtimestamp(plain.opens, ZoneInfo(window.timezone)).date().isoformat()
+    assume(opens_on not in window.except_on and now < plain.closes - window.reserve)
+    assume(plain.opens < plain.closes - window.reserve)
+    found = window.span_at_or_after(now)
+    assert found is not None
+    assert (found.opens, found.closes) == (plain.opens, plain.closes)
+
+
+# -- what is said --------------------------------------------------------------------------------------------------------
+
+
+def test_a_window_says_its_reserve_and_its_exceptions() -> None:
+    """And why nothing starts any more."""
+    window = AbsoluteWindow(
+        opens=instant("2026-11-28T01:00+01:00"), closes=instant("2026-11-28T04:00+01:00"), reserve=1800.0
+    )
+    assert window_in_words(window) == ("2026-11-28 00:00:00 to 03:00:00 UTC, no cutover starts in its last 30m")
+    assert why_over(window) == (
+        "the window closes at 2026-11-28 03:00:00 UTC, and no cutover starts in its last 30m: the last moment for one was "
+        "2026-11-28 02:30:00 UTC"
+    )
+    again = replace(recurring("22:00", "06:00", "sat"), except_on=("2026-12-26",), reserve=90.0)
+    assert window_in_words(again) == (
+        "sat 22:00 to 06:00 Europe/Berlin, not on 2026-12-26, no cutover starts in its last 1m30s"
+    )
+
+
+def test_a_window_that_has_closed_is_doubtful() -> None:
+    """`check` says how long ago that was."""
+    window = AbsoluteWindow(opens=100.0, closes=200.0)
+    (doubt,) = doubts_about(window, 200.0 + 3 * 86_400)
+    assert doubt.startswith("the window closed at 1970-01-01 00:03:20 UTC (3d ago), so no cutover would start")
+    assert list(doubts_about(window, 150.0)) == list(doubts_about(None, 0.0)) == []
+
+
+def test_an_exception_on_the_morning_after_is_doubtful() -> None:
+    """Who writes the day on which a night ends leaves nothing out."""
+    window = replace(recurring("22:00", "06:00", "sat"), except_on=("2026-12-24", "2026-12-26", "2026-12-27"))
+    (doubt,) = doubts_about(window, 0.0)
+    assert "2026-12-27 (sun)" in doubt
+    assert "begins on 2026-12-26 (sat)" in doubt
+    assert list(doubts_about(replace(window, end="23:00"), 0.0)) == []

@@ -97,6 +97,15 @@ def test_check_finds_no_problem(program: Program) -> None:
     assert "1 live migration in 1 wave:" in one.out
 
 
+def test_check_warns_of_a_window_that_has_closed(program: Program) -> None:
+    """It is no mistake of the file, which may be one of last year; but nothing would start."""
+    window = {"opens": "2024-11-28T01:00:00+01:00", "closes": "2024-11-28T04:00:00+01:00", "reserve": "30m"}
+    done = program.run("check", program.workflow(WAVES, window=window))
+    assert done.code == 0
+    assert "window: the window closes at 2024-11-28 03:00:00 UTC, and no cutover starts in its last 30m" in done.err
+    assert "ago), so no cutover would start: give the workflow its next window" in done.err
+
+
 def test_check_tells_every_problem_at_once(program: Program) -> None:
     """Mistakes in workflow and config are told together, each with file, line and key."""
     program.write("w.yaml", "version: 1\nname: w\nwavez: []\n")

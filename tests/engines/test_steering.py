@@ -86,6 +86,22 @@ async def test_a_window_that_closes_leaves_the_rest_for_another_night(tmp_path: 
         assert it.puts("b1") == 0
 
 
+async def test_no_cutover_starts_in_the_reserve_before_the_window_closes(tmp_path: Path) -> None:
+    """Asked at each PUT: the first leaves, and is followed through the reserve; those after it do not."""
+    window = AbsoluteWindow(opens=wall() - 10, closes=wall() + 600, reserve=590.0)
+    plan = workflow(wave("a", "a1", "a2", "a3", concurrency=1), window=window)
+    async with house(tmp_path, plan) as it:
+        ending = await it.start()
+        assert (ending.exit_code, outcomes(ending)["a1"], outcomes(ending)["a3"]) == (3, SUCCESS, NOT_STARTED)
+        assert it.names(CutoverRequested)
+        assert all(event.at < window.closes - 590 for event in it.names(CutoverRequested))
+        assert "no cutover starts in its last 9m50s" in str(ending.state.result("a3").error_message)
+        (opened,) = it.names(WindowOpened)
+        assert opened.last_start == window.closes - 590
+        late = await it.resume(ending.state.run_id)
+        assert (late.exit_code, it.puts("a3")) == (3, 0)
+
+
 async def test_a_run_after_its_window_starts_nothing(tmp_path: Path) -> None:
     """Exit code 3, and not one PUT."""
     window = AbsoluteWindow(opens=wall() - 20, closes=wall() - 10)

@@ -156,6 +156,18 @@ def test_windows_are_read_from_unquoted_times(load: Load) -> None:
     )
 
 
+def test_a_window_may_have_a_reserve_and_exceptions(load: Load) -> None:
+    """Dates are text and need no quotes; they are kept in their order."""
+    window = "window: {opens: 2026-11-28T01:00:00+01:00, closes: 2026-11-28T04:00:00Z, reserve: 30m}\n"
+    assert load(wave(head=HEAD + window)).window == AbsoluteWindow(opens=1795824000, closes=1795838400, reserve=1800)
+    window = "{from: 22:00, to: 04:00, days: [sat], timezone: UTC, reserve: 90, except: [2026-12-31, 2026-12-24]}"
+    workflow = load(wave(head=f"{HEAD}window: {window}\n"))
+    assert workflow.window == RecurringWindow(
+        start="22:00", end="04:00", days=("sat",), timezone="UTC", reserve=90, except_on=("2026-12-24", "2026-12-31")
+    )
+    assert from_json(json.loads(json.dumps(to_json(workflow)))) == workflow
+
+
 @given(st.from_regex(r"([0-9]{24}|0{10}[0-9]{14}|[0-9]{22}e5)", fullmatch=True))
 def test_ids_like_numbers_stay_ids(tmp_path_factory: pytest.TempPathFactory, job: str) -> None:
     """An id of digits only, with leading zeros or like a power of ten is what stands in the file."""
@@ -335,6 +347,14 @@ def test_a_mistake_names_its_place_and_what_is_allowed(mistakes: Mistakes, text:
         ("{from: 01:00, to: 04:00, days: [sat], timezone: UTC, opens: 2026-11-28T04:00:00Z}", "window.closes: is requi"),
         ("{form: 01:00, to: 04:00, days: [sat], timezone: UTC}", "window.form: unknown key; did you mean 'from'?"),
         ("always", "window: expected a mapping, not 'always'"),
+        ("{opens: 2026-11-28T04:00:00Z, closes: 2026-11-28T05:00:00Z, reserve: 1h}", "window: its reserve of 1h has to be shorter than the window, which is open for 1h"),
+        ("{from: 23:00, to: 01:00, days: [sat], timezone: UTC, reserve: 3h}", "window: its reserve of 3h has to be shorter than the window, which is open for 2h"),
+        ("{from: 23:00, to: 01:00, days: [sat], timezone: UTC, reserve: soon}", "window.reserve: expected a duration such as 90s"),
+        ("{from: 23:00, to: 01:00, days: [sat], timezone: UTC, except: 2026-12-24}", "window.except: expected a list of days such as [2026-12-24"),
+        ("{from: 23:00, to: 01:00, days: [sat], timezone: UTC, except: [2026-12-32]}", "window.except: '2026-12-32' is not a day; expected such as"),
+        ("{from: 23:00, to: 01:00, days: [sat], timezone: UTC, except: [24.12.2026]}", "window.except: '24.12.2026' is not a day"),
+        ("{from: 23:00, to: 01:00, days: [sat], timezone: UTC, except: [2026-12-24, 2026-12-24]}", "window.except: '2026-12-24' stands twice"),
+        ("{opens: 2026-11-28T04:00:00Z, closes: 2026-11-28T05:00:00Z, except: [2026-12-24]}", "window.except: unknown key; allowed: closes, opens, reserve"),
     ],
 )  # fmt: skip
 def test_a_window_has_to_be_clear(mistakes: Mistakes, window: str, expected: str) -> None:

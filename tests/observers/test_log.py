@@ -76,8 +76,8 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "run_aborted": ("info", {"who": "ada@night", "successor": None}),
     "cutovers_stopped": ("info", {"reason": "the window closed"}),
     "window_changed": ("info", {"window": {"opens": AT + 60, "closes": AT + 3600}}),
-    "window_waiting": ("info", {"opens": AT + 60, "closes": AT + 3600}),
-    "window_opened": ("info", {"closes": AT + 3600, "opens": None}),
+    "window_waiting": ("info", {"opens": AT + 60, "closes": AT + 3600, "last_start": AT + 1800}),
+    "window_opened": ("info", {"closes": AT + 3600, "opens": None, "last_start": AT + 3600}),
     "clock_set": ("warning", {"by": -40.0}),
     "application_waiting": ("warning", JOB | {"seconds": 120.0, "reason": "the run is paused"}),
     "approval_waiting": ("info", {"wave": "rest"}),
@@ -385,3 +385,11 @@ def test_a_rehearsals_window_is_said_to_be_no_real_one() -> None:
     opened = next(event for event in EVENTS if event.name == "window_opened")
     assert "does not wait for its window, which opens at once" in logged(opened, rehearsal=True, format="console")
     assert "at once" not in logged(opened, format="console")
+
+
+def test_the_last_moment_of_a_window_with_a_reserve_is_said() -> None:
+    """Beside its close, which is later."""
+    waiting = next(event for event in EVENTS if event.name == "window_waiting")
+    said = logged(waiting, format="console")
+    assert "cutovers may start until" in said
+    assert ", and the window closes " in said

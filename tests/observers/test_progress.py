@@ -181,6 +181,12 @@ def test_a_window_that_closed_is_said() -> None:
     assert lines_of(WindowOpened(at=AT, closes=AT + 60))[-1] == "window closed"
 
 
+def test_how_long_cutovers_may_still_start_is_said_beside_the_windows_close() -> None:
+    """With a reserve that is earlier."""
+    said = lines_of(WindowOpened(at=AT, closes=AT + 3600, last_start=AT + 1800))[-1]
+    assert re.match(r"cutovers may start for \d+m\d+s  window closes in \d+m\d+s", said)
+
+
 def test_many_waves_and_migrations_are_summed_up() -> None:
     """What does not fit is a number."""
     waves = tuple(Wave(name=f"w{i}", migrations=(migration(i),)) for i in range(100))

@@ -183,7 +183,12 @@ async def test_what_a_run_waits_for_is_told_with_its_beginning(visitor: Visitor,
     )
     async with visitor.follow(EVENTS) as stream:
         head = (await stream.next()).document["head"]
-    assert head["window"] == {"opens": NOW + 100, "closes": NOW + 200, "waiting_since": NOW + 1}
+    assert head["window"] == {
+        "opens": NOW + 100,
+        "closes": NOW + 200,
+        "last_start": NOW + 200,
+        "waiting_since": NOW + 1,
+    }
     assert head["waves"][0]["approval_since"] == NOW + 2
     assert head["paused"] == {"who": WHO, "since": NOW + 3}
 

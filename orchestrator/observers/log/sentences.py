@@ -122,7 +122,14 @@ def _window_opened(f: Fields, zone: tzinfo | None) -> str:
     at_once = "a rehearsal does not wait for its window, which opens at once, for as long as the real one: " * f.get(
         "rehearsal", False
     )
-    return f"{at_once}cutovers may start until {clock(f['closes'], zone)}"
+    return f"{at_once}{_cutovers_may_start(f, zone)}"
+
+
+def _cutovers_may_start(f: Fields, zone: tzinfo | None) -> str:
+    last = f.get("last_start")
+    if last is None or last == f["closes"]:
+        return f"cutovers may start until {clock(f['closes'], zone)}"
+    return f"cutovers may start until {clock(last, zone)}, and the window closes {clock(f['closes'], zone)}"
 
 
 def _progress(f: Fields) -> str:
@@ -178,6 +185,6 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "progress": _progress,
 }
 _TIMED: dict[str, Callable[[Fields, tzinfo | None], str]] = {
-    "window_waiting": lambda f, zone: f"the window opens {clock(f['opens'], zone)}",
+    "window_waiting": lambda f, zone: f"the window opens {clock(f['opens'], zone)}; {_cutovers_may_start(f, zone)}",
     "window_opened": _window_opened,
 }

@@ -125,6 +125,9 @@ def _time_left(tally: Tally, state: RunState, now: float) -> list[Text]:
     parts = []
     if state.window_closes is not None and state.window_opens is None:
         left = state.window_closes - now
+        starts = left if state.opening is None else state.opening.last_start - now
+        if 0 < starts < left:
+            parts.append(f"cutovers may start for {rough_duration(starts)}")
         parts.append(f"window closes in {rough_duration(left)}" if left > 0 else "window closed")
     if text := estimate_text(tally):
         parts.append(f"cutovers left: {text}")

@@ -106,7 +106,9 @@ function waits(run, runId, now) {
     const waiting = head.window.waiting_since == null ? "" : ` Waiting ${since(head.window.waiting_since)}.`;
     list.push({ key: "window", text: `The window opens ${full(head.window.opens)}, in ${duration(head.window.opens - now)}.${waiting}` });
   } else if (head.window && !head.stopped && head.window.closes > now) {
-    list.push({ key: "closing", text: `The window closes ${full(head.window.closes)}, in ${duration(head.window.closes - now)}.` });
+    const { closes, last_start: last } = head.window;
+    const starts = last < closes && last > now ? `Cutovers may start until ${full(last)}, for ${duration(last - now)}. ` : "";
+    list.push({ key: "closing", text: `${starts}The window closes ${full(closes)}, in ${duration(closes - now)}.` });
   }
   const gated = run.rows.filter((row) => row[STATE] === "GATE");
   if (gated.length && !head.stopped) {
