@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.polling_picture import picture
-from orchestrator.cli.parser import COMMANDS, Command, build_parser
+from orchestrator.cli.commands import all_commands, build_parser
+from orchestrator.cli.parser import Command
 from orchestrator.files.config import config_schema
 from orchestrator.files.workflow_file import workflow_schema
 
@@ -31,7 +32,7 @@ COMMON = "options of all commands"
 HEAD = """\
 # The command line
 
-<!-- Made by `make docs` from orchestrator/cli/parser.py: change it there. -->
+<!-- Made by `make docs` from the modules of orchestrator/cli: change it there. -->
 
 `atlas-cutover` and `python -m orchestrator` are the same program. `atlas-cutover --help` lists the commands,
 `atlas-cutover COMMAND --help` explains one. A `RUN_ID` may be shortened to its beginning, as long as that is one run's alone.
@@ -48,7 +49,7 @@ def cli_page() -> str:
     """docs/cli.md."""
     parser = build_parser()
     parts = [HEAD, _command_table(), _common(parser)]
-    parts += [_section(command, _subparser(parser, command.name)) for command in COMMANDS]
+    parts += [_section(command) for command in all_commands()]
     return "\n".join(parts)
 
 
@@ -106,7 +107,7 @@ def usage(parser: argparse.ArgumentParser) -> str:
 
 
 def _command_table() -> str:
-    rows = [f"| [`{command.name}`](#{command.name}) | {_cell(command.help)} |" for command in COMMANDS]
+    rows = [f"| [`{command.name}`](#{command.name}) | {_cell(command.help)} |" for command in all_commands()]
     return "\n".join(("| command | does |", "|---|---|", *rows, ""))
 
 
@@ -116,7 +117,8 @@ def _common(parser: argparse.ArgumentParser) -> str:
     return "\n".join(("## Options of all commands", "", text, "", _table(parser, group._group_actions, "option"), ""))
 
 
-def _section(command: Command, parser: argparse.ArgumentParser) -> str:
+def _section(command: Command) -> str:
+    parser = command.parser
     positionals, options = _own_groups(parser)
     lines = [f"## {command.name}", "", str(parser.description), "", "```text", usage(parser), "```", ""]
     arguments = [action for action in positionals if action.help]
@@ -128,13 +130,6 @@ def _section(command: Command, parser: argparse.ArgumentParser) -> str:
 
 
 # -- pieces ----------------------------------------------------------------------------------------------------------
-
-
-def _subparser(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
-    choices = next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    sub = choices[name]
-    assert isinstance(sub, argparse.ArgumentParser)
-    return sub
 
 
 def _own_groups(parser: argparse.ArgumentParser) -> tuple[list[argparse.Action], list[argparse.Action]]:
@@ -178,10 +173,9 @@ def _json(schema: dict[str, object]) -> str:
 
 def all_parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """The program's parser and each command's, with their names."""
-    parser = build_parser()
-    yield "atlas-cutover", parser
-    for command in COMMANDS:
-        yield command.name, _subparser(parser, command.name)
+    yield "atlas-cutover", build_parser()
+    for command in all_commands():
+        yield command.name, command.parser
 
 
 if __name__ == "__main__":

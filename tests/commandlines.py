@@ -6,10 +6,10 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from orchestrator.cli.parser import COMMANDS
+from orchestrator.cli.commands import all_commands
 
 PROGRAM = "atlas-cutover"
-NAMES = frozenset(command.name for command in COMMANDS) | {"--version", "--help"}
+NAMES = frozenset(command.name for command in all_commands()) | {"--version", "--help"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _CONDITIONAL = re.compile(r'\$\{(\w+):\+([^}]*?)"?\$\w+"?\}')

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.commands import all_commands, build_parser
 from orchestrator.cli.completion import completion_script
 from orchestrator.cli.main import run_command
-from orchestrator.cli.parser import COMMANDS, EXIT_CODES, build_parser
+from orchestrator.cli.parser import EXIT_CODES
 from orchestrator.core.outcomes import ExitCode
 
 from .commandlines import commands_in, shell_blocks
@@ -105,7 +106,7 @@ def test_usage_lines_do_not_depend_on_the_terminal(generate: ModuleType, monkeyp
 
 def test_every_command_has_help_and_an_example() -> None:
     """And each example is one of its own."""
-    for command in COMMANDS:
+    for command in all_commands():
         assert command.help, command.name
         assert command.examples, command.name
         for example in command.examples:
@@ -126,7 +127,7 @@ def test_every_option_has_help(generate: ModuleType) -> None:
 
 def test_every_command_can_be_understood_as_it_is_shown() -> None:
     """The examples of `--help` parse."""
-    for command in COMMANDS:
+    for command in all_commands():
         for example in command.examples:
             (arguments,) = commands_in(example)
             assert build_parser().parse_args(arguments).command == command.name

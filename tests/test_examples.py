@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from orchestrator.cli.parser import build_parser
+from orchestrator.cli.commands import build_parser
 from orchestrator.core.outcomes import ExitCode
 from orchestrator.files.config import load_settings
 from orchestrator.files.workflow_file import load_workflow

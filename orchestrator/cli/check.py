@@ -1,26 +1,32 @@
-"""`check` and `schema`: what needs no journal and no network."""
+"""`check`: what needs no journal and no network."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from argparse import Namespace
 
-from ..core.errors import InputError, Problem
-from ..core.window import doubts_about
-from ..text.counts import plural
-from .inputs import read_settings
-from .machine import missing_here
+from .parser import Commands, add_workflow
 
 
-def execute(args: Namespace) -> int:
-    """Carry out `check` or `schema`."""
-    return _schema(args) if args.command == "schema" else _check(args)
+def add(commands: Commands) -> None:
+    """`check` and its argument."""
+    parser = commands.add(
+        "check",
+        _check,
+        does="read workflow and config, offline: every problem at once, each with file, line and key",
+        examples=("atlas-cutover check retail.yaml",),
+    )
+    add_workflow(parser)
 
 
 def _check(args: Namespace) -> int:
+    from ..core.errors import InputError, Problem
+    from ..core.window import doubts_about
     from ..files.workflow_file import load_workflow
+    from ..text.counts import plural
+    from .inputs import read_settings
+    from .machine import missing_here
 
     problems: list[Problem] = []
     workflow = settings = None
@@ -43,13 +49,4 @@ def _check(args: Namespace) -> int:
     print(
         f"{args.workflow}: {workflow.name}: {plural(count, 'live migration')} in {plural(waves, 'wave')}: no problems found"
     )
-    return 0
-
-
-def _schema(args: Namespace) -> int:
-    if args.which == "workflow":
-        from ..files.workflow_file import workflow_schema as schema
-    else:
-        from ..files.config import config_schema as schema
-    print(json.dumps(schema(), indent=2))
     return 0

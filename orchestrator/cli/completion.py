@@ -8,22 +8,34 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
-import shtab
-
-from .parser import build_parser
+from .parser import Commands
 
 DIRECTORIES = frozenset({"state_dir"})
 """Arguments that name a directory; whatever else is a `Path` names a file."""
 
 
-def execute(args: Namespace) -> int:
-    """Print the completion script for *args.shell*."""
+def add(commands: Commands) -> None:
+    """`completion` and its argument."""
+    parser = commands.add(
+        "completion",
+        _completion,
+        does="a completion script for your shell",
+        examples=("atlas-cutover completion bash > ~/.local/share/bash-completion/completions/atlas-cutover",),
+    )
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="your shell")
+
+
+def _completion(args: Namespace) -> int:
     print(completion_script(args.shell))
     return 0
 
 
 def completion_script(shell: str) -> str:
     """The completion script for *shell* (`bash`, `zsh` or `tcsh`), made from the parser itself."""
+    import shtab
+
+    from .commands import build_parser
+
     parser = build_parser()
     for action in _actions(parser):
         if action.type is Path:

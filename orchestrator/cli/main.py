@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from argparse import Namespace
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 from ..core.checkpoints import Checkpoint, unwatched
-from .parser import build_parser
+from .commands import build_parser
 
 INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h: outside of the contract's codes."""
@@ -23,16 +20,10 @@ INPUT_OUTPUT_ERROR = 74
 def run_command(arguments: list[str], checkpoint: Checkpoint = unwatched) -> int:
     """Carry the command in *arguments* out and return the exit code; usage errors exit with 2 by themselves."""
     _open_missing_streams()
-    from ..core.errors import CutoverError
-
     try:
         parsed = build_parser().parse_args(arguments)
         parsed.checkpoint = checkpoint
-        return _carried_out(import_module(f".{parsed.module}", __package__), parsed)
-    except CutoverError as error:
-        with suppress(OSError):
-            print("\n".join((str(error), *getattr(error, "__notes__", ()))), file=sys.stderr)
-        return int(error.exit_code)
+        return _carried_out(parsed)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has gone, `| head` for example
@@ -41,21 +32,34 @@ def run_command(arguments: list[str], checkpoint: Checkpoint = unwatched) -> int
         with suppress(OSError):
             print(f"{error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         return INPUT_OUTPUT_ERROR
-    except Exception:  # noqa: BLE001 - a bug of ours must not look like a migration that failed
-        with suppress(OSError):
-            traceback.print_exc()
-            print(
-                f"internal error (exit code {INTERNAL_ERROR}): the journal is intact, `status` shows it",
-                file=sys.stderr,
-            )
-        return INTERNAL_ERROR
+    except Exception as error:  # noqa: BLE001 - a bug of ours must not look like a migration that failed
+        return _explained(error)
     finally:
         _let_go_of_broken_streams()
 
 
-def _carried_out(module: ModuleType, parsed: Namespace) -> int:
-    code = int(module.execute(parsed))
-    if parsed.module != "run":  # a run's exit code stands, whatever becomes of its output
+def _explained(error: Exception) -> int:
+    """Say what went wrong; the exit code."""
+    import traceback  # `--help` does without these
+
+    from ..core.errors import CutoverError
+
+    if isinstance(error, CutoverError):
+        with suppress(OSError):
+            print("\n".join((str(error), *getattr(error, "__notes__", ()))), file=sys.stderr)
+        return int(error.exit_code)
+    with suppress(OSError):
+        traceback.print_exception(error)
+        print(
+            f"internal error (exit code {INTERNAL_ERROR}): the journal is intact, `status` shows it",
+            file=sys.stderr,
+        )
+    return INTERNAL_ERROR
+
+
+def _carried_out(parsed: Namespace) -> int:
+    code = int(parsed.handler(parsed))
+    if parsed.command not in ("run", "resume"):  # their exit code stands, whatever becomes of their output
         sys.stdout.flush()
     return code
 

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from pathlib import Path
 
-import anyio
-
-from ..core.errors import InputError
-from .inputs import read_state_dir
+from .parser import Commands
 
 
-def execute(args: Namespace) -> int:
+def add(commands: Commands) -> None:
+    """`serve` and its options."""
+    parser = commands.add(
+        "serve",
+        _serve,
+        does="the status page of the runs in a state directory",
+        examples=("atlas-cutover serve", "atlas-cutover serve --port 8080 --state-dir /var/lib/atlas-cutover"),
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s; others need --token-file")
+    parser.add_argument("--port", type=int, default=8642, metavar="N", help="0: any free one (default: %(default)s)")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="take the page's token from FILE")
+
+
+def _serve(args: Namespace) -> int:
     """Serve until SIGINT or SIGTERM, which both end it as it should: with 0."""
+    import anyio
+
+    from ..core.errors import InputError
     from ..web.access import is_loopback, others_can_read, read_token
     from ..web.server import serve
+    from .inputs import read_state_dir
 
     state_dir = read_state_dir(args)
     token = None

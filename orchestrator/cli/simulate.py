@@ -7,19 +7,34 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
-
-from ..core.errors import InputError
-from ..core.settings import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
-from .parser import SIMULATOR_SPEED
+from .parser import SIMULATOR_SPEED, Commands, add_simulator_options
 
 if TYPE_CHECKING:
     from ..core.workflow import Workflow
     from ..simulator import Scenario
 
 
-def execute(args: Namespace) -> int:
+def add(commands: Commands) -> None:
+    """`simulate` and its options."""
+    parser = commands.add(
+        "simulate",
+        _simulate,
+        does="a simulated Atlas on loopback; prints its base URL first",
+        examples=("atlas-cutover simulate --port 0 --workflow retail.yaml --speed 10",),
+    )
+    parser.add_argument("--workflow", type=Path, metavar="FILE", help="its live migrations are the jobs")
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="0 (default): any free one")
+    parser.add_argument("--api", choices=("v2", "v1.0"), default="v2", help="which base URL to print")
+    add_simulator_options(parser, default_speed=SIMULATOR_SPEED, only="")
+
+
+def _simulate(args: Namespace) -> int:
     """Serve until SIGINT or SIGTERM."""
+    import anyio
+
+    from ..core.errors import InputError
+    from ..core.settings import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
     from ..files.workflow_file import load_workflow
     from ..simulator import simulate
 
@@ -50,6 +65,8 @@ def execute(args: Namespace) -> int:
 
 def _pair(one: str, other: str) -> tuple[str, str] | None:
     """The values of two variables of the environment; None: neither is set."""
+    from ..core.errors import InputError
+
     values = os.environ.get(one, ""), os.environ.get(other, "")
     if any(values) and not all(values):
         raise InputError(f"{one} and {other} belong together: set both, or neither")
@@ -70,6 +87,8 @@ def read_scenario(args: Namespace, file: Path | None, workflow: Workflow | None)
 
 def checked_speed(speed: float | None, *, default: float) -> float:
     """*speed*, if time passes with it; *default* where none was given."""
+    from ..core.errors import InputError
+
     if speed is None:
         return default
     if not 0 < speed <= 100_000:

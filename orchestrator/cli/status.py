@@ -1,90 +1,92 @@
-"""`status` and `report`: what the journal says."""
+"""`status`: what the journal says."""
 
 from __future__ import annotations
 
-import json
-import shlex
 import sys
 import time
 from argparse import Namespace
-from pathlib import Path
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..core.errors import InputError
-from ..core.outcomes import ExitCode
-from ..core.run import RunState
-from ..reports.model import RunReport, build
-from ..reports.render import check_output_path, write_all
-from ..reports.summary import print_json, print_summary
-from ..store.journal import Journal, RunRow, open_journal
-from ..store.last_read import LastReads, read_reads, reads_path
-from ..store.locks import holder_of, run_lock
-from ..text.instants import in_words, iso
-from .inputs import find_run, read_state_dir, same_place
-from .tables import print_table
+from .parser import Commands, add_format
+
+if TYPE_CHECKING:
+    from ..operations.status import Hold, RunListed, RunStatus
 
 WATCH_EVERY = 2.0  # seconds
 
 
-def execute(args: Namespace) -> int:
-    """Carry out `status` or `report`."""
-    with open_journal(read_state_dir(args), readonly=True) as journal:
-        if args.command == "report":
-            return _report(args, journal)
-        if args.run_id is None and not (args.watch or args.all):
-            return _runs(args, journal)
-        return _status(args, journal)
+def add(commands: Commands) -> None:
+    """`status` and its arguments."""
+    parser = commands.add(
+        "status",
+        _status,
+        does="the runs of a state directory, or one run's migrations",
+        examples=(
+            "atlas-cutover status",
+            "atlas-cutover status 20261128-000000-3f9a1c --watch",
+            "atlas-cutover status 20261128-000000-3f9a1c --all",
+        ),
+    )
+    parser.add_argument(
+        "run_id", nargs="?", metavar="RUN_ID", help="default: the list of all runs; with --watch or --all as `report`"
+    )
+    parser.add_argument("--watch", action="store_true", help="show it again and again until it is over")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="list every migration, with status and lag as they were last read, how long ago, and the last failed read",
+    )
+    add_format(parser)
 
 
-def _report(args: Namespace, journal: Journal) -> int:
-    for path in args.output:
-        check_output_path(path)
-    run_id = find_run(journal, args.run_id).run_id
-    holder = holder_of(run_lock(journal.state_dir, run_id))
-    report = _build(journal.state(run_id))
-    if holder is not None:
-        print(f"run {run_id} is under way ({holder}): this is how it stands now", file=sys.stderr)
-    written, failed = write_all(report, args.output)
-    if args.format == "json":
-        print_json(report, file=sys.stdout)
-    else:
-        print_summary(report, file=sys.stdout, paths=written, running=holder, options=same_place(args))
-    if failed:
-        raise InputError("\n".join(f"--output {path}: {error.strerror or error}" for path, error in failed))
-    return 0
+def _status(args: Namespace) -> int:
+    from ..operations.status import runs, status
+    from .inputs import read_state_dir
 
-
-def _status(args: Namespace, journal: Journal) -> int:
-    run_id = find_run(journal, args.run_id).run_id
-    options = same_place(args)
+    state_dir = read_state_dir(args)
+    if args.run_id is None and not (args.watch or args.all):
+        _print_runs(args, runs(state_dir=state_dir))
+        return 0
+    found = status(args.run_id, state_dir=state_dir)
     while True:
-        state = journal.state(run_id)
-        report = _build(state)
-        holder = holder_of(run_lock(journal.state_dir, run_id))
-        if args.watch and sys.stdout.isatty():
-            sys.stdout.write("\x1b[H\x1b[2J")
-        path = reads_path(journal.state_dir, run_id)
-        reads = LastReads(by_name=read_reads(path), now=time.time()) if args.all else None
-        if args.format == "json":
-            print_json(report, file=sys.stdout, reads=reads)
-        else:
-            print_summary(report, file=sys.stdout, running=holder, options=options, reads=reads)
-            for line in _holds(state, options) if holder else ():
-                print(line)
-        if not args.watch or holder is None:
+        _print_status(args, found)
+        if not args.watch or found.holder is None:
             return 0
         sys.stdout.flush()
         time.sleep(WATCH_EVERY)
+        found = status(found.report.run_id, state_dir=state_dir)
 
 
-def _build(state: RunState) -> RunReport:
-    code = state.recorded_exit_code
-    return build(state, now=time.time(), exit_code=None if code is None else ExitCode(code))
+def _print_status(args: Namespace, found: RunStatus) -> None:
+    from ..reports.summary import print_json, print_summary
+    from .inputs import same_place
 
-
-def _runs(args: Namespace, journal: Journal) -> int:
-    rows = journal.runs()
+    if args.watch and sys.stdout.isatty():
+        sys.stdout.write("\x1b[H\x1b[2J")
+    reads = found.reads if args.all else None
     if args.format == "json":
-        listed = [
+        print_json(found.report, file=sys.stdout, reads=reads)
+        return
+    options = same_place(args)
+    print_summary(found.report, file=sys.stdout, running=found.holder, options=options, reads=reads)
+    for hold in found.holds:
+        print(_hold_text(hold, options))
+
+
+def _hold_text(hold: Hold, options: str) -> str:
+    """*hold* in a line; *options* are added to its command."""
+    return hold.reason if hold.command is None else f"{hold.reason}: `{hold.command}{options}` lets it go on"
+
+
+def _print_runs(args: Namespace, listed: Sequence[RunListed]) -> None:
+    import json
+
+    from ..text.instants import in_words, iso
+    from .tables import print_table
+
+    if args.format == "json":
+        document = [
             {
                 "run_id": row.run_id,
                 "workflow": row.workflow,
@@ -95,61 +97,39 @@ def _runs(args: Namespace, journal: Journal) -> int:
                 "outcome": row.outcome,
                 "exit_code": row.exit_code,
                 "unfinished": row.unfinished,
-                "running": holder_of(run_lock(journal.state_dir, row.run_id)) is not None,
+                "running": holder is not None,
             }
-            for row in rows
+            for row, holder in ((each.row, each.holder) for each in listed)
         ]
-        print(json.dumps(listed, indent=2))
-        return 0
-    if not rows:
+        print(json.dumps(document, indent=2))
+        return
+    if not listed:
         print("no run has been started yet")
-        return 0
+        return
     print_table(
         ("RUN", "WORKFLOW", "STARTED (UTC)", "MIGRATIONS>", "OUTCOME"),
         [
             (
-                row.run_id,
-                f"{row.workflow} (rehearsal)" if row.rehearsal else row.workflow,
-                in_words(row.started_at).removesuffix(" UTC"),
-                str(row.migrations),
-                _outcome(row, journal.state_dir),
+                each.row.run_id,
+                f"{each.row.workflow} (rehearsal)" if each.row.rehearsal else each.row.workflow,
+                in_words(each.row.started_at).removesuffix(" UTC"),
+                str(each.row.migrations),
+                _outcome(each),
             )
-            for row in rows
+            for each in listed
         ],
     )
-    return 0
 
 
-def _outcome(row: RunRow, state_dir: Path) -> str:
-    if holder_of(run_lock(state_dir, row.run_id)) is not None:
+def _outcome(listed: RunListed) -> str:
+    from ..core.outcomes import ExitCode
+
+    row = listed.row
+    if listed.holder is not None:
         return "under way"
     if not row.unfinished:
         return row.outcome or "interrupted"
-    ended = row.exit_code in (
-        ExitCode.FAILED,
-        ExitCode.INCOMPLETE,
-    )  # its window may be over, which only its events tell
+    # its window may be over, which only its events tell
+    ended = row.exit_code in (ExitCode.FAILED, ExitCode.INCOMPLETE)
     way_on = f"unfinished: see status {row.run_id}" if ended else "resume continues it"
     return f"{row.outcome or 'interrupted'} ({way_on})"
-
-
-def _holds(state: RunState, options: str) -> list[str]:
-    """What keeps a run that is under way from going on, and how to let it; *options* are added to commands."""
-    run_id = state.run_id
-    holds = []
-    if state.paused_by is not None:
-        since = f" since {in_words(state.paused_at)}" if state.paused_at else ""
-        holds.append(f"paused by {state.paused_by}{since}: `atlas-cutover unpause {run_id}{options}` lets it go on")
-    if state.unconfirmed_since is not None:
-        since = in_words(state.unconfirmed_since)
-        holds.append(f"starts nothing before it is confirmed on the terminal of {state.who}, since {since}")
-    if state.window_opens is not None:
-        last = "" if state.opening is None else f"; cutovers may start until {in_words(state.opening.last_start)}"
-        holds.append(f"waits for the window, which opens at {in_words(state.window_opens)}{last}")
-    for name, wave in state.waves.items():
-        if wave.approval_since is not None and wave.approved_by is None:
-            since = f"{in_words(wave.approval_since)}"
-            holds.append(
-                f"wave {name} waits for approval since {since}: `atlas-cutover approve {run_id} {shlex.quote(name)}{options}`"
-            )
-    return holds

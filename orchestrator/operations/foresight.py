@@ -6,9 +6,6 @@ again under the run's locks, and `keep_to_what_was_confirmed` compares.
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -31,6 +28,7 @@ from ..core.run import RunState
 from ..core.settings import Settings
 from ..core.workflow import Workflow
 from ..engines.local.session import doubts_of_earlier_puts
+from ..machine.person import who_am_i
 from ..machine.version import program_version
 from ..store.journal import Journal, open_journal
 from ..store.schema import FILE
@@ -39,15 +37,6 @@ from .session import LastWords, Options, Task
 
 _NAMES = 20
 """How many names a message lists."""
-
-
-def who_am_i() -> str:
-    """`user@host (pid N)`: for lock files, and for events that people cause."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()} (pid {os.getpid()})"
 
 
 def foresee(workflow: Workflow, settings: Settings, options: Options, *, now: float) -> Intention:
@@ -273,9 +262,9 @@ def select(workflow: Workflow, only: tuple[str, ...]) -> frozenset[str]:
         ) from None
 
 
-def last_words(state: RunState, *, now: float, successor: str | None = None) -> LastWords:
-    """End *state*, that of an unfinished run on which no process works, and tell by which events."""
-    aborted = RunAborted(at=now, who=who_am_i(), successor=successor)
+def last_words(state: RunState, *, now: float, who: str | None = None, successor: str | None = None) -> LastWords:
+    """End *state*, that of an unfinished run on which no process works, and tell by which events; *who* ends it."""
+    aborted = RunAborted(at=now, who=who or who_am_i(), successor=successor)
     stopped = CutoversStopped(at=now, reason=f"aborted by {aborted.who}")
     for event in (aborted, stopped):
         state.apply(event)

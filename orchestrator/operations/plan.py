@@ -1,7 +1,8 @@
-"""What a run would do, and how fast it could at best. Pure."""
+"""`plan`: what a run would do, and how fast it could at best. Nothing is sent, read or written."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,8 +53,14 @@ class Plan:
     waves: tuple[WavePlan, ...]
 
 
-def make_plan(workflow: Workflow, settings: Settings, *, now: float) -> Plan:
-    """The plan for *workflow* under *settings*; *now* (Unix seconds) tells which opening of a recurring window is next."""
+def plan(workflow: Workflow, settings: Settings, *, now: float | None = None) -> Plan:
+    """The plan for *workflow* under *settings*.
+
+    Args:
+        workflow: What is to be cut over.
+        settings: Where, and how fast.
+        now: Unix seconds; it tells which opening of a recurring window is next. None: now.
+    """
     waves: list[WavePlan] = []
     used: Counter[str] = Counter()
     elapsed = 0.0
@@ -64,7 +71,7 @@ def make_plan(workflow: Workflow, settings: Settings, *, now: float) -> Plan:
         earliest = max((_seconds(used[scope], settings) for scope in scopes), default=0.0)
         waves.append(_wave_plan(wave, settings, max(0.0, earliest - elapsed)))
         elapsed = max(elapsed, earliest)
-    notes, fits = _window_notes(workflow, elapsed, now)
+    notes, fits = _window_notes(workflow, elapsed, time.time() if now is None else now)
     return Plan(
         workflow=workflow.name,
         base_url=settings.atlas.base_url,

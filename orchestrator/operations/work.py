@@ -3,7 +3,7 @@
     open journal ▸ lock ▸ look what is recorded ▸ conduct a session
 
 `start` begins a run or continues the unfinished one of its workflow, `resume` continues one without its file. Both return
-an `Ending`; they raise `CutoverError` when nothing was begun. `abort_interrupted` ends one on which nobody works.
+an `Ending`; they raise `CutoverError` when nothing was begun.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from ..core.outcomes import ExitCode
 from ..core.run import RunState
 from ..core.settings import Settings
 from ..core.workflow import Workflow
+from ..machine.person import who_am_i
 from ..store.ground import Place
 from ..store.journal import Journal, open_journal
 from ..store.locks import LockedError, locked, run_lock, workflow_lock
-from .foresight import beginning, continuation, keep_to_what_was_confirmed, last_words, select, unfinished_run, who_am_i
+from .foresight import beginning, continuation, keep_to_what_was_confirmed, select, unfinished_run
 from .session import Ending, Options, conduct
 
 
@@ -124,14 +125,3 @@ def _holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) ->
                 "`atlas-cutover status --watch` follows it"
             ) from None
         yield locks
-
-
-def abort_interrupted(journal: Journal, run_id: str, *, now: float) -> RunState:
-    """End the run *run_id*, on which no process works; the caller holds its lock. The state that it ends in.
-
-    Its claims are released. What it left under way is IN_DOUBT in its report, and the journal remembers the PUTs, so no
-    run sends another without evidence.
-    """
-    last = last_words(journal.state(run_id), now=now)
-    journal.commit(run_id, last.events, {})
-    return last.state

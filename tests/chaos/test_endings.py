@@ -17,10 +17,10 @@ SCENARIO: dict[str, Any] = {"seed": 5, "jobs": {"ready_after": "0s", "cutover": 
 
 SIGNALLED = """
 import os, sys
-from orchestrator.cli import run
+from orchestrator.cli import session
 from orchestrator.cli.main import run_command
 number, where, *arguments = sys.argv[1:]
-write, observe = run.write_reports, run.observe
+write, observe = session.write_reports, session.observe
 
 def signalled(function, *arguments, **named):
     os.kill(os.getpid(), int(number))
@@ -31,26 +31,26 @@ def observed(settings, stack, stream):
     return observe(settings, stack, stream)
 
 if where == "reports":
-    run.write_reports = lambda *arguments, **named: signalled(write, *arguments, **named)
+    session.write_reports = lambda *arguments, **named: signalled(write, *arguments, **named)
 else:
-    run.observe = observed
+    session.observe = observed
 sys.exit(run_command(arguments))
 """
 """Sends itself a signal when it begins to write its reports, or when the last notifications are delivered."""
 
 OVERTAKEN = """
 import subprocess, sys
-from orchestrator.cli import run
+from orchestrator.cli import session
 from orchestrator.cli.main import run_command
 split = sys.argv.index("--")
 other, arguments = sys.argv[1:split], sys.argv[split + 1:]
-observe = run.observe
+observe = session.observe
 
 def observed(settings, stack, stream):
     stack.callback(subprocess.run, other, check=True)
     return observe(settings, stack, stream)
 
-run.observe = observed
+session.observe = observed
 sys.exit(run_command(arguments))
 """
 """Its last notifications take as long as another session does."""

@@ -16,8 +16,8 @@ import jsonschema
 import pytest
 import yaml
 
+from orchestrator.cli.commands import build_parser
 from orchestrator.cli.main import run_command
-from orchestrator.cli.parser import build_parser
 
 from .program import ROOT, Atlas, Done, Program, new_id
 

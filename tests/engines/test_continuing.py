@@ -28,7 +28,7 @@ from orchestrator.core.events import (
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import Api, Secret
-from orchestrator.operations.work import abort_interrupted
+from orchestrator.operations.abort import abort_interrupted
 from orchestrator.reports.model import build
 from orchestrator.reports.render import render
 from orchestrator.simulator import Scenario

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestrator.core.errors import JournalError
 from orchestrator.core.events import CutoverRequested
-from orchestrator.operations.work import abort_interrupted
+from orchestrator.operations.abort import abort_interrupted
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.marks import SLOT, Marks, Reach
 from orchestrator.store.schema import FILE

@@ -1,0 +1,29 @@
+"""Which commands there are. Each module adds its own, beside the function that carries it out."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from . import check, completion, control, plan, report, resume, run, schema, serve, simulate, status
+from .parser import Command, Commands
+
+MODULES = (check, plan, run, resume, status, report, control, simulate, serve, schema, completion)
+"""In the order of `--help`. A new command is a module with `add(commands)`, and an entry here."""
+
+
+def build_parser() -> ArgumentParser:
+    """The parser of the whole command line."""
+    return _commands().parser
+
+
+def all_commands() -> tuple[Command, ...]:
+    """Every command, in the order of `--help`."""
+    return tuple(_commands().added)
+
+
+def _commands() -> Commands:
+    commands = Commands()
+    for module in MODULES:
+        module.add(commands)
+    commands.complete()
+    return commands
