@@ -33,6 +33,7 @@ ALLOWED = {
     "operator",
     "pathlib",
     "re",
+    "shlex",
     "statistics",
     "types",
     "typing",

@@ -81,8 +81,8 @@ def _resume(args: Namespace) -> int:
     if row.rehearsal:
         scenario = None
         if row.unfinished or args.retry_failed:
-            # The file's own name is not recorded; most are called what their workflow is.
-            beside = Path(state.workflow.directory, f"{state.workflow.name}.yaml")
+            # Runs of an older version did not record what the file is called; most are called what their workflow is.
+            beside = Path(state.workflow.directory, state.workflow.file or f"{state.workflow.name}.yaml")
             scenario = read_scenario(args, beside, state.workflow)
         rehearsal = _rehearsal(args, scenario)
     elif given := _simulator_options(args):

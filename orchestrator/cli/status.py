@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .parser import Commands, add_format
 
 if TYPE_CHECKING:
-    from ..operations.status import Hold, RunListed, RunStatus
+    from ..operations.status import RunListed, RunStatus
 
 WATCH_EVERY = 2.0  # seconds
 
@@ -71,12 +71,7 @@ def _print_status(args: Namespace, found: RunStatus) -> None:
     options = same_place(args)
     print_summary(found.report, file=sys.stdout, running=found.holder, options=options, reads=reads)
     for hold in found.holds:
-        print(_hold_text(hold, options))
-
-
-def _hold_text(hold: Hold, options: str) -> str:
-    """*hold* in a line; *options* are added to its command."""
-    return hold.reason if hold.command is None else f"{hold.reason}: `{hold.command}{options}` lets it go on"
+        print(hold.in_words(options))
 
 
 def _print_runs(args: Namespace, listed: Sequence[RunListed]) -> None:
@@ -122,14 +117,9 @@ def _print_runs(args: Namespace, listed: Sequence[RunListed]) -> None:
 
 
 def _outcome(listed: RunListed) -> str:
-    from ..core.outcomes import ExitCode
-
     row = listed.row
     if listed.holder is not None:
         return "under way"
     if not row.unfinished:
         return row.outcome or "interrupted"
-    # its window may be over, which only its events tell
-    ended = row.exit_code in (ExitCode.FAILED, ExitCode.INCOMPLETE)
-    way_on = f"unfinished: see status {row.run_id}" if ended else "resume continues it"
-    return f"{row.outcome or 'interrupted'} ({way_on})"
+    return f"{row.outcome or 'interrupted'} (unfinished: see status {row.run_id})"

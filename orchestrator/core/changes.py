@@ -13,7 +13,7 @@ from typing import Any
 from ..text.counts import names_listed
 from .workflow import Migration, Wave, Workflow
 
-_NOT_COMPARED = frozenset({"name", "waves", "migrations", "window", "sha256", "directory"})
+_NOT_COMPARED = frozenset({"name", "waves", "migrations", "window", "sha256", "directory", "file"})
 """Told by lines of their own, or of no importance: a comment changes the hash."""
 
 

@@ -51,6 +51,20 @@ class ExitCode(IntEnum):
     SIGTERM = 143
 
 
+EXIT_MEANINGS: dict[int, str] = {
+    ExitCode.SUCCESS: "every selected migration is SUCCESS",
+    ExitCode.FAILED: "the run is over and at least one migration FAILED or TIMED_OUT",
+    ExitCode.INVALID: "usage, workflow or config is wrong; nothing was sent",
+    ExitCode.INCOMPLETE: "nothing failed, but some cutovers were not started, or not seen to their end",
+    ExitCode.IN_DOUBT: "at least one migration is IN_DOUBT: a person has to look",
+    ExitCode.BUSY: "another active run holds this workflow or one of its live migrations",
+    ExitCode.UNREACHABLE: "Atlas was unreachable, or refused the credentials; nothing was cut over",
+    ExitCode.SIGINT: "stopped by SIGINT: `resume` continues",
+    ExitCode.SIGTERM: "stopped by SIGTERM: `resume` continues",
+}
+"""What each exit code says."""
+
+
 _PENDING = frozenset({"PENDING", "NEW", "WORKING", "QUEUED"})
 _NORMALISED = {
     **dict.fromkeys(_PENDING, RemoteStatus.PENDING),

@@ -71,7 +71,7 @@ class Wave:
 class Workflow:
     """An ordered list of waves. *sha256* is of the file as it was read; *hooks* run once for the run (`run_hooks`).
 
-    *directory* is where the file lies: hooks run there.
+    *directory* and *file* are where it lies and what it is called (empty: not known); hooks run in that directory.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Workflow:
     hooks: Hooks = NO_HOOKS
     sha256: str = ""
     directory: str = "."
+    file: str = ""
 
     def migrations(self) -> Iterator[tuple[Wave, Migration]]:
         """Every migration with its wave, in workflow order."""
@@ -142,6 +143,7 @@ def to_json(workflow: Workflow) -> dict[str, Any]:
         "name": workflow.name,
         "sha256": workflow.sha256,
         "directory": workflow.directory,
+        "file": workflow.file,
         "window": window_to_json(workflow.window),
         "hooks": asdict(workflow.hooks),
         "policies": policies,
@@ -183,6 +185,7 @@ def from_json(data: dict[str, Any]) -> Workflow:
         name=data["name"],
         sha256=data["sha256"],
         directory=data["directory"],
+        file=data.get("file", ""),
         window=window_from_json(data["window"]),
         hooks=_hooks(data["hooks"]),
         waves=tuple(waves),

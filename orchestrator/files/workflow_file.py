@@ -57,7 +57,7 @@ def load_workflow(path: str | Path) -> Workflow:
     if problems or spec is None:
         raise InputError(problems=sorted(set(problems)))
     digest = hashlib.sha256(source).hexdigest()
-    return _Resolver(spec, tables).workflow(sha256=digest, directory=str(path.parent.absolute()))
+    return _Resolver(spec, tables).workflow(sha256=digest, path=path.absolute())
 
 
 class _Resolver:
@@ -67,14 +67,15 @@ class _Resolver:
         self._spec = spec
         self._tables = tables
 
-    def workflow(self, *, sha256: str, directory: str) -> Workflow:
+    def workflow(self, *, sha256: str, path: Path) -> Workflow:
         return Workflow(
             name=self._spec.name,
             waves=tuple(self._wave(number, wave) for number, wave in enumerate(self._spec.waves)),
             window=_window(self._spec.window),
             hooks=_hooks(self._spec.run_hooks),
             sha256=sha256,
-            directory=directory,
+            directory=str(path.parent),
+            file=path.name,
         )
 
     def _wave(self, number: int, wave: WaveSpec) -> Wave:

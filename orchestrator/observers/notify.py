@@ -18,12 +18,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from shlex import quote
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import structlog
 
+from ..core.advice import advise, approve_command, facts_of
 from ..core.errors import InputError
 from ..core.events import (
     ApplicationWaiting,
@@ -35,7 +35,7 @@ from ..core.events import (
     RunStarted,
     WaveFinished,
 )
-from ..core.outcomes import ExitCode, Outcome, RunOutcome
+from ..core.outcomes import Outcome, RunOutcome
 from ..core.run import RunState
 from ..text.durations import rough_duration
 from ..text.escaping import one_line
@@ -82,7 +82,7 @@ class Messages:
                 return _make("info", verb, body, state)
             case ApprovalWaiting():
                 title = f"wave {event.wave} needs approval"
-                return _make("warning", title, f"atlas-cutover approve {state.run_id} {quote(event.wave)}", state)
+                return _make("warning", title, approve_command(state.run_id, event.wave), state)
             case ApplicationWaiting():
                 return self._standstill(event, state)
             case WaveFinished():
@@ -255,17 +255,9 @@ def _finished(event: RunFinished, state: RunState) -> Message:
     totals = state.totals()
     numbers = {str(outcome): totals[outcome] for outcome in Outcome if totals[outcome]}
     stopped = f" No further cutover was started: {state.stopped}." if state.stopped else ""
-    rest = f" Unfinished: {_way_on(event, state)}" if event.unfinished else ""
+    way_on = advise(facts_of(state, event.at)).in_words()
+    rest = f" Unfinished: {way_on}" if way_on else ""
     return _make(kind, f"{event.outcome}, exit code {event.exit_code}", f"{counts(numbers)}.{stopped}{rest}", state)
-
-
-def _way_on(event: RunFinished, state: RunState) -> str:
-    over = state.window_over(event.at) and not state.unsettled()
-    if over and event.exit_code in (ExitCode.FAILED, ExitCode.INCOMPLETE):
-        return (
-            "the window does not open any more: correct it in the workflow file, and start that with atlas-cutover run"
-        )
-    return f"atlas-cutover resume {state.run_id}"
 
 
 def _make(kind: Kind, title: str, body: str, state: RunState) -> Message:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from ..core.advice import path_of, resume_command
 from ..core.changes import differences
 from ..core.consent import Intention, intended
 from ..core.errors import InputError
@@ -123,9 +124,11 @@ def continuation(state: RunState, given: Workflow | None, settings: Settings, op
     """
     run_id = state.run_id
     if given is not None and (changes := differences(state.workflow, given)):
-        raise InputError(_two_ways_on(state, changes, settings, options, now=now))
+        raise InputError(_two_ways_on(state, given, changes, settings, options, now=now))
     if options.retry_failed and state.aborted_by is not None:
-        raise InputError(f"run {run_id} was aborted by {state.aborted_by}: start a new one with `run --new`")
+        raise InputError(
+            f"run {run_id} was aborted by {state.aborted_by}: start a new one with `atlas-cutover run --new {path_of(state.workflow)}`"
+        )
     if not state.rehearsal and _place(state.base_url) != _place(settings.atlas.base_url):
         raise InputError(
             f"run {run_id} was begun at {state.base_url}, and atlas.base_url is {settings.atlas.base_url}: what is "
@@ -152,7 +155,9 @@ def continuation(state: RunState, given: Workflow | None, settings: Settings, op
     return Task(workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first, also=also)
 
 
-def _two_ways_on(state: RunState, changes: list[str], settings: Settings, options: Options, *, now: float) -> str:
+def _two_ways_on(
+    state: RunState, given: Workflow, changes: list[str], settings: Settings, options: Options, *, now: float
+) -> str:
     """What a run that goes on would do otherwise than its workflow file says, and how to have the one or the other."""
     run_id, place = state.run_id, options.place
     task = continuation(state, None, settings, replace(options, only=(), retry_failed=False), now=now)
@@ -172,9 +177,9 @@ def _two_ways_on(state: RunState, changes: list[str], settings: Settings, option
             f"workflow {state.workflow.name!r} is not what its unfinished run {run_id} was started with; nothing was sent:",
             *(f"  {line}" for line in changes),
             "Either way on is yours to choose:",
-            f"  atlas-cutover resume {run_id}{place}",
+            f"  {resume_command(run_id)}{place}",
             f"      continues it as it is recorded: cuts {' and '.join(cuts) or 'nothing'}",
-            f"  atlas-cutover run --new WORKFLOW{place}",
+            f"  atlas-cutover run --new {path_of(given)}{place}",
             f"      starts another run, of the file as it is now; run {run_id} is over then{beforehand}",
         )
     )

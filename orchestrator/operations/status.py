@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.run import RunState
+from ..core.advice import Hold, holds
 from ..reports.model import RunReport
 from ..store.journal import RunRow, open_journal
 from ..store.last_read import LastReads, read_reads, reads_path
 from ..store.locks import holder_of, run_lock
-from ..text.instants import in_words
 from .find import find_run, place_of
 from .reporting import as_recorded
 
@@ -23,14 +21,6 @@ class RunListed:
 
     row: RunRow
     holder: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """What keeps a run from going on; *command* lets it, where a command can."""
-
-    reason: str
-    command: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,28 +71,6 @@ def status(run_id: str | None = None, *, state_dir: Path | str | None = None) ->
         return RunStatus(
             report=report,
             holder=holder,
-            holds=tuple(_holds(state)) if holder else (),
+            holds=holds(state) if holder else (),
             reads=LastReads(by_name=read_reads(reads_path(journal.state_dir, row.run_id)), now=time.time()),
         )
-
-
-def _holds(state: RunState) -> list[Hold]:
-    run_id = state.run_id
-    holds = []
-    if state.paused_by is not None:
-        since = f" since {in_words(state.paused_at)}" if state.paused_at else ""
-        holds.append(Hold(reason=f"paused by {state.paused_by}{since}", command=f"atlas-cutover unpause {run_id}"))
-    if state.unconfirmed_since is not None:
-        since = in_words(state.unconfirmed_since)
-        holds.append(
-            Hold(reason=f"starts nothing before it is confirmed on the terminal of {state.who}, since {since}")
-        )
-    if state.window_opens is not None:
-        last = "" if state.opening is None else f"; cutovers may start until {in_words(state.opening.last_start)}"
-        holds.append(Hold(reason=f"waits for the window, which opens at {in_words(state.window_opens)}{last}"))
-    for name, wave in state.waves.items():
-        if wave.approval_since is not None and wave.approved_by is None:
-            since = in_words(wave.approval_since)
-            command = f"atlas-cutover approve {run_id} {shlex.quote(name)}"
-            holds.append(Hold(reason=f"wave {name} waits for approval since {since}", command=command))
-    return holds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.advice import Advice, advise, facts_of
 from ..core.next_step import Phase
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
 from ..core.run import RunState
@@ -153,6 +154,7 @@ class RunReport:
     migrations: tuple[MigrationReport, ...]
     hooks: tuple[HookReport, ...]
     requests: dict[str, Any]
+    advice: Advice
 
     def problems(self) -> list[Problem]:
         """The migrations without SUCCESS, the most urgent outcome first, those of one outcome and message together."""
@@ -190,7 +192,7 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> 
         now: Unix seconds; stands in for the end of a run that has none yet.
         exit_code: What the process ends with; None: what was recorded, else what the outcome says.
     """
-    totals = state.totals()
+    facts = facts_of(state, now)
     end = state.finished_at or now
     start = end if state.started_at is None else state.started_at
     migrations = tuple(_migration(state, wave, migration) for wave, migration in state.rows())
@@ -208,17 +210,17 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> 
         duration_seconds=round(max(0.0, end - start), 3),
         outcome=state.outcome(),
         exit_code=_exit_code(state, exit_code),
-        unfinished=state.is_unfinished() if state.finished_at is None else state.unfinished,
-        hooks_left=state.unfinished and state.hooks_left(),
+        unfinished=facts.unfinished,
+        hooks_left=facts.hooks_left,
         stopped=_text_or_none(state.stopped),
         aborted_by=_text_or_none(state.aborted_by),
         successor=state.successor,
-        too_many_failures=any(state.too_many_failures(wave) for wave in state.workflow.waves),
+        too_many_failures=facts.too_many_failures,
         who=_text(state.who),
         version=_text(state.version),
         sessions=state.sessions,
         window=_window(state, start, end, now),
-        totals={"migrations": len(migrations), **{str(outcome): totals[outcome] for outcome in Outcome}},
+        totals={"migrations": len(migrations), **{str(outcome): facts.totals.get(outcome, 0) for outcome in Outcome}},
         statistics=_statistics(migrations),
         waves=tuple(
             _wave(state, wave, by_wave[_text(wave.name)])
@@ -228,6 +230,7 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> 
         migrations=migrations,
         hooks=_hooks(state),
         requests=state.request_statistics(),
+        advice=_advice(advise(facts)),
     )
 
 
@@ -287,6 +290,14 @@ def _statistics(members: tuple[MigrationReport, ...] | list[MigrationReport]) ->
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
+
+
+def _advice(advice: Advice) -> Advice:
+    return Advice(
+        command=_text_or_none(advice.command),
+        condition=_text_or_none(advice.condition),
+        outcomes={outcome: _text(text) for outcome, text in advice.outcomes.items()},
+    )
 
 
 def _hooks(state: RunState) -> tuple[HookReport, ...]:

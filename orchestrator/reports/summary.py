@@ -25,8 +25,6 @@ from .words import (
     failed_hooks_text,
     headline,
     names_text,
-    next_command,
-    next_condition,
     plain,
     requests_line,
     times_line,
@@ -170,10 +168,9 @@ class _Summary:
                 self._listed(title, found)
         if self.report.stopped and not self.report.totals[Outcome.NOT_STARTED]:
             self.line(f"no further cutover was started: {self.report.stopped}", "yellow")
-        command = next_command(self.report)
-        if command and not self.running:
-            condition = next_condition(self.report)
-            self.line(f"continue with: {command}{self.options}{f' ({condition})' if condition else ''}", soft_wrap=True)
+        way_on = self.report.advice.in_words(self.options)
+        if way_on and not self.running:
+            self.line(f"continue with: {way_on}", soft_wrap=True)
 
     def _listed(self, title: str, problems: Sequence[Problem]) -> None:
         self.console.print()

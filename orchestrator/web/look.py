@@ -6,6 +6,8 @@ care, and nothing stays locked.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,9 +73,10 @@ class _Memory:
 class RunLook:
     """Looks at one run again and again. One thread at a time."""
 
-    def __init__(self, state_dir: Path, run_id: str) -> None:
+    def __init__(self, state_dir: Path, run_id: str, *, wall: Callable[[], float] = time.time) -> None:
         self._state_dir = state_dir
         self._run_id = run_id
+        self._wall = wall
         self._known = _Memory(state=RunState(run_id=run_id))
 
     def look(self) -> Changes | None:
@@ -102,7 +105,14 @@ class RunLook:
         rows = self._changed_rows(events, everything=fresh or taken_up_or_left)
         return Changes(
             fresh=fresh,
-            head=view.head(known.state, known.rows, holder=holder, outcome=known.outcome, since=known.since),
+            head=view.head(
+                known.state,
+                known.rows,
+                holder=holder,
+                outcome=known.outcome,
+                since=known.since,
+                now=self._wall(),
+            ),
             jobs=self._jobs() if fresh else {},
             rows=rows,
             log=self._words(events),

@@ -6,11 +6,14 @@ differs from what was sent before, as a list in the order of `ROW`, for thousand
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
+from ..core.advice import advise, facts_of
 from ..core.estimate import estimate_waves
 from ..core.migration import UNDER_WAY
 from ..core.next_step import Phase
+from ..core.outcomes import EXIT_MEANINGS
 from ..core.run import RunState
 from ..core.times import cutover_seconds
 from ..core.workflow import Migration, Wave
@@ -74,12 +77,19 @@ def row(state: RunState, name: str, *, running: bool) -> Row:
 
 
 def head(
-    state: RunState, rows: dict[str, Row], *, holder: str | None, outcome: str | None, since: dict[str, float]
+    state: RunState,
+    rows: dict[str, Row],
+    *,
+    holder: str | None,
+    outcome: str | None,
+    since: dict[str, float],
+    now: float,
 ) -> dict[str, Any]:
     """All about the run but its migrations.
 
     *rows*: the selected migrations' rows; *holder*: the process that works on the run; *outcome*: as it was recorded;
-    *since*: when what is not in the fold happened (`window`: the wait for the window began; `last`: the last event).
+    *since*: when what is not in the fold happened (`window`: the wait for the window began; `last`: the last event);
+    *now*: Unix seconds.
     """
     running = holder is not None
     return {
@@ -95,9 +105,11 @@ def head(
         "last_at": since.get("last"),
         "outcome": None if running else outcome,
         "exit_code": None if running else state.recorded_exit_code,
+        "exit_meaning": None if running else EXIT_MEANINGS.get(state.recorded_exit_code or 0),
         "unfinished": state.unfinished,
         "running": running,
         "holder": holder,
+        "advice": None if running else asdict(advise(facts_of(state, now))),
         "paused": None if state.paused_by is None else {"who": state.paused_by, "since": state.paused_at},
         "aborted_by": state.aborted_by,
         "stopped": state.stopped,

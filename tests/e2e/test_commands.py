@@ -140,7 +140,7 @@ def test_plan_online_reads_the_jobs_and_sends_no_put(online: Program, atlas: Atl
     for _ in range(2):
         done = online.run("plan", workflow, "--online")
         assert (done.code, done.err) == (0, "")
-        assert re.search(r"ready +\S+ +\S+ +WORKING, ready, lag 0 s", done.out)
+        assert re.search(r"ready +\S+ +\S+ +WORKING, ready, lag 0s", done.out)
         assert re.search(rf"waiting +\S+ +{never} +\S+, not ready", done.out)
         assert done.out.splitlines()[-1] == "1 of 2 jobs not ready"
     assert online.run("run", workflow, "--yes", "--only", "ready").code == 0

@@ -59,7 +59,7 @@ def test_a_file_without_what_the_recorded_run_would_still_cut_over_stops(
         f"atlas-cutover resume {run_id} continues it as it is recorded: cuts 2 live migrations over: search, users"
         in shown
     )
-    assert "atlas-cutover run --new" in shown
+    assert f"atlas-cutover run --new {online.directory / workflow} starts another run" in shown
     new = online.run("run", workflow, "--yes", "--new", "--format", "json")
     assert (new.code, new.outcomes) == (0, {"orders": "SUCCESS", "carts": "SUCCESS"})
 

@@ -62,7 +62,8 @@ def test_timed_out_exit_1(online: Program, atlas: Atlas) -> None:
 def test_window_closed_exit_3(online: Program) -> None:
     """After the window nothing starts, nothing failed: exit code 3."""
     window = {"opens": "2020-01-01T00:00:00Z", "closes": "2020-01-01T01:00:00Z"}
-    done = online.run("run", online.workflow({"one": {"orders": new_id()}}, window=window), *JSON)
+    workflow = online.workflow({"one": {"orders": new_id()}}, window=window)
+    done = online.run("run", workflow, *JSON)
     assert (done.code, done.report["outcome"]) == (3, "INCOMPLETE")
     assert done.outcomes == {"orders": "NOT_STARTED"}
     assert "cutover_requested" not in done.events
@@ -72,7 +73,7 @@ def test_window_closed_exit_3(online: Program) -> None:
         online.run("status", run_id).out,
         (online.state_dir / "runs" / run_id / "report.md").read_text(),
     ):
-        assert "atlas-cutover run WORKFLOW" in text  # `resume` would meet the same window
+        assert f"atlas-cutover run {online.directory / workflow}" in text  # `resume` would meet the same window
         assert "atlas-cutover resume" not in text
 
 
@@ -317,7 +318,7 @@ def test_a_new_run_takes_the_place_of_an_interrupted_one(online: Program) -> Non
     assert (done.code, set(done.outcomes.values())) == (0, {"SUCCESS"})
     assert "run_superseded" in done.events
     old = (online.state_dir / "runs" / interrupted.report["run_id"] / "report.md").read_text()
-    assert f"Run {done.report['run_id']} has its place" in old
+    assert f"Run {done.report['run_id']} has taken its place" in old
     assert "atlas-cutover resume" not in old
     assert [migration["cutover_requests"] for migration in done.report["migrations"]] == [0, 1]
     assert online.run("resume").code == 2

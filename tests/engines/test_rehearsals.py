@@ -24,7 +24,6 @@ from orchestrator.core.settings import Api
 from orchestrator.files.workflow_file import load_workflow
 from orchestrator.operations.target import Rehearsal
 from orchestrator.reports.model import build
-from orchestrator.reports.words import next_command
 from orchestrator.simulator import JobStatus, Scenario, load_scenario
 from orchestrator.simulator.latency import ATLAS
 from orchestrator.simulator.scenario import Documents, Fault, FaultKind, JobRules, Kind, Range, Special
@@ -170,4 +169,4 @@ async def test_a_rehearsals_window_closes_as_the_real_one_would(tmp_path: Path) 
         ending = await it.start(rehearsal=CALM)
         assert ending.exit_code == 3
         assert outcomes(ending) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS, "c": Outcome.NOT_STARTED}
-        assert next_command(build(ending.state, now=wall())) == f"atlas-cutover resume {ending.state.run_id}"
+        assert build(ending.state, now=wall()).advice.command == f"atlas-cutover resume {ending.state.run_id}"

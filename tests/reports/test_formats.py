@@ -9,7 +9,7 @@ from orchestrator.core.events import HookFinished
 from orchestrator.core.outcomes import Outcome
 from orchestrator.reports.render import render
 
-from .conftest import START, Ending, MakeReport
+from .conftest import RUN_ID, START, Ending, MakeReport
 
 MIXED = {
     "canary": {"orders": Ending()},
@@ -61,7 +61,10 @@ def test_markdown_says_first_what_needs_a_person(report_of: MakeReport) -> None:
     titles = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert titles == ["Needs a person", "Under way at Atlas", "Not started", "Waves", "Migrations", "Hooks that failed"]
     assert "| FAILED | bad (rest) | oplog window exceeded |" in text
-    assert "- UNDER_WAY: Atlas carries the cutover out. `resume` follows it to its end at once" in text
+    assert (
+        f"- UNDER_WAY: Atlas carries the cutover out. `atlas-cutover resume {RUN_ID}` follows it to its end at once"
+        in text
+    )
     assert "atlas-cutover resume" in text
     assert "exit code 4" in text
 

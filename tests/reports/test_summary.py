@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,29 +70,11 @@ def test_what_needs_a_person_comes_before_the_tables(report_of: MakeReport) -> N
     assert "report: /state/runs/x/report.json" in text
 
 
-@pytest.mark.parametrize(("left", "command"), [(False, "run WORKFLOW"), (True, "resume")])
-def test_the_way_on_after_the_window_is_resume_as_long_as_hooks_are_left(
-    left: bool, command: str, report_of: MakeReport
-) -> None:
-    """A new run would not run them."""
+def test_the_way_on_after_the_window_is_a_new_window(report_of: MakeReport) -> None:
+    """The command to copy, and what has to be done before."""
     window = AbsoluteWindow(opens=START - 3600, closes=START + 30)
-    report = report_of({"w": {"a": Ending(Outcome.NOT_STARTED)}}, window=window)
-    assert f"continue with: atlas-cutover {command}" in printed(replace(report, hooks_left=left))
-
-
-@pytest.mark.parametrize(
-    ("outcome", "promise"),
-    [
-        (Outcome.FAILED, "nothing more starts in this run"),
-        (Outcome.IN_DOUBT, "it reads what is in doubt first, and starts the rest where that turns out well"),
-    ],
-)
-def test_what_max_failures_holds_is_promised_as_resume_keeps_it(
-    outcome: Outcome, promise: str, report_of: MakeReport
-) -> None:
-    """A doubt that is settled counts no longer."""
-    report = report_of({"w": {"a": Ending(outcome), "b": Ending(Outcome.NOT_STARTED)}})
-    assert promise in printed(replace(report, too_many_failures=True))
+    text = printed(report_of({"w": {"a": Ending(Outcome.NOT_STARTED)}}, window=window))
+    assert "continue with: atlas-cutover run WORKFLOW (the window does not open any more: set a new one" in text
 
 
 def test_what_is_under_way_is_followed_at_once_and_is_no_problem(report_of: MakeReport) -> None:
@@ -106,8 +87,6 @@ def test_what_is_under_way_is_followed_at_once_and_is_no_problem(report_of: Make
     window = AbsoluteWindow(opens=START - 3600, closes=START + 30)
     waves = {"w": {"a": Ending(Outcome.UNDER_WAY), "b": Ending(Outcome.NOT_STARTED)}}
     assert "continue with: atlas-cutover resume" in printed(report_of(waves, window=window))
-    full = printed(replace(report_of(waves), too_many_failures=True))
-    assert "it follows what is under way, and starts nothing more" in full
 
 
 def test_an_end_in_doubt_has_no_cutover_seconds(report_of: MakeReport) -> None:

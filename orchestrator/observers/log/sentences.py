@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
-from shlex import quote
 from typing import Any
 
+from ...core.advice import approve_command
 from ...core.window import window_from_json, window_in_words
 from ...text.counts import plural
 from ...text.durations import rough_duration
@@ -161,7 +161,7 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
         f"`before` hooks have run, so an application may stand still; no PUT has left for {rough_duration(f['seconds'])}: {f['reason']}"
     ),
     "approval_waiting": lambda f: (
-        f"waits for approval: atlas-cutover approve {f['run_id']} {quote(f['wave'])}, or Enter on the run's terminal"
+        f"waits for approval: {approve_command(f['run_id'], f['wave'])}, or Enter on the run's terminal"
     ),
     "window_changed": lambda f: f"the window is that of the file now: {window_in_words(window_from_json(f['window']))}",
     "wave_approved": lambda f: f"approved by {f['who']}",

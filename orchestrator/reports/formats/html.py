@@ -27,11 +27,8 @@ from ..words import (
     exit_meaning,
     lines,
     names_text,
-    next_command,
-    next_condition,
     plain,
     requests_line,
-    what_to_do,
 )
 
 PROBLEMS_AT_MOST = 50
@@ -56,12 +53,9 @@ def render_html(report: RunReport) -> str:
         data=embedded(_data(report)),
         outcomes=OUTCOMES,
         exit_meaning=exit_meaning(report),
-        next_command=next_command(report),
-        next_condition=next_condition(report),
         requests_line=requests_line(report),
         urgent=urgent[1],
         others=[(title, found) for title, found in others if found],
-        what_to_do=lambda outcome: what_to_do(report, outcome),
         problems_at_most=PROBLEMS_AT_MOST,
         hooks=sorted(report.hooks, key=lambda hook: hook.ok)[:HOOKS_AT_MOST],
         without_scripts=len(report.migrations) <= WITHOUT_SCRIPTS,

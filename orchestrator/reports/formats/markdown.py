@@ -12,14 +12,11 @@ from ..words import (
     duration,
     headline,
     names_text,
-    next_command,
-    next_condition,
     plain,
     requests_line,
     times_line,
     times_of_day,
     totals_line,
-    what_to_do,
 )
 
 LIST_ALL = 200  # migrations; a ticket takes 65,536 characters, so above this only those without SUCCESS are listed
@@ -63,10 +60,9 @@ def _opening(report: RunReport) -> Iterable[str]:
     yield f"- run `{report.run_id}` at {escape(report.base_url)}, by {escape(report.who)}"
     if report.stopped:
         yield f"- no further cutover was started: {escape(report.stopped)}"
-    command = next_command(report)
-    if command:
-        condition = next_condition(report)
-        yield f"- continue with `{command}`{f' ({escape(condition)})' if condition else ''}"
+    advice = report.advice
+    if advice.command:
+        yield f"- continue with `{advice.command}`{f' ({escape(advice.condition)})' if advice.condition else ''}"
     yield ""
 
 
@@ -77,7 +73,7 @@ def _problems(report: RunReport) -> Iterable[str]:
         if len(chosen) > PROBLEMS_AT_MOST:
             yield from (f"And {len(chosen) - PROBLEMS_AT_MOST} more: see report.html.", "")
         for outcome in dict.fromkeys(p.outcome for p in chosen):
-            yield f"- {outcome}: {what_to_do(report, outcome)}"
+            yield f"- {outcome}: {report.advice.outcomes[outcome]}"
         yield ""
 
 

@@ -16,7 +16,7 @@ export function controls(run, runId) {
 
   function draw(now) {
     const { head } = run;
-    const reason = whyNot(head, runId);
+    const reason = whyNot(head);
     say(byId("reason"), reason);
     byId("reason").hidden = !reason;
     button(byId("pause"), { hidden: Boolean(head.paused), off: reason || pending("pause") });
@@ -85,10 +85,11 @@ function button(element, { hidden, off }) {
 }
 
 // Why no button works; empty where they do.
-function whyNot(head, runId) {
+function whyNot(head) {
   if (head.running) return head.aborted_by ? `Aborted by ${head.aborted_by}.` : "";
-  if (head.unfinished) return `No process works on this run now, so there is nothing to steer. It goes on with: atlas-cutover resume ${runId}`;
-  return "This run is over.";
+  const { command, condition } = head.advice;
+  if (!command) return "This run is over.";
+  return `No process works on this run now, so there is nothing to steer. Continue with: ${command}${condition ? ` (${condition})` : ""}`;
 }
 
 function waits(run, runId, now) {

@@ -7,7 +7,7 @@ import { Run, ACCEPTED, FINISHED, GATE_OPENED, GATE_SINCE, GROUP, LAG, LIVE, NAM
 import { follow } from "./stream.js";
 import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
-import { FINAL, RUN_OUTCOMES, STATES, clock, counts, duration, exitMeaning, full, number, order,
+import { FINAL, RUN_OUTCOMES, STATES, clock, counts, duration, full, number, order,
   plural } from "./words.js";
 
 export function showRun(runId) {
@@ -103,9 +103,8 @@ function left(seconds) {
 function sentence(run) {
   const { head } = run;
   if (!head.running) {
-    if (head.outcome == null) return "The process that worked on this run has gone without a word.";
-    const rest = head.unfinished ? "; `resume` continues it" : "";
-    return `exit code ${head.exit_code}: ${exitMeaning(head.exit_code)}${rest}`;
+    if (head.outcome == null) return "The process that worked on this run has ended without recording why (killed, or the machine stopped).";
+    return `exit code ${head.exit_code}: ${head.exit_meaning}`;
   }
   if (head.stopped) return `No further cutover starts: ${head.stopped}. Those under way are followed to their end.`;
   if (head.paused) return "No new cutover starts until somebody unpauses the run.";
@@ -172,6 +171,7 @@ function showDetails(run, index) {
     ["State", chip(STATES[row[STATE]])],
     ["Wave", run.head.waves[job[WAVE]].name],
     [FINAL.has(row[STATE]) ? "Message" : "Note", row[NOTE]],
+    ["What to do", run.head.advice?.outcomes[row[STATE]]],
     ["Status at Atlas", row[REMOTE]],
     ["Lag", row[LAG] == null ? null : duration(row[LAG])],
     ["Gate, waiting since", at(GATE_SINCE)],

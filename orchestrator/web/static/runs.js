@@ -25,7 +25,7 @@ function draw({ runs, journal, error }) {
 function row(run) {
   const outcome = run.running ? "RUNNING" : run.outcome || "INTERRUPTED";
   const took = run.finished_at ? `after ${duration(run.finished_at - run.started_at)}` : "";
-  const rest = !run.running && run.unfinished ? "resume continues it" : took;
+  const rest = !run.running && run.unfinished ? "unfinished" : took;
   return make("tr", {},
     make("td", {}, make("a", { href: `/runs/${encodeURIComponent(run.run_id)}`, class: "mono" }, run.run_id)),
     make("td", { class: "wrap" }, run.workflow,

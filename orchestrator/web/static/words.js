@@ -29,19 +29,6 @@ export const RUN_OUTCOMES = {
   IN_DOUBT: STATES.IN_DOUBT,
 };
 
-const EXIT_MEANINGS = {
-  0: "every selected migration is SUCCESS",
-  1: "at least one migration FAILED or TIMED_OUT",
-  3: "nothing failed, but some cutovers were not started, or not seen to their end",
-  4: "at least one migration is IN_DOUBT: a person has to look",
-  130: "stopped by SIGINT",
-  143: "stopped by SIGTERM",
-};
-
-export function exitMeaning(code) {
-  return EXIT_MEANINGS[code] || "";
-}
-
 const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
 const timeFormat = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",

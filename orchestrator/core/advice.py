@@ -1,0 +1,199 @@
+"""What to do next about a run: the command that goes on with it, and what each outcome asks of a person. Pure.
+
+Made here once, and shown by summary, status, page, notification and report: they never say different things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from shlex import quote
+
+from ..text.instants import in_words
+from .outcomes import Outcome
+from .run import RunState
+from .workflow import Workflow
+
+WINDOW_IS_OVER = "the window does not open any more"
+_NO_PUT = "No PUT was sent: the source is still in charge."
+_LOOK = "Look at the live migration in the Atlas UI: its cutover may have begun."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the advice about a run depends on.
+
+    *workflow*: the path of its file, where that is known. *totals*: how many migrations stand at each outcome. *window_over*: its
+    window opens no more. *too_many_failures*: a wave has used up its `max_failures`. The others are as in the report.
+    """
+
+    run_id: str
+    workflow: str = "WORKFLOW"
+    unfinished: bool = True
+    hooks_left: bool = False
+    successor: str | None = None
+    window_over: bool = False
+    too_many_failures: bool = False
+    totals: Mapping[Outcome, int] = field(default_factory=dict)
+
+    @property
+    def left_at_atlas(self) -> bool:
+        """Whether a cutover is under way or in doubt."""
+        return bool(self.totals.get(Outcome.IN_DOUBT) or self.totals.get(Outcome.UNDER_WAY))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """*command* goes on with the run (None: nothing is left to go on with), and *condition* is to be known before it is given.
+
+    *outcomes*: what a person does about each outcome that is there, SUCCESS apart.
+    """
+
+    command: str | None
+    condition: str | None
+    outcomes: dict[str, str]
+
+    def in_words(self, options: str = "") -> str | None:
+        """Command and condition as one text; *options* are added to the command."""
+        if self.command is None:
+            return None
+        return f"{self.command}{options}{f' ({self.condition})' if self.condition else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Why a run that is under way starts no cutover now, *since* when (Unix seconds), and the *command* that lets it (None: none)."""
+
+    reason: str
+    since: float | None
+    command: str | None = None
+
+    def in_words(self, options: str = "") -> str:
+        """As one text; *options* are added to the command."""
+        since = f", since {in_words(self.since)}" if self.since else ""
+        return f"{self.reason}{since}" + (f": {self.command}{options}" if self.command else "")
+
+
+def facts_of(state: RunState, now: float) -> Facts:
+    """The facts of *state* at *now* (Unix seconds)."""
+    unfinished = state.is_unfinished() if state.finished_at is None else state.unfinished
+    return Facts(
+        run_id=state.run_id,
+        workflow=path_of(state.workflow),
+        unfinished=unfinished,
+        hooks_left=unfinished and state.hooks_left(),
+        successor=state.successor,
+        window_over=state.window_over(now),
+        too_many_failures=any(state.too_many_failures(wave) for wave in state.workflow.waves),
+        totals=state.totals(),
+    )
+
+
+def advise(facts: Facts) -> Advice:
+    """What to do next."""
+    command = _command(facts)
+    there = [outcome for outcome in Outcome if outcome is not Outcome.SUCCESS and facts.totals.get(outcome)]
+    return Advice(
+        command=command,
+        condition=None if command is None else _condition(facts),
+        outcomes={str(outcome): _what_to_do(facts, outcome) for outcome in there},
+    )
+
+
+def holds(state: RunState) -> tuple[Hold, ...]:
+    """What keeps a run that is under way from starting cutovers, what a person can do something about first."""
+    found = []
+    if state.paused_by is not None:
+        command = f"atlas-cutover unpause {state.run_id}"
+        found.append(Hold(reason=f"paused by {state.paused_by}", since=state.paused_at, command=command))
+    if state.unconfirmed_since is not None:
+        reason = f"waits to be confirmed on the terminal of {state.who}"
+        found.append(Hold(reason=reason, since=state.unconfirmed_since))
+    for name, wave in state.waves.items():
+        if wave.approval_since is not None and wave.approved_by is None:
+            command = approve_command(state.run_id, name)
+            found.append(Hold(reason=f"wave {name} waits for approval", since=wave.approval_since, command=command))
+    if state.window_opens is not None:
+        last = "" if state.opening is None else f"; cutovers may start until {in_words(state.opening.last_start)}"
+        reason = f"waits for the window, which opens at {in_words(state.window_opens)}{last}"
+        found.append(Hold(reason=reason, since=state.window_waits_since or None))
+    return tuple(found)
+
+
+def resume_command(run_id: str) -> str:
+    """Goes on with run *run_id*, as it is recorded."""
+    return f"atlas-cutover resume {run_id}"
+
+
+def approve_command(run_id: str, wave: str) -> str:
+    """Lets *wave* of run *run_id* start."""
+    return f"atlas-cutover approve {run_id} {quote(wave)}"
+
+
+def path_of(workflow: Workflow) -> str:
+    """The file of *workflow* for a shell; WORKFLOW where it is not known, as in runs of an older version."""
+    return quote(f"{workflow.directory.rstrip('/')}/{workflow.file}") if workflow.file else "WORKFLOW"
+
+
+def _command(facts: Facts) -> str | None:
+    if not facts.unfinished:
+        return None
+    if facts.window_over and not (facts.left_at_atlas or facts.hooks_left):
+        return f"atlas-cutover run {facts.workflow}"
+    return resume_command(facts.run_id)
+
+
+def _condition(facts: Facts) -> str | None:
+    """What has to be known before the command is given."""
+    not_started = facts.totals.get(Outcome.NOT_STARTED)
+    if facts.too_many_failures and not_started:
+        return _full(facts)
+    if facts.totals.get(Outcome.UNDER_WAY) and not (facts.totals.get(Outcome.IN_DOUBT) or not_started):
+        return "at once: it follows what Atlas has accepted, and sends no PUT"
+    if not (facts.window_over and not_started):
+        return None
+    if facts.left_at_atlas or facts.hooks_left:
+        return (
+            f"{WINDOW_IS_OVER}: this sees to what is under way. For what was not started, set a new window in the workflow "
+            f"file, then: atlas-cutover run {facts.workflow}"
+        )
+    return f"{WINDOW_IS_OVER}: set a new one in the workflow file first"
+
+
+def _full(facts: Facts) -> str:
+    if facts.totals.get(Outcome.IN_DOUBT):
+        return "max_failures is used up: it reads what is in doubt first, and starts the rest where that turns out well"
+    if facts.totals.get(Outcome.UNDER_WAY):
+        return "max_failures is used up: it follows what is under way, and starts nothing more"
+    return (
+        "max_failures is used up, so nothing more starts in this run: once the cause is cured, --retry-failed tries again what "
+        f"failed before its PUT; where it failed after it, run the waves that are left: atlas-cutover run --new {facts.workflow} --only WAVE"
+    )
+
+
+def _what_to_do(facts: Facts, outcome: Outcome) -> str:
+    """What a person does about *outcome*."""
+    resume = f"`{resume_command(facts.run_id)}`"
+    over, successor = not facts.unfinished, facts.successor
+    match outcome:
+        case Outcome.NOT_STARTED if over and successor:
+            return f"No PUT was sent by this run. Run {successor} has taken its place."
+        case Outcome.NOT_STARTED if over:
+            return f"{_NO_PUT} This run is over; `atlas-cutover run --new {facts.workflow}` starts another."
+        case Outcome.NOT_STARTED if facts.window_over:
+            again = f"`atlas-cutover run {facts.workflow}`"
+            return f"{_NO_PUT} The window does not open any more: set a new one in the workflow file, then {again} goes on."
+        case Outcome.NOT_STARTED:
+            return f"{_NO_PUT} {resume} starts it."
+        case Outcome.IN_DOUBT | Outcome.UNDER_WAY if over and successor:
+            return f"Run {successor} reads it first, and follows it."
+        case Outcome.IN_DOUBT | Outcome.UNDER_WAY if over:
+            return f"{_LOOK} No run follows it any more."
+        case Outcome.IN_DOUBT:
+            return f"{_LOOK} {resume} reads it again."
+        case Outcome.UNDER_WAY:
+            return f"Atlas carries the cutover out. {resume} follows it to its end at once, and sends no PUT for it."
+        case Outcome.TIMED_OUT:
+            return "Atlas accepted the cutover and has not ended it yet. Watch it in the Atlas UI: no run follows it any more."
+        case _:
+            return f"Read Atlas' message. What failed before its PUT can be tried again: {resume[:-1]} --retry-failed`."

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.core.advice import Facts, advise, facts_of, holds, path_of
+from orchestrator.core.events import ApprovalWaiting, RunPaused, WindowWaiting
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.run import RunState
+from orchestrator.core.window import AbsoluteWindow
+from orchestrator.core.workflow import Workflow
+
+from ..builders import NOW, WHO, run_started, workflow
+
+RUN = "20261128T000000Z-5f3a"
+FILE = "/srv/night/retail.yaml"
+RESUME = f"atlas-cutover resume {RUN}"
+
+
+def facts(*outcomes: Outcome, **others: object) -> Facts:
+    """A run whose migrations stand so."""
+    totals = {outcome: outcomes.count(outcome) for outcome in Outcome}
+    return Facts(run_id=RUN, workflow=FILE, totals=totals, **others)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "command", "condition"),
+    [
+        (facts(Outcome.SUCCESS, unfinished=False), None, None),
+        (facts(Outcome.FAILED, unfinished=False), None, None),
+        (facts(Outcome.NOT_STARTED), RESUME, None),
+        (facts(Outcome.IN_DOUBT), RESUME, None),
+        (facts(Outcome.UNDER_WAY), RESUME, "at once: it follows"),
+        (facts(Outcome.UNDER_WAY, Outcome.NOT_STARTED), RESUME, None),
+        (
+            facts(Outcome.NOT_STARTED, window_over=True),
+            f"atlas-cutover run {FILE}",
+            "set a new one in the workflow file",
+        ),
+        (facts(Outcome.NOT_STARTED, window_over=True, hooks_left=True), RESUME, f"then: atlas-cutover run {FILE}"),
+        (facts(Outcome.NOT_STARTED, Outcome.UNDER_WAY, window_over=True), RESUME, f"then: atlas-cutover run {FILE}"),
+        (facts(Outcome.IN_DOUBT, window_over=True), RESUME, None),
+        (facts(Outcome.FAILED, Outcome.NOT_STARTED, too_many_failures=True), RESUME, "nothing more starts in this run"),
+        (facts(Outcome.FAILED, Outcome.NOT_STARTED, too_many_failures=True), RESUME, f"run --new {FILE} --only WAVE"),
+        (facts(Outcome.IN_DOUBT, Outcome.NOT_STARTED, too_many_failures=True), RESUME, "reads what is in doubt first"),
+        (facts(Outcome.UNDER_WAY, Outcome.NOT_STARTED, too_many_failures=True), RESUME, "and starts nothing more"),
+    ],
+)
+def test_the_command_that_goes_on_and_what_is_to_be_known_before(
+    given: Facts, command: str | None, condition: str | None
+) -> None:
+    """A command to copy, which does what the condition says."""
+    advice = advise(given)
+    assert advice.command == command
+    assert (condition or "") in (advice.condition or "")
+    assert (advice.condition is None) == (condition is None)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (facts(Outcome.NOT_STARTED), f"`{RESUME}` starts it"),
+        (facts(Outcome.NOT_STARTED, window_over=True), f"`atlas-cutover run {FILE}` goes on"),
+        (facts(Outcome.NOT_STARTED, unfinished=False), f"`atlas-cutover run --new {FILE}` starts another"),
+        (facts(Outcome.NOT_STARTED, unfinished=False, successor="next"), "Run next has taken its place"),
+        (facts(Outcome.IN_DOUBT), f"`{RESUME}` reads it again"),
+        (facts(Outcome.IN_DOUBT, unfinished=False), "No run follows it any more"),
+        (facts(Outcome.UNDER_WAY, unfinished=False, successor="next"), "Run next reads it first"),
+        (facts(Outcome.UNDER_WAY), "follows it to its end at once"),
+        (facts(Outcome.TIMED_OUT), "Watch it in the Atlas UI"),
+        (facts(Outcome.FAILED), f"`{RESUME} --retry-failed`"),
+    ],
+)
+def test_each_outcome_that_is_there_says_what_a_person_does(given: Facts, says: str) -> None:
+    """Those that are not there, and SUCCESS, ask for nothing."""
+    ((_, text),) = advise(given).outcomes.items()
+    assert says in text
+    assert advise(facts(Outcome.SUCCESS)).outcomes == {}
+
+
+def test_a_run_tells_its_facts() -> None:
+    """Its window is over at that moment, and nothing of it has started."""
+    given = workflow(window=AbsoluteWindow(opens=NOW - 100, closes=NOW + 10))
+    state = RunState(run_id=RUN)
+    state.apply(run_started(given))
+    assert facts_of(state, NOW).window_over is False
+    late = facts_of(state, NOW + 10)
+    assert (late.window_over, late.unfinished, late.totals[Outcome.NOT_STARTED]) == (True, True, 1)
+
+
+def test_what_holds_a_run_names_the_command_that_lets_it_go_on() -> None:
+    """With a name that a shell would take apart, too; a window opens by itself."""
+    state = RunState(run_id=RUN)
+    state.apply(run_started(workflow()))
+    assert holds(state) == ()
+    state.apply(RunPaused(at=NOW, who=WHO))
+    state.apply(ApprovalWaiting(at=NOW, wave="w1"))
+    state.apply(WindowWaiting(at=NOW, opens=NOW + 60, closes=NOW + 120))
+    paused, approval, window = holds(state)
+    assert paused.in_words(" --state-dir /s").endswith(f": atlas-cutover unpause {RUN} --state-dir /s")
+    assert approval.command == f"atlas-cutover approve {RUN} w1"
+    assert window.command is None
+
+
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [("retail.yaml", "/srv/night/retail.yaml"), ("a b.yaml", "'/srv/night/a b.yaml'"), ("", "WORKFLOW")],
+)
+def test_the_path_of_a_workflow_can_be_copied_into_a_shell(file: str, path: str) -> None:
+    """Runs of an older version did not record it."""
+    assert path_of(Workflow(name="retail", waves=(), directory="/srv/night", file=file)) == path
