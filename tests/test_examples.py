@@ -16,6 +16,7 @@ import yaml
 
 from orchestrator.cli.commands import build_parser
 from orchestrator.core.outcomes import ExitCode
+from orchestrator.core.settings import ApiKey, Secret
 from orchestrator.files.config import load_settings
 from orchestrator.files.workflow_file import load_workflow
 
@@ -243,10 +244,9 @@ def test_the_services_config_takes_its_keys_from_credentials(tmp_path: Path) -> 
         (tmp_path / name).chmod(0o400)
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     settings = load_settings(SYSTEMD / "config.yaml", environ=environ, require_keys=True)
-    assert settings.atlas.public_key is not None
-    assert settings.atlas.private_key is not None
-    assert settings.atlas.public_key.reveal() == "atlas_public_key"
-    assert settings.atlas.private_key.reveal() == "atlas_private_key"
+    assert settings.atlas.credentials.credentials == ApiKey(
+        public_key=Secret("atlas_public_key"), private_key=Secret("atlas_private_key")
+    )
     assert settings.warnings == ()
 
 

@@ -7,21 +7,20 @@ concluded (`orchestrator.atlas.errors`).
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from random import Random
 
 import anyio
+from aiohttp import ClientSession
 
 from ..core.events import BudgetWaiting, Event, RequestRetried
 from ..text.durations import format_duration
 from . import wire
-from .auth.opening import open_auth
 from .budget import Permit, TokenBucket
-from .connection import ClientSettings, open_session
+from .connection import ClientSettings, most_out
 from .errors import (
     AnswerLostError,
     ApiError,
@@ -35,7 +34,7 @@ from .errors import (
 from .places import Places
 from .refusals import REFUSALS, Refusals
 from .shares import Priority
-from .transport import Transport
+from .transport import Statistics, Transport
 from .wire import Job
 
 READ_ATTEMPTS = 4
@@ -56,12 +55,28 @@ class Accepted:
     job: Job | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What all clients of one session share: places on the wire, budgets by scope, and what was sent."""
+
+    places: Places
+    buckets: dict[str, TokenBucket] = field(default_factory=dict)
+    statistics: Statistics = field(default_factory=Statistics)
+
+    @classmethod
+    def of(cls, session: ClientSession) -> Common:
+        """That of clients over the connections of *session*."""
+        return cls(places=Places(most_out(session)))
+
+
 class AtlasClient:
-    """Calls to Atlas. Use `open_client`.
+    """Calls to Atlas, with one set of credentials. Use `orchestrator.atlas.clients`.
 
     Args:
         settings: How much may be sent.
         transport: Sends the requests.
+        common: What it shares with the session's other clients.
+        name: That of its credentials.
         wall: The wall clock, Unix seconds, for the events.
         on_event: Gets `RequestRetried` and `BudgetWaiting`.
         random: For jitter.
@@ -72,18 +87,22 @@ class AtlasClient:
         settings: ClientSettings,
         transport: Transport,
         *,
+        common: Common,
+        name: str | None,
         wall: Callable[[], float],
         on_event: Callable[[Event], None],
         random: Random,
     ) -> None:
-        self.statistics = transport.statistics
+        self.statistics = common.statistics
+        self.asks_with_token = transport.auth.asks_with_token
+        """Whether it asks with a service account, and not with an API key."""
         self._settings = settings
         self._transport = transport
         self._wall = wall
         self._on_event = on_event
         self._random = random
-        self._places = Places(transport.most_out)
-        self._buckets: dict[str, TokenBucket] = {}
+        self._common = common
+        self._account = "account" if name is None else f"account {name}"
         self._refusals = Refusals(self._read_root, patience=settings.request_timeout)
 
     # -- calls -------------------------------------------------------------------------------------------------------
@@ -203,23 +222,19 @@ class AtlasClient:
     def bucket(self, group_id: str) -> TokenBucket:
         """The token bucket that requests for *group_id* draw from."""
         settings = self._settings
-        scope = group_id if settings.scope == "group" or group_id == ROOT_SCOPE else "account"
-        bucket = self._buckets.get(scope)
+        scope = group_id if settings.scope == "group" or group_id == ROOT_SCOPE else self._account
+        bucket = self._common.buckets.get(scope)
         if bucket is None:
-            bucket = self._buckets[scope] = TokenBucket(
+            bucket = self._common.buckets[scope] = TokenBucket(
                 capacity=settings.burst,
                 refill=settings.requests,
                 per=settings.per,
                 interval=settings.read_interval,
-                places=self._places,
+                places=self._common.places,
                 scope=scope,
                 on_long_wait=partial(self._tell_wait, scope),
             )
         return bucket
-
-    def buckets(self) -> dict[str, TokenBucket]:
-        """The token buckets in use, by scope."""
-        return dict(self._buckets)
 
     def _raise_if_refused(self, group_id: str, method: str, path: str) -> None:
         refusal = self._refusals.known(group_id, method=method, path=self._transport.full_path(path))
@@ -288,24 +303,6 @@ class AtlasClient:
             wait=round(wait, 3),
         )
         self._on_event(event)
-
-
-@asynccontextmanager
-async def open_client(
-    settings: ClientSettings,
-    *,
-    wall: Callable[[], float],
-    on_event: Callable[[Event], None] = lambda _: None,
-    random: Random | None = None,
-) -> AsyncIterator[AtlasClient]:
-    """An `AtlasClient` with its own connections, closed at the end."""
-    random = random or Random()
-    async with (
-        open_auth(settings, wall=wall, on_event=on_event, random=random) as auth,
-        open_session(settings) as session,
-    ):
-        transport = Transport(settings, auth, session, wall=wall, on_event=on_event)
-        yield AtlasClient(settings, transport, wall=wall, on_event=on_event, random=random)
 
 
 def _nothing_left(bucket: TokenBucket) -> str:

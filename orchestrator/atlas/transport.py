@@ -22,7 +22,7 @@ from ..core.events import Event, RateLimited
 from . import wire
 from .auth.protocol import Auth
 from .budget import Permit
-from .connection import ClientSettings, Request, most_out
+from .connection import ClientSettings, Request
 from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
 from .response import Response
 
@@ -47,6 +47,7 @@ class Transport:
         settings: Where.
         auth: Signs them.
         session: See `orchestrator.atlas.connection.open_session`.
+        statistics: What was sent is counted there.
         wall: The wall clock, Unix seconds, for the events.
         on_event: Gets `RateLimited`.
     """
@@ -57,10 +58,11 @@ class Transport:
         auth: Auth,
         session: aiohttp.ClientSession,
         *,
+        statistics: Statistics,
         wall: Callable[[], float],
         on_event: Callable[[Event], None],
     ) -> None:
-        self.statistics = Statistics()
+        self.statistics = statistics
         self.auth = auth
         self.clean = auth.clean
         self._settings = settings
@@ -69,7 +71,6 @@ class Transport:
         self._session = session
         self._wall = wall
         self._on_event = on_event
-        self.most_out = most_out(session)
 
     def full_path(self, path: str) -> str:
         """*path* with that of the base URL before it."""

@@ -6,7 +6,7 @@ import sys
 import time
 from argparse import Namespace
 
-from .parser import Commands, add_workflow
+from .parser import Commands, add_profile, add_workflow
 
 
 def add(commands: Commands) -> None:
@@ -18,6 +18,7 @@ def add(commands: Commands) -> None:
         examples=("atlas-cutover check retail.yaml",),
     )
     add_workflow(parser)
+    add_profile(parser)
 
 
 def _check(args: Namespace) -> int:
@@ -29,17 +30,18 @@ def _check(args: Namespace) -> int:
     from .machine import missing_here
 
     problems: list[Problem] = []
+    of_config: tuple[Problem, ...] = ()
     workflow = settings = None
-    try:
-        workflow = load_workflow(args.workflow)
-    except InputError as error:
-        problems += error.problems
     try:
         settings = read_settings(args)
     except InputError as error:
+        of_config = error.problems
+    try:
+        workflow = load_workflow(args.workflow, credentials=None if settings is None else settings.credentials)
+    except InputError as error:
         problems += error.problems
     if workflow is None or settings is None:
-        raise InputError(problems=problems)
+        raise InputError(problems=[*problems, *of_config])
     for missing in missing_here(workflow, settings):
         print(f"warning: on this machine, {missing}", file=sys.stderr)
     for doubt in doubts_about(workflow.window, time.time()):

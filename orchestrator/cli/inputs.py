@@ -13,9 +13,10 @@ from ..files.config import find_config, load_settings
 from ..files.state_place import find_state_dir
 
 
-def read_settings(args: Namespace, *, require_keys: bool = False) -> Settings:
+def read_settings(args: Namespace) -> Settings:
     """The settings for this command line, and their warnings on stderr."""
     given = {
+        "atlas.profile": getattr(args, "profile", None),
         "state_dir": args.state_dir,
         "logging.level": args.log_level,
         "logging.format": args.log_format,
@@ -25,7 +26,6 @@ def read_settings(args: Namespace, *, require_keys: bool = False) -> Settings:
         find_config(args.config, os.environ, Path.cwd()),
         environ=os.environ,
         overrides={key: str(value) for key, value in given.items() if value is not None},
-        require_keys=require_keys,
     )
     for warning in settings.warnings:
         print(f"warning: {warning}", file=sys.stderr)

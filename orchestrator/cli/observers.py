@@ -13,7 +13,7 @@ from ..core.observer import Observer
 from ..core.settings import Settings
 
 if TYPE_CHECKING:
-    from ..atlas.client import AtlasClient
+    from ..atlas.clients import Clients
     from ..observers.metrics import BudgetUse
 
 Task = Callable[[], Coroutine[Any, Any, None]]
@@ -30,17 +30,17 @@ class Observers:
     tasks: list[Task] = field(default_factory=list)
     on_line: Callable[[], None] = lambda: None
     stream: TextIO = field(default_factory=lambda: sys.stderr)
-    client: AtlasClient | None = None
+    clients: Clients | None = None
 
-    def on_client(self, client: AtlasClient) -> None:
-        """The session has a client: its budget can be looked at from now on."""
-        self.client = client
+    def on_clients(self, clients: Clients) -> None:
+        """The session has clients: their budget can be looked at from now on."""
+        self.clients = clients
 
     def budget(self) -> dict[str, BudgetUse]:
         """The token buckets as they are now, by scope."""
         from ..observers.metrics import BudgetUse
 
-        buckets = self.client.buckets() if self.client else {}
+        buckets = self.clients.buckets() if self.clients else {}
         return {
             scope: BudgetUse(tokens=bucket.tokens(), capacity=bucket.account.capacity)
             for scope, bucket in buckets.items()
@@ -97,6 +97,4 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
 
 
 def _secrets(settings: Settings) -> list[str]:
-    atlas = settings.atlas
-    keys = [key for key in (atlas.public_key, atlas.private_key) if key is not None]
-    return [secret.reveal() for secret in (*keys, *settings.observers.notify)]
+    return [*settings.secrets(), *(url.reveal() for url in settings.observers.notify)]

@@ -125,6 +125,15 @@ def add_workflow(parser: ArgumentParser) -> None:
     parser.add_argument("workflow", type=Path, metavar="WORKFLOW", help="the workflow file (YAML)")
 
 
+def add_profile(parser: ArgumentParser) -> None:
+    """`--profile`: whose credentials."""
+    parser.add_argument(
+        "--profile",
+        metavar="NAME",
+        help="ask Atlas with this profile of the Atlas CLI (default: $MONGODB_ATLAS_PROFILE)",
+    )
+
+
 def add_output(parser: ArgumentParser) -> None:
     """`--output`: where else the report goes."""
     parser.add_argument(

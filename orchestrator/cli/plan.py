@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from .parser import Commands, add_format, add_workflow
+from .parser import Commands, add_format, add_profile, add_workflow
 
 if TYPE_CHECKING:
     from ..operations.plan import Plan
@@ -24,6 +24,7 @@ def add(commands: Commands) -> None:
     )
     add_workflow(parser)
     parser.add_argument("--online", action="store_true", help="also read each job's state at Atlas")
+    add_profile(parser)
     add_format(parser)
 
 
@@ -36,8 +37,8 @@ def _plan(args: Namespace) -> int:
     from ..operations.plan import plan
     from .inputs import read_settings
 
-    workflow = load_workflow(args.workflow)
-    settings = read_settings(args, require_keys=args.online)
+    settings = read_settings(args)
+    workflow = load_workflow(args.workflow, credentials=settings.credentials)
     states: Mapping[str, JobState] | None = None
     if args.online:
         import anyio

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ..core.consent import Intention
-from ..core.settings import Settings
+from ..core.settings import ApiKey, Credentials, ServiceAccount, Settings
 from ..core.window import window_in_words
 from ..reports.words import plain
 from ..text.counts import names_listed, plural
@@ -19,7 +19,7 @@ def question(intention: Intention, settings: Settings) -> Iterator[str]:
     """What is asked about *intention*, line by line; `Intention.may_put`."""
     head = f"This cuts {plural(len(intention.starts), 'live migration')} over"
     continues = f", continues run {intention.run_id}," if intention.run_id else ""
-    yield f"{head}{continues} at {intention.base_url}{_key(settings)}:"
+    yield f"{head}{continues} at {intention.base_url}{_key(intention, settings)}:"
     yield from _by_wave(intention, intention.starts)
     yield from _projects(intention)
     if intention.repeats:
@@ -41,13 +41,23 @@ def question(intention: Intention, settings: Settings) -> Iterator[str]:
     yield f"Type the workflow's name ({plain(intention.workflow.name)}) to go on: "
 
 
-def _key(settings: Settings) -> str:
-    """Whose key is used, shortened: enough to tell one from another."""
-    key = settings.atlas.public_key
-    if key is None:
-        return ""
-    text = key.reveal()
-    return f" with the API key {text[: min(4, len(text) // 2)]}..."
+def _key(intention: Intention, settings: Settings) -> str:
+    """Who asks, shortened: enough to tell one from another."""
+    names = dict.fromkeys(migration.credentials for _, migration in intention.workflow.migrations())
+    told = [said for name in names if (said := _who(settings.credential_set(name).credentials, name))]
+    return f" with {' and '.join(told)}" if told else ""
+
+
+def _who(credentials: Credentials | None, name: str | None) -> str:
+    called = "" if name is None else f" ({name})"
+    match credentials:
+        case ApiKey(public_key=key):
+            text = key.reveal()
+            return f"the API key {text[: min(4, len(text) // 2)]}...{called}"
+        case ServiceAccount(client_id=text):
+            return f"the service account {text}{called}"
+        case None:
+            return ""
 
 
 def _by_wave(intention: Intention, names: Sequence[str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from .parser import REHEARSAL_SPEED, Commands, add_format, add_output, add_simulator_options, add_workflow
+from .parser import REHEARSAL_SPEED, Commands, add_format, add_output, add_profile, add_simulator_options, add_workflow
 
 
 def add(commands: Commands) -> None:
@@ -43,6 +43,7 @@ def add_session_options(parser: ArgumentParser, *, yes: str) -> None:
     parser.add_argument(
         "--retry-failed", action="store_true", help="when continuing: try again what FAILED before any PUT was sent"
     )
+    add_profile(parser)
     add_output(parser)
     add_format(parser)
 

@@ -27,7 +27,7 @@ from ..operations.find import find_unfinished
 from ..operations.foresight import foresee, foresee_resume
 from ..operations.reporting import write_reports
 from ..operations.session import Ending, Options
-from ..operations.target import Rehearsal
+from ..operations.target import Rehearsal, atlas_target
 from ..operations.work import resume, start
 from ..reports.model import RunReport, build
 from ..reports.render import check_output_path
@@ -61,8 +61,10 @@ def _run(args: Namespace) -> int:
     if not args.rehearse and (given := _simulator_options(args)):
         # Whoever gives them means a rehearsal, and must not get a real run.
         raise InputError(f"{given} goes with --rehearse: this would be a real run")
-    workflow = load_workflow(args.workflow)
-    settings = read_settings(args, require_keys=not args.rehearse)
+    settings = read_settings(args)
+    workflow = load_workflow(args.workflow, credentials=settings.credentials)
+    if not args.rehearse:
+        atlas_target(workflow, settings)  # before anybody is asked, all that is missing is told
     rehearsal, consent = None, _Consent()
     if args.rehearse:
         scenario = read_scenario(args, args.workflow, workflow)
@@ -88,7 +90,7 @@ def _resume(args: Namespace) -> int:
     elif given := _simulator_options(args):
         raise InputError(f"{given} goes with a rehearsal: run {row.run_id} is a real one")
     elif row.unfinished or args.retry_failed:
-        settings = read_settings(args, require_keys=True)
+        atlas_target(state.workflow, settings)
         consent = _consent(args, foresee_resume(row.run_id, settings, _asked(args), now=time.time()), settings)
     return _work(args, settings, rehearsal, partial(resume, row.run_id, settings, wall=time.time), consent)
 
@@ -224,7 +226,7 @@ def _observed(
             say=structlog.get_logger().warning,
             on_superseded=partial(_superseded, settings),
             on_ended=on_ended,
-            on_client=observers.on_client,
+            on_clients=observers.on_clients,
             environ=os.environ,
             checkpoint=args.checkpoint,
             interruptions=signalled,

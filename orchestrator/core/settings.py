@@ -5,15 +5,19 @@ Taken, the nearest first, from the command line, the environment, the config fil
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from .errors import Problem
 
 PUBLIC_KEY_VARIABLE = "MONGODB_ATLAS_PUBLIC_API_KEY"
 PRIVATE_KEY_VARIABLE = "MONGODB_ATLAS_PRIVATE_API_KEY"
 CLIENT_ID_VARIABLE = "MONGODB_ATLAS_CLIENT_ID"
 CLIENT_SECRET_VARIABLE = "MONGODB_ATLAS_CLIENT_SECRET"  # noqa: S105 - a name
+PROFILE_VARIABLE = "MONGODB_ATLAS_PROFILE"
 
 
 class Api(StrEnum):
@@ -76,8 +80,26 @@ Credentials = ApiKey | ServiceAccount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialSet:
+    """Credentials of one organisation, as far as they were found.
+
+    *source*: where they come from, in words. *problems*: why there are none, which is told where they are needed. *org_id*,
+    *project_id*: what a profile of the Atlas CLI says beside them.
+    """
+
+    credentials: Credentials | None = None
+    source: str = field(default="", compare=False)
+    problems: tuple[Problem, ...] = ()
+    org_id: str | None = None
+    project_id: str | None = None
+
+
+NO_CREDENTIALS = CredentialSet()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AtlasSettings:
-    """Where Atlas is and who asks. *base_url* ends without a slash; *request_timeout* in seconds; a key may be missing.
+    """Where Atlas is and who asks. *base_url* ends without a slash; *request_timeout* in seconds.
 
     *settle*: how many seconds after a PUT without an answer it may still arrive at Atlas, or not show in reads; at least
     *request_timeout*.
@@ -85,8 +107,7 @@ class AtlasSettings:
 
     base_url: str
     api: Api
-    public_key: Secret | None
-    private_key: Secret | None
+    credentials: CredentialSet
     request_timeout: float
     settle: float
     ca_file: Path | None
@@ -131,7 +152,10 @@ class Observers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything the program wants to know about itself. *warnings* are for the operator; nothing is wrong."""
+    """Everything the program wants to know about itself.
+
+    *credentials*: further sets by name, beside that of `atlas`. *warnings* are for the operator; nothing is wrong.
+    """
 
     atlas: AtlasSettings
     rate_limit: RateLimit
@@ -140,3 +164,20 @@ class Settings:
     logging: Logging
     observers: Observers = Observers()
     warnings: tuple[str, ...] = ()
+    credentials: Mapping[str, CredentialSet] = field(default_factory=dict)
+
+    def credential_set(self, name: str | None) -> CredentialSet:
+        """The set called *name*; None: that of `atlas`."""
+        return self.atlas.credentials if name is None else self.credentials.get(name, NO_CREDENTIALS)
+
+    def secrets(self) -> list[str]:
+        """Every text that nobody may see."""
+        sets = (self.atlas.credentials, *self.credentials.values())
+        found: list[str] = []
+        for one in sets:
+            match one.credentials:
+                case ApiKey(public_key=public, private_key=private):
+                    found += (public.reveal(), private.reveal())
+                case ServiceAccount(client_secret=secret):
+                    found.append(secret.reveal())
+        return found

@@ -41,7 +41,10 @@ NO_HOOKS = Hooks()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One live migration, its settings resolved. *gate* None: no gate. *timeout* in seconds from the accepted PUT."""
+    """One live migration, its settings resolved. *gate* None: no gate. *timeout* in seconds from the accepted PUT.
+
+    *credentials*: the name of the config's set that it is asked for with; None: that of `atlas`.
+    """
 
     name: str
     group_id: str
@@ -49,6 +52,7 @@ class Migration:
     gate: Gate | None = Gate()
     timeout: float = 7200.0
     hooks: Hooks = NO_HOOKS
+    credentials: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,16 +121,21 @@ class Workflow:
 def to_json(workflow: Workflow) -> dict[str, Any]:
     """*workflow* as plain JSON data. Settings shared by many migrations are stored once and referred to by number."""
     policies: list[dict[str, Any]] = []
-    numbers: dict[tuple[Gate | None, float, Hooks], int] = {}
+    numbers: dict[tuple[Gate | None, float, Hooks, str | None], int] = {}
     waves = []
     for wave in workflow.waves:
         rows = []
         for m in wave.migrations:
-            key = (m.gate, m.timeout, m.hooks)
+            key = (m.gate, m.timeout, m.hooks, m.credentials)
             if key not in numbers:
                 numbers[key] = len(policies)
                 policies.append(
-                    {"gate": asdict(m.gate) if m.gate else None, "timeout": m.timeout, "hooks": asdict(m.hooks)}
+                    {
+                        "gate": asdict(m.gate) if m.gate else None,
+                        "timeout": m.timeout,
+                        "hooks": asdict(m.hooks),
+                        "credentials": m.credentials,
+                    }
                 )
             rows.append([m.name, m.group_id, m.live_migration_id, numbers[key]])
         waves.append(
@@ -154,13 +163,14 @@ def to_json(workflow: Workflow) -> dict[str, Any]:
 def from_json(data: dict[str, Any]) -> Workflow:
     """The inverse of `to_json`."""
     policies = [
-        (Gate(**p["gate"]) if p["gate"] else None, float(p["timeout"]), _hooks(p["hooks"])) for p in data["policies"]
+        (Gate(**p["gate"]) if p["gate"] else None, float(p["timeout"]), _hooks(p["hooks"]), p.get("credentials"))
+        for p in data["policies"]
     ]
     waves = []
     for wave in data["waves"]:
         migrations = []
         for name, group_id, live_migration_id, number in wave["migrations"]:
-            gate, timeout, hooks = policies[number]
+            gate, timeout, hooks, credentials = policies[number]
             migrations.append(
                 Migration(
                     name=name,
@@ -169,6 +179,7 @@ def from_json(data: dict[str, Any]) -> Workflow:
                     gate=gate,
                     timeout=timeout,
                     hooks=hooks,
+                    credentials=credentials,
                 )
             )
         waves.append(

@@ -6,21 +6,20 @@ bad value is told of the file, the variable or the option that gave it.
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from ..core.errors import InputError, Problem
 from ..core.settings import (
-    PRIVATE_KEY_VARIABLE,
-    PUBLIC_KEY_VARIABLE,
     Api,
     AtlasSettings,
+    CredentialSet,
     Logging,
     Observers,
     Polling,
@@ -38,10 +37,11 @@ from .config_model import (
     PollingSpec,
     RateLimitSpec,
     api_of,
-    parse_key,
+    parse_base_url,
 )
+from .credentials import FIELDS, CredentialsReader
 from .fields import problems_of
-from .input_file import decode, read_bytes, read_input, why_unreadable
+from .input_file import read_bytes, read_input, why_unreadable
 from .scalars import format_key
 from .state_place import DEFAULT as DEFAULT_STATE_DIR
 from .state_place import placed
@@ -55,7 +55,9 @@ DEFAULT_RATE_LIMITS = {
     Api.V1: RateLimit(requests=100, per=60.0, burst=100, scope="group"),
 }
 
+_OFFICIAL_URLS = ("MONGODB_ATLAS_OPS_MANAGER_URL", "MONGODB_ATLAS_BASE_URL")
 _VARIABLES: dict[str, KeyPath] = {
+    **dict.fromkeys(_OFFICIAL_URLS, ("atlas", "base_url")),
     "ATLAS_CUTOVER_BASE_URL": ("atlas", "base_url"),
     "ATLAS_CUTOVER_STATE_DIR": ("state_dir",),
     "ATLAS_CUTOVER_LOG_LEVEL": ("logging", "level"),
@@ -68,9 +70,9 @@ _OPTIONS: dict[str, str] = {
     "logging.format": "--log-format",
     "logging.file": "--log-file",
 }
-_KEY_VARIABLES = {"public_key": PUBLIC_KEY_VARIABLE, "private_key": PRIVATE_KEY_VARIABLE}
+_SECRET_KEYS = frozenset(name for pair in FIELDS.values() for name in pair)
+_GOVERNMENT = "mongodbgov.com"
 _REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
-_READABLE_BY_OTHERS = 0o044
 
 
 class SettingsReader:
@@ -86,7 +88,16 @@ class SettingsReader:
         self._problems: list[Problem] = list(self._document.problems)
         self._warnings: list[str] = []
         self._origins: dict[KeyPath, tuple[str, str]] = {}
-        self._unset: dict[str, str] = {}
+        self._unset: dict[KeyPath, str] = {}
+        self._credentials = CredentialsReader(
+            environ=environ,
+            wrong=self._wrong,
+            problem=self._problem,
+            placed=self._file,
+            unset=self._unset,
+            origins=self._origins,
+            config=path,
+        )
 
     def read(self, *, require_keys: bool) -> Settings:
         """The settings.
@@ -96,21 +107,20 @@ class SettingsReader:
         """
         data = self._layers()
         # Before the model, whose mistakes end the reading: these are told together with them.
-        public_key, private_key = (self._key(name, data, require_keys) for name in _KEY_VARIABLES)
+        own, named = self._sets(data, required=require_keys)
         ca_file = self._ca_file(_under_atlas(data, "ca_file"))
         spec = self._spec(data)
         atlas = spec.atlas or AtlasSpec()
         log = spec.logging or LoggingSpec()
         metrics = spec.metrics or MetricsSpec()
-        base_url = atlas.base_url or DEFAULT_BASE_URL
+        base_url = self._base_url(atlas)
         request_timeout = atlas.request_timeout or DEFAULT_REQUEST_TIMEOUT
         polling = spec.polling or PollingSpec()
         settings = Settings(
             atlas=AtlasSettings(
                 base_url=base_url,
                 api=api_of(base_url),
-                public_key=public_key,
-                private_key=private_key,
+                credentials=own,
                 request_timeout=request_timeout,
                 settle=max(atlas.settle or DEFAULT_SETTLE, request_timeout),
                 ca_file=ca_file,
@@ -127,19 +137,65 @@ class SettingsReader:
                 notify=tuple(Secret(url) for url in (spec.notify or NotifySpec()).urls),
                 metrics=self._file(("metrics", "textfile"), metrics.textfile) if metrics.textfile else None,
             ),
-            warnings=tuple(self._warnings),
+            warnings=(*self._warnings, *self._credentials.warnings),
+            credentials=named,
         )
         if self._problems:
             raise InputError(problems=sorted(set(self._problems)))
         return settings
 
+    def _sets(self, data: Any, *, required: bool) -> tuple[CredentialSet, dict[str, CredentialSet]]:
+        """The credentials of `atlas`, and those of `credentials` by name."""
+        atlas = data.get("atlas") if isinstance(data, dict) else None
+        sets = data.get("credentials") if isinstance(data, dict) else None
+        own = self._credentials.of_atlas(
+            atlas if isinstance(atlas, dict) else {}, option=self._overrides.get("atlas.profile")
+        )
+        named = {
+            str(name): self._credentials.named(str(name), given)
+            for name, given in (sets if isinstance(sets, dict) else {}).items()
+            if isinstance(given, dict)
+        }
+        if required:
+            self._problems += own.problems
+        return own, named
+
+    def _base_url(self, atlas: AtlasSpec) -> str:
+        """Where Atlas is: as it was said, else as the profile says that `atlas` is asked with."""
+        profiles = self._credentials.profiles
+        said: dict[str | None, str] = {}
+        for name, profile in profiles.items():
+            if profile.base_url is not None:
+                path: KeyPath = ("atlas", "profile") if name is None else ("credentials", name, "profile")
+                try:
+                    said[name] = parse_base_url(profile.base_url)
+                except ValueError as error:
+                    self._wrong(path, f"the address of the Atlas CLI's profile {profile.name!r}: {error}")
+        base_url = atlas.base_url or said.get(None) or DEFAULT_BASE_URL
+        for name, url in said.items():
+            if name is not None and urlsplit(url).netloc != urlsplit(base_url).netloc:
+                self._wrong(
+                    ("credentials", name, "profile"),
+                    f"the Atlas CLI's profile {profiles[name].name!r} is for {urlsplit(url).netloc}, and this run goes to "
+                    f"{urlsplit(base_url).netloc}: a run goes to one address",
+                )
+        host = urlsplit(base_url).hostname or ""
+        if host == _GOVERNMENT or host.endswith(f".{_GOVERNMENT}"):
+            self._warnings.append(
+                f"{host} is Atlas for Government, where the Atlas CLI refuses live migrations: see with `plan --online` that "
+                "yours are there, days before the night"
+            )
+        return base_url
+
     def _wrong(self, path: KeyPath, message: str) -> None:
+        self._problems.append(self._problem(path, message))
+
+    def _problem(self, path: KeyPath, message: str) -> Problem:
         if path in self._origins:
             file, key = self._origins[path]
-            self._problems.append(Problem(file=file, line=0, key=key, message=message))
-        else:
-            line = self._document.line_of(path)
-            self._problems.append(Problem(file=self._document.file, line=line, key=format_key(path), message=message))
+            return Problem(file=file, line=0, key=key, message=message)
+        line = self._document.line_of(path)
+        return Problem(file=self._document.file, line=line, key=format_key(path), message=message)
 
     def _layers(self) -> Any:
         """The file's data, with ``${NAME}`` replaced, under the environment, under the command line."""
@@ -150,9 +206,12 @@ class SettingsReader:
         if not isinstance(data, dict):
             return data
         for variable, path in _VARIABLES.items():
-            if value := self._environ.get(variable):
+            value = self._environ.get(variable)
+            if value and not (variable in _OFFICIAL_URLS and _says_more(data, value)):
                 self._put(data, path, value, ("environment", variable))
         for name, value in self._overrides.items():
+            if name == "atlas.profile":
+                continue  # whose credentials they are is no matter of single keys
             self._put(data, tuple(name.split(".")), value, ("command line", _OPTIONS.get(name, name)))
         return data
 
@@ -192,9 +251,9 @@ class SettingsReader:
             return self._environ.get(name or "", "")
 
         replaced = _REFERENCE.sub(replace, text)
-        key = str(path[-1]) if len(path) == 2 and path[0] == "atlas" and path[1] in _KEY_VARIABLES else None
-        if key is not None and (missing or not replaced):
-            self._unset[key] = missing[0] if missing else text.strip("${}")
+        is_key = path[:1] in (("atlas",), ("credentials",)) and path[-1] in _SECRET_KEYS
+        if is_key and (missing or not replaced):
+            self._unset[path] = missing[0] if missing else text.strip("${}")
             return None
         for name in missing:
             self._wrong(path, f"the environment variable {name} is not set")
@@ -212,64 +271,19 @@ class SettingsReader:
                 self._problems.append(Problem(file=file, line=line, key=key, message=problem.message))
             raise InputError(problems=sorted(set(self._problems))) from None
 
-    def _key(self, name: str, data: Any, required: bool) -> Secret | None:
-        path: KeyPath = ("atlas", name)
-        given, file = _under_atlas(data, name), _under_atlas(data, f"{name}_file")
-        if not isinstance(given, str | None) or not isinstance(file, str | None) or "" in (given, file):
-            return None  # the model tells it
-        if file is not None and (given is not None or name in self._unset):
-            self._wrong(path, f"stands beside {name}_file; give one of the two")
-            return None
-        if file is not None:
-            return self._key_from_file(("atlas", f"{name}_file"), file)
-        variable = _KEY_VARIABLES[name]
-        value = given
-        if value is None and name not in self._unset and self._environ.get(variable):
-            self._origins[path] = ("environment", variable)
-            value = self._environ[variable]
-        if value is None:
-            if required:
-                unset = self._unset.get(name)
-                why = f"is missing: {unset} is not set or empty; " if unset else "is missing: "
-                self._wrong(path, f"{why}set {variable}, or {name} or {name}_file under atlas in the config file")
-            return None
-        return self._checked_key(path, value)
-
-    def _checked_key(self, path: KeyPath, value: str) -> Secret | None:
-        try:
-            return Secret(parse_key(value))
-        except ValueError as error:
-            self._wrong(path, str(error))
-            return None
-
-    def _key_from_file(self, path: KeyPath, name: str) -> Secret | None:
-        file = self._file(path, name)
-        try:
-            text = decode(read_bytes(file), str(file)).rstrip("\r\n")
-        except InputError:
-            self._wrong(path, "names a file that is not UTF-8 text")
-            return None
-        except (OSError, ValueError) as error:
-            self._wrong(path, f"the file it names {why_unreadable(error)}")
-            return None
-        if not text:
-            self._wrong(path, "names a file that is empty, expected a key in it")
-            return None
-        self._warn_if_readable(file, f"the key file {file}")
-        return self._checked_key(path, text)
-
     def _warn_of_literal_keys(self) -> None:
         data = self._document.data
-        atlas = data.get("atlas") if isinstance(data, dict) else None
-        if self._path is None or not isinstance(atlas, dict):
+        if self._path is None or not isinstance(data, dict):
             return
-        values = [atlas.get(name) for name in _KEY_VARIABLES]
+        sets = data.get("credentials")
+        tables = [data.get("atlas"), *(sets.values() if isinstance(sets, dict) else ())]
+        values = [
+            table.get(name) for table in tables if isinstance(table, dict) for name in _SECRET_KEYS - {"client_id"}
+        ]
         if any(isinstance(value, str) and value and not _REFERENCE.search(value) for value in values):
-            self._warn_if_readable(self._path, f"the config file {self._path} holds an API key and")
-
-    def _warn_if_readable(self, file: Path, subject: str) -> None:
-        if os.name == "posix" and file.stat().st_mode & _READABLE_BY_OTHERS:
-            self._warnings.append(f"{subject} can be read by others than its owner: chmod 600 {file}")
+            self._credentials.warn_if_readable(
+                self._path, f"the config file {self._path} holds an API key or secret and"
+            )
 
     def _ca_file(self, name: Any) -> Path | None:
         if not isinstance(name, str) or not name:
@@ -295,6 +309,18 @@ def _under_atlas(data: Any, name: str) -> Any:
     """What stands under `atlas` as *name*, or None."""
     atlas = data.get("atlas") if isinstance(data, dict) else None
     return atlas.get(name) if isinstance(atlas, dict) else None
+
+
+def _says_more(data: dict[str, Any], url: str) -> bool:
+    """Whether the config file names the API at the same host as *url*, a variable of the official tools, which knows no paths."""
+    said = _under_atlas(data, "base_url")
+    if not isinstance(said, str):
+        return False
+    try:
+        bare, full = urlsplit(url), urlsplit(said)
+    except ValueError:
+        return False
+    return not bare.path.strip("/") and (bare.scheme, bare.netloc) == (full.scheme, full.netloc)
 
 
 def _rate_limit(spec: RateLimitSpec, api: Api) -> RateLimit:

@@ -7,16 +7,16 @@ import re
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from ..core.settings import Api
 from .fields import Text, TextModel, duration, json_schema
-from .scalars import parse_choice, parse_count, parse_decimal, parse_line
+from .scalars import parse_choice, parse_count, parse_decimal, parse_key, parse_line, parse_name
 
 _HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _VISIBLE = re.compile("[!-~]{1,2000}")
-_KEY = re.compile("[!-~]{1,200}")
 _PATHS = {"/api/atlas/v2": Api.V2, "/api/atlas/v1.0": Api.V1}
+_DEFAULT_PATH = "/api/atlas/v2"
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("console", "json")
 _SCOPES = ("group", "account")
@@ -32,7 +32,7 @@ def parse_base_url(text: str) -> str:
 
     Raises:
         ValueError: Not https (http: only to this machine), user, query or fragment in it, or another path than
-            ``/api/atlas/v2`` or ``/api/atlas/v1.0``.
+            ``/api/atlas/v2`` (which a host alone means) or ``/api/atlas/v1.0``.
     """
     if not _VISIBLE.fullmatch(text):
         raise ValueError("expected an address such as https://cloud.mongodb.com/api/atlas/v2")
@@ -52,9 +52,9 @@ def parse_base_url(text: str) -> str:
         raise ValueError("expected an address with a host such as cloud.mongodb.com")
     if parts.scheme == "http" and not _is_loopback(host.strip("[]")):
         raise ValueError("expected https://; plain http is for loopback hosts alone (127.0.0.1, ::1, localhost)")
-    path = parts.path.rstrip("/")
+    path = parts.path.rstrip("/") or _DEFAULT_PATH
     if path not in _PATHS:
-        raise ValueError(f"expected an address that ends with {' or '.join(_PATHS)}")
+        raise ValueError(f"expected a host alone, or an address that ends with {' or '.join(_PATHS)}")
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
@@ -65,13 +65,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def parse_key(text: str) -> str:
-    """An API key: printable ASCII without spaces."""
-    if not _KEY.fullmatch(text):
-        raise ValueError("expected a key of printable ASCII characters without spaces (its value is not shown)")
-    return text
 
 
 def _parse_factor(text: str) -> float:
@@ -101,6 +94,8 @@ def _number(parse: Any, expected: str, schema: dict[str, Any]) -> Text:
 _Line = {"type": ["string", "number", "boolean"]}
 _Url = Annotated[str, Text(parse_base_url, {"type": "string"}, "expected an address")]
 _Key = Annotated[str, Text(parse_key, _Line, "expected a key")]
+_ProfileName = Annotated[str, Text(parse_line, _Line, "expected the name of a profile")]
+_SetName = Annotated[str, AfterValidator(parse_name)]
 _File = Annotated[str, Text(parse_line, _Line, "expected the name of a file")]
 _Address = Annotated[str, Text(parse_line, _Line, "expected an address as apprise writes them")]
 _Directory = Annotated[str, Text(parse_line, _Line, "expected the name of a directory")]
@@ -120,16 +115,38 @@ _Jitter = Annotated[
 ]
 
 
-class AtlasSpec(TextModel):
-    """Where Atlas is and who asks."""
+class CredentialsSpec(TextModel):
+    """Credentials of one organisation, of one kind: a service account, an API key, or a profile of the Atlas CLI."""
+
+    client_id: _Key | None = Field(None, description="Of a service account (mdb_sa_id_...).")
+    client_secret: _Key | None = Field(None, description="Of a service account (mdb_sa_sk_...).")
+    client_secret_file: _File | None = Field(None, description="A file that holds the secret.")
+    public_key: _Key | None = Field(None, description="Of an API key.")
+    public_key_file: _File | None = Field(None, description="A file that holds the public key.")
+    private_key: _Key | None = Field(None, description="Of an API key.")
+    private_key_file: _File | None = Field(None, description="A file that holds the private key.")
+    profile: _ProfileName | None = Field(None, description="A profile of the Atlas CLI's config.toml.")
+
+
+class AtlasSpec(CredentialsSpec):
+    """Where Atlas is, and who asks where a workflow names no other credentials."""
 
     base_url: _Url | None = Field(
-        None, description="https://…/api/atlas/v2 (default) or …/api/atlas/v1.0; the path chooses the API."
+        None,
+        description="A host such as https://cloud.mongodb.com (default), whose /api/atlas/v2 is meant, or "
+        "https://…/api/atlas/v1.0; the path chooses the API.",
     )
-    public_key: _Key | None = Field(None, description="Default ${MONGODB_ATLAS_PUBLIC_API_KEY}.")
-    public_key_file: _File | None = Field(None, description="A file that holds the public key.")
-    private_key: _Key | None = Field(None, description="Default ${MONGODB_ATLAS_PRIVATE_API_KEY}.")
-    private_key_file: _File | None = Field(None, description="A file that holds the private key.")
+    client_id: _Key | None = Field(
+        None, description="Of a service account (mdb_sa_id_...). Default ${MONGODB_ATLAS_CLIENT_ID}."
+    )
+    client_secret: _Key | None = Field(
+        None, description="Of a service account (mdb_sa_sk_...). Default ${MONGODB_ATLAS_CLIENT_SECRET}."
+    )
+    public_key: _Key | None = Field(None, description="Of an API key. Default ${MONGODB_ATLAS_PUBLIC_API_KEY}.")
+    private_key: _Key | None = Field(None, description="Of an API key. Default ${MONGODB_ATLAS_PRIVATE_API_KEY}.")
+    profile: _ProfileName | None = Field(
+        None, description="A profile of the Atlas CLI's config.toml. Default ${MONGODB_ATLAS_PROFILE}."
+    )
     request_timeout: _Seconds | None = Field(None, description="How long one request may take. Default 30s.")
     settle: _Seconds | None = Field(
         None,
@@ -191,6 +208,9 @@ class ConfigSpec(TextModel):
     """The whole file."""
 
     atlas: AtlasSpec | None = None
+    credentials: dict[_SetName, CredentialsSpec] | None = Field(
+        None, description="More credentials by name, for workflows over several organisations (`credentials: NAME`)."
+    )
     rate_limit: RateLimitSpec | None = None
     polling: PollingSpec | None = None
     state_dir: _Directory | None = Field(None, description="Where runs are kept. Default ~/.local/state/atlas-cutover.")
@@ -203,6 +223,7 @@ class ConfigSpec(TextModel):
 MODELS: dict[str, type[BaseModel]] = {
     "": ConfigSpec,
     "atlas": AtlasSpec,
+    "credentials": CredentialsSpec,
     "rate_limit": RateLimitSpec,
     "polling": PollingSpec,
     "logging": LoggingSpec,

@@ -137,8 +137,8 @@ def _message(detail: Any, models: Mapping[str, type[BaseModel]], show_values: bo
 
 
 def _keys_around(place: tuple[str | int, ...], models: Mapping[str, type[BaseModel]]) -> list[str]:
-    around = next((step for step in reversed(place[:-1]) if isinstance(step, str)), "")
-    model = models[around]
+    steps = [step for step in reversed(place[:-1]) if isinstance(step, str)]
+    model = models[next((step for step in steps if step in models), "")]  # a step may be a name that the writer gave
     return [info.alias or name for name, info in model.model_fields.items()]
 
 

@@ -19,6 +19,7 @@ _FALSE = frozenset({"false", "no", "off"})
 _OBJECT_ID = re.compile("[0-9a-f]{24}")
 _COUNT = re.compile("[0-9]{1,9}")
 _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_KEY = re.compile("[!-~]{1,200}")
 _PLAIN_KEY = re.compile("[A-Za-z0-9_.<-]{1,60}")
 
 
@@ -121,4 +122,11 @@ def parse_line(text: str) -> str:
     """Any text that is not empty and has no control characters."""
     if not text.strip() or any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ValueError("expected text without control characters")
+    return text
+
+
+def parse_key(text: str) -> str:
+    """An API key: printable ASCII without spaces."""
+    if not _KEY.fullmatch(text):
+        raise ValueError("expected a key of printable ASCII characters without spaces (its value is not shown)")
     return text

@@ -5,7 +5,7 @@ The checks look at the data as it was read, before any model, so that one mistak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from ..core.errors import InputError, Problem
 from . import csv_file as csvfile
 from .input_file import decode, read_bytes, why_unreadable
-from .scalars import format_key, parse_name, parse_object_id, shorten
+from .scalars import did_you_mean, format_key, parse_name, parse_object_id, shorten
 from .yaml_file import KeyPath, YamlDocument
 
 
@@ -78,9 +78,12 @@ class _Entry:
 
 
 class Checks:
-    """What has to hold between the parts of a workflow."""
+    """What has to hold between the parts of a workflow, and that the config has the *credentials* which it names."""
 
-    def __init__(self, document: YamlDocument, tables: dict[int, Table]) -> None:
+    def __init__(
+        self, document: YamlDocument, tables: dict[int, Table], *, credentials: Collection[str] | None
+    ) -> None:
+        self._credentials = credentials
         self._document = document
         self._tables = tables
         self._problems: list[Problem] = []
@@ -95,7 +98,11 @@ class Checks:
         if data.get("waves") == []:
             self._wrong(("waves",), "expected at least one wave")
         waves = list(_mappings(data, "waves"))
+        self._check_credentials(("defaults",), data.get("defaults"))
         for number, wave in waves:
+            self._check_credentials(("waves", number), wave)
+            for position, item in _mappings(wave, "migrations"):
+                self._check_credentials(("waves", number, "migrations", position), item)
             self._check_wave(number, wave)
         for number, wave in waves:
             for entry in self._entries(number, wave, data.get("defaults")):
@@ -105,6 +112,13 @@ class Checks:
     def _wrong(self, path: KeyPath, message: str) -> None:
         line = self._document.line_of(path)
         self._problems.append(Problem(file=self._document.file, line=line, key=format_key(path), message=message))
+
+    def _check_credentials(self, path: KeyPath, level: Any) -> None:
+        name = _valid(parse_name, level.get("credentials")) if isinstance(level, dict) else None
+        if name is None or self._credentials is None or name in self._credentials:
+            return
+        known = did_you_mean(name, self._credentials) if self._credentials else "it has none"
+        self._wrong((*path, "credentials"), f"the config has no credentials called {shorten(name)}; {known}")
 
     def _check_wave(self, number: int, wave: dict[str, Any]) -> None:
         place: KeyPath = ("waves", number)

@@ -7,6 +7,7 @@ only then fill in defaults.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,10 @@ from .yaml_file import parse_yaml
 DEFAULT_TIMEOUT = 7200.0
 
 
-def load_workflow(path: str | Path) -> Workflow:
+def load_workflow(path: str | Path, *, credentials: Collection[str] | None = None) -> Workflow:
     """The workflow in the file *path*, with the CSV files it names, every default filled in.
+
+    *credentials*: the names of the sets that the config has, of which it may name no other; None: nobody looks.
 
     Raises:
         InputError: Anything is wrong with any of the files; `problems` has all of it, by file and line.
@@ -53,7 +56,7 @@ def load_workflow(path: str | Path) -> Workflow:
         spec = WorkflowSpec.model_validate(document.data)
     except ValidationError as error:
         problems += problems_of(error, document, MODELS)
-    problems += Checks(document, tables).all()
+    problems += Checks(document, tables, credentials=credentials).all()
     if problems or spec is None:
         raise InputError(problems=sorted(set(problems)))
     digest = hashlib.sha256(source).hexdigest()
@@ -103,13 +106,14 @@ class _Resolver:
 class _Policy:
     """The settings that hold at one place, from the *levels* around it, the nearest first."""
 
-    KEYS = frozenset({"gate", "timeout", "hooks"})
-    __slots__ = ("gate", "group_id", "hooks", "timeout")
+    KEYS = frozenset({"gate", "timeout", "hooks", "credentials"})
+    __slots__ = ("credentials", "gate", "group_id", "hooks", "timeout")
 
     def __init__(self, levels: list[PolicySpec]) -> None:
         self.group_id = next((level.group_id for level in levels if level.group_id is not None), "")
         self.timeout: float = next((level.timeout for level in levels if level.timeout is not None), DEFAULT_TIMEOUT)
         self.hooks = _hooks(next((level.hooks for level in levels if level.hooks is not None), None))
+        self.credentials = next((level.credentials for level in levels if level.credentials is not None), None)
         self.gate = _gate([level.gate for level in levels if "gate" in level.model_fields_set])
 
 
@@ -132,6 +136,7 @@ def _migration(name: str, group_id: str | None, live_migration_id: str, policy: 
         gate=policy.gate,
         timeout=policy.timeout,
         hooks=policy.hooks,
+        credentials=policy.credentials,
     )
 
 

@@ -242,6 +242,9 @@ class PolicySpec(TextModel):
     gate: _GateOrOff = Field(default_factory=GateSpec, description="What a cutover waits for; `off`: nothing.")
     timeout: _Seconds | None = Field(None, description="From the accepted PUT to a final state. Default 2h.")
     hooks: HooksSpec | None = Field(None, description="Commands around each migration.")
+    credentials: _Name | None = Field(
+        None, description="The name of a set under `credentials` in the config. Default: those under `atlas`."
+    )
 
 
 class MigrationSpec(PolicySpec):

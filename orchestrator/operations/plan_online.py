@@ -8,17 +8,16 @@ from dataclasses import dataclass
 
 import anyio
 
-from ..atlas.client import open_client
+from ..atlas.clients import open_clients
 from ..atlas.errors import ApiError, AtlasError
 from ..atlas.shares import Priority
 from ..atlas.wire import Job
-from ..core.errors import InputError
 from ..core.outcomes import RemoteStatus, normalise
-from ..core.settings import ApiKey, Settings
-from ..core.workflow import Workflow
+from ..core.settings import Settings
+from ..core.workflow import Migration, Workflow
 from ..text.durations import rough_duration
 from .plan import Plan, plan
-from .target import client_settings, reach_atlas
+from .target import atlas_target, reach_atlas
 
 LACKS = ("not found", "not readable", "failed or expired", "not ready", "cut over already")
 """Why a job could not be cut over now, the worst first."""
@@ -44,26 +43,23 @@ async def plan_online(workflow: Workflow, settings: Settings) -> OnlinePlan:
     """As `plan`; each job is read once, and nothing else is sent.
 
     Raises:
-        InputError: There are no API keys.
-        AtlasError: Atlas is not reachable or refuses the keys.
+        InputError: There are not all credentials that *workflow* needs.
+        AtlasError: Atlas is not reachable or refuses them.
     """
     return OnlinePlan(plan=plan(workflow, settings), jobs=await _read_jobs(workflow, settings))
 
 
 async def _read_jobs(workflow: Workflow, settings: Settings) -> dict[str, JobState]:
-    atlas = settings.atlas
-    if atlas.public_key is None or atlas.private_key is None:
-        raise InputError("no API keys")
-    key = ApiKey(public_key=atlas.public_key, private_key=atlas.private_key)
-    target = client_settings(settings, atlas.base_url, key)
+    target = atlas_target(workflow, settings)
     states: dict[str, JobState] = {}
 
-    async with open_client(target, wall=time.time) as client:
-        await reach_atlas(client, target.base_url)
+    async with open_clients(target.settings, target.sets, wall=time.time) as clients:
+        await reach_atlas(clients, target.base_url)
 
-        async def read(name: str, group_id: str, live_migration_id: str) -> None:
+        async def read(migration: Migration) -> None:
+            name, client = migration.name, clients.of(migration.credentials)
             try:
-                job = await client.job(group_id, live_migration_id, priority=Priority.START)
+                job = await client.job(migration.group_id, migration.live_migration_id, priority=Priority.START)
             except ApiError as error:
                 lacks = "not found" if error.status == 404 else "not readable"
                 states[name] = JobState(text=f"{error.status} {error.error_code or ''}".strip(), lacks=lacks)
@@ -74,7 +70,7 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> dict[str, JobSta
 
         async with anyio.create_task_group() as group:
             for _, migration in workflow.migrations():
-                group.start_soon(read, migration.name, migration.group_id, migration.live_migration_id)
+                group.start_soon(read, migration)
     return states
 
 

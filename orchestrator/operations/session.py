@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 
-from ..atlas.client import AtlasClient, open_client
+from ..atlas.clients import Clients, open_clients
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.consent import Intention
 from ..core.errors import JournalError
@@ -83,8 +83,8 @@ class Options:
     *on_superseded* is given; *confirmed*: nothing else than this is done (None: nobody was asked); *ask*
     puts the question in the session, whose *interactive* terminal answers it, and no cutover starts before; *background*: tasks to
     run beside the engine (progress); *interactive*: Enter on the terminal approves the wave that waits, and *on_line* is
-    called for every line typed there; *say* logs a warning for the operator (the entry's event and fields); *on_client* is
-    given the client, whose budget and statistics may be looked at; *on_ended* is given the ending, while no other process
+    called for every line typed there; *say* logs a warning for the operator (the entry's event and fields); *on_clients* is
+    given the clients, whose budget and statistics may be looked at; *on_ended* is given the ending, while no other process
     can work on the run; *place*: the options with which another command finds the same state directory, a space before
     each; *steady* is a clock that nobody sets;
     *interruptions* tells when somebody wants the session to stop; *checkpoint* is told of each moment at which losing the process would leave
@@ -104,7 +104,7 @@ class Options:
     say: Callable[..., None] = lambda _event, **_fields: None
     on_superseded: Callable[[RunState], None] = lambda _: None
     on_ended: Callable[[Ending], None] = lambda _: None
-    on_client: Callable[[AtlasClient], None] = lambda _: None
+    on_clients: Callable[[Clients], None] = lambda _: None
     environ: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
     random: Random = field(default_factory=Random)
@@ -152,16 +152,16 @@ async def conduct(
     clock = SessionClock(wall, options.steady)
     async with (
         open_target(task.workflow, settings, rehearsal, so_far=task.state, wall=clock.now) as target,
-        open_client(target, wall=clock.now, on_event=relay) as client,
+        open_clients(target.settings, target.sets, wall=clock.now, on_event=relay) as clients,
     ):
-        await reach_atlas(client, target.base_url, so_far=task.state)
+        await reach_atlas(clients, target.base_url, so_far=task.state)
         await LockedJournal(task.state.run_id, options.say).wait_until_free(journal)
-        options.on_client(client)
+        options.on_clients(clients)
         if isinstance(task.first, RunStarted):  # a rehearsal's requests go to the simulator, and its report says so
             task = replace(task, first=replace(task.first, base_url=target.base_url))
         # From here on an interruption stops the run in order, also while its beginning is still being recorded.
         with options.interruptions() as interruptions:
-            ending = await _session(journal, task, settings, options, client, relay, interruptions, clock=clock)
+            ending = await _session(journal, task, settings, options, clients, relay, interruptions, clock=clock)
         options.on_ended(ending)
         return ending
 
@@ -194,7 +194,7 @@ async def _session(
     task: Task,
     settings: Settings,
     options: Options,
-    client: AtlasClient,
+    clients: Clients,
     relay: _Relay,
     interruptions: AsyncIterator[Interruption],
     *,
@@ -223,7 +223,7 @@ async def _session(
     polling = settings.polling
     session = Session(
         state=state,
-        client=client,
+        clients=clients,
         recorder=recorder,
         polling=PollPolicy(initial=polling.initial, factor=polling.factor, max=polling.max, jitter=polling.jitter),
         settle=settle,
@@ -235,7 +235,7 @@ async def _session(
             workflow=task.workflow,
             rehearsal=task.rehearsal,
             environ=options.environ,
-            secrets=_key_values(settings),
+            secrets=tuple(settings.secrets()),
             now=clock.now,
             on_interrupted=recorder.record,
         ),
@@ -321,7 +321,7 @@ async def _finish(session: Session, writer: Writer, interruption: Interruption |
     code = state.exit_code()
     if interruption is not None and interrupted and interruption.exit_code is not None:
         code = interruption.exit_code
-    statistics = session.client.statistics
+    statistics = session.clients.statistics
     finished = RunFinished(
         at=session.now(),
         outcome=state.outcome(),
@@ -344,8 +344,3 @@ async def _finish(session: Session, writer: Writer, interruption: Interruption |
             session.recorder.take_in(finished)
     session.checkpoint("finished")
     return Ending(state=state, exit_code=code, commits=writer.commits, journaled=writer.events, journal_failure=failure)
-
-
-def _key_values(settings: Settings) -> tuple[str, ...]:
-    keys = (settings.atlas.public_key, settings.atlas.private_key)
-    return tuple(key.reveal() for key in keys if key is not None)

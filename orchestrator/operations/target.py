@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..atlas.client import AtlasClient
+from ..atlas.clients import Clients
 from ..atlas.connection import ClientSettings
-from ..atlas.errors import ApiError, AtlasError
-from ..core.errors import InputError
+from ..atlas.errors import ApiError, AtlasError, KeysRefusedError
+from ..core.errors import InputError, Problem
 from ..core.migration import UNDER_WAY, MigrationState, Phase
 from ..core.outcomes import Outcome, RemoteStatus, normalise
 from ..core.run import RunState
-from ..core.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE, ApiKey, Secret, Settings
+from ..core.settings import ApiKey, Credentials, Secret, Settings
 from ..core.workflow import Workflow
 from ..reports.words import plain
 from ..text.counts import names_listed, plural
@@ -37,6 +38,50 @@ class Rehearsal:
     approves: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where requests go (*settings*), and with which credentials, by the names of their *sets*."""
+
+    settings: ClientSettings
+    sets: Mapping[str | None, Credentials]
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is."""
+        return self.settings.base_url
+
+
+def sets_of(workflow: Workflow) -> list[str | None]:
+    """The names of the sets of credentials that *workflow* needs, in its order; None is that of `atlas`."""
+    return list(dict.fromkeys(migration.credentials for _, migration in workflow.migrations()))
+
+
+def atlas_target(workflow: Workflow, settings: Settings) -> Target:
+    """Atlas, with the credentials that *workflow* needs.
+
+    Raises:
+        InputError: Some of them are not there; all that is missing is told.
+    """
+    found: dict[str | None, Credentials] = {}
+    problems: list[Problem] = []
+    for name in sets_of(workflow):
+        known = settings.credential_set(name)
+        if known.credentials is not None:
+            found[name] = known.credentials
+        elif known.problems:
+            problems += known.problems
+        else:
+            what = (
+                "there are no credentials for Atlas" if name is None else "the config has no credentials of this name"
+            )
+            problems.append(
+                Problem(file="config", line=0, key="atlas" if name is None else f"credentials.{name}", message=what)
+            )
+    if problems:
+        raise InputError(problems=sorted(set(problems)))
+    return Target(settings=client_settings(settings, settings.atlas.base_url, next(iter(found.values()))), sets=found)
+
+
 @asynccontextmanager
 async def open_target(
     workflow: Workflow,
@@ -45,16 +90,13 @@ async def open_target(
     *,
     so_far: RunState,
     wall: Callable[[], float],
-) -> AsyncIterator[ClientSettings]:
+) -> AsyncIterator[Target]:
     """Where the requests go: Atlas, or for a *rehearsal* a simulator that lives as long as this context.
 
     The simulator begins where the run that it is for has brought its jobs *so_far*.
     """
     if rehearsal is None:
-        public, private = settings.atlas.public_key, settings.atlas.private_key
-        if public is None or private is None:
-            raise InputError(f"no API keys: set {PUBLIC_KEY_VARIABLE} and {PRIVATE_KEY_VARIABLE}")
-        yield client_settings(settings, settings.atlas.base_url, ApiKey(public_key=public, private_key=private))
+        yield atlas_target(workflow, settings)
         return
     from ..simulator.scenario import Scenario
     from ..simulator.server import Simulator
@@ -71,7 +113,10 @@ async def open_target(
     )
     async with simulator.serve() as running:
         key = ApiKey(public_key=Secret(keys[0]), private_key=Secret(keys[1]))
-        yield client_settings(settings, running.base_url(settings.atlas.api), key)
+        yield Target(
+            settings=client_settings(settings, running.base_url(settings.atlas.api), key),
+            sets=dict.fromkeys(sets_of(workflow), key),
+        )
 
 
 def _past(state: MigrationState) -> Past:
@@ -92,7 +137,7 @@ def _past(state: MigrationState) -> Past:
     return Past(cut_over_at=state.requested_at, ended=ended, error_message=state.error_message)
 
 
-def client_settings(settings: Settings, base_url: str, credentials: ApiKey) -> ClientSettings:
+def client_settings(settings: Settings, base_url: str, credentials: Credentials) -> ClientSettings:
     """What a client needs to know, from the settings and the credentials to use."""
     limit = settings.rate_limit
     return ClientSettings(
@@ -108,7 +153,7 @@ def client_settings(settings: Settings, base_url: str, credentials: ApiKey) -> C
     )
 
 
-async def reach_atlas(client: AtlasClient, base_url: str, *, so_far: RunState | None = None) -> None:
+async def reach_atlas(clients: Clients, base_url: str, *, so_far: RunState | None = None) -> None:
     """See before anything else that Atlas answers at *base_url* and takes the keys.
 
     *so_far*: what is known of the run that is to be worked on, if any.
@@ -116,12 +161,28 @@ async def reach_atlas(client: AtlasClient, base_url: str, *, so_far: RunState | 
     Raises:
         AtlasError: It does not; a note of the error says what became of the cutovers, and what to look at.
     """
+    for name, client in clients.all().items():
+        await _reach(client, name, base_url, so_far)
+
+
+async def _reach(client: AtlasClient, name: str | None, base_url: str, so_far: RunState | None) -> None:
+    called = "" if name is None else f" {name!r}"
     try:
         await client.check_access()
     except ApiError as error:
-        if error.status in (401, 403):
+        if isinstance(error, KeysRefusedError):
             error.add_note(
-                f"Atlas at {base_url} refuses the API keys; {_left(so_far)}. Check that both belong together, and "
+                f"Atlas at {base_url} gives no access token for the service account{called}; {_left(so_far)}. Check that id and "
+                "secret belong together, and that the secret has not ended (`atlas-cutover auth --online`)"
+            )
+        elif error.status in (401, 403) and client.asks_with_token:
+            error.add_note(
+                f"Atlas at {base_url} refuses the service account{called}; {_left(so_far)}. Check that its access list has "
+                "this machine's address"
+            )
+        elif error.status in (401, 403):
+            error.add_note(
+                f"Atlas at {base_url} refuses the API keys{called}; {_left(so_far)}. Check that both belong together, and "
                 "that the key's access list has this machine's address"
             )
         raise

@@ -12,7 +12,8 @@ from typing import Any
 
 import anyio
 
-from orchestrator.atlas.client import AtlasClient, open_client
+from orchestrator.atlas.client import AtlasClient
+from orchestrator.atlas.clients import open_client
 from orchestrator.atlas.connection import ClientSettings
 from orchestrator.core.events import Event
 from orchestrator.core.settings import ApiKey, Secret

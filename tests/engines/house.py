@@ -16,7 +16,17 @@ from orchestrator.cli.signals import signalled
 from orchestrator.core.events import Event
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState
-from orchestrator.core.settings import Api, AtlasSettings, Logging, Polling, RateLimit, Secret, Settings
+from orchestrator.core.settings import (
+    Api,
+    ApiKey,
+    AtlasSettings,
+    CredentialSet,
+    Logging,
+    Polling,
+    RateLimit,
+    Secret,
+    Settings,
+)
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Gate, Hooks, Migration, Wave, Workflow
 from orchestrator.operations import work
@@ -137,6 +147,11 @@ async def die_when(it: House, happened: Callable[[Event], bool], **options: Any)
         return journal.runs()[0].run_id
 
 
+def key_set(keys: tuple[str, str] = KEYS) -> CredentialSet:
+    """An API key, as settings hold it."""
+    return CredentialSet(credentials=ApiKey(public_key=Secret(keys[0]), private_key=Secret(keys[1])), source="made up")
+
+
 @asynccontextmanager
 async def house(
     state_dir: Path,
@@ -156,8 +171,7 @@ async def house(
             atlas=AtlasSettings(
                 base_url=running.base_url(api),
                 api=api,
-                public_key=Secret(keys[0]),
-                private_key=Secret(keys[1]),
+                credentials=key_set(keys),
                 request_timeout=request_timeout,
                 settle=max(settle, request_timeout),
                 ca_file=None,
@@ -181,6 +195,7 @@ __all__ = [
     "House",
     "die_when",
     "house",
+    "key_set",
     "live",
     "migration",
     "outcomes",

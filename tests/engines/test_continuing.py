@@ -27,7 +27,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
-from orchestrator.core.settings import Api, Secret
+from orchestrator.core.settings import Api
 from orchestrator.operations.abort import abort_interrupted
 from orchestrator.reports.model import build
 from orchestrator.reports.render import render
@@ -37,6 +37,7 @@ from orchestrator.store.journal import Journal, open_journal
 
 from .house import (
     GROUP,
+    KEYS,
     READY,
     AbsoluteWindow,
     Gate,
@@ -44,6 +45,7 @@ from .house import (
     House,
     die_when,
     house,
+    key_set,
     live,
     migration,
     outcomes,
@@ -350,7 +352,7 @@ async def test_a_run_is_not_over_before_the_one_in_its_place_has_begun(tmp_path:
             it.workflow = replace(workflow(wave("v", "c")), name="other")
             await left_under_way(it)
         else:
-            it.settings = replace(right, atlas=replace(right.atlas, private_key=Secret("wrong")))
+            it.settings = replace(right, atlas=replace(right.atlas, credentials=key_set((KEYS[0], "wrong"))))
         it.workflow = whole
         with pytest.raises(BusyError if held else ApiError):
             await it.start(new=True)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.errors import InputError
-from orchestrator.core.settings import Api, RateLimit, Secret, Settings
+from orchestrator.core.settings import Api, ApiKey, RateLimit, Secret, Settings
 from orchestrator.files.config import config_schema, find_config, load_settings
 from orchestrator.files.yaml_file import read_yaml
 
@@ -26,6 +26,11 @@ KEYS = {"MONGODB_ATLAS_PUBLIC_API_KEY": PUBLIC, "MONGODB_ATLAS_PRIVATE_API_KEY":
 
 Load = Callable[..., Settings]
 Mistakes = Callable[..., list[str]]
+
+
+def key(public: str, private: str) -> ApiKey:
+    """An API key."""
+    return ApiKey(public_key=Secret(public), private_key=Secret(private))
 
 
 @pytest.fixture
@@ -58,7 +63,7 @@ def test_without_a_file_the_documented_defaults_hold() -> None:
     settings = load_settings(environ={**KEYS, "HOME": "/home/op"}, require_keys=True)
     assert settings.atlas.base_url == "https://cloud.mongodb.com/api/atlas/v2"
     assert (settings.atlas.api, settings.atlas.request_timeout, settings.atlas.ca_file) == (Api.V2, 30, None)
-    assert (settings.atlas.public_key, settings.atlas.private_key) == (Secret(PUBLIC), Secret(PRIVATE))
+    assert settings.atlas.credentials.credentials == key(PUBLIC, PRIVATE)
     assert settings.rate_limit == RateLimit(requests=500, per=60, burst=1200, scope="group")
     assert asdict(settings.polling) == {"initial": 2, "factor": 1.5, "max": 30, "jitter": 0.1}
     assert settings.state_dir == Path("/home/op/.local/state/atlas-cutover")
@@ -97,6 +102,31 @@ def test_the_path_of_the_address_chooses_api_and_limits(load: Load) -> None:
     assert settings.rate_limit == RateLimit(requests=100, per=60, burst=7, scope="group")
 
 
+@pytest.mark.parametrize("url", ["https://cloud.mongodb.com", "https://cloud.mongodb.com/", "http://127.0.0.1:80"])
+def test_a_host_alone_means_its_api_v2(load: Load, url: str) -> None:
+    """As the Atlas CLI and Terraform name it."""
+    settings = load(f"atlas: {{base_url: '{url}'}}")
+    assert settings.atlas.base_url == url.rstrip("/") + "/api/atlas/v2"
+    assert settings.warnings == ()
+
+
+def test_atlas_for_government_is_warned_of(load: Load) -> None:
+    """The official command line refuses live migrations there."""
+    (warning,) = load("atlas: {base_url: 'https://cloud.mongodbgov.com'}").warnings
+    assert "Atlas for Government" in warning
+
+
+@pytest.mark.parametrize("name", ["MONGODB_ATLAS_BASE_URL", "MONGODB_ATLAS_OPS_MANAGER_URL"])
+def test_the_address_of_the_official_tools_is_taken_from_the_environment(load: Load, name: str) -> None:
+    """It knows no API: where the file names one at the same host, that stays."""
+    environ = {**KEYS, name: "https://cloud.mongodb.com/"}
+    v1 = "atlas: {base_url: 'https://cloud.mongodb.com/api/atlas/v1.0'}"
+    assert load("{}", environ).atlas.base_url == "https://cloud.mongodb.com/api/atlas/v2"
+    assert load(v1, environ).atlas.api is Api.V1
+    assert load("atlas: {base_url: 'https://a.example.com/api/atlas/v1.0'}", environ).atlas.api is Api.V2
+    assert load(v1, {**environ, "ATLAS_CUTOVER_BASE_URL": "https://cloud.mongodb.com"}).atlas.api is Api.V2
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "127.8.9.1", "[::1]:80", "localhost:1", "LOCALHOST"])
 def test_plain_http_is_for_loopback(load: Load, host: str) -> None:
     """A simulator on this machine needs no TLS."""
@@ -113,7 +143,7 @@ def test_plain_http_is_for_loopback(load: Load, host: str) -> None:
         ("https://cloud.mongodb.com/api/atlas/v2?a=b", "without '?' and '#'"),
         ("https://cloud.mongodb.com/api/atlas/v2#", "without '?' and '#'"),
         ("https://cloud.mongodb.com/api/atlas/v3", "ends with /api/atlas/v2 or /api/atlas/v1.0"),
-        ("https://cloud.mongodb.com", "ends with /api/atlas/v2 or /api/atlas/v1.0"),
+        ("https://cloud.mongodb.com/api", "ends with /api/atlas/v2 or /api/atlas/v1.0"),
         ("https:///api/atlas/v2", "with a host"),
         ("https://a:99999/api/atlas/v2", "an address such as"),
         ("https://[::1/api/atlas/v2", "an address such as"),
@@ -170,14 +200,14 @@ def test_variables_stand_anywhere_in_the_file(load: Load) -> None:
 def test_an_unset_variable_is_a_mistake_but_for_keys(load: Load, mistakes: Mistakes) -> None:
     """A key that is not there is only missed where it is needed."""
     text = "atlas:\n  public_key: ${NO_KEY}\n  private_key: ${MONGODB_ATLAS_PRIVATE_API_KEY}\n"
-    assert load(text, {}).atlas.public_key is None
+    assert load(text, {}).atlas.credentials.credentials is None
     lines = mistakes(text, {}, require_keys=True)
     assert lines[0].startswith(
         "c.yaml:2: atlas.public_key: is missing: NO_KEY is not set or empty; set MONGODB_ATLAS_PU"
     )
     assert lines[1].startswith("c.yaml:3: atlas.private_key: is missing: MONGODB_ATLAS_PRIVATE_API_KEY is not set")
     assert mistakes("a:\nstate_dir: ${NOPE}/${x\n") == [
-        "c.yaml:1: a: unknown key; allowed: atlas, logging, metrics, notify, polling, rate_limit, state_dir",
+        "c.yaml:1: a: unknown key; allowed: atlas, credentials, logging, metrics, notify, polling, rate_limit, state_dir",
         "c.yaml:2: state_dir: expected ${NAME}, or $$ for a dollar sign",
         "c.yaml:2: state_dir: the environment variable NOPE is not set",
     ]
@@ -185,7 +215,7 @@ def test_an_unset_variable_is_a_mistake_but_for_keys(load: Load, mistakes: Mista
 
 def test_missing_keys_without_a_file_are_told(tmp_path: Path) -> None:
     """The message names the variables that cure it."""
-    assert load_settings(environ={}).atlas.private_key is None
+    assert load_settings(environ={}).atlas.credentials.credentials is None
     with pytest.raises(
         InputError, match=r"settings: atlas\.private_key: is missing: set MONGODB_ATLAS_PRIVATE_API_KEY"
     ):
@@ -197,7 +227,7 @@ def test_a_key_named_by_the_file_is_used_before_the_usual_variables(load: Load, 
     (tmp_path / "private").write_text("file-key\r\n")
     (tmp_path / "private").chmod(0o600)
     settings = load("atlas: {public_key: literal, private_key_file: private}\n")
-    assert (settings.atlas.public_key, settings.atlas.private_key) == (Secret("literal"), Secret("file-key"))
+    assert settings.atlas.credentials.credentials == key("literal", "file-key")
     assert settings.warnings == ()
 
 

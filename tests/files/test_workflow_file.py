@@ -252,7 +252,7 @@ waves:
         (wave(migration=", group: x"), "w.yaml:7: waves[0].migrations[0].group: unknown key; did you mean 'group_id'?"),
         (
             wave(migration=", zzz: x"),
-            "w.yaml:7: waves[0].migrations[0].zzz: unknown key; allowed: gate, group_id, hooks",
+            "w.yaml:7: waves[0].migrations[0].zzz: unknown key; allowed: credentials, gate, group_id, hooks",
         ),
         (wave(migration=", gate: "), "w.yaml:7: waves[0].migrations[0].gate: expected a mapping such as {max_lag: 10s"),
         (

@@ -24,6 +24,8 @@ somebody else may have used up on the way."""
 class DigestAuth:
     """Signs with an API key: *key*."""
 
+    asks_with_token = False
+
     def __init__(self, key: ApiKey) -> None:
         self.clean = Redactor((key.public_key.reveal(), key.private_key.reveal())).text
         self._key = key

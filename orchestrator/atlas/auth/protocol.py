@@ -15,6 +15,9 @@ class Auth(Protocol):
     what a request is signed with must not grow old while it waits.
     """
 
+    asks_with_token: bool
+    """Whether requests carry an access token."""
+
     def clean(self, text: str) -> str:
         """*text*, which came from the other side, without what is secret in it: a server or proxy may echo headers."""
         ...

@@ -18,6 +18,8 @@ class ServiceAccountAuth:
     get no other.
     """
 
+    asks_with_token = True
+
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
         self._refusing: set[str] = set()  # projects that refuse fresh tokens

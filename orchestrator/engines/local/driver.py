@@ -37,12 +37,13 @@ _KINDS = {
 class Driver:
     """Takes one migration from where it stands to its end."""
 
-    __slots__ = ("_announced", "_last_left", "_migration", "_news", "_policy", "_session", "_wave")
+    __slots__ = ("_announced", "_client", "_last_left", "_migration", "_news", "_policy", "_session", "_wave")
 
     def __init__(self, session: Session, wave: Wave, migration: Migration) -> None:
         self._session = session
         self._wave = wave
         self._migration = migration
+        self._client = session.clients.of(migration.credentials)
         self._policy = session.policy(migration)
         self._last_left = -math.inf  # when the last read left, by the event loop's clock
         self._announced = 0  # the last attempt of its PUT that was told as a repetition
@@ -137,7 +138,7 @@ class Driver:
             return True
 
         try:
-            job = await session.client.job(
+            job = await self._client.job(
                 migration.group_id,
                 migration.live_migration_id,
                 priority=priority,
@@ -151,7 +152,7 @@ class Driver:
 
     async def _read(self, read: core.Read, *, priority: Priority | None = None) -> None:
         session, migration = self._session, self._migration
-        bucket = session.client.bucket(migration.group_id)
+        bucket = self._client.bucket(migration.group_id)
         followed_as = _PRIORITY[read.kind]
         starts = followed_as is Priority.GATE and not read.attempt  # a PUT may follow
         kind = priority if priority is not None else Priority.START if starts else followed_as
@@ -207,7 +208,7 @@ class Driver:
             return  # it has waited long: the job is read again first
         deadline = anyio.current_time() + self._longest_wait
         try:
-            permit = await session.client.reserve(self._migration.group_id, deadline=deadline)
+            permit = await self._client.reserve(self._migration.group_id, deadline=deadline)
         except NotSentError:
             return  # the job is read again now, which succeeds, or says the same
         try:
@@ -222,7 +223,7 @@ class Driver:
 
     def _announce_repeat(self, attempt: int, wait: float) -> None:
         migration = self._migration
-        self._session.client.announce_repeat(
+        self._client.announce_repeat(
             migration.group_id,
             migration.live_migration_id,
             reason="the last PUT was not carried out",
@@ -278,7 +279,7 @@ class Driver:
     async def _put(self, permit: Permit) -> None:
         session, migration = self._session, self._migration
         if self._state.cutover_requests > 1 and self._state.not_begun_at is not None and self._held_back() is None:
-            session.client.statistics.retries += 1
+            session.clients.statistics.retries += 1
         answer = await self._answer(permit)
         self._session.checkpoint("put_answered")
         events = core.answered(self._state, answer, self._policy, migration=migration.name, now=session.now())
@@ -288,7 +289,7 @@ class Driver:
     async def _answer(self, permit: Permit) -> Answer:
         session, migration = self._session, self._migration
         try:
-            accepted = await session.client.cutover(
+            accepted = await self._client.cutover(
                 migration.group_id,
                 migration.live_migration_id,
                 permit,

@@ -9,7 +9,7 @@ from random import Random
 
 import anyio
 
-from ...atlas.client import AtlasClient
+from ...atlas.clients import Clients
 from ...atlas.errors import KeysRefusedError
 from ...core.checkpoints import Checkpoint, unwatched
 from ...core.events import CutoverInDoubt, CutoversStopped, RunResumed, RunStarted
@@ -56,7 +56,7 @@ class Session:
 
     Args:
         state: The fold, changed by the recorder alone.
-        client: Calls to Atlas.
+        clients: Calls to Atlas, by the credentials of migrations.
         recorder: Takes every event in.
         polling: The backoff between reads.
         settle: Seconds; how long a PUT that got no answer may still arrive, or not show in reads.
@@ -67,7 +67,7 @@ class Session:
     """
 
     state: RunState
-    client: AtlasClient
+    clients: Clients
     recorder: Recorder
     polling: PollPolicy
     settle: float

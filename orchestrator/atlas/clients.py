@@ -1,0 +1,96 @@
+"""The clients of one session: one for each set of credentials, over the same connections, places and budgets.
+
+Budgets are Atlas's, one for each project, and so are the places on the wire: whoever asks, all of a session's requests share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from random import Random
+
+from ..core.events import Event
+from ..core.settings import Credentials
+from .auth.opening import open_auth
+from .budget import TokenBucket
+from .client import AtlasClient, Common
+from .connection import ClientSettings, open_session
+from .transport import Statistics, Transport
+
+
+class Clients:
+    """The clients by the names of their sets; None is the set that holds where nothing else is said."""
+
+    def __init__(self, clients: Mapping[str | None, AtlasClient], common: Common) -> None:
+        self._clients = dict(clients)
+        self._common = common
+
+    def of(self, name: str | None) -> AtlasClient:
+        """The client that asks with the set *name*."""
+        return self._clients[name]
+
+    def all(self) -> Mapping[str | None, AtlasClient]:
+        """All of them by name."""
+        return dict(self._clients)
+
+    @property
+    def statistics(self) -> Statistics:
+        """What all of them have sent."""
+        return self._common.statistics
+
+    def buckets(self) -> dict[str, TokenBucket]:
+        """The token buckets in use, by scope."""
+        return dict(self._common.buckets)
+
+
+@asynccontextmanager
+async def open_clients(
+    settings: ClientSettings,
+    sets: Mapping[str | None, Credentials],
+    *,
+    wall: Callable[[], float],
+    on_event: Callable[[Event], None] = lambda _: None,
+    random: Random | None = None,
+) -> AsyncIterator[Clients]:
+    """A client for each of *sets*, with their own connections, closed at the end.
+
+    *settings* says all but who asks.
+    """
+    random = random or Random()
+    async with AsyncExitStack() as stack:
+        auths = {
+            name: await stack.enter_async_context(
+                open_auth(replace(settings, credentials=one), wall=wall, on_event=on_event, random=random)
+            )
+            for name, one in sets.items()
+        }
+        session = await stack.enter_async_context(open_session(settings))
+        common = Common.of(session)
+        clients = {
+            name: AtlasClient(
+                settings,
+                Transport(settings, auth, session, statistics=common.statistics, wall=wall, on_event=on_event),
+                common=common,
+                name=name,
+                wall=wall,
+                on_event=on_event,
+                random=random,
+            )
+            for name, auth in auths.items()
+        }
+        yield Clients(clients, common)
+
+
+@asynccontextmanager
+async def open_client(
+    settings: ClientSettings,
+    *,
+    wall: Callable[[], float],
+    on_event: Callable[[Event], None] = lambda _: None,
+    random: Random | None = None,
+) -> AsyncIterator[AtlasClient]:
+    """The client of the one set of credentials in *settings*, closed at the end."""
+    sets: Mapping[str | None, Credentials] = {None: settings.credentials}
+    async with open_clients(settings, sets, wall=wall, on_event=on_event, random=random) as clients:
+        yield clients.of(None)
