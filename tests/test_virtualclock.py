@@ -6,6 +6,8 @@ import random
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -72,23 +74,36 @@ async def test_http_over_loopback_sees_no_false_timeout(virtual_time: VirtualClo
             sizes.append(len(await response.read()))
 
     sizes: list[int] = []
-    application = web.Application()
-    application.router.add_get("/", answer)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        async with ClientSession(timeout=ClientTimeout(total=30, connect=5)) as session:
-            for _ in range(10):
-                async with anyio.create_task_group() as group:
-                    for _ in range(100):
-                        group.start_soon(fetch, session, f"http://{host}:{port}/")
-                await anyio.sleep(600)  # longer than any keep-alive
-    finally:
-        await runner.cleanup()
+    timeout = ClientTimeout(total=30, connect=5)
+    async with serving(answer) as url, ClientSession(timeout=timeout) as session:
+        for _ in range(10):
+            async with anyio.create_task_group() as group:
+                for _ in range(100):
+                    group.start_soon(fetch, session, url)
+            await anyio.sleep(600)  # longer than any keep-alive
     assert len(sizes) == 1000
     assert set(sizes) == {1, 200_000}
+
+
+async def test_open_connections_and_idle_threads_keep_no_time_back(virtual_time: VirtualClockLoop) -> None:
+    """While nothing is on its way, time jumps at once; where a connection begins or ends, it waits for news."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response()
+
+    async with serving(answer) as url, ClientSession() as session:
+        for _ in range(3):
+            async with session.get(url) as response:
+                await response.read()
+        assert await anyio.to_thread.run_sync(hold_the_thread) == "done"
+        await anyio.sleep(1)
+        assert not virtual_time.may_hear()
+        _, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+        assert virtual_time.may_hear()
+        assert not virtual_time.may_hear()
+        writer.close()
+        await writer.wait_closed()
+        assert virtual_time.may_hear()
 
 
 async def test_a_real_delay_of_the_server_is_a_timeout_at_its_time(virtual_time: VirtualClockLoop) -> None:
@@ -98,19 +113,25 @@ async def test_a_real_delay_of_the_server_is_a_timeout_at_its_time(virtual_time:
         await anyio.sleep_forever()
         raise AssertionError
 
+    async with serving(hang) as url, ClientSession(timeout=ClientTimeout(total=30)) as session:
+        with pytest.raises(TimeoutError):
+            await session.get(url)
+    assert 30 <= anyio.current_time() - START < 100
+
+
+@asynccontextmanager
+async def serving(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
+    """A server that answers each request by *answer*; its address."""
     application = web.Application()
-    application.router.add_get("/", hang)
+    application.router.add_get("/", answer)
     runner = web.AppRunner(application)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]
-        async with ClientSession(timeout=ClientTimeout(total=30)) as session:
-            with pytest.raises(TimeoutError):
-                await session.get(f"http://{host}:{port}/")
+        yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()
-    assert 30 <= anyio.current_time() - START < 100
 
 
 def hold_the_thread() -> str:

@@ -3,7 +3,8 @@
 Two hours of waiting pass in milliseconds, and every timeout fires at exactly its time. The rules:
 
 1. Time moves only when nothing is ready to run and no file descriptor has news.
-2. Loopback sockets are given a real millisecond (*grace*) to deliver before time jumps to the next timer.
+2. Where something was sent over loopback and has not arrived, or a connection begins or ends, or threads run that
+   nobody announced, time waits a real millisecond (*grace*) for news before it jumps to the next timer.
 3. While work goes on that the loop cannot see the end of, time runs as on the wall and does not jump: jobs in threads
    (`loop.run_in_executor`, `anyio.to_thread.run_sync`), child processes, and whatever `busy` or `watch` announce.
 """
@@ -11,7 +12,11 @@ Two hours of waiting pass in milliseconds, and every timeout fires at exactly it
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import selectors
+import socket
+import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +30,7 @@ START = 1000.0
 """What the clock shows at first, in seconds: not 0, so that "never" and "at the start" differ."""
 
 GRACE = 0.001
-"""How long sockets and unknown threads may take, in real seconds, before time jumps."""
+"""How long what is on its way, and unknown threads, may take, in real seconds, before time jumps."""
 
 SLICE = 0.05
 """How often outside work is asked whether it still goes on, in real seconds."""
@@ -43,6 +48,9 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self._jobs = _Counter()
         self._children: list[asyncio.SubprocessTransport] = []
         self._watched: list[Callable[[], bool]] = []
+        self._connections: list[socket.socket] = []
+        self._connections_change = False
+        self._default_executor: Executor | None = None
         self._grace = grace
         super().__init__(_JumpingSelector(self))
 
@@ -87,6 +95,24 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self._children.append(transport)
         return transport, protocol
 
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """As in asyncio; what follows may be news of the connection."""
+        self._connections_change = True
+        await super().sock_connect(sock, address)
+
+    def _make_socket_transport(self, sock: socket.socket, *args: Any, **kwargs: Any) -> asyncio.Transport:
+        self._connected(sock)
+        return super()._make_socket_transport(sock, *args, **kwargs)  # type: ignore[misc,no-any-return]
+
+    def _make_ssl_transport(self, rawsock: socket.socket, *args: Any, **kwargs: Any) -> asyncio.Transport:
+        self._connected(rawsock)
+        return super()._make_ssl_transport(rawsock, *args, **kwargs)  # type: ignore[misc,no-any-return]
+
+    def _connected(self, sock: socket.socket) -> None:
+        self._connections_change = True
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            self._connections.append(sock)
+
     def works_outside(self) -> bool:
         """Whether something goes on whose end the loop will only hear of."""
         self._children = [child for child in self._children if child.get_returncode() is None]
@@ -97,9 +123,24 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
             or any(works() for works in self._watched)
         )
 
-    def may_hear(self, descriptors: int) -> bool:
-        """Whether news may be on its way, with so many *descriptors* registered (one is the loop's own)."""
-        return descriptors > 1 or threading.active_count() > self._threads_at_start
+    def may_hear(self) -> bool:
+        """Whether news may be on its way that no poll has shown yet."""
+        announced = len(_threadpool_workers.get(set())) + len(getattr(self._default_executor, "_threads", ()))
+        return threading.active_count() > self._threads_at_start + announced or self._in_flight()
+
+    def _in_flight(self) -> bool:
+        """Whether something that a connection has sent may not have arrived: its bytes, its greeting or its goodbye."""
+        changed, self._connections_change = self._connections_change, False
+        still_open = [sock for sock in self._connections if sock.fileno() >= 0]
+        changed = changed or len(still_open) < len(self._connections)
+        self._connections = still_open
+        if changed or sys.platform != "linux":
+            return True
+        if not any(map(_unacknowledged, still_open)):
+            return False
+        for sock in still_open:  # the kernel puts acknowledgements off; now it sends those that are due
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return any(map(_unacknowledged, still_open))
 
     def advance(self, seconds: float) -> None:
         """Move the clock."""
@@ -128,7 +169,7 @@ class _JumpingSelector(selectors.DefaultSelector):
             return news
         if works_outside:
             return self._wait_as_on_the_wall(timeout)
-        if self._loop.may_hear(len(self.get_map())):
+        if self._loop.may_hear():
             news = super().select(self._loop.grace)
         if not news:
             self._loop.advance(timeout)
@@ -139,6 +180,11 @@ class _JumpingSelector(selectors.DefaultSelector):
         news = super().select(min(timeout, SLICE))
         self._loop.advance(min(time.monotonic() - began, timeout))
         return news
+
+
+def _unacknowledged(sock: socket.socket) -> bool:
+    """Whether *sock* has sent what the kernel of the other side does not have yet."""
+    return any(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))
 
 
 class _Counter:
