@@ -58,6 +58,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nobody is trusted but those that a test names; and reading a hundred of them for each client takes its time."""
+    nobody = tmp_path_factory.mktemp("authorities") / "none.pem"
+    nobody.touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(nobody))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
     """No proxy, no keys, no settings and no wishes about colour from outside."""

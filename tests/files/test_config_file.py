@@ -316,8 +316,9 @@ def test_the_documented_mistakes_are_real(mistakes: Mistakes) -> None:
     assert {line.replace("c.yaml", "config.yaml") for line in lines} == {*file, shown.splitlines()[-1]}
 
 
-def test_a_ca_file_is_checked(load: Load, tmp_path: Path) -> None:
+def test_a_ca_file_is_checked(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bundle of certificates is taken as it is."""
+    monkeypatch.delenv("SSL_CERT_FILE")
     bundle = ssl.get_default_verify_paths().cafile
     if not Path(bundle or "none").is_file():
         pytest.skip("this system has no CA bundle in one file")
