@@ -16,6 +16,8 @@ ANSIBLE := ansible-core>=2.18
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
+# Containers often forbid it; then each of a test run's hundreds of processes compiles everything anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 # The first of these that is new enough makes the environment; `make PYTHON=/path/to/python …` chooses another.
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
