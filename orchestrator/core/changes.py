@@ -61,7 +61,9 @@ def _changed_migrations(
 
 def _changed_wave(recorded: Wave, given: Wave) -> Iterable[str]:
     changed = [
-        key if isinstance(getattr(given, key), tuple) or key == "hooks" else f"{key} {_shown(recorded, given, key)}"
+        key
+        if isinstance(getattr(given, key), tuple) or key in ("hooks", "vars")
+        else f"{key} {_shown(recorded, given, key)}"
         for key in _keys(recorded, given)
     ]
     was, now = ([m.name for m in wave.migrations] for wave in (recorded, given))

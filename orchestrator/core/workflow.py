@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .vars import NO_VARS, Vars
 from .window import AbsoluteWindow, RecurringWindow, Window, window_from_json, window_to_json
 
 Argv = tuple[str, ...]
@@ -44,6 +45,7 @@ class Migration:
     """One live migration, its settings resolved. *gate* None: no gate. *timeout* in seconds from the accepted PUT.
 
     *credentials*: the name of the config's set that it is asked for with; None: that of `atlas`.
+    *vars*: text for hooks and reports, in which those of its wave and of the workflow are merged.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Migration:
     timeout: float = 7200.0
     hooks: Hooks = NO_HOOKS
     credentials: str | None = None
+    vars: Vars = NO_VARS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class Wave:
     max_failures: int | None = None
     approval: bool = False
     hooks: Hooks = NO_HOOKS
+    vars: Vars = NO_VARS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,7 @@ class Workflow:
     waves: tuple[Wave, ...]
     window: Window | None = None
     hooks: Hooks = NO_HOOKS
+    vars: Vars = NO_VARS
     sha256: str = ""
     directory: str = "."
     file: str = ""
@@ -119,7 +124,12 @@ class Workflow:
 
 
 def to_json(workflow: Workflow) -> dict[str, Any]:
-    """*workflow* as plain JSON data. Settings shared by many migrations are stored once and referred to by number."""
+    """*workflow* as plain JSON data. Settings shared by many migrations are stored once and referred to by number.
+
+    A migration is a list of name, project, id and number of its policy; where it has `vars`, the number of their names and the list
+    of their values follow.
+    """
+    names: dict[tuple[str, ...], int] = {}
     policies: list[dict[str, Any]] = []
     numbers: dict[tuple[Gate | None, float, Hooks, str | None], int] = {}
     waves = []
@@ -137,7 +147,8 @@ def to_json(workflow: Workflow) -> dict[str, Any]:
                         "credentials": m.credentials,
                     }
                 )
-            rows.append([m.name, m.group_id, m.live_migration_id, numbers[key]])
+            row = [m.name, m.group_id, m.live_migration_id, numbers[key]]
+            rows.append([*row, names.setdefault(m.vars.names, len(names)), m.vars.values] if m.vars else row)
         waves.append(
             {
                 "name": wave.name,
@@ -145,6 +156,7 @@ def to_json(workflow: Workflow) -> dict[str, Any]:
                 "max_failures": wave.max_failures,
                 "approval": wave.approval,
                 "hooks": asdict(wave.hooks),
+                "vars": wave.vars.as_dict(),
                 "migrations": rows,
             }
         )
@@ -155,13 +167,16 @@ def to_json(workflow: Workflow) -> dict[str, Any]:
         "file": workflow.file,
         "window": window_to_json(workflow.window),
         "hooks": asdict(workflow.hooks),
+        "vars": workflow.vars.as_dict(),
         "policies": policies,
+        "names_of_vars": list(names),
         "waves": waves,
     }
 
 
 def from_json(data: dict[str, Any]) -> Workflow:
-    """The inverse of `to_json`."""
+    """The inverse of `to_json`; what an older version wrote has no `vars`."""
+    names = [tuple(each) for each in data.get("names_of_vars", ())]
     policies = [
         (Gate(**p["gate"]) if p["gate"] else None, float(p["timeout"]), _hooks(p["hooks"]), p.get("credentials"))
         for p in data["policies"]
@@ -169,7 +184,7 @@ def from_json(data: dict[str, Any]) -> Workflow:
     waves = []
     for wave in data["waves"]:
         migrations = []
-        for name, group_id, live_migration_id, number in wave["migrations"]:
+        for name, group_id, live_migration_id, number, *own in wave["migrations"]:
             gate, timeout, hooks, credentials = policies[number]
             migrations.append(
                 Migration(
@@ -180,6 +195,7 @@ def from_json(data: dict[str, Any]) -> Workflow:
                     timeout=timeout,
                     hooks=hooks,
                     credentials=credentials,
+                    vars=Vars(names[own[0]], tuple(own[1])) if own else NO_VARS,
                 )
             )
         waves.append(
@@ -189,6 +205,7 @@ def from_json(data: dict[str, Any]) -> Workflow:
                 max_failures=wave["max_failures"],
                 approval=wave["approval"],
                 hooks=_hooks(wave["hooks"]),
+                vars=_vars(wave),
                 migrations=tuple(migrations),
             )
         )
@@ -199,8 +216,14 @@ def from_json(data: dict[str, Any]) -> Workflow:
         file=data.get("file", ""),
         window=window_from_json(data["window"]),
         hooks=_hooks(data["hooks"]),
+        vars=_vars(data),
         waves=tuple(waves),
     )
+
+
+def _vars(data: dict[str, Any]) -> Vars:
+    found = data.get("vars")
+    return Vars(tuple(found), tuple(found.values())) if found else NO_VARS
 
 
 def _hooks(data: dict[str, Any]) -> Hooks:
@@ -210,12 +233,14 @@ def _hooks(data: dict[str, Any]) -> Hooks:
 
 __all__ = [
     "NO_HOOKS",
+    "NO_VARS",
     "AbsoluteWindow",
     "Argv",
     "Gate",
     "Hooks",
     "Migration",
     "RecurringWindow",
+    "Vars",
     "Wave",
     "Window",
     "Workflow",

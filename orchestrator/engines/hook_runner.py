@@ -9,7 +9,9 @@ import anyio
 
 from ..atlas.connection import MAX_IN_FLIGHT
 from ..core.events import HookFinished
-from ..core.workflow import Argv, Hooks, Migration, Wave, Workflow
+from ..core.hook_facts import facts_for_hook
+from ..core.run import RunState
+from ..core.workflow import Argv, Hooks, Migration, Wave
 from ..machine.descriptors import connections_at_most, hooks_at_most
 from ..text.redaction import Redactor
 from .hooks import hook_environment, run_hook
@@ -34,13 +36,11 @@ class HookRunner:
     `before` hooks have turns of their own: one of them may have to wait for its job to be read again, and whoever waits for
     an `after_…` hook must not wait for that with the application down.
 
-    *environ*: the process's environment; *now*: the session's clock, Unix seconds; *secrets*: values no hook may see;
+    *state*: the fold of the run's events, which goes on. *environ*: the process's environment; *now*: the session's clock, Unix seconds; *secrets*: values no hook may see;
     *on_interrupted* gets the end of a hook that was ended because the run is stopped, which nobody waits for any more.
     """
 
-    run_id: str
-    workflow: Workflow
-    rehearsal: bool
+    state: RunState
     environ: Mapping[str, str]
     secrets: tuple[str, ...]
     now: Callable[[], float]
@@ -59,7 +59,7 @@ class HookRunner:
 
     async def run_for_group(self, wave: Wave | None, hook: str, index: int, *, outcome: str | None) -> HookFinished:
         """The same for the hooks of *wave*, or of the run (None)."""
-        return await self._run(wave.hooks if wave else self.workflow.hooks, wave, None, hook, index, outcome)
+        return await self._run(wave.hooks if wave else self.state.workflow.hooks, wave, None, hook, index, outcome)
 
     async def _run(
         self, hooks: Hooks, wave: Wave | None, migration: Migration | None, hook: str, index: int, outcome: str | None
@@ -67,12 +67,12 @@ class HookRunner:
         argvs: tuple[Argv, ...] = getattr(hooks, hook)
         environment = hook_environment(
             self.environ,
-            run_id=self.run_id,
-            workflow=self.workflow.name,
-            rehearsal=self.rehearsal,
+            run_id=self.state.run_id,
+            workflow=self.state.workflow.name,
+            rehearsal=self.state.rehearsal,
             wave=wave,
             migration=migration,
-            outcome=outcome,
+            facts=facts_for_hook(self.state, wave, migration, outcome=outcome),
             secrets=self.secrets,
         )
         wave_name, name = wave.name if wave else None, migration.name if migration else None
@@ -82,7 +82,7 @@ class HookRunner:
                 argvs[index],
                 hook=hook,
                 timeout=hooks.timeout,
-                directory=self.workflow.directory,
+                directory=self.state.workflow.directory,
                 environment=environment,
                 now=self.now,
                 redact=Redactor(self.secrets).text,

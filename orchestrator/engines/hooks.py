@@ -22,6 +22,8 @@ import anyio
 import anyio.abc
 
 from ..core.events import HookFinished
+from ..core.hook_facts import HookFacts
+from ..core.vars import HOOK_PREFIX, variable_key
 from ..core.workflow import Argv, Migration, Wave
 from ..text.durations import format_duration
 from ..text.escaping import lines_of_text
@@ -47,6 +49,9 @@ _LONG_KEY = 16  # a key of this length inside a longer value is no coincidence
 _KEY_NAME = re.compile(r"MONGODB_ATLAS_(?:\w+_)?API_KEY")
 
 
+NOTHING_KNOWN = HookFacts()
+
+
 def hook_environment(
     environ: Mapping[str, str],
     *,
@@ -55,12 +60,14 @@ def hook_environment(
     rehearsal: bool,
     wave: Wave | None = None,
     migration: Migration | None = None,
-    outcome: str | None = None,
+    facts: HookFacts = NOTHING_KNOWN,
     secrets: Iterable[str] = (),
 ) -> dict[str, str]:
     """The environment of a hook: *environ* without the keys, and the ``CUTOVER_…`` variables.
 
-    All of these are always set; one that does not apply is empty. ``CUTOVER_REHEARSAL`` is ``true`` or ``false``.
+    All of these are always set; one that does not apply is empty. ``CUTOVER_REHEARSAL`` is ``true`` or ``false``. Each of the
+    workflow's variables is one as well, ``CUTOVER_VAR_`` before its name in capitals; those of another run, where this program is run by
+    a hook itself, are not passed on.
 
     Args:
         environ: The environment of this process.
@@ -69,14 +76,17 @@ def hook_environment(
         rehearsal: Whether the run is a rehearsal.
         wave: The wave that the hook, or its migration, belongs to; None: the hook is the run's.
         migration: The migration that it belongs to.
-        outcome: How the migration, wave or run ended; None before its end.
+        facts: What is known when the hook is about to run.
         secrets: The keys: a variable that holds one of them is left out whatever its name, and so is every
             ``MONGODB_ATLAS_…_API_KEY`` whatever its value.
     """
     keys = tuple(key for key in secrets if key)
     clean = {
-        name: value for name, value in environ.items() if not _KEY_NAME.fullmatch(name) and not _holds_key(value, keys)
+        name: value
+        for name, value in environ.items()
+        if not _KEY_NAME.fullmatch(name) and not name.startswith(HOOK_PREFIX) and not _holds_key(value, keys)
     }
+    own = {f"{HOOK_PREFIX}{variable_key(name)}": value for name, value in facts.vars.items()}
     return clean | {
         "CUTOVER_RUN_ID": run_id,
         "CUTOVER_WORKFLOW": workflow,
@@ -84,9 +94,19 @@ def hook_environment(
         "CUTOVER_MIGRATION": migration.name if migration else "",
         "CUTOVER_GROUP_ID": migration.group_id if migration else "",
         "CUTOVER_LIVE_MIGRATION_ID": migration.live_migration_id if migration else "",
-        "CUTOVER_OUTCOME": str(outcome or ""),
+        "CUTOVER_OUTCOME": str(facts.outcome or ""),
         "CUTOVER_REHEARSAL": "true" if rehearsal else "false",
+        "CUTOVER_REMOTE_STATUS": _text(facts.remote_status),
+        "CUTOVER_LAG_SECONDS": "" if facts.lag is None else f"{facts.lag:g}",
+        "CUTOVER_ERROR_MESSAGE": _text(facts.error_message),
+        "CUTOVER_REASON": _text(facts.reason),
+        **own,
     }
+
+
+def _text(text: str | None) -> str:
+    """*text* as an environment takes it: what Atlas says may hold a NUL, or half a character."""
+    return (text or "").replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
 
 
 async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it runs, and whose it is

@@ -1,17 +1,20 @@
 """Live migrations from a CSV file: header ``name,group_id,live_migration_id``, one migration a row.
 
-The group may be left out, or empty in a row, where the workflow has a default for it.
+The group may be left out, or empty in a row, where the workflow has a default for it. Further columns are the migration's `vars`;
+an empty cell of them says nothing. The heads of all columns may be in capitals, as databases and spreadsheets write them.
 """
 
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core.errors import Problem
-from .scalars import did_you_mean, parse_name, parse_object_id, shorten
+from ..core.vars import variable_key
+from .scalars import parse_name, parse_object_id, parse_value, parse_variable, shorten
 
 COLUMNS = ("name", "group_id", "live_migration_id")
 _PARSERS: dict[str, Callable[[str], str]] = {
@@ -19,6 +22,13 @@ _PARSERS: dict[str, Callable[[str], str]] = {
     "group_id": parse_object_id,
     "live_migration_id": parse_object_id,
 }
+
+
+SETTINGS = frozenset(
+    {"gate", "max_lag", "timeout", "hooks", "concurrency", "max_failures", "approval", "credentials", "vars"}
+)
+"""Keys of a workflow that a column of this name would be taken for, though it would set nothing."""
+_ALIKE = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +39,7 @@ class Row:
     name: str
     group_id: str | None
     live_migration_id: str
+    vars: dict[str, str] = field(default_factory=dict)
 
 
 def parse_csv(text: str, file: str) -> tuple[list[Row], list[Problem]]:
@@ -42,7 +53,7 @@ def parse_csv(text: str, file: str) -> tuple[list[Row], list[Problem]]:
         for cells in reader:
             if any(cell.strip() for cell in cells):
                 if columns is None:
-                    columns = [cell.strip() for cell in cells]
+                    columns = [_column(cell.strip()) for cell in cells]
                     problems += _header_problems(columns, cells, file, line)
                     if problems:
                         return [], problems
@@ -61,24 +72,42 @@ def parse_csv(text: str, file: str) -> tuple[list[Row], list[Problem]]:
     return rows, problems
 
 
+def _column(head: str) -> str:
+    """The column that *head* means: `NAME` is `name`, and `CLUSTER` the variable `cluster`."""
+    return head.lower() if head.isupper() or head.lower() in COLUMNS else head
+
+
 def _header_problems(columns: list[str], cells: list[str], file: str, line: int) -> list[Problem]:
     if len(cells) == 1 and (other := next((mark for mark in ";\t|" if mark in cells[0]), None)):
         message = f"its columns are separated by {other!r}, expected commas: {','.join(COLUMNS)}"
         return [Problem(file=file, line=line, key="", message=message)]
     problems = []
     for position, column in enumerate(columns):
-        if column not in COLUMNS:
-            message = f"unknown column {shorten(column)}; {did_you_mean(column, COLUMNS)}"
-        elif column in columns[:position]:
-            message = f"the column {column} stands twice"
-        else:
-            continue
-        problems.append(Problem(file=file, line=line, key="", message=message))
+        before = [variable_key(each) for each in columns[:position]]
+        twice = f"the column {column} stands twice" if variable_key(column) in before else None
+        wrong = twice or _why_no_column(column)
+        if wrong is not None:
+            problems.append(Problem(file=file, line=line, key="", message=wrong))
     for column in ("name", "live_migration_id"):
         if column not in columns:
             message = f"the column {column} is missing; expected the header {','.join(COLUMNS)}"
             problems.append(Problem(file=file, line=line, key="", message=message))
     return problems
+
+
+def _why_no_column(column: str) -> str | None:
+    """Why *column* can be neither one of `COLUMNS` nor a variable."""
+    if column in COLUMNS:
+        return None
+    if close := difflib.get_close_matches(column.lower(), COLUMNS, n=1, cutoff=_ALIKE):
+        return f"unknown column {shorten(column)}; did you mean {close[0]!r}? (a variable needs a name less like it)"
+    if column.lower() in SETTINGS:
+        return f"the column {column} would set nothing: give {column} in the workflow, on waves or in defaults"
+    try:
+        parse_variable(column)
+    except ValueError as error:
+        return f"the column {shorten(column)} {error}"
+    return None
 
 
 def _row(columns: list[str], cells: list[str], file: str, line: int, problems: list[Problem]) -> Row:
@@ -90,10 +119,10 @@ def _row(columns: list[str], cells: list[str], file: str, line: int, problems: l
     values: dict[str, str] = {}
     for column, cell in zip(columns, cells, strict=False):
         value = cell.strip()
-        if column == "group_id" and not value:
+        if not value and column not in ("name", "live_migration_id"):
             continue
         try:
-            values[column] = _PARSERS[column](value)
+            values[column] = _PARSERS.get(column, parse_value)(value)
         except ValueError as error:
             wrong(column, f"{error}, not {shorten(value)}")
     return Row(
@@ -101,4 +130,5 @@ def _row(columns: list[str], cells: list[str], file: str, line: int, problems: l
         name=values.get("name", ""),
         group_id=values.get("group_id"),
         live_migration_id=values.get("live_migration_id", ""),
+        vars={column: value for column, value in values.items() if column not in COLUMNS},
     )

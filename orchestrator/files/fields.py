@@ -18,6 +18,7 @@ DURATION_SCHEMA = {
     "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^(P[0-9DTHMS.]+|[0-9][0-9dhms.]*)$"}],
     "description": "a duration: 90, 90s, 1m30s, 2h, 500ms or PT90S",
 }
+_THE_KEY_ITSELF = "[key]"  # how pydantic says that the name of an entry is wrong, and not its value
 _TAG = "\0"  # marks the steps that a union adds to the place of an error
 
 
@@ -105,7 +106,9 @@ def problems_of(
     """
     problems = []
     for detail in error.errors(include_url=False):
-        path: KeyPath = tuple(step for step in detail["loc"] if not str(step).startswith(_TAG))
+        path: KeyPath = tuple(
+            step for step in detail["loc"] if not str(step).startswith(_TAG) and step != _THE_KEY_ITSELF
+        )
         message = _message(detail, models, show_values)
         if detail["type"] == "extra_forbidden" and ":" in str(path[-1]):
             # `key:value` without its space; what follows the colon may be a secret.

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 LONGEST_NAME = 100
+LONGEST_VALUE = 1_000
 _SHOWN = 60
 
 _TRUE = frozenset({"true", "yes", "on"})
@@ -20,6 +21,8 @@ _OBJECT_ID = re.compile("[0-9a-f]{24}")
 _COUNT = re.compile("[0-9]{1,9}")
 _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _KEY = re.compile("[!-~]{1,200}")
+_VARIABLE = re.compile(f"[A-Za-z0-9_]{{1,{LONGEST_NAME}}}")
+_HALF = re.compile("[\ud800-\udfff]")  # of a character, which no encoding has
 _PLAIN_KEY = re.compile("[A-Za-z0-9_.<-]{1,60}")
 
 
@@ -59,6 +62,27 @@ def parse_name(text: str) -> str:
     """A name: 1 to 100 printable characters, no space around them."""
     if not 1 <= len(text) <= LONGEST_NAME or not text.isprintable() or text != text.strip():
         raise ValueError(f"expected a name of 1 to {LONGEST_NAME} printable characters, no spaces around it")
+    return text
+
+
+def parse_variable(text: str) -> str:
+    """A name that an environment variable may have, whatever stands before it."""
+    if not _VARIABLE.fullmatch(text):
+        raise ValueError(
+            f"cannot be the name of a variable; type {_as_variable(text)} (letters without accents, digits and _)"
+        )
+    return text
+
+
+def _as_variable(text: str) -> str:
+    plain = re.sub("[^A-Za-z0-9]+", "_", text[:LONGEST_NAME]).strip("_")
+    return plain or "a name such as cluster"
+
+
+def parse_value(text: str) -> str:
+    """What a variable may hold: text that an environment takes."""
+    if len(text) > LONGEST_VALUE or "\0" in text or _HALF.search(text):
+        raise ValueError(f"expected text of at most {LONGEST_VALUE:,} characters, and no NUL in it")
     return text
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..core.errors import InputError
+from ..core.vars import Vars, merged
 from ..core.window import AbsoluteWindow, RecurringWindow, Window
 from ..core.workflow import NO_HOOKS, Gate, Hooks, Migration, Wave, Workflow
 from .fields import problems_of
@@ -69,6 +70,7 @@ class _Resolver:
     def __init__(self, spec: WorkflowSpec, tables: dict[int, Table]) -> None:
         self._spec = spec
         self._tables = tables
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def workflow(self, *, sha256: str, path: Path) -> Workflow:
         return Workflow(
@@ -76,6 +78,7 @@ class _Resolver:
             waves=tuple(self._wave(number, wave) for number, wave in enumerate(self._spec.waves)),
             window=_window(self._spec.window),
             hooks=_hooks(self._spec.run_hooks),
+            vars=merged([self._spec.vars or {}]),
             sha256=sha256,
             directory=str(path.parent),
             file=path.name,
@@ -85,13 +88,18 @@ class _Resolver:
         defaults = self._spec.defaults
         levels: list[PolicySpec] = [wave, defaults] if defaults else [wave]
         shared = _Policy(levels)
+        said = [self._spec.vars or {}, *(level.vars or {} for level in reversed(levels))]
+        vars_of_all = merged(said)
         migrations = []
         for item in wave.migrations or ():
             own = _Policy([item, *levels]) if item.model_fields_set & _Policy.KEYS else shared
-            migrations.append(_migration(item.name, item.group_id, item.live_migration_id, own))
+            known = self._alike(merged([*said, item.vars])) if item.vars else vars_of_all
+            migrations.append(_migration(item.name, item.group_id, item.live_migration_id, own, known))
         if number in self._tables:
             rows = self._tables[number].rows
-            migrations += [_migration(row.name, row.group_id, row.live_migration_id, shared) for row in rows]
+            for row in rows:
+                known = self._alike(merged([*said, row.vars])) if row.vars else vars_of_all
+                migrations.append(_migration(row.name, row.group_id, row.live_migration_id, shared, known))
         around = wave.wave_hooks or (defaults.wave_hooks if defaults else None)
         return Wave(
             name=wave.name,
@@ -100,7 +108,12 @@ class _Resolver:
             max_failures=_failures(wave.max_failures, len(migrations)),
             approval=bool(wave.approval),
             hooks=_hooks(around),
+            vars=vars_of_all,
         )
+
+    def _alike(self, known: Vars) -> Vars:
+        """*known* with the tuple of names that all share who have the same ones: thousands of migrations do."""
+        return Vars(self._names.setdefault(known.names, known.names), known.values)
 
 
 class _Policy:
@@ -128,7 +141,7 @@ def _gate(given: list[Any]) -> Gate | None:
     )
 
 
-def _migration(name: str, group_id: str | None, live_migration_id: str, policy: _Policy) -> Migration:
+def _migration(name: str, group_id: str | None, live_migration_id: str, policy: _Policy, known: Vars) -> Migration:
     return Migration(
         name=name,
         group_id=group_id or policy.group_id,
@@ -137,6 +150,7 @@ def _migration(name: str, group_id: str | None, live_migration_id: str, policy: 
         timeout=policy.timeout,
         hooks=policy.hooks,
         credentials=policy.credentials,
+        vars=known,
     )
 
 

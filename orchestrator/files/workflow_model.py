@@ -12,20 +12,24 @@ from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from ..core.vars import HOOK_PREFIX, variable_key
 from ..core.window import DAYS
 from ..core.workflow import Argv
 from ..text.durations import format_duration
 from .fields import ModelOrWord, Text, TextModel, duration, json_schema, union_tag
 from .scalars import (
     LONGEST_NAME,
+    LONGEST_VALUE,
     parse_boolean,
     parse_count,
     parse_failures,
     parse_line,
     parse_name,
     parse_object_id,
+    parse_value,
+    parse_variable,
     shorten,
 )
 
@@ -133,6 +137,21 @@ def _parse_commands(value: Any) -> tuple[Argv, ...]:
     return tuple(tuple(command) for command in commands)
 
 
+def _without_nothing(given: Any) -> Any:
+    """A key with nothing behind it is as good as absent."""
+    return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+
+def _one_word_each(given: dict[str, str]) -> dict[str, str]:
+    spelled: dict[str, str] = {}
+    for name in given:
+        if (first := spelled.setdefault(variable_key(name), name)) != name:
+            raise ValueError(
+                f"{first!r} and {name!r} are one variable to a hook, {HOOK_PREFIX}{variable_key(name)}; keep one"
+            )
+    return given
+
+
 def _parse_gate_word(value: Any) -> Any:
     if isinstance(value, str) and value.lower() in _OFF:
         return "off"
@@ -206,6 +225,14 @@ _Argvs = Annotated[
         },
     ),
 ]
+_Vars = Annotated[
+    dict[
+        Annotated[str, Text(parse_variable, {"type": "string", "pattern": f"^[A-Za-z0-9_]{{1,{LONGEST_NAME}}}$"})],
+        Annotated[str, Text(parse_value, {"anyOf": [{"type": "null"}, {**_WORD, "maxLength": LONGEST_VALUE}]})],
+    ],
+    BeforeValidator(_without_nothing),
+    AfterValidator(_one_word_each),
+]
 _Version = Annotated[int, Text(_parse_version, {"enum": [1, "1"]}, "expected 1, the only version of the format")]
 _File = Annotated[str, Text(parse_line, _WORD, "expected the name of a CSV file")]
 
@@ -234,6 +261,9 @@ _GateOrOff = Annotated[
 ]
 
 
+_VARS_HELP = "Text for hooks, reports and page; each key is merged, and its nearest value wins."
+
+
 class PolicySpec(TextModel):
     """The keys that may stand in `defaults`, on a wave or on a migration; the nearest wins."""
 
@@ -245,6 +275,7 @@ class PolicySpec(TextModel):
     credentials: _Name | None = Field(
         None, description="The name of a set under `credentials` in the config. Default: those under `atlas`."
     )
+    vars: _Vars | None = Field(None, description=_VARS_HELP)
 
 
 class MigrationSpec(PolicySpec):
@@ -341,6 +372,7 @@ class WorkflowSpec(TextModel):
     name: _Name = Field(description="The workflow's name.")
     window: _WindowSpec | None = Field(None, description="No cutover starts outside it.")
     run_hooks: HooksSpec | None = Field(None, description="Commands run once around the run.")
+    vars: _Vars | None = Field(None, description=_VARS_HELP)
     defaults: DefaultsSpec | None = None
     waves: list[WaveSpec] = Field(description="Run one after another.")
 

@@ -231,9 +231,7 @@ async def _session(
         random=options.random,
         checkpoint=options.checkpoint,
         hooks=HookRunner(
-            run_id=state.run_id,
-            workflow=task.workflow,
-            rehearsal=task.rehearsal,
+            state=state,
             environ=options.environ,
             secrets=tuple(settings.secrets()),
             now=clock.now,

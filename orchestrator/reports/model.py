@@ -10,6 +10,7 @@ from ..core.next_step import Phase
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
 from ..core.run import RunState
 from ..core.times import cutover_seconds, downtime_seconds
+from ..core.vars import Vars
 from ..core.window import Span, window_in_words
 from ..core.workflow import Migration, Wave
 from ..text.instants import iso
@@ -56,6 +57,7 @@ class MigrationReport:
     cutover_requests: int
     polls: int
     phase: Phase
+    vars: Vars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +157,10 @@ class RunReport:
     hooks: tuple[HookReport, ...]
     requests: dict[str, Any]
     advice: Advice
+
+    def names_of_vars(self) -> list[str]:
+        """The names of all variables that any of the migrations has, in the order of the workflow."""
+        return list(dict.fromkeys(name for m in self.migrations for name in m.vars.names))
 
     def problems(self) -> list[Problem]:
         """The migrations without SUCCESS, the most urgent outcome first, those of one outcome and message together."""
@@ -265,6 +271,7 @@ def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationRe
         cutover_requests=known.cutover_requests,
         polls=known.polls,
         phase=known.phase,
+        vars=migration.vars,
     )
 
 

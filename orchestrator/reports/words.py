@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ..core.outcomes import EXIT_MEANINGS
 from ..text.counts import names_listed, plural
 from ..text.durations import rough_duration
-from .model import Problem, RunReport
+from .model import MigrationReport, Problem, RunReport
 from .percentiles import Statistics
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -78,6 +78,11 @@ def clock(instant: str | None) -> str | None:
 def names_text(problem: Problem, at_most: int = 5) -> str:
     """The names of *problem*'s migrations, with the number of those that are not shown."""
     return names_listed([m.name for m in problem.migrations], at_most)
+
+
+def vars_text(migration: MigrationReport) -> str:
+    """The workflow's variables of *migration* as `cluster=orders-eu, size=XL`."""
+    return ", ".join(f"{name}={value}" for name, value in migration.vars.items())
 
 
 def failed_hooks_text(report: RunReport) -> list[str]:

@@ -50,7 +50,7 @@ Row = list[Any]
 
 def job(wave: int, migration: Migration) -> list[Any]:
     """What never changes about *migration* of wave number *wave*."""
-    return [migration.name, wave, migration.group_id, migration.live_migration_id]
+    return [migration.name, wave, migration.group_id, migration.live_migration_id, migration.vars.as_dict()]
 
 
 def row(state: RunState, name: str, *, running: bool) -> Row:

@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given, settings
 
-from orchestrator.core.workflow import Hooks, Workflow, from_json, to_json
+from orchestrator.core.workflow import Hooks, Vars, Wave, Workflow, from_json, to_json
 
-from ..builders import workflow
+from ..builders import migration, workflow
 from ..workflowstrategies import workflows
 
 
@@ -23,6 +23,25 @@ def test_settings_that_many_migrations_share_are_stored_once() -> None:
     data = to_json(workflow(tuple(f"m{number}" for number in range(50))))
     assert len(data["policies"]) == 1
     assert data["waves"][0]["migrations"][7][3] == 0
+
+
+def test_a_journal_of_an_older_version_has_no_vars() -> None:
+    """Its runs go on."""
+    given_workflow = workflow(("a", "b"))
+    data = to_json(given_workflow)
+    del data["vars"], data["names_of_vars"], data["waves"][0]["vars"]
+    assert [len(row) for row in data["waves"][0]["migrations"]] == [4, 4]
+    assert from_json(json.loads(json.dumps(data))) == given_workflow
+
+
+def test_names_of_vars_that_many_migrations_share_are_stored_once() -> None:
+    """In the journal, and in memory when it has been read."""
+    members = tuple(migration(f"m{n}", n, vars=Vars(("cluster", "size"), (f"c{n}", "XL"))) for n in range(3))
+    data = json.loads(json.dumps(to_json(Workflow(name="w", waves=(Wave(name="w1", migrations=members),)))))
+    assert data["names_of_vars"] == [["cluster", "size"]]
+    assert data["waves"][0]["migrations"][2][4:] == [0, ["c2", "XL"]]
+    first, second, _ = (m for _, m in from_json(data).migrations())
+    assert first.vars.names is second.vars.names
 
 
 @pytest.mark.parametrize(

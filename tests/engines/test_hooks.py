@@ -15,6 +15,8 @@ import anyio.lowlevel
 import pytest
 
 from orchestrator.core.events import HookFinished
+from orchestrator.core.hook_facts import HookFacts
+from orchestrator.core.vars import Vars
 from orchestrator.core.workflow import Migration, Wave
 from orchestrator.engines import hooks
 from orchestrator.engines.hooks import OUTPUT_BYTES, hook_environment, run_hook
@@ -332,7 +334,7 @@ async def test_no_file_descriptor_is_left_open() -> None:
 
 
 async def test_the_environment_is_the_contracts(keys: Any) -> None:
-    """Eight variables about the migration, what else there is, and no key under any name."""
+    """What there is about the migration and its variables, what else there is, and no key under any name."""
     around = {
         "PATH": "/bin",
         "LANG": "C",
@@ -343,6 +345,7 @@ async def test_the_environment_is_the_contracts(keys: Any) -> None:
         "NIGHT_USER": keys.public,
         "NIGHT_URL": f"https://{keys.public}:{keys.private}@host",
         "CUTOVER_WAVE": "stale",
+        "CUTOVER_VAR_OWNER": "of the run whose hook has started this one",
     }
     environment = hook_environment(
         around,
@@ -351,7 +354,14 @@ async def test_the_environment_is_the_contracts(keys: Any) -> None:
         rehearsal=True,
         wave=CANARY,
         migration=ORDERS,
-        outcome="SUCCESS",
+        facts=HookFacts(
+            outcome="FAILED",
+            remote_status="EXPIRED",
+            lag=2.5,
+            error_message="too \0 late \ud83d",
+            reason="the window closed",
+            vars=Vars(("cluster", "Size"), ("orders-eu", "")),
+        ),
         secrets=keys,
     )
     assert environment == {
@@ -363,8 +373,14 @@ async def test_the_environment_is_the_contracts(keys: Any) -> None:
         "CUTOVER_MIGRATION": "orders",
         "CUTOVER_GROUP_ID": ORDERS.group_id,
         "CUTOVER_LIVE_MIGRATION_ID": ORDERS.live_migration_id,
-        "CUTOVER_OUTCOME": "SUCCESS",
+        "CUTOVER_OUTCOME": "FAILED",
         "CUTOVER_REHEARSAL": "true",
+        "CUTOVER_REMOTE_STATUS": "EXPIRED",
+        "CUTOVER_LAG_SECONDS": "2.5",
+        "CUTOVER_ERROR_MESSAGE": "too   late ?",
+        "CUTOVER_REASON": "the window closed",
+        "CUTOVER_VAR_CLUSTER": "orders-eu",
+        "CUTOVER_VAR_SIZE": "",
     }
 
 
@@ -377,6 +393,10 @@ async def test_variables_that_do_not_apply_are_empty() -> None:
         "CUTOVER_GROUP_ID",
         "CUTOVER_LIVE_MIGRATION_ID",
         "CUTOVER_OUTCOME",
+        "CUTOVER_REMOTE_STATUS",
+        "CUTOVER_LAG_SECONDS",
+        "CUTOVER_ERROR_MESSAGE",
+        "CUTOVER_REASON",
     }
     assert environment["CUTOVER_REHEARSAL"] == "false"
 

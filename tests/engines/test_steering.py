@@ -26,6 +26,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
+from orchestrator.core.vars import Vars
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.jobs import JobStatus
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
@@ -240,6 +241,36 @@ async def test_hooks_of_waves_and_runs_run_once(tmp_path: Path) -> None:
         assert it.puts("b1") == 0
         lines = log.read_text().split("\n")
         assert lines == ["run before ", "a before ", "a good SUCCESS", "run bad FAILED", ""]
+
+
+async def test_hooks_know_the_variables_and_what_became_of_their_migration(tmp_path: Path) -> None:
+    """Each its own: of the run, the wave, the migration; and what Atlas said, with the lag as it was last read."""
+    log = tmp_path / "log"
+    fields = "${CUTOVER_VAR_SIZE-none} $CUTOVER_REMOTE_STATUS $CUTOVER_LAG_SECONDS ($CUTOVER_ERROR_MESSAGE)"
+    say = (("sh", "-c", f'echo "${{CUTOVER_MIGRATION:-${{CUTOVER_WAVE:-run}}}} $0 {fields}" >> {log}', "hook"),)
+    around = Hooks(before=say, after_failure=say)
+    a1 = migration("a1", hooks=around, vars=Vars(("size",), ("XL",)))
+    plan = workflow(wave("a", a1, hooks=Hooks(before=say), vars=Vars(("size",), ("S",))), hooks=Hooks(before=say))
+    bad = Scenario(jobs=READY, special={"a1": Special(ends=JobStatus.FAILED)})
+    async with house(tmp_path / "state", plan, bad) as it:
+        assert outcomes(await it.start()) == {"a1": FAILED}
+    assert log.read_text().splitlines() == [
+        "run hook none   ()",
+        "a hook S   ()",
+        "a1 hook XL WORKING 1 ()",
+        "a1 hook XL FAILED  (Atlas reports FAILED)",
+    ]
+
+
+async def test_a_hook_knows_why_no_cutover_starts(tmp_path: Path) -> None:
+    """What it undoes was prepared for a PUT that did not leave."""
+    log = tmp_path / "log"
+    undo = ("sh", "-c", f'echo "$CUTOVER_OUTCOME: $CUTOVER_REASON" >> {log}')
+    plan = workflow(wave("a", migration("a1", hooks=Hooks(before=(("sleep", "30"),), after_failure=(undo,)))))
+    async with house(tmp_path / "state", plan) as it, anyio.create_task_group() as group:
+        group.start_soon(it.ask_after, 5, "abort")
+        await it.start()
+    assert log.read_text() == "NOT_STARTED: aborted by somebody\n"
 
 
 async def test_a_run_whose_before_hook_fails_starts_nothing(tmp_path: Path) -> None:

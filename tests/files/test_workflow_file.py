@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.errors import InputError
+from orchestrator.core.run import fold
 from orchestrator.core.window import AbsoluteWindow, RecurringWindow
 from orchestrator.core.workflow import NO_HOOKS, Gate, Hooks, Workflow, from_json, to_json
 from orchestrator.files.workflow_file import load_workflow, workflow_schema
 from orchestrator.files.yaml_file import read_yaml
+from orchestrator.reports.model import build
+
+from ..builders import run_started
 
 ROOT = Path(__file__).parents[2]
 GROUP = "7e68e12770616e75e6df43d0"
@@ -198,6 +204,86 @@ def test_a_csv_file_without_group_column_uses_the_default(load: Load, tmp_path: 
     assert [m.group_id for _, m in workflow.migrations()] == [GROUP]
 
 
+def test_variables_are_merged_and_come_from_csv_files_too(load: Load, tmp_path: Path) -> None:
+    """From the top level, defaults, wave and migration the nearest of each; an empty cell says nothing."""
+    (tmp_path / "rest.csv").write_text(
+        f"NAME,LIVE_MIGRATION_ID,Group_ID,SIZE,Owner\na,{'1' * 24},,XL,\nb,{'2' * 24},,,ada\n"
+    )
+    workflow = load(f"""\
+version: 1
+name: w
+vars: {{owner: ops, region: eu, nothing: }}
+defaults: {{group_id: {GROUP}, vars: {{size: S}}}}
+waves:
+  - name: w1
+    vars: {{region: 07}}
+    migrations:
+      - {{name: m, live_migration_id: {JOB}, vars: {{Size: "", extra: yes}}}}
+    migrations_file: rest.csv
+""")
+    assert workflow.vars.as_dict() == {"owner": "ops", "region": "eu"}
+    assert workflow.waves[0].vars.as_dict() == {"owner": "ops", "region": "07", "size": "S"}
+    assert {m.name: m.vars.as_dict() for _, m in workflow.migrations()} == {
+        "m": {"owner": "ops", "region": "07", "size": "", "extra": "yes"},
+        "a": {"owner": "ops", "region": "07", "size": "XL"},
+        "b": {"owner": "ada", "region": "07", "size": "S"},
+    }
+    assert from_json(json.loads(json.dumps(to_json(workflow)))) == workflow
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("{cluster-name: a}", "vars.cluster-name: cannot be the name of a variable; type cluster_name (letters"),
+        ("{'héllo wörld': a}", "vars.'héllo wörld': cannot be the name of a variable; type h_llo_w_rld (letters"),
+        ("{'€': a}", "vars.'€': cannot be the name of a variable; type a name such as cluster (letters"),
+        ("{size: [1]}", "vars.size: expected text, not a list"),
+        ("{size: {a: b}}", "vars.size: expected text, not a mapping"),
+        ('{size: "a\\0b"}', "vars.size: expected text of at most 1,000 characters, and no NUL in it, not 'a\\x00b'"),
+        ("{size: " + "x" * 1001 + "}", "vars.size: expected text of at most 1,000 characters"),
+        ("{size: a, Size: b}", "vars: 'size' and 'Size' are one variable to a hook, CUTOVER_VAR_SIZE; keep one"),
+        ("orders", "vars: expected a mapping, not 'orders'"),
+        ("[a]", "vars: expected a mapping, not a list"),
+    ],
+)
+def test_a_variable_has_to_be_one_of_an_environment(mistakes: Mistakes, given: str, expected: str) -> None:
+    """With what to type instead; wherever it stands."""
+    (line,) = mistakes(wave(head=f"{HEAD}vars: {given}\n"))
+    assert line.startswith(f"w.yaml:4: {expected}")
+    (line,) = mistakes(wave(migration=f", vars: {given}"))
+    assert line.startswith(f"w.yaml:7: waves[0].migrations[0].{expected}")
+
+
+@pytest.mark.parametrize("journaled", [False, True])
+def test_variables_of_5000_migrations_cost_less_than_a_kilobyte_each(tmp_path: Path, journaled: bool) -> None:
+    """From the file, or the journal, to the report: what each adds is its values."""
+    names = ("cluster", "region", "size", "owner", "ticket")
+
+    def row(number: int) -> str:
+        return ",".join(f"{name}-of-migration-{number}" for name in names)
+
+    def memory(*, with_vars: bool) -> int:
+        rows = [f"m{n},{n + 1:024x}{',' + row(n) if with_vars else ''}\n" for n in range(5_000)]
+        head = "name,live_migration_id" + (f",{','.join(names)}" if with_vars else "") + "\n"
+        (tmp_path / "rest.csv").write_text(head + "".join(rows))
+        (tmp_path / "w.yaml").write_text(f"{HEAD}waves:\n  - {{name: a, migrations_file: rest.csv}}\n")
+        del rows
+        tracemalloc.start()
+        try:
+            workflow = load_workflow(tmp_path / "w.yaml")
+            if journaled:
+                workflow = from_json(json.loads(json.dumps(to_json(workflow))))
+            report = build(fold("r", [run_started(workflow)]), now=0.0)
+            gc.collect()
+            assert len(report.migrations) == 5_000
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    memory(with_vars=True)  # what is made once and kept
+    assert (memory(with_vars=True) - memory(with_vars=False)) / 5_000 < 1_000
+
+
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(mistakes: Mistakes, tmp_path: Path) -> None:
     """YAML, single keys, what holds between them and CSV files: one reading shows everything."""
     (tmp_path / "rest.csv").write_text(f"name,live_migration_id\nm,{JOB}\nx,{JOB[:-1]}\n\n,{'1' * 24},\n")
@@ -370,6 +456,13 @@ def test_a_window_has_to_be_clear(mistakes: Mistakes, window: str, expected: str
         (b"name;group_id;live_migration_id\n", "r.csv:1: its columns are separated by ';', expected commas"),
         (b"name,live_migration\nx,y\n", "r.csv:1: the column live_migration_id is missing; expected the header name"),
         (b"name,name,live_migration_id\n", "r.csv:1: the column name stands twice"),
+        (b"name,NAME,live_migration_id\n", "r.csv:1: the column name stands twice"),
+        (b"name,live_migration_id,size,SIZE\n", "r.csv:1: the column size stands twice"),
+        (b"name,live_migration_id,groupid\n", "r.csv:1: unknown column 'groupid'; did you mean 'group_id'? (a variable"),
+        (b"name,live_migration_id,timeout\n", "r.csv:1: the column timeout would set nothing: give timeout in the workflow"),
+        (b"name,live_migration_id,Cluster Name\n", "r.csv:1: the column 'Cluster Name' cannot be the name of a variable; type Cluster_Name"),
+        (b"name,live_migration_id,\n", "r.csv:1: the column '' cannot be the name of a variable; type a name such as cluster"),
+        (b"name,live_migration_id,size\nx," + b"1" * 24 + b"," + b"x" * 1001 + b"\n", "r.csv:2: size: expected text of at most 1,000"),
         (b'name,live_migration_id\n"x,y\n', "r.csv:2: is not valid CSV: unexpected end of data"),
         (b"name,live_migration_id\n\xe9,1\n", "r.csv:2: is not UTF-8: byte 0xe9 does not belong here"),
         (b'name,live_migration_id\n"a\nb",' + b"1" * 24 + b"\n", "r.csv:2: name: expected a name of 1 to 100 printable"),
@@ -459,7 +552,7 @@ def test_the_first_example_is_worth_rehearsing() -> None:
         {"concurrency": 3}, {"max_failures": 3}, {"max_failures": "10%"}, {"approval": True}, {"approval": "Yes"},
         {"gate": False}, {"gate": "off"}, {"gate": {"max_lag": 0, "timeout": "30m"}}, {"hooks": {"before": ["a", 1]}},
         {"hooks": {"before": [["a"], ["b"]], "timeout": 3}}, {"hooks": {"before": None}}, {"name": 7},
-        {"group_id": 123456789012345678901234},
+        {"group_id": 123456789012345678901234}, {"vars": {"size": "XL", "n": 7, "is": True, "no": None, "A_1": ""}},
     ],
 )  # fmt: skip
 def test_the_schema_accepts_what_the_loader_accepts(load: Load, value: dict[str, Any]) -> None:

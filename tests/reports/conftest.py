@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
@@ -27,6 +28,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState, fold
+from orchestrator.core.vars import merged
 from orchestrator.core.window import Window
 from orchestrator.core.workflow import Migration, Wave, Workflow
 from orchestrator.reports.model import RunReport, build
@@ -36,11 +38,12 @@ RUN_ID = "20261128T000000Z-5f3a"
 
 
 class Ending(NamedTuple):
-    """How one migration of a made-up run ends. *seconds*: from its PUT to its end."""
+    """How one migration of a made-up run ends. *seconds*: from its PUT to its end; *variables*: its `vars`."""
 
     outcome: Outcome = Outcome.SUCCESS
     message: str | None = None
     seconds: float = 8.1
+    variables: Mapping[str, str] = MappingProxyType({})
 
 
 Waves = Mapping[str, Mapping[str, Ending]]
@@ -98,8 +101,13 @@ def make_state(
             Wave(
                 name=wave,
                 migrations=tuple(
-                    Migration(name=m, group_id="7e68e12770616e75e6df43d0", live_migration_id=f"{next(ids):024x}")
-                    for m in members
+                    Migration(
+                        name=m,
+                        group_id="7e68e12770616e75e6df43d0",
+                        live_migration_id=f"{next(ids):024x}",
+                        vars=merged([ending.variables]),
+                    )
+                    for m, ending in members.items()
                 ),
             )
             for wave, members in waves.items()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from xml.etree import ElementTree as ET
 
@@ -101,3 +102,48 @@ def test_html_says_what_needs_a_person_without_scripts(report_of: MakeReport) ->
     for expected in ("IN_DOUBT", "oplog window exceeded", "the answer was lost", "the window closed", "orders"):
         assert expected in text
     assert "runs no scripts" in text
+
+
+VARIED = {
+    "w": {
+        "a": Ending(variables={"cluster": "orders-eu", "Size": "=XL"}),
+        "b": Ending(variables={"owner": "<ada>|"}),
+        "c": Ending(),
+    }
+}
+
+
+def test_variables_are_in_every_format(report_of: MakeReport) -> None:
+    """As an object in JSON, columns in CSV, properties in JUnit, and text in the others; made harmless like all text."""
+    report = report_of(VARIED)
+    written = json.loads(render(report, ".json"))["migrations"]
+    assert [m["vars"] for m in written] == [{"cluster": "orders-eu", "Size": "=XL"}, {"owner": "<ada>|"}, {}]
+    rows = list(csv.DictReader(io.StringIO(render(report, ".csv"), newline="")))
+    assert [(row["vars.cluster"], row["vars.Size"], row["vars.owner"]) for row in rows] == [
+        ("orders-eu", "'=XL", ""),
+        ("", "", "<ada>|"),
+        ("", "", ""),
+    ]
+    cases = ET.fromstring(render(report, ".xml")).iter("testcase")  # noqa: S314 - our own
+    found = [{p.get("name"): p.get("value") for p in case.iter("property")} for case in cases]
+    assert found == [{"vars.cluster": "orders-eu", "vars.Size": "=XL"}, {"vars.owner": "<ada>|"}, {}]
+    lines = render(report, ".md").splitlines()
+    assert any(line.startswith("| a |") and line.endswith("| cluster=orders-eu, Size==XL |") for line in lines)
+    assert any(line.startswith("| c |") and line.endswith("| - |") for line in lines)
+    page = render(report, ".html")
+    assert "cluster=orders-eu, Size==XL" in page
+    assert "<ada>" not in page
+
+
+def test_reports_without_variables_have_no_column_for_them(report_of: MakeReport) -> None:
+    """Nothing changes for who gives none."""
+    report = report_of(MIXED)
+    assert "vars" not in render(report, ".csv").splitlines()[0]
+    assert "vars" not in render(report, ".md")
+    assert "vars." not in render(report, ".xml")
+
+
+def test_markdown_with_long_variables_fits_into_a_ticket_too(report_of: MakeReport) -> None:
+    """They are cut there, and whole in the other formats."""
+    many = {f"m{n}": Ending(Outcome.FAILED, "no", variables={"note": "x" * 1000}) for n in range(300)}
+    assert len(render(report_of({"w": many}), ".md")) < 65_536

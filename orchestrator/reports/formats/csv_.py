@@ -1,4 +1,4 @@
-"""`.csv`: one row a migration, for spreadsheets."""
+"""`.csv`: one row a migration, for spreadsheets; a column for each of the workflow's variables."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ def render_csv(report: RunReport) -> str:
     """*report*'s migrations as CSV (RFC 4180); text that a spreadsheet would take for a formula gets a `'` before it."""
     out = io.StringIO()
     writer = csv.writer(out)
-    names = [field.name for field in fields(MigrationReport)]
-    writer.writerow(["run_id", "workflow", "rehearsal", *names])
+    names = [field.name for field in fields(MigrationReport) if field.name != "vars"]
+    variables = report.names_of_vars()
+    writer.writerow(["run_id", "workflow", "rehearsal", *names, *(f"vars.{name}" for name in variables)])
     run = [_cell(report.run_id), _cell(report.workflow), str(report.rehearsal).lower()]
     for migration in report.migrations:
-        writer.writerow([*run, *(_cell(getattr(migration, name)) for name in names)])
+        known = migration.vars.as_dict()
+        own = (_cell(known.get(name)) for name in variables)
+        writer.writerow([*run, *(_cell(getattr(migration, name)) for name in names), *own])
     return out.getvalue()
 
 

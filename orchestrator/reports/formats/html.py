@@ -29,6 +29,7 @@ from ..words import (
     names_text,
     plain,
     requests_line,
+    vars_text,
 )
 
 PROBLEMS_AT_MOST = 50
@@ -73,6 +74,7 @@ def _data(report: RunReport) -> dict[str, Any]:
     base = _milliseconds(report.started_at) or 0
     messages: dict[str, int] = {}
     groups: dict[str, int] = {}
+    variables: dict[str, int] = {}
     waves = {wave.name: number for number, wave in enumerate(report.waves)}
 
     def since(instant: str | None) -> int | None:
@@ -96,6 +98,7 @@ def _data(report: RunReport) -> dict[str, Any]:
             m.cutover_seconds,
             m.cutover_requests,
             m.polls,
+            variables.setdefault(plain(vars_text(m)), len(variables)),
         ]
 
     rows = [row(m) for m in report.migrations]
@@ -108,6 +111,7 @@ def _data(report: RunReport) -> dict[str, Any]:
         "waves": [[plain(wave.name), since(wave.started_at), since(wave.finished_at)] for wave in report.waves],
         "groups": list(groups),
         "messages": list(messages),
+        "vars": list(variables),
         "rows": rows,
     }
 

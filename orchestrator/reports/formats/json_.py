@@ -13,7 +13,10 @@ from ..model import SCHEMA_VERSION, RunReport
 
 def document(report: RunReport) -> dict[str, Any]:
     """*report* as JSON data; keys may be added to it without a new schema version, none is taken away."""
-    return {"schema_version": SCHEMA_VERSION, **asdict(report)}
+    found = {"schema_version": SCHEMA_VERSION, **asdict(report)}
+    for migration, written in zip(report.migrations, found["migrations"], strict=True):
+        written["vars"] = migration.vars.as_dict()
+    return found
 
 
 def render_json(report: RunReport, *, ascii_only: bool = False, reads: LastReads | None = None) -> str:

@@ -69,6 +69,10 @@ def _case(suite: ET.Element, report: RunReport, migration: MigrationReport) -> N
         name=_clean(migration.name),
         time=f"{migration.cutover_seconds or 0.0:.3f}",
     )
+    if migration.vars:
+        properties = ET.SubElement(case, "properties")
+        for name, value in migration.vars.items():
+            ET.SubElement(properties, "property", name=f"vars.{name}", value=_clean(value))
     tag = _TAGS.get(migration.outcome)
     if tag is None:
         return

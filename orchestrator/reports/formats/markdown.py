@@ -17,9 +17,11 @@ from ..words import (
     times_line,
     times_of_day,
     totals_line,
+    vars_text,
 )
 
 LIST_ALL = 200  # migrations; a ticket takes 65,536 characters, so above this only those without SUCCESS are listed
+VARS_AT_MOST = 80  # characters of a migration's variables: the whole has to fit into a ticket
 PROBLEMS_AT_MOST = 50  # rows
 NAMES_AT_MOST = 20  # per row
 
@@ -117,8 +119,20 @@ def _migrations(report: RunReport) -> Iterable[str]:
             f"report.json, report.html and the CSV have all {len(report.migrations)}."
         )
         yield ""
+    variables = ("vars",) if any(m.vars for m in shown) else ()
     yield from _table(
-        ("migration", "wave", "outcome", "at Atlas", "requested", "cutover>", "PUTs>", "group", "live migration"),
+        (
+            "migration",
+            "wave",
+            "outcome",
+            "at Atlas",
+            "requested",
+            "cutover>",
+            "PUTs>",
+            "group",
+            "live migration",
+            *variables,
+        ),
         (
             (
                 escape(m.name),
@@ -130,10 +144,15 @@ def _migrations(report: RunReport) -> Iterable[str]:
                 str(m.cutover_requests),
                 f"`{m.group_id}`",
                 f"`{m.live_migration_id}`",
+                *(escape(_cut(vars_text(m))) or "-" for _ in variables),
             )
             for m in shown
         ),
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= VARS_AT_MOST else f"{text[:VARS_AT_MOST]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _hooks(report: RunReport) -> Iterable[str]:

@@ -6,7 +6,7 @@ import { FINAL } from "./words.js";
 export const STATE = 0, REMOTE = 1, LAG = 2, NOTE = 3, GATE_SINCE = 4, GATE_OPENED = 5, REQUESTED = 6, ACCEPTED = 7,
   FINISHED = 8, REQUESTS = 9;
 // Places in a job: view.job.
-export const NAME = 0, WAVE = 1, GROUP = 2, LIVE = 3;
+export const NAME = 0, WAVE = 1, GROUP = 2, LIVE = 3, VARS = 4;
 
 const LOG_LINES = 200;
 

@@ -2,7 +2,7 @@
 
 import { controls } from "./controls.js";
 import { byId, chip, icon, make, oncePerFrame, say, show } from "./dom.js";
-import { Run, ACCEPTED, FINISHED, GATE_OPENED, GATE_SINCE, GROUP, LAG, LIVE, NAME, NOTE, REMOTE, REQUESTED, REQUESTS, STATE,
+import { Run, ACCEPTED, FINISHED, GATE_OPENED, GATE_SINCE, GROUP, LAG, LIVE, NAME, NOTE, REMOTE, REQUESTED, REQUESTS, STATE, VARS,
   WAVE } from "./model.js";
 import { follow } from "./stream.js";
 import { Table } from "./table.js";
@@ -183,6 +183,7 @@ function showDetails(run, index) {
     ["Cutover requests", row[REQUESTS] ? number(row[REQUESTS]) : null],
     ["Project (group_id)", make("code", {}, job[GROUP])],
     ["live_migration_id", make("code", {}, job[LIVE])],
+    ...Object.entries(job[VARS]),
   ];
   say(byId("details-title"), job[NAME]);
   byId("details-list").replaceChildren(...facts.filter(([, value]) => value != null)

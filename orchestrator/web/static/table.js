@@ -1,7 +1,7 @@
 // The migrations: searched, filtered, sorted, and only as many rows in the document as are seen.
 
 import { chip, byId, make, oncePerFrame, say } from "./dom.js";
-import { FINISHED, GROUP, LAG, LIVE, NAME, NOTE, REMOTE, REQUESTED, STATE, WAVE } from "./model.js";
+import { FINISHED, GROUP, LAG, LIVE, NAME, NOTE, REMOTE, REQUESTED, STATE, VARS, WAVE } from "./model.js";
 import { FINAL, STATES, clock, duration, full, number, order } from "./words.js";
 
 const SPARE = 8; // rows above and below what is seen
@@ -53,7 +53,7 @@ export class Table {
   refresh() {
     if (this.#jobs !== this.#run.jobs) {
       this.#jobs = this.#run.jobs;
-      this.#haystacks = this.#jobs.map((job) => `${job[NAME]} ${job[GROUP]} ${job[LIVE]}`.toLowerCase());
+      this.#haystacks = this.#jobs.map((job) => `${job[NAME]} ${job[GROUP]} ${job[LIVE]} ${Object.values(job[VARS]).join(" ")}`.toLowerCase());
       this.#clear();
       fill(byId("by-wave"), [["", "all waves"], ...this.#run.head.waves.filter((wave) => wave.migrations)
         .map((wave) => [String(this.#run.head.waves.indexOf(wave)), wave.name])]);

@@ -44,7 +44,7 @@ function readRows(data) {
     order, name: r[0], wave: data.waves[r[1]][0], waveNumber: r[1], group: data.groups[r[2]], id: r[3],
     outcome: data.outcomes[r[4]], remote: r[5], message: data.messages[r[6]],
     gate: r[7], opened: r[8], requested: r[9], accepted: r[10], finished: r[11],
-    cutover: r[12], puts: r[13], polls: r[14],
+    cutover: r[12], puts: r[13], polls: r[14], vars: data.vars[r[15]],
   }));
 }
 
@@ -160,7 +160,7 @@ class MigrationTable {
 
   matches(row, words) {
     if (!words.length) return true;
-    row.hay ??= `${row.name} ${row.wave} ${row.id} ${row.group} ${row.remote} ${row.message} ${row.outcome}`.toLowerCase();
+    row.hay ??= `${row.name} ${row.wave} ${row.id} ${row.group} ${row.remote} ${row.message} ${row.outcome} ${row.vars}`.toLowerCase();
     return words.every((word) => row.hay.includes(word));
   }
 
@@ -185,6 +185,7 @@ class MigrationTable {
   makeRow(row) {
     const name = element("th", { scope: "row", class: "c-name" }, row.name,
       element("span", { class: "in-wave" }, row.wave), element("span", { class: "id" }, row.id));
+    if (row.vars) name.append(element("span", { class: "id" }, row.vars));
     if (row.message) name.append(element("span", { class: "why" }, row.message));
     return element("tr", {}, name,
       element("td", { class: "c-wave" }, row.wave),
