@@ -34,19 +34,25 @@ class Facets(NamedTuple):
     undoing: int = 0
 
 
-def facets_of(state: MigrationState, hooks: Hooks, *, selected: bool) -> Facets:
-    """The facets of a migration with these *hooks*, *selected* for this session or not."""
+def facets_of(state: MigrationState, hooks: Hooks, *, selected: bool, withdrawn: bool = False) -> Facets:
+    """The facets of a migration with these *hooks*, *selected* for this session or not.
+
+    *withdrawn*: its PUT may not leave in this session any more, if it has not.
+    """
     phase = state.phase
+    withdrawn = withdrawn and phase in BEFORE_THE_PUT
     under_way = phase in UNDER_WAY
     on_success, on_failure = len(hooks.after_success), len(hooks.after_failure)
     owing = after_hook_left(state, on_success=on_success, on_failure=on_failure) is not None
     return Facets(
-        waiting=int(selected and phase in BEFORE_THE_PUT),
+        waiting=int(selected and phase in BEFORE_THE_PUT and not withdrawn),
         under_way=int(selected and under_way),
         doubts=int(phase is Phase.DOUBT),
         unsettled=int(under_way or (not selected and state.outcome is Outcome.IN_DOUBT)),
         failures=int(state.outcome not in (None, Outcome.SUCCESS)),
-        slots=int((selected and under_way) or (state.admitted and (phase is not Phase.FINISHED or owing))),
+        slots=int(
+            (selected and under_way) or (state.admitted and not withdrawn and (phase is not Phase.FINISHED or owing))
+        ),
         owing=int(selected and owing),
         undoing=int(bool(undo_left(state, on_failure=on_failure))),
     )

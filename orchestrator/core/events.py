@@ -132,6 +132,18 @@ class CutoversStopped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialsRefused(Event):
+    """Atlas refuses the set *credentials* (None: that of `atlas`) altogether, for *reason*.
+
+    No cutover that is asked for with it starts in this session; those of other sets go on.
+    """
+
+    name: ClassVar[str] = "credentials_refused"
+    credentials: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowChanged(Event):
     """The run goes on with *window* (None: whenever it likes), that of its workflow file as it is now."""
 

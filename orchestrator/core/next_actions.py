@@ -141,7 +141,7 @@ def migration_step(run: RunState, name: str, policy: Policy, now: float, wall: f
         return next_step(state, policy, now)
     wave, migration = run.place_of(name)
     known = run.waves[wave.name]
-    if run.stopped is not None or name not in run.selected:
+    if run.stopped is not None or name not in run.selected or run.withdrawn(name) is not None:
         return _undo(state, migration)
     if known.begun and known.hooks.refused:
         return Finish(outcome=Outcome.FAILED, error_message="the wave's before hook failed")
@@ -161,7 +161,7 @@ def may_request(run: RunState, name: str, now: float, wall: float) -> str | None
     wave, _ = run.place_of(name)
     if name not in run.selected:
         return "it is not selected"
-    held = why_held(run, wall) or _why_to_stop(run)
+    held = why_held(run, wall) or run.withdrawn(name) or _why_to_stop(run)
     if held is not None:
         return held
     if not run.waves[wave.name].admits:
@@ -327,7 +327,7 @@ def _has_steps(run: RunState, migration: Migration, *, starts: bool) -> bool:
     if state.phase is Phase.FINISHED:
         hook = migration.hooks.after_success if state.outcome is Outcome.SUCCESS else migration.hooks.after_failure
         return selected and state.after_hooks_done < len(hook)
-    if starts and selected:
+    if starts and selected and run.withdrawn(migration.name) is None:
         return True
     return not isinstance(_undo(state, migration), Done)
 

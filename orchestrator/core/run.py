@@ -17,6 +17,7 @@ from .counts import Counts, facets_of
 from .events import (
     ApprovalWaiting,
     ConfirmationWaiting,
+    CredentialsRefused,
     CutoversConfirmed,
     CutoversStopped,
     Event,
@@ -112,6 +113,9 @@ class RunState:
     aborted_by: str | None = None
     successor: str | None = None
     stopped: str | None = None
+    refused: dict[str | None, str] = field(
+        default_factory=dict
+    )  # sets of credentials, with what was said, in this session
     window_opens: float | None = None
     window_closes: float | None = None
     window_waits_since: float = 0.0
@@ -147,6 +151,9 @@ class RunState:
                 self.aborted_by, self.successor = event.who, event.successor
             case CutoversStopped():
                 self.stopped = self.stopped or event.reason
+            case CredentialsRefused():
+                self.refused.setdefault(event.credentials, event.reason)
+                self._count()
             case WindowChanged() | WindowWaiting() | WindowOpened():
                 self._window(event)
             case HookFinished():
@@ -194,6 +201,7 @@ class RunState:
         self.who, self.sessions = event.who, self.sessions + 1
         self.base_url = event.base_url or self.base_url
         self.finished_at = self.recorded_exit_code = self.stopped = None
+        self.refused = {}
         self.window_opens = self.window_closes = self.opening = self.unconfirmed_since = None
         self.unfinished = True
         self.run_hooks.new_session()
@@ -207,6 +215,7 @@ class RunState:
             known = self.waves[wave.name]
             known.finished_at = known.approval_since = None
             known.begun = known.touched = False
+            known.line = []
             known.hooks.new_session()
             if known.started_at is not None and any(self._is_followed(m.name) for m in wave.migrations):
                 known.hooks.begin(self.selected)
@@ -225,22 +234,23 @@ class RunState:
         wave.touched = True
         if _standing(before) == _standing(after):
             return
-        selected, hooks = name in self.selected, place.migration.hooks
-        wave.counts.add(facets_of(before, hooks, selected=selected), -1)
-        wave.counts.add(facets_of(after, hooks, selected=selected))
+        selected, hooks, withdrawn = name in self.selected, place.migration.hooks, self.withdrawn(name) is not None
+        wave.counts.add(facets_of(before, hooks, selected=selected, withdrawn=withdrawn), -1)
+        wave.counts.add(facets_of(after, hooks, selected=selected, withdrawn=withdrawn))
         if after.phase is Phase.READY and not after.admitted and selected:
             # One whose application stands still, since an earlier session, is first in line (and -1 is the last's index).
             number = place.number - len(self._waves[place.wave].migrations) if after.prepared else place.number
             heappush(wave.line, number)
 
     def _count(self) -> None:
-        """Count anew: a session begins."""
+        """Count anew: a session begins, or a set of credentials is refused."""
         for wave in self.workflow.waves:
             known = self.waves[wave.name]
-            known.counts, known.line = Counts(), []
+            known.counts = Counts()
             for migration in wave.migrations:
-                selected = migration.name in self.selected
-                known.counts.add(facets_of(self.migrations[migration.name], migration.hooks, selected=selected))
+                state, selected = self.migrations[migration.name], migration.name in self.selected
+                withdrawn = self.withdrawn(migration.name) is not None
+                known.counts.add(facets_of(state, migration.hooks, selected=selected, withdrawn=withdrawn))
 
     def _is_followed(self, name: str) -> bool:
         return name in self.selected and self.migrations[name].phase in UNDER_WAY
@@ -300,6 +310,7 @@ class RunState:
             hooks=list(self.hooks),
             run_hooks=self.run_hooks.copy(),
             requests=Counter(self.requests),
+            refused=dict(self.refused),
         )
         for event in events:
             state.apply(event)
@@ -318,6 +329,10 @@ class RunState:
                 outcome=Outcome.UNDER_WAY if seen else Outcome.IN_DOUBT, error_message=self._why_no_end(state)
             )
         return Result(outcome=Outcome.NOT_STARTED, error_message=self._why_not_started(name))
+
+    def withdrawn(self, name: str) -> str | None:
+        """Why the PUT of migration *name* may not leave in this session, though others may; None: it may, for all of this."""
+        return self.refused.get(self._places[name].migration.credentials) if self.refused else None
 
     @property
     def given_up(self) -> bool:
@@ -348,8 +363,8 @@ class RunState:
     def _why_not_started(self, name: str) -> str | None:
         if name not in self.selected:
             return "not selected"
-        if self.stopped:
-            return self.stopped
+        if self.stopped or self.refused:
+            return self.withdrawn(name) or self.stopped or self.migrations[name].note
         return self.migrations[name].note
 
     def rows(self) -> list[tuple[Wave, Migration]]:
@@ -444,7 +459,7 @@ class RunState:
         while known.line:
             name = wave.migrations[known.line[0]].name
             state = self.migrations[name]
-            if state.phase is Phase.READY and not state.admitted:
+            if state.phase is Phase.READY and not state.admitted and self.withdrawn(name) is None:
                 return name
             heappop(known.line)
         return None

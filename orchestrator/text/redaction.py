@@ -40,6 +40,9 @@ _PATTERNS = (
         + _LIKE_A_KEY
         + r"[^\s\"',;]{8,}"
     ),
+    re.compile(
+        r"(?im)((?:authorization|authenticate)[\"']?\s*[:=,]\s*[\\\"'\[(]*)(?:digest|basic|bearer)\s+[^\s\"',\\]+(?=\s*$|[\"'\\])"
+    ),
     re.compile(r"(?i)(\bdigest\s+)(?=[a-z]+=)[^\r\n]+"),
     re.compile(r"((?i:\b(?:basic|bearer)\s+))" + _LIKE_A_KEY + r"[A-Za-z0-9._~+/-]{8,}=*"),
     re.compile(r"(?i)(\b(?:cnonce|response)[\"']?\s*[:=]\s*\\?[\"'])[^\"'\\]+"),

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..core.errors import JournalError
 from ..core.events import (
+    CredentialsRefused,
     CutoversStopped,
     Event,
     HookFinished,
@@ -37,7 +38,7 @@ RUNS = 500
 LOG_LINES = 200
 """How many of the last events are shown in words."""
 
-_CONCERNS_ALL = (CutoversStopped, RunAborted, RunFinished)
+_CONCERNS_ALL = (CredentialsRefused, CutoversStopped, RunAborted, RunFinished)
 """Events after which every migration may stand differently."""
 
 

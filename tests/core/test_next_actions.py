@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.core.events import (
     ApprovalWaiting,
+    CredentialsRefused,
     CutoverAccepted,
     CutoverAdmitted,
     CutoverInDoubt,
@@ -501,3 +502,25 @@ def test_a_decision_costs_the_number_of_waves_and_not_of_migrations() -> None:
         run.apply(admitted)
     assert Watched.looks <= 500
     assert next_actions(run, NOW, NOW, {"w"}).actions == (drive(),)
+
+
+def test_a_refused_set_of_credentials_holds_its_own_migrations_and_gives_their_slots_free() -> None:
+    """Of two sets the other's migrations go on, and their wave ends without those of the refused one."""
+    both = wave("a", "b", "c", concurrency=1)
+    theirs = tuple(replace(m, credentials="eu") if m.name in ("a", "c") else m for m in both.migrations)
+    refusal = CredentialsRefused(at=NOW, credentials="eu", reason="refused")
+    admitted = CutoverAdmitted(at=NOW, migration="a")
+    events = (STARTED, *opened("a"), *opened("b"), *opened("c"), admitted, refusal)
+    run = run_of(replace(both, migrations=theirs), events=events)
+    assert may_request(run, "a", NOW, NOW) == "refused"
+    assert isinstance(migration_step(run, "a", Policy(gate=None, timeout=60.0, settle=30.0), NOW, NOW), Done)
+    assert recorded(next_actions(run, NOW, NOW)) == [CutoverAdmitted(at=NOW, migration="b")]
+    assert {m.name for m in to_drive(run, run.workflow.waves[0])} == {"b"}
+    ended = MigrationFinished(
+        at=NOW, migration="b", outcome=Outcome.SUCCESS, status="COMPLETE", error_message=None, polls=1
+    )
+    run = run.after(CutoverAdmitted(at=NOW, migration="b"), *requested("b"), ended)
+    (finished,) = recorded(next_actions(run, NOW, NOW))
+    assert isinstance(finished, WaveFinished)
+    assert run.result("c").error_message == "refused"
+    assert run.after(run_resumed(("a", "b", "c"))).withdrawn("a") is None

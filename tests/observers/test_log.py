@@ -74,6 +74,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "confirmation_waiting": ("info", {"who": "ada@night"}),
     "cutovers_confirmed": ("info", {"who": "ada@night"}),
     "run_aborted": ("info", {"who": "ada@night", "successor": None}),
+    "credentials_refused": ("warning", {"credentials": "eu", "reason": "Atlas refuses it"}),
     "cutovers_stopped": ("info", {"reason": "the window closed"}),
     "window_changed": ("info", {"window": {"opens": AT + 60, "closes": AT + 3600}}),
     "window_waiting": ("info", {"opens": AT + 60, "closes": AT + 3600, "last_start": AT + 1800}),

@@ -146,7 +146,7 @@ class Driver:
                 may_leave=leaves,
             )
         except KeysRefusedError as error:
-            session.heed_refusal(error)
+            session.heed_refusal(error, self._migration.credentials)
             raise
         return _reading(job, took=session.now() - asked_at)
 
@@ -301,7 +301,7 @@ class Driver:
             reason = f"not sent: {held_back}" if held_back else str(error)
             return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=reason, sent=False)
         except KeysRefusedError as error:
-            session.heed_refusal(error)
+            session.heed_refusal(error, self._migration.credentials)
             if (
                 error.everywhere is not False or not error.sent
             ):  # it says nothing about this job, or the next read says it

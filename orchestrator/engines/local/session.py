@@ -12,7 +12,7 @@ import anyio
 from ...atlas.clients import Clients
 from ...atlas.errors import KeysRefusedError
 from ...core.checkpoints import Checkpoint, unwatched
-from ...core.events import CutoverInDoubt, CutoversStopped, RunResumed, RunStarted
+from ...core.events import CredentialsRefused, CutoverInDoubt, CutoversStopped, RunResumed, RunStarted
 from ...core.migration import MigrationState, starts_afresh
 from ...core.next_step import Policy
 from ...core.outcomes import Outcome
@@ -102,10 +102,19 @@ class Session:
         if self.state.stopped is None:
             self.recorder.record(CutoversStopped(at=self.now(), reason=reason))
 
-    def heed_refusal(self, error: KeysRefusedError) -> None:
-        """Start nothing more if Atlas refuses the keys altogether: that says nothing about any job, so none has failed."""
-        if error.everywhere:
+    def heed_refusal(self, error: KeysRefusedError, credentials: str | None) -> None:
+        """Start nothing more with the set *credentials* if Atlas refuses it altogether.
+
+        That says nothing about any job, so none has failed. Where there is no other set, it stops the run.
+        """
+        if not error.everywhere or self.state.stopped is not None or credentials in self.state.refused:
+            return
+        if len(self.clients.all()) == 1:
             self.stop(f"Atlas refuses the keys, for this project and all others ({error}): mend them, then `resume`")
+            return
+        which = "credentials of `atlas`" if credentials is None else f"credentials {credentials!r}"
+        reason = f"Atlas refuses the {which} altogether ({error}): mend them, then `resume`"
+        self.recorder.record(CredentialsRefused(at=self.now(), credentials=credentials, reason=reason))
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from typing import Any
 from ...core.events import (
     ApplicationWaiting,
     ClockSet,
+    CredentialsRefused,
     CutoverAccepted,
     CutoverAdmitted,
     CutoverInDoubt,
@@ -55,7 +56,15 @@ def level_of(event: Event) -> int:
             return logging.DEBUG
         case MigrationFinished():
             return _BY_OUTCOME.get(event.outcome, logging.INFO)
-        case CutoverInDoubt() | CutoverRefused() | RateLimited() | RequestRetried() | ClockSet() | ApplicationWaiting():
+        case (
+            CutoverInDoubt()
+            | CutoverRefused()
+            | CredentialsRefused()
+            | RateLimited()
+            | RequestRetried()
+            | ClockSet()
+            | ApplicationWaiting()
+        ):
             return logging.WARNING
         case HookFinished():
             return logging.INFO if event.ok else logging.WARNING

@@ -155,6 +155,9 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "confirmation_waiting": lambda f: f"no cutover starts before {f['who']} has confirmed it",
     "cutovers_confirmed": lambda f: f"cutovers may start, says {f['who']}",
     "run_aborted": lambda f: f"no further cutover starts, says {f['who']}; those under way are followed to their end",
+    "credentials_refused": lambda f: (
+        f"no cutover with the credentials {f['credentials'] or 'of atlas'} starts any more: {f['reason']}"
+    ),
     "cutovers_stopped": lambda f: f"no further cutover starts: {f['reason']}",
     "clock_set": _clock_set,
     "application_waiting": lambda f: (

@@ -1,0 +1,137 @@
+"""Runs over several organisations: each migration is asked for with its own credentials, and one set's end is no other's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.core.events import CredentialsRefused, CutoversStopped, Event, RequestRetried
+from orchestrator.core.outcomes import ExitCode, Outcome
+from orchestrator.core.settings import CredentialSet, Secret, ServiceAccount
+from orchestrator.core.workflow import Workflow
+from orchestrator.simulator import Scenario
+from orchestrator.simulator.organisations import Organisation
+from orchestrator.simulator.scenario import Range, Special
+from orchestrator.simulator.tokens import TokenRules
+
+from .house import READY, Hooks, House, house, migration, outcomes, wave, workflow
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
+
+SUCCESS, FAILED, NOT_STARTED = Outcome.SUCCESS, Outcome.FAILED, Outcome.NOT_STARTED
+EU = "5e5e5e5e5e5e5e5e5e5e5e5e"
+ACCOUNT = ("mdb_sa_id_eu", "mdb_sa_sk_eu")
+
+
+def european(name: str, **facts: Any) -> Any:
+    """A migration of the other organisation."""
+    return migration(name, group_id=EU, credentials="eu", **facts)
+
+
+@asynccontextmanager
+async def two_organisations(
+    directory: Path, plan: Workflow, tokens: TokenRules | None = None, **scenario: Any
+) -> AsyncIterator[House]:
+    """An Atlas of two organisations: one asked with an API key, one with a service account."""
+    organisations = (Organisation(account=ACCOUNT, projects=frozenset({EU})),)
+    rules = {"jobs": READY, "organisations": organisations, "tokens": tokens or TokenRules(), **scenario}
+    async with house(directory, plan, Scenario(**rules)) as it:
+        account = ServiceAccount(client_id=ACCOUNT[0], client_secret=Secret(ACCOUNT[1]))
+        it.settings = replace(it.settings, credentials={"eu": CredentialSet(credentials=account, source="made up")})
+        yield it
+
+
+async def test_each_migration_is_asked_for_with_its_own_credentials(tmp_path: Path) -> None:
+    """Both organisations in one wave: no request of one goes with the credentials of the other."""
+    plan = workflow(wave("w", "a", european("b"), "c", european("d")))
+    async with two_organisations(tmp_path, plan) as it:
+        ending = await it.start()
+        assert set(outcomes(ending).values()) == {SUCCESS}
+        record = it.atlas.record()
+        assert "another organisation's project" not in record["credentials"]
+        assert record["tokens"] == {"issued": 1, "revoked": 1, "live": 0}
+
+
+async def test_a_migration_with_the_wrong_set_fails_alone(tmp_path: Path) -> None:
+    """Its project belongs to the other organisation."""
+    plan = workflow(wave("w", "a", replace(european("b"), credentials=None), european("c")))
+    async with two_organisations(tmp_path, plan) as it:
+        ending = await it.start()
+        assert outcomes(ending) == {"a": SUCCESS, "b": FAILED, "c": SUCCESS}
+        assert it.puts("b") == 0
+
+
+def withdraw(it: House) -> None:
+    """The service account's secret and tokens are withdrawn."""
+    it.atlas.app.tokens.replace_secret(ACCOUNT[0], "another")
+    it.atlas.app.tokens.end_all()
+
+
+async def test_a_set_that_is_refused_altogether_stops_its_own_migrations_alone(tmp_path: Path) -> None:
+    """Those that had no PUT stay NOT_STARTED, their applications started again; the others go on; `resume` does the rest."""
+    hooks = Hooks(before=(("true",),), after_failure=(("true",),))
+    late = {name: Special(ready_after=Range(low=60.0, high=60.0)) for name in ("b1", "b2", "a2")}
+    plan = workflow(
+        wave("w", "a1", european("b1"), european("b2", hooks=hooks), "a2", concurrency=2),
+        wave("v", "a3", european("b3"), concurrency=1),
+    )
+    async with two_organisations(tmp_path, plan, special=late) as it:
+
+        def watch(event: Event, _: object) -> None:
+            if event.name == "cutover_accepted" and getattr(event, "migration", None) == "a1":
+                withdraw(it)
+
+        it.watchers.append(watch)
+        first = await it.start()
+        assert outcomes(first) == {
+            "a1": SUCCESS, "b1": NOT_STARTED, "b2": NOT_STARTED, "a2": SUCCESS, "a3": SUCCESS, "b3": NOT_STARTED,
+        }  # fmt: skip
+        assert (first.exit_code, first.state.unfinished) == (ExitCode.INCOMPLETE, True)
+        (refused,) = it.names(CredentialsRefused)
+        assert refused.credentials == "eu"
+        assert "401 invalid_client" in refused.reason
+        assert it.names(CutoversStopped) == []
+        assert "Atlas refuses the credentials 'eu' altogether" in str(first.state.result("b3").error_message)
+        assert [it.puts(name) for name in ("b1", "b2", "b3")] == [0, 0, 0]
+
+        it.watchers.clear()
+        it.atlas.app.tokens.replace_secret(*ACCOUNT)
+        second = await it.resume(first.state.run_id)
+        assert set(outcomes(second).values()) == {SUCCESS}
+        assert all(it.puts(m.name) == 1 for _, m in plan.migrations())
+
+
+async def test_what_is_under_way_with_a_refused_set_is_followed_to_its_deadline(tmp_path: Path) -> None:
+    """It was accepted; nothing of it is said that was not seen."""
+    plan = workflow(wave("w", european("b", timeout=120.0), "a"))
+    special = {"b": Special(cutover=Range(low=60.0, high=60.0))}
+    async with two_organisations(tmp_path, plan, special=special) as it:
+
+        def watch(event: Event, _: object) -> None:
+            if event.name == "cutover_accepted" and getattr(event, "migration", None) == "b":
+                withdraw(it)
+
+        it.watchers.append(watch)
+        ending = await it.start()
+        assert outcomes(ending) == {"b": Outcome.TIMED_OUT, "a": SUCCESS}
+
+
+async def test_a_session_lives_through_renewals_and_an_outage_of_the_token_endpoint(tmp_path: Path) -> None:
+    """Tokens of 20 s, and an endpoint that fails half of the time: all are cut over, each once."""
+    from orchestrator.simulator.scenario import Fault, FaultKind, Kind
+
+    plan = workflow(wave("w", *(european(f"b{number}") for number in range(12)), concurrency=2))
+    faults = (Fault(on=Kind.TOKEN, kind=FaultKind.ERROR_BEFORE, share=0.5, after=1.0),)
+    async with two_organisations(tmp_path, plan, TokenRules(life=20.0), faults=faults) as it:
+        ending = await it.start()
+        assert set(outcomes(ending).values()) == {SUCCESS}
+        assert all(it.puts(m.name) == 1 for _, m in plan.migrations())
+        record = it.atlas.record()
+        assert record["tokens"]["issued"] >= 4
+        assert record["unauthorized"] == 0
+        assert any("the access token lasts" in event.reason for event in it.names(RequestRetried))
