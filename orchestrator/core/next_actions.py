@@ -3,6 +3,7 @@
     agenda = next_actions(run, now, wall, at_work)    what the whole run does next: waves, window, approval, hooks
     step = migration_step(run, name, policy, now, wall)
                                                       what one of its migrations does next, within its run
+    not_yet = may_start(run, wave, now, wall)         None: the wave may start
     why_not = may_request(run, name, now, wall)       None: the PUT may leave at this very moment
 
 An engine carries the agenda out: it records what is to be recorded and asks again; it runs the hook, or takes the migrations
@@ -58,14 +59,24 @@ class RunGroupHook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drive:
-    """Take the migrations of *wave* through their steps that have any left (`to_drive`), unless somebody does so already.
+    """Take each migration of *wave* that has steps left (`to_drive`) through them (`migration_step`), until it has none.
 
-    Two that differ are two things to do; an engine does each once. There is nobody new among them before *wave* has started (*begun*) or the run has been *stopped*.
+    A migration is driven by one task of the engine, from its first read to its last hook. Who has steps left changes when the wave
+    starts (*started*) and when the run is *stopped*; so a `Drive` that differs in these is another thing to do, and an engine does
+    each once, leaving alone what is being driven already.
     """
 
     wave: str
-    begun: bool
+    started: bool
     stopped: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotYet:
+    """Why a wave may not start, and what is to be done about that: nothing where *action* is None, then it is waited for."""
+
+    reason: str
+    action: Record | RunGroupHook | None = None
 
 
 Action = Record | RunGroupHook | Drive
@@ -130,7 +141,7 @@ def next_actions(run: RunState, now: float, wall: float, at_work: Container[str]
 
 def to_drive(run: RunState, wave: Wave) -> list[Migration]:
     """The migrations of *wave* that have steps left: under way, with hooks owed, prepared for nothing, or still to start."""
-    starts = run.stopped is None and run.waves[wave.name].begun
+    starts = run.stopped is None and run.waves[wave.name].started
     return [migration for migration in wave.migrations if _has_steps(run, migration, starts=starts)]
 
 
@@ -143,9 +154,9 @@ def migration_step(run: RunState, name: str, policy: Policy, now: float, wall: f
     known = run.waves[wave.name]
     if run.stopped is not None or name not in run.selected or run.withdrawn(name) is not None:
         return _undo(state, migration)
-    if known.begun and known.hooks.refused:
+    if known.started and known.hooks.refused:
         return Finish(outcome=Outcome.FAILED, error_message="the wave's before hook failed")
-    if not known.admits:
+    if not known.is_open:
         return Wait(what=WaitsFor.WAVE)
     if state.phase is Phase.READY and not state.admitted:
         return Wait(what=WaitsFor.SLOT)
@@ -164,11 +175,28 @@ def may_request(run: RunState, name: str, now: float, wall: float) -> str | None
     held = why_held(run, wall) or run.withdrawn(name) or _why_to_stop(run)
     if held is not None:
         return held
-    if not run.waves[wave.name].admits:
+    if not run.waves[wave.name].is_open:
         return "its wave has not started"
     if state.phase not in (Phase.READY, Phase.REQUESTED) or not state.admitted:
         return "it has no slot"
     return too_old(state, now)
+
+
+def may_start(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str] = ()) -> NotYet | None:
+    """Why *wave* may not start: the first of these conditions that is not met. None: it may. The arguments are those of `next_actions`."""
+    for before in run.workflow.waves[: run.workflow.waves.index(wave)]:
+        if _wave(run, before, now, wall, at_work) is not None:
+            return NotYet(reason=f"wave {before.name!r} is not over")
+    if (held := why_held(run, wall)) is not None:
+        return NotYet(reason=held)
+    if not run.run_hooks.prepared:
+        hook = RunGroupHook(wave=None, hook="before", index=run.run_hooks.before_done)
+        return NotYet(reason="the run's before hooks have not run", action=hook)
+    if wave.approval and run.waves[wave.name].approved_by is None:
+        return NotYet(reason="it waits for its approval", action=_towards_approval(run, wave, now))
+    if run.doubts_may_be_too_many(wave):
+        return NotYet(reason="max_failures is used up if what is in doubt stays so")
+    return None
 
 
 def why_held(run: RunState, wall: float) -> str | None:
@@ -257,22 +285,27 @@ def _wave(run: RunState, wave: Wave, now: float, wall: float, at_work: Container
     known = run.waves[wave.name]
     counts = known.counts
     if counts.waiting and run.stopped is None:
-        return _towards_the_puts(run, wave, now, wall)
+        return _towards_the_puts(run, wave, now, wall, at_work)
     if counts.under_way or counts.owing or counts.undoing:
         return [_drive(run, wave)]
     if wave.name in at_work:
         return []
-    if (known.begun or known.touched) and known.finished_at is None:
+    if (known.started or known.worked_on) and known.finished_at is None:
         return [Record(event=WaveFinished(at=now, wave=wave.name, counts=run.counts(wave)))]
     hook = None if counts.unsettled else _after_hook(run, wave)  # in doubt, and nobody was asked to look: not over
     return None if hook is None else [hook]
 
 
-def _towards_the_puts(run: RunState, wave: Wave, now: float, wall: float) -> list[Action]:
+def _towards_the_puts(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str]) -> list[Action]:
     """What has to be done before *wave*'s cutovers may be requested, in this order."""
     known = run.waves[wave.name]
-    if not known.begun:
-        return _towards_the_start(run, wave, now, wall)
+    if not known.started:
+        obstacle = may_start(run, wave, now, wall, at_work)
+        if obstacle is not None:
+            return [] if obstacle.action is None else [obstacle.action]
+        members = known.counts.waiting
+        concurrency = min(wave.concurrency or members, members)
+        return [Record(event=WaveStarted(at=now, wave=wave.name, migrations=members, concurrency=concurrency))]
     if not known.hooks.prepared and not known.hooks.refused:
         if not _door_is_open(run, wall):
             return []
@@ -283,21 +316,11 @@ def _towards_the_puts(run: RunState, wave: Wave, now: float, wall: float) -> lis
     return [_drive(run, wave)]
 
 
-def _towards_the_start(run: RunState, wave: Wave, now: float, wall: float) -> list[Action]:
-    known = run.waves[wave.name]
-    if not _door_is_open(run, wall):
-        return []
-    if not run.run_hooks.prepared:
-        return [RunGroupHook(wave=None, hook="before", index=run.run_hooks.before_done)]
-    if wave.approval and known.approved_by is None:
-        if known.approval_since is None:
-            return [Record(event=ApprovalWaiting(at=now, wave=wave.name))]
-        return [Record(event=WaveApproved(at=now, wave=wave.name, who="rehearsal"))] if run.approves else []
-    if run.doubts_may_be_too_many(wave):
-        return []
-    members = known.counts.waiting
-    concurrency = min(wave.concurrency or members, members)
-    return [Record(event=WaveStarted(at=now, wave=wave.name, migrations=members, concurrency=concurrency))]
+def _towards_approval(run: RunState, wave: Wave, now: float) -> Record | None:
+    """That it is asked for; a rehearsal may give it by itself."""
+    if run.waves[wave.name].approval_since is None:
+        return Record(event=ApprovalWaiting(at=now, wave=wave.name))
+    return Record(event=WaveApproved(at=now, wave=wave.name, who="rehearsal")) if run.approves else None
 
 
 def _after_hook(run: RunState, wave: Wave | None) -> RunGroupHook | None:
@@ -314,7 +337,7 @@ def _after_hook(run: RunState, wave: Wave | None) -> RunGroupHook | None:
 
 
 def _drive(run: RunState, wave: Wave) -> Drive:
-    return Drive(wave=wave.name, begun=run.waves[wave.name].begun, stopped=run.stopped is not None)
+    return Drive(wave=wave.name, started=run.waves[wave.name].started, stopped=run.stopped is not None)
 
 
 # -- a migration ---------------------------------------------------------------------------------------------------------

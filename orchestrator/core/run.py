@@ -49,18 +49,19 @@ _UNSETTLED = frozenset({Outcome.IN_DOUBT, Outcome.UNDER_WAY})
 class WaveState:
     """What is known about one wave. Times are Unix seconds.
 
-    *begun*, *touched*: in this session the wave has started, or something has happened to one of its migrations.
+    *first_started_at*: when it started first, in whichever session. *started*, *worked_on*: in this session it has started, or
+    something has happened to one of its migrations, which earlier sessions may have left under way.
     *counts*: how many of its migrations stand where. *line*: a heap of the places of those that wait for a slot, and of some
     that do not any more.
     """
 
-    started_at: float | None = None
+    first_started_at: float | None = None
     finished_at: float | None = None
     approval_since: float | None = None
     approved_by: str | None = None
     hooks: GroupHooks = field(default_factory=GroupHooks)
-    begun: bool = False
-    touched: bool = False
+    started: bool = False
+    worked_on: bool = False
     counts: Counts = field(default_factory=Counts)
     line: list[int] = field(default_factory=list)
 
@@ -69,9 +70,9 @@ class WaveState:
         return replace(self, hooks=self.hooks.copy(), counts=replace(self.counts), line=list(self.line))
 
     @property
-    def admits(self) -> bool:
-        """Whether the wave lets its migrations on their way to a PUT: it has started, and its `before` hooks are done."""
-        return self.begun and self.hooks.prepared
+    def is_open(self) -> bool:
+        """Whether the wave lets its migrations go on to their PUTs: it has started, and its `before` hooks are done."""
+        return self.started and self.hooks.prepared
 
 
 class _Place(NamedTuple):
@@ -214,10 +215,10 @@ class RunState:
         for wave in self.workflow.waves:
             known = self.waves[wave.name]
             known.finished_at = known.approval_since = None
-            known.begun = known.touched = False
+            known.started = known.worked_on = False
             known.line = []
             known.hooks.new_session()
-            if known.started_at is not None and any(self._is_followed(m.name) for m in wave.migrations):
+            if known.first_started_at is not None and any(self._is_followed(m.name) for m in wave.migrations):
                 known.hooks.begin(self.selected)
                 self.run_hooks.begin(self.selected)
 
@@ -231,7 +232,7 @@ class RunState:
         after = self.migrations[name] = migrationstate.apply(before, event)
         place = self._places[name]
         wave = self.waves[place.wave]
-        wave.touched = True
+        wave.worked_on = True
         if _standing(before) == _standing(after):
             return
         selected, hooks, withdrawn = name in self.selected, place.migration.hooks, self.withdrawn(name) is not None
@@ -294,8 +295,8 @@ class RunState:
             case WaveApproved():
                 wave.approved_by, wave.approval_since = event.who, None
             case WaveStarted():
-                wave.started_at = wave.started_at or event.at
-                wave.begun = True
+                wave.first_started_at = wave.first_started_at or event.at
+                wave.started = True
                 wave.hooks.begin(self.selected)
                 self.run_hooks.begin(self.selected)
             case WaveFinished():

@@ -42,7 +42,7 @@ def standstills(run: RunState, wall: float) -> Iterator[Standstill]:
             state = run.migrations[migration.name]
             if state.prepared_since is None or state.phase not in BEFORE_THE_PUT or migration.name not in run.selected:
                 continue
-            reason = door or ("" if run.waves[wave.name].begun else "its wave has not started") or _reason(state)
+            reason = door or ("" if run.waves[wave.name].started else "its wave has not started") or _reason(state)
             yield Standstill(wave=wave.name, migration=migration.name, since=state.prepared_since, reason=reason)
 
 

@@ -281,7 +281,7 @@ def _wave(state: RunState, wave: Wave, members: list[MigrationReport]) -> WaveRe
         name=_text(wave.name),
         migrations=len(members),
         counts=state.counts(wave),
-        started_at=_iso(known.started_at),
+        started_at=_iso(known.first_started_at),
         finished_at=_iso(known.finished_at),
         approved_by=_text_or_none(known.approved_by),
         statistics=_statistics(members),

@@ -159,7 +159,7 @@ def _wave(state: RunState, wave: Wave, rows: dict[str, Row]) -> dict[str, Any]:
         "approval": wave.approval,
         "approval_since": known.approval_since,
         "approved_by": known.approved_by,
-        "started_at": known.started_at,
+        "started_at": known.first_started_at,
         "finished_at": known.finished_at,
         "counts": counts,
     }

@@ -38,6 +38,7 @@ from orchestrator.core.next_actions import (
     Wait,
     WaitsFor,
     may_request,
+    may_start,
     migration_step,
     next_actions,
     to_drive,
@@ -92,9 +93,9 @@ def hook(which: str, wave_name: str | None, *, code: int = 0, name: str | None =
     return HookFinished(at=NOW, hook=which, argv=ONE[0], exit_code=code, seconds=0.0, wave=wave_name, migration=name)
 
 
-def drive(name: str = "w", *, begun: bool = True, stopped: bool = False) -> Drive:
+def drive(name: str = "w", *, started: bool = True, stopped: bool = False) -> Drive:
     """Drive the migrations of a wave."""
-    return Drive(wave=name, begun=begun, stopped=stopped)
+    return Drive(wave=name, started=started, stopped=stopped)
 
 
 # -- waves ---------------------------------------------------------------------------------------------------------------
@@ -124,6 +125,54 @@ def test_a_wave_starts_when_the_one_before_it_is_over() -> None:
     assert recorded(next_actions(run, NOW, NOW)) == [WaveStarted(at=NOW, wave="v", migrations=1, concurrency=1)]
 
 
+def test_what_keeps_a_wave_from_starting_is_said_in_order() -> None:
+    """Each condition that is met uncovers the next one, until the wave may start."""
+    stop = Hooks(before=ONE)
+    waves = wave("a", "x"), wave("b", "c", name="v", first=3, approval=True, max_failures=0)
+    run = run_of(*waves, hooks=stop)
+    second = run.wave("v")
+    seen: list[str | None] = []
+
+    def reason() -> str | None:
+        found = may_start(run, second, NOW, NOW)
+        return None if found is None else found.reason
+
+    lost = CutoverInDoubt(at=NOW, migration="b", reason="reset", settle=4.0)
+    for event in (
+        RunPaused(at=NOW, who=WHO),
+        hook("before", None),
+        ended("a", Outcome.SUCCESS),
+        ended("x", Outcome.SUCCESS),
+        WaveFinished(at=NOW, wave="w", counts={}),
+        RunUnpaused(at=NOW, who=WHO),
+        ApprovalWaiting(at=NOW, wave="v"),
+        CutoverRequested(at=NOW, migration="b"),
+        lost,
+        WaveApproved(at=NOW, wave="v", who=WHO),
+        ended("b", Outcome.SUCCESS),
+    ):
+        run.apply(event)
+        if seen[-1:] != [reason()]:
+            seen.append(reason())
+    assert seen == [
+        "wave 'w' is not over",
+        "the run is paused",
+        "it waits for its approval",
+        "max_failures is used up if what is in doubt stays so",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("already", [False, True])
+def test_a_wave_that_needs_approval_asks_for_it_once(already: bool) -> None:
+    """What is to be done about a condition comes with it; where nothing is, it is waited for."""
+    asked = ApprovalWaiting(at=NOW, wave="w")
+    run = run_of(wave("a", approval=True), events=(asked,) if already else ())
+    found = may_start(run, run.wave("w"), NOW, NOW)
+    assert found is not None
+    assert found.action == (None if already else Record(event=asked))
+
+
 def test_a_run_is_over_when_all_its_waves_are() -> None:
     """And not before."""
     run = run_of(wave("a"), events=(STARTED, *requested("a"), ended("a", Outcome.SUCCESS)))
@@ -138,14 +187,14 @@ def test_what_is_under_way_is_followed_from_the_beginning_whatever_its_wave() ->
     run = run_of(*waves, events=(*requested("b"), run_resumed(("a", "b"))))
     (started,) = recorded(next_actions(run, NOW, NOW))
     run.apply(started)
-    assert set(next_actions(run, NOW, NOW).actions) == {drive(), drive("v", begun=False)}
+    assert set(next_actions(run, NOW, NOW).actions) == {drive(), drive("v", started=False)}
     assert [m.name for m in to_drive(run, run.wave("v"))] == ["b"]
 
 
 def test_a_wave_of_what_is_under_way_starts_only_if_one_of_it_has_not_begun() -> None:
     """It is followed without the wave's `before` hooks and approval."""
     run = run_of(wave("a", approval=True), events=(*requested("a"), run_resumed(("a",))))
-    assert next_actions(run, NOW, NOW).actions == (drive(begun=False),)
+    assert next_actions(run, NOW, NOW).actions == (drive(started=False),)
     assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Read)
 
 
@@ -327,7 +376,7 @@ def test_doubts_that_could_be_too_many_failures_are_settled_before_their_wave_go
     """A wave that an earlier session began."""
     doubt = CutoverInDoubt(at=NOW, migration="a", reason="lost", settle=4.0)
     run = run_of(wave("a", "b", max_failures=0), events=(*requested("a"), doubt, run_resumed(("a", "b"))))
-    assert next_actions(run, NOW, NOW).actions == (drive(begun=False),)
+    assert next_actions(run, NOW, NOW).actions == (drive(started=False),)
     run.apply(CutoverAccepted(at=NOW, migration="a", http_status=None, status="WORKING", evidence="job"))
     assert isinstance(recorded(next_actions(run, NOW, NOW))[0], WaveStarted)
 

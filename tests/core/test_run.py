@@ -225,7 +225,7 @@ def test_a_wave_goes_from_approval_to_its_end() -> None:
     ):
         run.apply(event)
     wave = run.waves["w2"]
-    assert (wave.approved_by, wave.approval_since, wave.started_at, wave.finished_at) == (
+    assert (wave.approved_by, wave.approval_since, wave.first_started_at, wave.finished_at) == (
         "ana",
         None,
         NOW + 3,
