@@ -12,11 +12,13 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from .loaded import Fork, Loaded, Order
 
 ROOT = Path(__file__).parents[2]
 GROUP = "7e68e12770616e75e6df43d0"
@@ -71,7 +73,7 @@ class Done:
 class Running:
     """A process under way; its stderr is read line by line."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Fork
     program: Program
     seen: list[str] = field(default_factory=list)
 
@@ -91,16 +93,20 @@ class Running:
         assert self.process.stderr is not None
         self.seen += self.process.stderr  # not `communicate`, which would miss what `until` has read ahead
         out = self.process.stdout.read()
-        self.process.wait(TIMEOUT)
-        return self.program.checked(Done(code=self.process.returncode, out=out, err="".join(self.seen)))
+        code = self.process.wait(TIMEOUT)
+        return self.program.checked(Done(code=code, out=out, err="".join(self.seen)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """Runs the program in *directory*. Its keys, where it has some, must never come out again."""
+    """Runs the program in *directory*: as forks of *loaded*, or as new processes, where it is None.
+
+    Its keys, where it has some, must never come out again.
+    """
 
     directory: Path
     environ: Mapping[str, str]
+    loaded: Loaded | None = None
     secrets: tuple[str, ...] = ()
 
     @property
@@ -146,49 +152,47 @@ class Program:
 
     def run(self, *arguments: str, **environ: str) -> Done:
         """Run a command to its end, without a terminal."""
-        done = subprocess.run(
-            self.argv(*arguments),
-            cwd=self.directory,
-            env={**self.environ, **environ},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        return self.checked(Done(code=done.returncode, out=done.stdout, err=done.stderr))
+        with self._process(arguments, environ) as process:
+            try:
+                out, err = process.communicate(timeout=TIMEOUT)
+            finally:
+                process.kill()
+            return self.checked(Done(code=process.wait(TIMEOUT), out=out, err=err))
 
     def run_into(self, stdout: int, *arguments: str) -> Done:
         """As `run`, with the file descriptor *stdout* as the command's stdout."""
-        done = subprocess.run(
-            self.argv(*arguments),
-            cwd=self.directory,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        return self.checked(Done(code=done.returncode, out="", err=done.stderr))
+        with self._process(arguments, stdout=stdout) as process:
+            try:
+                _, err = process.communicate(timeout=TIMEOUT)
+            finally:
+                process.kill()
+            return self.checked(Done(code=process.wait(TIMEOUT), out="", err=err))
 
     @contextmanager
     def started(self, *arguments: str) -> Iterator[Running]:
         """Start a command; whatever of it is left afterwards is killed."""
-        with subprocess.Popen(
-            self.argv(*arguments),
-            cwd=self.directory,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        with self._process(arguments) as process:
             try:
                 yield Running(process=process, program=self)
             finally:
                 process.kill()
+
+    def _process(
+        self, arguments: Sequence[str], environ: Mapping[str, str] | None = None, *, stdout: int | None = None
+    ) -> subprocess.Popen[str] | Fork:
+        whole = {**self.environ, **(environ or {})}
+        if self.loaded is not None:
+            order = Order(argv=arguments, cwd=str(self.directory), environ=whole)
+            return self.loaded.start(order, stdout=stdout)
+        return subprocess.Popen(
+            self.argv(*arguments),
+            cwd=self.directory,
+            env=whole,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def on_terminal(
         self,
@@ -203,18 +207,7 @@ class Program:
         *shell* is what `sh` does with the command, which is "$@" to it; *meanwhile* is called before *answer* is typed.
         """
         ours, theirs = pty.openpty()
-        argv = self.argv(*arguments)
-        with subprocess.Popen(
-            argv if shell is None else ["sh", "-c", shell, "sh", *argv],
-            cwd=self.directory,
-            env={**self.environ, "TERM": "xterm"},
-            stdin=theirs,
-            stdout=subprocess.PIPE,
-            stderr=theirs,
-            text=True,
-            start_new_session=True,
-            preexec_fn=_take_terminal,  # noqa: PLW1509 - no threads here
-        ) as process:
+        with self._process_on(theirs, arguments, shell) as process:
             os.close(theirs)
             shown = ""
             try:
@@ -234,11 +227,29 @@ class Program:
                             prompt = ""
                 assert process.stdout is not None
                 out = process.stdout.read()
-                process.wait(TIMEOUT)
+                code = process.wait(TIMEOUT)
             finally:
                 os.close(ours)
                 process.kill()
-        return self.checked(Done(code=process.returncode, out=out, err=shown))
+        return self.checked(Done(code=code, out=out, err=shown))
+
+    def _process_on(self, terminal: int, arguments: Sequence[str], shell: str | None) -> subprocess.Popen[str] | Fork:
+        environ = {**self.environ, "TERM": "xterm"}
+        if self.loaded is not None and shell is None:
+            order = Order(argv=arguments, cwd=str(self.directory), environ=environ, terminal=True)
+            return self.loaded.start(order, stdin=terminal, stderr=terminal)
+        argv = self.argv(*arguments)
+        return subprocess.Popen(
+            argv if shell is None else ["sh", "-c", shell, "sh", *argv],
+            cwd=self.directory,
+            env=environ,
+            stdin=terminal,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            text=True,
+            start_new_session=True,
+            preexec_fn=_take_terminal,  # noqa: PLW1509 - no threads here
+        )
 
     def argv(self, *arguments: str) -> list[str]:
         """The command line of the program."""

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -78,6 +79,17 @@ def test_no_option_of_any_command_may_be_abbreviated(capsys: pytest.CaptureFixtu
                 with pytest.raises(SystemExit) as refused:
                     whole.parse_args(arguments)
                 assert (refused.value.code, "unrecognized arguments" in capsys.readouterr().err) == (2, True)
+
+
+def test_a_fork_answers_as_a_new_process_does(program: Program) -> None:
+    """Most of these tests run forks of one process; here each command starts on its own, and says the same."""
+    anew = replace(program, loaded=None)
+    program.workflow(WAVES)
+    program.scenario()
+    assert anew.run("run", "night.yaml", "--rehearse").code == program.run("run", "night.yaml", "--rehearse").code == 0
+    for command, least in LEAST.items():
+        if command not in ("run", "serve"):
+            assert anew.run(command, *least) == program.run(command, *least)
 
 
 def test_version_is_one_line(program: Program) -> None:
