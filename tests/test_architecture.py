@@ -23,6 +23,7 @@ ALLOWED = {
     "collections.abc",
     "dataclasses",
     "datetime",
+    "difflib",
     "enum",
     "functools",
     "hashlib",

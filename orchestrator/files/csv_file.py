@@ -7,13 +7,13 @@ an empty cell of them says nothing. The heads of all columns may be in capitals,
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..core.errors import Problem
 from ..core.vars import variable_key
+from ..text.likeness import closest
 from .scalars import parse_name, parse_object_id, parse_value, parse_variable, shorten
 
 COLUMNS = ("name", "group_id", "live_migration_id")
@@ -99,8 +99,8 @@ def _why_no_column(column: str) -> str | None:
     """Why *column* can be neither one of `COLUMNS` nor a variable."""
     if column in COLUMNS:
         return None
-    if close := difflib.get_close_matches(column.lower(), COLUMNS, n=1, cutoff=_ALIKE):
-        return f"unknown column {shorten(column)}; did you mean {close[0]!r}? (a variable needs a name less like it)"
+    if close := closest(column, COLUMNS, at_least=_ALIKE):
+        return f"unknown column {shorten(column)}; did you mean {close!r}? (a variable needs a name less like it)"
     if column.lower() in SETTINGS:
         return f"the column {column} would set nothing: give {column} in the workflow, on waves or in defaults"
     try:

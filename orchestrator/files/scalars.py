@@ -5,11 +5,12 @@ Each `parse_…` takes the text as it stands in the file and returns its value, 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
+
+from ..text.likeness import closest
 
 LONGEST_NAME = 100
 LONGEST_VALUE = 1_000
@@ -54,8 +55,8 @@ def format_key(path: tuple[str | int, ...]) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``did you mean 'name'?`` when one of *known* is close to *word*, otherwise the list of what is allowed."""
     allowed = sorted(known)
-    close = difflib.get_close_matches(word[:_SHOWN].lower(), allowed, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(allowed)}"
+    close = closest(word, allowed)
+    return f"did you mean {close!r}?" if close else f"allowed: {', '.join(allowed)}"
 
 
 def parse_name(text: str) -> str:

@@ -6,7 +6,6 @@ These models say what each key may hold by itself. What keys mean together (inhe
 
 from __future__ import annotations
 
-import difflib
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
@@ -18,6 +17,8 @@ from ..core.vars import HOOK_PREFIX, variable_key
 from ..core.window import DAYS
 from ..core.workflow import Argv
 from ..text.durations import format_duration
+from ..text.likeness import closest
+from .commands import parse_commands
 from .fields import ModelOrWord, Text, TextModel, duration, json_schema, union_tag
 from .scalars import (
     LONGEST_NAME,
@@ -37,7 +38,6 @@ _WORD = {"type": ["string", "number", "boolean"]}
 _CASES = [form for word in ("true", "yes", "on", "false", "no", "off") for form in (word, word.title(), word.upper())]
 _OFF = frozenset({"off", "no", "false"})
 _ON = frozenset({"on", "yes", "true"})
-_COMMANDS = "expected a list of commands, each a list of words such as [/usr/bin/notify, --now]"
 
 
 def _parse_version(text: str) -> int:
@@ -68,9 +68,7 @@ def _parse_timezone(text: str) -> str:
     try:
         ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        known = {zone.lower(): zone for zone in available_timezones()}
-        close = difflib.get_close_matches(text.lower(), known, n=1)
-        example = known[close[0]] if close else "Europe/Berlin"
+        example = closest(text, available_timezones()) or "Europe/Berlin"
         raise ValueError(f"expected a time zone such as {example}") from None
     return text
 
@@ -118,23 +116,6 @@ class _Anything(Text):
 
     def _validate(self, value: Any) -> Any:
         return self._parse(value)
-
-
-def _parse_commands(value: Any) -> tuple[Argv, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise ValueError(_COMMANDS)
-    commands = [value] if value and all(isinstance(word, str) for word in value) else value
-    for number, command in enumerate(commands):
-        if not isinstance(command, list) or not command:
-            raise ValueError(f"command {number + 1} is {shorten(command) if command else 'empty'}; {_COMMANDS}")
-        for word in command:
-            if not isinstance(word, str) or "\0" in word:
-                raise ValueError(f"command {number + 1} holds {shorten(word)}; {_COMMANDS}")
-        if not command[0]:
-            raise ValueError(f"command {number + 1} names no program; {_COMMANDS}")
-    return tuple(tuple(command) for command in commands)
 
 
 def _without_nothing(given: Any) -> Any:
@@ -215,7 +196,7 @@ _Failures = Annotated[
 _Argvs = Annotated[
     tuple[Argv, ...],
     _Anything(
-        _parse_commands,
+        parse_commands,
         {
             "anyOf": [
                 {"type": "null"},
