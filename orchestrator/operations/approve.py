@@ -6,6 +6,8 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..store.journal import open_journal
+from ..text.counts import names_listed
+from ..text.likeness import closest
 from .find import find_run, place_of
 from .steering import Steered, ask, keep, refuse_when_over
 
@@ -28,7 +30,9 @@ def approve(run_id: str, wave: str, *, state_dir: Path | str | None = None, who:
         row = find_run(reading, run_id)
         waves = {wave.name: wave for wave in reading.state(row.run_id).workflow.waves}
     if wave not in waves:
-        raise InputError(f"run {row.run_id} has no wave {wave!r}; it has {', '.join(waves)}")
+        meant = closest(wave, waves)
+        known = f"did you mean {meant!r}?" if meant else f"it has {names_listed(list(waves), 20)}"
+        raise InputError(f"run {row.run_id} has no wave {wave!r}; {known}")
     if not waves[wave].approval:
         raise InputError(f"wave {wave!r} of run {row.run_id} needs no approval; `pause` holds a run")
     with open_journal(place) as journal:

@@ -34,6 +34,7 @@ from ..machine.version import program_version
 from ..store.journal import Journal, open_journal
 from ..store.schema import FILE
 from ..text.counts import names_listed, plural
+from ..text.likeness import closest
 from .session import LastWords, Options, Task
 
 _NAMES = 20
@@ -261,8 +262,11 @@ def select(workflow: Workflow, only: tuple[str, ...]) -> frozenset[str]:
     try:
         return workflow.select(only)
     except KeyError as error:
+        name = error.args[0]
+        meant = closest(name, [*(wave.name for wave in workflow.waves), *workflow.names()])
+        ask = f"; did you mean {meant!r}?" if meant else ""
         raise InputError(
-            f"--only {error.args[0]}: workflow {workflow.name!r} has no wave or migration of that name (a run that is "
+            f"--only {name}: workflow {workflow.name!r} has no wave or migration of that name{ask} (a run that is "
             "continued has those it was started with)"
         ) from None
 

@@ -229,7 +229,11 @@ BAD = {
     "bad CSV": (["check", "csv.yaml"], "bad.csv:2: "),
     "missing config": (["check", "night.yaml", "--config", "gone.yaml"], "gone.yaml: does not exist"),
     "config is a directory": (["check", "night.yaml", "--config", "."], "is a directory"),
-    "unknown wave": (["run", "night.yaml", "--rehearse", "--only", "canari"], "canari"),
+    "unknown wave": (
+        ["run", "night.yaml", "--rehearse", "--only", "canari"],
+        "no wave or migration of that name; did you mean 'canary'?",
+    ),
+    "unknown migration": (["run", "night.yaml", "--rehearse", "--only", "ordrs"], "did you mean 'orders'?"),
     "bad suffix": (["run", "night.yaml", "--rehearse", "--output", "x.pdf"], ".json .md .html .xml .csv"),
     "no directory": (["run", "night.yaml", "--rehearse", "--output", "gone/x.md"], "no directory gone"),
     "speed 0": (["run", "night.yaml", "--rehearse", "--speed", "0"], "--speed"),
