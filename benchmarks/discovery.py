@@ -7,7 +7,8 @@ from statistics import mean
 
 from benchmarks.figures import table
 from benchmarks.inprocess import run, workflow_of
-from orchestrator.core.polling import PollPolicy, backoff
+from orchestrator.core.polling import backoff
+from orchestrator.core.settings import Polling
 
 INITIAL = 2.0
 
@@ -62,7 +63,7 @@ def _case(jobs: int, rate: float) -> tuple[str, ...]:
 
 def _plain_backoff(end: float, random: Random) -> float:
     """How long a job that ends *end* seconds after its PUT stays unseen under backoff alone."""
-    policy = PollPolicy(initial=INITIAL)
+    policy = Polling(initial=INITIAL)
     at, attempt = 0.0, 1
     while at < end:
         wait = backoff(policy, attempt)

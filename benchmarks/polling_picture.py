@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from orchestrator.core.polling import PollPolicy, backoff, fair_share, poll_wait
+from orchestrator.core.polling import backoff, fair_share, poll_wait
+from orchestrator.core.settings import Polling
 
 WIDTH, HEIGHT = 720, 360
 LEFT, RIGHT, TOP, BOTTOM = 60, 20, 30, 46
@@ -15,7 +16,7 @@ LATE = 20  # a read number at which backoff alone has long reached its longest w
 
 def picture() -> str:
     """The picture as SVG; both axes are logarithmic."""
-    policy = PollPolicy()
+    policy = Polling()
     rate = REQUESTS / PER
     jobs = [round(10 ** (step / 40)) for step in range(121)]
     shares = [fair_share(jobs=count, rate=rate, spare=0.0, per=PER) for count in jobs]

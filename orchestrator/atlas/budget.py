@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 
+from ..core.settings import DEFAULT_POLLING
 from .account import SLACK, Account, Token
 from .line import Line
 from .places import Places
@@ -43,7 +44,7 @@ class TokenBucket:
         capacity: int,
         refill: float,
         per: float,
-        interval: float = 2.0,
+        interval: float = DEFAULT_POLLING.initial,
         places: Places | None = None,
         scope: str = "account",
         on_long_wait: Callable[[int, float], None] = lambda _number, _seconds: None,

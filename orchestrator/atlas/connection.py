@@ -15,7 +15,7 @@ from aiohttp import hdrs
 from aiohttp.connector import Connection
 from yarl import URL
 
-from ..core.settings import Credentials
+from ..core.settings import DEFAULT_POLLING, DEFAULT_RATE_LIMITS, DEFAULT_REQUEST_TIMEOUT, Api, Credentials
 from ..machine.descriptors import connections_at_most
 from ..machine.version import program_version
 from .proxy import proxy_for
@@ -26,6 +26,7 @@ from .wire import ApiVersion
 MAX_IN_FLIGHT = 100
 """Requests out at once, and so connections, of one client."""
 
+_LIMIT = DEFAULT_RATE_LIMITS[Api.V2]
 CONNECT_TIMEOUT = 10.0
 KEEPALIVE = 15.0  # seconds; well below what servers and balancers use, so that a PUT does not meet a closing connection
 
@@ -39,13 +40,13 @@ class ClientSettings:
 
     base_url: str
     credentials: Credentials
-    request_timeout: float = 30.0
+    request_timeout: float = DEFAULT_REQUEST_TIMEOUT
     ca_file: Path | None = None
-    requests: int = 500
-    per: float = 60.0
-    burst: int = 1200
-    scope: str = "group"
-    read_interval: float = 2.0
+    requests: int = _LIMIT.requests
+    per: float = _LIMIT.per
+    burst: int = _LIMIT.burst
+    scope: str = _LIMIT.scope
+    read_interval: float = DEFAULT_POLLING.initial
     pretty: bool = False
     envelope: bool = False
 

@@ -22,7 +22,6 @@ exit codes:
   6  Atlas unreachable, or the credentials refused; nothing was cut over
   130, 143  stopped by SIGINT or SIGTERM; `resume` continues"""
 
-REHEARSAL_SPEED, SIMULATOR_SPEED = 10.0, 1.0
 """How much faster than the clock time passes in a rehearsal, and in a simulator on its own, unless `--speed` says so."""
 
 Handler = Callable[[Namespace], int]

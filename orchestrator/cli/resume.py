@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from .parser import REHEARSAL_SPEED, Commands, add_simulator_options
+from ..core.speeds import REHEARSAL_SPEED
+from .parser import Commands, add_simulator_options
 from .run import add_session_options
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from .parser import REHEARSAL_SPEED, Commands, add_format, add_output, add_profile, add_simulator_options, add_workflow
+from ..core.speeds import REHEARSAL_SPEED
+from .parser import Commands, add_format, add_output, add_profile, add_simulator_options, add_workflow
 
 
 def add(commands: Commands) -> None:

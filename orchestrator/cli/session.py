@@ -21,6 +21,7 @@ from ..core.consent import Intention
 from ..core.errors import InputError
 from ..core.outcomes import ExitCode
 from ..core.settings import Settings
+from ..core.speeds import REHEARSAL_SPEED
 from ..engines.local.collector import rare_collections
 from ..machine.descriptors import raise_limit
 from ..operations.find import find_unfinished
@@ -36,7 +37,6 @@ from ..store.journal import open_journal
 from .inputs import read_settings, same_place
 from .observers import observe
 from .outputs import warn, warn_of_unwritten
-from .parser import REHEARSAL_SPEED
 from .question import question
 from .signals import signalled
 from .simulate import checked_speed, read_scenario

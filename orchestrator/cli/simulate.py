@@ -7,7 +7,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .parser import SIMULATOR_SPEED, Commands, add_simulator_options
+from ..core.speeds import SIMULATOR_SPEED
+from .parser import Commands, add_simulator_options
 
 if TYPE_CHECKING:
     from ..core.workflow import Workflow

@@ -41,7 +41,8 @@ from .events import (
 from .evidence import at_gate, why_closed
 from .migration import BEFORE_THE_PUT, MigrationState, Phase, after_hook_left, apply, refusal_is_definite, reopen
 from .outcomes import Outcome, RemoteStatus, normalise
-from .workflow import Gate
+from .settings import DEFAULT_SETTLE
+from .workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, Gate
 
 __all__ = [
     "Answer",
@@ -88,9 +89,9 @@ class Policy:
     *settle*: how long after a PUT without an answer it may still arrive at Atlas, or not show in reads.
     """
 
-    gate: Gate | None = Gate()
-    timeout: float = 7200.0
-    settle: float = 30.0
+    gate: Gate | None = DEFAULT_GATE
+    timeout: float = DEFAULT_TIMEOUT
+    settle: float = DEFAULT_SETTLE
     before_hooks: int = 0
     after_success_hooks: int = 0
     after_failure_hooks: int = 0

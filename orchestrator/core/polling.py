@@ -8,20 +8,10 @@ shorter than `initial`. `docs/polling.md` has the reasoning and the measurements
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .settings import Polling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollPolicy:
-    """The configured backoff: *initial* and *max* in seconds, *factor* per read, *jitter* as a share of the wait."""
-
-    initial: float = 2.0
-    factor: float = 1.5
-    max: float = 30.0
-    jitter: float = 0.1
-
-
-def backoff(policy: PollPolicy, attempt: int) -> float:
+def backoff(policy: Polling, attempt: int) -> float:
     """Seconds before read number *attempt* (1: the first that waits), without regard to the budget."""
     if policy.factor <= 1.0:
         return policy.initial
@@ -41,7 +31,7 @@ def fair_share(*, jobs: int, rate: float, spare: float, per: float) -> float:
     return jobs / (rate + max(0.0, spare - jobs) / per)
 
 
-def poll_wait(policy: PollPolicy, attempt: int, *, share: float, random: float) -> float:
+def poll_wait(policy: Polling, attempt: int, *, share: float, random: float) -> float:
     """Seconds to wait before read number *attempt* (1: the first that waits).
 
     Args:

@@ -1,6 +1,6 @@
 """The program's own settings: where Atlas is, with which keys, how fast, and where things are kept and logged.
 
-Taken, the nearest first, from the command line, the environment, the config file, and defaults.
+Taken, the nearest first, from the command line, the environment, the config file, and the defaults, which stand here and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,6 +18,13 @@ PRIVATE_KEY_VARIABLE = "MONGODB_ATLAS_PRIVATE_API_KEY"
 CLIENT_ID_VARIABLE = "MONGODB_ATLAS_CLIENT_ID"
 CLIENT_SECRET_VARIABLE = "MONGODB_ATLAS_CLIENT_SECRET"  # noqa: S105 - a name
 PROFILE_VARIABLE = "MONGODB_ATLAS_PROFILE"
+
+
+DEFAULT_BASE_URL = "https://cloud.mongodb.com/api/atlas/v2"
+DEFAULT_REQUEST_TIMEOUT = 30.0
+DEFAULT_SETTLE = 30.0
+DEFAULT_LOG_LEVEL = "info"
+DEFAULT_STATE_DIR = "~/.local/state/atlas-cutover"
 
 
 class Api(StrEnum):
@@ -108,9 +115,9 @@ class AtlasSettings:
     base_url: str
     api: Api
     credentials: CredentialSet
-    request_timeout: float
-    settle: float
-    ca_file: Path | None
+    request_timeout: float = DEFAULT_REQUEST_TIMEOUT
+    settle: float = DEFAULT_SETTLE
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,23 +130,33 @@ class RateLimit:
     scope: str
 
 
+DEFAULT_RATE_LIMITS = {
+    Api.V2: RateLimit(requests=500, per=60.0, burst=1200, scope="group"),
+    Api.V1: RateLimit(requests=100, per=60.0, burst=100, scope="group"),
+}
+"""What Atlas allows, by its API."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polling:
     """The wait between two reads of one job grows from *initial* to *max* seconds by *factor*, spread by *jitter*."""
 
-    initial: float
-    factor: float
-    max: float
-    jitter: float
+    initial: float = 2.0
+    factor: float = 1.5
+    max: float = 30.0
+    jitter: float = 0.1
+
+
+DEFAULT_POLLING = Polling()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logging:
     """*format* None: console on a terminal, JSON otherwise. *file* always gets JSON lines."""
 
-    level: str
-    format: str | None
-    file: Path | None
+    level: str = DEFAULT_LOG_LEVEL
+    format: str | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

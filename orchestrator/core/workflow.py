@@ -15,6 +15,8 @@ from .window import AbsoluteWindow, RecurringWindow, Window, window_from_json, w
 
 Argv = tuple[str, ...]
 
+DEFAULT_TIMEOUT = 7200.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
@@ -38,6 +40,7 @@ class Hooks:
 
 
 NO_HOOKS = Hooks()
+DEFAULT_GATE = Gate()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +54,8 @@ class Migration:
     name: str
     group_id: str
     live_migration_id: str
-    gate: Gate | None = Gate()
-    timeout: float = 7200.0
+    gate: Gate | None = DEFAULT_GATE
+    timeout: float = DEFAULT_TIMEOUT
     hooks: Hooks = NO_HOOKS
     credentials: str | None = None
     vars: Vars = NO_VARS

@@ -17,6 +17,12 @@ from pydantic import ValidationError
 
 from ..core.errors import InputError, Problem
 from ..core.settings import (
+    DEFAULT_BASE_URL,
+    DEFAULT_LOG_LEVEL,
+    DEFAULT_RATE_LIMITS,
+    DEFAULT_REQUEST_TIMEOUT,
+    DEFAULT_SETTLE,
+    DEFAULT_STATE_DIR,
     Api,
     AtlasSettings,
     CredentialSet,
@@ -43,17 +49,8 @@ from .credentials import FIELDS, CredentialsReader
 from .fields import problems_of
 from .input_file import read_bytes, read_input, why_unreadable
 from .scalars import format_key
-from .state_place import DEFAULT as DEFAULT_STATE_DIR
 from .state_place import placed
 from .yaml_file import KeyPath, YamlDocument, parse_yaml
-
-DEFAULT_BASE_URL = "https://cloud.mongodb.com/api/atlas/v2"
-DEFAULT_REQUEST_TIMEOUT = 30.0
-DEFAULT_SETTLE = 30.0
-DEFAULT_RATE_LIMITS = {
-    Api.V2: RateLimit(requests=500, per=60.0, burst=1200, scope="group"),
-    Api.V1: RateLimit(requests=100, per=60.0, burst=100, scope="group"),
-}
 
 _OFFICIAL_URLS = ("MONGODB_ATLAS_OPS_MANAGER_URL", "MONGODB_ATLAS_BASE_URL")
 _VARIABLES: dict[str, KeyPath] = {
@@ -129,7 +126,7 @@ class SettingsReader:
             polling=Polling(initial=polling.initial, factor=polling.factor, max=polling.max, jitter=polling.jitter),
             state_dir=self._file(("state_dir",), spec.state_dir or DEFAULT_STATE_DIR),
             logging=Logging(
-                level=log.level or "info",
+                level=log.level or DEFAULT_LOG_LEVEL,
                 format=log.format,
                 file=self._file(("logging", "file"), log.file) if log.file else None,
             ),

@@ -9,7 +9,16 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from ..core.settings import Api
+from ..core.settings import (
+    DEFAULT_LOG_LEVEL,
+    DEFAULT_POLLING,
+    DEFAULT_RATE_LIMITS,
+    DEFAULT_REQUEST_TIMEOUT,
+    DEFAULT_SETTLE,
+    DEFAULT_STATE_DIR,
+    Api,
+)
+from ..text.durations import format_duration
 from .fields import Text, TextModel, duration, json_schema
 from .scalars import parse_choice, parse_count, parse_decimal, parse_key, parse_line, parse_name
 
@@ -18,6 +27,7 @@ _VISIBLE = re.compile("[!-~]{1,2000}")
 _PATHS = {"/api/atlas/v2": Api.V2, "/api/atlas/v1.0": Api.V1}
 _DEFAULT_PATH = "/api/atlas/v2"
 _LEVELS = ("debug", "info", "warning", "error")
+_V1, _V2 = DEFAULT_RATE_LIMITS[Api.V1], DEFAULT_RATE_LIMITS[Api.V2]
 _FORMATS = ("console", "json")
 _SCOPES = ("group", "account")
 
@@ -147,11 +157,13 @@ class AtlasSpec(CredentialsSpec):
     profile: _ProfileName | None = Field(
         None, description="A profile of the Atlas CLI's config.toml. Default ${MONGODB_ATLAS_PROFILE}."
     )
-    request_timeout: _Seconds | None = Field(None, description="How long one request may take. Default 30s.")
+    request_timeout: _Seconds | None = Field(
+        None, description=f"How long one request may take. Default {format_duration(DEFAULT_REQUEST_TIMEOUT)}."
+    )
     settle: _Seconds | None = Field(
         None,
         description="How long after a PUT without an answer it may still arrive, or not show in reads; no second PUT "
-        "leaves earlier. Default 30s; `request_timeout` where that is longer.",
+        f"leaves earlier. Default {format_duration(DEFAULT_SETTLE)}; `request_timeout` where that is longer.",
     )
     ca_file: _File | None = Field(None, description="More certificate authorities to trust, PEM.")
 
@@ -159,33 +171,45 @@ class AtlasSpec(CredentialsSpec):
 class RateLimitSpec(TextModel):
     """How fast requests may be sent."""
 
-    requests: _Count | None = Field(None, description="Requests in `per`. Default 500 (v2), 100 (v1.0).")
-    per: _Seconds | None = Field(None, description="Default 60s.")
-    burst: _Count | None = Field(None, description="Requests at once. Default 1200 (v2), 100 (v1.0).")
+    requests: _Count | None = Field(
+        None, description=f"Requests in `per`. Default {_V2.requests} (v2), {_V1.requests} (v1.0)."
+    )
+    per: _Seconds | None = Field(None, description=f"Default {format_duration(_V2.per)}.")
+    burst: _Count | None = Field(None, description=f"Requests at once. Default {_V2.burst} (v2), {_V1.burst} (v1.0).")
     scope: Annotated[str, _choice(_SCOPES)] | None = Field(None, description="group (default) or account.")
 
 
 class PollingSpec(TextModel):
     """How often a job is read."""
 
-    initial: _Seconds = Field(2.0, description="The first wait, and the shortest. Default 2s.")
-    factor: _Factor = Field(1.5, description="What each wait grows by. Default 1.5.")
-    max: _Seconds = Field(30.0, description="The longest wait. Default 30s.")
+    initial: _Seconds = Field(
+        DEFAULT_POLLING.initial,
+        description=f"The first wait, and the shortest. Default {format_duration(DEFAULT_POLLING.initial)}.",
+    )
+    factor: _Factor = Field(
+        DEFAULT_POLLING.factor, description=f"What each wait grows by. Default {DEFAULT_POLLING.factor:g}."
+    )
+    max: _Seconds = Field(
+        DEFAULT_POLLING.max, description=f"The longest wait. Default {format_duration(DEFAULT_POLLING.max)}."
+    )
     jitter: _Jitter = Field(
-        0.1, description="The share of what is above `initial` by which chance shortens each wait at most. Default 0.1."
+        DEFAULT_POLLING.jitter,
+        description="The share of what is above `initial` by which chance shortens each wait at most. "
+        f"Default {DEFAULT_POLLING.jitter:g}.",
     )
 
     @model_validator(mode="after")
     def _max_is_not_below_initial(self) -> Self:
         if self.max < self.initial:
-            raise ValueError("max has to be at least initial (the defaults are initial 2s, max 30s)")
+            first, longest = (format_duration(wait) for wait in (DEFAULT_POLLING.initial, DEFAULT_POLLING.max))
+            raise ValueError(f"max has to be at least initial (the defaults are initial {first}, max {longest})")
         return self
 
 
 class LoggingSpec(TextModel):
     """The log."""
 
-    level: Annotated[str, _choice(_LEVELS)] | None = Field(None, description="Default info.")
+    level: Annotated[str, _choice(_LEVELS)] | None = Field(None, description=f"Default {DEFAULT_LOG_LEVEL}.")
     format: Annotated[str, _choice(_FORMATS)] | None = Field(
         None, description="Default: console on a terminal, json otherwise."
     )
@@ -213,7 +237,7 @@ class ConfigSpec(TextModel):
     )
     rate_limit: RateLimitSpec | None = None
     polling: PollingSpec | None = None
-    state_dir: _Directory | None = Field(None, description="Where runs are kept. Default ~/.local/state/atlas-cutover.")
+    state_dir: _Directory | None = Field(None, description=f"Where runs are kept. Default {DEFAULT_STATE_DIR}.")
     logging: LoggingSpec | None = None
     notify: NotifySpec | None = None
     metrics: MetricsSpec | None = None

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..core.errors import InputError, Problem
+from ..core.settings import DEFAULT_STATE_DIR
 from .input_file import decode, read_input
 from .scalars import parse_line
 from .yaml_file import YamlDocument, parse_yaml
 
 KEY = "state_dir"
 VARIABLE = "ATLAS_CUTOVER_STATE_DIR"
-DEFAULT = "~/.local/state/atlas-cutover"
 
 _LINE = re.compile(rf"^{KEY}[ \t]*:.*$", re.MULTILINE)
 _REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
@@ -42,9 +42,9 @@ def find_state_dir(
     if named:
         return placed(named, Path(), environ)
     if config is None:
-        return placed(DEFAULT, Path(), environ)
+        return placed(DEFAULT_STATE_DIR, Path(), environ)
     try:
-        return placed(_said_by(config, environ, warn) or DEFAULT, config.parent, environ)
+        return placed(_said_by(config, environ, warn) or DEFAULT_STATE_DIR, config.parent, environ)
     except InputError as error:
         error.add_note(_WAY_ON)
         raise

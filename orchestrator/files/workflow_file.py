@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from ..core.errors import InputError
 from ..core.vars import Vars, merged
 from ..core.window import AbsoluteWindow, RecurringWindow, Window
-from ..core.workflow import NO_HOOKS, Gate, Hooks, Migration, Wave, Workflow
+from ..core.workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, NO_HOOKS, Gate, Hooks, Migration, Wave, Workflow
 from .fields import problems_of
 from .input_file import read_input
 from .workflow_checks import Checks, Table, read_tables
@@ -33,8 +33,6 @@ from .workflow_model import (
     workflow_schema,
 )
 from .yaml_file import parse_yaml
-
-DEFAULT_TIMEOUT = 7200.0
 
 
 def load_workflow(path: str | Path, *, credentials: Collection[str] | None = None) -> Workflow:
@@ -133,7 +131,7 @@ class _Policy:
 def _gate(given: list[Any]) -> Gate | None:
     if given and not isinstance(given[0], GateSpec):
         return None
-    default = Gate()
+    default = DEFAULT_GATE
     mappings = [gate for gate in given if isinstance(gate, GateSpec)]
     return Gate(
         max_lag=next((gate.max_lag for gate in mappings if gate.max_lag is not None), default.max_lag),

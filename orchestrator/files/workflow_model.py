@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, 
 
 from ..core.vars import HOOK_PREFIX, variable_key
 from ..core.window import DAYS
-from ..core.workflow import Argv
+from ..core.workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, NO_HOOKS, Argv
 from ..text.durations import format_duration
 from ..text.likeness import closest
 from .commands import parse_commands
@@ -221,9 +221,12 @@ _File = Annotated[str, Text(parse_line, _WORD, "expected the name of a CSV file"
 class GateSpec(TextModel):
     """What a cutover waits for."""
 
-    max_lag: _SecondsOrNone | None = Field(None, description="The largest lag a cutover may start with. Default 10s.")
+    max_lag: _SecondsOrNone | None = Field(
+        None, description=f"The largest lag a cutover may start with. Default {format_duration(DEFAULT_GATE.max_lag)}."
+    )
     timeout: _Seconds | None = Field(
-        None, description="How long to wait for it; then the migration fails. Default 30m."
+        None,
+        description=f"How long to wait for it; then the migration fails. Default {format_duration(DEFAULT_GATE.timeout)}.",
     )
 
 
@@ -233,7 +236,9 @@ class HooksSpec(TextModel):
     before: _Argvs = Field((), description="Run before; a failure means no cutover.")
     after_success: _Argvs = Field((), description="Run after SUCCESS.")
     after_failure: _Argvs = Field((), description="Run after any other end.")
-    timeout: _Seconds | None = Field(None, description="How long one command may take. Default 5m.")
+    timeout: _Seconds | None = Field(
+        None, description=f"How long one command may take. Default {format_duration(NO_HOOKS.timeout)}."
+    )
 
 
 _GateOrOff = Annotated[
@@ -251,7 +256,9 @@ class PolicySpec(TextModel):
     group_id: _Id | None = Field(None, description="The Atlas project: 24 lower-case hexadecimal digits.")
     # No None: `gate:` with nothing behind it could be meant either way.
     gate: _GateOrOff = Field(default_factory=GateSpec, description="What a cutover waits for; `off`: nothing.")
-    timeout: _Seconds | None = Field(None, description="From the accepted PUT to a final state. Default 2h.")
+    timeout: _Seconds | None = Field(
+        None, description=f"From the accepted PUT to a final state. Default {format_duration(DEFAULT_TIMEOUT)}."
+    )
     hooks: HooksSpec | None = Field(None, description="Commands around each migration.")
     credentials: _Name | None = Field(
         None, description="The name of a set under `credentials` in the config. Default: those under `atlas`."

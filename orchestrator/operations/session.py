@@ -22,7 +22,6 @@ from ..core.errors import JournalError
 from ..core.events import Event, RequestRetried, RunFinished, RunResumed, RunStarted
 from ..core.observer import Observer
 from ..core.outcomes import ExitCode
-from ..core.polling import PollPolicy
 from ..core.run import RunState
 from ..core.settings import Settings
 from ..core.workflow import Workflow
@@ -220,12 +219,11 @@ async def _session(
     for event in (task.first, *task.also, *doubts):
         recorder.take_in(event)
     relay.connect(recorder)
-    polling = settings.polling
     session = Session(
         state=state,
         clients=clients,
         recorder=recorder,
-        polling=PollPolicy(initial=polling.initial, factor=polling.factor, max=polling.max, jitter=polling.jitter),
+        polling=settings.polling,
         settle=settle,
         clock=clock,
         random=options.random,

@@ -17,6 +17,7 @@ from ..core.migration import UNDER_WAY, MigrationState, Phase
 from ..core.outcomes import Outcome, RemoteStatus, normalise
 from ..core.run import RunState
 from ..core.settings import ApiKey, Credentials, Secret, Settings
+from ..core.speeds import REHEARSAL_SPEED
 from ..core.workflow import Workflow
 from ..reports.words import plain
 from ..text.counts import names_listed, plural
@@ -34,7 +35,7 @@ class Rehearsal:
     """
 
     scenario: Scenario | None = None
-    speed: float = 10.0
+    speed: float = REHEARSAL_SPEED
     approves: bool = False
 
 

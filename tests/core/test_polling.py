@@ -4,39 +4,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.polling import PollPolicy, backoff, fair_share, poll_wait
+from orchestrator.core.polling import backoff, fair_share, poll_wait
+from orchestrator.core.settings import Polling
 
 positive = st.floats(0.001, 1e6)
 
 
 @st.composite
-def policies(draw: st.DrawFn) -> PollPolicy:
+def policies(draw: st.DrawFn) -> Polling:
     """What the config allows: `max` is at least `initial`, `factor` at least 1, `jitter` from 0 to 1."""
     initial, longest = sorted((draw(positive), draw(positive)))
     factor, jitter = draw(st.floats(1.0, 100.0)), draw(st.floats(0.0, 1.0))
-    return PollPolicy(initial=initial, factor=factor, max=longest, jitter=jitter)
+    return Polling(initial=initial, factor=factor, max=longest, jitter=jitter)
 
 
 def test_the_default_waits_grow_to_half_a_minute() -> None:
     """As the contract's example says: from 2 s by 1.5 to 30 s."""
-    waits = [backoff(PollPolicy(), attempt) for attempt in range(1, 10)]
+    waits = [backoff(Polling(), attempt) for attempt in range(1, 10)]
     assert waits == [2.0, 3.0, 4.5, 6.75, 10.125, 15.1875, 22.78125, 30.0, 30.0]
 
 
 def test_a_factor_of_one_keeps_the_wait() -> None:
     """Constant polling is allowed."""
-    assert backoff(PollPolicy(initial=5.0, factor=1.0), 1000) == 5.0
+    assert backoff(Polling(initial=5.0, factor=1.0), 1000) == 5.0
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.0 + 1e-12, 1.5, 100.0, 1e300])
 def test_very_many_reads_overflow_nothing(factor: float) -> None:
     """A cutover of days is read a million times."""
-    wait = backoff(PollPolicy(factor=factor), 10**6)
+    wait = backoff(Polling(factor=factor), 10**6)
     assert 2.0 <= wait <= 30.0
 
 
 @given(policy=policies(), attempt=st.integers(1, 10**6))
-def test_the_backoff_stays_in_its_bounds_and_never_shrinks(policy: PollPolicy, attempt: int) -> None:
+def test_the_backoff_stays_in_its_bounds_and_never_shrinks(policy: Polling, attempt: int) -> None:
     """Between `initial` and `max`, from the first wait on."""
     wait = backoff(policy, attempt)
     assert policy.initial <= wait <= policy.max
@@ -50,14 +51,14 @@ def test_the_backoff_stays_in_its_bounds_and_never_shrinks(policy: PollPolicy, a
     share=st.floats(0.0, 1e9),
     random=st.floats(0.0, 1.0, exclude_max=True),
 )
-def test_no_wait_is_below_initial_or_beyond_max(policy: PollPolicy, attempt: int, share: float, random: float) -> None:
+def test_no_wait_is_below_initial_or_beyond_max(policy: Polling, attempt: int, share: float, random: float) -> None:
     """Spare budget and jitter shorten a wait, within these bounds."""
     wait = poll_wait(policy, attempt, share=share, random=random)
     assert policy.initial <= wait <= policy.max * (1 + 1e-9)
 
 
 @given(policy=policies(), attempt=st.integers(1, 1000), share=st.floats(0.0, 1e9))
-def test_without_jitter_the_wait_is_the_backoff_or_the_share(policy: PollPolicy, attempt: int, share: float) -> None:
+def test_without_jitter_the_wait_is_the_backoff_or_the_share(policy: Polling, attempt: int, share: float) -> None:
     """Whichever is shorter, but for `initial`."""
     wait = poll_wait(policy, attempt, share=share, random=0.0)
     assert wait == pytest.approx(max(policy.initial, min(share, backoff(policy, attempt))))
@@ -66,7 +67,7 @@ def test_without_jitter_the_wait_is_the_backoff_or_the_share(policy: PollPolicy,
 def test_spare_budget_shortens_the_wait() -> None:
     """Ten jobs on a rate of five tokens a second may be read every two seconds."""
     assert fair_share(jobs=10, rate=5.0, spare=0.0, per=60.0) == 2.0
-    assert poll_wait(PollPolicy(), 100, share=4.0, random=0.0) == 4.0
+    assert poll_wait(Polling(), 100, share=4.0, random=0.0) == 4.0
 
 
 @given(

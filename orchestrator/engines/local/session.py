@@ -16,8 +16,8 @@ from ...core.events import CredentialsRefused, CutoverInDoubt, CutoversStopped, 
 from ...core.migration import MigrationState, starts_afresh
 from ...core.next_step import Policy
 from ...core.outcomes import Outcome
-from ...core.polling import PollPolicy
 from ...core.run import RunState
+from ...core.settings import Polling
 from ...core.workflow import Gate, Hooks, Migration, Workflow
 from ...text.instants import in_words
 from ..clock import SessionClock
@@ -69,7 +69,7 @@ class Session:
     state: RunState
     clients: Clients
     recorder: Recorder
-    polling: PollPolicy
+    polling: Polling
     settle: float
     clock: SessionClock
     random: Random

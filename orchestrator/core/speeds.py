@@ -1,0 +1,7 @@
+"""How many seconds of the simulator's pass in one, unless `--speed` says otherwise."""
+
+from __future__ import annotations
+
+REHEARSAL_SPEED = 10.0
+SIMULATOR_SPEED = 1.0
+"""Of the simulator on its own."""
