@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from random import Random
+from typing import Any
 
 import anyio
 from aiohttp import ClientSession
@@ -31,6 +32,7 @@ from .errors import (
     RateLimitedError,
     Verdict,
 )
+from .identity import Identity, identity
 from .places import Places
 from .refusals import REFUSALS, Refusals
 from .shares import Priority
@@ -120,6 +122,14 @@ class AtlasClient:
         except ApiError as error:
             if error.verdict is not Verdict.REFUSED or error.status == 403:
                 raise
+
+    async def identity(self) -> Identity:
+        """Who Atlas says is asking, as the root resource tells it.
+
+        Raises:
+            AtlasError: Atlas is not reachable, or refuses the credentials.
+        """
+        return identity(await self._read_root())
 
     async def job(
         self,
@@ -246,11 +256,12 @@ class AtlasClient:
 
     # -- trying again -----------------------------------------------------------------------------------------------
 
-    async def _read_root(self) -> None:
+    async def _read_root(self) -> dict[str, Any]:
         document = await self._read("", ROOT_SCOPE, Priority.START, deadline=anyio.current_time() + ROOT_PATIENCE)
         if not isinstance(document, dict):
             path = self._transport.full_path("")
             raise BadAnswerError("expected Atlas's root resource, got something else", method="GET", path=path)
+        return document
 
     async def _read(
         self,

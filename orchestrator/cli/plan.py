@@ -5,11 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .parser import Commands, add_format, add_profile, add_workflow
 
 if TYPE_CHECKING:
+    from ..core.workflow import Workflow
     from ..operations.plan import Plan
     from ..operations.plan_online import JobState
 
@@ -40,21 +41,37 @@ def _plan(args: Namespace) -> int:
     settings = read_settings(args)
     workflow = load_workflow(args.workflow, credentials=settings.credentials)
     states: Mapping[str, JobState] | None = None
+    code = 0
     if args.online:
         import anyio
 
         from ..operations.plan_online import plan_online
 
         online = anyio.run(plan_online, workflow, settings)
-        planned, states = online.plan, online.jobs
+        planned, states, code = online.plan, online.jobs, int(online.exit_code)
     else:
         planned = plan(workflow, settings)
     if args.format == "json":
-        jobs = None if states is None else {name: job.text for name, job in states.items()}
-        print(json.dumps({**asdict(planned), "jobs": jobs}, indent=2))
+        print(json.dumps({**asdict(planned), "jobs": None if states is None else _jobs(workflow, states)}, indent=2))
     else:
         _print(planned, states)
-    return 0
+    return code
+
+
+def _jobs(workflow: Workflow, states: Mapping[str, JobState]) -> list[dict[str, Any]]:
+    """The jobs for another program, in workflow order."""
+    return [
+        {
+            "name": migration.name,
+            "wave": wave.name,
+            "verdict": str(states[migration.name].verdict),
+            "status": states[migration.name].status,
+            "ready": states[migration.name].ready,
+            "lag_seconds": states[migration.name].lag,
+            "error": states[migration.name].error,
+        }
+        for wave, migration in workflow.migrations()
+    ]
 
 
 def _readiness(states: Mapping[str, JobState]) -> str:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ..core.consent import Intention
-from ..core.settings import ApiKey, Credentials, ServiceAccount, Settings
+from ..core.settings import Credentials, Settings
 from ..core.window import window_in_words
+from ..operations.auth import described
 from ..reports.words import plain
 from ..text.counts import names_listed, plural
 
@@ -49,15 +50,9 @@ def _key(intention: Intention, settings: Settings) -> str:
 
 
 def _who(credentials: Credentials | None, name: str | None) -> str:
+    kind, who = described(credentials)
     called = "" if name is None else f" ({name})"
-    match credentials:
-        case ApiKey(public_key=key):
-            text = key.reveal()
-            return f"the API key {text[: min(4, len(text) // 2)]}...{called}"
-        case ServiceAccount(client_id=text):
-            return f"the service account {text}{called}"
-        case None:
-            return ""
+    return f"the {kind} {who}{called}" if kind else ""
 
 
 def _by_wave(intention: Intention, names: Sequence[str]) -> Iterator[str]:

@@ -5,30 +5,53 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
 
 import anyio
 
-from ..atlas.clients import open_clients
+from ..atlas.clients import Clients, open_clients
 from ..atlas.errors import ApiError, AtlasError
 from ..atlas.shares import Priority
 from ..atlas.wire import Job
-from ..core.outcomes import RemoteStatus, normalise
+from ..core.evidence import at_gate
+from ..core.outcomes import ExitCode, RemoteStatus, normalise
 from ..core.settings import Settings
 from ..core.workflow import Migration, Workflow
 from ..text.durations import rough_duration
 from .plan import Plan, plan
 from .target import atlas_target, reach_atlas
 
-LACKS = ("not found", "not readable", "failed or expired", "not ready", "cut over already")
+NO_ROLE = "without the role Organization Owner"
+LACKS = ("not found", "not readable", NO_ROLE, "failed or expired", "not ready", "cut over already")
 """Why a job could not be cut over now, the worst first."""
+
+
+class Verdict(StrEnum):
+    """Whether a job could be cut over now."""
+
+    READY = "ready"
+    WAITING = "waiting"  # it is not ready yet, or its lag is too large for its gate
+    FINISHED = "finished"  # it has been cut over
+    MISSING = "missing"  # Atlas knows no such job
+    REFUSED = "refused"  # Atlas lets nobody read it with these credentials, or would let nobody cut it over
+    FAILED = "failed"  # or expired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """A job as Atlas shows it, in words; *lacks* (one of `LACKS`) says why it could not be cut over now."""
+    """A job as Atlas shows it: *text* in words; *lacks* (one of `LACKS`) says why it could not be cut over now.
 
+    *status*, *ready*, *lag* (seconds) are Atlas's, *error* what came in their place or stands in the way.
+    """
+
+    verdict: Verdict
     text: str
     lacks: str | None = None
+    status: str | None = None
+    ready: bool | None = None
+    lag: float | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +61,17 @@ class OnlinePlan:
     plan: Plan
     jobs: Mapping[str, JobState]
 
+    @property
+    def exit_code(self) -> ExitCode:
+        """What `plan --online` ends with: all could be cut over now, some are not ready yet, or one cannot be."""
+        verdicts = {job.verdict for job in self.jobs.values()}
+        if verdicts - {Verdict.READY, Verdict.WAITING}:
+            return ExitCode.FAILED
+        return ExitCode.INCOMPLETE if Verdict.WAITING in verdicts else ExitCode.SUCCESS
+
 
 async def plan_online(workflow: Workflow, settings: Settings) -> OnlinePlan:
-    """As `plan`; each job is read once, and nothing else is sent.
+    """As `plan`; each job is read once, and the root resource with each set of credentials; nothing else is sent.
 
     Raises:
         InputError: There are not all credentials that *workflow* needs.
@@ -55,18 +86,21 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> dict[str, JobSta
 
     async with open_clients(target.settings, target.sets, wall=time.time) as clients:
         await reach_atlas(clients, target.base_url)
+        without_role = await _without_role(clients)
 
         async def read(migration: Migration) -> None:
-            name, client = migration.name, clients.of(migration.credentials)
-            try:
-                job = await client.job(migration.group_id, migration.live_migration_id, priority=Priority.START)
-            except ApiError as error:
-                lacks = "not found" if error.status == 404 else "not readable"
-                states[name] = JobState(text=f"{error.status} {error.error_code or ''}".strip(), lacks=lacks)
-            except AtlasError as error:
-                states[name] = JobState(text=error.message, lacks="not readable")
-            else:
-                states[name] = _job_state(job)
+            state = await _read(clients, migration)
+            if migration.credentials in without_role and state.verdict in (Verdict.READY, Verdict.WAITING):
+                state = JobState(
+                    verdict=Verdict.REFUSED,
+                    text=f"{state.text}, but {NO_ROLE}",
+                    lacks=NO_ROLE,
+                    status=state.status,
+                    ready=state.ready,
+                    lag=state.lag,
+                    error=f"the API key lacks the role Organization Owner (it has: {without_role[migration.credentials]})",
+                )
+            states[migration.name] = state
 
         async with anyio.create_task_group() as group:
             for _, migration in workflow.migrations():
@@ -74,12 +108,51 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> dict[str, JobSta
     return states
 
 
-def _job_state(job: Job) -> JobState:
+async def _without_role(clients: Clients) -> dict[str | None, str]:
+    """The sets of credentials with which Atlas would refuse a cutover, by what it tells, and the roles that they have."""
+    found = {}
+    for name, client in clients.all().items():
+        who = await client.identity()
+        if who.lacks_owner:
+            found[name] = ", ".join(role.name for role in who.roles or ())
+    return found
+
+
+async def _read(clients: Clients, migration: Migration) -> JobState:
+    client = clients.of(migration.credentials)
+    try:
+        job = await client.job(migration.group_id, migration.live_migration_id, priority=Priority.START)
+    except ApiError as error:
+        text = f"{error.status} {error.error_code or ''}".strip()
+        if error.status == HTTPStatus.NOT_FOUND:
+            return JobState(verdict=Verdict.MISSING, text=text, lacks="not found", error=error.message)
+        return JobState(verdict=Verdict.REFUSED, text=text, lacks="not readable", error=error.message)
+    except AtlasError as error:
+        return JobState(verdict=Verdict.REFUSED, text=error.message, lacks="not readable", error=error.message)
+    return _job_state(job, migration)
+
+
+def _job_state(job: Job, migration: Migration) -> JobState:
     lag = "" if job.lag is None else f", lag {rough_duration(job.lag)}"
+
+    def state(verdict: Verdict, text: str, lacks: str | None = None) -> JobState:
+        return JobState(
+            verdict=verdict,
+            text=text,
+            lacks=lacks,
+            status=job.status,
+            ready=job.ready,
+            lag=job.lag,
+            error=job.error_message,
+        )
+
     match normalise(job.status):
         case RemoteStatus.SUCCESS:
-            return JobState(text=f"{job.status}{lag}", lacks="cut over already")
+            return state(Verdict.FINISHED, f"{job.status}{lag}", "cut over already")
         case RemoteStatus.FAILED:
-            return JobState(text=f"{job.status}{lag}", lacks="failed or expired")
+            return state(Verdict.FAILED, f"{job.status}{lag}", "failed or expired")
     ready = {True: ", ready", False: ", not ready", None: ""}[job.ready]
-    return JobState(text=f"{job.status}{ready}{lag}", lacks="not ready" if job.ready is False else None)
+    text = f"{job.status}{ready}{lag}"
+    if migration.gate is None or at_gate(job, migration.gate, reported_lag=False).is_open:
+        return state(Verdict.READY, text)
+    return state(Verdict.WAITING, text, "not ready")

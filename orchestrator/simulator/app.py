@@ -43,6 +43,7 @@ _SHAPES = {
     Documents.OLDER: older_live_migration,
     Documents.BARE: bare_live_migration,
 }
+_OWNER = "ORG_OWNER"
 _UNAUTHORIZED = "You are not authorized for this resource."
 
 
@@ -228,8 +229,10 @@ class App:
         if call.kind in _OAUTH:
             return self._token_answer(call)
         if job is None:
-            return document(call, 200, system_status(call.user))
+            return document(call, 200, system_status(call.user, self._role(call)))
         now = self._clock.now()
+        if call.kind is Kind.CUTOVER and self._role(call) != _OWNER:
+            return error(call, 403, "USER_UNAUTHORIZED", _UNAUTHORIZED)
         if call.kind is Kind.CUTOVER:
             refusal = job.cutover(now, repeat=self._scenario.repeat_puts)
             if refusal is not None:
@@ -240,6 +243,10 @@ class App:
         if shown and seen.status in FINAL:
             call.shows_end = True
         return document(call, 200, _SHAPES[self._scenario.documents](job, seen))
+
+    def _role(self, call: Call) -> str:
+        organisation = self._organisations.of(call.user)
+        return _OWNER if organisation is None else organisation.role
 
     def _token_answer(self, call: Call) -> web.Response:
         answer = (self.tokens.issue if call.kind is Kind.TOKEN else self.tokens.revoke)(call.request.headers, call.form)

@@ -22,7 +22,6 @@ _PRETTY = json.JSONEncoder(indent=2).encode
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 _V1_STATUS = {JobStatus.COMPLETE: "SUCCESS", JobStatus.FAILED: "FAILED", JobStatus.EXPIRED: "FAILED"}
 _EXPIRED = "The live migration expired before it was cut over."
-_ROLES = [{"orgId": "5d1fe3a59ccf64a4f6e5a3c1", "roleName": "ORG_OWNER"}]
 _PUBLIC_KEY_LENGTH = 8  # an API key's document cannot hold another one
 
 
@@ -64,7 +63,7 @@ def source_group_id(group_id: str) -> str:
     return sha256(f"source of {group_id}".encode()).hexdigest()[:24]
 
 
-def system_status(public_key: str) -> Document:
+def system_status(public_key: str, role: str) -> Document:
     """``SystemStatus``; ``apiKey`` is null where *public_key* is not of the length that the schema asks for."""
     api_key: Document | None = None
     if len(public_key) == _PUBLIC_KEY_LENGTH:
@@ -72,7 +71,7 @@ def system_status(public_key: str) -> Document:
             "accessList": [],
             "id": sha256(public_key.encode()).hexdigest()[:24],
             "publicKey": public_key,
-            "roles": _ROLES,
+            "roles": [{"orgId": "5d1fe3a59ccf64a4f6e5a3c1", "roleName": role}],
         }
     return {
         "apiKey": api_key,

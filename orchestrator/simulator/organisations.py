@@ -14,11 +14,13 @@ class Organisation:
         keys: Public and private API key.
         account: Client id and secret of a service account.
         projects: The projects that it hosts; None: all those that no other one names.
+        role: What its credentials may do there; only ORG_OWNER may cut over.
     """
 
     keys: tuple[str, str] | None = field(default=None, repr=False)
     account: tuple[str, str] | None = field(default=None, repr=False)
     projects: frozenset[str] | None = None
+    role: str = "ORG_OWNER"
 
 
 class Organisations:
@@ -31,6 +33,10 @@ class Organisations:
         self.accounts = dict(one.account for one in self._all if one.account is not None)
         self._by_user = {one.keys[0]: one for one in self._all if one.keys is not None}
         self._by_user.update({one.account[0]: one for one in self._all if one.account is not None})
+
+    def of(self, user: str) -> Organisation | None:
+        """The organisation of *user* (a public key or a client id); None: there is none (nobody was asked for credentials)."""
+        return self._by_user.get(user)
 
     def hosts(self, user: str, group_id: str) -> bool:
         """Whether the organisation of *user* (a public key or a client id) hosts the project *group_id*."""

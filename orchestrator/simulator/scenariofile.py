@@ -130,7 +130,7 @@ _NONCE: dict[str, Parser] = {
 }
 _TOKENS: dict[str, Parser] = {"life": _interval, "most": parse_count(1), "per_minute": _optional(parse_count(1))}
 _ORGANISATION: dict[str, Parser] = dict.fromkeys(
-    ("public_key", "private_key", "client_id", "client_secret"), parse_line
+    ("public_key", "private_key", "client_id", "client_secret", "role"), parse_line
 )
 _SHARES = {"min": 0.0, **{f"p{percent}": percent / 100 for percent in range(1, 100)}, "max": 1.0}
 _LATENCY: dict[str, Parser] = dict.fromkeys(_SHARES, _interval)
@@ -282,7 +282,7 @@ class _Reader:
         for pair in (("public_key", "private_key"), ("client_id", "client_secret")):
             if len(found.keys() & set(pair)) == 1:
                 self._problem(path, f"needs both {' and '.join(pair)}, or neither")
-        if not found:
+        if not found.keys() - {"role"}:
             self._problem(
                 path, "needs an API key or a service account: public_key and private_key, client_id and client_secret"
             )
@@ -291,7 +291,7 @@ class _Reader:
             for one, other in (("public_key", "private_key"), ("client_id", "client_secret"))
         )
         keys, account = (pair if all(pair) else None for pair in pairs)
-        return Organisation(keys=keys, account=account, projects=projects)
+        return Organisation(keys=keys, account=account, projects=projects, role=found.get("role", "ORG_OWNER"))
 
     def _projects(self, path: KeyPath, data: Data) -> frozenset[str]:
         if not isinstance(data, list):

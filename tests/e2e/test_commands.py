@@ -46,6 +46,7 @@ def test_help_of_each_command_has_an_example(program: Program) -> None:
 
 
 LEAST = {
+    "auth": (),
     **dict.fromkeys(("check", "plan", "run"), ("night.yaml",)),
     **dict.fromkeys(("resume", "status", "report", "pause", "unpause", "simulate", "serve"), ()),
     "abort": ("20261128",),
@@ -151,14 +152,20 @@ def test_plan_online_reads_the_jobs_and_sends_no_put(online: Program, atlas: Atl
     workflow = online.workflow({"one": {"ready": new_id(), "waiting": never}})
     for _ in range(2):
         done = online.run("plan", workflow, "--online")
-        assert (done.code, done.err) == (0, "")
+        assert (done.code, done.err) == (3, "")
         assert re.search(r"ready +\S+ +\S+ +WORKING, ready, lag 0s", done.out)
         assert re.search(rf"waiting +\S+ +{never} +\S+, not ready", done.out)
         assert done.out.splitlines()[-1] == "1 of 2 jobs not ready"
     assert online.run("run", workflow, "--yes", "--only", "ready").code == 0
     done = online.run("plan", workflow, "--online")
-    assert done.out.splitlines()[-1] == "1 of 2 jobs not ready, 1 cut over already"
+    assert (done.code, done.out.splitlines()[-1]) == (1, "1 of 2 jobs not ready, 1 cut over already")
+    jobs = json.loads(online.run("plan", workflow, "--online", "--format", "json").out)["jobs"]
+    assert [(job["name"], job["wave"], job["verdict"], job["status"], job["ready"], job["error"]) for job in jobs] == [
+        ("ready", "one", "finished", "COMPLETE", False, None),
+        ("waiting", "one", "waiting", "NEW", False, None),
+    ]
     done = online.run("plan", online.workflow({"one": {"ready": new_id()}}), "--online")
+    assert done.code == 0
     assert done.out.splitlines()[-1] == "1 job: none of them missing, over or not ready"
 
 

@@ -1,0 +1,107 @@
+"""`auth`: which credentials there are, and whether Atlas takes them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .parser import Commands, add_format, add_profile
+
+if TYPE_CHECKING:
+    from ..operations.auth import Found, Seen
+
+
+def add(commands: Commands) -> None:
+    """`auth` and its arguments."""
+    parser = commands.add(
+        "auth",
+        _auth,
+        does="which credentials there are and where they come from, never a secret; --online: what Atlas says of them",
+        examples=("atlas-cutover auth", "atlas-cutover auth retail.yaml --online", "atlas-cutover auth --profile ops"),
+    )
+    parser.add_argument(
+        "workflow", type=Path, nargs="?", metavar="WORKFLOW", help="also whether each of its projects can be read"
+    )
+    parser.add_argument(
+        "--online", action="store_true", help="ask Atlas (GETs only): organisation, roles, access list, projects"
+    )
+    add_profile(parser)
+    add_format(parser)
+
+
+def _auth(args: Namespace) -> int:
+    """Print the sets; exit 0 when those that are needed are there, and with `--online` are taken."""
+    import json
+    import sys
+    from dataclasses import asdict
+
+    import anyio
+
+    from ..files.workflow_file import load_workflow
+    from ..operations.auth import find, look
+    from .inputs import read_settings
+
+    settings = read_settings(args)
+    workflow = None if args.workflow is None else load_workflow(args.workflow, credentials=settings.credentials)
+    found = find(settings, workflow)
+    seen = anyio.run(look, settings, workflow) if args.online else None
+    if args.format == "json":
+        sets = [
+            {**asdict(one), "atlas": next((_told(each) for each in seen or () if each.name == one.name), None)}
+            for one in found
+        ]
+        print(json.dumps({"base_url": settings.atlas.base_url, "sets": sets}, indent=2))
+    else:
+        _print(settings.atlas.base_url, found, seen)
+    missing = [one for one in found if one.kind is None and (one.needed or workflow is None)]
+    for problem in dict.fromkeys(problem for one in missing for problem in one.problems):
+        print(problem, file=sys.stderr)
+    if missing:
+        return 2
+    concerned = {one.name for one in found if one.needed or workflow is None}
+    return 6 if any(not one.usable for one in seen or () if one.name in concerned) else 0
+
+
+def _told(seen: Seen) -> dict[str, Any]:
+    """What Atlas said, for another program."""
+    from dataclasses import asdict
+
+    return {
+        "usable": seen.usable,
+        "error": seen.error,
+        "organisations": list(seen.identity.organisations),
+        "roles": None if seen.identity.roles is None else [role.name for role in seen.identity.roles],
+        "access_list": None if seen.identity.access_list is None else list(seen.identity.access_list),
+        "projects": [asdict(project) for project in seen.projects],
+    }
+
+
+def _print(base_url: str, found: list[Found], seen: list[Seen] | None) -> None:
+    from .tables import print_table
+
+    print(f"credentials for {base_url}")
+    rows = [(one.name or "atlas", one.kind or "none", one.who or "", one.source) for one in found]
+    print_table(("SET", "KIND", "WHO", "FROM"), rows)
+    for each in seen or ():
+        _print_seen(each, next(one for one in found if one.name == each.name))
+
+
+def _print_seen(seen: Seen, found: Found) -> None:
+    name, who = seen.name or "atlas", seen.identity
+    if seen.error is not None:
+        print(f"{name}: not usable: {seen.error}")
+        return
+    organisations = who.organisations or ((found.org_id,) if found.org_id else ())
+    print(f"{name}: taken by Atlas; organisation {', '.join(organisations) or 'not told'}")
+    if who.roles is None:
+        print(f"{name}: roles not told; the cutover needs Organization Owner")
+    else:
+        lacks = "; the cutover needs ORG_OWNER" if who.lacks_owner else ""
+        print(f"{name}: roles {', '.join(role.name for role in who.roles)}{lacks}")
+    if who.access_list is not None:
+        print(f"{name}: access list {', '.join(who.access_list) or 'empty'}")
+    for project in seen.projects:
+        print(
+            f"{name}: project {project.group_id} {'readable' if project.readable else f'not readable: {project.error}'}"
+        )
