@@ -13,7 +13,7 @@ import anyio
 from benchmarks.bench import KEYS, record_of, simulator
 from orchestrator.files.config import load_settings
 from orchestrator.files.workflow_file import load_workflow
-from orchestrator.operations.session import Ending, Options
+from orchestrator.operations.options import Ending, Options
 from orchestrator.operations.work import start
 
 
@@ -32,7 +32,7 @@ def run(workflow_text: str, scenario: str, config: str) -> tuple[Ending, dict[st
             workflow = load_workflow(file)
 
             async def conduct() -> Ending:
-                return await start(workflow, settings, Options(environ=os.environ), wall=time.time)
+                return await start(workflow, settings, Options())
 
             started = time.perf_counter()
             ending = anyio.run(conduct)

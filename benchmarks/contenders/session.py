@@ -20,7 +20,7 @@ from orchestrator.cli.observers import observe
 from orchestrator.files.config import load_settings
 from orchestrator.files.workflow_file import load_workflow
 from orchestrator.observers.terminal import progress  # noqa: F401
-from orchestrator.operations.session import Ending, Options
+from orchestrator.operations.options import Ending, Host, Options
 from orchestrator.operations.work import start
 from orchestrator.store.journal import Journal
 
@@ -59,10 +59,10 @@ def main(base: str, workflow_file: Path, directory: Path) -> None:
     with ExitStack() as stack, _measured() as extra:
         stream = stack.enter_context((directory / "log.jsonl").open("w", encoding="utf-8"))
         observers = observe(settings, stack, stream)
-        options = Options(observers=observers.sinks, background=observers.tasks, environ=os.environ)
+        options = Options(observers=observers.sinks, host=Host(background=observers.tasks))
 
         async def conduct() -> Ending:
-            return await start(workflow, settings, options, wall=time.time)
+            return await start(workflow, settings, options)
 
         journal = Stopwatch()
         with patch.object(Journal, "commit", journal.around(Journal.commit)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from argparse import Namespace
 
 from .parser import Commands, add_profile, add_workflow
@@ -22,33 +21,21 @@ def add(commands: Commands) -> None:
 
 
 def _check(args: Namespace) -> int:
-    from ..core.errors import InputError, Problem
-    from ..core.window import doubts_about
-    from ..files.workflow_file import load_workflow
+    from ..operations.check import check
     from ..text.counts import plural
-    from .inputs import read_settings
-    from .machine import missing_here
+    from .inputs import config_of, overrides_of
 
-    problems: list[Problem] = []
-    of_config: tuple[Problem, ...] = ()
-    workflow = settings = None
-    try:
-        settings = read_settings(args)
-    except InputError as error:
-        of_config = error.problems
-    try:
-        workflow = load_workflow(args.workflow, credentials=None if settings is None else settings.credentials)
-    except InputError as error:
-        problems += error.problems
-    if workflow is None or settings is None:
-        raise InputError(problems=[*problems, *of_config])
-    for missing in missing_here(workflow, settings):
+    found = check(args.workflow, config_of(args), overrides=overrides_of(args))
+    for warning in found.settings.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    for missing in found.missing:
         print(f"warning: on this machine, {missing}", file=sys.stderr)
-    for doubt in doubts_about(workflow.window, time.time()):
+    for doubt in found.doubts:
         print(f"warning: {args.workflow}: window: {doubt}", file=sys.stderr)
-    count = sum(1 for _ in workflow.migrations())
-    waves = len(workflow.waves)
+    count = sum(1 for _ in found.workflow.migrations())
+    waves = len(found.workflow.waves)
     print(
-        f"{args.workflow}: {workflow.name}: {plural(count, 'live migration')} in {plural(waves, 'wave')}: no problems found"
+        f"{args.workflow}: {found.workflow.name}: {plural(count, 'live migration')} in {plural(waves, 'wave')}: "
+        "no problems found"
     )
     return 0

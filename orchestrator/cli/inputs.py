@@ -15,6 +15,19 @@ from ..files.state_place import find_state_dir
 
 def read_settings(args: Namespace) -> Settings:
     """The settings for this command line, and their warnings on stderr."""
+    settings = load_settings(config_of(args), overrides=overrides_of(args))
+    for warning in settings.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return settings
+
+
+def config_of(args: Namespace) -> Path | None:
+    """The config file for this command line."""
+    return find_config(args.config, os.environ, Path.cwd())
+
+
+def overrides_of(args: Namespace) -> dict[str, str]:
+    """What this command line says in place of the config file."""
     given = {
         "atlas.profile": getattr(args, "profile", None),
         "state_dir": args.state_dir,
@@ -22,20 +35,13 @@ def read_settings(args: Namespace) -> Settings:
         "logging.format": args.log_format,
         "logging.file": args.log_file,
     }
-    settings = load_settings(
-        find_config(args.config, os.environ, Path.cwd()),
-        environ=os.environ,
-        overrides={key: str(value) for key, value in given.items() if value is not None},
-    )
-    for warning in settings.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    return settings
+    return {key: str(value) for key, value in given.items() if value is not None}
 
 
 def read_state_dir(args: Namespace) -> Path:
     """The state directory for this command line; nothing else of the config is asked for, so no mistake in it hinders."""
     return find_state_dir(
-        find_config(args.config, os.environ, Path.cwd()),
+        config_of(args),
         environ=os.environ,
         given=args.state_dir,
         warn=lambda warning: print(f"warning: {warning}", file=sys.stderr),

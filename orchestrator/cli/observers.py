@@ -53,7 +53,6 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
     Raises:
         InputError: The log file cannot be opened, or an extra that the config asks for is not installed.
     """
-    from ..observers.last_read import ReadsFile
     from ..observers.log.heartbeat import Heartbeat
     from ..observers.log.sink import configure_logging
     from ..observers.metrics import MetricsFile
@@ -83,9 +82,6 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
         )
     )
     sinks.append(log.sink())
-    reads = ReadsFile(settings.state_dir)
-    sinks.append(reads.sink)
-    tasks.append(reads.run)
     if settings.observers.metrics is not None:
         metrics = MetricsFile(settings.observers.metrics, budget=observers.budget)
         sinks.append(metrics.sink)

@@ -28,6 +28,36 @@ def add(commands: Commands) -> None:
 
 
 def _resume(args: Namespace) -> int:
-    from .session import execute
+    import time
+    from functools import partial
+    from pathlib import Path
 
-    return execute(args)
+    from ..core.errors import InputError
+    from ..operations.find import find_unfinished
+    from ..operations.foresight import foresee_resume
+    from ..operations.resume import resume
+    from ..operations.target import atlas_target
+    from ..store.journal import open_journal
+    from .consent import Consent, consent_to
+    from .inputs import read_settings
+    from .session import asked, conduct, prepare, rehearsal_of, simulator_options
+    from .simulate import read_scenario
+
+    prepare(args)
+    settings = read_settings(args)
+    with open_journal(settings.state_dir, readonly=True) as journal:
+        row = find_unfinished(journal, args.run_id)
+        workflow = journal.state(row.run_id).workflow
+    goes_on = row.unfinished or args.retry_failed
+    rehearsal, consent = None, Consent()
+    if row.rehearsal:
+        # Runs of an older version did not record what the file is called; most are called what their workflow is.
+        beside = Path(workflow.directory, workflow.file or f"{workflow.name}.yaml")
+        rehearsal = rehearsal_of(args, read_scenario(args, beside, workflow) if goes_on else None)
+    elif given := simulator_options(args):
+        raise InputError(f"{given} goes with a rehearsal: run {row.run_id} is a real one")
+    elif goes_on:
+        atlas_target(workflow, settings)
+        consent = consent_to(args, foresee_resume(row.run_id, settings, asked(args), now=time.time()), settings)
+    verb = partial(resume, row.run_id, settings, only=args.only, retry_failed=args.retry_failed, rehearsal=rehearsal)
+    return conduct(args, settings, verb, consent)

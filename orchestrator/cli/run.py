@@ -50,6 +50,30 @@ def add_session_options(parser: ArgumentParser, *, yes: str) -> None:
 
 
 def _run(args: Namespace) -> int:
-    from .session import execute
+    import time
+    from functools import partial
 
-    return execute(args)
+    from ..core.errors import InputError
+    from ..files.workflow_file import load_workflow
+    from ..operations.foresight import foresee
+    from ..operations.rehearse import rehearse
+    from ..operations.run import run
+    from ..operations.target import atlas_target
+    from .consent import consent_to
+    from .inputs import read_settings
+    from .session import asked, conduct, prepare, rehearsal_of, simulator_options
+    from .simulate import read_scenario
+
+    prepare(args)
+    if not args.rehearse and (given := simulator_options(args)):
+        # Whoever gives them means a rehearsal, and must not get a real run.
+        raise InputError(f"{given} goes with --rehearse: this would be a real run")
+    settings = read_settings(args)
+    workflow = load_workflow(args.workflow, credentials=settings.credentials)
+    if args.rehearse:
+        rehearsal = rehearsal_of(args, read_scenario(args, args.workflow, workflow))
+        return conduct(args, settings, partial(rehearse, workflow, settings, rehearsal, only=args.only))
+    atlas_target(workflow, settings)  # before anybody is asked, all that is missing is told
+    consent = consent_to(args, foresee(workflow, settings, asked(args), now=time.time()), settings)
+    verb = partial(run, workflow, settings, only=args.only, new=args.new, retry_failed=args.retry_failed)
+    return conduct(args, settings, verb, consent)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import anyio
 
 from ..core.outcomes import ExitCode
-from ..operations.session import Interruption
+from ..operations.options import Interruption
 
 
 @contextmanager

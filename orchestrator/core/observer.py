@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from .events import Event
 from .run import RunState
 
-Observer = Callable[[Event, RunState], None]
-"""Gets each event once the state has taken it in (and the journal has it, or will have it soon). It is quick and never raises."""
+
+class Observer(Protocol):
+    """Whatever can be called with an event and the state after it: a function, a method."""
+
+    def __call__(self, event: Event, state: RunState, /) -> None:
+        """Hear of *event*, which *state* has taken in; the journal has it, or will have it soon.
+
+        It is called in the loop that the run works on, so it returns at once. *state* is that of the run itself, and goes on
+        changing: what is wanted of it is read now, and nothing in it is changed.
+        """

@@ -26,9 +26,9 @@ def find_config(option: Path | None, environ: Mapping[str, str], cwd: Path) -> P
 
 
 def load_settings(
-    path: Path | None = None,
+    path: Path | str | None = None,
     *,
-    environ: Mapping[str, str],
+    environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, str] | None = None,
     require_keys: bool = False,
 ) -> Settings:
@@ -36,7 +36,7 @@ def load_settings(
 
     Args:
         path: The config file; None: there is none.
-        environ: The environment: keys, ``${NAME}`` in the file, and the ``ATLAS_CUTOVER_…`` variables.
+        environ: The environment (None: this process's): keys, ``${NAME}`` in the file, and the ``ATLAS_CUTOVER_…`` variables.
         overrides: What the command line gave, by dotted key (``state_dir``, ``logging.level``).
         require_keys: Whether missing API keys are a mistake.
 
@@ -45,7 +45,9 @@ def load_settings(
     """
     from .config_file import SettingsReader  # pydantic is for those who read settings, not for those who use them
 
-    return SettingsReader(path, environ=environ, overrides=overrides or {}).read(require_keys=require_keys)
+    file = None if path is None else Path(path)
+    environ = os.environ if environ is None else environ
+    return SettingsReader(file, environ=environ, overrides=overrides or {}).read(require_keys=require_keys)
 
 
 def config_schema() -> dict[str, Any]:

@@ -61,7 +61,7 @@ _VARIABLES: dict[str, KeyPath] = {
     "ATLAS_CUTOVER_LOG_FORMAT": ("logging", "format"),
     "ATLAS_CUTOVER_LOG_FILE": ("logging", "file"),
 }
-_OPTIONS: dict[str, str] = {
+OPTIONS: dict[str, str] = {
     "state_dir": "--state-dir",
     "logging.level": "--log-level",
     "logging.format": "--log-format",
@@ -209,7 +209,7 @@ class SettingsReader:
         for name, value in self._overrides.items():
             if name == "atlas.profile":
                 continue  # whose credentials they are is no matter of single keys
-            self._put(data, tuple(name.split(".")), value, ("command line", _OPTIONS.get(name, name)))
+            self._put(data, tuple(name.split(".")), value, ("command line", OPTIONS.get(name, name)))
         return data
 
     def _put(self, data: dict[str, Any], path: KeyPath, value: str, origin: tuple[str, str]) -> None:

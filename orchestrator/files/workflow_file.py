@@ -44,9 +44,21 @@ def load_workflow(path: str | Path, *, credentials: Collection[str] | None = Non
         InputError: Anything is wrong with any of the files; `problems` has all of it, by file and line.
     """
     path = Path(path)
-    source = read_input(path)
-    document = parse_yaml(source, str(path))
-    tables = read_tables(document, path.parent)
+    return read_workflow(
+        read_input(path), name=str(path), directory=path.parent, file=path.name, credentials=credentials
+    )
+
+
+def read_workflow(
+    source: bytes, *, name: str, directory: Path, file: str = "", credentials: Collection[str] | None = None
+) -> Workflow:
+    """As `load_workflow`; *source* is what *file* in *directory* has (empty: no file), and *name* what messages call it.
+
+    Raises:
+        InputError: As `load_workflow`.
+    """
+    document = parse_yaml(source, name)
+    tables = read_tables(document, directory)
     problems = [*document.problems]
     for table in tables.values():
         problems += table.problems
@@ -59,7 +71,7 @@ def load_workflow(path: str | Path, *, credentials: Collection[str] | None = Non
     if problems or spec is None:
         raise InputError(problems=sorted(set(problems)))
     digest = hashlib.sha256(source).hexdigest()
-    return _Resolver(spec, tables).workflow(sha256=digest, path=path.absolute())
+    return _Resolver(spec, tables).workflow(sha256=digest, directory=str(directory.absolute()), file=file)
 
 
 class _Resolver:
@@ -70,7 +82,7 @@ class _Resolver:
         self._tables = tables
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def workflow(self, *, sha256: str, path: Path) -> Workflow:
+    def workflow(self, *, sha256: str, directory: str, file: str) -> Workflow:
         return Workflow(
             name=self._spec.name,
             waves=tuple(self._wave(number, wave) for number, wave in enumerate(self._spec.waves)),
@@ -78,8 +90,8 @@ class _Resolver:
             hooks=_hooks(self._spec.run_hooks),
             vars=merged([self._spec.vars or {}]),
             sha256=sha256,
-            directory=str(path.parent),
-            file=path.name,
+            directory=directory,
+            file=file,
         )
 
     def _wave(self, number: int, wave: WaveSpec) -> Wave:

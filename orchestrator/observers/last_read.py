@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import anyio
-import structlog
 
 from ..core.events import Event, RunFinished, StatusPolled
 from ..core.run import RunState
@@ -18,10 +18,11 @@ INTERVAL = 5.0
 
 
 class ReadsFile:
-    """Keeps the file of a run up to date: events go to `sink`, `run` writes now and then. A failure is logged, once."""
+    """Keeps the file of a run up to date: events go to `sink`, `run` writes now and then. A failure is told to *say*, once."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, say: Callable[..., None]) -> None:
         self._state_dir = state_dir
+        self._say = say
         self._path: Path | None = None
         self._reads: dict[str, LastRead] = {}
         self._changed = False
@@ -58,5 +59,5 @@ class ReadsFile:
             new.replace(self._path)
         except OSError as error:
             if not self._failed:
-                structlog.get_logger().warning("reads_failed", file=str(self._path), error=error.strerror)
+                self._say("reads_failed", file=str(self._path), error=error.strerror)
             self._failed = True

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.settings import Settings
+from ..files.config import load_settings
 from ..files.state_place import find_state_dir
 from ..store.journal import Journal, RunRow
 from ..store.locks import holder_of, run_lock
@@ -16,6 +18,15 @@ def place_of(state_dir: Path | str | None) -> Path:
     """*state_dir*; None: the one that the environment names, else the usual one of this user."""
     given = None if state_dir is None else Path(state_dir)
     return find_state_dir(None, environ=os.environ, given=given, warn=lambda _: None)
+
+
+def settings_or_usual(settings: Settings | None) -> Settings:
+    """*settings*; None: those of the environment, and defaults.
+
+    Raises:
+        InputError: The environment says something that cannot be.
+    """
+    return load_settings() if settings is None else settings
 
 
 def find_run(journal: Journal, run_id: str | None) -> RunRow:

@@ -35,7 +35,8 @@ from ..store.journal import Journal, open_journal
 from ..store.schema import FILE
 from ..text.counts import names_listed, plural
 from ..text.likeness import closest
-from .session import LastWords, Options, Task
+from .options import Options
+from .session import LastWords, Task
 
 _NAMES = 20
 """How many names a message lists."""
@@ -151,7 +152,7 @@ def continuation(state: RunState, given: Workflow | None, settings: Settings, op
     also: list[Event] = []
     if given is not None and given.window != state.workflow.window:
         also.append(WindowChanged(at=now, window=given.window))
-    if options.ask is not None:
+    if options.host.ask is not None:
         also.append(ConfirmationWaiting(at=now, who=who_am_i()))
     return Task(workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first, also=also)
 
@@ -160,7 +161,7 @@ def _two_ways_on(
     state: RunState, given: Workflow, changes: list[str], settings: Settings, options: Options, *, now: float
 ) -> str:
     """What a run that goes on would do otherwise than its workflow file says, and how to have the one or the other."""
-    run_id, place = state.run_id, options.place
+    run_id, place = state.run_id, options.host.place
     task = continuation(state, None, settings, replace(options, only=(), retry_failed=False), now=now)
     recorded = intended(state, (task.first,), base_url=state.base_url, ends=(), now=now)
     cuts = [
@@ -212,7 +213,7 @@ def keep_to_what_was_confirmed(
     Raises:
         InputError: It would do something else.
     """
-    if options.confirmed is not None and options.confirmed != _intention(journal, task, settings, now=now):
+    if options.host.confirmed is not None and options.host.confirmed != _intention(journal, task, settings, now=now):
         raise InputError(
             "what there is to do has changed since you were asked (another process has worked on it, or the window has "
             "closed); nothing was sent. Start the command again: it asks about what is left"

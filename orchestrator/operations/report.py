@@ -25,7 +25,9 @@ class Reported:
     unwritten: tuple[Unwritten, ...] = ()
 
 
-def report(run_id: str | None = None, *, outputs: Sequence[Path] = (), state_dir: Path | str | None = None) -> Reported:
+def report(
+    run_id: str | None = None, *, outputs: Sequence[Path | str] = (), state_dir: Path | str | None = None
+) -> Reported:
     """The report of a run as the journal has it, also while the run is under way.
 
     Args:
@@ -37,11 +39,12 @@ def report(run_id: str | None = None, *, outputs: Sequence[Path] = (), state_dir
         InputError: There is no such run, or a file could not be written there in any case.
         JournalError: The journal cannot be read.
     """
-    for path in outputs:
+    paths = [Path(path) for path in outputs]
+    for path in paths:
         check_output_path(path)
     with open_journal(place_of(state_dir), readonly=True) as journal:
         row = find_run(journal, run_id)
         holder = holder_of(run_lock(journal.state_dir, row.run_id))
         found = as_recorded(journal.state(row.run_id), now=time.time())
-    written, unwritten = write_all(found, outputs)
+    written, unwritten = write_all(found, paths)
     return Reported(report=found, holder=holder, written=tuple(written), unwritten=tuple(unwritten))

@@ -5,27 +5,20 @@ reach Atlas ▸ begin or resume ▸ execute, beside interruptions, control reque
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import anyio
 
 from ..atlas.clients import Clients, open_clients
-from ..core.checkpoints import Checkpoint, unwatched
-from ..core.consent import Intention
 from ..core.errors import JournalError
 from ..core.events import Event, RequestRetried, RunFinished, RunResumed, RunStarted
-from ..core.observer import Observer
-from ..core.outcomes import ExitCode
 from ..core.run import RunState
 from ..core.settings import Settings
 from ..core.workflow import Workflow
-from ..engines.clock import SessionClock, steady_time
+from ..engines.clock import SessionClock
 from ..engines.hook_runner import HookRunner
 from ..engines.local.confirmation import Confirmation
 from ..engines.local.controls import heed_controls, heed_terminal
@@ -36,80 +29,8 @@ from ..engines.recorder import Recorder
 from ..store.ground import Ground, Place
 from ..store.journal import Journal
 from ..store.writer import Writer
+from .options import Ending, Interruption, Options
 from .target import Rehearsal, open_target, reach_atlas
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How a session ended. *journal_failure*: the journal could not be written any more, so `resume` knows less."""
-
-    state: RunState
-    exit_code: ExitCode
-    commits: int = 0
-    journaled: int = 0
-    journal_failure: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interruption:
-    """Somebody wants the session to stop in order. *by* says who; *exit_code*: what it then ends with (None: as it stands)."""
-
-    by: str
-    exit_code: ExitCode | None = None
-
-
-Interruptions = Callable[[], AbstractContextManager[AsyncIterator[Interruption]]]
-"""Listens for interruptions as long as its context lasts."""
-
-
-@contextmanager
-def uninterrupted() -> Iterator[AsyncIterator[Interruption]]:
-    """Nobody stops the session but by a control request, or by cancelling it."""
-
-    async def none() -> AsyncIterator[Interruption]:
-        nothing: tuple[Interruption, ...] = ()
-        for interruption in nothing:
-            yield interruption
-
-    yield none()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the operator asked for.
-
-    *only*: names of waves or migrations; *new*: begin another run in place of an unfinished one, whose last state
-    *on_superseded* is given; *confirmed*: nothing else than this is done (None: nobody was asked); *ask*
-    puts the question in the session, whose *interactive* terminal answers it, and no cutover starts before; *background*: tasks to
-    run beside the engine (progress); *interactive*: Enter on the terminal approves the wave that waits, and *on_line* is
-    called for every line typed there; *say* logs a warning for the operator (the entry's event and fields); *on_clients* is
-    given the clients, whose budget and statistics may be looked at; *on_ended* is given the ending, while no other process
-    can work on the run; *place*: the options with which another command finds the same state directory, a space before
-    each; *steady* is a clock that nobody sets;
-    *interruptions* tells when somebody wants the session to stop; *checkpoint* is told of each moment at which losing the process would leave
-    something half done.
-    """
-
-    only: tuple[str, ...] = ()
-    new: bool = False
-    retry_failed: bool = False
-    confirmed: Intention | None = None
-    ask: Callable[[Intention], None] | None = None
-    rehearsal: Rehearsal | None = None
-    interactive: bool = False
-    on_line: Callable[[], None] = lambda: None
-    observers: Sequence[Observer] = ()
-    background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
-    say: Callable[..., None] = lambda _event, **_fields: None
-    on_superseded: Callable[[RunState], None] = lambda _: None
-    on_ended: Callable[[Ending], None] = lambda _: None
-    on_clients: Callable[[Clients], None] = lambda _: None
-    environ: Mapping[str, str] = field(default_factory=dict)
-    place: str = ""
-    random: Random = field(default_factory=Random)
-    steady: Callable[[], float] = steady_time
-    interruptions: Interruptions = uninterrupted
-    checkpoint: Checkpoint = unwatched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +57,7 @@ class Task:
     locks: tuple[Place, ...] = ()
 
 
-async def conduct(
-    journal: Journal, task: Task, settings: Settings, options: Options, *, wall: Callable[[], float]
-) -> Ending:
+async def conduct(journal: Journal, task: Task, settings: Settings, options: Options) -> Ending:
     """Work on the run of *task*, whose locks the caller holds, until it ends or is stopped.
 
     Raises:
@@ -147,21 +66,21 @@ async def conduct(
         AtlasError: Atlas is not reachable or refuses the keys; nothing was begun.
     """
     rehearsal = (options.rehearsal or Rehearsal()) if task.rehearsal else None
-    relay = _Relay(options.say)
-    clock = SessionClock(wall, options.steady)
+    relay = _Relay(options.host.say)
+    clock = SessionClock(options.host.wall, options.host.steady)
     async with (
         open_target(task.workflow, settings, rehearsal, so_far=task.state, wall=clock.now) as target,
         open_clients(target.settings, target.sets, wall=clock.now, on_event=relay) as clients,
     ):
         await reach_atlas(clients, target.base_url, so_far=task.state)
-        await LockedJournal(task.state.run_id, options.say).wait_until_free(journal)
-        options.on_clients(clients)
+        await LockedJournal(task.state.run_id, options.host.say).wait_until_free(journal)
+        options.host.on_clients(clients)
         if isinstance(task.first, RunStarted):  # a rehearsal's requests go to the simulator, and its report says so
             task = replace(task, first=replace(task.first, base_url=target.base_url))
         # From here on an interruption stops the run in order, also while its beginning is still being recorded.
-        with options.interruptions() as interruptions:
+        with options.host.interruptions() as interruptions:
             ending = await _session(journal, task, settings, options, clients, relay, interruptions, clock=clock)
-        options.on_ended(ending)
+        options.host.on_ended(ending)
         return ending
 
 
@@ -207,14 +126,16 @@ async def _session(
         ended = {last.state.run_id: last.events for last in task.in_place_of}
         doubts = journal.begin(state.run_id, task.workflow, task.first, doubts_of=doubts_of, in_place_of=ended)
         for last in task.in_place_of:
-            options.on_superseded(last.state)
+            options.host.on_superseded(last.state)
     else:
         doubts = journal.resume(
             state.run_id, task.workflow, task.first, also=task.also, rehearsal=task.rehearsal, doubts_of=doubts_of
         )
-    options.checkpoint("run_begun")
+    options.host.checkpoint("run_begun")
     ground = Ground(run_id=state.run_id, places=(*task.locks, *journal.places))
-    writer = Writer(journal, state.run_id, ids, ground=ground, on_locked=LockedJournal(state.run_id, options.say).tell)
+    writer = Writer(
+        journal, state.run_id, ids, ground=ground, on_locked=LockedJournal(state.run_id, options.host.say).tell
+    )
     recorder = Recorder(state, writer, options.observers)
     for event in (task.first, *task.also, *doubts):
         recorder.take_in(event)
@@ -226,11 +147,11 @@ async def _session(
         polling=settings.polling,
         settle=settle,
         clock=clock,
-        random=options.random,
-        checkpoint=options.checkpoint,
+        random=options.host.random,
+        checkpoint=options.host.checkpoint,
         hooks=HookRunner(
             state=state,
-            environ=options.environ,
+            environ=options.host.environ,
             secrets=tuple(settings.secrets()),
             now=clock.now,
             on_interrupted=recorder.record,
@@ -270,22 +191,22 @@ async def _execute(
             beside.start_soon(heed_controls, engine, session, state_dir, ground)
             who = f"the terminal of {session.state.who}"
             confirmation = None
-            if options.ask is not None:
-                confirmation = Confirmation(session, options.ask, options.say, who=who)
+            if options.host.ask is not None:
+                confirmation = Confirmation(session, options.host.ask, options.host.say, who=who)
                 beside.start_soon(confirmation.run)
-            if options.interactive:
+            if options.host.interactive:
                 beside.start_soon(
                     partial(
                         heed_terminal,
                         engine,
                         session,
                         who=who,
-                        on_line=options.on_line,
-                        say=options.say,
+                        on_line=options.host.on_line,
+                        say=options.host.say,
                         confirmation=confirmation,
                     )
                 )
-            for task in options.background:
+            for task in options.host.background:
                 beside.start_soon(task)
             await engine.execute()
         beside.cancel_scope.cancel()

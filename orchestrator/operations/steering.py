@@ -40,19 +40,27 @@ class Steered:
     unwritten: tuple[Unwritten, ...] = ()
 
 
-def ask(journal: Journal, run_id: str, command: str, *, who: str | None, wave: str | None = None) -> Steered | None:
-    """Leave *command* for the process that works on the run; None where there is none, and nothing was left."""
+def ask(
+    journal: Journal, run_id: str, command: str, *, who: str | None, wave: str | None = None, at: float | None = None
+) -> Steered | None:
+    """Leave *command* for the process that works on the run; None where there is none, and nothing was left.
+
+    *who* asks (None: this process), *at* (Unix seconds; None: now).
+    """
     if holder_of(run_lock(journal.state_dir, run_id)) is None:
         return None
-    return keep(journal, run_id, command, who=who, wave=wave, taken=Taken.ASKED)
+    _leave(journal, run_id, command, who=who, wave=wave, at=at)
+    return Steered(run_id=run_id, taken=Taken.ASKED)
 
 
-def keep(
-    journal: Journal, run_id: str, command: str, *, who: str | None, wave: str | None = None, taken: Taken = Taken.KEPT
-) -> Steered:
-    """Leave *command* in the journal; *who* asks (None: this process)."""
-    journal.request(run_id, command, at=time.time(), who=who or who_am_i(), wave=wave)
-    return Steered(run_id=run_id, taken=taken)
+def keep(journal: Journal, run_id: str, command: str, *, who: str | None, wave: str | None = None) -> Steered:
+    """Leave *command* for the process that will continue the run."""
+    _leave(journal, run_id, command, who=who, wave=wave, at=None)
+    return Steered(run_id=run_id, taken=Taken.KEPT)
+
+
+def _leave(journal: Journal, run_id: str, command: str, *, who: str | None, wave: str | None, at: float | None) -> None:
+    journal.request(run_id, command, at=time.time() if at is None else at, who=who or who_am_i(), wave=wave)
 
 
 def ask_under_way(command: str, run_id: str | None, *, state_dir: Path | str | None, who: str | None) -> Steered:

@@ -9,7 +9,7 @@ an `Ending`; they raise `CutoverError` when nothing was begun.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +27,8 @@ from ..store.ground import Place
 from ..store.journal import Journal, open_journal
 from ..store.locks import LockedError, locked, run_lock, workflow_lock
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, select, unfinished_run
-from .session import Ending, Options, conduct
+from .options import Ending, Options
+from .session import conduct
 
 
 def new_run_id(now: float) -> str:
@@ -35,7 +36,7 @@ def new_run_id(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
 
 
-async def start(workflow: Workflow, settings: Settings, options: Options, *, wall: Callable[[], float]) -> Ending:
+async def start(workflow: Workflow, settings: Settings, options: Options) -> Ending:
     """Run *workflow*; where an unfinished run of it exists, continue that one (unless `options.new`).
 
     Raises:
@@ -46,30 +47,30 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, wal
         AtlasError: Atlas is not reachable or refuses the keys.
     """
     select(workflow, options.only)
-    with open_journal(settings.state_dir, checkpoint=options.checkpoint) as journal:
+    with open_journal(settings.state_dir, checkpoint=options.host.checkpoint) as journal:
         other = unfinished_run(journal, workflow, options)
         if other is not None:
-            return await _continue(journal, other, workflow, settings, options, wall=wall)
-        run_id = new_run_id(wall())
+            return await _continue(journal, other, workflow, settings, options)
+        run_id = new_run_id(options.host.wall())
         with _holding(settings.state_dir, workflow.name, run_id, rehearsal=options.rehearsal is not None) as locks:
             # Again: another process may have begun one, and died, before the lock was ours.
             other = unfinished_run(journal, workflow, options)
             if other is None:
-                task = beginning(journal, run_id, workflow, settings, options, now=wall())
-                keep_to_what_was_confirmed(journal, task, settings, options, now=wall())
-                return await conduct(journal, replace(task, locks=locks), settings, options, wall=wall)
-        return await _continue(journal, other, workflow, settings, options, wall=wall)
+                task = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
+                keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
+                return await conduct(journal, replace(task, locks=locks), settings, options)
+        return await _continue(journal, other, workflow, settings, options)
 
 
-async def resume(run_id: str, settings: Settings, options: Options, *, wall: Callable[[], float]) -> Ending:
+async def resume(run_id: str, settings: Settings, options: Options) -> Ending:
     """Continue run *run_id* as it is recorded; a finished one is left as it is, and its ending returned.
 
     Raises:
         InputError: There is no such run, or something else would be done than was confirmed.
         BusyError, JournalError, AtlasError: As `start`.
     """
-    with open_journal(settings.state_dir, checkpoint=options.checkpoint) as journal:
-        return await _continue(journal, run_id, None, settings, options, wall=wall)
+    with open_journal(settings.state_dir, checkpoint=options.host.checkpoint) as journal:
+        return await _continue(journal, run_id, None, settings, options)
 
 
 async def _continue(
@@ -78,8 +79,6 @@ async def _continue(
     given: Workflow | None,
     settings: Settings,
     options: Options,
-    *,
-    wall: Callable[[], float],
 ) -> Ending:
     row = journal.find(run_id)
     if row is None:
@@ -88,20 +87,20 @@ async def _continue(
         return _as_it_ended(journal.state(run_id), options)
     with _holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal) as locks:
         state = journal.state(run_id)  # read under the lock: what another process still did is in it
-        task = continuation(state, given, settings, options, now=wall())
+        task = continuation(state, given, settings, options, now=options.host.wall())
         assert isinstance(task.first, RunResumed)
         again = options.retry_failed and any(
             starts_afresh(state.migrations[name], retry_failed=True) for name in task.first.selected
         )
         if not (state.unfinished or again):
             return _as_it_ended(state, options)
-        keep_to_what_was_confirmed(journal, task, settings, options, now=wall())
-        return await conduct(journal, replace(task, locks=locks), settings, options, wall=wall)
+        keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
+        return await conduct(journal, replace(task, locks=locks), settings, options)
 
 
 def _as_it_ended(state: RunState, options: Options) -> Ending:
     ending = Ending(state=state, exit_code=ExitCode(state.recorded_exit_code or 0))
-    options.on_ended(ending)
+    options.host.on_ended(ending)
     return ending
 
 

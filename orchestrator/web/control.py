@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.run import RunState
+from ..operations import steering
 from ..store.journal import open_journal
 from ..store.locks import holder_of, run_lock
 from ..store.schema import FILE
@@ -37,13 +38,17 @@ def ask(state_dir: Path, run_id: str, command: str, *, wave: str | None, who: st
     if state.started_at is None:
         return Refusal(status=404, reason=f"there is no run {run_id}")
     if holder_of(run_lock(state_dir, run_id)) is None:
-        return Refusal(status=409, reason=f"no process works on run {run_id} now: there is nothing to {command}")
+        return _nobody(run_id, command)
     refusal = _out_of_place(state, command, wave)
     if refusal is not None:
         return refusal
     with open_journal(state_dir) as journal:
-        journal.request(run_id, command, at=at, who=who, wave=wave)
-    return None
+        left = steering.ask(journal, run_id, command, who=who, wave=wave, at=at)
+    return None if left else _nobody(run_id, command)
+
+
+def _nobody(run_id: str, command: str) -> Refusal:
+    return Refusal(status=409, reason=f"no process works on run {run_id} now: there is nothing to {command}")
 
 
 def _out_of_place(state: RunState, command: str, wave: str | None) -> Refusal | None:

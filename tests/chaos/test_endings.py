@@ -19,8 +19,9 @@ SIGNALLED = """
 import os, sys
 from orchestrator.cli import session
 from orchestrator.cli.main import run_command
+from orchestrator.operations import result
 number, where, *arguments = sys.argv[1:]
-write, observe = session.write_reports, session.observe
+write, observe = result.write_reports, session.observe
 
 def signalled(function, *arguments, **named):
     os.kill(os.getpid(), int(number))
@@ -31,7 +32,7 @@ def observed(settings, stack, stream):
     return observe(settings, stack, stream)
 
 if where == "reports":
-    session.write_reports = lambda *arguments, **named: signalled(write, *arguments, **named)
+    result.write_reports = lambda *arguments, **named: signalled(write, *arguments, **named)
 else:
     session.observe = observed
 sys.exit(run_command(arguments))

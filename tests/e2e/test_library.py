@@ -12,26 +12,26 @@ EMBEDDING = """
 import asyncio, json, os
 from pathlib import Path
 import orchestrator
-from orchestrator.operations.target import Rehearsal
-from orchestrator.simulator import load_scenario
 
 async def main():
     workflow = orchestrator.load_workflow(Path("night.yaml"))
     settings = orchestrator.load_settings(Path("config.yaml"), environ={})
     names = []
-    report = await orchestrator.run_workflow(
-        workflow, settings, only=("canary",), observers=[lambda event, state: names.append(event.name)],
-        rehearsal=Rehearsal(scenario=load_scenario("night.scenario.yaml"), speed=10.0),
+    result = await orchestrator.rehearse(
+        workflow, settings, orchestrator.Rehearsal(scenario=orchestrator.load_scenario("night.scenario.yaml")),
+        only=["canary"], observers=[lambda event, state: names.append(event.name)], outputs=["night.csv"],
     )
-    assert isinstance(report, orchestrator.RunReport)
-    print(json.dumps([str(report.outcome), int(report.exit_code), names]))
+    assert isinstance(result.report, orchestrator.RunReport)
+    assert (result.unwritten, result.journal_failure, result.observer_errors) == ((), None, ())
+    assert Path("night.csv") in result.written and all(path.is_file() for path in result.written)
+    print(json.dumps([str(result.report.outcome), int(result.exit_code), names]))
 
 asyncio.run(main())
 """
 
 
-def test_run_workflow_in_a_rehearsal(program: Program) -> None:
-    """A program that embeds the package gets the report, and each event as it happens; nothing is printed."""
+def test_a_program_rehearses_a_night(program: Program) -> None:
+    """It gets the report, in files too, and each event as it happens; nothing is printed."""
     program.scenario()
     program.workflow({"canary": {"orders": new_id()}, "rest": {"carts": new_id()}})
     done = subprocess.run(
@@ -55,7 +55,6 @@ import json, signal, threading
 from pathlib import Path
 import anyio
 import orchestrator
-from orchestrator.operations.target import Rehearsal
 
 handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 settings = orchestrator.load_settings(Path("config.yaml"), environ={})
@@ -67,9 +66,9 @@ def night(name, stops):
         def watch(event, state):
             if stops and event.name == "cutover_accepted":
                 stop.set()
-        return await orchestrator.run_workflow(
-            orchestrator.load_workflow(Path(f"{name}.yaml")), settings, observers=[watch], rehearsal=Rehearsal(), stop=stop
-        )
+        workflow = orchestrator.load_workflow(Path(f"{name}.yaml"))
+        result = await orchestrator.rehearse(workflow, settings, observers=[watch], stop=stop)
+        return result.report
     ended[name] = anyio.run(main)
 
 threads = [threading.Thread(target=night, args=each) for each in (("first", False), ("second", True))]
@@ -83,9 +82,10 @@ print(json.dumps({name: [str(report.outcome), report.unfinished] for name, repor
 
 
 def test_two_nights_in_two_threads_of_one_process_and_one_of_them_is_stopped(program: Program) -> None:
-    """Neither takes a signal handler, prints, or hears of the other."""
+    """Neither takes a signal handler, prints, or hears of the other; their hooks are run in threads, too."""
     for name in ("first", "second"):
-        program.workflow({"w": {"a": new_id(), "b": new_id()}}, name=name, w={"concurrency": 1})
+        hooks = {"before": [["sh", "-c", "echo nothing of this is printed"]]}
+        program.workflow({"w": {"a": new_id(), "b": new_id()}}, name=name, w={"concurrency": 1, "hooks": hooks})
     done = subprocess.run(
         [sys.executable, "-c", IN_THREADS],
         cwd=program.directory,
@@ -97,3 +97,52 @@ def test_two_nights_in_two_threads_of_one_process_and_one_of_them_is_stopped(pro
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == {"first": ["SUCCESS", False], "second": ["INCOMPLETE", True]}
+
+
+UNDER_A_LOOP = """
+import asyncio, json, signal
+import orchestrator
+
+handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)]
+
+async def beats(count):
+    while True:
+        count.append(1)
+        await asyncio.sleep(0.01)
+
+async def main():
+    count, stop = [], asyncio.Event()
+    other = asyncio.create_task(beats(count))
+    workflow, settings = orchestrator.load_workflow("night.yaml"), orchestrator.load_settings("config.yaml")
+    def watch(event, state):
+        if isinstance(event, orchestrator.events.CutoverAccepted):
+            stop.set()
+    first = await orchestrator.rehearse(workflow, settings, observers=[watch], stop=stop)
+    unfinished = orchestrator.status(state_dir=settings.state_dir).report.unfinished
+    second = await orchestrator.resume(first.report.run_id, settings)
+    report = orchestrator.report(first.report.run_id, state_dir=settings.state_dir).report
+    assert not other.done() and len(count) > 10
+    other.cancel()
+    return [str(first.report.outcome), unfinished, str(second.report.outcome), report == second.report]
+
+print(json.dumps(asyncio.run(main())))
+assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)]
+"""
+
+
+def test_a_run_is_stopped_and_resumed_within_one_loop_that_does_other_things_too(program: Program) -> None:
+    """The loop is its caller's, before, meanwhile and after."""
+    program.config()
+    program.scenario()
+    program.workflow({"w": {"a": new_id(), "b": new_id()}}, w={"concurrency": 1})
+    done = subprocess.run(
+        [sys.executable, "-c", UNDER_A_LOOP],
+        cwd=program.directory,
+        env=program.environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == ["INCOMPLETE", True, "SUCCESS", True]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -30,7 +30,7 @@ from orchestrator.core.settings import (
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Gate, Hooks, Migration, Wave, Workflow
 from orchestrator.operations import work
-from orchestrator.operations.session import Ending, Options
+from orchestrator.operations.options import Ending, Host, Options
 from orchestrator.simulator import RunningSimulator, Scenario, Simulator
 from orchestrator.simulator.scenario import JobRules, Range
 from orchestrator.store.journal import open_journal
@@ -81,11 +81,11 @@ class House:
 
     async def start(self, *, clock: Callable[[], float] = wall, **options: Any) -> Ending:
         """`work.start`; *clock* is the wall clock, *steady* one that nobody sets (the loop's)."""
-        return await work.start(self.workflow, self.settings, self._options(options), wall=clock)
+        return await work.start(self.workflow, self.settings, self._options(options, clock))
 
     async def resume(self, run_id: str, **options: Any) -> Ending:
         """`work.resume`."""
-        return await work.resume(run_id, self.settings, self._options(options), wall=wall)
+        return await work.resume(run_id, self.settings, self._options(options, wall))
 
     def ask(self, command: str, wave_name: str | None = None) -> None:
         """Leave a control request for the newest run, as another shell does."""
@@ -115,11 +115,12 @@ class House:
         """The events of *kind*."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    def _options(self, options: dict[str, Any]) -> Options:
-        observers: Sequence[Any] = (self._sink, *options.pop("observers", ()))
-        steady = options.pop("steady", asyncio.get_running_loop().time)
-        interruptions = options.pop("interruptions", signalled)
-        return Options(observers=observers, random=Random(1), steady=steady, interruptions=interruptions, **options)
+    def _options(self, given: dict[str, Any], clock: Callable[[], float]) -> Options:
+        """*given* are fields of `Options` and of `Host`."""
+        host: dict[str, Any] = {"steady": asyncio.get_running_loop().time, "interruptions": signalled, "environ": {}}
+        host |= {field.name: given.pop(field.name) for field in fields(Host) if field.name in given}
+        observers: Sequence[Any] = (self._sink, *given.pop("observers", ()))
+        return Options(observers=observers, host=Host(wall=clock, random=Random(1), **host), **given)
 
     def _sink(self, event: Event, state: RunState) -> None:
         self.events.append(event)

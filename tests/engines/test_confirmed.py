@@ -25,7 +25,7 @@ from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import Workflow
 from orchestrator.operations.abort import abort_interrupted
 from orchestrator.operations.foresight import foresee, foresee_resume
-from orchestrator.operations.session import Options
+from orchestrator.operations.options import Options
 from orchestrator.reports.model import build
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind

@@ -28,9 +28,14 @@ def run() -> RunState:
     return fold("r1", (run_started(workflow(("a", "b"))),))
 
 
-def over(state_dir: Path, *reads: StatusPolled) -> dict[str, LastRead]:
-    """What is known when a session with these *reads* has ended."""
-    file = ReadsFile(state_dir)
+def over(state_dir: Path, *reads: StatusPolled, said: list[str] | None = None) -> dict[str, LastRead]:
+    """What is known when a session with these *reads* has ended; what was *said* meanwhile."""
+
+    def say(event: str, **_: object) -> None:
+        assert said is not None, event
+        said.append(event)
+
+    file = ReadsFile(state_dir, say)
     for read in reads:
         file.sink(read, run())
     end = RunFinished(at=NOW, outcome=RunOutcome.INCOMPLETE, exit_code=143, unfinished=True, requests={})
@@ -63,6 +68,8 @@ def test_a_file_that_is_not_there_or_not_whole_tells_nothing(tmp_path: Path, con
 
 
 def test_a_file_that_cannot_be_written_hurts_nothing(tmp_path: Path) -> None:
-    """The run goes on."""
+    """The run goes on, and the operator is told."""
     (tmp_path / "reads").write_text("in the way")
-    assert over(tmp_path, seen(NOW)) == {}
+    said: list[str] = []
+    assert over(tmp_path, seen(NOW), said=said) == {}
+    assert said == ["reads_failed"]

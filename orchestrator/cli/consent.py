@@ -1,0 +1,53 @@
+"""The operator's word, before a session begins."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from dataclasses import dataclass
+
+from ..core.consent import Intention
+from ..core.errors import InputError
+from ..core.settings import Settings
+from .question import question
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """What nothing but is done (*confirmed*), or what the operator is asked about while the session works (*asked*)."""
+
+    confirmed: Intention | None = None
+    asked: Intention | None = None
+
+
+def consent_to(args: Namespace, intention: Intention, settings: Settings) -> Consent:
+    """The operator's consent to *intention*; nobody is asked where no PUT can leave, or who has said `--yes`.
+
+    What a run has under way is not kept waiting for an answer, so then the session asks.
+
+    Raises:
+        InputError: It was not confirmed, or there is no terminal for that.
+    """
+    if args.yes or not (_can_ask() or args.command == "run"):
+        return Consent()
+    if not intention.may_put:
+        return Consent(confirmed=intention)
+    if not _can_ask():
+        raise InputError("cutovers cannot be undone: there is no terminal to confirm on, so --yes is needed")
+    if intention.run_id and (intention.follows or intention.repeats):
+        return Consent(asked=intention)
+    name = intention.workflow.name
+    try:
+        print("\n".join(question(intention, settings)), end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        print("\nnot confirmed; nothing was sent", file=sys.stderr)
+        raise
+    if answer.strip() != name:
+        ended = "" if answer.endswith("\n") else "\n"
+        raise InputError(f"{ended}not confirmed; nothing was sent")
+    return Consent(confirmed=intention)

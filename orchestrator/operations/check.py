@@ -1,0 +1,65 @@
+"""`check`: whether workflow and config are right, and fit this machine. Nothing is sent or written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import InputError, Problem
+from ..core.settings import Settings
+from ..core.window import doubts_about
+from ..core.workflow import Workflow
+from ..files.config import load_settings
+from ..files.workflow_file import load_workflow
+from .missing_here import missing_here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was read, and is right. *missing*: what it needs and this machine lacks; *doubts*: what is odd about its window."""
+
+    workflow: Workflow
+    settings: Settings
+    missing: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+def check(
+    workflow: Path | str,
+    config: Path | str | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, str] | None = None,
+) -> Checked:
+    """Read a workflow and the settings that it would run with.
+
+    Args:
+        workflow: The workflow file.
+        config: The config file; None: there is none.
+        environ: As for `load_settings`.
+        overrides: As for `load_settings`.
+
+    Raises:
+        InputError: Anything is wrong with any of the files; `problems` has all of it.
+    """
+    problems: list[Problem] = []
+    of_config: tuple[Problem, ...] = ()
+    read = settings = None
+    try:
+        settings = load_settings(config, environ=environ, overrides=overrides)
+    except InputError as error:
+        of_config = error.problems
+    try:
+        read = load_workflow(workflow, credentials=None if settings is None else settings.credentials)
+    except InputError as error:
+        problems += error.problems
+    if read is None or settings is None:
+        raise InputError(problems=[*problems, *of_config])
+    return Checked(
+        workflow=read,
+        settings=settings,
+        missing=tuple(missing_here(read, settings)),
+        doubts=tuple(doubts_about(read.window, time.time())),
+    )

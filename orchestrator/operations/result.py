@@ -1,0 +1,134 @@
+"""A session with its reports: what `run`, `resume` and `rehearse` share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from ..core.events import Event
+from ..core.observer import Observer
+from ..core.outcomes import ExitCode
+from ..core.run import RunState
+from ..core.settings import Settings
+from ..observers.last_read import ReadsFile
+from ..reports.model import RunReport, build
+from ..reports.render import check_output_path
+from .options import Ending, Host, Interruption, Options
+from .reporting import Unwritten, write_reports
+
+Stop = asyncio.Event | anyio.Event
+"""Once it is set, a session stops in order. Set it in the loop that the session runs in: `loop.call_soon_threadsafe(stop.set)`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What came of a session.
+
+    *written*: the files with the report; *unwritten*: those that could not be written. *journal_failure*: the journal could
+    not be written any more, so `resume` knows less than the report. *observer_errors*: what observers raised; each was told
+    nothing more, and the run went on.
+    """
+
+    report: RunReport
+    written: tuple[Path, ...]
+    unwritten: tuple[Unwritten, ...]
+    journal_failure: str | None
+    observer_errors: tuple[Exception, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command line would exit with."""
+        return ExitCode(self.report.exit_code)
+
+
+async def with_reports(
+    session: Callable[[Options], Awaitable[Ending]],
+    settings: Settings,
+    options: Options,
+    *,
+    outputs: Sequence[Path | str],
+    stop: Stop | None,
+) -> RunResult:
+    """Have a *session*, and write its reports and *outputs* before another process can work on the run.
+
+    Raises:
+        InputError: One of *outputs* could not be written in any case; nothing was begun.
+        CutoverError: As *session*.
+    """
+    paths = [Path(path) for path in outputs]
+    for path in paths:
+        check_output_path(path)
+    host = options.host
+    reads = ReadsFile(settings.state_dir, host.say)
+    observers = [_Guarded(observer) for observer in options.observers]
+    written: list[Path] = []
+    unwritten: list[Unwritten] = []
+    reports: list[RunReport] = []
+
+    def on_superseded(state: RunState) -> None:
+        host.on_superseded(state)
+        unwritten.extend(write_reports(build(state, now=host.wall()), settings.state_dir)[1])
+
+    def on_ended(ending: Ending) -> None:
+        host.on_ended(ending)
+        report = build(ending.state, now=host.wall(), exit_code=ending.exit_code)
+        good, bad = write_reports(report, settings.state_dir, paths, checkpoint=host.checkpoint)
+        reports.append(report)
+        written.extend(good)
+        unwritten.extend(bad)
+
+    ending = await session(
+        replace(
+            options,
+            observers=(*observers, reads.sink),
+            host=replace(
+                host,
+                background=(*host.background, reads.run),
+                on_superseded=on_superseded,
+                on_ended=on_ended,
+                interruptions=host.interruptions if stop is None else partial(_when, stop),
+            ),
+        )
+    )
+    return RunResult(
+        report=reports[0],
+        written=tuple(written),
+        unwritten=tuple(unwritten),
+        journal_failure=ending.journal_failure,
+        observer_errors=tuple(observer.error for observer in observers if observer.error is not None),
+    )
+
+
+class _Guarded:
+    """An observer that may raise: it is told nothing more then, and no cutover is lost over it."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self.error: Exception | None = None
+
+    def __call__(self, event: Event, state: RunState, /) -> None:
+        if self.error is not None:
+            return
+        try:
+            self._observer(event, state)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the observer's, and the result tells of it
+            self.error = error
+
+
+@contextmanager
+def _when(stop: Stop) -> Iterator[AsyncIterator[Interruption]]:
+    async def once() -> AsyncIterator[Interruption]:
+        await stop.wait()
+        yield Interruption(by="its caller")
+
+    yield once()
+
+
+EMBEDDED = Host()
+"""A program that embeds the package."""

@@ -1,0 +1,53 @@
+"""`run`: the main job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from ..core.observer import Observer
+from ..core.settings import Settings
+from ..core.workflow import Workflow
+from .find import settings_or_usual
+from .options import Host, Options
+from .result import EMBEDDED, RunResult, Stop, with_reports
+from .work import start
+
+
+async def run(  # noqa: PLR0913 - each is one thing that may be asked for
+    workflow: Workflow,
+    settings: Settings | None = None,
+    *,
+    only: Sequence[str] = (),
+    new: bool = False,
+    retry_failed: bool = False,
+    observers: Sequence[Observer] = (),
+    outputs: Sequence[Path | str] = (),
+    stop: Stop | None = None,
+    host: Host = EMBEDDED,
+) -> RunResult:
+    """Cut *workflow*'s live migrations over; where an unfinished run of it exists, continue that one.
+
+    Nobody is asked: to call this is to consent. It runs on asyncio, in any thread.
+
+    Args:
+        workflow: What is to be cut over.
+        settings: Where, how fast, and with which keys; None: what environment and defaults say.
+        only: Names of waves or migrations; empty: all. What is under way is followed in any case.
+        new: Start another run; one that is unfinished is over then.
+        retry_failed: When continuing: try again what failed before any PUT was sent.
+        observers: Are told of each event (`Observer`).
+        outputs: Files to write the report to, besides those of the state directory; the suffix chooses the format.
+        stop: Once it is set, no new cutover starts, answers on the wire are waited for, and the report says what is left.
+        host: What the process around gives the session.
+
+    Raises:
+        InputError: A name in *only* is unknown, keys are missing, or the unfinished run is one of another workflow.
+        BusyError: Another process holds the workflow or one of its live migrations.
+        JournalError: The journal cannot be used.
+        AtlasError: Atlas is not reachable or refuses the keys; nothing was begun.
+    """
+    settings = settings_or_usual(settings)
+    options = Options(only=tuple(only), new=new, retry_failed=retry_failed, observers=observers, host=host)
+    return await with_reports(partial(start, workflow, settings), settings, options, outputs=outputs, stop=stop)

@@ -1,0 +1,225 @@
+"""What the library offers, and how it behaves inside somebody else's program."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+from pathlib import Path
+
+import anyio
+import pytest
+
+import orchestrator
+from orchestrator.core.events import Event
+from orchestrator.core.run import RunState
+
+from ..engines.house import house, wave, workflow
+
+PACKAGE = Path(orchestrator.__file__).parent
+PLAN = workflow(wave("first", "a"), wave("second", "b", approval=True))
+
+in_virtual_time = pytest.mark.usefixtures("virtual_time")
+
+
+# -- the face ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_type_checkers_see_is_what_there_is() -> None:
+    """The imports for them, the names of `__all__`, and where each is looked for, are the same."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    (guarded,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: (node.module or "").lstrip(".")
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    homes = {name: home for home, names in vars(orchestrator)["_HOMES"].items() for name in names}
+    assert seen == {**homes, "events": "core"}
+    assert sorted(seen) == orchestrator.__all__
+
+
+def test_a_room_hides_nothing_that_is_offered() -> None:
+    """Importing a room puts its name into the package: it must not be that of a function."""
+    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    assert not rooms & set(orchestrator.__all__)
+
+
+def test_what_is_not_offered_is_no_attribute() -> None:
+    """With the message that Python gives for any module."""
+    with pytest.raises(AttributeError, match="module 'orchestrator' has no attribute 'cutover_everything'"):
+        _ = orchestrator.cutover_everything
+
+
+OUTSIDE = {"cli", "web", "simulator"}
+"""Rooms that have a process of their own; the rest runs in anybody's."""
+THE_PROCESS = {"_exit", "exit", "set_wakeup_fd", "sigwait", "chdir", "umask", "setrlimit", "basicConfig"}
+"""Functions that change or end the process. `os.umask` is asked for by setting it: the one exception."""
+
+
+def test_no_room_below_the_command_line_takes_the_process_over() -> None:
+    """No signal handler, no exit, no limit, no logging: whoever embeds the package has a say in these."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        module = path.relative_to(PACKAGE)
+        if module.parts[0] in OUTSIDE or module.name == "__main__.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+            if node.func.attr in THE_PROCESS or (owner, node.func.attr) == ("signal", "signal"):
+                found.add((module.as_posix(), node.func.attr))
+    assert found == {("reports/render.py", "umask"), ("machine/descriptors.py", "setrlimit")}
+
+
+# -- runs --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+@in_virtual_time
+async def test_a_run_writes_its_reports_and_touches_nothing_of_its_process(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Reports are there when it returns; handlers, working directory and environment are as before."""
+    plan = workflow(wave("w", "a", "b"))
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)]
+    environ, directory = dict(os.environ), Path.cwd()
+    async with house(tmp_path, plan) as it:
+        result = await orchestrator.run(plan, it.settings, outputs=[tmp_path / "night.md"])
+        assert (it.puts("a"), it.puts("b")) == (1, 1)
+    assert (str(result.report.outcome), result.exit_code, result.unwritten) == ("SUCCESS", 0, ())
+    kept = tmp_path / "runs" / result.report.run_id
+    assert set(result.written) == {
+        *(kept / f"report.{suffix}" for suffix in ("json", "md", "html")),
+        tmp_path / "night.md",
+    }
+    assert before == [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)]
+    assert (dict(os.environ), Path.cwd()) == (environ, directory)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.anyio
+@in_virtual_time
+async def test_a_report_that_cannot_be_written_is_told_of_and_stops_nothing(tmp_path: Path) -> None:
+    """Whether it could ever be is asked before anything is sent."""
+    plan = workflow(wave("w", "a"))
+    target = tmp_path / "out"
+    target.mkdir()
+    async with house(tmp_path / "state", plan) as it:
+        with pytest.raises(orchestrator.InputError, match="the suffix chooses the format"):
+            await orchestrator.run(plan, it.settings, outputs=["night.doc"])
+        assert it.puts("a") == 0
+
+        def spoil(event: Event, state: RunState, /) -> None:
+            if event.name == "cutover_accepted":
+                target.rmdir()
+                target.write_text("in the way")
+
+        result = await orchestrator.run(plan, it.settings, outputs=[target / "night.md"], observers=[spoil])
+        assert it.puts("a") == 1
+    ((path, error),) = result.unwritten
+    assert (path, str(result.report.outcome)) == (target / "night.md", "SUCCESS")
+    assert isinstance(error, OSError)
+
+
+@pytest.mark.anyio
+@in_virtual_time
+async def test_an_observer_that_raises_takes_no_cutover_with_it(tmp_path: Path) -> None:
+    """It hears nothing more, the others hear everything, and the result has what it raised."""
+    plan = workflow(wave("w", "a", "b"))
+    heard: list[str] = []
+    raised: list[str] = []
+
+    def bad(event: Event, state: RunState, /) -> None:
+        if event.name == "cutover_requested":
+            raised.append(event.name)
+            raise ZeroDivisionError(event.name)
+
+    async with house(tmp_path, plan) as it:
+        result = await orchestrator.run(plan, it.settings, observers=[bad, lambda event, _: heard.append(event.name)])
+        assert (it.puts("a"), it.puts("b")) == (1, 1)
+    assert str(result.report.outcome) == "SUCCESS"
+    assert ([type(error) for error in result.observer_errors], raised) == ([ZeroDivisionError], ["cutover_requested"])
+    assert (heard.count("cutover_requested"), heard[-1]) == (2, "run_finished")
+
+
+@pytest.mark.anyio
+@in_virtual_time
+async def test_a_real_run_is_not_resumed_as_a_rehearsal(tmp_path: Path) -> None:
+    """Whoever asks for a rehearsal must not get cutovers: nothing is sent."""
+    plan = workflow(wave("w", "a", "b", concurrency=1))
+    async with house(tmp_path, plan) as it:
+        stop = anyio.Event()
+
+        def watch(event: Event, state: RunState, /) -> None:
+            if event.name == "cutover_accepted":
+                stop.set()
+
+        first = await orchestrator.run(plan, it.settings, observers=[watch], stop=stop)
+        assert first.report.unfinished
+        with pytest.raises(orchestrator.InputError, match="cannot go on as a rehearsal; nothing was sent"):
+            await orchestrator.resume(first.report.run_id, it.settings, rehearsal=orchestrator.Rehearsal())
+        assert it.puts("b") == 0
+        second = await orchestrator.resume(None, it.settings)
+        assert (it.puts("a"), it.puts("b"), str(second.report.outcome)) == (1, 1, "SUCCESS")
+
+
+@pytest.mark.anyio
+@in_virtual_time
+async def test_a_run_is_steered_from_beside_it(tmp_path: Path) -> None:
+    """Approved by the name that was given; `status` tells who holds it and what it waits for; abort ends it."""
+    where = tmp_path
+    async with house(where, PLAN) as it, anyio.create_task_group() as beside:
+        results: list[orchestrator.RunResult] = []
+
+        async def work() -> None:
+            results.append(await orchestrator.run(PLAN, it.settings))
+
+        beside.start_soon(work)
+        await anyio.sleep(60)
+        found = orchestrator.status(state_dir=where)
+        assert (found.holder is not None, len(found.holds)) == (True, 1)
+        assert "approve" in (found.holds[0].command or "")
+        run_id = found.report.run_id
+        assert orchestrator.pause(state_dir=where, who="somebody").taken is orchestrator.Taken.ASKED
+        assert orchestrator.approve(run_id, "second", state_dir=where, who="a person").run_id == run_id
+        await anyio.sleep(60)
+        assert it.puts("b") == 0
+        orchestrator.unpause(run_id, state_dir=where)
+        await anyio.sleep(120)
+    (result,) = results
+    assert (str(result.report.outcome), result.report.waves[1].approved_by) == ("SUCCESS", "a person")
+    assert [listed.row.run_id for listed in orchestrator.runs(state_dir=where)] == [run_id]
+    for refused in (orchestrator.abort, orchestrator.pause):
+        with pytest.raises(orchestrator.InputError, match="is over"):
+            refused(run_id, state_dir=where)
+
+
+@pytest.mark.anyio
+@in_virtual_time
+async def test_an_interrupted_run_is_ended_and_its_report_says_so(tmp_path: Path) -> None:
+    """No process works on it: an approval is kept, and an abort ends it here."""
+    async with house(tmp_path, PLAN) as it:
+        with anyio.move_on_after(60):
+            await orchestrator.run(PLAN, it.settings)
+    run_id = orchestrator.status(state_dir=tmp_path).report.run_id
+    assert orchestrator.approve(run_id, "second", state_dir=tmp_path).taken is orchestrator.Taken.KEPT
+    ended = orchestrator.abort(run_id, state_dir=tmp_path, who="a person")
+    assert (ended.taken, ended.unwatched, ended.unwritten) == (orchestrator.Taken.ENDED, (), ())
+    report = orchestrator.report(run_id, state_dir=tmp_path, outputs=[tmp_path / "again.csv"])
+    assert (report.report.aborted_by, report.report.unfinished, report.holder) == ("a person", False, None)
+    assert report.written == (tmp_path / "again.csv",)
+
+
+@pytest.mark.anyio
+@in_virtual_time
+async def test_the_plan_sends_no_put(tmp_path: Path) -> None:
+    """With Atlas and without it."""
+    async with house(tmp_path / "state", PLAN) as it:
+        offline = orchestrator.plan(PLAN, it.settings)
+        online = await orchestrator.plan_online(PLAN, it.settings)
+        assert (offline.waves, set(online.jobs)) == (online.plan.waves, {"a", "b"})
+        assert (it.puts("a"), it.puts("b")) == (0, 0)
+    assert not (tmp_path / "state").exists()
