@@ -76,7 +76,7 @@ def test_quantiles_are_read_from_the_file(tmp_path: Path) -> None:
     ("text", "key", "message"),
     [
         ("atlsa", "latency", "expected off, atlas, or quantiles"),
-        ("[1s]", "latency", "expected a mapping"),
+        ("[1s]", "latency", "expected off, atlas, or quantiles such as {p50: 115ms, max: 4s}, not a list"),
         ("{}", "latency.max", "is required"),
         ("{p50: 1s}", "latency.max", "is required"),
         ("{p100: 1s, max: 2s}", "latency.p100", "unknown key"),

@@ -173,3 +173,34 @@ def test_what_is_wrong_with_organisations_and_tokens_is_told(tmp_path: Path) -> 
         "organisations[1]",
         "organisations[1].projects",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("jobs: {cutover: [5s]}", "jobs.cutover: expected a duration, a range such as 5s..20s, or never, not a list"),
+        ("jobs: {ready_in_cutover: perhaps}", "jobs.ready_in_cutover: expected true or false, not 'perhaps'"),
+        ("nonce: {uses: 0}", "nonce.uses: expected a whole number of at least 1, not '0'"),
+        ("seed:", "seed: expected a single value, not nothing"),
+        ("faults: {on: read}", "faults: expected a list, not a mapping"),
+        ("faults: [{on: read, kind: garbage, body: json}]", "faults[0].body: expected one of invalid_json, truncated"),
+        ("special: {orders: {ready_in_cutover: on}}", "special.orders.ready_in_cutover: unknown key; did you mean 'ready_after'?"),
+        ("rate_limit: fast", "rate_limit: expected off, or a mapping such as {capacity: 1200, refill: 500, per: 60s}, not 'fast'"),
+        ("- seed", "expected a mapping, not a list"),
+        ("seed: 1\nseed: 2", "seed: "),
+    ],
+)  # fmt: skip
+def test_each_kind_of_mistake_is_told_as_in_a_workflow(tmp_path: Path, text: str, message: str) -> None:
+    """What was expected, and what is there."""
+    path = write(tmp_path, text)
+    with pytest.raises(InputError) as caught:
+        load_scenario(path)
+    (problem,) = caught.value.problems
+    assert str(problem).startswith(f"{path}:{problem.line}: {message}")
+
+
+@pytest.mark.parametrize("text", ["jobs:", "faults:\nspecial:", "rate_limit:", "special: {orders: }", "latency: off"])
+def test_an_empty_key_says_nothing(tmp_path: Path, text: str) -> None:
+    """So a file may hold the keys that will be filled in later."""
+    scenario = load_scenario(write(tmp_path, text))
+    assert (scenario.jobs, scenario.faults, scenario.latency, scenario.rate_limit) == (Scenario().jobs, (), None, None)
