@@ -11,8 +11,11 @@ from .parser import Commands, add_format, add_profile, add_workflow
 
 if TYPE_CHECKING:
     from ..core.workflow import Workflow
-    from ..operations.plan import Plan
+    from ..operations.plan import GoingOn, Plan
     from ..operations.plan_online import JobState
+
+NAMES = 20
+"""How many names one line lists."""
 
 
 def add(commands: Commands) -> None:
@@ -20,7 +23,7 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "plan",
         _plan,
-        does="what `run` would do: waves, order, concurrency, request budget, shortest possible time",
+        does="what `run` would do: waves, gates, hooks, request budget, and what it would continue; --online: could it be cut over now?",
         examples=("atlas-cutover plan retail.yaml", "atlas-cutover plan retail.yaml --online"),
     )
     add_workflow(parser)
@@ -90,9 +93,12 @@ def _readiness(states: Mapping[str, JobState]) -> str:
 def _print(plan: Plan, states: Mapping[str, JobState] | None) -> None:
     from ..text.counts import plural
     from ..text.durations import rough_duration
+    from ..text.escaping import one_line
     from .tables import print_table
 
     print(f"{plan.workflow}: {plural(plan.migrations, 'live migration')} at {plan.base_url}")
+    if plan.goes_on is not None:
+        _print_going_on(plan.goes_on)
     print_table(
         ("WAVE", "MIGRATIONS>", "AT ONCE>", "MAX FAILURES>", "APPROVAL", "PROJECTS>", "PUTS TAKE>"),
         [
@@ -108,8 +114,12 @@ def _print(plan: Plan, states: Mapping[str, JobState] | None) -> None:
             for wave in plan.waves
         ],
     )
-    for line in plan.notes:
-        print(line)
+    for line in (*plan.notes, *(f"run {hook}" for hook in plan.run_hooks)):
+        print(one_line(line))
+    for wave in plan.waves:
+        print(f"{one_line(wave.name)}  gate: {'; '.join(wave.gates)}; timeout: {', '.join(wave.timeouts)}")
+        for hook in wave.hooks:
+            print(f"{one_line(wave.name)}  {one_line(hook)}")
     calls = [(wave, call) for wave in plan.waves for call in wave.calls]
     if states is None:
         for wave, call in calls:
@@ -123,3 +133,22 @@ def _print(plan: Plan, states: Mapping[str, JobState] | None) -> None:
         ],
     )
     print(_readiness(states))
+
+
+def _print_going_on(goes_on: GoingOn) -> None:
+    """Which unfinished run `run` would continue, and what is left of it."""
+    from ..text.counts import names_listed, plural
+
+    if goes_on.refusal is not None:
+        print(goes_on.refusal)
+        return
+    left = [
+        f"{what}: {plural(len(names), 'live migration')} ({names_listed(names, NAMES)})"
+        for what, names in (
+            ("cut over", goes_on.starts),
+            ("cut over if the PUT before turns out not to have been carried out", goes_on.repeats),
+            ("only followed", goes_on.follows),
+        )
+        if names
+    ]
+    print(f"`run` would continue run {goes_on.run_id}, which is unfinished: {'; '.join(left) or 'nothing is cut over'}")

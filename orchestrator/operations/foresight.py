@@ -62,6 +62,24 @@ def foresee(workflow: Workflow, settings: Settings, options: Options, *, now: fl
         return _intention(journal, task, settings, now=now)
 
 
+def foresee_going_on(workflow: Workflow, settings: Settings, options: Options, *, now: float) -> Intention | None:
+    """What `run` would do with the unfinished run of *workflow* that it would continue; None: there is none. The journal is only read.
+
+    Raises:
+        InputError: That run is one of another workflow than *workflow* is now, or of another Atlas; with what to do.
+        JournalError: The journal cannot be read.
+    """
+    if not (settings.state_dir / FILE).exists():
+        return None
+    with open_journal(settings.state_dir, readonly=True) as journal:
+        other = unfinished_run(journal, workflow, options)
+        if other is None:
+            return None
+        return _intention(
+            journal, continuation(journal.state(other), workflow, settings, options, now=now), settings, now=now
+        )
+
+
 def foresee_resume(run_id: str, settings: Settings, options: Options, *, now: float) -> Intention:
     """What `resume` would do now with run *run_id*, were it confirmed.
 

@@ -159,6 +159,9 @@ def test_plan_online_reads_the_jobs_and_sends_no_put(online: Program, atlas: Atl
     assert online.run("run", workflow, "--yes", "--only", "ready").code == 0
     done = online.run("plan", workflow, "--online")
     assert (done.code, done.out.splitlines()[-1]) == (1, "1 of 2 jobs not ready, 1 cut over already")
+    assert re.search(
+        r"`run` would continue run \S+, which is unfinished: cut over: 1 live migration \(waiting\)", done.out
+    )
     jobs = json.loads(online.run("plan", workflow, "--online", "--format", "json").out)["jobs"]
     assert [(job["name"], job["wave"], job["verdict"], job["status"], job["ready"], job["error"]) for job in jobs] == [
         ("ready", "one", "finished", "COMPLETE", False, None),
@@ -167,6 +170,40 @@ def test_plan_online_reads_the_jobs_and_sends_no_put(online: Program, atlas: Atl
     done = online.run("plan", online.workflow({"one": {"ready": new_id()}}), "--online")
     assert done.code == 0
     assert done.out.splitlines()[-1] == "1 job: none of them missing, over or not ready"
+
+
+def test_plan_shows_gates_timeouts_and_hooks(program: Program) -> None:
+    """Of each wave, what its migrations have in common once; and those around the run."""
+    hooks = {"before": [["./stop.sh", "a b"], ["true"]], "timeout": "1m"}
+    workflow = program.workflow(
+        WAVES,
+        defaults={"hooks": hooks, "gate": {"max_lag": "5s"}},
+        run_hooks={"after_failure": [["./page.sh"]]},
+        canary={"gate": "off", "timeout": "30m", "wave_hooks": {"after_success": [["./done.sh"]]}},
+    )
+    lines = program.run("plan", workflow).out.splitlines()
+    assert "canary  gate: off; timeout: 30m" in lines
+    assert "rest  gate: ready, lag at most 5s, waits 30m; timeout: 2h" in lines
+    assert "canary  before: ./stop.sh 'a b'; true (each at most 1m)" in lines
+    assert "canary  wave after_success: ./done.sh (each at most 5m)" in lines
+    assert "run after_failure: ./page.sh (each at most 5m)" in lines
+
+
+def test_plan_says_what_run_would_say_of_its_unfinished_run(online: Program, atlas: Atlas) -> None:
+    """Where the file is not what that was started with: both ways on. And a window that is over."""
+    waves = {"one": {"orders": new_id(), "later": next(atlas.never_ready)}}
+    assert online.run("run", online.workflow(waves), "--yes", "--only", "orders").code == 0
+    window = {"opens": "2024-11-28T01:00:00+01:00", "closes": "2024-11-28T04:00:00+01:00"}
+    done = online.run("plan", online.workflow(waves, window=window))
+    assert done.code == 0
+    assert "which is unfinished: nothing is cut over" in done.out
+    assert "the window closed at 2024-11-28 03:00:00 UTC: no cutover would start" in done.out
+    done = online.run("plan", online.workflow(waves, one={"approval": True}))
+    assert done.code == 0
+    assert "is not what its unfinished run" in done.out
+    assert "atlas-cutover run --new" in done.out
+    told = json.loads(online.run("plan", online.workflow(waves), "--format", "json").out)["goes_on"]
+    assert (told["starts"], told["follows"], told["refusal"]) == (["later"], [], None)
 
 
 @pytest.mark.parametrize(
