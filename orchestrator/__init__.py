@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .operations.check import Checked, check
     from .operations.pause import pause
     from .operations.plan import Plan, plan
-    from .operations.plan_online import JobState, OnlinePlan, plan_online
+    from .operations.plan_online import JobState, OnlinePlan, Verdict, plan_online
     from .operations.rehearse import rehearse
     from .operations.report import Reported, report
     from .operations.result import RunResult
@@ -66,6 +66,7 @@ __all__ = [
     "Settings",
     "Steered",
     "Taken",
+    "Verdict",
     "WaveReport",
     "Workflow",
     "abort",
@@ -107,7 +108,7 @@ _HOMES = {
     "operations.check": ("Checked", "check"),
     "operations.pause": ("pause",),
     "operations.plan": ("Plan", "plan"),
-    "operations.plan_online": ("JobState", "OnlinePlan", "plan_online"),
+    "operations.plan_online": ("JobState", "OnlinePlan", "Verdict", "plan_online"),
     "operations.rehearse": ("rehearse",),
     "operations.report": ("Reported", "report"),
     "operations.result": ("RunResult",),

@@ -7,6 +7,11 @@ reach_atlas ▸ cutover
 
 Both tasks go to one queue, whose single worker keeps the state directory on its own disk. The keys are in files
 that /etc/atlas-cutover/config.yaml names (`atlas.public_key_file`, `atlas.private_key_file`), so Airflow never sees them.
+
+It starts the command line, and does not use the library (docs/library.md) in a Python task, on purpose. A task that is marked or
+whose worker goes down gets a SIGTERM, which Airflow answers with an exception in the middle of whatever the task does; a
+process of its own stops in order: answers on the wire are waited for, and reports are written. Its exit code becomes the task's state without a
+line of code, and Airflow's pinned packages need not agree with this program's.
 """
 
 from __future__ import annotations

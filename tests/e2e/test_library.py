@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
-from .program import Program, new_id
+from .program import ROOT, Program, new_id
 
 EMBEDDING = """
 import asyncio, json, os
@@ -146,3 +147,23 @@ def test_a_run_is_stopped_and_resumed_within_one_loop_that_does_other_things_too
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == ["INCOMPLETE", True, "SUCCESS", True]
+
+
+def test_the_example_of_the_page_runs_as_it_is_written(program: Program) -> None:
+    """At most 15 lines, in an empty directory, without keys."""
+    page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    example = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)[0]
+    assert len(example.splitlines()) <= 15
+    directory = program.directory / "empty"
+    directory.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=directory,
+        env=program.environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "orders SUCCESS\nSUCCESS 0\n")
+    assert {path.name for path in directory.iterdir()} == {"state", "night.html"}
