@@ -5,8 +5,11 @@ Two hours of waiting pass in milliseconds, and every timeout fires at exactly it
 1. Time moves only when nothing is ready to run and no file descriptor has news.
 2. Where something was sent over loopback and has not arrived, or a connection begins or ends, or threads run that
    nobody announced, time waits a real millisecond (*grace*) for news before it jumps to the next timer.
-3. While work goes on that the loop cannot see the end of, time runs as on the wall and does not jump: jobs in threads
-   (`loop.run_in_executor`, `anyio.to_thread.run_sync`), child processes, and whatever `busy` or `watch` announce.
+3. Jobs in threads (`loop.run_in_executor`, `anyio.to_thread.run_sync`) take no time: it stands still until they end, so
+   that it matters to no test how busy the machine is. Where they go on for a real second (*patience*), which may be
+   because they wait for something that a timer brings, time runs as on the wall.
+4. While other work goes on that the loop cannot see the end of, time runs as on the wall and does not jump: child
+   processes, and whatever `busy` or `watch` announce.
 """
 
 from __future__ import annotations
@@ -32,6 +35,9 @@ START = 1000.0
 GRACE = 0.001
 """How long what is on its way, and unknown threads, may take, in real seconds, before time jumps."""
 
+PATIENCE = 1.0
+"""How long jobs in threads may take, in real seconds, before time runs as on the wall."""
+
 SLICE = 0.05
 """How often outside work is asked whether it still goes on, in real seconds."""
 
@@ -46,6 +52,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self._now = START
         self._threads_at_start = threading.active_count()
         self._jobs = _Counter()
+        self._announced = _Counter()
         self._children: list[asyncio.SubprocessTransport] = []
         self._watched: list[Callable[[], bool]] = []
         self._connections: list[socket.socket] = []
@@ -61,7 +68,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Work goes on elsewhere (another thread, another process): no jumps inside. May be entered in any thread."""
-        with self._jobs:
+        with self._announced:
             yield
 
     def watch(self, works: Callable[[], bool]) -> None:
@@ -81,7 +88,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self, protocol_factory: Callable[[], Any], *args: Any, **kwargs: Any
     ) -> tuple[asyncio.SubprocessTransport, Any]:
         """As in asyncio; the child counts as outside work until its exit is known."""
-        with self._jobs:
+        with self._announced:
             transport, protocol = await super().subprocess_exec(protocol_factory, *args, **kwargs)
         self._children.append(transport)
         return transport, protocol
@@ -90,7 +97,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self, protocol_factory: Callable[[], Any], cmd: bytes | str, **kwargs: Any
     ) -> tuple[asyncio.SubprocessTransport, Any]:
         """As in asyncio; the child counts as outside work until its exit is known."""
-        with self._jobs:
+        with self._announced:
             transport, protocol = await super().subprocess_shell(protocol_factory, cmd, **kwargs)
         self._children.append(transport)
         return transport, protocol
@@ -113,15 +120,14 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             self._connections.append(sock)
 
-    def works_outside(self) -> bool:
-        """Whether something goes on whose end the loop will only hear of."""
+    def threads_work(self) -> bool:
+        """Whether jobs in threads go on."""
+        return self._jobs.value > 0 or any(worker.queue.unfinished_tasks for worker in _threadpool_workers.get(set()))
+
+    def others_work(self) -> bool:
+        """Whether something else goes on whose end the loop will only hear of."""
         self._children = [child for child in self._children if child.get_returncode() is None]
-        return (
-            self._jobs.value > 0
-            or bool(self._children)
-            or any(worker.queue.unfinished_tasks for worker in _threadpool_workers.get(set()))
-            or any(works() for works in self._watched)
-        )
+        return self._announced.value > 0 or bool(self._children) or any(works() for works in self._watched)
 
     def may_hear(self) -> bool:
         """Whether news may be on its way that no poll has shown yet."""
@@ -158,22 +164,32 @@ class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self, loop: VirtualClockLoop) -> None:
         super().__init__()
         self._loop = loop
+        self._threads_work_since: float | None = None  # on the real clock
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:  # no timer at all: only the outside can bring news
             return super().select(None)
         # Asked before the poll: whoever ends after it has left its news in the loop's own socket by then.
-        works_outside = self._loop.works_outside()
+        others_work, threads_work = self._loop.others_work(), self._loop.threads_work()
         news = super().select(0)
+        if not threads_work:
+            self._threads_work_since = None
         if news or timeout <= 0:
             return news
-        if works_outside:
+        if others_work or (threads_work and self._for_long()):
             return self._wait_as_on_the_wall(timeout)
+        if threads_work:
+            return super().select(SLICE)
         if self._loop.may_hear():
             news = super().select(self._loop.grace)
         if not news:
             self._loop.advance(timeout)
         return news
+
+    def _for_long(self) -> bool:
+        if self._threads_work_since is None:
+            self._threads_work_since = time.monotonic()
+        return time.monotonic() - self._threads_work_since > PATIENCE
 
     def _wait_as_on_the_wall(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
         began = time.monotonic()
