@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.counts import Counts, facets_of
@@ -119,7 +119,7 @@ NIGHTS = given(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @NIGHTS
 def test_the_promises_hold_in_any_night(seed: int, faults: float, deaths: float) -> None:
     """No PUT is carried out twice, no outcome is a lie, every rule of a run is kept, and every session comes to its end."""
@@ -127,7 +127,7 @@ def test_the_promises_hold_in_any_night(seed: int, faults: float, deaths: float)
 
 
 @pytest.mark.chaos
-@settings(max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5000)
 @NIGHTS
 def test_the_promises_hold_in_thousands_of_nights(seed: int, faults: float, deaths: float) -> None:
     """The same, for longer."""

@@ -56,7 +56,7 @@ def recorded(journal: Journal, run_id: str = "r1") -> list[Event]:
 # -- events ------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(events=st.lists(any_event, max_size=5))
 def test_every_event_comes_back_as_it_was(journal: Journal, events: list[Event]) -> None:
     """In order, whatever it holds."""

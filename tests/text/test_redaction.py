@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.text.redaction import REDACTED, Redactor
@@ -125,7 +125,6 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of ours
 @given(st.dictionaries(st.text(min_size=1), values))
 def test_no_secret_survives_at_any_depth(entry: dict[str, Any]) -> None:
     """Whatever the shape of the entry."""
