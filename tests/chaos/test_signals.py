@@ -39,15 +39,13 @@ def begin(chaos: Night, **popen: Any) -> subprocess.Popen[str]:
 def test_the_first_signal_waits_for_the_answer_writes_reports_and_lets_resume_finish(tmp_path: Path) -> None:
     """The PUT on the wire gets its answer, no other leaves, and the exit code is the signal's own."""
     slow = [{"on": "cutover", "kind": "slow", "migration": name, "delay": 4, "times": 1} for name in ("m000", "m001")]
-    scenario, patient = {**SCENARIO, "faults": slow}, {"request_timeout": "60s"}
+    scenario, patient = {**SCENARIO, "faults": slow}, {"request_timeout": "150s"}
     with night(tmp_path, plan=workflow(waves=(1, 1, 2)), scenario=scenario, atlas=patient) as chaos:
         for number, code, requests in ((signal.SIGINT, 130, [1, 0, 0, 0]), (signal.SIGTERM, 143, [1, 1, 0, 0])):
             process = begin(chaos)
             wait_until(partial(_processed, chaos, sum(requests)))
             process.send_signal(number)
-            stopped_at = time.monotonic()
-            assert process.wait(60) == code
-            assert time.monotonic() - stopped_at < 30  # the answer, not the request timeout
+            assert process.wait(60) == code  # with the answer: the request timeout would take longer
             report = chaos.report()
             assert report["exit_code"] == code
             assert [entry["cutover_requests"] for entry in report["migrations"]] == requests
@@ -58,18 +56,18 @@ def test_the_first_signal_waits_for_the_answer_writes_reports_and_lets_resume_fi
 
 def test_the_second_signal_ends_the_program_at_once(tmp_path: Path) -> None:
     """Whoever asks twice does not want to wait for an answer that may take half a minute; `resume` finds out."""
-    slow = [{"on": "cutover", "kind": "slow", "delay": 25, "times": 1}]
+    slow = [{"on": "cutover", "kind": "slow", "delay": 120, "times": 1}]
     config = {"polling": {"initial": "0.1s"}}
     with night(tmp_path, plan=workflow(waves=(2,)), scenario={**SCENARIO, "faults": slow}, config=config) as chaos:
-        settings = (tmp_path / "config.yaml").read_text().replace("request_timeout: 1s", "request_timeout: 30s")
+        settings = (tmp_path / "config.yaml").read_text().replace("request_timeout: 1s", "request_timeout: 150s")
         (tmp_path / "config.yaml").write_text(settings)
         process = begin(chaos)
         wait_until(lambda: chaos.processed() == 2)
         process.terminate()
         wait_until(lambda: "stopped by SIGTERM" in chaos.said())
         process.terminate()
-        assert process.wait(15) == 143  # before the answers
-        (tmp_path / "config.yaml").write_text(settings.replace("request_timeout: 30s", "request_timeout: 1s"))
+        assert process.wait(60) == 143  # before the answers
+        (tmp_path / "config.yaml").write_text(settings.replace("request_timeout: 150s", "request_timeout: 1s"))
         assert chaos.finish() == 1
         assert chaos.problems() == []
 

@@ -217,7 +217,7 @@ def test_what_is_under_way_is_followed_while_the_question_stands(online: Program
     run_id = interrupted(online, atlas)
 
     def followed() -> None:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while (outcomes := online.run("status", run_id, "--format", "json").outcomes)["slow"] != "TIMED_OUT":
             assert time.monotonic() < deadline
         assert outcomes == {"slow": "TIMED_OUT", "orders": "NOT_STARTED"}
@@ -307,7 +307,11 @@ def test_no_terminal_needs_yes(online: Program) -> None:
 
 def shows(program: Program, run_id: str, text: str) -> bool:
     """Whether `status` shows *text*; the journal may be half a second behind the log, so it is asked again."""
-    return any(text in program.run("status", run_id).out for _ in range(6))
+    deadline = time.monotonic() + 60
+    while text not in program.run("status", run_id).out:
+        if time.monotonic() > deadline:
+            return False
+    return True
 
 
 def _last(events: list[str], name: str) -> int:

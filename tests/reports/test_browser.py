@@ -92,7 +92,7 @@ def open_report(browser: Browser, report_of: MakeReport, tmp_path: Path) -> Iter
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", note_request)
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(90_000)
         page.goto(path.as_uri())
         page.wait_for_selector("table.all tbody tr", state="attached")
         return page

@@ -127,7 +127,7 @@ async def test_the_pages_own_curl_line_cuts_over(serve: Any, keys: tuple[str, st
         url = f"{atlas.running.base_url('v1.0')}{atlas.path('orders', cutover=True)}?pretty=true"
         command = words("--silent", "--show-error", keys=keys, url=url)
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-        output, _ = await asyncio.wait_for(process.communicate(), 20)
+        output, _ = await asyncio.wait_for(process.communicate(), 120)
         assert process.returncode == 0
         record = atlas.running.record()
     challenge, head, body = output.decode().split("\r\n\r\n")

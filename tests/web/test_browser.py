@@ -65,7 +65,7 @@ class opened:  # noqa: N801 - a context manager, named as one reads it
 
     def __enter__(self) -> Page:
         page = self._context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(90_000)
         page.on("pageerror", lambda error: self._complaints.append(str(error)))
         page.on("console", lambda m: self._complaints.append(m.text) if m.type in ("error", "warning") else None)
         page.on("request", lambda request: self._asked.append(request.url))
@@ -114,7 +114,7 @@ def test_a_rehearsal_is_followed_live_and_approved_with_the_button(tab: Page, ni
         assert "rest waits for approval since" in tab.inner_text("#waits")
         tab.click("#waits .approval button")
         assert "2 migrations in this rehearsal" in confirm(tab, "Approve wave rest?")
-        tab.wait_for_selector("#top.success", timeout=45_000)
+        tab.wait_for_selector("#top.success")
         assert process.wait(60) == 0
     assert tab.inner_text("#outcome") == "SUCCESS"
     assert column(tab, "state") == ["SUCCESS"] * 3
