@@ -77,8 +77,7 @@ def _print_status(args: Namespace, found: RunStatus) -> None:
 def _print_runs(args: Namespace, listed: Sequence[RunListed]) -> None:
     import json
 
-    from ..text.instants import in_words, iso
-    from .tables import print_table
+    from ..text.instants import iso
 
     if args.format == "json":
         document = [
@@ -101,6 +100,21 @@ def _print_runs(args: Namespace, listed: Sequence[RunListed]) -> None:
     if not listed:
         print("no run has been started yet")
         return
+    real = [each for each in listed if not each.row.rehearsal]
+    rehearsals = [each for each in listed if each.row.rehearsal]
+    if real:
+        _print_listed(real)
+    elif rehearsals:
+        print("no real run has been started yet")
+    if rehearsals:
+        print("\nrehearsals, which have cut nothing over at Atlas:")
+        _print_listed(rehearsals)
+
+
+def _print_listed(listed: Sequence[RunListed]) -> None:
+    from ..text.instants import in_words
+    from .tables import print_table
+
     print_table(
         ("RUN", "WORKFLOW", "STARTED (UTC)", "MIGRATIONS>", "OUTCOME"),
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -376,3 +377,15 @@ def test_a_put_that_is_sent_again_counts_as_a_retry(program: Program) -> None:
     done = program.run("run", program.workflow({"all": {"orders": new_id()}}), "--rehearse", "--format", "json")
     assert (done.code, done.report["requests"]["retries"]) == (0, 1)
     assert [entry["method"] for entry in done.log if entry["event"] == "request_retried"] == ["PUT"]
+
+
+def test_status_lists_rehearsals_apart(online: Program) -> None:
+    """The newest run of all may be one; the night's is not looked for among them."""
+    workflow = online.workflow({"one": {"orders": new_id()}})
+    real = online.run("run", workflow, "--yes", "--format", "json").report["run_id"]
+    rehearsal = online.run("run", workflow, "--rehearse", "--speed", "100", "--format", "json").report["run_id"]
+    runs, _, rehearsals = online.run("status").out.partition("\n\nrehearsals, which have cut nothing over at Atlas:\n")
+    assert (real in runs, rehearsal in runs) == (True, False)
+    assert (real in rehearsals, rehearsal in rehearsals) == (False, True)
+    listed = json.loads(online.run("status", "--format", "json").out)
+    assert [(run["run_id"], run["rehearsal"]) for run in listed] == [(rehearsal, True), (real, False)]
