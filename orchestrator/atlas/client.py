@@ -37,7 +37,7 @@ from .places import Places
 from .refusals import REFUSALS, Refusals
 from .shares import Priority
 from .transport import Statistics, Transport
-from .wire import Job
+from .wire import BucketFigures, Job
 
 READ_ATTEMPTS = 4
 FIRST_PAUSE = 0.2  # seconds before the second try of a read, then twice as long each time, and up to as much again
@@ -59,10 +59,11 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
-    """What all clients of one session share: places on the wire, budgets by scope, and what was sent."""
+    """What all clients of one session share: places on the wire, budgets by scope, projects' own limits, and what was sent."""
 
     places: Places
     buckets: dict[str, TokenBucket] = field(default_factory=dict)
+    limits: dict[str, BucketFigures] = field(default_factory=dict)  # of projects, as Atlas told them
     statistics: Statistics = field(default_factory=Statistics)
 
     @classmethod
@@ -130,6 +131,29 @@ class AtlasClient:
             AtlasError: Atlas is not reachable, or refuses the credentials.
         """
         return identity(await self._read_root())
+
+    async def learn_limits(self, group_id: str) -> None:
+        """Ask Atlas, once, how fast requests for the project *group_id* may be sent.
+
+        Where it refuses, knows no such resource or does not answer, what was configured holds. It has no effect once requests for
+        that project have been sent.
+        """
+        permit = await self.bucket(ROOT_SCOPE).take(Priority.START, deadline=anyio.current_time())
+        if permit is None:
+            return
+        template = f"{self._transport.full_path('')}/groups/{{groupId}}/liveMigrations/{{liveMigrationId}}/cutover"
+        try:
+            _, document = await self._transport.send(
+                "GET",
+                "/rateLimits",
+                permit,
+                query={"groupId": group_id, "endpointPath": template},
+                accept=wire.LIMITS_MEDIA_TYPE,
+            )
+        except AtlasError:
+            return
+        if (limits := wire.project_limits(document)) is not None:
+            self._common.limits[group_id] = limits
 
     async def job(
         self,
@@ -235,10 +259,11 @@ class AtlasClient:
         scope = group_id if settings.scope == "group" or group_id == ROOT_SCOPE else self._account
         bucket = self._common.buckets.get(scope)
         if bucket is None:
+            own = self._common.limits.get(scope)
             bucket = self._common.buckets[scope] = TokenBucket(
-                capacity=settings.burst,
-                refill=settings.requests,
-                per=settings.per,
+                capacity=own.capacity if own else settings.burst,
+                refill=own.refill if own else settings.requests,
+                per=own.per if own else settings.per,
                 interval=settings.read_interval,
                 places=self._common.places,
                 scope=scope,

@@ -11,7 +11,7 @@ connection breaks, a PUT included, and does so only for its own error types.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -77,7 +77,14 @@ class Transport:
         return self._base.raw_path + path
 
     async def send(
-        self, method: str, path: str, permit: Permit, *, may_leave: Callable[[], bool] | None = None
+        self,
+        method: str,
+        path: str,
+        permit: Permit,
+        *,
+        may_leave: Callable[[], bool] | None = None,
+        query: Mapping[str, str] | None = None,
+        accept: str | None = None,
     ) -> tuple[int, object]:
         """Send one request on *permit*, which is over then; the status (2xx) and document of its answer.
 
@@ -86,12 +93,17 @@ class Transport:
             path: What follows the base URL.
             permit: Its token, and its place on the wire.
             may_leave: Asked right before each wire request, and once more when it has its connection.
+            query: What its address has behind a question mark, beside what all have.
+            accept: What its answer is to be; None: as of all.
 
         Raises:
             NotSentError: It was not to leave any more.
             AtlasError: There was no answer, or one that is an error or makes no sense.
         """
         leg = _Leg(self, permit, method=method, path=self.full_path(path), may_leave=may_leave)
+        url = self._base.with_path(leg.path, encoded=True, keep_query=True)
+        if query is not None:
+            url = url.update_query(query)
         over = _nothing
         try:
             over = await self.auth.ready()
@@ -100,8 +112,8 @@ class Transport:
             try:
                 response = await self._session.request(
                     method,
-                    self._base.with_path(leg.path, encoded=True, keep_query=True),
-                    headers=HEADERS[method],
+                    url,
+                    headers=HEADERS[method] if accept is None else {**HEADERS[method], hdrs.ACCEPT: accept},
                     allow_redirects=False,
                     middlewares=(leg,),
                 )

@@ -17,6 +17,7 @@ from typing import Any
 from ..core.outcomes import is_known
 
 V2_MEDIA_TYPE = "application/vnd.atlas.2023-01-01+json"
+LIMITS_MEDIA_TYPE = "application/vnd.atlas.2025-03-12+json"  # of the rate limits, which no older version has
 LONGEST_TEXT = 2000  # characters of a text in a document that go on into journal, log and report
 LONGEST_REST = 86400.0  # seconds; a server that asks for a longer rest than a day is not believed
 
@@ -126,6 +127,33 @@ def error_document(document: Any, *, clean: Callable[[str], str]) -> ErrorDocume
         error_code=_told(document.get("errorCode"), clean),
         detail=detail,
         parameters=tuple(parameters) if isinstance(parameters, list) else (),
+    )
+
+
+def project_limits(document: Any) -> BucketFigures | None:
+    """The limits of live migrations in *document* (`PaginatedRateLimitEndpointSets` of one project); None: it has none.
+
+    *retry_after* of them is 0.
+    """
+    results = document.get("results") if isinstance(document, dict) else None
+    for one in results if isinstance(results, list) else ():
+        if not isinstance(one, dict) or one.get("scope") != "GROUP" or not _has_cutover(one.get("endpoints")):
+            continue
+        capacity, refill, per = (
+            _number(value.get("value")) if isinstance(value := one.get(name), dict) else None
+            for name in ("capacity", "refillRate", "refillDurationSeconds")
+        )
+        if capacity is not None and refill is not None and per is not None and min(capacity, refill, per) >= 1:
+            return BucketFigures(
+                retry_after=0.0, capacity=int(capacity), refill=int(refill), per=min(per, LONGEST_REST)
+            )
+    return None
+
+
+def _has_cutover(endpoints: Any) -> bool:
+    return isinstance(endpoints, list) and any(
+        isinstance(one, dict) and one.get("method") == "PUT" and str(one.get("path")).endswith("/cutover")
+        for one in endpoints
     )
 
 

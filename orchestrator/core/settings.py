@@ -122,12 +122,16 @@ class AtlasSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """*requests* may be sent in *per* seconds, *burst* of them at once, for each *scope* (``group`` or ``account``)."""
+    """*requests* may be sent in *per* seconds, *burst* of them at once, for each *scope* (``group`` or ``account``).
+
+    *learn*: Atlas is asked for each project's own figures first; these are what holds where it does not tell.
+    """
 
     requests: int
     per: float
     burst: int
     scope: str
+    learn: bool = False
 
 
 DEFAULT_RATE_LIMITS = {

@@ -322,7 +322,9 @@ def _says_more(data: dict[str, Any], url: str) -> bool:
 
 def _rate_limit(spec: RateLimitSpec, api: Api) -> RateLimit:
     default = DEFAULT_RATE_LIMITS[api]
+    given = (spec.requests, spec.per, spec.burst) != (None, None, None) or spec.scope == "account"
     return RateLimit(
+        learn=api is Api.V2 and (not given if spec.learn is None else spec.learn and spec.scope != "account"),
         requests=spec.requests or default.requests,
         per=spec.per or default.per,
         burst=spec.burst or default.burst,

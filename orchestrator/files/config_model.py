@@ -20,12 +20,13 @@ from ..core.settings import (
 )
 from ..text.durations import format_duration
 from .fields import Text, TextModel, duration, json_schema
-from .scalars import parse_choice, parse_count, parse_decimal, parse_key, parse_line, parse_name
+from .scalars import parse_boolean, parse_choice, parse_count, parse_decimal, parse_key, parse_line, parse_name
 
 _HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _VISIBLE = re.compile("[!-~]{1,2000}")
 _PATHS = {"/api/atlas/v2": Api.V2, "/api/atlas/v1.0": Api.V1}
 _DEFAULT_PATH = "/api/atlas/v2"
+_CASES = [form for word in ("true", "yes", "on", "false", "no", "off") for form in (word, word.title(), word.upper())]
 _LEVELS = ("debug", "info", "warning", "error")
 _V1, _V2 = DEFAULT_RATE_LIMITS[Api.V1], DEFAULT_RATE_LIMITS[Api.V2]
 _FORMATS = ("console", "json")
@@ -110,6 +111,9 @@ _File = Annotated[str, Text(parse_line, _Line, "expected the name of a file")]
 _Address = Annotated[str, Text(parse_line, _Line, "expected an address as apprise writes them")]
 _Directory = Annotated[str, Text(parse_line, _Line, "expected the name of a directory")]
 _Seconds = Annotated[float, duration()]
+_Boolean = Annotated[
+    bool, Text(parse_boolean, {"anyOf": [{"type": "boolean"}, {"enum": _CASES}]}, "expected true or false")
+]
 _Count = Annotated[
     int,
     _number(parse_count(1), "expected a whole number of at least 1", {"type": "integer", "minimum": 1}),
@@ -177,6 +181,11 @@ class RateLimitSpec(TextModel):
     per: _Seconds | None = Field(None, description=f"Default {format_duration(_V2.per)}.")
     burst: _Count | None = Field(None, description=f"Requests at once. Default {_V2.burst} (v2), {_V1.burst} (v1.0).")
     scope: Annotated[str, _choice(_SCOPES)] | None = Field(None, description="group (default) or account.")
+    learn: _Boolean | None = Field(
+        None,
+        description="Whether Atlas is asked for each project's own limits at the start of a run. Default true, where "
+        "`requests`, `per`, `burst` and `scope: account` are not given.",
+    )
 
 
 class PollingSpec(TextModel):

@@ -30,7 +30,7 @@ from ..store.ground import Ground, Place
 from ..store.journal import Journal
 from ..store.writer import Writer
 from .options import Ending, Interruption, Options
-from .target import Rehearsal, open_target, reach_atlas
+from .target import Rehearsal, learn_limits, open_target, reach_atlas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,8 @@ async def conduct(journal: Journal, task: Task, settings: Settings, options: Opt
         open_clients(target.settings, target.sets, wall=clock.now, on_event=relay) as clients,
     ):
         await reach_atlas(clients, target.base_url, so_far=task.state)
+        if settings.rate_limit.learn:
+            await learn_limits(clients, task.workflow)
         await LockedJournal(task.state.run_id, options.host.say).wait_until_free(journal)
         options.host.on_clients(clients)
         if isinstance(task.first, RunStarted):  # a rehearsal's requests go to the simulator, and its report says so

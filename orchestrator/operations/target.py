@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import anyio
+
 from ..atlas.client import AtlasClient
 from ..atlas.clients import Clients
 from ..atlas.connection import ClientSettings
@@ -25,6 +27,10 @@ from ..text.counts import names_listed, plural
 if TYPE_CHECKING:
     from ..simulator.jobs import Past
     from ..simulator.scenario import Scenario
+
+
+LEARNING = 10.0
+"""Seconds that a run waits at its start for what Atlas says of the limits of its projects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +158,15 @@ def client_settings(settings: Settings, base_url: str, credentials: Credentials)
         scope=limit.scope,
         read_interval=settings.polling.initial,
     )
+
+
+async def learn_limits(clients: Clients, workflow: Workflow) -> None:
+    """Ask for the limits of each of *workflow*'s projects, all at once, for a few seconds at most."""
+    asked = {migration.group_id: migration.credentials for _, migration in workflow.migrations()}
+    with anyio.move_on_after(LEARNING):
+        async with anyio.create_task_group() as group:
+            for group_id, credentials in asked.items():
+                group.start_soon(clients.of(credentials).learn_limits, group_id)
 
 
 async def reach_atlas(clients: Clients, base_url: str, *, so_far: RunState | None = None) -> None:

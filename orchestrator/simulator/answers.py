@@ -21,8 +21,18 @@ VERSION = "2023-01-01"
 V2_CONTENT_TYPE = f"application/vnd.atlas.{VERSION}+json"
 JSON = "application/json"
 CHALLENGE_CONTENT_TYPE = {Api.V2: JSON, Api.V1: "application/json;charset=ISO-8859-1"}
-METHODS = {Kind.READ: "GET", Kind.CUTOVER: "PUT", Kind.ROOT: "GET", Kind.TOKEN: "POST", Kind.REVOKE: "POST"}
-_OAUTH = {TOKEN_PATH: Kind.TOKEN, REVOKE_PATH: Kind.REVOKE}
+METHODS = {
+    Kind.READ: "GET",
+    Kind.CUTOVER: "PUT",
+    Kind.ROOT: "GET",
+    Kind.TOKEN: "POST",
+    Kind.REVOKE: "POST",
+    Kind.LIMITS: "GET",
+}
+LIMITS_PATH = "/api/atlas/v2/rateLimits"
+LIMITS_VERSION = "2025-03-12"
+_OTHERS = {TOKEN_PATH: Kind.TOKEN, REVOKE_PATH: Kind.REVOKE, LIMITS_PATH: Kind.LIMITS}
+_LIMITS_QUERY = frozenset({"groupId", "endpointPath"})
 ID = re.compile("[0-9a-f]{24}")
 _ROUTE = re.compile(r"/api/atlas/(v2|v1\.0)(?:/groups/([^/]+)/liveMigrations/([^/]+)(/cutover)?)?/?")
 _VERSIONS = re.compile(r"application/vnd\.atlas\.([0-9]{4}-[0-9]{2}-[0-9]{2})\+json")
@@ -62,7 +72,7 @@ def read_call(request: web.BaseRequest) -> Call:
     match = _ROUTE.fullmatch(path)
     if match is None:
         api = Api.V1 if path.startswith("/api/atlas/v1.0/") else Api.V2
-        kind, group_id, live_migration_id = _OAUTH.get(path, Kind.OTHER), "", ""
+        kind, group_id, live_migration_id = _OTHERS.get(path, Kind.OTHER), "", ""
     else:
         word, group_id, live_migration_id, cutover = match.groups(default="")
         api = Api.V2 if word == "v2" else Api.V1
@@ -87,6 +97,8 @@ def refusal_of_form(call: Call) -> web.Response | None:
         return error(call, 404, "RESOURCE_NOT_FOUND", f"Cannot find resource {call.path}.")
     if call.method != METHODS[call.kind]:
         return error(call, 405, "METHOD_NOT_ALLOWED", f"{call.method} is not allowed for {call.path}.")
+    if call.kind is Kind.LIMITS:
+        return _refusal_of_limits(call)
     flags, wrong = read_flags(call.query)
     if wrong is not None:
         return error(call, 400, "INVALID_QUERY_PARAMETER", wrong)
@@ -100,6 +112,19 @@ def refusal_of_form(call: Call) -> web.Response | None:
         if not ID.fullmatch(call.live_migration_id):
             detail = f"An invalid live migration ID {call.live_migration_id} was specified."
             return error(call, 400, "INVALID_LIVE_MIGRATION_ID", detail)
+    return None
+
+
+def _refusal_of_limits(call: Call) -> web.Response | None:
+    query = dict(parse_qsl(call.query, keep_blank_values=True))
+    if unknown := query.keys() - _LIMITS_QUERY:
+        return error(call, 400, "INVALID_QUERY_PARAMETER", f"Invalid query parameter {min(unknown)} specified.")
+    call.group_id = query.get("groupId", "")
+    if not ID.fullmatch(call.group_id):
+        return error(call, 400, "INVALID_GROUP_ID", f"An invalid group ID {call.group_id} was specified.")
+    versions = _VERSIONS.findall(call.request.headers.get("Accept", ""))
+    if not any(version >= LIMITS_VERSION for version in versions):
+        return error(call, 406, "INVALID_VERSION_DATE", "Invalid accept header version date.")
     return None
 
 
@@ -138,6 +163,8 @@ def admits_json(accept: str) -> bool:
 def document(call: Call, status: int, content: Any) -> web.Response:
     """*content* (None: no body) with *status*, in an envelope where *call* asks for one."""
     content_type = V2_CONTENT_TYPE if call.api is Api.V2 else JSON
+    if call.kind is Kind.LIMITS:
+        content_type = f"application/vnd.atlas.{LIMITS_VERSION}+json"
     headers = {"Content-Type": content_type, **call.headers}
     if call.api is Api.V1:
         headers.update(_V1_HEADERS)

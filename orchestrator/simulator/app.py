@@ -21,6 +21,7 @@ from .documents import (
     live_migration,
     older_live_migration,
     rate_limited,
+    rate_limits,
     system_status,
 )
 from .faults import FaultPicker
@@ -203,7 +204,7 @@ class App:
 
     def _missing(self, call: Call) -> web.Response | None:
         """The answer to a *call* for a job that is not there; None where it is, or none is asked for."""
-        if call.kind is Kind.ROOT:
+        if call.kind in (Kind.ROOT, Kind.LIMITS):
             return None
         call.job = self._job(call)
         if call.job is not None:
@@ -228,6 +229,8 @@ class App:
         job = call.job
         if call.kind in _OAUTH:
             return self._token_answer(call)
+        if call.kind is Kind.LIMITS:
+            return self._limits_answer(call)
         if job is None:
             return document(call, 200, system_status(call.user, self._role(call)))
         now = self._clock.now()
@@ -243,6 +246,14 @@ class App:
         if shown and seen.status in FINAL:
             call.shows_end = True
         return document(call, 200, _SHAPES[self._scenario.documents](job, seen))
+
+    def _limits_answer(self, call: Call) -> web.Response:
+        if call.user and not self._organisations.hosts(call.user, call.group_id):
+            return error(call, 401, "UNAUTHORIZED", _UNAUTHORIZED)
+        limit = self._limits[Api.V2]
+        return document(
+            call, 200, {"links": [], "results": [], "totalCount": 0} if limit is None else rate_limits(limit)
+        )
 
     def _role(self, call: Call) -> str:
         organisation = self._organisations.of(call.user)

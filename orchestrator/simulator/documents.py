@@ -82,6 +82,33 @@ def system_status(public_key: str, role: str) -> Document:
     }
 
 
+def rate_limits(limit: RateLimit) -> Document:
+    """``PaginatedRateLimitEndpointSets``: the one set of one project that live migrations are in."""
+    own = "/api/atlas/v2/groups/{groupId}/liveMigrations"
+    endpoints = (
+        ("GET", f"{own}/{{liveMigrationId}}"),
+        ("GET", f"{own}/validate/{{validationId}}"),
+        ("POST", own),
+        ("POST", f"{own}/validate"),
+        ("PUT", f"{own}/{{liveMigrationId}}/cutover"),
+    )
+    return {
+        "links": [],
+        "results": [
+            {
+                "capacity": {"value": limit.capacity},
+                "endpointSetId": "cloudMigrationService_group",
+                "endpointSetName": "Cloud Migration Service",
+                "endpoints": [{"method": method, "path": path} for method, path in endpoints],
+                "refillDurationSeconds": {"value": max(1, round(limit.per))},
+                "refillRate": {"value": limit.refill},
+                "scope": "GROUP",
+            }
+        ],
+        "totalCount": 1,
+    }
+
+
 def phrase(status: int) -> str:
     """What HTTP calls *status*; balancers have statuses of their own, such as 499 and 524."""
     return responses.get(status, "Unknown")

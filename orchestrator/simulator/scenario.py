@@ -43,6 +43,7 @@ class Kind(StrEnum):
     ROOT = "root"
     TOKEN = "token"  # noqa: S105 - a word of scenario files
     REVOKE = "revoke"
+    LIMITS = "limits"
     OTHER = "other"
 
 

@@ -79,7 +79,7 @@ def _word(*words: JobStatus) -> Text:
 
 
 def _parse_on(text: str) -> Kind | None:
-    word = parse_choice("cutover", "read", "root", "token", "revoke", _ANY)(text)
+    word = parse_choice("cutover", "read", "root", "token", "revoke", "limits", _ANY)(text)
     return None if word == _ANY else Kind(word)
 
 

@@ -64,7 +64,7 @@ def test_without_a_file_the_documented_defaults_hold() -> None:
     assert settings.atlas.base_url == "https://cloud.mongodb.com/api/atlas/v2"
     assert (settings.atlas.api, settings.atlas.request_timeout, settings.atlas.ca_file) == (Api.V2, 30, None)
     assert settings.atlas.credentials.credentials == key(PUBLIC, PRIVATE)
-    assert settings.rate_limit == RateLimit(requests=500, per=60, burst=1200, scope="group")
+    assert settings.rate_limit == RateLimit(requests=500, per=60, burst=1200, scope="group", learn=True)
     assert asdict(settings.polling) == {"initial": 2, "factor": 1.5, "max": 30, "jitter": 0.1}
     assert settings.state_dir == Path("/home/op/.local/state/atlas-cutover")
     assert asdict(settings.logging) == {"level": "info", "format": None, "file": None}
@@ -100,6 +100,22 @@ def test_the_path_of_the_address_chooses_api_and_limits(load: Load) -> None:
     assert settings.atlas.api is Api.V1
     assert settings.atlas.base_url == "https://cloud.mongodb.com/api/atlas/v1.0"
     assert settings.rate_limit == RateLimit(requests=100, per=60, burst=7, scope="group")
+
+
+@pytest.mark.parametrize(
+    ("text", "learns"),
+    [
+        ("{}", True),
+        ("rate_limit: {learn: false}", False),
+        ("rate_limit: {requests: 100}", False),
+        ("rate_limit: {scope: account}", False),
+        ("rate_limit: {requests: 100, learn: true}", True),
+        ("atlas: {base_url: 'https://cloud.mongodb.com/api/atlas/v1.0'}", False),
+    ],
+)
+def test_limits_are_learnt_where_none_were_given(load: Load, text: str, learns: bool) -> None:
+    """Whoever gives figures means them, unless they say otherwise; v1.0 knows no such question."""
+    assert load(text).rate_limit.learn is learns
 
 
 @pytest.mark.parametrize("url", ["https://cloud.mongodb.com", "https://cloud.mongodb.com/", "http://127.0.0.1:80"])

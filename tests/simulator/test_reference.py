@@ -86,6 +86,20 @@ async def test_each_stage_of_a_job_satisfies_the_openapi_file(serve: Any, openap
     }
 
 
+async def test_a_projects_limits_satisfy_the_openapi_file(serve: Any, openapi: Any) -> None:
+    """As version 2025-03-12 has them, and no older one."""
+    medium = "application/vnd.atlas.2025-03-12+json"
+    resource = openapi["paths"]["/api/atlas/v2/rateLimits"]["get"]["responses"]["200"]["content"][medium]["schema"]
+    async with serve(CALM) as atlas:
+        path = f"/rateLimits?groupId={'a' * 24}"
+        answer = await atlas.request("GET", path, headers={"Accept": medium})
+        assert (answer.status, answer.headers["Content-Type"]) == (200, medium)
+        validate(openapi, answer.document, resource)
+        assert answer.document["totalCount"] in (0, 1)
+        assert (await atlas.request("GET", path)).status == 406
+        assert (await atlas.request("GET", "/rateLimits?groupId=x", headers={"Accept": medium})).status == 400
+
+
 async def test_errors_satisfy_the_openapi_file(serve: Any, openapi: Any) -> None:
     """The file has the parameters of a 429 as objects, the documented example has text and numbers; that one wins."""
     scenario = replace(CALM, rate_limit=RateLimit(capacity=5, refill=1, per=3600.0))

@@ -69,7 +69,7 @@ async def _signed(
 
 def _project(request: aiohttp.ClientRequest) -> str:
     """The project that *request* is about; empty for the root resource."""
-    return request.url.raw_path.partition("/groups/")[2].partition("/")[0]
+    return request.url.raw_path.partition("/groups/")[2].partition("/")[0] or request.url.query.get("groupId", "")
 
 
 def _nothing() -> None:
