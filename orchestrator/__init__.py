@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     from .operations.abort import abort
     from .operations.approve import approve
     from .operations.check import Checked, check
+    from .operations.gate import gate
     from .operations.pause import pause
     from .operations.plan import Plan, plan
     from .operations.plan_online import JobState, OnlinePlan, Verdict, plan_online
     from .operations.rehearse import rehearse
+    from .operations.reject import reject
     from .operations.report import Reported, report
     from .operations.result import RunResult
     from .operations.resume import resume
+    from .operations.retry import retry
     from .operations.run import run
+    from .operations.skip import skip
     from .operations.status import RunListed, RunStatus, runs, status
     from .operations.steering import Steered, Taken
     from .operations.target import Rehearsal
@@ -75,6 +79,7 @@ __all__ = [
     "build_workflow",
     "check",
     "events",
+    "gate",
     "load_scenario",
     "load_settings",
     "load_workflow",
@@ -82,10 +87,13 @@ __all__ = [
     "plan",
     "plan_online",
     "rehearse",
+    "reject",
     "report",
     "resume",
+    "retry",
     "run",
     "runs",
+    "skip",
     "status",
     "unpause",
 ]
@@ -106,14 +114,18 @@ _HOMES = {
     "operations.abort": ("abort",),
     "operations.approve": ("approve",),
     "operations.check": ("Checked", "check"),
+    "operations.gate": ("gate",),
     "operations.pause": ("pause",),
     "operations.plan": ("Plan", "plan"),
     "operations.plan_online": ("JobState", "OnlinePlan", "Verdict", "plan_online"),
     "operations.rehearse": ("rehearse",),
+    "operations.reject": ("reject",),
     "operations.report": ("Reported", "report"),
     "operations.result": ("RunResult",),
     "operations.resume": ("resume",),
+    "operations.retry": ("retry",),
     "operations.run": ("run",),
+    "operations.skip": ("skip",),
     "operations.status": ("RunListed", "RunStatus", "runs", "status"),
     "operations.steering": ("Steered", "Taken"),
     "operations.target": ("Rehearsal",),

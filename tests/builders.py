@@ -33,6 +33,9 @@ SETTLE = 4.0
 """Seconds that a doubt takes at least in these stories."""
 GROUP = "7e68e12770616e75e6df43d0"
 
+ONE = (("true",),)
+"""One hook."""
+
 
 def live_id(number: int) -> str:
     """A live migration's id."""

@@ -1,4 +1,4 @@
-"""`pause`, `unpause`, `approve`, `abort`: steer a run from another shell."""
+"""`pause`, `unpause`, `approve`, `reject`, `skip`, `retry`, `gate`, `abort`: steer a run from another shell."""
 
 from __future__ import annotations
 
@@ -13,64 +13,74 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """The four of them, and their arguments."""
-    pause = commands.add(
-        "pause",
-        _pause,
-        does="hold a run that is under way: no new cutover starts",
-        examples=("atlas-cutover pause", "atlas-cutover pause 20261128-000000-3f9a1c"),
-    )
-    unpause = commands.add(
-        "unpause",
-        _unpause,
-        does="let a paused run go on",
-        examples=("atlas-cutover unpause", "atlas-cutover unpause 20261128-000000-3f9a1c"),
-    )
-    approve = commands.add(
-        "approve",
-        _approve,
-        does="let a wave start that waits for approval",
-        examples=("atlas-cutover approve 20261128-000000-3f9a1c rest",),
-    )
-    abort = commands.add(
+    """All of them, and their arguments."""
+    for name, does, about, examples in _VERBS:
+        parser = commands.add(name, _steer, does=does, examples=tuple(f"atlas-cutover {each}" for each in examples))
+        if name in ("pause", "unpause"):
+            parser.add_argument("run_id", nargs="?", metavar="RUN_ID", help="default: the run that is under way")
+        else:
+            parser.add_argument("run_id", metavar="RUN_ID", help="the run, or how its id begins")
+        if about == "wave":
+            parser.add_argument("names", metavar="WAVE", nargs=1, help="the name of the wave")
+        if about == "migrations":
+            parser.add_argument("names", metavar="NAME", nargs="+", help="migrations, or waves for all of theirs")
+        if name == "gate":
+            parser.add_argument(
+                "--max-lag", type=_seconds, metavar="D", help="the largest lag a cutover may start with"
+            )
+            parser.add_argument("--timeout", type=_seconds, metavar="D", help="how long to wait for it")
+            parser.add_argument("--off", action="store_true", help="no gate")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="why, for log, report and page")
+
+
+_RUN = "20261128-000000-3f9a1c"
+_VERBS = (
+    ("pause", "hold a run: no new cutover starts", None, ("pause", f"pause {_RUN} --reason 'the network is down'")),
+    ("unpause", "let a paused run go on", None, ("unpause", f"unpause {_RUN}")),
+    ("approve", "let a wave start that waits for approval, or was rejected", "wave", (f"approve {_RUN} rest",)),
+    ("reject", "start neither this wave nor those after it", "wave", (f"reject {_RUN} rest --reason 'not tonight'",)),
+    ("skip", "do not start migrations any more", "migrations", (f"skip {_RUN} orders",)),
+    (
+        "retry",
+        "take migrations up again: skipped, FAILED without a PUT, or UNVERIFIED (verified again)",
+        "migrations",
+        (f"retry {_RUN} orders",),
+    ),
+    ("gate", "change what migrations wait for", "migrations", (f"gate {_RUN} orders --max-lag 60s",)),
+    (
         "abort",
-        _abort,
-        does="end a run: no new cutover starts, now or later; those under way are followed to their end",
-        examples=("atlas-cutover abort 20261128-000000-3f9a1c",),
-    )
-    for parser in (pause, unpause):
-        parser.add_argument("run_id", nargs="?", metavar="RUN_ID", help="default: the run that is under way")
-    for parser in (approve, abort):
-        parser.add_argument("run_id", metavar="RUN_ID", help="the run, or how its id begins")
-    approve.add_argument("wave", metavar="WAVE", help="the name of the wave")
+        "end a run: no new cutover starts, now or later; those under way are followed to their end",
+        None,
+        (f"abort {_RUN}",),
+    ),
+)
 
 
-def _pause(args: Namespace) -> int:
-    from ..operations.pause import pause
+def _seconds(text: str) -> float:
+    from argparse import ArgumentTypeError
+
+    from ..text.durations import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def _steer(args: Namespace) -> int:
+    from importlib import import_module
+
+    from ..core.errors import InputError
     from .inputs import read_state_dir
 
-    return _told(args, pause(args.run_id, state_dir=read_state_dir(args)))
-
-
-def _unpause(args: Namespace) -> int:
-    from ..operations.unpause import unpause
-    from .inputs import read_state_dir
-
-    return _told(args, unpause(args.run_id, state_dir=read_state_dir(args)))
-
-
-def _approve(args: Namespace) -> int:
-    from ..operations.approve import approve
-    from .inputs import read_state_dir
-
-    return _told(args, approve(args.run_id, args.wave, state_dir=read_state_dir(args)))
-
-
-def _abort(args: Namespace) -> int:
-    from ..operations.abort import abort
-    from .inputs import read_state_dir
-
-    return _told(args, abort(args.run_id, state_dir=read_state_dir(args)))
+    more = {}
+    if args.command == "gate":
+        if args.off == (args.max_lag is not None or args.timeout is not None):
+            raise InputError("gate: give --off, or --max-lag, --timeout or both")
+        more = {"max_lag": args.max_lag, "timeout": args.timeout, "off": args.off}
+    verb = getattr(import_module(f"..operations.{args.command}", __package__), args.command)
+    names = getattr(args, "names", ())
+    return _told(args, verb(args.run_id, *names, state_dir=read_state_dir(args), reason=args.reason, **more))
 
 
 def _told(args: Namespace, steered: Steered) -> int:

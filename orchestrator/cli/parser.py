@@ -14,7 +14,7 @@ from typing import NamedTuple
 EXIT_CODES = """\
 exit codes:
   0  every selected migration is SUCCESS
-  1  the run is over, at least one migration FAILED or TIMED_OUT
+  1  the run is over, at least one migration FAILED, TIMED_OUT or is UNVERIFIED, or a wave or the run is
   2  usage, workflow or config is wrong; nothing was sent
   3  nothing failed, but some cutovers were not started, or not seen to their end
   4  at least one migration is IN_DOUBT: a person has to look

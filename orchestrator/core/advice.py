@@ -193,6 +193,9 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
             return f"{_LOOK} {resume} reads it again."
         case Outcome.UNDER_WAY:
             return f"Atlas carries the cutover out. {resume} follows it to its end at once, and sends no PUT for it."
+        case Outcome.UNVERIFIED:
+            again = f"`atlas-cutover retry {facts.run_id} NAME`"
+            return f"It is cut over, and `verify` has not proven it good: check the application on the new cluster. {again} verifies it again."
         case Outcome.TIMED_OUT:
             return "Atlas accepted the cutover and has not ended it yet. Watch it in the Atlas UI: no run follows it any more."
         case _:

@@ -20,7 +20,7 @@ class Facets(NamedTuple):
     *waiting*: selected, and its PUT may still leave. *under_way*: selected, and its PUT may have been carried out.
     *doubts*: in doubt, selected or not. *unsettled*: in doubt or under way, selected or not, or ended in doubt and not looked
     at again in this session. *failures*: ended without SUCCESS, selected or not. *slots*: holds one of the wave's slots.
-    *owing*: selected, ended, and `after_…` hooks are left to be run.
+    *owing*: selected, complete at Atlas or ended, and `verify` or `after_…` hooks are left to be run.
     *undoing*: a `before` hook has prepared a cutover that has not been requested, and `after_failure` would undo it.
     """
 
@@ -34,16 +34,20 @@ class Facets(NamedTuple):
     undoing: int = 0
 
 
-def facets_of(state: MigrationState, hooks: Hooks, *, selected: bool, withdrawn: bool = False) -> Facets:
+def facets_of(
+    state: MigrationState, hooks: Hooks, *, selected: bool, withdrawn: bool = False, soaks: bool = False
+) -> Facets:
     """The facets of a migration with these *hooks*, *selected* for this session or not.
 
-    *withdrawn*: its PUT may not leave in this session any more, if it has not.
+    *withdrawn*: its PUT may not leave in this session any more, if it has not. *soaks*: its verification waits for the other
+    cutovers of its wave, so it keeps no slot from them.
     """
     phase = state.phase
-    withdrawn = withdrawn and phase in BEFORE_THE_PUT
+    withdrawn = (withdrawn or state.skipped is not None) and phase in BEFORE_THE_PUT
     under_way = phase in UNDER_WAY
-    on_success, on_failure = len(hooks.after_success), len(hooks.after_failure)
-    owing = after_hook_left(state, on_success=on_success, on_failure=on_failure) is not None
+    verifying = phase is Phase.VERIFYING
+    owing = verifying or after_hook_left(state, hooks) is not None
+    works = under_way or (verifying and not soaks)
     return Facets(
         waiting=int(selected and phase in BEFORE_THE_PUT and not withdrawn),
         under_way=int(selected and under_way),
@@ -51,10 +55,11 @@ def facets_of(state: MigrationState, hooks: Hooks, *, selected: bool, withdrawn:
         unsettled=int(under_way or (not selected and state.outcome is Outcome.IN_DOUBT)),
         failures=int(state.outcome not in (None, Outcome.SUCCESS)),
         slots=int(
-            (selected and under_way) or (state.admitted and not withdrawn and (phase is not Phase.FINISHED or owing))
+            (selected and works)
+            or (state.admitted and not withdrawn and not verifying and (phase is not Phase.FINISHED or owing))
         ),
         owing=int(selected and owing),
-        undoing=int(bool(undo_left(state, on_failure=on_failure))),
+        undoing=int(bool(undo_left(state, on_failure=len(hooks.after_failure)))),
     )
 
 

@@ -18,6 +18,9 @@ from .workflow import Workflow
 from .workflow import from_json as workflow_from_json
 from .workflow import to_json as workflow_to_json
 
+NOT_YET = 75
+"""The exit code of a `verify` hook that is to be run again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -85,6 +88,7 @@ class RunPaused(Event):
 
     name: ClassVar[str] = "run_paused"
     who: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +97,7 @@ class RunUnpaused(Event):
 
     name: ClassVar[str] = "run_unpaused"
     who: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +126,7 @@ class RunAborted(Event):
     name: ClassVar[str] = "run_aborted"
     who: str
     successor: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,11 +215,40 @@ class ApprovalWaiting(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaveApproved(Event):
-    """*who* let the wave start."""
+    """*who* let the wave start, for *reason*."""
 
     name: ClassVar[str] = "wave_approved"
     wave: str
     who: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveRejected(Event):
+    """*who* decided that neither the wave nor those after it start in this session, for *reason*."""
+
+    name: ClassVar[str] = "wave_rejected"
+    wave: str
+    who: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationFailed(Event):
+    """The `verify` hooks of *wave*, or of the run (None), have not proven it good in time, for *reason*."""
+
+    name: ClassVar[str] = "verification_failed"
+    reason: str
+    wave: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveSoaking(Event):
+    """The wave's last cutover has ended; its `verify` hooks and the next wave wait until *until* (Unix seconds)."""
+
+    name: ClassVar[str] = "wave_soaking"
+    wave: str
+    until: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +293,16 @@ class HookFinished(Event):
     def ok(self) -> bool:
         """Whether the hook ended with 0."""
         return self.exit_code == 0
+
+    @property
+    def not_yet(self) -> bool:
+        """Whether it is a `verify` hook that asks to be run again (EX_TEMPFAIL of sysexits.h)."""
+        return self.hook == "verify" and self.exit_code == NOT_YET
+
+    @property
+    def what_failed(self) -> str:
+        """How it ended, when that was not with 0, in words."""
+        return f"{self.hook} hook: {self.error or f'{self.argv[0]} ended with {self.exit_code}'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -408,6 +453,43 @@ class StatusChanged(MigrationEvent):
     status: str | None
     previous: str | None
     lag: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationStarted(MigrationEvent):
+    """Atlas says that the cutover is complete (*status*), and the migration's `verify` hooks have to prove it good."""
+
+    name: ClassVar[str] = "verification_started"
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationSkipped(MigrationEvent):
+    """*who* does not want it to be started any more, for *reason*."""
+
+    name: ClassVar[str] = "migration_skipped"
+    who: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationRetried(MigrationEvent):
+    """*who* wants it taken up again, for *reason*: skipped, FAILED without a PUT, or UNVERIFIED (which is verified again)."""
+
+    name: ClassVar[str] = "migration_retried"
+    who: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateChanged(MigrationEvent):
+    """*who* gave it another gate, for *reason*: *max_lag* and *timeout* in seconds, both None: none."""
+
+    name: ClassVar[str] = "gate_changed"
+    max_lag: float | None
+    timeout: float | None
+    who: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

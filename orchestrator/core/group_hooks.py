@@ -18,7 +18,8 @@ class GroupHooks:
 
     *owed*: their group has begun, and its `after_…` hooks have not all been run since; they tell how *members* ended.
     *before_done*: how many `before` hooks have succeeded in this session, the first of them at *before_at*; *refused*: one of
-    them has failed.
+    them has failed. *unverified*: why a `verify` hook has not proven it good, in this session. *verify_since*: when the first
+    of these was begun; *verified_last*: when one said "not yet" last.
     """
 
     hooks: Hooks = NO_HOOKS
@@ -27,6 +28,9 @@ class GroupHooks:
     before_done: int = 0
     before_at: float | None = None
     refused: bool = False
+    unverified: str | None = None
+    verify_since: float | None = None
+    verified_last: float | None = None
     _done: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> GroupHooks:
@@ -34,8 +38,14 @@ class GroupHooks:
         return replace(self, _done=dict(self._done))
 
     def new_session(self) -> None:
-        """Another process goes on with the group: its `before` hooks are run again before it starts anything."""
+        """Another process goes on with the group: its `before` hooks are run again before it starts anything, and its
+        `verify` hooks where one had not proven it good.
+        """
         self.before_done, self.before_at, self.refused = 0, None, False
+        if self.unverified is not None:
+            self.owed = True
+            self._done.clear()
+        self.unverified = self.verify_since = self.verified_last = None
 
     def begin(self, selected: frozenset[str]) -> None:
         """The group begins with those of *selected* that are in it, or goes on with them: its end is still to come."""
@@ -50,10 +60,35 @@ class GroupHooks:
             self.before_done += event.ok
             self.before_at = self.before_at or event.at
             self.refused = self.refused or not (event.ok or event.interrupted)
+        elif event.hook == "verify":
+            self._verify(event)
         elif not event.interrupted:
             self._done[event.hook] = self._done.get(event.hook, 0) + 1
             if not event.ok or not self.left(event.hook):  # after one that failed, no other is run
                 self.owed = False
+
+    def _verify(self, event: HookFinished) -> None:
+        if event.interrupted:
+            return
+        self.verify_since = event.at - event.seconds if self.verify_since is None else self.verify_since
+        self.verified_last = event.at if event.not_yet else None
+        if event.ok:
+            self._done["verify"] = self._done.get("verify", 0) + 1
+        elif not event.not_yet:
+            self.refute(event.what_failed)
+        if not self.left("verify") and not self.hooks.after_success:
+            self.owed = False
+
+    def refute(self, why: str) -> None:
+        """It is not proven good, for *why*."""
+        self.unverified = why
+        self.owed = bool(self.hooks.after_unverified)
+
+    def at_success(self) -> str:
+        """Which hooks come next when all migrations of the group have succeeded."""
+        if self.unverified is not None:
+            return "after_unverified"
+        return "verify" if self.left("verify") else "after_success"
 
     @property
     def prepared(self) -> bool:
@@ -61,6 +96,5 @@ class GroupHooks:
         return not self.refused and self.before_done >= len(self.hooks.before)
 
     def left(self, hook: str) -> range:
-        """Which of `after_success` or `after_failure` (*hook*) are still to be run, if the group ends with these."""
-        count = len(self.hooks.after_success if hook == "after_success" else self.hooks.after_failure)
-        return range(self._done.get(hook, 0), count) if self.owed else range(0)
+        """Which of the `verify` or `after_…` hooks (*hook*) are still to be run, if the group ends with these."""
+        return range(self._done.get(hook, 0), len(getattr(self.hooks, hook))) if self.owed else range(0)

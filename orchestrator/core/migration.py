@@ -19,15 +19,20 @@ from .events import (
     CutoverRefused,
     CutoverRequested,
     Event,
+    GateChanged,
     GateOpened,
     GateWaiting,
     HookFinished,
     MigrationFinished,
+    MigrationRetried,
+    MigrationSkipped,
     StatusChanged,
     StatusPolled,
+    VerificationStarted,
 )
 from .evidence import Refusal, Sign, sign
 from .outcomes import Outcome, RemoteStatus, normalise
+from .workflow import Hooks, after_hook
 
 UNAUTHORIZED = 401
 """The HTTP status of a digest challenge."""
@@ -45,6 +50,7 @@ class Phase(StrEnum):
     REQUESTED = "requested"  # the PUT may be on the wire
     DOUBT = "doubt"  # the PUT's answer was lost, or it was refused and the job has to show that nothing began
     ACCEPTED = "accepted"  # the cutover is under way at Atlas
+    VERIFYING = "verifying"  # complete at Atlas; the `verify` hooks have to prove it good
     FINISHED = "finished"
 
 
@@ -99,6 +105,13 @@ class MigrationState(NamedTuple):
     prepared: bool = False  # a `before` hook has done something that is to be undone if no PUT leaves
     prepared_since: float | None = None  # when that was
     down_since: float | None = None  # when the first `before` hook began that was not undone since
+    ended_at: float | None = None  # when the final status was read
+    verified_at: float | None = None  # when all `verify` hooks had succeeded
+    verify_hooks_done: int = 0
+    verify_since: float | None = None  # when this session's verification was begun
+    verified_last: float | None = None  # when a `verify` hook said "not yet" last
+    unverified: str | None = None  # why a `verify` hook has not proven it good
+    skipped: str | None = None  # who does not want it to be started any more, and why
     after_hooks_done: int = 0
     hooks_ended_at: float | None = None  # when the last `after_…` hook ended
     attempts: int = 0  # how many PUTs were about to leave in this session
@@ -138,20 +151,8 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
         case StatusChanged():
             reported_lag = state.reported_lag or event.lag is not None
             return state._replace(remote_status=event.status, lag=event.lag, reported_lag=reported_lag)
-        case GateWaiting():
-            since = state.gate_since if state.phase is Phase.GATE else event.at
-            admitted = state.admitted and state.prepared  # it may wait for long, and others are ready
-            return _into(state, Phase.GATE, event, gate_since=since, note=event.note, admitted=admitted)
-        case GateOpened():
-            return _into(
-                state,
-                Phase.READY,
-                event,
-                gate_since=event.at if state.gate_since is None else state.gate_since,
-                gate_opened_at=event.at,
-                reported_ready=event.ready is True,
-                note=event.note,
-            )
+        case GateWaiting() | GateOpened():
+            return _at_the_gate(state, event)
         case CutoverRequested():
             return state._replace(
                 phase=Phase.REQUESTED,
@@ -211,6 +212,8 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 remote_status=event.status,
                 error_message=event.error_message,
                 finished_at=event.at,
+                ended_at=event.at if state.ended_at is None else state.ended_at,
+                verified_at=event.at if state.phase is Phase.VERIFYING and event.outcome is Outcome.SUCCESS else None,
                 prepared=False,
                 prepared_since=None,
                 hook_failure=None,
@@ -218,27 +221,72 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 polls=max(state.polls, event.polls),
                 note=None,
             )
+        case VerificationStarted():
+            return _not_verified(state)._replace(
+                phase=Phase.VERIFYING,
+                outcome=None,
+                remote_status=event.status,
+                error_message=None,
+                finished_at=None,
+                ended_at=event.at if state.ended_at is None else state.ended_at,
+                prepared=False,
+                prepared_since=None,
+                hook_failure=None,
+                after_hooks_done=0,
+                note=None,
+            )
+        case MigrationSkipped() | MigrationRetried() | GateChanged():
+            return _steered(state, event)
         case CutoverAdmitted():
             return state._replace(admitted=True)
-        case HookFinished(hook="before"):  # also one that was ended half-way
-            done = state.before_hooks_done + (1 if event.ok else 0)
-            failure = None if event.ok or event.interrupted else _what_failed(event)
-            return state._replace(
-                before_hooks_done=done,
-                prepared=True,
-                prepared_since=state.prepared_since or event.at,
-                down_since=event.at - event.seconds if state.down_since is None else state.down_since,
-                after_hooks_done=0,
-                hook_failure=failure,
-            )
-        case HookFinished(interrupted=False):
-            return state._replace(
-                after_hooks_done=state.after_hooks_done + 1,
-                prepared_since=None,
-                down_since=None if state.phase in BEFORE_THE_PUT else state.down_since,  # undone
-                hooks_ended_at=event.at,
-            )
+        case HookFinished():
+            return _hook(state, event)
     return state
+
+
+def _hook(state: MigrationState, event: HookFinished) -> MigrationState:
+    if event.hook == "before":  # also one that was ended half-way
+        return state._replace(
+            before_hooks_done=state.before_hooks_done + event.ok,
+            prepared=True,
+            prepared_since=state.prepared_since or event.at,
+            down_since=event.at - event.seconds if state.down_since is None else state.down_since,
+            after_hooks_done=0,
+            hook_failure=None if event.ok or event.interrupted else event.what_failed,
+        )
+    if event.interrupted:
+        return state
+    if event.hook == "verify":
+        return state._replace(
+            verify_since=event.at - event.seconds if state.verify_since is None else state.verify_since,
+            verify_hooks_done=state.verify_hooks_done + event.ok,
+            verified_last=event.at if event.not_yet else None,
+            unverified=None if event.ok or event.not_yet else event.what_failed,
+            note=f"{event.argv[0]} says: not yet" if event.not_yet else None,
+        )
+    return state._replace(
+        after_hooks_done=state.after_hooks_done + 1,
+        prepared_since=None,
+        down_since=None if state.phase in BEFORE_THE_PUT else state.down_since,  # undone
+        hooks_ended_at=event.at,
+    )
+
+
+def _steered(state: MigrationState, event: MigrationSkipped | MigrationRetried | GateChanged) -> MigrationState:
+    """Somebody has decided about it."""
+    if isinstance(event, GateChanged):
+        return state._replace(reads_in_phase=0)  # it is read at once
+    if isinstance(event, MigrationSkipped):
+        why = f": {event.reason}" if event.reason else ""
+        return state._replace(skipped=f"skipped by {event.who}{why}", admitted=state.admitted and state.prepared)
+    if state.outcome is Outcome.UNVERIFIED:
+        again = VerificationStarted(at=event.at, migration=event.migration, status=state.remote_status)
+        return apply(state, again)
+    return reopen(state._replace(skipped=None), at=event.at, retry_failed=True, settle=0.0)
+
+
+def _not_verified(state: MigrationState) -> MigrationState:
+    return state._replace(verify_hooks_done=0, verify_since=None, verified_last=None, unverified=None)
 
 
 def _into_doubt(state: MigrationState, event: CutoverInDoubt, *, again: bool) -> MigrationState:
@@ -256,6 +304,22 @@ def _into_doubt(state: MigrationState, event: CutoverInDoubt, *, again: bool) ->
         not_begun_reads=0,
         reads_in_phase=0,
         note=event.reason,
+    )
+
+
+def _at_the_gate(state: MigrationState, event: GateWaiting | GateOpened) -> MigrationState:
+    if isinstance(event, GateWaiting):
+        since = state.gate_since if state.phase is Phase.GATE else event.at
+        admitted = state.admitted and state.prepared  # it may wait for long, and others are ready
+        return _into(state, Phase.GATE, event, gate_since=since, note=event.note, admitted=admitted)
+    return _into(
+        state,
+        Phase.READY,
+        event,
+        gate_since=event.at if state.gate_since is None else state.gate_since,
+        gate_opened_at=event.at,
+        reported_ready=event.ready is True,
+        note=event.note,
     )
 
 
@@ -289,8 +353,9 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         reported_lag=state.reported_lag,
         prepared=state.prepared,
         prepared_since=state.prepared_since,
-        down_since=state.down_since if state.prepared else None,
         after_hooks_done=state.after_hooks_done if state.prepared else 0,
+        down_since=state.down_since if state.prepared else None,
+        skipped=state.skipped,
     )
     if starts_afresh(state, retry_failed=retry_failed):
         return fresh
@@ -306,6 +371,8 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
                 attempts=0,
                 challenges=0,
             )
+        case Phase.VERIFYING:
+            return _not_verified(state)
         case Phase.FINISHED if state.outcome is not Outcome.IN_DOUBT:
             return state
     before_hooks_done = 0 if state.after_hooks_done else state.before_hooks_done  # the `after` hooks undid them
@@ -335,12 +402,12 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
     )
 
 
-def after_hook_left(state: MigrationState, *, on_success: int, on_failure: int) -> tuple[str, int] | None:
-    """The `after_…` hook that is to be run next, and its number, where there are so many; None: none is left."""
-    if state.phase is not Phase.FINISHED:
+def after_hook_left(state: MigrationState, hooks: Hooks) -> tuple[str, int] | None:
+    """The `after_…` hook of *hooks* that is to be run next, and its number; None: none is left."""
+    if state.phase is not Phase.FINISHED or state.outcome is None:
         return None
-    hook, count = ("after_success", on_success) if state.outcome is Outcome.SUCCESS else ("after_failure", on_failure)
-    return (hook, state.after_hooks_done) if state.after_hooks_done < count else None
+    hook = after_hook(state.outcome)
+    return (hook, state.after_hooks_done) if state.after_hooks_done < len(getattr(hooks, hook)) else None
 
 
 def undo_left(state: MigrationState, *, on_failure: int) -> range:
@@ -363,10 +430,6 @@ def without_pause(state: MigrationState, *, since: float, until: float) -> Migra
 def _later(began: float | None, since: float, until: float) -> float | None:
     """When what *began* would have begun, had it not stood still from *since* to *until*."""
     return None if began is None else began + max(0.0, until - max(since, began))
-
-
-def _what_failed(hook: HookFinished) -> str:
-    return f"{hook.hook} hook: {hook.error or f'{hook.argv[0]} ended with {hook.exit_code}'}"
 
 
 def refusal_is_definite(state: MigrationState) -> bool:

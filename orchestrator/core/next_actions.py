@@ -18,26 +18,31 @@ way, undoes what was prepared, and runs the hooks that it owes.
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from ..text.durations import format_duration
 from .events import (
     ApprovalWaiting,
     CutoverAdmitted,
     CutoversStopped,
     Event,
+    VerificationFailed,
     WaveApproved,
     WaveFinished,
+    WaveRejected,
+    WaveSoaking,
     WaveStarted,
     WindowOpened,
     WindowWaiting,
 )
-from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, undo_left
+from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, after_hook_left, undo_left
 from .next_step import Done, Finish, Policy, Request, RunHook, Step, next_step, too_old
 from .outcomes import Outcome
-from .run import RunState
+from .run import APPROVAL_TIMEOUT, RunState
+from .verification import next_verification
 from .window import Span, Window, why_closed, why_over
-from .workflow import Migration, Wave
+from .workflow import HOOKS, Migration, Wave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,21 +67,26 @@ class Drive:
     """Take each migration of *wave* that has steps left (`to_drive`) through them (`migration_step`), until it has none.
 
     A migration is driven by one task of the engine, from its first read to its last hook. Who has steps left changes when the wave
-    starts (*started*) and when the run is *stopped*; so a `Drive` that differs in these is another thing to do, and an engine does
-    each once, leaving alone what is being driven already.
+    starts (*started*), when the run is *stopped*, and when one is taken up again (*retried*: how often); so a `Drive` that differs
+    in these is another thing to do, and an engine does each once, leaving alone what is being driven already.
     """
 
     wave: str
     started: bool
     stopped: bool
+    retried: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotYet:
-    """Why a wave may not start, and what is to be done about that: nothing where *action* is None, then it is waited for."""
+    """Why a wave may not start, and what is to be done about that: nothing where *action* is None, then it is waited for.
+
+    *look_again*: when it changes by itself (Unix seconds, wall clock).
+    """
 
     reason: str
     action: Record | RunGroupHook | None = None
+    look_again: float | None = None
 
 
 Action = Record | RunGroupHook | Drive
@@ -97,6 +107,7 @@ class WaitsFor(StrEnum):
     WAVE = "its wave"
     SLOT = "a slot of its wave"
     DOOR = "the window, the end of a pause, or the operator's word"
+    SOAK = "the other cutovers of its wave, whose soak comes before its verification"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,24 +130,28 @@ def next_actions(run: RunState, now: float, wall: float, at_work: Container[str]
     if event is not None:
         return Agenda(actions=(Record(event=event),))
     actions: list[Action] = []
+    again = [_look_again(run)]
     over = True
     for wave in run.workflow.waves:
         known = run.waves[wave.name]
         if over:
-            steps = _wave(run, wave, now, wall, at_work)
-            if steps is not None:
+            agenda = _wave(run, wave, now, wall, at_work)
+            if not agenda.over:
                 over = False
-                actions += steps
+                actions += agenda.actions
+                again.append(agenda.look_again)
         if known.counts.under_way or known.counts.owing:
             over = False
             actions.append(_drive(run, wave))
     if over:
-        hook = _after_hook(run, None)
-        if hook is None:
-            return Agenda(over=True)
-        actions.append(hook)
+        agenda = _after_hook(run, None, now, wall)
+        if agenda.over:
+            return agenda
+        actions += agenda.actions
+        again.append(agenda.look_again)
     records = tuple(action for action in actions if isinstance(action, Record))
-    return Agenda(actions=records or tuple(dict.fromkeys(actions)), look_again=_look_again(run))
+    look_again = min((at for at in again if at is not None), default=None)
+    return Agenda(actions=records or tuple(dict.fromkeys(actions)), look_again=look_again)
 
 
 def to_drive(run: RunState, wave: Wave) -> list[Migration]:
@@ -148,10 +163,16 @@ def to_drive(run: RunState, wave: Wave) -> list[Migration]:
 def migration_step(run: RunState, name: str, policy: Policy, now: float, wall: float) -> Step | Wait:
     """What migration *name* does next, as its run allows; *now* and *wall* as in `next_actions`."""
     state = run.migrations[name]
-    if state.phase not in BEFORE_THE_PUT:
-        return next_step(state, policy, now)
     wave, migration = run.place_of(name)
     known = run.waves[wave.name]
+    if state.phase is Phase.VERIFYING and wave.soak and run.stopped is None:
+        if known.counts.waiting or known.counts.under_way:
+            return Wait(what=WaitsFor.SOAK)
+        step = next_step(state, policy, now)
+        soaked = _soaks_until(run, wave, now)
+        return replace(step, not_before=soaked) if soaked is not None and isinstance(step, RunHook) else step
+    if state.phase not in BEFORE_THE_PUT:
+        return next_step(state, policy, now)
     if run.stopped is not None or name not in run.selected or run.withdrawn(name) is not None:
         return _undo(state, migration)
     if known.started and known.hooks.refused:
@@ -185,15 +206,19 @@ def may_request(run: RunState, name: str, now: float, wall: float) -> str | None
 def may_start(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str] = ()) -> NotYet | None:
     """Why *wave* may not start: the first of these conditions that is not met. None: it may. The arguments are those of `next_actions`."""
     for before in run.workflow.waves[: run.workflow.waves.index(wave)]:
-        if _wave(run, before, now, wall, at_work) is not None:
+        if not _wave(run, before, now, wall, at_work).over:
             return NotYet(reason=f"wave {before.name!r} is not over")
+    known = run.waves[wave.name]
+    if known.rejected_by is not None:
+        rejected = f"wave {wave.name!r} was rejected by {known.rejected_by}"
+        return NotYet(reason=rejected, action=Record(event=CutoversStopped(at=now, reason=rejected)))
     if (held := why_held(run, wall)) is not None:
         return NotYet(reason=held)
     if not run.run_hooks.prepared:
         hook = RunGroupHook(wave=None, hook="before", index=run.run_hooks.before_done)
         return NotYet(reason="the run's before hooks have not run", action=hook)
-    if wave.approval and run.waves[wave.name].approved_by is None:
-        return NotYet(reason="it waits for its approval", action=_towards_approval(run, wave, now))
+    if wave.approval and known.approved_by is None:
+        return _approval(run, wave, now, wall)
     if run.doubts_may_be_too_many(wave):
         return NotYet(reason="max_failures is used up if what is in doubt stays so")
     return None
@@ -227,6 +252,8 @@ def _why_to_stop(run: RunState) -> str | None:
         if run.too_many_failures(wave):
             failed, most = run.failures(wave), wave.max_failures
             return f"{failed} of wave {wave.name!r} ended without SUCCESS, max_failures is {most}"
+        if run.waves[wave.name].hooks.unverified is not None:
+            return f"wave {wave.name!r} is not verified: {run.waves[wave.name].hooks.unverified}"
     return "the run's before hook failed" if run.run_hooks.refused else None
 
 
@@ -280,64 +307,115 @@ def _door_is_open(run: RunState, wall: float) -> bool:
 # -- a wave --------------------------------------------------------------------------------------------------------------
 
 
-def _wave(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str]) -> list[Action] | None:
-    """What *wave* does next; None: it is over, or will not start."""
+def _wave(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str]) -> Agenda:
+    """What *wave* does next; nothing is left where it is over, or will not start."""
     known = run.waves[wave.name]
     counts = known.counts
     if counts.waiting and run.stopped is None:
         return _towards_the_puts(run, wave, now, wall, at_work)
+    soaked = _soaks_until(run, wave, now)
+    if soaked is not None and not counts.under_way and known.soak_until != soaked:
+        return _do(Record(event=WaveSoaking(at=now, wave=wave.name, until=soaked)))
     if counts.under_way or counts.owing or counts.undoing:
-        return [_drive(run, wave)]
+        return _do(_drive(run, wave))
     if wave.name in at_work:
-        return []
+        return _do()
     if (known.started or known.worked_on) and known.finished_at is None:
-        return [Record(event=WaveFinished(at=now, wave=wave.name, counts=run.counts(wave)))]
-    hook = None if counts.unsettled else _after_hook(run, wave)  # in doubt, and nobody was asked to look: not over
-    return None if hook is None else [hook]
+        return _do(Record(event=WaveFinished(at=now, wave=wave.name, counts=run.counts(wave))))
+    if not counts.unsettled:  # in doubt, and nobody was asked to look: not over
+        agenda = _after_hook(run, wave, now, wall)
+        if not agenda.over:
+            return agenda
+    if soaked is not None and _starts_another(run, wave):
+        return Agenda(look_again=wall + soaked - now)
+    return Agenda(over=True)
 
 
-def _towards_the_puts(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str]) -> list[Action]:
+def _towards_the_puts(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str]) -> Agenda:
     """What has to be done before *wave*'s cutovers may be requested, in this order."""
     known = run.waves[wave.name]
     if not known.started:
         obstacle = may_start(run, wave, now, wall, at_work)
         if obstacle is not None:
-            return [] if obstacle.action is None else [obstacle.action]
+            return Agenda(actions=() if obstacle.action is None else (obstacle.action,), look_again=obstacle.look_again)
         members = known.counts.waiting
         concurrency = min(wave.concurrency or members, members)
-        return [Record(event=WaveStarted(at=now, wave=wave.name, migrations=members, concurrency=concurrency))]
+        return _do(Record(event=WaveStarted(at=now, wave=wave.name, migrations=members, concurrency=concurrency)))
     if not known.hooks.prepared and not known.hooks.refused:
         if not _door_is_open(run, wall):
-            return []
-        return [RunGroupHook(wave=wave.name, hook="before", index=known.hooks.before_done)]
+            return _do()
+        return _do(RunGroupHook(wave=wave.name, hook="before", index=known.hooks.before_done))
     name = run.next_for_slot(wave)
     if name is not None and known.counts.slots < (wave.concurrency or len(wave.migrations)):
-        return [Record(event=CutoverAdmitted(at=now, migration=name))]
-    return [_drive(run, wave)]
+        return _do(Record(event=CutoverAdmitted(at=now, migration=name)))
+    return _do(_drive(run, wave))
 
 
-def _towards_approval(run: RunState, wave: Wave, now: float) -> Record | None:
-    """That it is asked for; a rehearsal may give it by itself."""
-    if run.waves[wave.name].approval_since is None:
-        return Record(event=ApprovalWaiting(at=now, wave=wave.name))
-    return Record(event=WaveApproved(at=now, wave=wave.name, who="rehearsal")) if run.approves else None
+def _approval(run: RunState, wave: Wave, now: float, wall: float) -> NotYet:
+    """It is asked for; a rehearsal may give it by itself, and when nobody has given it in time, the wave is rejected."""
+    since, waits = run.waves[wave.name].approval_since, "it waits for its approval"
+    if since is None:
+        return NotYet(reason=waits, action=Record(event=ApprovalWaiting(at=now, wave=wave.name)))
+    if run.approves:
+        return NotYet(reason=waits, action=Record(event=WaveApproved(at=now, wave=wave.name, who="rehearsal")))
+    if wave.approval_timeout is None:
+        return NotYet(reason=waits)
+    if now < since + wave.approval_timeout:
+        return NotYet(reason=waits, look_again=wall + since + wave.approval_timeout - now)
+    reason = f"nobody approved it within {format_duration(wave.approval_timeout)}"
+    rejected = WaveRejected(at=now, wave=wave.name, who=APPROVAL_TIMEOUT, reason=reason)
+    return NotYet(reason=reason, action=Record(event=rejected))
 
 
-def _after_hook(run: RunState, wave: Wave | None) -> RunGroupHook | None:
-    """The `after_…` hook of *wave*, or of the run (None), that is owed next, by this session or one that did not come to it."""
+def _soaks_until(run: RunState, wave: Wave, now: float) -> float | None:
+    """When *wave*'s soak is over (Unix seconds); None: it is, there is none, or nothing more will start."""
+    known = run.waves[wave.name]
+    if not wave.soak or known.last_end is None or run.stopped is not None:
+        return None
+    until = known.last_end + wave.soak
+    return until if now < until else None
+
+
+def _starts_another(run: RunState, wave: Wave) -> bool:
+    """Whether a wave after *wave* is to start."""
+    later = run.workflow.waves[run.workflow.waves.index(wave) + 1 :]
+    return any(run.waves[each.name].counts.waiting for each in later)
+
+
+def _after_hook(run: RunState, wave: Wave | None, now: float, wall: float) -> Agenda:
+    """The `verify` or `after_…` hook of *wave*, or of the run (None), that is owed next, by this session or an earlier one."""
     hooks = run.hooks_of(wave)
-    if not hooks.owed or not (hooks.hooks.after_success or hooks.hooks.after_failure):
-        return None  # to tell how the wave has ended costs the number of its migrations
+    if not hooks.owed or not any(getattr(hooks.hooks, kind) for kind in HOOKS if kind != "before"):
+        return Agenda(over=True)  # to tell how the wave has ended costs the number of its migrations
     hook = run.after_hook(wave)
     left = hooks.left(hook)
     if not left:
-        return None
-    outcome = "SUCCESS" if hook == "after_success" else "FAILED"
-    return RunGroupHook(wave=wave.name if wave else None, hook=hook, index=left.start, outcome=outcome)
+        return Agenda(over=True)
+    name = wave.name if wave else None
+    if hook != "verify":
+        outcome = _OUTCOMES.get(hook, "FAILED")
+        return _do(RunGroupHook(wave=name, hook=hook, index=left.start, outcome=outcome))
+    again = next_verification(hooks.hooks, since=hooks.verify_since, last=hooks.verified_last)
+    if again is None:
+        reason = f"{hooks.hooks.verify[left.start][0]} did not say yes in {format_duration(hooks.hooks.verify_timeout)}"
+        return _do(Record(event=VerificationFailed(at=now, wave=name, reason=reason)))
+    if wave is not None:
+        again = max(again, _soaks_until(run, wave, now) or again)
+    if now < again:
+        return Agenda(look_again=wall + again - now)
+    return _do(RunGroupHook(wave=name, hook=hook, index=left.start, outcome="SUCCESS"))
+
+
+_OUTCOMES = {"after_success": "SUCCESS", "after_unverified": "UNVERIFIED"}
+
+
+def _do(*actions: Action) -> Agenda:
+    return Agenda(actions=actions)
 
 
 def _drive(run: RunState, wave: Wave) -> Drive:
-    return Drive(wave=wave.name, started=run.waves[wave.name].started, stopped=run.stopped is not None)
+    known = run.waves[wave.name]
+    return Drive(wave=wave.name, started=known.started, stopped=run.stopped is not None, retried=known.retried)
 
 
 # -- a migration ---------------------------------------------------------------------------------------------------------
@@ -345,11 +423,10 @@ def _drive(run: RunState, wave: Wave) -> Drive:
 
 def _has_steps(run: RunState, migration: Migration, *, starts: bool) -> bool:
     state, selected = run.migrations[migration.name], migration.name in run.selected
-    if state.phase in UNDER_WAY:
+    if state.phase in UNDER_WAY or state.phase is Phase.VERIFYING:
         return selected
     if state.phase is Phase.FINISHED:
-        hook = migration.hooks.after_success if state.outcome is Outcome.SUCCESS else migration.hooks.after_failure
-        return selected and state.after_hooks_done < len(hook)
+        return selected and after_hook_left(state, migration.hooks) is not None
     if starts and selected and run.withdrawn(migration.name) is None:
         return True
     return not isinstance(_undo(state, migration), Done)

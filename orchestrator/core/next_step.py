@@ -37,12 +37,14 @@ from .events import (
     MigrationFinished,
     StatusChanged,
     StatusPolled,
+    VerificationStarted,
 )
 from .evidence import at_gate, why_closed
 from .migration import BEFORE_THE_PUT, MigrationState, Phase, after_hook_left, apply, refusal_is_definite, reopen
 from .outcomes import Outcome, RemoteStatus, normalise
 from .settings import DEFAULT_SETTLE
-from .workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, Gate
+from .verification import next_verification
+from .workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, NO_HOOKS, Gate, Hooks
 
 __all__ = [
     "Answer",
@@ -92,9 +94,7 @@ class Policy:
     gate: Gate | None = DEFAULT_GATE
     timeout: float = DEFAULT_TIMEOUT
     settle: float = DEFAULT_SETTLE
-    before_hooks: int = 0
-    after_success_hooks: int = 0
-    after_failure_hooks: int = 0
+    hooks: Hooks = NO_HOOKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +126,11 @@ class Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHook:
-    """Run hook number *index* of *hook* (`before`, `after_success`, `after_failure`)."""
+    """Run hook number *index* of *hook* (`before`, `verify`, `after_…`), not before *not_before* (Unix seconds)."""
 
     hook: str
     index: int
+    not_before: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,12 +207,26 @@ def next_step(state: MigrationState, policy: Policy, now: float, *, held: bool =
                 return Finish(outcome=outcome, error_message=_timeout_message(state, policy))
             # The first read comes after a wait, too: no cutover is over in no time.
             return Read(kind=ReadKind.POLL, attempt=max(1, state.reads_in_phase + 1), deadline=deadline)
+        case Phase.VERIFYING:
+            return _verify_step(state, policy)
         case Phase.FINISHED:
-            left = after_hook_left(state, on_success=policy.after_success_hooks, on_failure=policy.after_failure_hooks)
+            left = after_hook_left(state, policy.hooks)
             if left is not None:
                 hook, index = left
                 return RunHook(hook=hook, index=index)
             return Done()
+
+
+def _verify_step(state: MigrationState, policy: Policy) -> Step:
+    if state.unverified is not None:
+        return Finish(outcome=Outcome.UNVERIFIED, error_message=f"cut over, but not verified: {state.unverified}")
+    if state.verify_hooks_done >= len(policy.hooks.verify):
+        return Finish(outcome=Outcome.SUCCESS, error_message=None)
+    again = next_verification(policy.hooks, since=state.verify_since, last=state.verified_last)
+    if again is None:
+        why = f"{policy.hooks.verify[state.verify_hooks_done][0]} did not say yes in {format_duration(policy.hooks.verify_timeout)}"
+        return Finish(outcome=Outcome.UNVERIFIED, error_message=f"cut over, but not verified: {why}")
+    return RunHook(hook="verify", index=state.verify_hooks_done, not_before=again)
 
 
 def _gate_deadline(state: MigrationState, policy: Policy, now: float) -> float:
@@ -227,7 +242,7 @@ def _ready_step(state: MigrationState, policy: Policy, now: float, *, held: bool
     if state.refused_since is not None and not held and _read_after(state, _gate_deadline(state, policy, now)):
         return Finish(outcome=Outcome.FAILED, error_message=_gate_message(state, policy))
     stale = too_old(state, now) is not None
-    if state.before_hooks_done < policy.before_hooks and (state.prepared or not stale):
+    if state.before_hooks_done < len(policy.hooks.before) and (state.prepared or not stale):
         return RunHook(hook="before", index=state.before_hooks_done)
     if state.row_since and state.not_begun_at and state.not_begun_at - state.row_since >= policy.timeout:
         why = f": {state.note}" if state.note else ""
@@ -272,7 +287,7 @@ def observe(
     after = apply(state, polled)
     meaning = normalise(reading.status)
     if meaning is not RemoteStatus.PENDING:
-        events.append(_final(after, reading, migration=migration, now=now))
+        events.append(_final(after, reading, policy, migration=migration, now=now))
     elif state.phase in BEFORE_THE_PUT:
         events += _at_the_gate(state, reading, policy, migration=migration, now=now)
     elif state.phase is Phase.DOUBT:
@@ -381,8 +396,12 @@ def _failed(state: MigrationState, why: str | None, *, migration: str, now: floa
     )
 
 
-def _final(state: MigrationState, reading: Reading, *, migration: str, now: float) -> MigrationFinished:
+def _final(
+    state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float
+) -> MigrationFinished | VerificationStarted:
     success = normalise(reading.status) is RemoteStatus.SUCCESS
+    if success and policy.hooks.verify:
+        return VerificationStarted(at=now, migration=migration, status=reading.status)
     message = None if success else reading.error_message or f"Atlas reports {reading.status}"
     return MigrationFinished(
         at=now,

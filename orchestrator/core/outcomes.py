@@ -22,6 +22,7 @@ class Outcome(StrEnum):
 
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"  # Atlas says so, or refused the PUT and nothing began, or its gate or `before` hook failed
+    UNVERIFIED = "UNVERIFIED"  # cut over, but a `verify` hook has not proven it good
     TIMED_OUT = "TIMED_OUT"  # accepted, but not final within `timeout`
     NOT_STARTED = "NOT_STARTED"  # no PUT was sent
     IN_DOUBT = "IN_DOUBT"  # a PUT may have been accepted and Atlas does not let us tell
@@ -53,7 +54,7 @@ class ExitCode(IntEnum):
 
 EXIT_MEANINGS: dict[int, str] = {
     ExitCode.SUCCESS: "every selected migration is SUCCESS",
-    ExitCode.FAILED: "the run is over and at least one migration FAILED or TIMED_OUT",
+    ExitCode.FAILED: "the run is over and at least one migration FAILED, TIMED_OUT or is UNVERIFIED, or a wave or the run is",
     ExitCode.INVALID: "usage, workflow or config is wrong; nothing was sent",
     ExitCode.INCOMPLETE: "nothing failed, but some cutovers were not started, or not seen to their end",
     ExitCode.IN_DOUBT: "at least one migration is IN_DOUBT: a person has to look",

@@ -21,16 +21,21 @@ from .events import (
     CutoversConfirmed,
     CutoversStopped,
     Event,
+    GateChanged,
     HookFinished,
     MigrationEvent,
+    MigrationRetried,
     RunAborted,
     RunFinished,
     RunPaused,
     RunResumed,
     RunStarted,
     RunUnpaused,
+    VerificationFailed,
     WaveApproved,
     WaveFinished,
+    WaveRejected,
+    WaveSoaking,
     WaveStarted,
     WindowChanged,
     WindowOpened,
@@ -40,9 +45,13 @@ from .group_hooks import GroupHooks
 from .migration import UNDER_WAY, MigrationState, Phase
 from .outcomes import ExitCode, Outcome, RunOutcome
 from .window import Span
-from .workflow import Migration, Wave, Workflow
+from .workflow import Gate, Migration, Wave, Workflow, after_hook
+
+APPROVAL_TIMEOUT = "approval.timeout"
+"""Who rejects a wave that nobody has approved in time."""
 
 _UNSETTLED = frozenset({Outcome.IN_DOUBT, Outcome.UNDER_WAY})
+_CUT_OVER = frozenset({Outcome.SUCCESS, Outcome.UNVERIFIED})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,7 +61,8 @@ class WaveState:
     *first_started_at*: when it started first, in whichever session. *started*, *worked_on*: in this session it has started, or
     something has happened to one of its migrations, which earlier sessions may have left under way.
     *counts*: how many of its migrations stand where. *line*: a heap of the places of those that wait for a slot, and of some
-    that do not any more.
+    that do not any more. *last_end*: when its last cutover ended. *rejected_by*: who does not want it to start in this
+    session, and why. *retried*: how often a migration of it was taken up again, in this session.
     """
 
     first_started_at: float | None = None
@@ -64,6 +74,10 @@ class WaveState:
     worked_on: bool = False
     counts: Counts = field(default_factory=Counts)
     line: list[int] = field(default_factory=list)
+    last_end: float | None = None
+    soak_until: float | None = None
+    rejected_by: str | None = None
+    retried: int = 0
 
     def copy(self) -> WaveState:
         """The same, to change."""
@@ -159,8 +173,11 @@ class RunState:
                 self._window(event)
             case HookFinished():
                 self._hook(event)
-            case ApprovalWaiting() | WaveApproved() | WaveStarted() | WaveFinished():
+            case ApprovalWaiting() | WaveApproved() | WaveRejected() | WaveStarted() | WaveSoaking() | WaveFinished():
                 self._wave(event)
+            case VerificationFailed():
+                hooks = self.run_hooks if event.wave is None else self.waves[event.wave].hooks
+                hooks.refute(event.reason)
 
     def _start(self, event: RunStarted) -> None:
         self.workflow = event.workflow
@@ -215,8 +232,11 @@ class RunState:
         for wave in self.workflow.waves:
             known = self.waves[wave.name]
             known.finished_at = known.approval_since = None
+            if known.rejected_by is not None and known.rejected_by.startswith(APPROVAL_TIMEOUT):
+                known.rejected_by = None  # it is asked for anew
             known.started = known.worked_on = False
             known.line = []
+            known.retried = 0
             known.hooks.new_session()
             if known.first_started_at is not None and any(self._is_followed(m.name) for m in wave.migrations):
                 known.hooks.begin(self.selected)
@@ -233,11 +253,23 @@ class RunState:
         place = self._places[name]
         wave = self.waves[place.wave]
         wave.worked_on = True
+        if isinstance(event, GateChanged):
+            gate = None if event.max_lag is None else Gate(max_lag=event.max_lag, timeout=event.timeout or 0.0)
+            self._places[name] = place._replace(migration=replace(place.migration, gate=gate))
         if _standing(before) == _standing(after):
             return
-        selected, hooks, withdrawn = name in self.selected, place.migration.hooks, self.withdrawn(name) is not None
-        wave.counts.add(facets_of(before, hooks, selected=selected, withdrawn=withdrawn), -1)
-        wave.counts.add(facets_of(after, hooks, selected=selected, withdrawn=withdrawn))
+        selected, hooks, soaks = name in self.selected, place.migration.hooks, self._waves[place.wave].soak > 0
+        withdrawn = self._refusal(name) is not None
+        wave.counts.add(facets_of(before, hooks, selected=selected, withdrawn=withdrawn, soaks=soaks), -1)
+        wave.counts.add(facets_of(after, hooks, selected=selected, withdrawn=withdrawn, soaks=soaks))
+        if after.ended_at is not None and before.ended_at is None and after.requested_at is not None:
+            wave.last_end = after.ended_at
+        if isinstance(event, MigrationRetried):
+            wave.retried += 1
+            wave.finished_at = None
+            if wave.started:
+                wave.hooks.begin(self.selected)
+                self.run_hooks.begin(self.selected)
         if after.phase is Phase.READY and not after.admitted and selected:
             # One whose application stands still, since an earlier session, is first in line (and -1 is the last's index).
             number = place.number - len(self._waves[place.wave].migrations) if after.prepared else place.number
@@ -250,8 +282,10 @@ class RunState:
             known.counts = Counts()
             for migration in wave.migrations:
                 state, selected = self.migrations[migration.name], migration.name in self.selected
-                withdrawn = self.withdrawn(migration.name) is not None
-                known.counts.add(facets_of(state, migration.hooks, selected=selected, withdrawn=withdrawn))
+                withdrawn = self._refusal(migration.name) is not None
+                known.counts.add(
+                    facets_of(state, migration.hooks, selected=selected, withdrawn=withdrawn, soaks=wave.soak > 0)
+                )
 
     def _is_followed(self, name: str) -> bool:
         return name in self.selected and self.migrations[name].phase in UNDER_WAY
@@ -284,7 +318,9 @@ class RunState:
         elif event.wave in self.waves:
             self.waves[event.wave].hooks.take_in(event, self.selected)
 
-    def _wave(self, event: ApprovalWaiting | WaveApproved | WaveStarted | WaveFinished) -> None:
+    def _wave(
+        self, event: ApprovalWaiting | WaveApproved | WaveRejected | WaveStarted | WaveSoaking | WaveFinished
+    ) -> None:
         wave = self.waves.get(event.wave)
         if wave is None:
             return
@@ -293,7 +329,12 @@ class RunState:
                 wave.approval_since = event.at
                 self.run_hooks.begin(self.selected)
             case WaveApproved():
-                wave.approved_by, wave.approval_since = event.who, None
+                wave.approved_by, wave.approval_since, wave.rejected_by = event.who, None, None
+            case WaveRejected():
+                wave.rejected_by = f"{event.who}: {event.reason}" if event.reason else event.who
+                wave.approval_since = None
+            case WaveSoaking():
+                wave.soak_until = event.until
             case WaveStarted():
                 wave.first_started_at = wave.first_started_at or event.at
                 wave.started = True
@@ -322,6 +363,8 @@ class RunState:
     def result(self, name: str) -> Result:
         """How migration *name* stands, were the run to end now."""
         state = self.migrations[name]
+        if state.skipped is not None and state.outcome in (None, Outcome.NOT_STARTED) and state.phase not in UNDER_WAY:
+            return Result(outcome=Outcome.NOT_STARTED, error_message=state.skipped)
         if state.outcome is not None:
             return Result(outcome=state.outcome, error_message=state.error_message)
         if state.phase in UNDER_WAY:
@@ -329,10 +372,20 @@ class RunState:
             return Result(
                 outcome=Outcome.UNDER_WAY if seen else Outcome.IN_DOUBT, error_message=self._why_no_end(state)
             )
+        if state.phase is Phase.VERIFYING and self._is_over():
+            return Result(
+                outcome=Outcome.UNVERIFIED, error_message="cut over; the run was given up before it was verified"
+            )
+        if state.phase is Phase.VERIFYING:
+            why = "cut over; the session ended before it was verified: `resume` verifies it"
+            return Result(outcome=Outcome.UNDER_WAY, error_message=why)
         return Result(outcome=Outcome.NOT_STARTED, error_message=self._why_not_started(name))
 
     def withdrawn(self, name: str) -> str | None:
         """Why the PUT of migration *name* may not leave in this session, though others may; None: it may, for all of this."""
+        return self.migrations[name].skipped or self._refusal(name)
+
+    def _refusal(self, name: str) -> str | None:
         return self.refused.get(self._places[name].migration.credentials) if self.refused else None
 
     @property
@@ -381,7 +434,9 @@ class RunState:
         totals = self.totals()
         if totals[Outcome.IN_DOUBT]:
             return RunOutcome.IN_DOUBT
-        if totals[Outcome.FAILED] or totals[Outcome.TIMED_OUT]:
+        if totals[Outcome.FAILED] or totals[Outcome.TIMED_OUT] or totals[Outcome.UNVERIFIED]:
+            return RunOutcome.FAILED
+        if any(self.hooks_of(wave).unverified for wave in (None, *self.workflow.waves)):
             return RunOutcome.FAILED
         if totals[Outcome.NOT_STARTED] or totals[Outcome.UNDER_WAY]:
             return RunOutcome.INCOMPLETE
@@ -403,7 +458,8 @@ class RunState:
     def is_unfinished(self) -> bool:
         """Whether anything is left to continue: a migration of the whole workflow, or the hooks of what is over."""
         left = _UNSETTLED if self.aborted_by is not None else _UNSETTLED | {Outcome.NOT_STARTED}
-        return any(self.result(name).outcome in left for name in self.migrations) or self.hooks_left()
+        names = (name for name, state in self.migrations.items() if state.skipped is None or state.phase in UNDER_WAY)
+        return any(self.result(name).outcome in left for name in names) or self.hooks_left()
 
     def hooks_left(self) -> bool:
         """Whether `after_…` hooks are still to be run of what has ended: a migration, a wave, the run."""
@@ -417,18 +473,19 @@ class RunState:
         return self.run_hooks if wave is None else self.waves[wave.name].hooks
 
     def after_hook(self, wave: Wave | None) -> str:
-        """The hooks that *wave* (None: the run) ends with as it stands: `after_success` or `after_failure`."""
+        """The hooks that *wave* (None: the run) ends with as it stands: `verify`, or those `after_…` it."""
         hooks = self.hooks_of(wave)
         members = hooks.members if hooks.owed else self.selected
         names = self.workflow.names() if wave is None else (m.name for m in wave.migrations)
         outcomes = {self.result(name).outcome for name in names if name in members}
-        return "after_success" if outcomes == {Outcome.SUCCESS} else "after_failure"
+        if outcomes == {Outcome.SUCCESS}:
+            return hooks.at_success()
+        return after_hook(Outcome.UNVERIFIED if outcomes <= _CUT_OVER else Outcome.FAILED)
 
     def _migration_hook_left(self, migration: Migration) -> bool:
-        success, failure = len(migration.hooks.after_success), len(migration.hooks.after_failure)
-        state = self.migrations[migration.name]
-        left = migrationstate.after_hook_left(state, on_success=success, on_failure=failure)
-        return left is not None or bool(migrationstate.undo_left(state, on_failure=failure))
+        state, hooks = self.migrations[migration.name], migration.hooks
+        left = migrationstate.after_hook_left(state, hooks)
+        return left is not None or bool(migrationstate.undo_left(state, on_failure=len(hooks.after_failure)))
 
     def failures(self, wave: Wave) -> int:
         """How many of *wave*'s migrations ended without SUCCESS, selected this time or not."""
@@ -483,7 +540,7 @@ def _span(event: WindowWaiting | WindowOpened, *, opens: float) -> Span:
 
 def _standing(state: MigrationState) -> tuple[object, ...]:
     """What of *state* its facets follow from."""
-    return state.phase, state.outcome, state.admitted, state.prepared, state.after_hooks_done
+    return state.phase, state.outcome, state.admitted, state.prepared, state.after_hooks_done, state.skipped
 
 
 def fold(run_id: str, events: Iterable[Event]) -> RunState:

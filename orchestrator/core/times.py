@@ -1,7 +1,7 @@
 """How long a migration took: the one definition each of cutover time and of downtime. Pure.
 
 *Cutover time* is what Atlas needs: from the PUT to the read that shows the end. *Downtime* is what the application feels: from the
-first `before` hook, which stops its writers, to the last `after_success` hook, which lets them write to the new cluster.
+first `before` hook, which stops its writers, to the last `verify` and `after_success` hook, which lets them write to the new cluster.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ def cutover_seconds(state: MigrationState) -> float | None:
 
     So there is none after a refused PUT, in doubt, or past the timeout: nobody knows then when it ended.
     """
-    if state.requested_at is None or state.finished_at is None:
+    if state.requested_at is None or state.ended_at is None:
         return None
     if state.not_begun_at is not None and state.not_begun_at >= state.requested_at:
         return None  # that PUT came to nothing
-    if state.outcome is Outcome.SUCCESS or (state.outcome is Outcome.FAILED and state.accepted_at is not None):
-        return max(0.0, state.finished_at - state.requested_at)
+    cut_over = state.outcome in (Outcome.SUCCESS, Outcome.UNVERIFIED)
+    if cut_over or (state.outcome is Outcome.FAILED and state.accepted_at is not None):
+        return max(0.0, state.ended_at - state.requested_at)
     return None
 
 
 def downtime_seconds(state: MigrationState, hooks: Hooks) -> float | None:
     """Seconds for which the application stood still; None unless its migration is SUCCESS, and its last hook has ended.
 
-    From the start of its first `before` hook (its PUT, if it has none) to the end of its last `after_success` hook (the final
-    read, if it has none).
+    From the start of its first `before` hook (its PUT, if it has none) to the end of its last `verify` and `after_success` hook
+    (the final read, if it has none).
     """
     since = state.requested_at if state.down_since is None else state.down_since
     until = state.hooks_ended_at if hooks.after_success else state.finished_at

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .outcomes import Outcome
 from .vars import NO_VARS, Vars
 from .window import AbsoluteWindow, RecurringWindow, Window, window_from_json, window_to_json
 
@@ -28,15 +29,38 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """Commands around a cutover: argv lists, run without a shell, each for at most *timeout* seconds."""
+    """Commands around a cutover: argv lists, run without a shell, each for at most *timeout* seconds.
+
+    A `verify` command that ends with 75 is run again every *verify_every* seconds, for up to *verify_timeout*.
+    """
 
     before: tuple[Argv, ...] = ()
+    verify: tuple[Argv, ...] = ()
     after_success: tuple[Argv, ...] = ()
+    after_unverified: tuple[Argv, ...] = ()
     after_failure: tuple[Argv, ...] = ()
     timeout: float = 300.0
+    verify_every: float = 15.0
+    verify_timeout: float = 600.0
 
     def __bool__(self) -> bool:
-        return bool(self.before or self.after_success or self.after_failure)
+        return any(getattr(self, kind) for kind in HOOKS)
+
+    def argvs(self) -> Iterator[Argv]:
+        """Every command."""
+        for kind in HOOKS:
+            yield from getattr(self, kind)
+
+
+HOOKS = ("before", "verify", "after_success", "after_unverified", "after_failure")
+"""The kinds of hooks, in the order in which they can be run."""
+
+_AFTER = {Outcome.SUCCESS: "after_success", Outcome.UNVERIFIED: "after_unverified"}
+
+
+def after_hook(outcome: Outcome) -> str:
+    """Which `after_…` hooks are run at an end with *outcome*."""
+    return _AFTER.get(outcome, "after_failure")
 
 
 NO_HOOKS = Hooks()
@@ -66,7 +90,9 @@ class Wave:
     """Live migrations cut over together.
 
     *concurrency* None: all at once. *max_failures* None: no limit; a percentage is resolved to a number on loading.
-    *hooks* here run once for the wave (`wave_hooks`); those of its migrations are on the migrations.
+    *hooks* here run once for the wave (`wave_hooks`); those of its migrations are on the migrations. *soak*: seconds after its
+    last cutover has ended before its `verify` hooks are run, and before the next wave starts. *approval_timeout*: seconds after
+    which a wave that nobody has approved counts as rejected (None: never).
     """
 
     name: str
@@ -76,6 +102,8 @@ class Wave:
     approval: bool = False
     hooks: Hooks = NO_HOOKS
     vars: Vars = NO_VARS
+    soak: float = 0.0
+    approval_timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +186,8 @@ def to_json(workflow: Workflow) -> dict[str, Any]:
                 "concurrency": wave.concurrency,
                 "max_failures": wave.max_failures,
                 "approval": wave.approval,
+                "approval_timeout": wave.approval_timeout,
+                "soak": wave.soak,
                 "hooks": asdict(wave.hooks),
                 "vars": wave.vars.as_dict(),
                 "migrations": rows,
@@ -207,6 +237,8 @@ def from_json(data: dict[str, Any]) -> Workflow:
                 concurrency=wave["concurrency"],
                 max_failures=wave["max_failures"],
                 approval=wave["approval"],
+                approval_timeout=wave.get("approval_timeout"),
+                soak=float(wave.get("soak", 0.0)),
                 hooks=_hooks(wave["hooks"]),
                 vars=_vars(wave),
                 migrations=tuple(migrations),
@@ -230,11 +262,14 @@ def _vars(data: dict[str, Any]) -> Vars:
 
 
 def _hooks(data: dict[str, Any]) -> Hooks:
-    argvs = {key: tuple(tuple(argv) for argv in data[key]) for key in ("before", "after_success", "after_failure")}
-    return Hooks(**argvs, timeout=float(data["timeout"]))
+    """Those of *data*; a run that an older version has recorded lacks what it did not know."""
+    argvs = {key: tuple(tuple(argv) for argv in data.get(key, ())) for key in HOOKS}
+    seconds = {key: float(data[key]) for key in ("timeout", "verify_every", "verify_timeout") if key in data}
+    return Hooks(**argvs, **seconds)  # type: ignore[arg-type]
 
 
 __all__ = [
+    "HOOKS",
     "NO_HOOKS",
     "NO_VARS",
     "AbsoluteWindow",
@@ -247,6 +282,7 @@ __all__ = [
     "Wave",
     "Window",
     "Workflow",
+    "after_hook",
     "from_json",
     "to_json",
 ]

@@ -17,13 +17,14 @@ from pydantic import ValidationError
 from ..core.errors import InputError
 from ..core.vars import Vars, merged
 from ..core.window import AbsoluteWindow, RecurringWindow, Window
-from ..core.workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, NO_HOOKS, Gate, Hooks, Migration, Wave, Workflow
+from ..core.workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, HOOKS, NO_HOOKS, Gate, Hooks, Migration, Wave, Workflow
 from .fields import problems_of
 from .input_file import read_input
 from .workflow_checks import Checks, Table, read_tables
 from .workflow_model import (
     MODELS,
     AbsoluteWindowSpec,
+    ApprovalSpec,
     GateSpec,
     HooksSpec,
     PolicySpec,
@@ -116,7 +117,9 @@ class _Resolver:
             migrations=tuple(migrations),
             concurrency=wave.concurrency,
             max_failures=_failures(wave.max_failures, len(migrations)),
-            approval=bool(wave.approval),
+            approval=isinstance(wave.approval, ApprovalSpec),
+            approval_timeout=wave.approval.timeout if isinstance(wave.approval, ApprovalSpec) else None,
+            soak=wave.soak or 0.0,
             hooks=_hooks(around),
             vars=vars_of_all,
         )
@@ -172,10 +175,10 @@ def _hooks(spec: HooksSpec | None) -> Hooks:
     if spec is None:
         return NO_HOOKS
     return Hooks(
-        before=spec.before,
-        after_success=spec.after_success,
-        after_failure=spec.after_failure,
+        **{kind: getattr(spec, kind) for kind in HOOKS},
         timeout=NO_HOOKS.timeout if spec.timeout is None else spec.timeout,
+        verify_every=NO_HOOKS.verify_every if spec.verify_every is None else spec.verify_every,
+        verify_timeout=NO_HOOKS.verify_timeout if spec.verify_timeout is None else spec.verify_timeout,
     )
 
 

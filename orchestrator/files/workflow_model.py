@@ -6,6 +6,7 @@ These models say what each key may hold by itself. What keys mean together (inhe
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
@@ -141,6 +142,13 @@ def _parse_gate_word(value: Any) -> Any:
     raise ValueError("expected a mapping such as {max_lag: 10s, timeout: 30m}, or off")
 
 
+def _parse_approval_word(value: Any) -> Any:
+    with suppress(ValueError):
+        if isinstance(value, str):
+            return {} if parse_boolean(value) else False
+    raise ValueError("expected true, false, or a mapping such as {timeout: 30m}")
+
+
 _Name = Annotated[str, Text(parse_name, {**_WORD, "minLength": 1, "maxLength": LONGEST_NAME}, "expected a name")]
 _Id = Annotated[
     str,
@@ -234,16 +242,40 @@ class HooksSpec(TextModel):
     """Commands around a cutover: argv lists, run without a shell."""
 
     before: _Argvs = Field((), description="Run before; a failure means no cutover.")
+    verify: _Argvs = Field(
+        (), description="Run after Atlas's SUCCESS. 0: verified; 75: not yet, run again; anything else: UNVERIFIED."
+    )
     after_success: _Argvs = Field((), description="Run after SUCCESS.")
+    after_unverified: _Argvs = Field((), description="Run after UNVERIFIED.")
     after_failure: _Argvs = Field((), description="Run after any other end.")
     timeout: _Seconds | None = Field(
         None, description=f"How long one command may take. Default {format_duration(NO_HOOKS.timeout)}."
     )
+    verify_every: _Seconds | None = Field(
+        None,
+        description=f"How long after a 75 `verify` is run again. Default {format_duration(NO_HOOKS.verify_every)}.",
+    )
+    verify_timeout: _Seconds | None = Field(
+        None,
+        description="How long it may say 75; then the outcome is UNVERIFIED. "
+        f"Default {format_duration(NO_HOOKS.verify_timeout)}.",
+    )
+
+
+class ApprovalSpec(TextModel):
+    """A person has to approve the wave."""
+
+    timeout: _Seconds | None = Field(None, description="How long to wait for it; then the wave counts as rejected.")
 
 
 _GateOrOff = Annotated[
     GateSpec | Literal["off"],
     ModelOrWord(GateSpec, _parse_gate_word, {"anyOf": [{"type": "boolean"}, {"enum": _CASES}]}),
+]
+
+_Approval = Annotated[
+    ApprovalSpec | Literal[False],
+    ModelOrWord(ApprovalSpec, _parse_approval_word, {"anyOf": [{"type": "boolean"}, {"enum": _CASES}]}),
 ]
 
 
@@ -288,7 +320,13 @@ class WaveSpec(PolicySpec):
         None,
         description="Number or percentage; when more ended without SUCCESS, no further cutover starts in this run.",
     )
-    approval: _Boolean | None = Field(None, description="true: the wave waits for `atlas-cutover approve`.")
+    approval: _Approval | None = Field(
+        None, description="true: the wave waits for `atlas-cutover approve`; with a `timeout`, for no longer than that."
+    )
+    soak: _Seconds | None = Field(
+        None,
+        description="How long after its last cutover `verify` is run and the next wave starts, at the earliest. Default 0s.",
+    )
     wave_hooks: HooksSpec | None = Field(None, description="Commands run once around the wave.")
     migrations: list[MigrationSpec] | None = Field(None, description="The wave's live migrations.")
     migrations_file: _File | None = Field(
@@ -370,6 +408,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "": WorkflowSpec,
     _ABSOLUTE: AbsoluteWindowSpec,
     _RECURRING: RecurringWindowSpec,
+    "approval": ApprovalSpec,
     "defaults": DefaultsSpec,
     "gate": GateSpec,
     "hooks": HooksSpec,

@@ -47,7 +47,7 @@ LAST_WORDS = 10.0
 MOST_WAITING = 100
 """So many messages may wait for one address; further ones are dropped, and that is logged."""
 
-BAD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.IN_DOUBT)
+BAD = (Outcome.FAILED, Outcome.UNVERIFIED, Outcome.TIMED_OUT, Outcome.IN_DOUBT)
 
 Kind = Literal["info", "success", "warning", "failure"]
 

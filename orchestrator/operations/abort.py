@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.run import RunState
+from ..core.steering import Request
 from ..machine.person import who_am_i
 from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal
@@ -14,10 +15,10 @@ from ..store.locks import LockedError, locked, run_lock
 from .find import find_run, place_of
 from .foresight import last_words
 from .reporting import write_reports
-from .steering import Steered, Taken, ask, refuse_when_over
+from .steering import Steered, Taken, ask, asked_already, decided, refuse_when_over
 
 
-def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None = None) -> Steered:
+def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None = None, reason: str = "") -> Steered:
     """End a run: no new cutover starts, now or later.
 
     The process that works on it follows what is under way to its end; where there is none, the run is over at once, and
@@ -27,6 +28,7 @@ def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None =
         run_id: The run, or how its id begins.
         state_dir: Where its journal is; None: the usual place.
         who: Who ends it, for log and report; None: this process's user and host.
+        reason: Why, for log and report.
 
     Raises:
         InputError: There is no such run, or it is over.
@@ -35,16 +37,19 @@ def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None =
     place = place_of(state_dir)
     with open_journal(place, readonly=True) as reading:
         row = find_run(reading, run_id)
+    request = Request(command="abort", who=who or who_am_i(), reason=reason)
     with open_journal(place) as journal:
-        return ask(journal, row.run_id, "abort", who=who) or _end(journal, row, who or who_am_i())
+        if row.unfinished:
+            decided(asked_already(journal, row.run_id), [request])
+        return ask(journal, row.run_id, request, at=time.time()) or _end(journal, row, request)
 
 
-def _end(journal: Journal, row: RunRow, who: str) -> Steered:
+def _end(journal: Journal, row: RunRow, request: Request) -> Steered:
     refuse_when_over(row, "abort")
     try:
-        with locked(run_lock(journal.state_dir, row.run_id), holder=who):
+        with locked(run_lock(journal.state_dir, row.run_id), holder=request.who):
             refuse_when_over(find_run(journal, row.run_id), "abort")  # it may have ended since we looked
-            state = abort_interrupted(journal, row.run_id, now=time.time(), who=who)
+            state = abort_interrupted(journal, row.run_id, now=time.time(), who=request.who, reason=request.reason)
             # the reports that are there say that `resume` goes on
             _, unwritten = write_reports(build(state, now=time.time()), journal.state_dir)
     except LockedError as error:
@@ -52,12 +57,14 @@ def _end(journal: Journal, row: RunRow, who: str) -> Steered:
     return Steered(run_id=row.run_id, taken=Taken.ENDED, unwatched=tuple(state.unsettled()), unwritten=tuple(unwritten))
 
 
-def abort_interrupted(journal: Journal, run_id: str, *, now: float, who: str | None = None) -> RunState:
+def abort_interrupted(
+    journal: Journal, run_id: str, *, now: float, who: str | None = None, reason: str = ""
+) -> RunState:
     """End the run *run_id*, on which no process works; the caller holds its lock. The state that it ends in.
 
     Its claims are released. What it left under way is IN_DOUBT in its report, and the journal remembers the PUTs, so no
     run sends another without evidence.
     """
-    last = last_words(journal.state(run_id), now=now, who=who)
+    last = last_words(journal.state(run_id), now=now, who=who, reason=reason)
     journal.commit(run_id, last.events, {})
     return last.state

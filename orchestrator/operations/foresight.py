@@ -290,9 +290,11 @@ def select(workflow: Workflow, only: tuple[str, ...]) -> frozenset[str]:
         ) from None
 
 
-def last_words(state: RunState, *, now: float, who: str | None = None, successor: str | None = None) -> LastWords:
+def last_words(
+    state: RunState, *, now: float, who: str | None = None, reason: str = "", successor: str | None = None
+) -> LastWords:
     """End *state*, that of an unfinished run on which no process works, and tell by which events; *who* ends it."""
-    aborted = RunAborted(at=now, who=who or who_am_i(), successor=successor)
+    aborted = RunAborted(at=now, who=who or who_am_i(), successor=successor, reason=reason)
     stopped = CutoversStopped(at=now, reason=f"aborted by {aborted.who}")
     for event in (aborted, stopped):
         state.apply(event)

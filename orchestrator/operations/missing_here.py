@@ -67,9 +67,7 @@ def _absent_programs(workflow: Workflow) -> list[str]:
     groups = [workflow.hooks]
     for wave in workflow.waves:
         groups += [wave.hooks, *(migration.hooks for migration in wave.migrations)]
-    programs = {
-        argv[0] for hooks in set(groups) for argv in (*hooks.before, *hooks.after_success, *hooks.after_failure)
-    }
+    programs = {argv[0] for hooks in set(groups) for argv in hooks.argvs()}
     return [program for program in sorted(programs) if not _can_run(program, Path(workflow.directory))]
 
 

@@ -190,7 +190,7 @@ async def _execute(
     async with anyio.create_task_group() as beside:
         with anyio.CancelScope() as work:
             beside.start_soon(_heed_interruptions, interruptions, session, work, received, writer)
-            beside.start_soon(heed_controls, engine, session, state_dir, ground)
+            beside.start_soon(heed_controls, session, state_dir, ground)
             who = f"the terminal of {session.state.who}"
             confirmation = None
             if options.host.ask is not None:
@@ -200,7 +200,6 @@ async def _execute(
                 beside.start_soon(
                     partial(
                         heed_terminal,
-                        engine,
                         session,
                         who=who,
                         on_line=options.host.on_line,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.events import Event, RunFinished
+from ..core.run import RunState
+from ..core.steering import Request, decide
+from ..core.workflow import Gate
 from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
-from ..store.locks import holder_of, run_lock
-from .find import find_run_under_way, place_of
+from ..store.locks import LockedError, holder_of, locked, run_lock
+from .find import find_run, find_run_under_way, place_of
 from .reporting import Unwritten
 
 
@@ -40,44 +45,126 @@ class Steered:
     unwritten: tuple[Unwritten, ...] = ()
 
 
-def ask(
-    journal: Journal, run_id: str, command: str, *, who: str | None, wave: str | None = None, at: float | None = None
-) -> Steered | None:
-    """Leave *command* for the process that works on the run; None where there is none, and nothing was left.
+def ask(journal: Journal, run_id: str, *requests: Request, at: float) -> Steered | None:
+    """Leave *requests* for the process that works on the run; None where there is none, and nothing was left.
 
-    *who* asks (None: this process), *at* (Unix seconds; None: now).
+    *at*: Unix seconds.
     """
     if holder_of(run_lock(journal.state_dir, run_id)) is None:
         return None
-    _leave(journal, run_id, command, who=who, wave=wave, at=at)
+    journal.request(run_id, *requests, at=at)
     return Steered(run_id=run_id, taken=Taken.ASKED)
 
 
-def keep(journal: Journal, run_id: str, command: str, *, who: str | None, wave: str | None = None) -> Steered:
-    """Leave *command* for the process that will continue the run."""
-    _leave(journal, run_id, command, who=who, wave=wave, at=None)
-    return Steered(run_id=run_id, taken=Taken.KEPT)
+def steer(
+    run_id: str | None,
+    command: str,
+    *names: str,
+    state_dir: Path | str | None,
+    who: str | None,
+    reason: str = "",
+    gate: Gate | None = None,
+) -> Steered:
+    """Ask for *command* about *names* (a wave, or migrations; none: the run), and tell what became of it.
 
+    The process that works on the run heeds it within a second; where there is none, it is recorded for the one that
+    continues the run.
 
-def _leave(journal: Journal, run_id: str, command: str, *, who: str | None, wave: str | None, at: float | None) -> None:
-    journal.request(run_id, command, at=time.time() if at is None else at, who=who or who_am_i(), wave=wave)
-
-
-def ask_under_way(command: str, run_id: str | None, *, state_dir: Path | str | None, who: str | None) -> Steered:
-    """Leave *command* for the process that works on a run (None: the only one that is under way).
+    Args:
+        run_id: The run, or how its id begins; None: the only one that a process works on.
+        command: See `core.steering.Request`.
+        names: What it is about.
+        state_dir: Where the journal is; None: the usual place.
+        who: Who asks, for log and report; None: this process's user and host.
+        reason: Why, for log and report.
+        gate: The new gate of `gate`; None: off.
 
     Raises:
-        InputError: No process works on it.
+        InputError: There is no such run, or what is asked changes nothing.
+        JournalError: The journal cannot be read or written.
     """
     place = place_of(state_dir)
     with open_journal(place, readonly=True) as reading:
-        row = find_run_under_way(reading, run_id)
+        row = find_run_under_way(reading, run_id) if run_id is None else find_run(reading, run_id)
+        if command != "retry":  # which takes up what an ended run has left
+            refuse_when_over(row, command)
+        state = asked_already(reading, row.run_id)
+        requests = _requests(state, command, names, who or who_am_i(), reason, gate)
+        decided(state, requests)
     with open_journal(place) as journal:
-        steered = ask(journal, row.run_id, command, who=who)
-    if steered is None:
-        refuse_when_over(row, command)
-        raise InputError(f"no process works on run {row.run_id} now, so there is nothing to {command}")
-    return steered
+        return ask(journal, row.run_id, *requests, at=time.time()) or _record(journal, row.run_id, requests)
+
+
+def asked_already(journal: Journal, run_id: str) -> RunState:
+    """The run as it will stand when what others have asked is heeded."""
+    state = journal.state(run_id)
+    for control in journal.controls(run_id):
+        event = decide(state, control.request, at=time.time())
+        if not isinstance(event, str):
+            state.apply(event)
+    return state
+
+
+def decided(state: RunState, requests: Sequence[Request]) -> list[Event]:
+    """What *requests* mean for *state*.
+
+    Raises:
+        InputError: One of them changes nothing.
+    """
+    events, refusals = [], []
+    for request in requests:
+        event = decide(state, request, at=time.time())
+        if isinstance(event, str):
+            refusals.append(event)
+        else:
+            events.append(event)
+    if refusals:
+        raise InputError(f"run {state.run_id}: {'; '.join(refusals)}")
+    return events
+
+
+def _requests(
+    state: RunState, command: str, names: Sequence[str], who: str, reason: str, gate: Gate | None
+) -> list[Request]:
+    if not names:
+        return [Request(command=command, who=who, reason=reason)]
+    if command in ("approve", "reject"):
+        return [Request(command=command, who=who, reason=reason, wave=name) for name in names]
+    try:
+        chosen = state.workflow.select(tuple(names))
+    except KeyError as error:
+        raise InputError(f"run {state.run_id} has neither a wave nor a migration {error.args[0]!r}") from None
+    members = [migration.name for _, migration in state.workflow.migrations() if migration.name in chosen]
+    return [Request(command=command, who=who, reason=reason, migration=name, gate=gate) for name in members]
+
+
+def _record(journal: Journal, run_id: str, requests: Sequence[Request]) -> Steered:
+    """Record *requests* in a run on which no process works: whoever continues it finds them."""
+    try:
+        with locked(run_lock(journal.state_dir, run_id), holder=requests[0].who):
+            state = journal.state(run_id)
+            events = decided(state, requests)
+            was_unfinished = state.unfinished
+            for event in events:
+                state.apply(event)
+            if state.finished_at is not None and state.is_unfinished() != was_unfinished:
+                events.append(_finished(state))
+            journal.commit(run_id, events, {})
+    except LockedError as error:
+        raise InputError(f"run {run_id} has just been taken up by {error.holder}: ask again") from None
+    return Steered(run_id=run_id, taken=Taken.KEPT)
+
+
+def _finished(state: RunState) -> RunFinished:
+    """How the run stands, now that what is left of it is another."""
+    return RunFinished(
+        at=time.time(),
+        outcome=state.outcome(),
+        exit_code=int(state.exit_code()),
+        unfinished=state.is_unfinished(),
+        requests={"total": 0, "by_status": {}, "retries": 0},
+        keep_claims=bool(state.unsettled()),
+    )
 
 
 def refuse_when_over(row: RunRow, command: str) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .steering import Steered, ask_under_way
+from .steering import Steered, steer
 
 
-def unpause(run_id: str | None = None, *, state_dir: Path | str | None = None, who: str | None = None) -> Steered:
-    """Let a paused run go on.
+def unpause(
+    run_id: str | None = None, *, state_dir: Path | str | None = None, who: str | None = None, reason: str = ""
+) -> Steered:
+    """Let a paused run start cutovers again.
 
     Args:
         run_id: The run, or how its id begins; None: the only one that a process works on.
         state_dir: Where its journal is; None: the usual place.
         who: Who asks, for log and report; None: this process's user and host.
+        reason: Why, for log and report.
 
     Raises:
-        InputError: There is no such run, or no process works on it.
+        InputError: There is no such run, or what is asked changes nothing: the message says why.
         JournalError: The journal cannot be read or written.
     """
-    return ask_under_way("unpause", run_id, state_dir=state_dir, who=who)
+    return steer(run_id, "unpause", state_dir=state_dir, who=who, reason=reason)

@@ -18,11 +18,18 @@ from .percentiles import Statistics, statistics_of
 
 SCHEMA_VERSION = 1
 
-URGENCY = (Outcome.IN_DOUBT, Outcome.TIMED_OUT, Outcome.FAILED, Outcome.UNDER_WAY, Outcome.NOT_STARTED)
+URGENCY = (
+    Outcome.IN_DOUBT,
+    Outcome.UNVERIFIED,
+    Outcome.TIMED_OUT,
+    Outcome.FAILED,
+    Outcome.UNDER_WAY,
+    Outcome.NOT_STARTED,
+)
 """The outcomes other than SUCCESS, the most urgent first."""
 
 KINDS = (
-    ("Needs a person", (Outcome.IN_DOUBT, Outcome.TIMED_OUT, Outcome.FAILED)),
+    ("Needs a person", (Outcome.IN_DOUBT, Outcome.UNVERIFIED, Outcome.TIMED_OUT, Outcome.FAILED)),
     ("Under way at Atlas", (Outcome.UNDER_WAY,)),
     ("Not started", (Outcome.NOT_STARTED,)),
 )
@@ -52,6 +59,7 @@ class MigrationReport:
     requested_at: str | None
     accepted_at: str | None
     finished_at: str | None
+    verified_at: str | None
     cutover_seconds: float | None
     downtime_seconds: float | None
     cutover_requests: int
@@ -265,7 +273,8 @@ def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationRe
         gate_opened_at=_iso(known.gate_opened_at),
         requested_at=_iso(known.requested_at),
         accepted_at=_iso(known.accepted_at),
-        finished_at=_iso(known.finished_at),
+        finished_at=_iso(known.finished_at if known.ended_at is None else known.ended_at),
+        verified_at=_iso(known.verified_at),
         cutover_seconds=_rounded(cutover_seconds(known)),
         downtime_seconds=_rounded(downtime_seconds(known, migration.hooks)),
         cutover_requests=known.cutover_requests,

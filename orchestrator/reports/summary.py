@@ -40,6 +40,7 @@ _ENDLESS = 10_000  # columns where stdout is no terminal: a line is never broken
 _STYLES = {
     "SUCCESS": "green",
     "FAILED": "bold red",
+    "UNVERIFIED": "bold red",
     "TIMED_OUT": "bold red",
     "IN_DOUBT": "bold magenta",
     "UNDER_WAY": "bold cyan",
@@ -53,6 +54,7 @@ _UNDER_WAY = {
     Phase.REQUESTED: "requested",
     Phase.DOUBT: "in doubt",
     Phase.ACCEPTED: "cutting over",
+    Phase.VERIFYING: "being verified",
 }
 
 

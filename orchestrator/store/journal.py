@@ -23,7 +23,8 @@ from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import BusyError, JournalError
 from ..core.events import Event
 from ..core.run import RunState, fold
-from ..core.workflow import Workflow
+from ..core.steering import Request
+from ..core.workflow import Gate, Workflow
 from .ground import Place
 from .locks import holder_of, run_lock
 from .marks import Marks, Reach
@@ -59,12 +60,10 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """A request from another process: *command* is pause, unpause, approve or abort."""
+    """What another process has left for the one that holds the run."""
 
     id: int
-    command: str
-    wave: str | None
-    who: str
+    request: Request
 
 
 class Journal:
@@ -137,20 +136,20 @@ class Journal:
 
     def controls(self, run_id: str) -> list[Control]:
         """What other processes ask of this run and has not been handled."""
-        sql = "SELECT id, command, wave, who FROM controls WHERE run_id = ? AND handled = 0 ORDER BY id"
+        sql = "SELECT id, command, wave, who, detail FROM controls WHERE run_id = ? AND handled = 0 ORDER BY id"
         return [
-            Control(id=number, command=command, wave=wave, who=who)
-            for number, command, wave, who in self._query(sql, (run_id,))
+            Control(id=number, request=_request(command, wave, who, json.loads(detail)))
+            for number, command, wave, who, detail in self._query(sql, (run_id,))
         ]
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
-    def request(self, run_id: str, command: str, *, at: float, who: str, wave: str | None = None) -> None:
-        """Leave a control request for the process that holds the run."""
+    def request(self, run_id: str, *requests: Request, at: float) -> None:
+        """Leave *requests* for the process that holds the run."""
         with self._transaction():
-            self._db.execute(
-                "INSERT INTO controls (run_id, at, command, wave, who) VALUES (?, ?, ?, ?, ?)",
-                (run_id, at, command, wave, who),
+            self._db.executemany(
+                "INSERT INTO controls (run_id, at, command, wave, who, detail) VALUES (?, ?, ?, ?, ?, ?)",
+                [(run_id, at, each.command, each.wave, each.who, json.dumps(_detail(each))) for each in requests],
             )
 
     def handled(self, controls: Sequence[Control]) -> None:
@@ -399,4 +398,22 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
         outcome=outcome,
         exit_code=exit_code,
         unfinished=bool(unfinished),
+    )
+
+
+def _detail(request: Request) -> dict[str, Any]:
+    gate = [request.gate.max_lag, request.gate.timeout] if request.gate else None
+    return {"reason": request.reason, "migration": request.migration, "gate": gate}
+
+
+def _request(command: str, wave: str | None, who: str, detail: dict[str, Any]) -> Request:
+    """A request as it was left; one of an older version has no detail."""
+    gate = detail.get("gate")
+    return Request(
+        command=command,
+        who=who,
+        reason=detail.get("reason", ""),
+        wave=wave,
+        migration=detail.get("migration"),
+        gate=Gate(max_lag=gate[0], timeout=gate[1]) if gate else None,
     )

@@ -14,7 +14,7 @@ from ..core.errors import JournalError, JournalLockedError
 from .ground import Place
 from .state_dir import unusable
 
-VERSION = 2
+VERSION = 3
 FILE = "journal.db"
 NEEDED: Final = (3, 37, 0)
 """The oldest SQLite that knows STRICT tables."""
@@ -68,7 +68,8 @@ CREATE TABLE controls (
 CREATE INDEX controls_of_run ON controls (run_id, handled);
 """
 _MARKED = "ALTER TABLE runs ADD COLUMN marked INTEGER NOT NULL DEFAULT 0"  # whether the run has a mark (`marks`)
-MIGRATIONS: tuple[str, ...] = (_SCHEMA, _MARKED)
+_DETAILED = "ALTER TABLE controls ADD COLUMN detail TEXT NOT NULL DEFAULT '{}'"  # reason, migration, gate: JSON
+MIGRATIONS: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED)
 """What brings a journal of version *n* to *n + 1*, by position."""
 
 

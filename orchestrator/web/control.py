@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.run import RunState
+from ..core.steering import Request
 from ..operations import steering
 from ..store.journal import open_journal
 from ..store.locks import holder_of, run_lock
@@ -43,7 +44,7 @@ def ask(state_dir: Path, run_id: str, command: str, *, wave: str | None, who: st
     if refusal is not None:
         return refusal
     with open_journal(state_dir) as journal:
-        left = steering.ask(journal, run_id, command, who=who, wave=wave, at=at)
+        left = steering.ask(journal, run_id, Request(command=command, who=who, wave=wave), at=at)
     return None if left else _nobody(run_id, command)
 
 

@@ -33,7 +33,8 @@ ROW = (
 )
 """What stands where in a migration's row. Times are Unix seconds, lag is in seconds."""
 
-WAITING, GATE, READY, REQUESTED, UNDER_WAY_AT_ATLAS, DOUBT = "WAITING", "GATE", "READY", "REQUESTED", "CUTOVER", "DOUBT"
+WAITING, GATE, READY, REQUESTED, UNDER_WAY_AT_ATLAS = "WAITING", "GATE", "READY", "REQUESTED", "CUTOVER"
+DOUBT, VERIFYING = "DOUBT", "VERIFYING"
 """How a migration stands that has no outcome yet, while a process works on its run."""
 
 _PHASES = {
@@ -43,6 +44,7 @@ _PHASES = {
     Phase.REQUESTED: REQUESTED,
     Phase.ACCEPTED: UNDER_WAY_AT_ATLAS,
     Phase.DOUBT: DOUBT,
+    Phase.VERIFYING: VERIFYING,
 }
 
 Row = list[Any]
@@ -57,7 +59,7 @@ def row(state: RunState, name: str, *, running: bool) -> Row:
     """How migration *name* stands; *running*: a process works on the run."""
     known = state.migrations[name]
     result = state.result(name)
-    goes_on = running and (known.phase in UNDER_WAY or state.stopped is None)
+    goes_on = running and (known.phase in UNDER_WAY or known.phase is Phase.VERIFYING or state.stopped is None)
     if known.outcome is None and goes_on:
         word, note = _PHASES[known.phase], known.note
     else:

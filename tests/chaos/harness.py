@@ -244,7 +244,7 @@ def compare(report: Mapping[str, Any], truth: Mapping[str, Mapping[str, Any]]) -
             problems.append(f"wrong: {name} is {true['status']}, the report says {entry['outcome']}")
         if true["puts_received"] > entry["cutover_requests"]:
             problems.append(f"untold: {name}: {true['puts_received']} PUTs came, {entry['cutover_requests']} are told")
-    counted = dict.fromkeys(("SUCCESS", "FAILED", "TIMED_OUT", "NOT_STARTED", "IN_DOUBT", "UNDER_WAY"), 0)
+    counted = dict.fromkeys(("SUCCESS", "FAILED", "UNVERIFIED", "TIMED_OUT", "NOT_STARTED", "IN_DOUBT", "UNDER_WAY"), 0)
     for entry in told.values():
         counted[entry["outcome"]] += 1
     if report["totals"] != {"migrations": len(truth), **counted}:

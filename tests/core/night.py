@@ -283,9 +283,7 @@ class Night:
             gate=migration.gate,
             timeout=migration.timeout,
             settle=SETTLE,
-            before_hooks=len(migration.hooks.before),
-            after_success_hooks=len(migration.hooks.after_success),
-            after_failure_hooks=len(migration.hooks.after_failure),
+            hooks=migration.hooks,
         )
 
     def _step(self, name: str) -> None:

@@ -18,8 +18,9 @@ from orchestrator.core.next_step import (
     RunHook,
 )
 from orchestrator.core.outcomes import Outcome
+from orchestrator.core.workflow import Hooks
 
-from ..builders import NOW, SETTLE, Story, accepted, at_ready, in_doubt, requested
+from ..builders import NOW, ONE, SETTLE, Story, accepted, at_ready, in_doubt, requested
 
 OLDER = ("PENDING", True)
 """What the older document of v1.0 says of a job that is ready: no lag, ever."""
@@ -244,7 +245,7 @@ def test_a_job_found_complete_by_the_read_at_the_deadline_is_a_success() -> None
 @pytest.mark.parametrize(("status", "hook"), [("COMPLETE", "after_success"), ("FAILED", "after_failure")])
 def test_after_hooks_run_by_outcome(status: str, hook: str) -> None:
     """Each once, whether it succeeds or not, then nothing is left to do."""
-    story = accepted(after_success_hooks=2, after_failure_hooks=2)
+    story = accepted(hooks=Hooks(after_success=ONE * 2, after_failure=ONE * 2))
     story.read(status)
     for index in range(2):
         assert story.step() == RunHook(hook=hook, index=index)
@@ -263,7 +264,7 @@ def test_a_put_under_way_whose_answer_never_came_is_read_until_its_deadline() ->
 # -- continuing --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("story", [Story(), at_ready(), at_ready(before_hooks=1)])
+@pytest.mark.parametrize("story", [Story(), at_ready(), at_ready(hooks=Hooks(before=ONE))])
 def test_what_had_no_put_starts_afresh(story: Story) -> None:
     """Gate and hooks belong to the session that waited for them."""
     polls = story.state.polls
@@ -300,7 +301,7 @@ def test_doubt_starts_anew_and_keeps_its_longer_settling_time() -> None:
 
 def test_an_outcome_in_doubt_is_read_again_but_never_sent_again_without_evidence() -> None:
     """The person looked, the run goes on."""
-    story = in_doubt(timeout=60, after_failure_hooks=1, after_success_hooks=1)
+    story = in_doubt(timeout=60, hooks=Hooks(after_failure=ONE, after_success=ONE))
     story.read("NEW", after=60)
     story.finish()
     story.hook("after_failure")

@@ -486,7 +486,7 @@ def test_a_failed_before_hook_of_a_migration_fails_it() -> None:
     hooks = Hooks(before=ONE)
     ready = (*opened("a"), CutoverAdmitted(at=NOW, migration="a"), hook("before", "w", name="a", code=3))
     run = run_of(wave("a", hooks=hooks), events=(STARTED, *ready))
-    step = migration_step(run, "a", Policy(before_hooks=1), NOW, NOW)
+    step = migration_step(run, "a", Policy(hooks=Hooks(before=ONE)), NOW, NOW)
     assert step == Finish(outcome=Outcome.FAILED, error_message="before hook: true ended with 3")
 
 

@@ -17,9 +17,9 @@ from orchestrator.core.next_step import (
     RunHook,
 )
 from orchestrator.core.outcomes import Outcome
-from orchestrator.core.workflow import Gate
+from orchestrator.core.workflow import Gate, Hooks
 
-from ..builders import NOW, Story, at_ready, requested
+from ..builders import NOW, ONE, Story, at_ready, requested
 
 
 def ending(story: Story) -> MigrationFinished:
@@ -214,7 +214,7 @@ def test_a_read_that_is_refused_fails_at_once(before: int) -> None:
 
 def test_before_hooks_run_in_order_after_the_gate_and_before_the_put() -> None:
     """All of them, each once."""
-    story = Story(policy=Policy(before_hooks=2))
+    story = Story(policy=Policy(hooks=Hooks(before=ONE * 2)))
     assert isinstance(story.step(), Read)
     story.read("WORKING", True, 1.0)
     assert story.step() == RunHook(hook="before", index=0)
@@ -226,7 +226,7 @@ def test_before_hooks_run_in_order_after_the_gate_and_before_the_put() -> None:
 
 def test_a_failed_before_hook_fails_the_migration() -> None:
     """The core never goes on to the PUT."""
-    story = at_ready(before_hooks=1)
+    story = at_ready(hooks=Hooks(before=ONE))
     story.hook("before", exit_code=1)
     assert story.step() == Finish(outcome=Outcome.FAILED, error_message="before hook: true ended with 1")
 
@@ -378,7 +378,7 @@ def test_a_put_that_never_left_is_not_counted() -> None:
 
 def test_an_after_hook_that_was_interrupted_is_run_again() -> None:
     """It was ended because the run was stopped: the next session begins with it."""
-    story = requested(after_success_hooks=1, gate=None)
+    story = requested(hooks=Hooks(after_success=ONE), gate=None)
     story.answer(AnswerKind.ACCEPTED)
     story.take(MigrationFinished(at=story.now, migration="orders", outcome=Outcome.SUCCESS, status="COMPLETE"))
     due = story.step()

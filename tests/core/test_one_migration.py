@@ -55,9 +55,9 @@ from orchestrator.core.next_step import (
 )
 from orchestrator.core.outcomes import Outcome, RemoteStatus, normalise
 from orchestrator.core.run import RunState, fold
-from orchestrator.core.workflow import Gate
+from orchestrator.core.workflow import Gate, Hooks
 
-from ..builders import NOW, WHO, run_started, workflow
+from ..builders import NOW, ONE, WHO, run_started, workflow
 
 SETTLE = 30.0
 FINAL = (RemoteStatus.SUCCESS, RemoteStatus.FAILED)
@@ -217,9 +217,7 @@ class OneMigration(RuleBasedStateMachine):
             gate=None if documents == "bare" else gate,  # it would never open
             timeout=timeout,
             settle=SETTLE,
-            before_hooks=hooks,
-            after_success_hooks=hooks,
-            after_failure_hooks=hooks,
+            hooks=Hooks(before=ONE * hooks, after_success=ONE * hooks, after_failure=ONE * hooks),
         )
         self.job = Job(documents=documents, stays_ready=stays_ready and documents == "full", ready=ready)
         self.job.changed(self.now)

@@ -144,11 +144,13 @@ def test_abort_ends_the_run(program: Program, workflow: str) -> None:
 
 
 def test_abort_and_approve_of_an_interrupted_run(program: Program, workflow: str) -> None:
-    """Where no process works on a run, `approve` is kept for the next one, `pause` is refused, `abort` ends it."""
+    """Where no process works on a run, `approve` and `pause` are kept for the next one, `abort` ends it."""
     with program.started("run", workflow, "--rehearse") as running:
         run_id = running.until("approval_waiting")["run_id"]
         running.process.terminate()
         assert running.end().code == 143
+    held = program.run("pause", run_id, "--reason", "wait for ada")
+    assert (held.code, "`resume` continues it" in held.err) == (0, True)
     assert program.run("pause", run_id).code == 2
     kept = program.run("approve", run_id, "the rest")
     assert (kept.code, "resume" in kept.err) == (0, True)
@@ -344,3 +346,39 @@ def test_status_lists_all_with_what_was_last_read(program: Program) -> None:
     assert "500" in m07["last_read"]["error"]
     assert m07["last_read"]["seen_at"] < m07["last_read"]["error_at"]
     assert "last_read" not in program.run("report", run_id, "--format", "json").report["migrations"][0]
+
+
+STEERED = """version: 1
+name: steered
+defaults: {group_id: 7e68e12770616e75e6df43d0}
+waves:
+  - name: all
+    max_failures: 0
+    hooks: {before: [[test, -e, fixed]]}
+    migrations:
+      - {name: orders, live_migration_id: a659ce44c03ca1e348b1e992}
+  - name: later
+    migrations:
+      - {name: carts, live_migration_id: a659ce44c03ca1e348b1e993}
+      - {name: archive, live_migration_id: a659ce44c03ca1e348b1e994}
+"""
+
+
+def test_what_nobody_works_on_is_steered_for_the_session_that_continues_it(program: Program) -> None:
+    """`retry`, `skip` and `reject` are recorded at once: status shows them, and `resume` heeds them."""
+    path = program.directory / "steered.yaml"
+    path.write_text(STEERED, encoding="utf-8")
+    done = program.run("run", str(path), "--rehearse", "--format", "json")
+    run_id = done.report["run_id"]
+    assert (done.code, done.outcomes["orders"], done.outcomes["archive"]) == (1, "FAILED", "NOT_STARTED")
+    (program.directory / "fixed").touch()
+    assert program.run("retry", run_id, "orders", "--reason", "mended").code == 0
+    again = program.run("retry", run_id, "orders")
+    assert (again.code, "nothing to retry" in again.err) == (2, True)
+    assert program.run("skip", run_id, "carts").code == 0
+    assert program.run("reject", run_id, "later", "--reason", "not tonight").code == 0
+    done = program.run("resume", run_id, "--format", "json")
+    assert (done.code, done.outcomes) == (3, {"orders": "SUCCESS", "carts": "NOT_STARTED", "archive": "NOT_STARTED"})
+    reasons = {each["name"]: each["error_message"] for each in done.report["migrations"]}
+    assert reasons["carts"].startswith("skipped by ")
+    assert "not tonight" in reasons["archive"]

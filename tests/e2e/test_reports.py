@@ -13,7 +13,7 @@ import jsonschema
 
 from .program import GROUP, Atlas, Program, new_id
 
-OUTCOMES = ("SUCCESS", "FAILED", "TIMED_OUT", "NOT_STARTED", "IN_DOUBT", "UNDER_WAY")
+OUTCOMES = ("SUCCESS", "FAILED", "UNVERIFIED", "TIMED_OUT", "NOT_STARTED", "IN_DOUBT", "UNDER_WAY")
 COUNT = {"type": "integer", "minimum": 0}
 INSTANT = {"type": ["string", "null"], "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
 

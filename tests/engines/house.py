@@ -27,6 +27,7 @@ from orchestrator.core.settings import (
     Secret,
     Settings,
 )
+from orchestrator.core.steering import Request
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Gate, Hooks, Migration, Wave, Workflow
 from orchestrator.operations import work
@@ -87,16 +88,18 @@ class House:
         """`work.resume`."""
         return await work.resume(run_id, self.settings, self._options(options, wall))
 
-    def ask(self, command: str, wave_name: str | None = None) -> None:
+    def ask(self, command: str, wave_name: str | None = None, **about: Any) -> None:
         """Leave a control request for the newest run, as another shell does."""
         with open_journal(self.settings.state_dir) as journal:
             run_id = journal.runs()[0].run_id
-            journal.request(run_id, command, at=wall(), who="somebody", wave=wave_name)
+            journal.request(
+                run_id, Request(command=command, who="somebody", **({"wave": wave_name} | about)), at=wall()
+            )
 
-    async def ask_after(self, seconds: float, command: str) -> None:
+    async def ask_after(self, seconds: float, command: str, **about: Any) -> None:
         """`ask` when *seconds* have passed: for a task beside a run."""
         await anyio.sleep(seconds)
-        self.ask(command)
+        self.ask(command, **about)
 
     def seen(self, name: str) -> dict[str, Any]:
         """What the simulator knows of migration *name*."""

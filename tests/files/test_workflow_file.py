@@ -387,7 +387,10 @@ waves:
             wave("    max_failures: -1\n"),
             "w.yaml:6: waves[0].max_failures: expected a whole number such as 3, or a perce",
         ),
-        (wave("    approval: maybe\n"), "w.yaml:6: waves[0].approval: expected true or false, not 'maybe'"),
+        (
+            wave("    approval: maybe\n"),
+            "w.yaml:6: waves[0].approval: expected true, false, or a mapping such as {timeout: 30m}",
+        ),
         (wave("    migrations_file: ''\n"), "w.yaml:6: waves[0].migrations_file: expected text without control"),
         (wave("    migrations_file: .\n"), "w.yaml:6: waves[0].migrations_file: "),
         (wave().replace("name: m", "name: ' m'"), "w.yaml:7: waves[0].migrations[0].name: expected a name of 1 to 100"),

@@ -69,11 +69,11 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
             "requests": {"total": 3, "by_status": {"200": 3}, "retries": 0},
         },
     ),
-    "run_paused": ("info", {"who": "ada@night"}),
-    "run_unpaused": ("info", {"who": "ada@night"}),
+    "run_paused": ("info", {"who": "ada@night", "reason": ""}),
+    "run_unpaused": ("info", {"who": "ada@night", "reason": ""}),
     "confirmation_waiting": ("info", {"who": "ada@night"}),
     "cutovers_confirmed": ("info", {"who": "ada@night"}),
-    "run_aborted": ("info", {"who": "ada@night", "successor": None}),
+    "run_aborted": ("info", {"who": "ada@night", "successor": None, "reason": ""}),
     "credentials_refused": ("warning", {"credentials": "eu", "reason": "Atlas refuses it"}),
     "cutovers_stopped": ("info", {"reason": "the window closed"}),
     "window_changed": ("info", {"window": {"opens": AT + 60, "closes": AT + 3600}}),
@@ -82,7 +82,14 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "clock_set": ("warning", {"by": -40.0}),
     "application_waiting": ("warning", JOB | {"seconds": 120.0, "reason": "the run is paused"}),
     "approval_waiting": ("info", {"wave": "rest"}),
-    "wave_approved": ("info", {"wave": "rest", "who": "grace@night"}),
+    "wave_approved": ("info", {"wave": "rest", "who": "grace@night", "reason": ""}),
+    "wave_rejected": ("info", {"wave": "rest", "who": "grace@night", "reason": "not tonight"}),
+    "wave_soaking": ("info", {"wave": "rest", "until": AT + 900}),
+    "verification_started": ("info", JOB | {"status": "COMPLETE"}),
+    "verification_failed": ("error", {"wave": "rest", "reason": "./check did not say yes in 10m"}),
+    "migration_skipped": ("info", JOB | {"who": "ada@night", "reason": "no longer needed"}),
+    "migration_retried": ("info", JOB | {"who": "ada@night", "reason": ""}),
+    "gate_changed": ("info", JOB | {"max_lag": 60.0, "timeout": 1800.0, "who": "ada@night", "reason": "it is late"}),
     "wave_started": ("info", {"wave": "rest", "migrations": 8, "concurrency": 4}),
     "wave_finished": ("info", {"wave": "rest", "counts": {"SUCCESS": 7, "FAILED": 1}}),
     "hook_finished": (
@@ -198,7 +205,10 @@ def test_polls_are_silent_above_debug() -> None:
 
 def test_the_level_leaves_out_what_is_below_it() -> None:
     """At error only errors are shown."""
-    assert [json.loads(line)["event"] for line in logged(*EVENTS, level="error").splitlines()] == ["migration_finished"]
+    assert [json.loads(line)["event"] for line in logged(*EVENTS, level="error").splitlines()] == [
+        "verification_failed",
+        "migration_finished",
+    ]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from orchestrator.core.errors import BusyError, JournalError
 from orchestrator.core.events import CutoverNotBegun, CutoverRequested, Event, RunFinished, RunPaused
 from orchestrator.core.outcomes import Outcome, RunOutcome
-from orchestrator.core.workflow import Wave, Workflow
+from orchestrator.core.steering import Request
+from orchestrator.core.workflow import Gate, Wave, Workflow
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.locks import locked, run_lock
 from orchestrator.store.schema import FILE
@@ -267,18 +268,21 @@ def test_control_requests_wait_until_they_are_handled(journal: Journal, tmp_path
     """In the order they came, for their run alone."""
     for run_id in ("r1", "r2"):
         begin(journal, run_id, rehearsal=True)
+    pause = Request(command="pause", who=WHO, reason="the network is down")
+    gate = Request(command="gate", who=WHO, migration="orders", gate=Gate(max_lag=60.0))
+    approve = Request(command="approve", who=WHO, wave="w1")
     with open_journal(tmp_path) as other:
-        other.request("r1", "pause", at=NOW, who=WHO)
-        other.request("r2", "abort", at=NOW, who=WHO)
-        other.request("r1", "approve", at=NOW, who=WHO, wave="w1")
+        other.request("r1", pause, at=NOW)
+        other.request("r2", Request(command="abort", who=WHO), at=NOW)
+        other.request("r1", gate, approve, at=NOW)
     controls = journal.controls("r1")
-    assert [(c.command, c.wave, c.who) for c in controls] == [("pause", None, WHO), ("approve", "w1", WHO)]
+    assert [control.request for control in controls] == [pause, gate, approve]
     journal.handled(controls[:1])
-    assert [c.command for c in journal.controls("r1")] == ["approve"]
-    assert [c.command for c in journal.controls("r2")] == ["abort"]
+    assert [c.request for c in journal.controls("r1")] == [gate, approve]
+    assert [c.request.command for c in journal.controls("r2")] == ["abort"]
 
 
 def test_a_request_for_a_run_that_is_not_there_is_refused(journal: Journal) -> None:
     """The database itself keeps the books straight."""
     with pytest.raises(JournalError, match="FOREIGN KEY"):
-        journal.request("nothing", "pause", at=NOW, who=WHO)
+        journal.request("nothing", Request(command="pause", who=WHO), at=NOW)

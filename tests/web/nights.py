@@ -51,7 +51,8 @@ class Night:
     def asked(self, run_id: str = RUN) -> list[tuple[str, str | None, str]]:
         """The control requests that were left for the run: command, wave, who."""
         with open_journal(self.state_dir, readonly=True) as journal:
-            return [(control.command, control.wave, control.who) for control in journal.controls(run_id)]
+            requests = [control.request for control in journal.controls(run_id)]
+        return [(request.command, request.wave, request.who) for request in requests]
 
 
 def cutover_of(

@@ -11,17 +11,16 @@ from pathlib import Path
 import anyio
 
 from ...core.errors import JournalError, JournalLockedError
-from ...core.events import RunAborted, RunPaused, RunUnpaused
+from ...core.steering import Request, decide
 from ...store.ground import Ground
-from ...store.journal import Control, Journal, open_journal
+from ...store.journal import Journal, open_journal
 from .confirmation import Confirmation
-from .engine import LocalEngine
 from .session import Session
 
 LOOK_EVERY = 0.25  # seconds; a request takes effect well within one
 
 
-async def heed_controls(engine: LocalEngine, session: Session, state_dir: Path, ground: Ground) -> None:
+async def heed_controls(session: Session, state_dir: Path, ground: Ground) -> None:
     """Carry out the control requests for this run, as they come, until cancelled.
 
     A journal that cannot be asked any more, or is not at its place (*ground*), stops the run in order: nobody could pause
@@ -29,18 +28,18 @@ async def heed_controls(engine: LocalEngine, session: Session, state_dir: Path, 
     """
     try:
         with open_journal(state_dir) as journal:  # a connection of its own: the writer's is busy in another thread
-            await _heed(journal, engine, session, ground)
+            await _heed(journal, session, ground)
     except JournalError as error:
         session.stop(f"the journal failed: {error}")
 
 
-async def _heed(journal: Journal, engine: LocalEngine, session: Session, ground: Ground) -> None:
+async def _heed(journal: Journal, session: Session, ground: Ground) -> None:
     while True:
         ground.check()
         controls = journal.controls(session.state.run_id)
         if controls:
             for control in controls:
-                carry_out(control, engine, session)
+                carry_out(control.request, session)
             await session.recorder.flush()  # a request counts as handled when what it caused cannot be lost any more
             with suppress(
                 JournalLockedError
@@ -49,22 +48,14 @@ async def _heed(journal: Journal, engine: LocalEngine, session: Session, ground:
         await anyio.sleep(LOOK_EVERY)
 
 
-def carry_out(control: Control, engine: LocalEngine, session: Session) -> None:
-    """Do what *control* asks; a request that changes nothing is dropped."""
-    at, who = session.now(), control.who
-    match control.command:
-        case "pause" if session.state.paused_by is None:
-            session.recorder.record(RunPaused(at=at, who=who))
-        case "unpause" if session.state.paused_by is not None:
-            session.recorder.record(RunUnpaused(at=at, who=who))
-        case "approve" if control.wave is not None:
-            engine.approve(control.wave, who)
-        case "abort" if session.state.aborted_by is None:
-            session.recorder.record(RunAborted(at=at, who=who))
+def carry_out(request: Request, session: Session) -> None:
+    """Do what *request* asks; one that means nothing any more is dropped: it was looked at when it was left."""
+    event = decide(session.state, request, at=session.now())
+    if not isinstance(event, str):
+        session.recorder.record(event)
 
 
 async def heed_terminal(
-    engine: LocalEngine,
     session: Session,
     *,
     who: str,
@@ -102,7 +93,7 @@ async def heed_terminal(
         if waiting and session.state.stopped is None:
             answer = typed.decode(errors="replace").strip()
             if answer in ("", waiting[0]):
-                engine.approve(waiting[0], who)
+                carry_out(Request(command="approve", who=who, wave=waiting[0]), session)
             else:
                 detail = f"not approved: Enter alone, or {waiting[0]} and Enter, approves wave {waiting[0]}"
                 say("approval_unclear", run_id=session.state.run_id, wave=waiting[0], detail=detail)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from http import HTTPStatus
 
 import anyio
@@ -37,21 +38,28 @@ _KINDS = {
 class Driver:
     """Takes one migration from where it stands to its end."""
 
-    __slots__ = ("_announced", "_client", "_last_left", "_migration", "_news", "_policy", "_session", "_wave")
+    __slots__ = ("_announced", "_client", "_last_left", "_migration", "_news", "_policy", "_session", "_waits", "_wave")
 
     def __init__(self, session: Session, wave: Wave, migration: Migration) -> None:
         self._session = session
         self._wave = wave
         self._migration = migration
         self._client = session.clients.of(migration.credentials)
-        self._policy = session.policy(migration)
+        self._policy = session.policy(session.state.place_of(migration.name)[1])
         self._last_left = -math.inf  # when the last read left, by the event loop's clock
         self._announced = 0  # the last attempt of its PUT that was told as a repetition
         self._news = anyio.Event()
+        self._waits: anyio.CancelScope | None = None  # around what is given up when it is steered
 
     def notice(self) -> None:
         """Something has happened that it may be waiting for."""
         self._news.set()
+
+    def steer(self) -> None:
+        """Somebody has decided about this migration: give up what is on the way to its cutover, and ask again."""
+        self._policy = self._session.policy(self._session.state.place_of(self._migration.name)[1])
+        if self._waits is not None:
+            self._waits.cancel()
 
     async def run(self) -> None:
         """Return when the migration has its outcome, or will not be started in this session."""
@@ -62,6 +70,16 @@ class Driver:
             with anyio.CancelScope(shield=True):  # bounded by the timeouts of the hooks
                 for index in undo_left(self._state, on_failure=len(self._migration.hooks.after_failure)):
                     await self._run_hook(core.RunHook(hook="after_failure", index=index))
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Do something on the way to a cutover: it is given up when cutovers are stopped, or this one is steered."""
+        with self._session.interruptible(), anyio.CancelScope() as scope:
+            self._waits = scope
+            try:
+                yield
+            finally:
+                self._waits = None
 
     @property
     def _state(self) -> MigrationState:
@@ -79,19 +97,21 @@ class Driver:
             case Wait(what=what):
                 self._news = anyio.Event()
                 await self._wait(at_the_door=what is WaitsFor.DOOR)
+            case core.RunHook(not_before=later) if later > self._session.now():
+                await self._wait_until(later)
             case core.Finish(outcome=outcome, error_message=message):
                 self._finish(outcome, message)
             case core.Read() as read if self._state.phase not in BEFORE_THE_PUT:
                 await self._read(read)
             case core.Read() as read:
-                with self._session.interruptible():
+                with self._interruptible():
                     await self._read(read)
             case core.RunHook(hook="before") as hook:
                 await self._before_hook(hook)
             case core.RunHook() as hook:
                 await self._run_hook(hook)
             case core.Request() as request:
-                with self._session.interruptible():
+                with self._interruptible():
                     await self._request(request)
         return True
 
@@ -103,6 +123,12 @@ class Driver:
                 await self._news.wait()
             if why_held(session.state, session.clock.wall()) is None:
                 return
+
+    async def _wait_until(self, when: float) -> None:
+        """Wait until *when* (by the session's clock), or for news."""
+        self._news = anyio.Event()
+        with anyio.move_on_after(when - self._session.now()):
+            await self._news.wait()
 
     def _finish(self, outcome: Outcome, message: str | None) -> None:
         state = self._state
@@ -327,7 +353,7 @@ class Driver:
         async with session.hooks.before_turns:
             step = self._next()
             if isinstance(step, core.Read):  # it has waited long
-                with session.interruptible():
+                with self._interruptible():
                     await self._read(step)
             if self._next() == hook:
                 await self._run_hook(hook, turn=True)
@@ -335,7 +361,8 @@ class Driver:
     async def _run_hook(self, hook: core.RunHook, *, turn: bool = False) -> None:
         """Run a hook and record it; *turn*: its turn has come already."""
         session = self._session
-        outcome = None if hook.hook == "before" else session.outcome(self._migration)
+        done = Outcome.SUCCESS if hook.hook == "verify" else session.outcome(self._migration)
+        outcome = None if hook.hook == "before" else done
         async with nullcontext() if turn else session.hooks.after_turns:
             finished = await session.hooks.run_for_migration(
                 self._wave, self._migration, hook.hook, hook.index, outcome=outcome

@@ -13,11 +13,13 @@ from ...core.events import (
     ClockSet,
     CutoversStopped,
     Event,
+    GateChanged,
     HookFinished,
     MigrationEvent,
+    MigrationRetried,
+    MigrationSkipped,
     RateLimited,
     RequestRetried,
-    WaveApproved,
 )
 from ...core.next_actions import Action, Agenda, Drive, Record, RunGroupHook, next_actions, to_drive
 from ...core.run import RunState
@@ -28,6 +30,7 @@ from .session import Session
 
 _NO_NEWS = (ApplicationWaiting, BudgetWaiting, RateLimited, RequestRetried)
 """Events that nobody waits for."""
+_STEERED = (MigrationSkipped, MigrationRetried, GateChanged)
 _CLOCK_CHECK = 30.0  # seconds; a long sleep looks at the wall clock again, which may be set meanwhile
 
 
@@ -42,14 +45,6 @@ class LocalEngine:
         self._drivers: dict[str, Driver] = {}
         self._at_work: Counter[str] = Counter()  # drivers by wave
         session.recorder.listen(self._notice)
-
-    def approve(self, wave: str, who: str) -> bool:
-        """Let *wave* start; False when there is no such wave, or it has been approved already."""
-        known = self._state.waves.get(wave)
-        if known is None or known.approved_by is not None:
-            return False
-        self._session.recorder.record(WaveApproved(at=self._session.now(), wave=wave, who=who))
-        return True
 
     async def execute(self) -> None:
         """Work until every selected migration has ended, or no more may be started."""
@@ -72,6 +67,8 @@ class LocalEngine:
             driver = self._drivers.get(migration)
             if driver is not None:
                 driver.notice()
+                if isinstance(event, _STEERED):
+                    driver.steer()
         elif not isinstance(event, _NO_NEWS):
             if isinstance(event, CutoversStopped):
                 self._session.interrupt()

@@ -91,9 +91,7 @@ class Session:
                 gate=migration.gate,
                 timeout=migration.timeout,
                 settle=self.settle,
-                before_hooks=len(migration.hooks.before),
-                after_success_hooks=len(migration.hooks.after_success),
-                after_failure_hooks=len(migration.hooks.after_failure),
+                hooks=migration.hooks,
             )
         return policy
 

@@ -30,6 +30,7 @@ from ...core.events import (
     RunStarted,
     StatusChanged,
     StatusPolled,
+    VerificationFailed,
     WindowChanged,
     details,
 )
@@ -43,6 +44,7 @@ _JOB_PATH = re.compile(r"/groups/([0-9a-f]{24})/liveMigrations/([0-9a-f]{24})")
 LEVEL_NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
 _BY_OUTCOME = {
     Outcome.FAILED: logging.ERROR,
+    Outcome.UNVERIFIED: logging.ERROR,
     Outcome.TIMED_OUT: logging.WARNING,
     Outcome.IN_DOUBT: logging.WARNING,
     Outcome.NOT_STARTED: logging.WARNING,
@@ -66,8 +68,10 @@ def level_of(event: Event) -> int:
             | ApplicationWaiting()
         ):
             return logging.WARNING
+        case VerificationFailed():
+            return logging.ERROR
         case HookFinished():
-            return logging.INFO if event.ok else logging.WARNING
+            return logging.INFO if event.ok or event.not_yet else logging.WARNING
         case StatusChanged() | GateWaiting() | GateOpened() | CutoverAccepted():
             return logging.INFO if is_known(event.status) else logging.WARNING
     return logging.INFO

@@ -96,6 +96,19 @@ def _gate_opened(f: Fields) -> str:
     return f"may be cut over ({_status(f)}{_lag(f)}){note}"
 
 
+def _gate_changed(f: Fields) -> str:
+    gate = (
+        "off"
+        if f["max_lag"] is None
+        else f"max_lag {rough_duration(f['max_lag'])}, timeout {rough_duration(f['timeout'])}"
+    )
+    return f"its gate is now {gate}, says {f['who']}{_reason(f)}"
+
+
+def _reason(f: Fields) -> str:
+    return f" ({f['reason']})" if f.get("reason") else ""
+
+
 def _cutover_accepted(f: Fields) -> str:
     how = f"HTTP {f['http_status']}" if f["http_status"] is not None else f"seen by reading the job: {f['evidence']}"
     return f"Atlas took the cutover ({how})"
@@ -150,13 +163,15 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "run_started": _run_started,
     "run_resumed": _run_resumed,
     "run_finished": _run_finished,
-    "run_paused": lambda f: f"no new cutover starts until `unpause`, says {f['who']}",
-    "run_unpaused": lambda f: f"cutovers may start again, says {f['who']}",
+    "run_paused": lambda f: f"no new cutover starts until `unpause`, says {f['who']}{_reason(f)}",
+    "run_unpaused": lambda f: f"cutovers may start again, says {f['who']}{_reason(f)}",
     "confirmation_waiting": lambda f: f"no cutover starts before {f['who']} has confirmed it",
     "cutovers_confirmed": lambda f: f"cutovers may start, says {f['who']}",
-    "run_aborted": lambda f: f"no further cutover starts, says {f['who']}; those under way are followed to their end",
     "credentials_refused": lambda f: (
         f"no cutover with the credentials {f['credentials'] or 'of atlas'} starts any more: {f['reason']}"
+    ),
+    "run_aborted": lambda f: (
+        f"no further cutover starts, says {f['who']}{_reason(f)}; those under way are followed to their end"
     ),
     "cutovers_stopped": lambda f: f"no further cutover starts: {f['reason']}",
     "clock_set": _clock_set,
@@ -167,7 +182,15 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
         f"waits for approval: {approve_command(f['run_id'], f['wave'])}, or Enter on the run's terminal"
     ),
     "window_changed": lambda f: f"the window is that of the file now: {window_in_words(window_from_json(f['window']))}",
-    "wave_approved": lambda f: f"approved by {f['who']}",
+    "wave_approved": lambda f: f"approved by {f['who']}{_reason(f)}",
+    "wave_rejected": lambda f: f"rejected by {f['who']}{_reason(f)}: neither this wave nor those after it start",
+    "verification_started": lambda _: (
+        "Atlas says that the cutover is complete; its `verify` hooks have to prove it good"
+    ),
+    "verification_failed": lambda f: f"not verified: {f['reason']}; no further cutover starts",
+    "migration_skipped": lambda f: f"skipped by {f['who']}{_reason(f)}: it is not started any more",
+    "migration_retried": lambda f: f"taken up again by {f['who']}{_reason(f)}",
+    "gate_changed": _gate_changed,
     "wave_started": _wave_started,
     "wave_finished": lambda f: counts(f["counts"]),
     "hook_finished": _hook_finished,
@@ -189,5 +212,6 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
 }
 _TIMED: dict[str, Callable[[Fields, tzinfo | None], str]] = {
     "window_waiting": lambda f, zone: f"the window opens {clock(f['opens'], zone)}; {_cutovers_may_start(f, zone)}",
+    "wave_soaking": lambda f, zone: f"its cutovers have ended; its soak is over {clock(f['until'], zone)}",
     "window_opened": _window_opened,
 }

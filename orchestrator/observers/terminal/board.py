@@ -17,7 +17,13 @@ LONGEST_NAME = 24
 BAR = 20
 MOST_WAVES = 12
 _NARROW = 60
-_STYLES = {"SUCCESS": "green", "FAILED": "bold red", "TIMED_OUT": "bold yellow", "IN_DOUBT": "bold yellow"}
+_STYLES = {
+    "SUCCESS": "green",
+    "FAILED": "bold red",
+    "UNVERIFIED": "bold red",
+    "TIMED_OUT": "bold yellow",
+    "IN_DOUBT": "bold yellow",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -194,6 +194,6 @@ class Tally:
 def _stage_of(state: MigrationState) -> str:
     if state.outcome is not None:
         return str(state.outcome)
-    if state.phase in UNDER_WAY:
+    if state.phase in UNDER_WAY or state.phase is Phase.VERIFYING:
         return CUTOVER
     return TO_COME if state.phase is Phase.NEW else GATE

@@ -11,6 +11,7 @@ from ..words import headline, lines, plain
 
 _TAGS = {
     Outcome.FAILED: "failure",
+    Outcome.UNVERIFIED: "failure",
     Outcome.IN_DOUBT: "error",
     Outcome.TIMED_OUT: "error",
     Outcome.UNDER_WAY: "skipped",
@@ -21,7 +22,7 @@ _TAGS = {
 def render_junit(report: RunReport) -> str:
     """A test suite per wave, a test case per migration.
 
-    FAILED is a failure, IN_DOUBT and TIMED_OUT are errors, UNDER_WAY and NOT_STARTED are skipped. A suite's time is the sum of its
+    FAILED and UNVERIFIED are failures, IN_DOUBT and TIMED_OUT are errors, UNDER_WAY and NOT_STARTED are skipped. A suite's time is the sum of its
     cases' times, which are the cutover times; `timestamp` is in UTC.
     """
     root = ET.Element("testsuites", {"name": _clean(report.workflow)} | _counts(report.migrations))

@@ -5,11 +5,13 @@
 export const STATES = {
   IN_DOUBT: { word: "IN_DOUBT", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 0 },
   FAILED: { word: "FAILED", icon: "FAILED", sign: "✕", tone: "failed", rank: 1 },
+  UNVERIFIED: { word: "UNVERIFIED", icon: "FAILED", sign: "≠", tone: "failed", rank: 1 },
   TIMED_OUT: { word: "TIMED_OUT", icon: "TIMED_OUT", sign: "!", tone: "late", rank: 2 },
   UNDER_WAY: { word: "UNDER_WAY", icon: "ACTIVE", sign: "▶", tone: "active", rank: 3 },
   DOUBT: { word: "answer lost", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 4 },
   CUTOVER: { word: "cutover", icon: "ACTIVE", sign: "▶", tone: "active", rank: 5 },
   REQUESTED: { word: "requested", icon: "REQUESTED", sign: "▷", tone: "active", rank: 6 },
+  VERIFYING: { word: "being verified", icon: "ACTIVE", sign: "▷", tone: "active", rank: 6 },
   READY: { word: "ready", icon: "READY", sign: "◆", tone: "gate", rank: 7 },
   GATE: { word: "at the gate", icon: "GATE", sign: "◇", tone: "gate", rank: 8 },
   WAITING: { word: "waiting", icon: "WAITING", sign: "·", tone: "idle", rank: 9 },
@@ -17,7 +19,7 @@ export const STATES = {
   SUCCESS: { word: "SUCCESS", icon: "SUCCESS", sign: "✓", tone: "success", rank: 11 },
 };
 
-export const FINAL = new Set(["SUCCESS", "FAILED", "TIMED_OUT", "NOT_STARTED", "IN_DOUBT", "UNDER_WAY"]);
+export const FINAL = new Set(["SUCCESS", "FAILED", "UNVERIFIED", "TIMED_OUT", "NOT_STARTED", "IN_DOUBT", "UNDER_WAY"]);
 
 export const RUN_OUTCOMES = {
   RUNNING: { word: "under way", icon: "ACTIVE", sign: "▶", tone: "active" },

@@ -59,7 +59,7 @@ function onOneDay(data, rows) {
 }
 
 const CHUNK = 150;
-const URGENCY = ["IN_DOUBT", "TIMED_OUT", "FAILED", "UNDER_WAY", "NOT_STARTED", "SUCCESS"];
+const URGENCY = ["IN_DOUBT", "UNVERIFIED", "TIMED_OUT", "FAILED", "UNDER_WAY", "NOT_STARTED", "SUCCESS"];
 
 /* The sortable, searchable table of all migrations. Rows are added as they come into view; printing adds them all. */
 class MigrationTable {

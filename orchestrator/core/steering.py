@@ -1,0 +1,130 @@
+"""What people decide about a run while it is under way, or before it goes on: what it means, or why it does nothing. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..text.counts import names_listed
+from ..text.likeness import closest
+from .events import (
+    Event,
+    GateChanged,
+    MigrationRetried,
+    MigrationSkipped,
+    RunAborted,
+    RunPaused,
+    RunUnpaused,
+    WaveApproved,
+    WaveRejected,
+)
+from .migration import BEFORE_THE_PUT, MigrationState, starts_afresh
+from .outcomes import Outcome
+from .run import RunState
+from .workflow import Gate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """*command* (`pause`, `unpause`, `abort`, `approve`, `reject`, `skip`, `retry`, `gate`) is asked by *who*, for *reason*.
+
+    *wave* and *migration* are what it is about; *gate* is the new one (None: off).
+    """
+
+    command: str
+    who: str
+    reason: str = ""
+    wave: str | None = None
+    migration: str | None = None
+    gate: Gate | None = None
+
+
+def decide(run: RunState, request: Request, *, at: float) -> Event | str:
+    """The event that *request* means for *run* at *at* (Unix seconds), or why it does nothing, in words for who asked."""
+    if run.aborted_by is not None and request.command != "abort":
+        return f"it is aborted, by {run.aborted_by}"
+    if request.migration is not None:
+        return _about_a_migration(run, request, request.migration, at=at)
+    if request.wave is not None:
+        return _about_a_wave(run, request, request.wave, at=at)
+    who = {"who": request.who, "reason": request.reason}
+    match request.command:
+        case "pause" if run.paused_by is None:
+            return RunPaused(at=at, **who)
+        case "pause":
+            return f"it is paused already, by {run.paused_by}"
+        case "unpause" if run.paused_by is not None:
+            return RunUnpaused(at=at, **who)
+        case "unpause":
+            return "it is not paused"
+        case "abort" if run.aborted_by is None:
+            return RunAborted(at=at, **who)
+        case "abort":
+            return f"it is aborted already, by {run.aborted_by}"
+    raise ValueError(f"unknown command {request.command!r}")
+
+
+def _about_a_wave(run: RunState, request: Request, name: str, *, at: float) -> Event | str:
+    if name not in run.waves:
+        meant = closest(name, run.waves)
+        there = f"did you mean {meant!r}?" if meant else f"it has {names_listed(list(run.waves), 20)}"
+        return f"it has no wave {name!r}; {there}"
+    wave, known = run.wave(name), run.waves[name]
+    if request.command == "approve" and not wave.approval and known.rejected_by is None:
+        return f"wave {name!r} needs no approval; `pause` holds a run"
+    if known.started or (known.finished_at is not None and run.stopped is None):
+        return f"wave {name!r} has started already"
+    if request.command == "reject":
+        if known.rejected_by is not None:
+            return f"wave {name!r} is rejected already, by {known.rejected_by}"
+        return WaveRejected(at=at, wave=name, who=request.who, reason=request.reason)
+    if known.approved_by is not None and known.rejected_by is None:
+        return f"wave {name!r} is approved already, by {known.approved_by}"
+    return WaveApproved(at=at, wave=name, who=request.who, reason=request.reason)
+
+
+def _about_a_migration(run: RunState, request: Request, name: str, *, at: float) -> Event | str:
+    state = run.migrations.get(name)
+    if state is None:
+        return f"it has no migration {name!r}"
+    match request.command:
+        case "skip":
+            why = _why_no_skip(name, state)
+            return why or MigrationSkipped(at=at, migration=name, who=request.who, reason=request.reason)
+        case "retry":
+            why = _why_no_retry(name, state)
+            return why or MigrationRetried(at=at, migration=name, who=request.who, reason=request.reason)
+    if state.phase not in BEFORE_THE_PUT:
+        return f"{name}: {_how_it_stands(state)}, so its gate does not matter any more"
+    gate = request.gate
+    return GateChanged(
+        at=at,
+        migration=name,
+        max_lag=gate.max_lag if gate else None,
+        timeout=gate.timeout if gate else None,
+        who=request.who,
+        reason=request.reason,
+    )
+
+
+def _why_no_skip(name: str, state: MigrationState) -> str | None:
+    if state.skipped is not None:
+        return f"{name}: it is {state.skipped} already"
+    if state.phase not in BEFORE_THE_PUT and state.outcome is not Outcome.NOT_STARTED:
+        return f"{name}: {_how_it_stands(state)}, so it cannot be skipped"
+    return None
+
+
+def _why_no_retry(name: str, state: MigrationState) -> str | None:
+    if state.skipped is not None or state.outcome is Outcome.UNVERIFIED:
+        return None
+    if state.outcome is Outcome.FAILED:
+        if starts_afresh(state, retry_failed=True):
+            return None
+        return f"{name}: it FAILED after its PUT, and a cutover is not sent twice: look at the live migration in Atlas"
+    return f"{name}: {_how_it_stands(state)}, so there is nothing to retry"
+
+
+def _how_it_stands(state: MigrationState) -> str:
+    if state.outcome is not None:
+        return f"it has ended ({state.outcome})"
+    return "it has not ended" if state.phase in BEFORE_THE_PUT else "its cutover has been requested"

@@ -1,0 +1,26 @@
+"""`skip`: takes migrations out of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .steering import Steered, steer
+
+
+def skip(
+    run_id: str, *names: str, state_dir: Path | str | None = None, who: str | None = None, reason: str = ""
+) -> Steered:
+    """Do not start *names* any more: they are NOT_STARTED, and do not keep the run unfinished.
+
+    Args:
+        run_id: The run, or how its id begins.
+        names: Migrations, or waves for all of theirs.
+        state_dir: Where its journal is; None: the usual place.
+        who: Who asks, for log and report; None: this process's user and host.
+        reason: Why, for log and report.
+
+    Raises:
+        InputError: There is no such run, or what is asked changes nothing: the message says why.
+        JournalError: The journal cannot be read or written.
+    """
+    return steer(run_id, "skip", *names, state_dir=state_dir, who=who, reason=reason)
