@@ -223,3 +223,18 @@ async def test_the_plan_sends_no_put(tmp_path: Path) -> None:
         assert (offline.waves, set(online.jobs)) == (online.plan.waves, {"a", "b"})
         assert (it.puts("a"), it.puts("b")) == (0, 0)
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.anyio
+@in_virtual_time
+async def test_without_settings_environment_and_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rehearsal needs nothing; a run names the credentials that it lacks; every function looks at the same place."""
+    monkeypatch.setenv("ATLAS_CUTOVER_STATE_DIR", str(tmp_path / "state"))
+    plan = workflow(wave("w", "a"))
+    with pytest.raises(orchestrator.InputError, match="MONGODB_ATLAS_"):
+        await orchestrator.run(plan)
+    result = await orchestrator.rehearse(plan)
+    assert (result.exit_code, result.report.rehearsal) == (0, True)
+    assert orchestrator.report().report.run_id == orchestrator.runs()[0].row.run_id == result.report.run_id
+    assert orchestrator.status().holder is None
+    assert {path.parents[2] for path in result.written} == {tmp_path / "state"}
