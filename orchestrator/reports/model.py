@@ -209,7 +209,7 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> 
     facts = facts_of(state, now)
     end = state.finished_at or now
     start = end if state.started_at is None else state.started_at
-    migrations = tuple(_migration(state, wave, migration) for wave, migration in state.rows())
+    migrations = tuple(report_migration(state, wave, migration) for wave, migration in state.rows())
     by_wave: dict[str, list[MigrationReport]] = {}
     for m in migrations:
         by_wave.setdefault(m.wave, []).append(m)
@@ -233,7 +233,7 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> 
         who=_text(state.who),
         version=_text(state.version),
         sessions=state.sessions,
-        window=_window(state, start, end, now),
+        window=report_window(state, now),
         totals={"migrations": len(migrations), **{str(outcome): facts.totals.get(outcome, 0) for outcome in Outcome}},
         statistics=_statistics(migrations),
         waves=tuple(
@@ -258,7 +258,8 @@ def _exit_code(state: RunState, given: ExitCode | None) -> int:
     return int(state.exit_code()) if state.recorded_exit_code is None else state.recorded_exit_code
 
 
-def _migration(state: RunState, wave: Wave, migration: Migration) -> MigrationReport:
+def report_migration(state: RunState, wave: Wave, migration: Migration) -> MigrationReport:
+    """How *migration* of *wave* stands, were the run to end now."""
     known = state.migrations[migration.name]
     result = state.result(migration.name)
     return MigrationReport(
@@ -333,8 +334,11 @@ def _hooks(state: RunState) -> tuple[HookReport, ...]:
     )
 
 
-def _window(state: RunState, start: float, end: float, now: float) -> WindowReport | None:
+def report_window(state: RunState, now: float) -> WindowReport | None:
+    """The window of the run as it is at *now* (Unix seconds); None: there is none."""
     window = state.workflow.window
+    end = state.finished_at or now
+    start = end if state.started_at is None else state.started_at
     if window is None:
         return None
     rule = window_in_words(window)

@@ -21,6 +21,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..core.errors import JournalError
+from ..reports import ASSETS
 from .access import CSRF_HEADER, SECURITY_HEADERS, Access
 from .control import COMMANDS, ask
 from .feed import Feed, Feeds
@@ -54,13 +55,16 @@ class App:
         self._wall = wall
         self._closing = closing
         templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+            loader=FileSystemLoader([_HERE / "templates", ASSETS]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
         )
         self._page = templates.get_template("page.html")
         self._refusal = templates.get_template("refusal.html")
         self._files = {
             path.name: (path.read_bytes(), _TYPES[path.suffix])
-            for path in (_HERE / "static").iterdir()
+            for path in (*(_HERE / "static").iterdir(), *ASSETS.iterdir())
             if path.suffix in _TYPES
         }
 

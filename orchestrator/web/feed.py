@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from ..reports.shape import COLUMNS
 from . import view
 from .look import LOG_LINES, Changes, RunLook, look_at_runs
 
@@ -162,6 +163,7 @@ class RunFeed(Feed):
             return self._said[2]  # most viewers are at the same place
         document: dict[str, Any] = {"head": self._head}
         if not version:
+            document["columns"] = COLUMNS
             document["jobs"] = self._jobs
         document["rows"] = [[number, *row] for number, (since, row) in enumerate(self._rows) if since > version]
         document["log"] = [line for since, line in self._log if since > version]

@@ -31,6 +31,7 @@ from ..observers.log.sentences import sentence
 from ..store.journal import open_journal
 from ..store.locks import holder_of, run_lock
 from ..store.schema import FILE
+from ..text.instants import iso
 from . import view
 
 RUNS = 500
@@ -114,7 +115,7 @@ class RunLook:
                 since=known.since,
                 now=self._wall(),
             ),
-            jobs=self._jobs() if fresh else {},
+            jobs=view.jobs(known.state) if fresh else {},
             rows=rows,
             log=self._words(events),
         )
@@ -150,11 +151,6 @@ class RunLook:
                 known.rows[name] = changed[name] = row
         return changed
 
-    def _jobs(self) -> dict[str, list[Any]]:
-        state = self._known.state
-        numbers = {wave.name: number for number, wave in enumerate(state.workflow.waves)}
-        return {migration.name: view.job(numbers[wave.name], migration) for wave, migration in state.rows()}
-
     def _words(self, events: list[tuple[int, Event]]) -> list[dict[str, Any]]:
         known, lines = self._known, []
         for seq, event in events[-LOG_LINES:]:
@@ -163,7 +159,7 @@ class RunLook:
             lines.append(
                 {
                     "seq": seq,
-                    "at": event.at,
+                    "at": iso(event.at),
                     "level": level,
                     "event": event.name,
                     "about": fields.get("migration") or fields.get("wave"),

@@ -1,8 +1,4 @@
-"""A run as the page shows it: plain JSON data made of its fold. Pure.
-
-A migration's row has two halves. `job` never changes (name, wave, ids) and is sent once; `row` is sent whenever it
-differs from what was sent before, as a list in the order of `ROW`, for thousands of them travel at once.
-"""
+"""A run as the page shows it: what `reports.shape` says of its migrations, and what only a run that goes on has. Pure."""
 
 from __future__ import annotations
 
@@ -16,22 +12,11 @@ from ..core.next_step import Phase
 from ..core.outcomes import EXIT_MEANINGS
 from ..core.run import RunState
 from ..core.times import cutover_seconds
-from ..core.workflow import Migration, Wave
+from ..core.workflow import Wave
+from ..reports import shape
+from ..reports.model import report_migration, report_window
 from ..store.journal import RunRow
-
-ROW = (
-    "state",
-    "remote_status",
-    "lag",
-    "note",
-    "gate_since",
-    "gate_opened_at",
-    "requested_at",
-    "accepted_at",
-    "finished_at",
-    "cutover_requests",
-)
-"""What stands where in a migration's row. Times are Unix seconds, lag is in seconds."""
+from ..text.instants import iso
 
 WAITING, GATE, READY, REQUESTED, UNDER_WAY_AT_ATLAS = "WAITING", "GATE", "READY", "REQUESTED", "CUTOVER"
 DOUBT, VERIFYING = "DOUBT", "VERIFYING"
@@ -50,32 +35,20 @@ _PHASES = {
 Row = list[Any]
 
 
-def job(wave: int, migration: Migration) -> list[Any]:
-    """What never changes about *migration* of wave number *wave*."""
-    return [migration.name, wave, migration.group_id, migration.live_migration_id, migration.vars.as_dict()]
+def jobs(state: RunState) -> dict[str, list[Any]]:
+    """What never changes about the selected migrations, by name."""
+    numbers = {wave.name: number for number, wave in enumerate(state.workflow.waves)}
+    return {m.name: shape.job(report_migration(state, wave, m), numbers) for wave, m in state.rows()}
 
 
 def row(state: RunState, name: str, *, running: bool) -> Row:
     """How migration *name* stands; *running*: a process works on the run."""
     known = state.migrations[name]
-    result = state.result(name)
+    report = report_migration(state, *state.place_of(name))
     goes_on = running and (known.phase in UNDER_WAY or known.phase is Phase.VERIFYING or state.stopped is None)
     if known.outcome is None and goes_on:
-        word, note = _PHASES[known.phase], known.note
-    else:
-        word, note = str(result.outcome), result.error_message
-    return [
-        word,
-        known.remote_status,
-        known.lag,
-        note,
-        known.gate_since,
-        known.gate_opened_at,
-        known.requested_at,
-        known.accepted_at,
-        known.finished_at,
-        known.cutover_requests,
-    ]
+        return shape.row(report, state=_PHASES[known.phase], note=known.note, lag=known.lag)
+    return shape.row(report)
 
 
 def head(
@@ -102,9 +75,9 @@ def head(
         "who": state.who,
         "version": state.version,
         "sessions": state.sessions,
-        "started_at": state.started_at,
-        "finished_at": None if running else state.finished_at,
-        "last_at": since.get("last"),
+        "started_at": _iso(state.started_at),
+        "finished_at": None if running else _iso(state.finished_at),
+        "last_at": _iso(since.get("last")),
         "outcome": None if running else outcome,
         "exit_code": None if running else state.recorded_exit_code,
         "exit_meaning": None if running else EXIT_MEANINGS.get(state.recorded_exit_code or 0),
@@ -112,24 +85,29 @@ def head(
         "running": running,
         "holder": holder,
         "advice": None if running else asdict(advise(facts_of(state, now))),
-        "paused": None if state.paused_by is None else {"who": state.paused_by, "since": state.paused_at},
+        "paused": None if state.paused_by is None else {"who": state.paused_by, "since": _iso(state.paused_at)},
         "aborted_by": state.aborted_by,
         "stopped": state.stopped,
-        "window": _window(state, since.get("window")),
+        "window": None if (window := report_window(state, now)) is None else asdict(window),
+        "opening": _opening(state, since.get("window")),
         "waves": [_wave(state, wave, rows) for wave in state.workflow.waves],
         "cutovers_left": _cutovers_left(state) if running else None,
     }
 
 
-def _window(state: RunState, since: float | None) -> dict[str, Any] | None:
+def _iso(at: float | None) -> str | None:
+    return None if at is None else iso(at)
+
+
+def _opening(state: RunState, since: float | None) -> dict[str, Any] | None:
     if state.window_closes is None:
         return None
     last_start = state.window_closes if state.opening is None else state.opening.last_start
     return {
-        "opens": state.window_opens,
-        "closes": state.window_closes,
-        "last_start": last_start,
-        "waiting_since": since,
+        "opens": _iso(state.window_opens),
+        "closes": _iso(state.window_closes),
+        "last_start": _iso(last_start),
+        "waiting_since": _iso(since),
     }
 
 
@@ -148,22 +126,22 @@ def _cutovers_left(state: RunState) -> list[float] | None:
 
 def _wave(state: RunState, wave: Wave, rows: dict[str, Row]) -> dict[str, Any]:
     known = state.waves[wave.name]
-    counts: dict[str, int] = {}
+    states: dict[str, int] = {}
     for migration in wave.migrations:
         if migration.name in rows:
             word = rows[migration.name][0]
-            counts[word] = counts.get(word, 0) + 1
+            states[word] = states.get(word, 0) + 1
     return {
         "name": wave.name,
-        "migrations": sum(counts.values()),
+        "migrations": sum(states.values()),
         "concurrency": wave.concurrency,
         "max_failures": wave.max_failures,
         "approval": wave.approval,
-        "approval_since": known.approval_since,
+        "approval_since": _iso(known.approval_since),
         "approved_by": known.approved_by,
-        "started_at": known.first_started_at,
-        "finished_at": known.finished_at,
-        "counts": counts,
+        "started_at": _iso(known.first_started_at),
+        "finished_at": _iso(known.finished_at),
+        "states": states,
     }
 
 
@@ -175,8 +153,8 @@ def listed(run: RunRow, *, holder: str | None) -> dict[str, Any]:
         "workflow": run.workflow,
         "rehearsal": run.rehearsal,
         "migrations": run.migrations,
-        "started_at": run.started_at,
-        "finished_at": None if running else run.finished_at,
+        "started_at": iso(run.started_at),
+        "finished_at": None if running else _iso(run.finished_at),
         "outcome": None if running else run.outcome,
         "exit_code": None if running else run.exit_code,
         "unfinished": run.unfinished,

@@ -90,7 +90,7 @@ def test_html_keeps_its_elements(name: str, message: str) -> None:
     nasty = parsed(render(report_with(name, f"It said: {message}"), ".html"))
     assert nasty.tags == harmless.tags
     assert nasty.attributes == harmless.attributes
-    assert [row[0] for row in json.loads(nasty.data)["rows"]][2] == "plain"
+    assert [job[0] for job in json.loads(nasty.data)["jobs"]][2] == "plain"
 
 
 @given(st.recursive(FOREIGN, lambda inner: st.lists(inner, max_size=3)))

@@ -131,7 +131,7 @@ def test_variables_are_in_every_format(report_of: MakeReport) -> None:
     assert any(line.startswith("| a |") and line.endswith("| cluster=orders-eu, Size==XL |") for line in lines)
     assert any(line.startswith("| c |") and line.endswith("| - |") for line in lines)
     page = render(report, ".html")
-    assert "cluster=orders-eu, Size==XL" in page
+    assert '{"cluster":"orders-eu","Size":"=XL"}' in page
     assert "<ada>" not in page
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from orchestrator.core import events as ev
 from orchestrator.core.outcomes import Outcome, RunOutcome
+from orchestrator.reports.shape import ROW
+from orchestrator.text.instants import iso
 from orchestrator.web import feed
 from orchestrator.web.feed import RunFeed
-from orchestrator.web.view import ROW
 
 from ..builders import NOW, WHO, run_resumed, workflow
 from .nights import HOLDER, RUN, Night, cutover_of, fleet, hash_of
@@ -48,11 +49,11 @@ async def test_a_viewer_gets_everything_first(visitor: Visitor, night: Night) ->
     assert message.event == "snapshot"
     assert [job[0] for job in document["jobs"]] == ["orders", "billing", "archive"]
     assert standing(document) == {0: "SUCCESS", 1: "WAITING", 2: "WAITING"}
-    assert standing(document, of="finished_at")[0] > standing(document, of="requested_at")[0] == NOW + 3
+    assert standing(document, of="finished_at")[0] > standing(document, of="requested_at")[0] == iso(NOW + 3)
     assert head["rehearsal"] is True
     assert head["running"] is True
     assert head["holder"] == HOLDER
-    assert [wave["counts"] for wave in head["waves"]] == [{"SUCCESS": 1, "WAITING": 1}, {"WAITING": 1}]
+    assert [wave["states"] for wave in head["waves"]] == [{"SUCCESS": 1, "WAITING": 1}, {"WAITING": 1}]
     assert document["log"][0]["event"] == "run_started"
     assert document["log"][-1] | {"seq": 0, "at": 0} == {
         "seq": 0,
@@ -168,7 +169,7 @@ async def test_the_end_of_a_run_is_told(visitor: Visitor, night: Night) -> None:
         night.finish(outcome=RunOutcome.FAILED, code=1)
         message = await stream.until(ended("FAILED"))
     assert message.document["head"]["exit_code"] == 1
-    assert standing(message.document, of="note") == {0: "<b>disk full</b>"}
+    assert standing(message.document, of="error_message") == {0: "<b>disk full</b>"}
     async with visitor.follow("/api/runs/events") as runs:
         assert (await runs.next()).document["runs"][0]["outcome"] == "FAILED"
 
@@ -183,14 +184,14 @@ async def test_what_a_run_waits_for_is_told_with_its_beginning(visitor: Visitor,
     )
     async with visitor.follow(EVENTS) as stream:
         head = (await stream.next()).document["head"]
-    assert head["window"] == {
-        "opens": NOW + 100,
-        "closes": NOW + 200,
-        "last_start": NOW + 200,
-        "waiting_since": NOW + 1,
+    assert head["opening"] == {
+        "opens": iso(NOW + 100),
+        "closes": iso(NOW + 200),
+        "last_start": iso(NOW + 200),
+        "waiting_since": iso(NOW + 1),
     }
-    assert head["waves"][0]["approval_since"] == NOW + 2
-    assert head["paused"] == {"who": WHO, "since": NOW + 3}
+    assert head["waves"][0]["approval_since"] == iso(NOW + 2)
+    assert head["paused"] == {"who": WHO, "since": iso(NOW + 3)}
 
 
 async def test_a_continued_run_is_sent_anew(visitor: Visitor, night: Night) -> None:

@@ -11,16 +11,17 @@ import base64
 import hashlib
 import json
 import re
-from datetime import datetime
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import BaseLoader, Environment, StrictUndefined, Template, TemplateNotFound
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from ...core.outcomes import Outcome
-from ..model import KINDS, MigrationReport, RunReport
+from .. import ASSETS
+from ..bundle import bundled
+from ..model import KINDS, RunReport
+from ..shape import snapshot
 from ..words import (
     clock,
     duration,
@@ -29,7 +30,6 @@ from ..words import (
     names_text,
     plain,
     requests_line,
-    vars_text,
 )
 
 PROBLEMS_AT_MOST = 50
@@ -37,21 +37,20 @@ HOOKS_AT_MOST = 50
 WITHOUT_SCRIPTS = 200  # migrations; up to these there is also a plain table for readers that run no scripts
 
 OUTCOMES = tuple(Outcome)
-_SCRIPTS = ("table.js", "timeline.js", "report.js")
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 def render_html(report: RunReport) -> str:
     """*report* as one self-contained HTML page."""
-    style = _file("report.css")
-    script = "".join(_file(name) for name in _SCRIPTS)
+    style = _file("base.css") + _file("report.css")
+    script = bundled(ASSETS, "report.js")
     urgent, *others = ((title, [p for p in report.problems() if p.outcome in outcomes]) for title, outcomes in KINDS)
     return _template().render(
         report=report,
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
-        data=embedded(_data(report)),
+        data=embedded(snapshot(report)),
         outcomes=OUTCOMES,
         exit_meaning=exit_meaning(report),
         requests_line=requests_line(report),
@@ -69,57 +68,6 @@ def embedded(data: Any) -> Markup:
     return Markup(text.translate(_ESCAPES))  # noqa: S704 - neither `<` nor `&` is left
 
 
-def _data(report: RunReport) -> dict[str, Any]:
-    """What the scripts draw: times in milliseconds since the run's start, repeated texts by number."""
-    base = _milliseconds(report.started_at) or 0
-    messages: dict[str, int] = {}
-    groups: dict[str, int] = {}
-    variables: dict[str, int] = {}
-    waves = {wave.name: number for number, wave in enumerate(report.waves)}
-
-    def since(instant: str | None) -> int | None:
-        at = _milliseconds(instant)
-        return None if at is None else at - base
-
-    def row(m: MigrationReport) -> list[Any]:
-        return [
-            plain(m.name),
-            waves[m.wave],
-            groups.setdefault(m.group_id, len(groups)),
-            m.live_migration_id,
-            OUTCOMES.index(m.outcome),
-            plain(m.remote_status),
-            messages.setdefault(plain(m.error_message), len(messages)),
-            since(m.gate_waiting_since),
-            since(m.gate_opened_at),
-            since(m.requested_at),
-            since(m.accepted_at),
-            since(m.finished_at),
-            m.cutover_seconds,
-            m.cutover_requests,
-            m.polls,
-            variables.setdefault(plain(vars_text(m)), len(variables)),
-        ]
-
-    rows = [row(m) for m in report.migrations]
-    openings = report.window.openings if report.window else ()
-    return {
-        "base": base,
-        "end": round(report.duration_seconds * 1000),
-        "window": [[since(opening.opens), since(opening.closes)] for opening in openings],
-        "outcomes": [str(outcome) for outcome in OUTCOMES],
-        "waves": [[plain(wave.name), since(wave.started_at), since(wave.finished_at)] for wave in report.waves],
-        "groups": list(groups),
-        "messages": list(messages),
-        "vars": list(variables),
-        "rows": rows,
-    }
-
-
-def _milliseconds(instant: str | None) -> int | None:
-    return None if instant is None else round(datetime.fromisoformat(instant).timestamp() * 1000)
-
-
 def _hash(text: str) -> str:
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return f"'sha256-{digest}'"
@@ -132,21 +80,17 @@ def _coded(text: str) -> Markup:
 
 @cache
 def _file(name: str) -> str:
-    return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
-
-
-class _Templates(BaseLoader):
-    def get_source(self, environment: Environment, template: str) -> tuple[str, None, None]:  # noqa: ARG002
-        try:
-            return _file(template), None, None
-        except FileNotFoundError:
-            raise TemplateNotFound(template) from None
+    return (ASSETS / name).read_text(encoding="utf-8")
 
 
 @cache
 def _template() -> Template:
     environment = Environment(
-        loader=_Templates(), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(ASSETS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"coded": _coded, "number": "{:,}".format}
     environment.filters |= {"plain": plain, "lines": lines, "duration": duration, "clock": clock, "names": names_text}

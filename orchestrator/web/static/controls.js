@@ -1,7 +1,6 @@
 // What the run waits for, and the buttons that steer it.
 
 import { byId, make, say } from "./dom.js";
-import { GATE_SINCE, STATE } from "./model.js";
 import { duration, full, moment, plural } from "./words.js";
 
 const EFFECT_WITHIN = 6000; // milliseconds after which a request that showed no effect may be made again
@@ -103,17 +102,17 @@ function waits(run, runId, now) {
   if (head.paused) {
     list.push({ key: "pause", text: `Paused by ${head.paused.who} ${since(head.paused.since)}.` });
   }
-  if (head.window?.opens != null) {
-    const waiting = head.window.waiting_since == null ? "" : ` Waiting ${since(head.window.waiting_since)}.`;
-    list.push({ key: "window", text: `The window opens ${full(head.window.opens)}, in ${duration(head.window.opens - now)}.${waiting}` });
-  } else if (head.window && !head.stopped && head.window.closes > now) {
-    const { closes, last_start: last } = head.window;
+  if (head.opening?.opens != null) {
+    const waiting = head.opening.waiting_since == null ? "" : ` Waiting ${since(head.opening.waiting_since)}.`;
+    list.push({ key: "window", text: `The window opens ${full(head.opening.opens)}, in ${duration(head.opening.opens - now)}.${waiting}` });
+  } else if (head.opening && !head.stopped && head.opening.closes > now) {
+    const { closes, last_start: last } = head.opening;
     const starts = last < closes && last > now ? `Cutovers may start until ${full(last)}, for ${duration(last - now)}. ` : "";
     list.push({ key: "closing", text: `${starts}The window closes ${full(closes)}, in ${duration(closes - now)}.` });
   }
-  const gated = run.rows.filter((row) => row[STATE] === "GATE");
+  const gated = run.rows.filter((row) => row.state === "GATE");
   if (gated.length && !head.stopped) {
-    const oldest = Math.min(...gated.map((row) => row[GATE_SINCE] ?? now));
+    const oldest = Math.min(...gated.map((row) => row.gate_waiting_since ?? now));
     const verb = gated.length === 1 ? "waits" : "wait";
     list.push({ key: "gate", text: `${plural(gated.length, "migration")} ${verb} at the gate, the first ${since(oldest)}.` });
   }
@@ -124,7 +123,7 @@ function question(run, command, wave) {
   const { head } = run;
   const where = head.rehearsal ? "in this rehearsal" : `of run ${head.run_id}`;
   const final = head.rehearsal ? "Nothing is cut over at Atlas." : "A cutover cannot be undone.";
-  const underWay = run.rows.filter((row) => ["REQUESTED", "CUTOVER", "DOUBT"].includes(row[STATE])).length;
+  const underWay = run.rows.filter((row) => ["REQUESTED", "CUTOVER", "DOUBT"].includes(row.state)).length;
   const followed = underWay
     ? `${plural(underWay, "cutover")} under way ${underWay === 1 ? "is" : "are"} followed to ${underWay === 1 ? "its" : "their"} end.`
     : "No cutover is under way.";

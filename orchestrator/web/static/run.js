@@ -1,14 +1,14 @@
 // One run: how it stands, its waves, timeline, migrations and log.
 
 import { controls } from "./controls.js";
-import { byId, chip, icon, make, oncePerFrame, say, show } from "./dom.js";
-import { Run, ACCEPTED, FINISHED, GATE_OPENED, GATE_SINCE, GROUP, LAG, LIVE, NAME, NOTE, REMOTE, REQUESTED, REQUESTS, STATE, VARS,
-  WAVE } from "./model.js";
+import { showDetails } from "./details.js";
+import { byId, chip, icon, make, oncePerFrame, say } from "./dom.js";
+import { Run } from "./model.js";
 import { follow } from "./stream.js";
 import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
-import { FINAL, RUN_OUTCOMES, STATES, clock, counts, duration, full, number, order,
-  plural } from "./words.js";
+import { show } from "./views.js";
+import { FINAL, RUN_OUTCOMES, STATES, clock, counts, duration, full, number, order, plural } from "./words.js";
 
 export function showRun(runId) {
   document.title = `${runId} · atlas-cutover`;
@@ -83,7 +83,7 @@ function drawNow(run, steering) {
   const now = Date.now() / 1000;
   say(byId("sentence"), sentence(run));
   steering.draw(now);
-  const byState = run.counts();
+  const byState = run.states();
   const ended = Object.keys(byState).filter((state) => FINAL.has(state)).reduce((sum, state) => sum + byState[state], 0);
   const text = `${number(ended)} of ${plural(run.rows.length, "migration")} ended${left(run.head.cutovers_left)}`;
   const meter = byId("meter");
@@ -110,7 +110,7 @@ function sentence(run) {
   if (head.paused) return "No new cutover starts until somebody unpauses the run.";
   const waiting = run.waitingForApproval().map((wave) => wave.name);
   if (waiting.length) return `Waits for approval of ${waiting.join(", ")}.`;
-  if (head.window?.opens != null) return `Waits for the window, which opens ${full(head.window.opens)}.`;
+  if (head.opening?.opens != null) return `Waits for the window, which opens ${full(head.opening.opens)}.`;
   const active = head.waves.filter((wave) => wave.started_at && !wave.finished_at).map((wave) => wave.name);
   return active.length ? `Wave ${active.join(", ")}.` : "";
 }
@@ -146,7 +146,7 @@ function drawWaves(run) {
       : wave.started_at ? `since ${clock(wave.started_at)}` : "";
     return make("li", { class: "card" },
       make("div", { class: "wave-title" }, make("h3", {}, wave.name), make("span", { class: "quiet" }, times)),
-      parts(wave.counts), tally(wave.counts),
+      parts(wave.states), tally(wave.states),
       make("p", { class: "quiet" }, facts.filter(Boolean).join(" · ")));
   }));
 }
@@ -162,31 +162,4 @@ function drawLog(run) {
     make("time", { datetime: new Date(line.at * 1000).toISOString(), title: full(line.at) }, clock(line.at)),
     make("span", { class: "event" }, line.event),
     make("span", { class: "text" }, line.about ? make("b", {}, line.about) : null, line.about ? " " : null, line.text))));
-}
-
-function showDetails(run, index) {
-  const job = run.jobs[index], row = run.rows[index], now = Date.now() / 1000;
-  const at = (place) => (row[place] == null ? null : full(row[place]));
-  const facts = [
-    ["State", chip(STATES[row[STATE]])],
-    ["Wave", run.head.waves[job[WAVE]].name],
-    [FINAL.has(row[STATE]) ? "Message" : "Note", row[NOTE]],
-    ["What to do", run.head.advice?.outcomes[row[STATE]]],
-    ["Status at Atlas", row[REMOTE]],
-    ["Lag", row[LAG] == null ? null : duration(row[LAG])],
-    ["Gate, waiting since", at(GATE_SINCE)],
-    ["Gate opened", at(GATE_OPENED)],
-    ["Cutover requested", at(REQUESTED)],
-    ["Accepted by Atlas", at(ACCEPTED)],
-    ["Ended", at(FINISHED)],
-    ["Cutover time", duration(run.cutoverSeconds(row, now)) || null],
-    ["Cutover requests", row[REQUESTS] ? number(row[REQUESTS]) : null],
-    ["Project (group_id)", make("code", {}, job[GROUP])],
-    ["live_migration_id", make("code", {}, job[LIVE])],
-    ...Object.entries(job[VARS]),
-  ];
-  say(byId("details-title"), job[NAME]);
-  byId("details-list").replaceChildren(...facts.filter(([, value]) => value != null)
-    .flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]));
-  byId("details").showModal();
 }

@@ -1,7 +1,9 @@
 // The list of runs.
 
-import { chip, byId, make, say, show } from "./dom.js";
+import { chip, byId, make, say } from "./dom.js";
+import { withTimes } from "./model.js";
 import { follow } from "./stream.js";
+import { show } from "./views.js";
 import { RUN_OUTCOMES, duration, full, moment, number } from "./words.js";
 
 export function showRuns() {
@@ -18,7 +20,7 @@ function draw({ runs, journal, error }) {
   byId("runs-note").hidden = !note;
   byId("runs-scroller").hidden = !runs.length;
   const focused = document.activeElement?.getAttribute("href");
-  byId("runs-rows").replaceChildren(...runs.map(row));
+  byId("runs-rows").replaceChildren(...withTimes(runs).map(row));
   if (focused) document.querySelector(`#runs-rows a[href="${CSS.escape(focused)}"]`)?.focus();
 }
 

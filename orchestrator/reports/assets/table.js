@@ -1,12 +1,11 @@
-// The migrations: searched, filtered, sorted, and only as many rows in the document as are seen.
+// The migrations: searched, filtered, sorted, and only as many rows in the document as are seen; on paper, all of them.
 
 import { chip, byId, make, oncePerFrame, say } from "./dom.js";
-import { FINISHED, GROUP, LAG, LIVE, NAME, NOTE, REMOTE, REQUESTED, STATE, VARS, WAVE } from "./model.js";
 import { FINAL, STATES, clock, duration, full, number, order } from "./words.js";
 
 const SPARE = 8; // rows above and below what is seen
 const PHONE = matchMedia("(max-width: 720px)");
-const rowHeight = () => (PHONE.matches ? 56 : 36); // --row in page.css
+const rowHeight = () => (PHONE.matches ? 56 : 36); // --row in base.css
 
 const text = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
@@ -20,45 +19,55 @@ export class Table {
   #haystacks = [];
   #columns;
 
-  constructor(run, open) {
+  // open: called with the number of a migration; without: keys of columns that are left out.
+  constructor(run, open, { without = [] } = {}) {
     this.#run = run;
     this.#open = open;
-    const waveName = (index) => run.head.waves[run.jobs[index][WAVE]].name;
+    const waveName = (index) => run.head.waves[run.jobs[index].wave].name;
     const now = () => Date.now() / 1000;
     // value: what it is sorted by; unset values go last, whichever way.
     this.#columns = [
-      { key: "name", title: "Migration", value: (i) => run.jobs[i][NAME] },
-      { key: "wave", title: "Wave", value: (i) => run.jobs[i][WAVE] },
-      { key: "state", title: "State", value: (i) => STATES[run.rows[i][STATE]].rank },
-      { key: "remote", title: "At Atlas", value: (i) => run.rows[i][REMOTE] },
-      { key: "lag", title: "Lag", num: true, value: (i) => run.rows[i][LAG] },
-      { key: "requested", title: "Requested", num: true, value: (i) => run.rows[i][REQUESTED] },
+      { key: "name", title: "Migration", value: (i) => run.jobs[i].name },
+      { key: "wave", title: "Wave", value: (i) => run.jobs[i].wave },
+      { key: "state", title: "State", value: (i) => STATES[run.rows[i].state].rank },
+      { key: "remote", title: "At Atlas", value: (i) => run.rows[i].remote_status },
+      { key: "lag", title: "Lag", num: true, value: (i) => run.rows[i].lag_seconds },
+      { key: "requested", title: "Requested", num: true, value: (i) => run.rows[i].requested_at },
       { key: "time", title: "Cutover", num: true, value: (i) => run.cutoverSeconds(run.rows[i], now()) },
-      { key: "note", title: "Message", value: (i) => run.rows[i][NOTE] },
-    ];
+      { key: "note", title: "Message", value: (i) => run.message(run.rows[i]) || null },
+    ].filter(({ key }) => !without.includes(key));
     this.waveName = waveName;
     this.#drawColumns();
     byId("migrations").setAttribute("aria-colcount", this.#columns.length);
     const draw = oncePerFrame(() => this.#draw());
     byId("rows-scroller").addEventListener("scroll", draw, { passive: true });
-    addEventListener("resize", draw);
+    new ResizeObserver(draw).observe(byId("rows-scroller"));
     PHONE.addEventListener("change", () => this.#redraw());
     const filter = oncePerFrame(() => this.#filter());
     byId("search").addEventListener("input", filter);
     byId("by-state").addEventListener("change", filter);
     byId("by-wave").addEventListener("change", filter);
+    addEventListener("beforeprint", () => this.#draw({ all: true }));
+    addEventListener("afterprint", draw);
+  }
+
+  // Only the migrations that stand so ("": all), every other filter off.
+  show(state) {
+    byId("search").value = byId("by-wave").value = "";
+    byId("by-state").value = state;
+    this.#filter();
   }
 
   // The run has changed.
   refresh() {
     if (this.#jobs !== this.#run.jobs) {
       this.#jobs = this.#run.jobs;
-      this.#haystacks = this.#jobs.map((job) => `${job[NAME]} ${job[GROUP]} ${job[LIVE]} ${Object.values(job[VARS]).join(" ")}`.toLowerCase());
+      this.#haystacks = this.#jobs.map((job) => `${job.name} ${job.group_id} ${job.live_migration_id} ${Object.values(job.vars).join(" ")}`.toLowerCase());
       this.#clear();
       fill(byId("by-wave"), [["", "all waves"], ...this.#run.head.waves.filter((wave) => wave.migrations)
         .map((wave) => [String(this.#run.head.waves.indexOf(wave)), wave.name])]);
     }
-    const counts = this.#run.counts();
+    const counts = this.#run.states();
     fill(byId("by-state"), [["", "all states"], ...order(counts).map((state) => [state, `${STATES[state].word} (${number(counts[state])})`])]);
     this.#filter();
   }
@@ -67,7 +76,7 @@ export class Table {
   tick() {
     for (const [index, drawn] of this.#drawn) {
       const row = this.#run.rows[index];
-      if (row[REQUESTED] != null && row[FINISHED] == null) drawn.row = null;
+      if (this.#run.goesOn(row)) drawn.row = null;
     }
     this.#draw();
   }
@@ -79,10 +88,10 @@ export class Table {
     const state = byId("by-state").value, wave = byId("by-wave").value;
     const shown = [];
     for (let index = 0; index < rows.length; index++) {
-      if (state && rows[index][STATE] !== state) continue;
-      if (wave && String(jobs[index][WAVE]) !== wave) continue;
+      if (state && rows[index].state !== state) continue;
+      if (wave && String(jobs[index].wave) !== wave) continue;
       if (words.length) {
-        const hay = `${this.#haystacks[index]} ${rows[index][REMOTE] || ""} ${rows[index][NOTE] || ""}`.toLowerCase();
+        const hay = `${this.#haystacks[index]} ${rows[index].remote_status || ""} ${this.#run.message(rows[index])}`.toLowerCase();
         if (!words.every((word) => hay.includes(word))) continue;
       }
       shown.push(index);
@@ -133,13 +142,13 @@ export class Table {
     byId("rows").replaceChildren();
   }
 
-  #draw() {
+  #draw({ all = false } = {}) {
     if (!this.#run.head || this.#run.missing) return;
     const scroller = byId("rows-scroller"), height = rowHeight();
     const lowest = Math.max(0, this.#shown.length * height - scroller.clientHeight); // fewer may be shown than before
     const top = Math.min(scroller.scrollTop, lowest);
-    const first = Math.max(0, Math.floor(top / height) - SPARE);
-    const last = Math.min(this.#shown.length, Math.ceil((top + scroller.clientHeight) / height) + SPARE);
+    const first = all ? 0 : Math.max(0, Math.floor(top / height) - SPARE);
+    const last = all ? this.#shown.length : Math.min(this.#shown.length, Math.ceil((top + scroller.clientHeight) / height) + SPARE);
     const focused = document.activeElement?.closest?.("#rows tr")?.dataset.index;
     const drawn = new Map();
     const elements = [spacer(first * height)];
@@ -161,17 +170,18 @@ export class Table {
   }
 
   #row(index, row) {
-    const job = this.#run.jobs[index], note = row[NOTE] || "";
+    const job = this.#run.jobs[index], note = this.#run.message(row);
     const wave = this.waveName(index);
     return make("tr", { "data-index": index },
       make("th", { scope: "row", class: "name" },
-        make("button", { type: "button", class: "link", title: job[NAME], onclick: () => this.#open(index) }, job[NAME]),
+        make("button", { type: "button", class: "link", title: job.name, onclick: () => this.#open(index) }, job.name),
         make("span", { class: "under" }, note || wave)),
       make("td", { class: "wave", title: wave }, wave),
-      make("td", { class: "state" }, chip(STATES[row[STATE]])),
-      make("td", { class: "remote" }, row[REMOTE] || ""),
-      make("td", { class: "lag num" }, FINAL.has(row[STATE]) ? "" : duration(row[LAG])),
-      make("td", { class: "requested num", title: full(row[REQUESTED]) }, clock(row[REQUESTED])),
+      make("td", { class: "state" }, chip(STATES[row.state])),
+      make("td", { class: "remote" }, row.remote_status || ""),
+      this.#columns.some(({ key }) => key === "lag")
+        ? make("td", { class: "lag num" }, FINAL.has(row.state) ? "" : duration(row.lag_seconds)) : null,
+      make("td", { class: "requested num", title: full(row.requested_at) }, clock(row.requested_at)),
       make("td", { class: "time num" }, duration(this.#run.cutoverSeconds(row, Date.now() / 1000))),
       make("td", { class: "note", title: note }, note));
   }

@@ -23,25 +23,22 @@ export function say(element, text) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
+// An element of a picture.
+export function drawing(tag, attributes = {}, text = undefined) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
 export function icon({ icon: name, tone }) {
-  const picture = document.createElementNS(SVG, "svg");
-  picture.setAttribute("class", `icon ${tone}`);
-  picture.setAttribute("viewBox", "0 0 16 16");
-  picture.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `#i-${name}`);
-  picture.append(use);
+  const picture = drawing("svg", { class: `icon ${tone}`, viewBox: "0 0 16 16", "aria-hidden": "true" });
+  picture.append(drawing("use", { href: `#i-${name}` }));
   return picture;
 }
 
 export function chip(state) {
   return make("span", { class: "chip" }, icon(state), make("span", {}, state.word));
-}
-
-export function show(view) {
-  const main = byId("main");
-  main.replaceChildren(byId(view).content.cloneNode(true));
-  return main;
 }
 
 // At most once a frame, however often it is asked for.

@@ -1,6 +1,8 @@
 // Time to place: what nobody worked in (waiting for the window, the day between two sessions) is squeezed to GAP pixels.
 
-const GAP = 30;
+import { zoneOffset } from "./words.js";
+
+export const GAP = 34;
 const LEAST = 60; // seconds: a shorter pause is shown as long as it was
 const STEPS = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
 
@@ -30,17 +32,12 @@ export class TimeScale {
   // Round times, at least `apart` pixels from each other.
   ticks(apart) {
     const step = STEPS.find((seconds) => seconds * this.perSecond >= apart) || STEPS.at(-1);
-    const offset = new Date(this.pieces[0].from * 1000).getTimezoneOffset() * 60;
+    const offset = zoneOffset(this.pieces[0].from);
     const ticks = [];
     for (const { from, until } of this.pieces) {
       for (let at = Math.ceil((from - offset) / step) * step + offset; at <= until; at += step) ticks.push(at);
     }
     return ticks;
-  }
-
-  // The squeezed pauses, [x, width].
-  gaps() {
-    return this.pieces.slice(1).map(({ x }) => [x - GAP, GAP]);
   }
 }
 

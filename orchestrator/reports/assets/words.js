@@ -5,7 +5,7 @@
 export const STATES = {
   IN_DOUBT: { word: "IN_DOUBT", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 0 },
   FAILED: { word: "FAILED", icon: "FAILED", sign: "✕", tone: "failed", rank: 1 },
-  UNVERIFIED: { word: "UNVERIFIED", icon: "FAILED", sign: "≠", tone: "failed", rank: 1 },
+  UNVERIFIED: { word: "UNVERIFIED", icon: "UNVERIFIED", sign: "≠", tone: "failed", rank: 1 },
   TIMED_OUT: { word: "TIMED_OUT", icon: "TIMED_OUT", sign: "!", tone: "late", rank: 2 },
   UNDER_WAY: { word: "UNDER_WAY", icon: "ACTIVE", sign: "▶", tone: "active", rank: 3 },
   DOUBT: { word: "answer lost", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 4 },
@@ -31,28 +31,44 @@ export const RUN_OUTCOMES = {
   IN_DOUBT: STATES.IN_DOUBT,
 };
 
-const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
-const timeFormat = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
-});
-const zoneFormat = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" });
+let zone; // undefined: the reader's own
+let formats = made();
+
+function made() {
+  const format = (options) => new Intl.DateTimeFormat(zone === "UTC" ? "en-CA" : undefined, { timeZone: zone, ...options });
+  return {
+    day: zone === "UTC" ? format({ dateStyle: "short" }) : format({ weekday: "short", day: "numeric", month: "short" }),
+    time: format({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }),
+    zone: format({ timeZoneName: "short" }),
+  };
+}
+
+// Shows all times in this zone from now on; UTC as 2026-11-28 01:00:00 UTC, as the text of a report has them.
+export function useZone(name) {
+  zone = name;
+  formats = made();
+}
+
+// How far a time of day is from UTC there, in seconds.
+export function zoneOffset(at) {
+  return zone === "UTC" ? 0 : new Date(at * 1000).getTimezoneOffset() * 60;
+}
 
 export function clock(at) {
-  return at == null ? "" : timeFormat.format(at * 1000);
+  return at == null ? "" : formats.time.format(at * 1000);
 }
 
 // With the day where it is not today.
 export function moment(at) {
   if (at == null) return "";
-  const date = new Date(at * 1000);
-  const today = date.toDateString() === new Date().toDateString();
-  return today ? timeFormat.format(date) : `${dayFormat.format(date)}, ${timeFormat.format(date)}`;
+  const today = formats.day.format(at * 1000) === formats.day.format(Date.now());
+  return today ? clock(at) : `${formats.day.format(at * 1000)}, ${clock(at)}`;
 }
 
 export function full(at) {
   if (at == null) return "";
-  const zone = zoneFormat.formatToParts(at * 1000).find((part) => part.type === "timeZoneName");
-  return `${dayFormat.format(at * 1000)} ${timeFormat.format(at * 1000)} ${zone ? zone.value : ""}`.trim();
+  const name = formats.zone.formatToParts(at * 1000).find((part) => part.type === "timeZoneName");
+  return `${formats.day.format(at * 1000)} ${clock(at)} ${name ? name.value : ""}`.trim();
 }
 
 // As `rough_duration` in text/durations.py: "8.1s", "47s", "4m5s", "2h3m", "3d1h".

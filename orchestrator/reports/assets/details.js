@@ -1,0 +1,34 @@
+// All about one migration, in a dialog.
+
+import { byId, chip, make, say } from "./dom.js";
+import { FINAL, STATES, duration, full, number } from "./words.js";
+
+export function showDetails(run, index) {
+  const job = run.jobs[index], row = run.rows[index];
+  const at = (time) => (time == null ? null : full(time));
+  const facts = [
+    ["State", chip(STATES[row.state])],
+    ["Wave", run.head.waves[job.wave].name],
+    ...Object.entries(job.vars),
+    [FINAL.has(row.state) ? "Message" : "Note", run.message(row) || null],
+    ["What to do", run.head.advice?.outcomes[row.state]],
+    ["Status at Atlas", row.remote_status],
+    ["Lag", row.lag_seconds == null ? null : duration(row.lag_seconds)],
+    ["Gate, waiting since", at(row.gate_waiting_since)],
+    ["Gate opened", at(row.gate_opened_at)],
+    ["Cutover requested", at(row.requested_at)],
+    ["Accepted by Atlas", at(row.accepted_at)],
+    ["Ended", at(row.finished_at)],
+    ["Verified", at(row.verified_at)],
+    ["Cutover time", duration(run.cutoverSeconds(row, Date.now() / 1000)) || null],
+    ["Downtime", duration(row.downtime_seconds) || null],
+    ["Cutover requests", row.cutover_requests ? number(row.cutover_requests) : null],
+    ["Reads", row.polls ? number(row.polls) : null],
+    ["Project (group_id)", make("code", {}, job.group_id)],
+    ["live_migration_id", make("code", {}, job.live_migration_id)],
+  ];
+  say(byId("details-title"), job.name);
+  byId("details-list").replaceChildren(...facts.filter(([, value]) => value != null)
+    .flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]));
+  byId("details").showModal();
+}

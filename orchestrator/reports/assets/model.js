@@ -1,0 +1,90 @@
+// What a browser knows of one run (reports/shape.py): the snapshot, kept current by deltas, and the questions the views ask
+// of it. Jobs and rows are objects with the names of report.json; times are Unix seconds here.
+
+import { FINAL } from "./words.js";
+
+const LOG_LINES = 200;
+const TIMES = /(^|_)(at|since|opens|closes|last_start)$/;
+
+export class Run {
+  head = null;
+  jobs = [];
+  rows = [];
+  log = [];
+  #columns = null;
+
+  takeSnapshot({ columns, head, jobs, rows, log }) {
+    this.#columns = columns;
+    this.head = withTimes(head);
+    this.jobs = jobs.map((job) => named(columns.job, job));
+    this.rows = rows.map(([, ...row]) => named(columns.row, row));
+    this.log = withTimes(log);
+  }
+
+  takeDelta({ head, rows, log }) {
+    this.head = withTimes(head);
+    for (const [number, ...row] of rows) this.rows[number] = named(this.#columns.row, row);
+    if (log.length) this.log = [...this.log, ...withTimes(log)].slice(-LOG_LINES);
+  }
+
+  get missing() {
+    return Boolean(this.head.missing);
+  }
+
+  // How many migrations stand where.
+  states() {
+    const states = {};
+    for (const { state } of this.rows) states[state] = (states[state] || 0) + 1;
+    return states;
+  }
+
+  // RUNNING, PAUSED, INTERRUPTED, or the outcome.
+  outcome() {
+    const { running, paused, outcome, stopped } = this.head;
+    if (running) return paused && !stopped ? "PAUSED" : "RUNNING";
+    return outcome || "INTERRUPTED";
+  }
+
+  // Waves that wait for somebody, now.
+  waitingForApproval() {
+    const { running, stopped, waves } = this.head;
+    if (!running || stopped) return [];
+    return waves.filter((wave) => wave.approval_since != null && wave.approved_by == null);
+  }
+
+  // Whether more may happen to the migration of this row.
+  goesOn(row) {
+    return this.head.running && !FINAL.has(row.state);
+  }
+
+  // The cutover time, or what it is so far at `now`.
+  cutoverSeconds(row, now) {
+    if (row.cutover_seconds != null) return row.cutover_seconds;
+    return row.requested_at != null && this.goesOn(row) ? Math.max(0, now - row.requested_at) : null;
+  }
+
+  // Why the migration of this row stands as it does.
+  message(row) {
+    return row.error_message || row.note || "";
+  }
+}
+
+function named(names, values) {
+  const object = {};
+  names.forEach((name, place) => {
+    object[name] = isTime(name, values[place]) ? Date.parse(values[place]) / 1000 : values[place];
+  });
+  return object;
+}
+
+// The same, at any depth, with its times as Unix seconds.
+export function withTimes(value) {
+  if (Array.isArray(value)) return value.map(withTimes);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) =>
+    [name, isTime(name, inner) ? Date.parse(inner) / 1000 : withTimes(inner)]));
+}
+
+function isTime(name, value) {
+  return typeof value === "string" && TIMES.test(name);
+}

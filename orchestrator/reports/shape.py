@@ -1,0 +1,97 @@
+"""The one shape in which browsers get a run: of the status page, piece by piece, and of report.html, whole.
+
+    {"columns": {"job": [...], "row": [...]}, "head": {...}, "jobs": [[...]], "rows": [[number, ...]], "log": [...]}
+
+The names are those of report.json, and so are times (ISO 8601) and durations (seconds). Of each migration `job` never changes, and `row`
+is sent again whenever it differs: lists in the order of `columns`, for thousands of them travel at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from ..core.outcomes import EXIT_MEANINGS
+from .model import MigrationReport, RunReport
+from .words import plain
+
+JOB = ("name", "wave", "group_id", "live_migration_id", "vars")
+"""*wave* is the number of the wave in `waves`."""
+
+ROW = (
+    "state",
+    "remote_status",
+    "error_message",
+    "note",
+    "lag_seconds",
+    "gate_waiting_since",
+    "gate_opened_at",
+    "requested_at",
+    "accepted_at",
+    "finished_at",
+    "verified_at",
+    "cutover_seconds",
+    "downtime_seconds",
+    "cutover_requests",
+    "polls",
+)
+"""What of it report.json does not have: *state*, how it stands now (its outcome, once nothing more happens to it), and while it has no
+outcome *note*, why it waits, and *lag_seconds*."""
+
+COLUMNS = {"job": JOB, "row": ROW}
+
+_ELSEWHERE = {"migrations", "hooks", "requests", "statistics", "totals"}
+"""What report.html has in its text, and its scripts do not need."""
+
+
+def job(migration: MigrationReport, numbers: Mapping[str, int]) -> list[Any]:
+    """What never changes about *migration*; *numbers* are those of the waves."""
+    known = {plain(name): plain(value) for name, value in migration.vars.items()}
+    return [plain(migration.name), numbers[migration.wave], migration.group_id, migration.live_migration_id, known]
+
+
+def row(
+    migration: MigrationReport, *, state: str | None = None, note: str | None = None, lag: float | None = None
+) -> list[Any]:
+    """How *migration* stands. *state* None: at its outcome."""
+    return [
+        state or str(migration.outcome),
+        _plain(migration.remote_status),
+        _plain(migration.error_message) if state is None else None,
+        _plain(note),
+        lag,
+        *(getattr(migration, name) for name in ROW[5:]),
+    ]
+
+
+def snapshot(report: RunReport) -> dict[str, Any]:
+    """All of *report* that scripts draw."""
+    numbers = {wave.name: number for number, wave in enumerate(report.waves)}
+    known = {field.name: getattr(report, field.name) for field in fields(report) if field.name not in _ELSEWHERE}
+    head = known | {
+        "running": False,
+        "exit_meaning": EXIT_MEANINGS.get(report.exit_code),
+        "window": None if report.window is None else asdict(report.window),
+        "advice": asdict(report.advice),
+        "waves": [
+            {
+                "name": wave.name,
+                "migrations": wave.migrations,
+                "started_at": wave.started_at,
+                "finished_at": wave.finished_at,
+            }
+            for wave in report.waves
+        ],
+    }
+    return {
+        "columns": COLUMNS,
+        "head": head,
+        "jobs": [job(migration, numbers) for migration in report.migrations],
+        "rows": [[number, *row(migration)] for number, migration in enumerate(report.migrations)],
+        "log": [],
+    }
+
+
+def _plain(text: str | None) -> str | None:
+    return None if text is None else plain(text)
