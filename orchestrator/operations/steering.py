@@ -144,10 +144,9 @@ def _record(journal: Journal, run_id: str, requests: Sequence[Request]) -> Steer
         with locked(run_lock(journal.state_dir, run_id), holder=requests[0].who):
             state = journal.state(run_id)
             events = decided(state, requests)
-            was_unfinished = state.unfinished
             for event in events:
                 state.apply(event)
-            if state.finished_at is not None and state.is_unfinished() != was_unfinished:
+            if state.finished_at is not None:
                 events.append(_finished(state))
             journal.commit(run_id, events, {})
     except LockedError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.advice import Advice, advise, facts_of
+from ..core.events import NOT_YET
 from ..core.next_step import Phase
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
 from ..core.run import RunState
@@ -97,8 +98,8 @@ class HookReport:
 
     @property
     def ok(self) -> bool:
-        """Whether the hook ended with 0."""
-        return self.exit_code == 0
+        """Whether the hook ended with 0, or is a `verify` hook that asked to be run again: that is no failure."""
+        return self.exit_code == 0 or (self.hook == "verify" and self.exit_code == NOT_YET)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
