@@ -86,10 +86,10 @@ def steer(
     place = place_of(state_dir)
     with open_journal(place, readonly=True) as reading:
         row = find_run_under_way(reading, run_id) if run_id is None else find_run(reading, run_id)
-        if command != "retry":  # which takes up what an ended run has left
-            refuse_when_over(row, command)
         state = asked_already(reading, row.run_id)
         requests = _requests(state, command, names, who or who_am_i(), reason, gate)
+        if command != "retry":  # which takes up what an ended run has left
+            refuse_when_over(row, command)
         decided(state, requests)
     with open_journal(place) as journal:
         return ask(journal, row.run_id, *requests, at=time.time()) or _record(journal, row.run_id, requests)
@@ -129,7 +129,9 @@ def _requests(
     if not names:
         return [Request(command=command, who=who, reason=reason)]
     if command in ("approve", "reject"):
-        return [Request(command=command, who=who, reason=reason, wave=name) for name in names]
+        found = [Request(command=command, who=who, reason=reason, wave=name) for name in names]
+        decided(state, [request for request in found if request.wave not in state.waves])
+        return found
     try:
         chosen = state.workflow.select(tuple(names))
     except KeyError as error:
