@@ -23,7 +23,22 @@ from orchestrator.cli.main import run_command
 from .program import ROOT, Atlas, Done, Program, new_id
 
 COMMANDS = (
-    *("check", "plan", "run", "resume", "status", "report", "pause", "unpause", "approve", "abort"),
+    *(
+        "check",
+        "plan",
+        "run",
+        "resume",
+        "status",
+        "report",
+        "pause",
+        "unpause",
+        "approve",
+        "reject",
+        "skip",
+        "retry",
+        "gate",
+        "abort",
+    ),
     *("simulate", "serve", "schema"),
 )
 WAVES = {"canary": {"orders": new_id()}, "rest": {"carts": new_id(), "search": new_id()}}
@@ -51,6 +66,10 @@ LEAST = {
     **dict.fromkeys(("resume", "status", "report", "pause", "unpause", "simulate", "serve"), ()),
     "abort": ("20261128",),
     "approve": ("20261128", "canary"),
+    "reject": ("20261128", "canary"),
+    "skip": ("20261128", "orders"),
+    "retry": ("20261128", "orders"),
+    "gate": ("20261128", "orders", "--off"),
     "schema": ("workflow",),
     "completion": ("bash",),
 }
