@@ -98,7 +98,7 @@ class Account:
             self.probing = False
 
     def grant(self, *, forced: bool = False) -> Token:
-        """Somebody gets a token, of which there should be one; *forced*: even if there is none."""
+        """Hand out one token; *forced*: also when none is there, which leaves a debt."""
         probe = self.tokens < 1.0 - SLACK
         if self.rests:
             self._looked_at = self._now

@@ -347,7 +347,7 @@ def _nothing_left(bucket: TokenBucket) -> str:
     if account.rests:
         rest = format_duration(math.ceil(account.due() - anyio.current_time()))
         return f"Atlas answered 429, and asks to send nothing for {rest} more: longer than this could wait"
-    return "the request budget had nothing left in time"
+    return "the request budget stayed empty for as long as this could wait"
 
 
 def _job_path(group_id: str, live_migration_id: str) -> str:

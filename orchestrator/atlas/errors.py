@@ -154,7 +154,7 @@ class BadAnswerError(AtlasError):
 
 
 class NotSentError(AtlasError):
-    """The request never left this machine: no connection could be made, or it was not to leave any more."""
+    """The request never left this machine: no connection could be made, or it must not be sent any more."""
 
 
 class AnswerLostError(AtlasError):
@@ -182,11 +182,15 @@ def translate(
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
             return NotSentError(f"no connection ({what})", method=method, path=path)
         case aiohttp.ClientHttpProxyError(status=status):
-            advice = "; its user name and password stand in the proxy variable" if status == 407 else ""
+            advice = "; its user name and password are in the proxy variable" if status == 407 else ""
             phrase = f"{status} {responses.get(status, '')}".rstrip()  # not the proxy's own words: it may echo anything
             return NotSentError(f"the proxy refused the connection ({phrase}){advice}", method=method, path=path)
         case OSError(errno=errno.ETIMEDOUT | errno.EHOSTUNREACH | errno.ENETUNREACH):  # what the kernel waited for
-            return AnswerTimeoutError(f"no sign of life from the other side ({what})", method=method, path=path)
+            return AnswerTimeoutError(
+                f"the other side has stopped acknowledging what is sent: the network or its machine may be down ({what})",
+                method=method,
+                path=path,
+            )
         case TimeoutError():
             return AnswerTimeoutError("no answer within the request timeout", method=method, path=path)
         case _:

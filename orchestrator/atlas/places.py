@@ -48,7 +48,7 @@ class Places:
         return self._free > sum(max(0, kept - taken[other]) for other in Priority if other is not kind)
 
     def enter(self, kind: Priority) -> None:
-        """Take a place, of which there has to be one (`has_room`)."""
+        """Take a place; call it only when `has_room`."""
         self._free -= 1
         self._taken[kind] += 1
 

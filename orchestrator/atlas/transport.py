@@ -108,7 +108,9 @@ class Transport:
         try:
             over = await self.auth.ready()
             if not await permit.enter():
-                raise NotSentError("its token was taken back by a 429", method=method, path=leg.path)
+                raise NotSentError(
+                    "a 429 to another request took its token of the budget back", method=method, path=leg.path
+                )
             try:
                 response = await self._session.request(
                     method,
@@ -131,12 +133,12 @@ class Transport:
         if isinstance(error, TimeoutError):
             if leg.unanswered:
                 return translate(error, method=leg.method, path=leg.path, clean=self.clean)
-            return NotSentError("it could not leave within the request timeout", method=leg.method, path=leg.path)
+            return NotSentError("it could not be sent within the request timeout", method=leg.method, path=leg.path)
         if isinstance(error, OSError):
             return translate(error, method=leg.method, path=leg.path, clean=self.clean)
         if leg.unanswered:  # whatever aiohttp stumbled over came after the request had left
             return AnswerLostError(
-                f"the answer made no sense ({self.clean(str(error))})", method=leg.method, path=leg.path
+                f"the answer was not understood ({self.clean(str(error))})", method=leg.method, path=leg.path
             )
         return ApiError(method=leg.method, path=leg.path, status=401, detail=self.auth.misled(error))
 
@@ -187,7 +189,7 @@ class Transport:
 class _Leg:
     """The signature, and inside of it what accounts for each wire request of one call and translates its errors.
 
-    One middleware and not two: aiohttp builds a chain of them anew for every request.
+    One middleware and not two: aiohttp builds the chain again for every request.
     """
 
     __slots__ = (
@@ -220,7 +222,7 @@ class _Leg:
 
     def _ask(self) -> None:
         if self._may_leave is not None and not self._may_leave():
-            raise NotSentError("it was not to leave any more", method=self.method, path=self.path)
+            raise NotSentError("it must not be sent any more", method=self.method, path=self.path)
 
     async def _wire(self, request: aiohttp.ClientRequest) -> aiohttp.ClientResponse:
         self._ask()

@@ -101,8 +101,9 @@ def job(document: Any, *, live_migration_id: str, clean: Callable[[str], str]) -
     """
     if not isinstance(document, dict):
         raise ValueError(f"expected a job document, got {type(document).__name__}")
-    if document.get("_id") != live_migration_id:
-        raise ValueError(f"expected a document of this live migration, got one without its _id ({live_migration_id})")
+    if (shown := document.get("_id")) != live_migration_id:
+        what = "one without an _id" if shown is None else f"one of another job (_id {clean(str(shown)[:40])})"
+        raise ValueError(f"expected the document of live migration {live_migration_id}, got {what}")
     status = document.get("status")
     if status is not None and not isinstance(status, str):
         raise ValueError(f"expected a status word, got {type(status).__name__}")

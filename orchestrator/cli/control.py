@@ -95,7 +95,7 @@ def _told(args: Namespace, steered: Steered) -> int:
             print(f"{args.command}: asked of run {run_id}", file=sys.stderr)
         case Taken.KEPT:
             print(
-                f"{args.command}: kept for run {run_id}; no process works on it now: `resume` continues it",
+                f"{args.command}: recorded for run {run_id}; no process works on it now: `atlas-cutover resume {run_id}` continues it",
                 file=sys.stderr,
             )
         case Taken.ENDED:

@@ -93,7 +93,7 @@ class _Version(argparse.Action):
 
 
 def _add_common(parser: ArgumentParser, *, top: bool) -> None:
-    """Options that every command has, and that may also stand before it."""
+    """Options that every command has; they may also be given before its name."""
     unset = None if top else argparse.SUPPRESS
     group = parser.add_argument_group("options of all commands")
     group.add_argument(

@@ -14,7 +14,7 @@ from ..text.counts import names_listed
 from .workflow import Migration, Wave, Workflow
 
 _NOT_COMPARED = frozenset({"name", "waves", "migrations", "window", "sha256", "directory", "file"})
-"""Told by lines of their own, or of no importance: a comment changes the hash."""
+"""Told by lines of their own, or without effect: a comment changes the hash."""
 
 
 def differences(recorded: Workflow, given: Workflow) -> list[str]:
@@ -31,7 +31,7 @@ def differences(recorded: Workflow, given: Workflow) -> list[str]:
         if wave.name in old:
             lines += _changed_wave(old[wave.name], wave)
     if [wave.name for wave in recorded.waves] != [wave.name for wave in given.waves]:
-        lines.append("the waves or their order are others")
+        lines.append("the waves, or their order, differ")
     if changed := _keys(recorded, given):
         lines.append(f"the run's {', '.join(changed)}")
     if recorded.directory != given.directory and _has_hooks(recorded):

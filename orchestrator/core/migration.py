@@ -122,7 +122,7 @@ class MigrationState(NamedTuple):
 
 
 def apply(state: MigrationState, event: Event) -> MigrationState:
-    """*state* after *event*; events of no concern leave it as it is."""
+    """*state* after *event*; other events leave it as it is."""
     match event:
         case StatusPolled():
             if event.error is not None:
@@ -331,7 +331,7 @@ def _into(state: MigrationState, phase: Phase, event: GateWaiting | GateOpened, 
 
 
 def starts_afresh(state: MigrationState, *, retry_failed: bool) -> bool:
-    """Whether the migration begins anew when its run is continued: whatever was sent certainly was not carried out."""
+    """Whether the migration starts from the beginning when its run is continued: nothing that was sent has been carried out, for certain."""
     if state.outcome is Outcome.FAILED:
         return retry_failed and state.cutover_requests == 0
     return state.phase in BEFORE_THE_PUT or state.outcome is Outcome.NOT_STARTED

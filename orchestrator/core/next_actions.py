@@ -397,7 +397,9 @@ def _after_hook(run: RunState, wave: Wave | None, now: float, wall: float) -> Ag
         return _do(RunGroupHook(wave=name, hook=hook, index=left.start, outcome=outcome))
     again = next_verification(hooks.hooks, since=hooks.verify_since, last=hooks.verified_last)
     if again is None:
-        reason = f"{hooks.hooks.verify[left.start][0]} did not say yes in {format_duration(hooks.hooks.verify_timeout)}"
+        reason = (
+            f"{hooks.hooks.verify[left.start][0]} did not pass within {format_duration(hooks.hooks.verify_timeout)}"
+        )
         return _do(Record(event=VerificationFailed(at=now, wave=name, reason=reason)))
     if wave is not None:
         again = max(again, _soaks_until(run, wave, now) or again)

@@ -74,7 +74,7 @@ __all__ = [
 SIGNS = 2
 """How many reads in a row have to show the same before a doubt is settled, after its settle time."""
 
-LOOK = "look at it in the Atlas UI, then `resume`"
+LOOK = "look at it in the Atlas UI, then `atlas-cutover resume`"
 
 MOST_CHALLENGES = 5
 """So many PUTs in a row were answered 401: it is no stale nonce, the keys are not taken."""
@@ -224,7 +224,7 @@ def _verify_step(state: MigrationState, policy: Policy) -> Step:
         return Finish(outcome=Outcome.SUCCESS, error_message=None)
     again = next_verification(policy.hooks, since=state.verify_since, last=state.verified_last)
     if again is None:
-        why = f"{policy.hooks.verify[state.verify_hooks_done][0]} did not say yes in {format_duration(policy.hooks.verify_timeout)}"
+        why = f"{policy.hooks.verify[state.verify_hooks_done][0]} did not pass within {format_duration(policy.hooks.verify_timeout)}"
         return Finish(outcome=Outcome.UNVERIFIED, error_message=f"cut over, but not verified: {why}")
     return RunHook(hook="verify", index=state.verify_hooks_done, not_before=again)
 

@@ -233,7 +233,7 @@ class RunState:
             known = self.waves[wave.name]
             known.finished_at = known.approval_since = None
             if known.rejected_by is not None and known.rejected_by.startswith(APPROVAL_TIMEOUT):
-                known.rejected_by = None  # it is asked for anew
+                known.rejected_by = None  # it is asked for again
             known.started = known.worked_on = False
             known.line = []
             known.retried = 0
@@ -276,7 +276,7 @@ class RunState:
             heappush(wave.line, number)
 
     def _count(self) -> None:
-        """Count anew: a session begins, or a set of credentials is refused."""
+        """Count everything again: a session begins, or a set of credentials is refused."""
         for wave in self.workflow.waves:
             known = self.waves[wave.name]
             known.counts = Counts()

@@ -1,6 +1,6 @@
 """The program's own settings: where Atlas is, with which keys, how fast, and where things are kept and logged.
 
-Taken, the nearest first, from the command line, the environment, the config file, and the defaults, which stand here and nowhere else.
+Taken, the nearest first, from the command line, the environment, the config file, and the defaults, which are defined here and nowhere else.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 HOOK_PREFIX = "CUTOVER_VAR_"
-"""What stands before the name, in capitals, in a hook's environment."""
+"""The prefix of the name, in capitals, in a hook's environment."""
 
 
 @dataclass(frozen=True, slots=True)

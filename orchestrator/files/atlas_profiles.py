@@ -123,7 +123,7 @@ def _wanted(texts: Mapping[str, str], table: Mapping[str, Any]) -> tuple[str, st
 def _from_keychain(profile: str, key: str, file: Path, *, version: Any) -> str:
     where = f"{key} of it is not in {file}"
     if version != _KEYCHAIN_VERSION:
-        raise ProfileError(f"is not whole: {where}")
+        raise ProfileError(f"is incomplete: {where}")
     try:
         import keyring
         from keyring.errors import KeyringError
@@ -137,7 +137,7 @@ def _from_keychain(profile: str, key: str, file: Path, *, version: Any) -> str:
         why = str(error) or type(error).__name__
         raise ProfileError(f"keeps its secrets in the system's keychain, which cannot be read ({why})") from None
     if not value:
-        raise ProfileError(f"is not whole: {where}, nor in the keychain (service atlascli_{profile})")
+        raise ProfileError(f"is incomplete: {where}, nor in the keychain (service atlascli_{profile})")
     return value
 
 
@@ -148,5 +148,5 @@ def _read(file: Path) -> dict[str, Any]:
         raise ProfileError(f"is looked for in {file}, which is not UTF-8 text") from None
     except (OSError, ValueError) as error:
         if isinstance(error, tomllib.TOMLDecodeError):
-            raise ProfileError(f"is looked for in {file}, which is no TOML ({error})") from None
+            raise ProfileError(f"is looked for in {file}, which is not TOML ({error})") from None
         raise ProfileError(f"is looked for in {file}, which {why_unreadable(error)}") from None

@@ -266,7 +266,7 @@ MODELS: dict[str, type[BaseModel]] = {
 
 
 def config_schema() -> dict[str, Any]:
-    """The JSON Schema of a config file, as an editor's YAML parser types it; ``${NAME}`` may stand anywhere."""
+    """The JSON Schema of a config file, as an editor's YAML parser types it; ``${NAME}`` may be used anywhere."""
     schema = json_schema(ConfigSpec, "atlas-cutover config")
     tables = [schema["properties"], *(definition["properties"] for definition in schema["$defs"].values())]
     for table in tables:

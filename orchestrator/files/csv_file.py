@@ -84,7 +84,7 @@ def _header_problems(columns: list[str], cells: list[str], file: str, line: int)
     problems = []
     for position, column in enumerate(columns):
         before = [variable_key(each) for each in columns[:position]]
-        twice = f"the column {column} stands twice" if variable_key(column) in before else None
+        twice = f"the column {column} is given twice" if variable_key(column) in before else None
         wrong = twice or _why_no_column(column)
         if wrong is not None:
             problems.append(Problem(file=file, line=line, key="", message=wrong))

@@ -67,7 +67,7 @@ def parse_name(text: str) -> str:
 
 
 def parse_variable(text: str) -> str:
-    """A name that an environment variable may have, whatever stands before it."""
+    """A name that an environment variable may have, whatever its prefix."""
     if not _VARIABLE.fullmatch(text):
         raise ValueError(
             f"cannot be the name of a variable; type {_as_variable(text)} (letters without accents, digits and _)"

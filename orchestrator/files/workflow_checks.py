@@ -1,4 +1,4 @@
-"""What has to hold between the parts of a workflow: names and live migrations stand once, no wave is empty, groups are known.
+"""What has to hold between the parts of a workflow: names and live migrations occur once, no wave is empty, groups are known.
 
 The checks look at the data as it was read, before any model, so that one mistake does not hide another.
 """
@@ -180,7 +180,7 @@ class Checks:
         if entry.group_id is not None and entry.live_migration_id is not None:
             job = (entry.group_id, entry.live_migration_id)
             if first := self._jobs.get(job):
-                message = f"the live migration {job[1]} stands twice; first in {first}"
+                message = f"the live migration {job[1]} is listed twice, first in {first}"
                 self._problems.append(entry.problem("live_migration_id", message))
             else:
                 self._jobs[job] = here

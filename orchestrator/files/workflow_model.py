@@ -85,7 +85,7 @@ class _Days:
             if word not in DAYS:
                 raise ValueError(f"{shorten(item)} is not a day; allowed: {', '.join(DAYS)}")
             if words.count(word) > 1:
-                raise ValueError(f"{word!r} stands twice")
+                raise ValueError(f"{word!r} is given twice")
         return tuple(day for day in DAYS if day in words)
 
 
@@ -101,7 +101,7 @@ class _Dates:
             if not isinstance(item, str) or not _is_date(item):
                 raise ValueError(f"{shorten(item)} is not a day; expected such as 2026-12-24")
             if value.count(item) > 1:
-                raise ValueError(f"{item!r} stands twice")
+                raise ValueError(f"{item!r} is given twice")
         return tuple(sorted(value))
 
 

@@ -1,6 +1,6 @@
 """YAML text to plain data in which every scalar is text, with the line of every key and item.
 
-YAML would read ``012``, ``1e5``, ``off`` or ``12:30`` as something else than what stands there. Here they stay what
+YAML would read ``012``, ``1e5``, ``off`` or ``12:30`` as something else than what is written there. Here they stay what
 they look like, and the model that knows the key gives them their type. The tree is built from the parser's events, so
 no object is ever constructed, depth is bounded, and an alias costs nothing until it would grow too large.
 """
@@ -185,11 +185,11 @@ class _Builder:
     def _alias(self, anchor: str, line: int) -> None:
         if anchor not in self._anchors:
             self._problem(
-                line, "an alias (*…) has to name something that stands before it; put plain text in quotes", self._key()
+                line, "an alias (*…) has to name something that comes before it; put plain text in quotes", self._key()
             )
         known = self._anchors.get(anchor, (None, None, 1))
         if known is None:
-            raise self.fatal(line, "an alias stands inside what it names")
+            raise self.fatal(line, "an alias is used inside what it names")
         value, places, size = known
         self._aliased += size
         if self._aliased > MAX_ALIASED_VALUES:
@@ -220,7 +220,7 @@ class _Builder:
         elif key == "<<":
             self._problem(line, "merge keys are not supported; write the keys out", self._key())
         elif key in frame.data:
-            self._problem(line, f"stands twice; it was first given in line {frame.places[key][0]}", self._key())
+            self._problem(line, f"is given twice, first in line {frame.places[key][0]}", self._key())
         else:
             return
         frame.key = _BAD_KEY

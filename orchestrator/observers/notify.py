@@ -112,7 +112,7 @@ class Messages:
             return None
         self._failed_waves.add(wave)
         reason = f": {event.error_message}" if event.error_message else ""
-        body = f"{event.migration}: {event.outcome}{reason}. Further failures of this wave come with its end."
+        body = f"{event.migration}: {event.outcome}{reason}. Further failures of this wave are counted in the message of its end."
         return _make("failure", f"first failure in wave {wave}", body, state)
 
 

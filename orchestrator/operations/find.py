@@ -52,7 +52,7 @@ def find_run(journal: Journal, run_id: str | None) -> RunRow:
         )
     if len(rows) > 1:
         names = names_listed([row.run_id for row in rows], 5)
-        raise InputError(f"{len(rows)} runs have ids that begin with {run_id!r} ({names}): give more of it")
+        raise InputError(f"{len(rows)} runs have ids that begin with {run_id!r} ({names}): give more of its id")
     return rows[0]
 
 

@@ -196,7 +196,7 @@ def _two_ways_on(
         (
             f"workflow {state.workflow.name!r} is not what its unfinished run {run_id} was started with; nothing was sent:",
             *(f"  {line}" for line in changes),
-            "Either way on is yours to choose:",
+            "Choose one of the two:",
             f"  {resume_command(run_id)}{place}",
             f"      continues it as it is recorded: cuts {' and '.join(cuts) or 'nothing'}",
             f"  atlas-cutover run --new {path_of(given)}{place}",

@@ -114,7 +114,7 @@ def plan(workflow: Workflow, settings: Settings, *, now: float | None = None) ->
             _budget_note(settings),
             f"shortest possible time for the requests alone: {format_duration(round(elapsed))}"
             if elapsed
-            else "the request budget holds nothing up",
+            else "the request budget delays nothing",
             *notes,
         ),
         run_hooks=_hooks(workflow.hooks),

@@ -160,7 +160,7 @@ LatencySpec: type[BaseModel] = create_model(
 
 
 class FaultSpec(TextModel):
-    """One thing that goes wrong. *kind* stands before what depends on it."""
+    """One thing that goes wrong. *kind* comes before what depends on it."""
 
     on: Annotated[Kind | None, _text(_parse_on)]
     kind: Annotated[FaultKind, _text(lambda text: FaultKind(parse_choice(*FaultKind)(text)))]
@@ -188,7 +188,7 @@ class FaultSpec(TextModel):
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
         if self.kind is FaultKind.STALE and (self.age is None or self.on is not Kind.READ):
-            raise ValueError("a fault of kind stale is one of a read, and needs an age")
+            raise ValueError("a fault of kind stale is for reads alone (`on: read`), and needs an age")
         if self.kind in HELD and self.delay is None:
             raise ValueError(f"a fault of kind {self.kind} needs a delay")
         return self

@@ -1,4 +1,4 @@
-"""What a run stands on: its lock files and the journal, at their paths, for as long as it works.
+"""The files that a run relies on: its lock files and the journal, at their paths, for as long as it works.
 
 The kernel keeps a removed file alive for whoever has it open. A process whose lock file or state directory is removed, or
 replaced by another, would go on locking and journaling where nobody looks, and a second process would know nothing of it.
@@ -43,7 +43,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """All the *places* that the work on run *run_id* stands on."""
+    """All the *places* that the work on run *run_id* relies on."""
 
     run_id: str
     places: tuple[Place, ...] = ()

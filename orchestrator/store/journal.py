@@ -226,8 +226,8 @@ class Journal:
             known = Reach().after(self._query(ROWS, (run_id, 0, None)))
         elif last_event(self._query, run_id) != known.seq:
             raise JournalError(
-                f"{self.path}: another process has worked on run {run_id} meanwhile, so what is known of it here is old "
-                "(was its lock file removed?): `atlas-cutover status` shows the run, `atlas-cutover resume` goes on with it"
+                f"{self.path}: another process has worked on run {run_id} meanwhile, so this one stops (was "
+                f"its lock file removed?): `atlas-cutover status {run_id}` shows the run, `atlas-cutover resume {run_id}` goes on with it"
             )
         rows = []
         for event in events:

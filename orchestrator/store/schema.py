@@ -167,7 +167,7 @@ def explained(path: Path, error: sqlite3.Error) -> JournalError:
         sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: check --state-dir and its permissions",
         sqlite3.SQLITE_NOTADB: "the file is no journal: move it away",
         sqlite3.SQLITE_CORRUPT: "the file is damaged: keep it, restore a copy, and look at the live migrations in Atlas",
-        sqlite3.SQLITE_IOERR: "it cannot be read or written: is it a file, and is the disk well?",
+        sqlite3.SQLITE_IOERR: "it cannot be read or written: check that it is a regular file, and look for disk errors (`dmesg`)",
     }.get(code, "the journal failed")
     return JournalError(f"{path}: {advice} ({error})")
 

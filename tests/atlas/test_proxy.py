@@ -187,7 +187,7 @@ async def test_a_proxy_that_wants_credentials_says_so_without_blame_for_atlas(mo
                 await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
     told = str(caught.value)
     assert "407 Proxy Authentication Required" in told
-    assert "stand in the proxy variable" in told
+    assert "are in the proxy variable" in told
     assert SECRET not in told
     assert "dXNlcj" not in told  # "user" in Basic's clothes
     assert "API key" not in told

@@ -173,10 +173,19 @@ def test_an_envelope_is_taken_off_and_its_status_honoured(document: Any, expecte
     assert wire.unwrap(200, document) == expected
 
 
-@pytest.mark.parametrize("identity", [{}, {"_id": None}, {"_id": LIVE[:-1] + "0"}, {"_id": [LIVE]}, {"id": LIVE}])
-def test_a_document_without_the_jobs_id_is_no_job(identity: dict[str, Any]) -> None:
-    """Another job's, or nobody's: it says nothing of this one, however good it looks."""
-    with pytest.raises(ValueError, match=rf"without its _id \({LIVE}\)"):
+@pytest.mark.parametrize(
+    ("identity", "got"),
+    [
+        ({}, "one without an _id"),
+        ({"_id": None}, "one without an _id"),
+        ({"id": LIVE}, "one without an _id"),
+        ({"_id": LIVE[:-1] + "0"}, rf"one of another job \(_id {LIVE[:-1]}0\)"),
+        ({"_id": [LIVE]}, "one of another job"),
+    ],
+)
+def test_a_document_without_the_jobs_id_is_no_job(identity: dict[str, Any], got: str) -> None:
+    """Another job's, or nobody's: it says nothing of this one, however good it looks; the message tells the two apart."""
+    with pytest.raises(ValueError, match=rf"expected the document of live migration {LIVE}, got {got}"):
         wire.job({"status": "COMPLETE", **identity}, live_migration_id=LIVE, clean=str)
 
 

@@ -60,7 +60,7 @@ def test_the_order_within_a_wave_is_a_difference() -> None:
 def test_order_of_waves_and_hooks_are_named() -> None:
     """What concerns the whole run."""
     given = replace(RECORDED, waves=RECORDED.waves[::-1], hooks=HOOKS)
-    assert differences(RECORDED, given) == ["the waves or their order are others", "the run's hooks"]
+    assert differences(RECORDED, given) == ["the waves, or their order, differ", "the run's hooks"]
 
 
 def test_hooks_that_would_run_in_another_directory_are_a_difference() -> None:

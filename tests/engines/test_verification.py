@@ -82,7 +82,7 @@ async def test_not_yet_for_too_long_is_unverified(tmp_path: Path) -> None:
         ending = await it.start()
         assert outcomes(ending) == {"a": Outcome.UNVERIFIED}
         assert ran(it) == ["verify"] * 4
-        assert "did not say yes in 1m" in str(ending.state.result("a").error_message)
+        assert "did not pass within 1m" in str(ending.state.result("a").error_message)
 
 
 async def test_an_unverified_migration_counts_for_max_failures(tmp_path: Path) -> None:

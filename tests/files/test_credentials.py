@@ -327,7 +327,7 @@ def test_a_profile_that_cannot_be_used_says_why(home: Home, name: str, expected:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("version = ", "which is no TOML"), ("\\udcff", "which is not UTF-8 text"), ("", "is not in .config/atlascli")],
+    [("version = ", "which is not TOML"), ("\\udcff", "which is not UTF-8 text"), ("", "is not in .config/atlascli")],
 )
 def test_a_file_that_cannot_be_read_is_told(home: Home, text: str, expected: str) -> None:
     """Broken, or empty."""
@@ -349,7 +349,7 @@ def test_a_secret_in_the_keychain_is_read_from_there(home: Home, keychain: Any) 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (None, "is not whole: client_secret of it is not in .config/atlascli/config.toml, nor in the keychain"),
+        (None, "is incomplete: client_secret of it is not in .config/atlascli/config.toml, nor in the keychain"),
         (KeyringLocked("it is locked"), "keychain, which cannot be read (it is locked)"),
         (NoKeyringError(), "keychain, which cannot be read (NoKeyringError)"),
     ],
@@ -377,7 +377,7 @@ def test_version_1_has_no_keychain(home: Home, keychain: Any) -> None:
     home.profiles(PROFILES.replace("version = 2", "version = 1"))
     keychain({("atlascli_hidden", "client_secret"): SECRET})
     (line,) = home.mistakes("atlas: {profile: hidden}\n")
-    assert "is not whole: client_secret of it is not in" in line
+    assert "is incomplete: client_secret of it is not in" in line
 
 
 def test_profiles_that_others_can_read_are_warned_of(home: Home) -> None:

@@ -306,7 +306,7 @@ waves:
   - {{name: gone, migrations_file: gone.csv}}
 """
     assert mistakes(text) == [
-        "rest.csv:2: live_migration_id: the live migration a659ce44c03ca1e348b1e992 stands twice; first in w.yaml:14",
+        "rest.csv:2: live_migration_id: the live migration a659ce44c03ca1e348b1e992 is listed twice, first in w.yaml:14",
         "rest.csv:2: name: the name 'm' is taken; it was first given to a migration in w.yaml:9",
         "rest.csv:3: live_migration_id: expected 24 lower-case hexadecimal digits (23 characters were given), not 'a659ce44c03ca1e348b1e99'",
         "rest.csv:5: has 3 columns, expected 2: name,live_migration_id",
@@ -317,7 +317,7 @@ waves:
         "w.yaml:3: defaults.group_id: expected 24 lower-case hexadecimal digits (write its letters in lower case), not '7E68E12770616E75E6DF43D0'",
         "w.yaml:3: defaults.timeout: expected a duration such as 90s, 1m30s, 2h or PT90S, not '5x'",
         "w.yaml:6: waves[0].concurrency: expected a whole number of at least 1, not '0'",
-        "w.yaml:7: waves[0].concurrency: stands twice; it was first given in line 6",
+        "w.yaml:7: waves[0].concurrency: is given twice, first in line 6",
         "w.yaml:9: waves[0].migrations[0].gate.maxlag: unknown key; did you mean 'max_lag'?",
         "w.yaml:10: waves[0].migrations[1].name: the name 'canary' is taken; it was first given to a wave in w.yaml:5",
         "w.yaml:11: waves[1]: the wave is empty; expected migrations or migrations_file",
@@ -429,7 +429,7 @@ def test_a_mistake_names_its_place_and_what_is_allowed(mistakes: Mistakes, text:
         ("{from: 01:00, to: 04:00, days: [], timezone: UTC}", "window.days: expected a list of days of mon, tue"),
         ("{from: 01:00, to: 04:00, days: sat, timezone: UTC}", "window.days: expected a list of days of mon, tue"),
         ("{from: 01:00, to: 04:00, days: [caturday], timezone: UTC}", "window.days: 'caturday' is not a day; allowed"),
-        ("{from: 01:00, to: 04:00, days: [sat, sat], timezone: UTC}", "window.days: 'sat' stands twice"),
+        ("{from: 01:00, to: 04:00, days: [sat, sat], timezone: UTC}", "window.days: 'sat' is given twice"),
         ("{from: 01:00, to: 04:00, days: [sat], timezone: Europe/Berln}", "window.timezone: expected a time zone such as Europe/Berlin, not 'Europe/Berln'"),
         ("{from: 01:00, to: 04:00, days: [sat], timezone: ../etc/passwd}", "window.timezone: expected a time zone"),
         ("{from: 01:00, to: 04:00, days: [sat], timezone: Europe}", "window.timezone: expected a time zone"),
@@ -442,7 +442,7 @@ def test_a_mistake_names_its_place_and_what_is_allowed(mistakes: Mistakes, text:
         ("{from: 23:00, to: 01:00, days: [sat], timezone: UTC, except: 2026-12-24}", "window.except: expected a list of days such as [2026-12-24"),
         ("{from: 23:00, to: 01:00, days: [sat], timezone: UTC, except: [2026-12-32]}", "window.except: '2026-12-32' is not a day; expected such as"),
         ("{from: 23:00, to: 01:00, days: [sat], timezone: UTC, except: [24.12.2026]}", "window.except: '24.12.2026' is not a day"),
-        ("{from: 23:00, to: 01:00, days: [sat], timezone: UTC, except: [2026-12-24, 2026-12-24]}", "window.except: '2026-12-24' stands twice"),
+        ("{from: 23:00, to: 01:00, days: [sat], timezone: UTC, except: [2026-12-24, 2026-12-24]}", "window.except: '2026-12-24' is given twice"),
         ("{opens: 2026-11-28T04:00:00Z, closes: 2026-11-28T05:00:00Z, except: [2026-12-24]}", "window.except: unknown key; allowed: closes, opens, reserve"),
     ],
 )  # fmt: skip
@@ -458,9 +458,9 @@ def test_a_window_has_to_be_clear(mistakes: Mistakes, window: str, expected: str
         (b"name,live_migration_id\n", "r.csv: has no migrations below its header"),
         (b"name;group_id;live_migration_id\n", "r.csv:1: its columns are separated by ';', expected commas"),
         (b"name,live_migration\nx,y\n", "r.csv:1: the column live_migration_id is missing; expected the header name"),
-        (b"name,name,live_migration_id\n", "r.csv:1: the column name stands twice"),
-        (b"name,NAME,live_migration_id\n", "r.csv:1: the column name stands twice"),
-        (b"name,live_migration_id,size,SIZE\n", "r.csv:1: the column size stands twice"),
+        (b"name,name,live_migration_id\n", "r.csv:1: the column name is given twice"),
+        (b"name,NAME,live_migration_id\n", "r.csv:1: the column name is given twice"),
+        (b"name,live_migration_id,size,SIZE\n", "r.csv:1: the column size is given twice"),
         (b"name,live_migration_id,groupid\n", "r.csv:1: unknown column 'groupid'; did you mean 'group_id'? (a variable"),
         (b"name,live_migration_id,timeout\n", "r.csv:1: the column timeout would set nothing: give timeout in the workflow"),
         (b"name,live_migration_id,Cluster Name\n", "r.csv:1: the column 'Cluster Name' cannot be the name of a variable; type Cluster_Name"),

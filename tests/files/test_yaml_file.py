@@ -101,14 +101,14 @@ def test_an_alias_repeats_its_data_at_its_own_line() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a: 1\nb: 2\na: 3\n", "f.yaml:3: a: stands twice; it was first given in line 1"),
-        ("w:\n  - {k: 1, k: 2}\n", "f.yaml:2: w[0].k: stands twice; it was first given in line 2"),
+        ("a: 1\nb: 2\na: 3\n", "f.yaml:3: a: is given twice, first in line 1"),
+        ("w:\n  - {k: 1, k: 2}\n", "f.yaml:2: w[0].k: is given twice, first in line 2"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2: holds more than one document; only one is allowed"),
         ("a:\n\tb: 1\n", "f.yaml:2: is not valid YAML: a tab cannot indent, use spaces"),
         ("a: [1,\n", "f.yaml:2: is not valid YAML: "),
         ("a: b: c\n", "f.yaml:1: is not valid YAML: mapping values are not allowed"),
-        ("a: 1\nb: *x\n", "f.yaml:2: b: an alias (*…) has to name something that stands before it"),
-        ("a: &x\n  - *x\n", "f.yaml:2: an alias stands inside what it names"),
+        ("a: 1\nb: *x\n", "f.yaml:2: b: an alias (*…) has to name something that comes before it"),
+        ("a: &x\n  - *x\n", "f.yaml:2: an alias is used inside what it names"),
         ("a: {<<: {b: 1}}\n", "f.yaml:1: a.<<: merge keys are not supported; write the keys out"),
         ("a: !!python/object/apply:os.system [ls]\n", "f.yaml:1: a: a tag (!…) is not allowed"),
         ("a: !!int 3\n", "f.yaml:1: a: a tag (!…) is not allowed"),
@@ -182,7 +182,7 @@ def test_read_yaml_raises_the_lesser_mistakes_too(tmp_path: Path) -> None:
     """Whoever reads a file whole gets data without mistakes or none."""
     path = tmp_path / "f.yaml"
     path.write_text("a: 1\na: 2\n")
-    with pytest.raises(InputError, match="stands twice"):
+    with pytest.raises(InputError, match="is given twice"):
         read_yaml(path)
 
 

@@ -126,7 +126,7 @@ EVENTS: tuple[Event, ...] = (
     WaveRejected(at=AT, wave="rest", who="grace@night", reason="not tonight"),
     WaveSoaking(at=AT, wave="rest", until=AT + 900),
     VerificationStarted(at=AT, migration="orders", status="COMPLETE"),
-    VerificationFailed(at=AT, wave="rest", reason="./check did not say yes in 10m"),
+    VerificationFailed(at=AT, wave="rest", reason="./check did not pass within 10m"),
     MigrationSkipped(at=AT, migration="orders", who="ada@night", reason="no longer needed"),
     MigrationRetried(at=AT, migration="orders", who="ada@night"),
     GateChanged(at=AT, migration="orders", max_lag=60.0, timeout=1800.0, who="ada@night", reason="it is late"),

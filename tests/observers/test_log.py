@@ -86,7 +86,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "wave_rejected": ("info", {"wave": "rest", "who": "grace@night", "reason": "not tonight"}),
     "wave_soaking": ("info", {"wave": "rest", "until": AT + 900}),
     "verification_started": ("info", JOB | {"status": "COMPLETE"}),
-    "verification_failed": ("error", {"wave": "rest", "reason": "./check did not say yes in 10m"}),
+    "verification_failed": ("error", {"wave": "rest", "reason": "./check did not pass within 10m"}),
     "migration_skipped": ("info", JOB | {"who": "ada@night", "reason": "no longer needed"}),
     "migration_retried": ("info", JOB | {"who": "ada@night", "reason": ""}),
     "gate_changed": ("info", JOB | {"max_lag": 60.0, "timeout": 1800.0, "who": "ada@night", "reason": "it is late"}),

@@ -31,7 +31,7 @@ class Auth(Protocol):
         ...
 
     async def send(self, request: aiohttp.ClientRequest, wire: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-        """Sign *request* and send it by *wire*; once more, where the answer is a 401 that another signature may mend.
+        """Sign *request* and send it by *wire*; once more, where the answer is a 401 that another signature may cure.
 
         Raises:
             AtlasError: From *wire*, or it could not be signed and was not sent.

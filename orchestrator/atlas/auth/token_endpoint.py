@@ -93,7 +93,7 @@ class TokenEndpoint:
             raise self._senseless("its token is no bearer token")
         life = document.get("expires_in", _UNTOLD_LIFE)
         if isinstance(life, bool) or not isinstance(life, int | float) or not life > 0:
-            raise self._senseless("its token lives for no time")
+            raise self._senseless("its token has no lifetime")
         return AccessToken(value=value, begins=begins, ends=begins + float(min(life, _LONGEST_LIFE)))
 
     async def give_back(self, token: AccessToken) -> None:
@@ -155,4 +155,4 @@ class TokenEndpoint:
 
     @staticmethod
     def _senseless(why: str) -> BadAnswerError:
-        return BadAnswerError(f"the answer made no sense ({why})", method="POST", path=TOKEN_PATH)
+        return BadAnswerError(f"the answer was not understood ({why})", method="POST", path=TOKEN_PATH)

@@ -47,7 +47,7 @@ class LockedJournal:
         now = anyio.current_time()
         if error is None:
             self._said_at = None
-            self._say("journal_free", run_id=self._run_id, detail="the journal is written again: the run goes on")
+            self._say("journal_free", run_id=self._run_id, detail="the journal can be written again: the run goes on")
         elif self._said_at is None or now - self._said_at >= SAY_EVERY:
             self._said_at = now
             self._say("journal_locked", run_id=self._run_id, detail=f"no cutover starts until it is free: {error}")

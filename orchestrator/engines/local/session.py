@@ -108,10 +108,12 @@ class Session:
         if not error.everywhere or self.state.stopped is not None or credentials in self.state.refused:
             return
         if len(self.clients.all()) == 1:
-            self.stop(f"Atlas refuses the keys, for this project and all others ({error}): mend them, then `resume`")
+            self.stop(
+                f"Atlas refuses the keys, for this project and all others ({error}): correct them, then `atlas-cutover resume`"
+            )
             return
         which = "credentials of `atlas`" if credentials is None else f"credentials {credentials!r}"
-        reason = f"Atlas refuses the {which} altogether ({error}): mend them, then `resume`"
+        reason = f"Atlas refuses the {which} altogether ({error}): correct them, then `atlas-cutover resume`"
         self.recorder.record(CredentialsRefused(at=self.now(), credentials=credentials, reason=reason))
 
     @contextmanager

@@ -63,22 +63,22 @@ def _hook_finished(f: Fields) -> str:
 
 def _rate_limited(f: Fields) -> str:
     detail = f": {f['detail']}" if f["detail"] else ""
-    return f"Atlas answered 429 to {f['method']}, the budget of {f['scope']} rests {rough_duration(f['retry_after'])}{detail}"
+    return f"Atlas answered 429 to {f['method']}: nothing is sent on the budget of {f['scope']} for {rough_duration(f['retry_after'])}{detail}"
 
 
 def _request_retried(f: Fields) -> str:
-    return f"{f['method']} came to nothing ({f['reason']}), try {f['attempt']} in {rough_duration(f['wait'])}"
+    return f"{f['method']} failed ({f['reason']}), try {f['attempt']} in {rough_duration(f['wait'])}"
 
 
 def _budget_waiting(f: Fields) -> str:
-    return f"{plural(f['requests'], 'request')} {'waits' if f['requests'] == 1 else 'wait'} for the budget of {f['scope']}, which has nothing for {rough_duration(f['wait'])}"
+    return f"{plural(f['requests'], 'request')} {'waits' if f['requests'] == 1 else 'wait'} for the budget of {f['scope']}, which is empty for the next {rough_duration(f['wait'])}"
 
 
 def _clock_set(f: Fields) -> str:
     which = "forward" if f["by"] > 0 else "back"
     return (
-        f"this machine's clock was set {which} by {rough_duration(abs(f['by']))}: the window goes by the new time, everything else in "
-        "this session, and the times told of it, by the old one"
+        f"this machine's clock was set {which} by {rough_duration(abs(f['by']))}: the window follows the new time; everything else in "
+        "this session, the times in its log included, follows the old one"
     )
 
 
