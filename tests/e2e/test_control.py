@@ -150,7 +150,7 @@ def test_abort_and_approve_of_an_interrupted_run(program: Program, workflow: str
         running.process.terminate()
         assert running.end().code == 143
     held = program.run("pause", run_id, "--reason", "wait for ada")
-    assert (held.code, "`resume` continues it" in held.err) == (0, True)
+    assert (held.code, f"`atlas-cutover resume {run_id}` continues it" in held.err) == (0, True)
     assert program.run("pause", run_id).code == 2
     kept = program.run("approve", run_id, "the rest")
     assert (kept.code, "resume" in kept.err) == (0, True)
