@@ -93,8 +93,8 @@ def finished(name: str, outcome: Outcome, *, at: float = NOW, message: str | Non
 class Story:
     """One migration, taken through its life step by step as a driver would."""
 
-    policy: Policy = Policy(settle=SETTLE)
-    state: MigrationState = MigrationState()
+    policy: Policy = field(default_factory=lambda: Policy(settle=SETTLE))
+    state: MigrationState = field(default_factory=MigrationState)
     now: float = NOW
     told: list[Event] = field(default_factory=list)
 

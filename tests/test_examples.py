@@ -218,7 +218,7 @@ def test_systemd_finds_nothing_to_complain_about(tmp_path: Path) -> None:
 
 
 def test_the_timer_names_a_time_with_its_zone() -> None:
-    """systemd understands it."""
+    """The zone in it is one that systemd knows."""
     (when,) = re.findall(r"^OnCalendar=(.+)$", (SYSTEMD / "atlas-cutover@.timer").read_text(), re.MULTILINE)
     ZoneInfo(when.split()[-1])
     needs("systemd-analyze")

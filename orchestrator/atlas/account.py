@@ -1,5 +1,4 @@
-"""What the server's token bucket certainly has, reckoned from what was sent and from what its answers tell. Pure: the
-time comes in.
+"""What the server's token bucket certainly has, by what was sent and what its answers tell. Pure.
 
 A bucket refills in steps: `refill` tokens at once, every `per` seconds (recorded at Atlas: no growth for 57 s, then all of it
 about 60 s after the bucket's first use). Whether its clock goes on while it is full, or starts again with the next use, is

@@ -111,7 +111,7 @@ class AtlasClient:
     # -- calls -------------------------------------------------------------------------------------------------------
 
     async def check_access(self) -> None:
-        """Read the root resource: is Atlas there, and are the keys good?
+        """Read the root resource, to see that Atlas is there and the keys are good.
 
         Raises:
             AtlasError: Atlas is not reachable, or refuses the keys (401, 403).

@@ -100,7 +100,7 @@ def job(document: Any, *, live_migration_id: str, clean: Callable[[str], str]) -
         ValueError: *document* is not about *live_migration_id*: no JSON object, without its `_id`; or its status is no word.
     """
     if not isinstance(document, dict):
-        raise ValueError(f"expected a job document, got {type(document).__name__}")
+        raise ValueError(f"expected a job document, got {type(document).__name__}")  # noqa: TRY004 - callers know one error
     if (shown := document.get("_id")) != live_migration_id:
         what = "one without an _id" if shown is None else f"one of another job (_id {clean(str(shown)[:40])})"
         raise ValueError(f"expected the document of live migration {live_migration_id}, got {what}")

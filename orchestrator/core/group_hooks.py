@@ -38,8 +38,9 @@ class GroupHooks:
         return replace(self, _done=dict(self._done))
 
     def new_session(self) -> None:
-        """Another process goes on with the group: its `before` hooks are run again before it starts anything, and its
-        `verify` hooks where one had not proven it good.
+        """Another process goes on with the group.
+
+        Its `before` hooks are run again before it starts anything, and its `verify` hooks where one had not proven it good.
         """
         self.before_done, self.before_at, self.refused = 0, None, False
         if self.unverified is not None:

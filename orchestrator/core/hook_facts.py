@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .run import RunState
 from .vars import Vars
@@ -22,7 +22,7 @@ class HookFacts:
     lag: float | None = None
     error_message: str | None = None
     reason: str | None = None
-    vars: Vars = Vars()
+    vars: Vars = field(default_factory=Vars)
 
 
 def facts_for_hook(run: RunState, wave: Wave | None, migration: Migration | None, *, outcome: str | None) -> HookFacts:

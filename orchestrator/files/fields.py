@@ -32,7 +32,7 @@ class Text:
 
     def _validate(self, value: Any) -> Any:
         if not isinstance(value, str):
-            raise ValueError(self._expected)
+            raise ValueError(self._expected)  # noqa: TRY004 - pydantic knows no other
         return self._parse(value)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:

@@ -96,7 +96,7 @@ class _Dates:
         if value is None:
             return ()
         if not isinstance(value, list):
-            raise ValueError("expected a list of days such as [2026-12-24, 2026-12-31]")
+            raise ValueError("expected a list of days such as [2026-12-24, 2026-12-31]")  # noqa: TRY004 - as pydantic wants
         for item in value:
             if not isinstance(item, str) or not _is_date(item):
                 raise ValueError(f"{shorten(item)} is not a day; expected such as 2026-12-24")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 
@@ -50,7 +50,7 @@ class Seen:
     """What Atlas says of a set. *error*: it is not taken, or Atlas was not reached. *identity* is what the root resource tells."""
 
     name: str | None
-    identity: Identity = Identity()
+    identity: Identity = field(default_factory=Identity)
     projects: tuple[ProjectSeen, ...] = ()
     error: str | None = None
 

@@ -1,6 +1,4 @@
-"""The server's token bucket: one per scope, refilled at intervals, as recorded at Atlas, or continuously. Pure: the time
-comes in.
-"""
+"""The server's token bucket: one per scope, refilled at intervals, as recorded at Atlas, or continuously. Pure."""
 
 from __future__ import annotations
 

@@ -152,6 +152,7 @@ class Job:
         """Process a cutover at simulated time *now*; None when it was accepted.
 
         Args:
+            now: Simulated seconds.
             repeat: Accept and count a cutover that comes again, instead of refusing it; the first one's course stands.
         """
         if self.cutover_at is None:

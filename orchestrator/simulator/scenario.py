@@ -186,7 +186,7 @@ class Scenario:
     unknown_jobs: bool = False
     repeat_puts: bool = False
     auth: bool = True
-    tokens: TokenRules = TokenRules()
+    tokens: TokenRules = field(default_factory=TokenRules)
     organisations: tuple[Organisation, ...] = ()
 
     def limit(self, api: Api) -> RateLimit | None:
@@ -197,7 +197,7 @@ class Scenario:
 
     def plan(self, live_migration_id: str, name: str | None = None) -> JobPlan:
         """What becomes of a job: the same for the same seed and *live_migration_id*, whatever the other jobs are."""
-        random = Random(f"{self.seed}:{live_migration_id}")
+        random = Random(f"{self.seed}:{live_migration_id}")  # noqa: S311 - made-up jobs, no secret
         special = self.special.get(live_migration_id) or self.special.get(name or "") or _NOTHING_SPECIAL
         rules = self.jobs
         ends = special.ends or rules.ends

@@ -181,7 +181,7 @@ class FaultSpec(TextModel):
         """Of an error status it is JSON or a page of a load balancer, otherwise one kind of garbage."""
         words = ("json", "html") if info.data.get("kind") in DEFAULT_STATUS else tuple(Garbage)
         if not isinstance(value, str):
-            raise ValueError(f"expected one of {', '.join(words)}")
+            raise ValueError(f"expected one of {', '.join(words)}")  # noqa: TRY004 - as pydantic wants
         word = parse_choice(*words)(value)
         return None if word == "json" else Garbage(word)
 

@@ -1,7 +1,7 @@
-"""An outage between a client and a server that stand in two network namespaces: which PUTs arrive when it ends?
+"""An outage between a client and a server in two network namespaces, to see which PUTs arrive when it ends.
 
 Runs in a network namespace of its own, as `python -m tests.atlas.outage DIRECTORY`; `test_outage.py` says how. The server
-(`serve`) stands in a second one, joined by a pair of virtual interfaces. The outage is a wrong hardware address: what is
+(`serve`) runs in a second one, joined by a pair of virtual interfaces. The outage is a wrong hardware address: what is
 sent to it is lost without a word, as behind a broken router. It begins right before each client writes its PUT, and the
 clients (`ask`) are processes of their own, so that they can be killed and stopped.
 """

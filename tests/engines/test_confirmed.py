@@ -1,5 +1,6 @@
-"""What is confirmed is what is done: a file that says something else than the run that would go on, and runs that change
-while the operator is asked.
+"""What is confirmed is what is done.
+
+A file that says something else than the run that would go on, and runs that change while the operator is asked.
 """
 
 from __future__ import annotations

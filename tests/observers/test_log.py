@@ -363,7 +363,7 @@ def test_what_libraries_log_joins_the_stream_at_warning() -> None:
     with configure_logging(level="info", format="json", file=None, secrets=[SECRET], stream=stream, clock=lambda: AT):
         logging.getLogger("aiohttp.client").info("nothing")
         try:
-            raise RuntimeError(SECRET)
+            raise RuntimeError(SECRET)  # noqa: TRY301 - a traceback is wanted
         except RuntimeError:
             logging.getLogger("asyncio").exception("Authorization: %s", "Digest x")
     [entry] = map(json.loads, stream.getvalue().splitlines())

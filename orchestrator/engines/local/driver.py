@@ -146,8 +146,9 @@ class Driver:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     async def _ask(self, priority: Priority, *, until: float | None = None) -> Reading:
-        """Read the job, before others where its application stands still; *until* (by the session's clock) the budget is
-        waited for.
+        """Read the job, before others where its application stands still.
+
+        *until* (by the session's clock): how long the budget is waited for.
 
         Raises:
             AtlasError: There was no answer, or none that makes sense.
