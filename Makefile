@@ -88,7 +88,7 @@ bench: $(VENV)/bench ## measure speed side by side with other ways; writes bench
 	$(PY) -m benchmarks $(ARGS)
 
 .PHONY: docs
-docs: $(VENV)/dev ## make the generated pages of docs/ anew
+docs: $(VENV)/dev ## make the generated pages of docs/ again
 	$(PY) docs/generate.py $(ARGS)
 
 # --- the environment -------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def _command_table() -> str:
 
 def _common(parser: argparse.ArgumentParser) -> str:
     group = next(group for group in parser._action_groups if group.title == COMMON)
-    text = "These may stand before or after the command. What they override in the config file: [config](config.md)."
+    text = "These may be given before or after the command. What they override in the config file: [config](config.md)."
     return "\n".join(("## Options of all commands", "", text, "", _table(parser, group._group_actions, "option"), ""))
 
 

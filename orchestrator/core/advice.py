@@ -23,7 +23,7 @@ _LOOK = "Look at the live migration in the Atlas UI: its cutover may have begun.
 class Facts:
     """What the advice about a run depends on.
 
-    *workflow*: the path of its file, where that is known. *totals*: how many migrations stand at each outcome. *window_over*: its
+    *workflow*: the path of its file, where that is known. *totals*: how many migrations have each outcome. *window_over*: its
     window opens no more. *too_many_failures*: a wave has used up its `max_failures`. The others are as in the report.
     """
 

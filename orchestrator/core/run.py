@@ -426,7 +426,7 @@ class RunState:
         return [(wave, migration) for wave, migration in self.workflow.migrations() if migration.name in self.selected]
 
     def totals(self) -> Counter[Outcome]:
-        """How many of the selected migrations stand at each outcome."""
+        """How many of the selected migrations have each outcome."""
         return Counter(self.result(name).outcome for name in self.selected)
 
     def outcome(self) -> RunOutcome:
