@@ -15,11 +15,8 @@ Two hours of waiting pass in milliseconds, and every timeout fires at exactly it
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import selectors
 import socket
-import sys
-import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +25,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from anyio._backends._asyncio import _threadpool_workers
+
+from .loopback import Loopback
 
 START = 1000.0
 """What the clock shows at first, in seconds: not 0, so that "never" and "at the start" differ."""
@@ -55,8 +54,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self._announced = _Counter()
         self._children: list[asyncio.SubprocessTransport] = []
         self._watched: list[Callable[[], bool]] = []
-        self._connections: list[socket.socket] = []
-        self._connections_change = False
+        self.loopback = Loopback()
         self._default_executor: Executor | None = None
         self._grace = grace
         super().__init__(_JumpingSelector(self))
@@ -102,23 +100,13 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self._children.append(transport)
         return transport, protocol
 
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """As in asyncio; what follows may be news of the connection."""
-        self._connections_change = True
-        await super().sock_connect(sock, address)
-
     def _make_socket_transport(self, sock: socket.socket, *args: Any, **kwargs: Any) -> asyncio.Transport:
-        self._connected(sock)
+        self.loopback.add(sock)
         return super()._make_socket_transport(sock, *args, **kwargs)  # type: ignore[misc,no-any-return]
 
     def _make_ssl_transport(self, rawsock: socket.socket, *args: Any, **kwargs: Any) -> asyncio.Transport:
-        self._connected(rawsock)
+        self.loopback.add(rawsock)
         return super()._make_ssl_transport(rawsock, *args, **kwargs)  # type: ignore[misc,no-any-return]
-
-    def _connected(self, sock: socket.socket) -> None:
-        self._connections_change = True
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            self._connections.append(sock)
 
     def threads_work(self) -> bool:
         """Whether jobs in threads go on."""
@@ -132,21 +120,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
     def may_hear(self) -> bool:
         """Whether news may be on its way that no poll has shown yet."""
         announced = len(_threadpool_workers.get(set())) + len(getattr(self._default_executor, "_threads", ()))
-        return threading.active_count() > self._threads_at_start + announced or self._in_flight()
-
-    def _in_flight(self) -> bool:
-        """Whether something that a connection has sent may not have arrived: its bytes, its greeting or its goodbye."""
-        changed, self._connections_change = self._connections_change, False
-        still_open = [sock for sock in self._connections if sock.fileno() >= 0]
-        changed = changed or len(still_open) < len(self._connections)
-        self._connections = still_open
-        if changed or sys.platform != "linux":
-            return True
-        if not any(map(_unacknowledged, still_open)):
-            return False
-        for sock in still_open:  # the kernel puts acknowledgements off; now it sends those that are due
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        return any(map(_unacknowledged, still_open))
+        return threading.active_count() > self._threads_at_start + announced or self.loopback.in_flight()
 
     def advance(self, seconds: float) -> None:
         """Move the clock."""
@@ -165,6 +139,11 @@ class _JumpingSelector(selectors.DefaultSelector):
         super().__init__()
         self._loop = loop
         self._threads_work_since: float | None = None  # on the real clock
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """As any selector; somebody may be about to connect."""
+        self._loop.loopback.stirred = True
+        return super().register(fileobj, events, data)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:  # no timer at all: only the outside can bring news
@@ -196,11 +175,6 @@ class _JumpingSelector(selectors.DefaultSelector):
         news = super().select(min(timeout, SLICE))
         self._loop.advance(min(time.monotonic() - began, timeout))
         return news
-
-
-def _unacknowledged(sock: socket.socket) -> bool:
-    """Whether *sock* has sent what the kernel of the other side does not have yet."""
-    return any(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))
 
 
 class _Counter:

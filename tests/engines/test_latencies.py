@@ -43,7 +43,7 @@ def in_house(plan: Workflow, scenario: Scenario, night: Callable[[House], Awaita
 
 def last_put(it: House) -> float:
     """When the last PUT arrived, in seconds since the start."""
-    return max(it.put_at(m.name) for _, m in it.workflow.migrations())
+    return max(float(job["put_times"][0]) for job in it.atlas.record()["migrations"].values())
 
 
 async def ours(it: House) -> float:
@@ -82,7 +82,7 @@ async def plain(it: House) -> float:
 
 
 @pytest.mark.parametrize("nonce", NONCES)
-@pytest.mark.parametrize(("count", "seeds"), [(5, 4), (20, 2), (60, 1), (200, 1)])
+@pytest.mark.parametrize(("count", "seeds"), [(5, 4), (20, 2), (200, 1)])
 def test_the_last_put_of_a_wave_leaves_about_as_early_as_a_plain_clients(count: int, seeds: int, nonce: str) -> None:
     """At most 1.2 times as late, though the keys are tried first and every intent is on disk before its PUT."""
     plan = workflow(wave("w", *(f"m{number}" for number in range(count))))
@@ -117,11 +117,11 @@ def test_an_end_is_seen_within_the_fair_share(count: int) -> None:
 
 def test_jobs_that_never_get_ready_hide_no_end() -> None:
     """400 at their gates, 3 under way, default limits: ends are seen within 3 times the share of three."""
-    waiting = [migration(f"w{number}", gate=Gate(timeout=200.0)) for number in range(400)]
+    waiting = [migration(f"w{number}", gate=Gate(timeout=120.0)) for number in range(400)]
     plan = workflow(wave("all", "a", "b", "c", *waiting))
     never = JobRules(ready_after=Range(low=1e6, high=1e6))
     ready = Special(
-        ready_after=Range(low=0.0, high=0.0), ready_lag=Range(low=1.0, high=1.0), cutover=Range(low=60.0, high=150.0)
+        ready_after=Range(low=0.0, high=0.0), ready_lag=Range(low=1.0, high=1.0), cutover=Range(low=30.0, high=80.0)
     )
     special = dict.fromkeys(("a", "b", "c"), ready)
     scenario = Scenario(jobs=never, special=special, latency=ATLAS)
