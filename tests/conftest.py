@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 
+from .loaded import loaded_program
 from .virtualclock import VirtualClockLoop
 
 # A busy machine is slow at times, and that is no fault of a test; what hangs is ended by pytest's timeout.
@@ -66,6 +67,14 @@ def no_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(nobody))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks(home: None, no_authorities: None) -> Iterator[None]:
+    """The process that commands are forks of, where a test has asked for it, ends with the last test."""
+    yield
+    if loaded_program.cache_info().currsize and (loaded := loaded_program()) is not None:
+        loaded.end()
 
 
 @pytest.fixture(autouse=True)

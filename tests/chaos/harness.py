@@ -26,6 +26,7 @@ import yaml
 
 from orchestrator.core.settings import PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
 
+from ..loaded import Order, Process, loaded_program
 from .dying import VARIABLE
 
 CHECKOUT = Path(__file__).parents[2]
@@ -57,13 +58,19 @@ class SimulatedAtlas:
     """The simulator, as a process of its own."""
 
     def __init__(self, directory: Path, *, speed: float, api: str = "v2") -> None:
-        command = [sys.executable, "-m", "orchestrator", "simulate", "--port", "0", "--speed", f"{speed:g}"]
-        command += ["--api", api, "--workflow", str(directory / "workflow.yaml")]
-        command += ["--scenario", str(directory / "scenario.yaml")]
+        arguments = ["simulate", "--port", "0", "--speed", f"{speed:g}", "--api", api]
+        arguments += ["--workflow", str(directory / "workflow.yaml"), "--scenario", str(directory / "scenario.yaml")]
+        loaded = loaded_program()
+        self._process: Process
         with (directory / "simulator.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                command, cwd=CHECKOUT, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True
-            )
+            if loaded is None:
+                command = [sys.executable, "-m", "orchestrator", *arguments]
+                self._process = subprocess.Popen(
+                    command, cwd=CHECKOUT, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True
+                )
+            else:
+                order = Order(argv=arguments, cwd=str(CHECKOUT), environ=environment())
+                self._process = loaded.start(order, stderr=log.fileno())
         assert self._process.stdout is not None
         self.base_url = self._process.stdout.readline().strip()
         if not self.base_url:
@@ -93,7 +100,7 @@ class Night:
     held: frozenset[str] = frozenset()
     kills: list[str] = field(default_factory=list)
     exit_codes: list[int] = field(default_factory=list)
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: list[Process] = field(default_factory=list)
 
     @property
     def state_dir(self) -> Path:
@@ -112,14 +119,19 @@ class Night:
 
     def start(
         self, *arguments: str, crash_at: str | None = None, variables: Mapping[str, str] | None = None, **popen: Any
-    ) -> subprocess.Popen[str]:
+    ) -> Process:
         """Start the program; stdout and stderr are appended to files of the night, unless *popen* says otherwise."""
         extra = dict(variables or {}) | ({} if crash_at is None else {VARIABLE: crash_at})
+        command, loaded = self.command(*arguments), loaded_program()
+        process: Process
         with (self.directory / "stdout").open("ab") as out, (self.directory / "stderr").open("ab") as err:
-            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, **popen}
-            process = subprocess.Popen(
-                self.command(*arguments), cwd=CHECKOUT, env=environment(**extra), text=True, **streams
-            )
+            if loaded is None or popen or any(name.startswith("PYTHON") for name in extra):
+                streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, **popen}
+                process = subprocess.Popen(command, cwd=CHECKOUT, env=environment(**extra), text=True, **streams)
+            else:
+                _, _, module, *argv = command
+                order = Order(module=module, argv=argv, cwd=str(CHECKOUT), environ=environment(**extra))
+                process = loaded.start(order, stdout=out.fileno(), stderr=err.fileno())
         self.started.append(process)
         return process
 
@@ -201,7 +213,7 @@ class Night:
             return rng.choice([begin, ("resume",), ("resume", run_id)])
         return ("resume", run_id)
 
-    def _kill_from_outside(self, process: subprocess.Popen[str], kill: Kill) -> None:
+    def _kill_from_outside(self, process: Process, kill: Kill) -> None:
         if kill.point == "random":
             time.sleep(kill.seconds)
         else:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from ..loaded import Process
 from .harness import CHECKOUT, Night, environment, night, wait_until, workflow
 
 FAILING = {"m001": {"ends": "FAILED", "error_message": "made to fail"}}
@@ -31,7 +32,7 @@ def quick(tmp_path: Path) -> Iterator[Night]:
         yield chaos
 
 
-def begin(chaos: Night, **popen: Any) -> subprocess.Popen[str]:
+def begin(chaos: Night, **popen: Any) -> Process:
     """Start the run of *chaos*."""
     return chaos.start("run", str(chaos.directory / "workflow.yaml"), "--yes", **popen)
 

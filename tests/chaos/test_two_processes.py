@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -87,7 +88,9 @@ def test_lock_files_that_are_removed_under_a_run_make_no_second_put(tmp_path: Pa
             first.wait()
         assert both.problems() == []
         assert [m["puts_received"] for m in both.atlas.record()["migrations"].values()] == [1, 1]
-        assert "has been removed while run" in both.said()
+        assert re.search(
+            "has been (removed|replaced by another file) while run", both.said()
+        )  # the second may be quick
 
 
 def test_a_state_directory_that_is_taken_away_stops_the_run_before_its_next_put(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .loaded import Loaded
+from ..loaded import loaded_program
 from .program import ROOT, Atlas, Program
 
 EACH = 16
@@ -71,32 +71,21 @@ def atlas(tmp_path_factory: pytest.TempPathFactory, home: None) -> Iterator[Atla
         assert process.wait(60) == 0
 
 
-@pytest.fixture(scope="session")
-def loaded(home: None) -> Iterator[Loaded | None]:
-    """What commands are forks of; None where processes cannot be had so."""
-    if sys.platform != "linux":
-        yield None
-        return
-    made = Loaded(environment())
-    yield made
-    made.end()
-
-
 @pytest.fixture
-def program(tmp_path: Path, loaded: Loaded | None) -> Program:
+def program(tmp_path: Path) -> Program:
     """The program without keys, in a directory with a config of short waits."""
-    made = Program(directory=tmp_path, environ=environment(), loaded=loaded)
+    made = Program(directory=tmp_path, environ=environment(), loaded=loaded_program())
     made.config()
     return made
 
 
 @pytest.fixture
-def online(tmp_path: Path, atlas: Atlas, loaded: Loaded | None) -> Program:
+def online(tmp_path: Path, atlas: Atlas) -> Program:
     """The program with the keys of `atlas`, configured to speak to it."""
     made = Program(
         directory=tmp_path,
         environ={**environment(), **atlas.keys},
-        loaded=loaded,
+        loaded=loaded_program(),
         secrets=(atlas.keys["MONGODB_ATLAS_PRIVATE_API_KEY"],),
     )
     made.config(atlas=atlas.config())

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .loaded import Fork, Loaded, Order
+from ..loaded import Loaded, Order, Process
 
 ROOT = Path(__file__).parents[2]
 GROUP = "7e68e12770616e75e6df43d0"
@@ -73,7 +73,7 @@ class Done:
 class Running:
     """A process under way; its stderr is read line by line."""
 
-    process: subprocess.Popen[str] | Fork
+    process: Process
     program: Program
     seen: list[str] = field(default_factory=list)
 
@@ -179,7 +179,7 @@ class Program:
 
     def _process(
         self, arguments: Sequence[str], environ: Mapping[str, str] | None = None, *, stdout: int | None = None
-    ) -> subprocess.Popen[str] | Fork:
+    ) -> Process:
         whole = {**self.environ, **(environ or {})}
         if self.loaded is not None:
             order = Order(argv=arguments, cwd=str(self.directory), environ=whole)
@@ -233,7 +233,7 @@ class Program:
                 process.kill()
         return self.checked(Done(code=code, out=out, err=shown))
 
-    def _process_on(self, terminal: int, arguments: Sequence[str], shell: str | None) -> subprocess.Popen[str] | Fork:
+    def _process_on(self, terminal: int, arguments: Sequence[str], shell: str | None) -> Process:
         environ = {**self.environ, "TERM": "xterm"}
         if self.loaded is not None and shell is None:
             order = Order(argv=arguments, cwd=str(self.directory), environ=environ, terminal=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..loaded import Order, Process, loaded_program
 
 CHROMIUM_ARGUMENTS = [
     "--headless",
@@ -49,28 +52,37 @@ class Site:
 
 
 @contextmanager
-def program(*arguments: str, stdout: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[str]]:
-    """The program with *arguments*, killed at the end of the block where it still runs."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "orchestrator", *arguments], stdout=stdout, stderr=subprocess.DEVNULL, text=True
-    ) as process:
+def program(*arguments: str) -> Iterator[Process]:
+    """The program with *arguments*, killed at the end of the block where it still runs; its stdout is a pipe."""
+    with started(*arguments) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
+def started(*arguments: str) -> Process:
+    """The program with *arguments*."""
+    loaded = loaded_program()
+    if loaded is None:
+        command = [sys.executable, "-m", "orchestrator", *arguments]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with Path(os.devnull).open("wb") as nothing:
+        order = Order(argv=arguments, cwd=str(Path.cwd()), environ=dict(os.environ))
+        return loaded.start(order, stderr=nothing.fileno())
+
+
 @contextmanager
 def site(state_dir: Path, *arguments: str) -> Iterator[Site]:
     """The page of the runs in *state_dir*."""
     given = ("serve", "--port", "0", "--state-dir", str(state_dir), *arguments)
-    with program(*given, stdout=subprocess.PIPE) as process:
+    with program(*given) as process:
         assert process.stdout is not None
         yield Site(address=process.stdout.readline().strip())
 
 
 @contextmanager
-def rehearsal(state_dir: Path) -> Iterator[subprocess.Popen[str]]:
+def rehearsal(state_dir: Path) -> Iterator[Process]:
     """A rehearsal of `WORKFLOW`, many times as fast as it would be."""
     file = state_dir.parent / "retail.yaml"
     file.write_text(WORKFLOW, encoding="utf-8")

@@ -1,8 +1,8 @@
-"""A process that has loaded the program once. Each command is a fork of it: a process of its own, without the start-up.
+"""A process that has loaded the program once. Commands are forks of it: processes of their own, without the start-up.
 
 A new interpreter spends more processor time on imports than on what a test is about. The fork gets everything that a new
 process gets: arguments, environment, working directory, streams, a terminal, signals as they were, and it ends as an
-interpreter ends. `test_a_fork_answers_as_a_new_process_does` holds the two together.
+interpreter ends. `test_a_fork_answers_as_a_new_process_does` of tests/e2e holds the two together.
 """
 
 from __future__ import annotations
@@ -27,21 +27,23 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Self
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 ENOUGH = 1 << 20
 """Bytes; no order is nearly as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to run. *terminal*: stdin is one, and it becomes the process's own."""
+    """What to run: `python -m MODULE ARGV...`. *terminal*: stdin is one, and it becomes the process's own."""
 
     argv: Sequence[str]
     cwd: str
     environ: Mapping[str, str]
+    module: str = "orchestrator"
     terminal: bool = False
 
 
@@ -75,7 +77,7 @@ class Fork:
             self._word.close()
         return self.returncode
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float | None = None) -> int:
         """The exit code, waited for; *timeout* in seconds.
 
         Raises:
@@ -84,7 +86,7 @@ class Fork:
         if self.returncode is None:
             select.select([self._word], [], [], timeout)
         if (code := self.poll()) is None:
-            raise subprocess.TimeoutExpired(self._argv, timeout)
+            raise subprocess.TimeoutExpired(self._argv, timeout or 0.0)
         return code
 
     def communicate(self, timeout: float) -> tuple[str, str]:
@@ -128,6 +130,9 @@ class Fork:
         self.send_signal(signal.SIGKILL)
 
 
+Process = subprocess.Popen[str] | Fork
+
+
 class Loaded:
     """The process that has loaded the program; *environ* is what an interpreter looks at when it starts."""
 
@@ -135,7 +140,7 @@ class Loaded:
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.e2e.loaded", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.loaded", str(theirs.fileno())],
                 cwd=ROOT,
                 env=environ,
                 stdin=subprocess.DEVNULL,
@@ -166,6 +171,14 @@ class Loaded:
         """End the process; no command of it may be under way."""
         self._orders.close()
         assert self._process.wait(60) == 0
+
+
+@cache
+def loaded_program() -> Loaded | None:
+    """The one of this test run, or of this worker; None where processes cannot be had so."""
+    if sys.platform != "linux":
+        return None
+    return Loaded({**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"})
 
 
 # -- the process that has loaded the program ---------------------------------------------------------------------------
@@ -232,7 +245,7 @@ def become(order: Order, streams: list[int]) -> None:
     os.environ.update(order.environ)
     time.tzset()
     random.seed()
-    sys.argv[:] = ["orchestrator", *order.argv]
+    sys.argv[:] = [order.module, *order.argv]
     sys.path[0] = order.cwd
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
     sys.stdout = stream(1, "strict", line_buffering=os.isatty(1))
@@ -257,4 +270,4 @@ if __name__ == "__main__":
         load()
         ordered = serve(asked)
     if ordered is not None:
-        runpy.run_module("orchestrator", run_name="__main__", alter_sys=True)
+        runpy.run_module(ordered.module, run_name="__main__", alter_sys=True)
