@@ -70,7 +70,7 @@ def no_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forks(home: None, no_authorities: None) -> Iterator[None]:
+def forks() -> Iterator[None]:
     """The process that commands are forks of, where a test has asked for it, ends with the last test."""
     yield
     if loaded_program.cache_info().currsize and (loaded := loaded_program()) is not None:
