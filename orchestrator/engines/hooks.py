@@ -25,6 +25,7 @@ from ..core.events import HookFinished
 from ..core.hook_facts import HookFacts
 from ..core.vars import HOOK_PREFIX, variable_key
 from ..core.workflow import Argv, Migration, Wave
+from ..machine.programs import oddity, refuse_foreign_program
 from ..text.durations import format_duration
 from ..text.escaping import lines_of_text
 
@@ -142,7 +143,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
     try:
         process, output = await _begin(argv, directory, environment, patience=timeout)
     except (OSError, ValueError) as problem:
-        exit_code, error = None, _why_not_started(argv, problem)
+        exit_code, error = None, _why_not_started(argv, directory, environment, problem)
     else:
         try:
             await _follow(process, output, tail, timeout)
@@ -173,6 +174,7 @@ async def _begin(
     Raises:
         OSError, ValueError: It cannot be started.
     """
+    refuse_foreign_program(argv[0], Path(directory), environment.get("PATH"))
     deadline = anyio.current_time() + patience
     while True:
         read_end = write_end = -1
@@ -300,10 +302,13 @@ def _ending(returncode: int | None, limit: float, *, timed_out: bool) -> tuple[i
     return returncode, None
 
 
-def _why_not_started(argv: Argv, problem: OSError | ValueError) -> str:
+def _why_not_started(
+    argv: Argv, directory: str | Path, environment: Mapping[str, str], problem: OSError | ValueError
+) -> str:
     if isinstance(problem, OSError) and problem.strerror:
         place = os.fsdecode(problem.filename) if problem.filename is not None else argv[0]
-        return f"did not start: {place}: {problem.strerror}"
+        odd = oddity(argv[0], Path(directory), environment.get("PATH"))
+        return f"did not start: {place}: {problem.strerror}{f' ({odd})' if odd else ''}"
     return f"did not start: {problem}"
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from pathlib import Path
 
 from ..core.errors import InputError, Problem
+from ..machine.ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
 
 LARGEST_BYTES = 64 * 1024 * 1024
+
+
+class SpecialFileError(OSError):
+    """Raised for a pipe, device or socket in a file's place."""
 
 
 def why_unreadable(error: OSError | ValueError) -> str:
@@ -16,6 +24,10 @@ def why_unreadable(error: OSError | ValueError) -> str:
             return "does not exist"
         case IsADirectoryError():
             return "is a directory, expected a file"
+        case SpecialFileError():
+            return f"is {error.strerror}, expected a file"
+        case ForeignFileError():
+            return str(error.strerror)
         case PermissionError():
             return "may not be read: permission denied"
         case OSError():
@@ -28,13 +40,27 @@ def read_bytes(path: Path) -> bytes:
     """The bytes of *path*, at most 64 MiB.
 
     Raises:
-        OSError, ValueError: It cannot be read, is too large, or its name is impossible (see `why_unreadable`).
+        OSError, ValueError: It is no regular file, somebody else's, cannot be read, is too large, or its name is impossible (see
+            `why_unreadable`).
     """
-    with path.open("rb") as file:
+    _refuse_special(path, path.stat())  # before it is opened: a pipe would wait for its writer, a tape would rewind
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+        _refuse_special(path, os.fstat(file.fileno()))
+        refuse_foreign(path, os.fstat(file.fileno()))
+        refuse_foreign_place(path)
         data = file.read(LARGEST_BYTES + 1)
     if len(data) > LARGEST_BYTES:
         raise OSError(0, f"it is larger than {LARGEST_BYTES // 1024 // 1024} MiB")
     return data
+
+
+def _refuse_special(path: Path, status: os.stat_result) -> None:
+    """Raise where *status* is of something that has no end, or no content."""
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        kinds = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+        raise SpecialFileError(errno.EINVAL, kinds.get(stat.S_IFMT(status.st_mode), "something else"), str(path))
 
 
 def read_input(path: Path) -> bytes:

@@ -11,6 +11,7 @@ import anyio
 
 from ..core.events import Event, RunFinished, StatusPolled
 from ..core.run import RunState
+from ..machine.own_files import PRIVATE, make_directory, replace_file
 from ..store.last_read import LastRead, read_reads, reads_path
 
 INTERVAL = 5.0
@@ -53,10 +54,8 @@ class ReadsFile:
         self._changed = False
         text = json.dumps({name: asdict(read) for name, read in self._reads.items()}, separators=(",", ":"))
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            new = self._path.with_suffix(".new")
-            new.write_text(text, encoding="utf-8")
-            new.replace(self._path)
+            make_directory(self._path.parent)
+            replace_file(self._path, text.encode(), mode=PRIVATE)
         except OSError as error:
             if not self._failed:
                 self._say("reads_failed", file=str(self._path), error=error.strerror)

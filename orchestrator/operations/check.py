@@ -13,7 +13,7 @@ from ..core.window import doubts_about
 from ..core.workflow import Workflow
 from ..files.config import load_settings
 from ..files.workflow_file import load_workflow
-from .missing_here import missing_here
+from .missing_here import missing_here, refuse_foreign_programs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,12 @@ def check(
         read = load_workflow(workflow, credentials=None if settings is None else settings.credentials)
     except InputError as error:
         problems += error.problems
-    if read is None or settings is None:
+    if read is not None:
+        try:
+            refuse_foreign_programs(read)
+        except InputError as error:
+            problems += error.problems
+    if read is None or settings is None or problems:
         raise InputError(problems=[*problems, *of_config])
     return Checked(
         workflow=read,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import InputError
+from ..core.errors import InputError, Problem
+from ..machine.ownership import ForeignFileError
+from ..machine.programs import refuse_foreign_program, trouble_with
 
 if TYPE_CHECKING:
     from ..core.settings import Settings
@@ -23,7 +24,9 @@ def missing_here(workflow: Workflow, settings: Settings) -> Iterator[str]:
         yield f"log file {settings.logging.file}: its directory is not there, or cannot be written"
     if not _may_write(_nearest(settings.state_dir)):
         yield f"state directory {settings.state_dir}: it cannot be written, or made"
-    yield from (f"hook program {program}: is not there, or cannot be run" for program in _absent_programs(workflow))
+    for program in programs_of(workflow):
+        if (trouble := trouble_with(program, Path(workflow.directory), os.environ.get("PATH"))) is not None:
+            yield f"hook program {program}: {trouble}"
 
 
 def _missing_extras(settings: Settings) -> Iterator[str]:
@@ -63,16 +66,27 @@ def _may_write(directory: Path) -> bool:
     return directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)
 
 
-def _absent_programs(workflow: Workflow) -> list[str]:
+def programs_of(workflow: Workflow) -> list[str]:
+    """The programs of all hooks, sorted."""
     groups = [workflow.hooks]
     for wave in workflow.waves:
         groups += [wave.hooks, *(migration.hooks for migration in wave.migrations)]
-    programs = {argv[0] for hooks in set(groups) for argv in hooks.argvs()}
-    return [program for program in sorted(programs) if not _can_run(program, Path(workflow.directory))]
+    return sorted({argv[0] for hooks in set(groups) for argv in hooks.argvs()})
 
 
-def _can_run(program: str, directory: Path) -> bool:
-    """As a hook is started: without a slash by PATH, else from the workflow's *directory*."""
-    if "/" not in program:
-        return shutil.which(program) is not None
-    return os.access(directory / program, os.X_OK)
+def refuse_foreign_programs(workflow: Workflow) -> None:
+    """Return when all hooks of *workflow* run programs that nobody else has put there.
+
+    Raises:
+        InputError: Somebody else could decide what runs.
+    """
+    problems = []
+    for program in programs_of(workflow):
+        try:
+            refuse_foreign_program(program, Path(workflow.directory), os.environ.get("PATH"))
+        except ForeignFileError as error:
+            problems.append(
+                Problem(file=str(error.filename), line=0, key="", message=f"the hook program {error.strerror}")
+            )
+    if problems:
+        raise InputError(problems=problems)

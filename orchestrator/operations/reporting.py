@@ -19,7 +19,7 @@ def write_reports(
     report: RunReport, state_dir: Path, outputs: Iterable[Path] = (), *, checkpoint: Checkpoint = unwatched
 ) -> tuple[list[Path], list[Unwritten]]:
     """Write a run's own reports and *outputs*: those that were written, and those that could not be; one stops no other."""
-    return write_all(report, [*run_reports(state_dir, report.run_id), *outputs], checkpoint=checkpoint)
+    return write_all(report, outputs, own=run_reports(state_dir, report.run_id), checkpoint=checkpoint)
 
 
 def as_recorded(state: RunState, *, now: float) -> RunReport:

@@ -27,6 +27,7 @@ from ..store.ground import Place
 from ..store.journal import Journal, open_journal
 from ..store.locks import LockedError, locked, run_lock, workflow_lock
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, select, unfinished_run
+from .missing_here import refuse_foreign_programs
 from .options import Ending, Options
 from .session import conduct
 
@@ -40,13 +41,14 @@ async def start(workflow: Workflow, settings: Settings, options: Options) -> End
     """Run *workflow*; where an unfinished run of it exists, continue that one (unless `options.new`).
 
     Raises:
-        InputError: A name in `options.only` is unknown, the unfinished run is one of another workflow than *workflow* (a
+        InputError: A name in `options.only` is unknown, a hook's program is somebody else's, the unfinished run is one of another workflow than *workflow* (a
             new window apart), or something else would be done than was confirmed.
         BusyError: Another process holds the workflow or one of its live migrations.
         JournalError: The journal cannot be used.
         AtlasError: Atlas is not reachable or refuses the keys.
     """
     select(workflow, options.only)
+    refuse_foreign_programs(workflow)
     with open_journal(settings.state_dir, checkpoint=options.host.checkpoint) as journal:
         other = unfinished_run(journal, workflow, options)
         if other is not None:
@@ -87,6 +89,7 @@ async def _continue(
         return _as_it_ended(journal.state(run_id), options)
     with _holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal) as locks:
         state = journal.state(run_id)  # read under the lock: what another process still did is in it
+        refuse_foreign_programs(state.workflow)
         task = continuation(state, given, settings, options, now=options.host.wall())
         assert isinstance(task.first, RunResumed)
         again = options.retry_failed and any(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import InputError
+from ..machine.own_files import PRIVATE, make_directory, replace_file
 from .model import RunReport
 
 FORMATS = {
@@ -59,37 +59,31 @@ def render(report: RunReport, suffix: str) -> str:
     return renderer(report)
 
 
-def write_report(report: RunReport, path: Path) -> None:
-    """Write *report* to *path*, whole or not at all; the directory is made where it lacks.
+def write_report(report: RunReport, path: Path, *, private: bool = False) -> None:
+    """Write *report* to *path*, whole or not at all.
+
+    *private*: its directory is made where it lacks, and both are their owner's alone, as the journal is; otherwise the umask says.
 
     Raises:
         InputError: No format has *path*'s suffix.
         OSError: The disk is full, the directory not writable.
     """
     text = render(report, suffix(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    if private:
+        make_directory(path.parent.parent)
+        make_directory(path.parent)
+    replace_file(path, text.encode(), mode=PRIVATE if private else None)
 
 
 def write_all(
-    report: RunReport, paths: Iterable[Path], *, checkpoint: Checkpoint = unwatched
+    report: RunReport, paths: Iterable[Path], *, own: Iterable[Path] = (), checkpoint: Checkpoint = unwatched
 ) -> tuple[list[Path], list[tuple[Path, OSError]]]:
-    """Write *report* to each of *paths*; those that were written, and those that could not be, with the reason."""
+    """Write *report* to each of *paths*, after the run's *own*; those that were written, and those that could not be, with the reason."""
     written: list[Path] = []
     failed: list[tuple[Path, OSError]] = []
-    for path in paths:
+    for path, private in (*((path, True) for path in own), *((path, False) for path in paths)):
         try:
-            write_report(report, path)
+            write_report(report, path, private=private)
         except OSError as error:
             failed.append((path, error))
         else:
@@ -101,9 +95,3 @@ def write_all(
 def run_reports(state_dir: Path, run_id: str) -> list[Path]:
     """Where the reports are that are written at every end of run *run_id*."""
     return [state_dir / "runs" / run_id / name for name in ALWAYS]
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..core.errors import BusyError
+from ..machine.own_files import make_directory, open_own
 from .ground import Place
 from .state_dir import unusable
 
@@ -33,12 +34,12 @@ def locked(path: Path, *, holder: str) -> Iterator[Place]:
 
     Raises:
         LockedError: Another process holds it.
-        JournalError: It cannot be made or opened.
+        JournalError: It cannot be made or opened, or is somebody else's.
     """
     while True:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            make_directory(path.parent)
+            descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise unusable(path, error) from error
         try:
@@ -62,7 +63,7 @@ def holder_of(path: Path) -> str | None:
         JournalError: It cannot be opened.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # also on a file system that is read-only
+        descriptor = open_own(path, os.O_RDONLY)  # also on a file system that is read-only
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..machine.own_files import make_directory, open_own
 from .state_dir import unusable
 
 SLOT = 128
@@ -58,7 +59,7 @@ class Mark:
             JournalError: It cannot be read.
         """
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = open_own(self.path, os.O_RDONLY)
             try:
                 return _newest(descriptor)[1]
             finally:
@@ -75,8 +76,8 @@ class Mark:
         try:
             made = not self.exists()
             if made:
-                self.path.parent.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                make_directory(self.path.parent)
+            descriptor = open_own(self.path, os.O_RDWR | os.O_CREAT)
             try:
                 turn, _ = _newest(descriptor)
                 os.pwrite(descriptor, _slot(turn + 1, reach), (turn + 1) % 2 * SLOT)

@@ -12,7 +12,7 @@ from typing import Final
 
 from ..core.errors import JournalError, JournalLockedError
 from .ground import Place
-from .state_dir import unusable
+from .state_dir import refuse_foreign_state, unusable
 
 VERSION = 3
 FILE = "journal.db"
@@ -78,7 +78,7 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
     """A connection to the journal's file; made where there is none, and brought forward where it is old, unless *readonly*.
 
     Raises:
-        JournalError: The directory or file cannot be used, is damaged, or of a newer version.
+        JournalError: The directory or file cannot be used, is somebody else's, damaged, or of a newer version.
     """
     state_dir = path.parent
     if sqlite3.sqlite_version_info < NEEDED:
@@ -89,8 +89,11 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
     try:
         if state_dir.exists() and not state_dir.is_dir():
             raise JournalError(f"{state_dir}: is no directory: choose another with --state-dir")
+        refuse_foreign_state(path, *_BESIDE)
         if not readonly:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            refuse_foreign_state(path, *_BESIDE)  # what somebody else has put there meanwhile
+            _make(path)
         elif not path.exists():
             raise JournalError(f"{path}: there is no journal: no run has been started with this state directory")
         _check_access(path)
@@ -115,6 +118,12 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def _make(path: Path) -> None:
+    """Make the file where there is none: SQLite would make it readable for all whom the umask lets."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
 
 
 def _check_access(path: Path) -> None:

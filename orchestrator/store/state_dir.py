@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import JournalError
+from ..machine.own_files import refuse_link
+from ..machine.ownership import ForeignFileError, refuse_foreign
 
 
 def unusable(path: Path, error: OSError) -> JournalError:
@@ -17,6 +19,8 @@ def unusable(path: Path, error: OSError) -> JournalError:
     What is there belongs to somebody's runs, so nobody is sent to another directory, which would know nothing of them.
     """
     reason = error.strerror or str(error)
+    if isinstance(error, ForeignFileError):
+        return JournalError(f"{error.filename}: {reason}")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return JournalError(f"{path}: {reason}: make room")
     if not isinstance(error, PermissionError):
@@ -35,6 +39,24 @@ def unusable(path: Path, error: OSError) -> JournalError:
     return JournalError(
         f"{path}: {reason}: check the permissions; only if no run was started there, choose another with --state-dir"
     )
+
+
+def refuse_foreign_state(journal: Path, *beside: str) -> None:
+    """Return when nobody else has a hand in the state directory of *journal*, nor in this file and those *beside* it.
+
+    Raises:
+        ForeignFileError: Somebody has.
+        OSError: It cannot be seen.
+    """
+    state_dir = journal.parent
+    if state_dir.is_symlink():
+        refuse_foreign(state_dir, state_dir.lstat())
+    if state_dir.exists():
+        refuse_foreign(state_dir, state_dir.stat())
+    for file in (journal, *(journal.with_name(journal.name + end) for end in beside)):
+        refuse_link(file)
+        if file.exists():
+            refuse_foreign(file, file.stat())
 
 
 def _is_missing(directory: Path) -> bool:

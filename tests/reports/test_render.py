@@ -30,9 +30,11 @@ def test_every_format_marks_a_rehearsal(suffix: str, report_of: MakeReport) -> N
 
 
 def test_reports_at_the_end_of_a_run(report_of: MakeReport, tmp_path: Path) -> None:
-    """JSON, Markdown and HTML are written into a directory that is made for them."""
-    written, failed = write_all(report_of({"w": {"a": Ending()}}), run_reports(tmp_path, "x"))
+    """JSON, Markdown and HTML are written into a directory that is made for them, for their owner alone."""
+    written, failed = write_all(report_of({"w": {"a": Ending()}}), (), own=run_reports(tmp_path, "x"))
     assert failed == []
+    assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "runs", tmp_path / "runs" / "x")} == {0o700}
     assert [path.name for path in written] == ["report.json", "report.md", "report.html"]
     assert sorted(path.name for path in (tmp_path / "runs" / "x").iterdir()) == sorted(p.name for p in written)
 

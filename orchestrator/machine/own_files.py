@@ -1,0 +1,93 @@
+"""Files that this program keeps: made for their owner alone, written without following a link that somebody has planted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from .ownership import ForeignFileError, refuse_foreign
+
+PRIVATE = 0o600
+PRIVATE_DIRECTORY = 0o700
+
+
+def make_directory(path: Path) -> None:
+    """Make the directory *path*, for its owner alone, where there is none; one that is there has to be ours.
+
+    Raises:
+        ForeignFileError: It is a link, or others can write in it.
+        OSError: It cannot be made.
+    """
+    path.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+    refuse_link(path)
+    refuse_foreign(path, path.stat())
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Open *path* as `os.open` does with *flags*; a new file is its owner's alone.
+
+    Raises:
+        ForeignFileError: It is a link, has a second name, or somebody else can write it.
+        OSError: It cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, PRIVATE)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            refuse_link(path)
+        raise
+    try:
+        _refuse_unusual(path, os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_unusual(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    if status.st_nlink > 1:
+        raise ForeignFileError(
+            path, "has a second name (a hard link), so another file would be written with it: remove it"
+        )
+    refuse_foreign(path, status)
+
+
+def refuse_link(path: Path) -> None:
+    """Return when *path* is no symbolic link.
+
+    Raises:
+        ForeignFileError: It is one.
+    """
+    if path.is_symlink():
+        raise ForeignFileError(
+            path, f"is a symbolic link (to {path.readlink()}), and nothing is written through one here: remove it"
+        )
+
+
+def replace_file(path: Path, data: bytes, *, mode: int | None) -> None:
+    """Put *data* at *path*, whole or not at all, synced; a link at *path* is replaced and not followed.
+
+    *mode*: the file's, exactly; None: what the umask leaves of 0666, as for any file that a program makes.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o666 if mode is None else PRIVATE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,114 @@
+"""Whose files these are. What somebody else could have put there, or could change, decides nothing here.
+
+A workflow says what is cut over, a journal which hooks run, a lock file where is written: whoever owns one of them, or may write
+it, would act with the rights of this process. So each has to belong to this user or to root, and nobody else may write it. Who
+shares files on purpose (a Kubernetes `fsGroup`, a deployment user) names those whom to trust in two environment variables.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import pwd
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+USERS_VARIABLE: Final = "ATLAS_CUTOVER_TRUST_USERS"
+"""Users whose files are taken as one's own: names or numbers, separated by commas or blanks."""
+GROUPS_VARIABLE: Final = "ATLAS_CUTOVER_TRUST_GROUPS"
+"""Groups whose members may write our files: names or numbers, separated by commas or blanks."""
+
+
+class ForeignFileError(OSError):
+    """Somebody else could decide what is in *path*; *why* says who, and what to do about it."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(errno.EPERM, why, str(path))
+
+
+def refuse_foreign(path: Path, status: os.stat_result) -> None:
+    """Return when only this user, root, and those who are trusted can have written what has this *status*.
+
+    *path*: what it is called.
+
+    Raises:
+        ForeignFileError: Somebody else can.
+    """
+    if status.st_uid not in (0, os.geteuid()) and status.st_uid not in _trusted(USERS_VARIABLE):
+        owner = _user(status.st_uid)
+        raise ForeignFileError(
+            path,
+            f"belongs to user {owner}: use the same user, or a copy that belongs to you or to root, or trust them with "
+            f"{USERS_VARIABLE}={owner} (what is in it is done in your name)",
+        )
+    if stat.S_ISLNK(status.st_mode):
+        return  # whose mode says nothing
+    shown = f"mode {stat.S_IMODE(status.st_mode):04o}"
+    if status.st_mode & stat.S_IWOTH and not (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
+        raise ForeignFileError(path, f"can be written by everybody ({shown}): chmod o-w {path}")
+    if status.st_mode & stat.S_IWGRP and not _is_harmless(status.st_gid):
+        group = _group(status.st_gid)
+        raise ForeignFileError(
+            path,
+            f"can be written by the group {group} ({shown}): chmod g-w {path}, or trust its members with {GROUPS_VARIABLE}={group}",
+        )
+
+
+def refuse_foreign_place(path: Path) -> None:
+    """Return when nobody else can put another file in the place of *path*, or of what it links to.
+
+    Raises:
+        ForeignFileError: Its directory belongs to somebody else, or is open to others.
+    """
+    for directory in dict.fromkeys((path.absolute().parent, Path(os.path.realpath(path)).parent)):
+        status = directory.stat()
+        try:
+            refuse_foreign(directory, status)
+        except ForeignFileError as error:
+            if not _is_read_only(directory):
+                raise ForeignFileError(path, f"lies in {directory}, which {error.strerror}") from None
+
+
+def _is_read_only(directory: Path) -> bool:
+    """Whether *directory* is on a file system where nothing can be written, whatever its mode says (a mounted ConfigMap)."""
+    return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
+
+
+def _is_harmless(group: int) -> bool:
+    """Whether *group* is root's, trusted, or has nobody in it but this user (as many systems make one for each user)."""
+    if group == 0 or group in _trusted(GROUPS_VARIABLE):
+        return True
+    try:
+        mine, found = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(group)
+    except KeyError:
+        return False
+    return found.gr_name == mine and set(found.gr_mem) <= {mine}
+
+
+def _trusted(variable: str) -> set[int]:
+    """The numbers of those whom *variable* names; a name that the system does not know is nobody's."""
+    found = set()
+    for word in os.environ.get(variable, "").replace(",", " ").split():
+        with suppress(KeyError, OverflowError):
+            if word.isascii() and word.isdigit():
+                found.add(int(word))
+            else:
+                found.add(pwd.getpwnam(word).pw_uid if variable == USERS_VARIABLE else grp.getgrnam(word).gr_gid)
+    return found
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

@@ -1,0 +1,175 @@
+"""Whose files these are, and how our own are written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.machine.own_files import make_directory, open_own, replace_file
+from orchestrator.machine.ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
+from orchestrator.machine.programs import refuse_foreign_program, trouble_with
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to somebody else")
+SOMEBODY = 54321
+"""A user and a group that no machine has."""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file of our own."""
+    path = tmp_path / "file"
+    path.write_text("as it was")
+    path.chmod(0o644)
+    return path
+
+
+def why_not(path: Path) -> str:
+    """Why *path* is refused."""
+    with pytest.raises(ForeignFileError) as refused:
+        refuse_foreign(path, path.lstat())
+    return str(refused.value.strerror)
+
+
+def test_ones_own_file_and_roots_are_taken(file: Path) -> None:
+    """Whatever others may read."""
+    refuse_foreign(file, file.stat())
+    refuse_foreign(Path("/etc/passwd"), Path("/etc/passwd").stat())
+    refuse_foreign_place(file)
+
+
+def test_what_everybody_may_write_is_refused_with_the_remedy(file: Path) -> None:
+    """The mode, and the command that mends it."""
+    file.chmod(0o646)
+    assert why_not(file) == f"can be written by everybody (mode 0646): chmod o-w {file}"
+
+
+def test_a_directory_with_the_sticky_bit_is_nobodys_door(tmp_path: Path) -> None:
+    """In `/tmp` nobody can remove what is another's; without the bit anybody can."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o1777)
+    (tmp_path / "shared" / "file").touch()
+    refuse_foreign_place(tmp_path / "shared" / "file")
+    (tmp_path / "shared").chmod(0o777)
+    with pytest.raises(ForeignFileError, match=r"lies in .*shared, which can be written by everybody"):
+        refuse_foreign_place(tmp_path / "shared" / "file")
+
+
+def test_a_link_is_as_safe_as_both_of_its_ends(tmp_path: Path, file: Path) -> None:
+    """Who can turn the link, or replace what it names, decides what is read."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o777)
+    (tmp_path / "shared" / "link").symlink_to(file)
+    with pytest.raises(ForeignFileError, match=r"lies in .*shared"):
+        refuse_foreign_place(tmp_path / "shared" / "link")
+    (tmp_path / "shared" / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "shared" / "file")
+    with pytest.raises(ForeignFileError, match=r"lies in .*shared"):
+        refuse_foreign_place(tmp_path / "link")
+
+
+@ROOT
+def test_somebody_elses_file_is_refused_until_they_are_trusted(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the variable that the message names."""
+    os.chown(file, SOMEBODY, -1)
+    assert why_not(file).startswith(f"belongs to user {SOMEBODY}: use the same user, ")
+    assert f"trust them with ATLAS_CUTOVER_TRUST_USERS={SOMEBODY} (" in why_not(file)
+    monkeypatch.setenv("ATLAS_CUTOVER_TRUST_USERS", f"nobody-of-this-name, {SOMEBODY}")
+    refuse_foreign(file, file.stat())
+
+
+@ROOT
+def test_a_group_may_write_where_it_is_trusted(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the `fsGroup` of a pod."""
+    os.chown(file, -1, SOMEBODY)
+    file.chmod(0o660)
+    assert why_not(file).endswith(f"trust its members with ATLAS_CUTOVER_TRUST_GROUPS={SOMEBODY}")
+    monkeypatch.setenv("ATLAS_CUTOVER_TRUST_GROUPS", str(SOMEBODY))
+    refuse_foreign(file, file.stat())
+    os.chown(file, -1, 0)
+    monkeypatch.delenv("ATLAS_CUTOVER_TRUST_GROUPS")
+    refuse_foreign(file, file.stat())
+
+
+@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_RDWR | os.O_CREAT])
+def test_our_own_files_are_opened_through_no_link(tmp_path: Path, file: Path, flags: int) -> None:
+    """Neither a symbolic one, dangling or not, nor a second name of somebody's file."""
+    for name, target in (("link", file), ("dangling", tmp_path / "nowhere")):
+        (tmp_path / name).symlink_to(target)
+        with pytest.raises(ForeignFileError, match="is a symbolic link"):
+            open_own(tmp_path / name, flags)
+    os.link(file, tmp_path / "second")
+    with pytest.raises(ForeignFileError, match="has a second name"):
+        open_own(tmp_path / "second", flags)
+    assert file.read_text() == "as it was"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_pipe_in_the_place_of_our_file_holds_nobody_up(tmp_path: Path) -> None:
+    """It is an error at once."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no regular file"):
+        open_own(tmp_path / "pipe", os.O_RDWR)
+
+
+def test_a_replaced_file_leaves_what_a_link_names_alone(tmp_path: Path, file: Path) -> None:
+    """The link goes, its target stays; the mode is exactly what was asked for, or what the umask says."""
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    before = os.umask(0o027)
+    try:
+        replace_file(link, b"new", mode=None)
+        assert link.stat().st_mode & 0o777 == 0o640
+        replace_file(link, b"newer", mode=0o644)
+        assert link.stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+    assert (link.is_symlink(), link.read_bytes(), file.read_text()) == (False, b"newer", "as it was")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "link"}
+
+
+def test_a_directory_of_ours_is_no_link_and_for_us_alone(tmp_path: Path) -> None:
+    """Made with mode 0700 whatever the umask."""
+    make_directory(tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "link").symlink_to(tmp_path / "new")
+    with pytest.raises(ForeignFileError, match="is a symbolic link"):
+        make_directory(tmp_path / "link")
+
+
+def test_a_program_that_others_can_change_is_refused(tmp_path: Path) -> None:
+    """By its own mode, or that of its directory; one that is not there is no matter of trust."""
+    program = tmp_path / "bin" / "tool"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o757)
+    with pytest.raises(ForeignFileError, match="can be written by everybody"):
+        refuse_foreign_program("bin/tool", tmp_path, None)
+    program.chmod(0o755)
+    refuse_foreign_program("bin/tool", tmp_path, None)
+    program.parent.chmod(0o777)
+    with pytest.raises(ForeignFileError, match="lies in"):
+        refuse_foreign_program("tool", tmp_path, str(program.parent))
+    refuse_foreign_program("bin/no-such-tool", tmp_path, None)
+
+
+def test_what_keeps_a_program_from_starting_is_told(tmp_path: Path) -> None:
+    """A directory, lines of Windows, an interpreter that is not there, a missing bit."""
+
+    def trouble(name: str, text: str, mode: int = 0o755) -> str:
+        (tmp_path / name).write_bytes(text.encode())
+        (tmp_path / name).chmod(mode)
+        return trouble_with(f"./{name}", tmp_path, None) or "none"
+
+    (tmp_path / "directory").mkdir()
+    assert trouble_with("./directory", tmp_path, None) == "is a directory, expected a program"
+    assert trouble("windows", "#!/bin/sh\r\necho\r\n").startswith("its lines end with CR LF")
+    assert "'/bin/sh\\r'" in trouble("windows", "#!/bin/sh\r\n")
+    assert trouble("gone", "#!/opt/nowhere/python3 -u\n") == (
+        "its first line names the interpreter /opt/nowhere/python3, which is not there, or cannot be run"
+    )
+    assert trouble("good", "#!/bin/sh\n") == "none"
+    assert trouble("bare", "echo\n") == "none"
+    assert trouble_with("no-such-command-anywhere", tmp_path, "/bin") == "is not there, or cannot be run"
+    assert trouble_with("sh", tmp_path, "/bin:/usr/bin") is None
