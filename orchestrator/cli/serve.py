@@ -29,7 +29,7 @@ def _serve(args: Namespace) -> int:
     from ..core.errors import InputError
     from ..web.access import is_loopback, others_can_read, read_token
     from ..web.server import serve
-    from .inputs import read_state_dir
+    from .inputs import read_state_dir, same_place
 
     state_dir = read_state_dir(args)
     token = None
@@ -49,7 +49,7 @@ def _serve(args: Namespace) -> int:
         )
 
     async def run() -> None:
-        await serve(state_dir, host=args.host, port=args.port, token=token)
+        await serve(state_dir, host=args.host, port=args.port, token=token, options=same_place(args))
 
     anyio.run(run)
     return 0

@@ -120,6 +120,11 @@ def holds(state: RunState) -> tuple[Hold, ...]:
     return tuple(found)
 
 
+def silence(holder: str, since: float) -> Hold:
+    """What is said of a run whose *holder* gives no sign of life *since* then: it is stopped, or its machine is gone."""
+    return Hold(reason=f"no sign of life from {holder}: look whether that process still works", since=since)
+
+
 def resume_command(run_id: str) -> str:
     """Goes on with run *run_id*, as it is recorded."""
     return f"atlas-cutover resume {run_id}"

@@ -1,8 +1,12 @@
-"""Writes what the last read of each job showed while a session goes on (`lastread`)."""
+"""Writes what the last read of each job showed while a session goes on (`store.last_read`).
+
+The file's time is the session's sign of life: a lock says that a process holds the run, not that the process still gets anywhere.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -34,6 +38,7 @@ class ReadsFile:
         if self._path is None:
             self._path = reads_path(self._state_dir, state.run_id)
             self._reads = read_reads(self._path)  # an earlier session's
+            self._show_life()
         if isinstance(event, StatusPolled):
             before = self._reads.get(event.migration, LastRead(at=event.at))
             self._reads[event.migration] = before.after(event)
@@ -42,8 +47,9 @@ class ReadsFile:
             self.write()
 
     async def run(self) -> None:
-        """Write every `INTERVAL` seconds, until cancelled."""
+        """Write every `INTERVAL` seconds, until cancelled; where there is nothing new, give the file the time of now."""
         while True:
+            self._show_life()
             await anyio.sleep(INTERVAL)
             self.write()
 
@@ -52,11 +58,22 @@ class ReadsFile:
         if self._path is None or not self._changed:
             return
         self._changed = False
+        self._replace(self._path)
+
+    def _show_life(self) -> None:
+        if self._path is None:
+            return
+        try:
+            os.utime(self._path)
+        except OSError:
+            self._replace(self._path)  # it is not there yet, or what is wrong with it is told
+
+    def _replace(self, path: Path) -> None:
         text = json.dumps({name: asdict(read) for name, read in self._reads.items()}, separators=(",", ":"))
         try:
-            make_directory(self._path.parent)
-            replace_file(self._path, text.encode(), mode=PRIVATE)
+            make_directory(path.parent)
+            replace_file(path, text.encode(), mode=PRIVATE)
         except OSError as error:
             if not self._failed:
-                self._say("reads_failed", file=str(self._path), error=error.strerror)
+                self._say("reads_failed", file=str(path), error=error.strerror)
             self._failed = True

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.advice import Hold, holds
+from ..core.advice import Hold, holds, silence
 from ..reports.model import RunReport
 from ..store.journal import RunRow, open_journal
-from ..store.last_read import LastReads, read_reads, reads_path
+from ..store.last_read import LastReads, read_reads, reads_path, silent_since
 from ..store.locks import holder_of, run_lock
 from .find import find_run, place_of
 from .reporting import as_recorded
@@ -68,9 +68,10 @@ def status(run_id: str | None = None, *, state_dir: Path | str | None = None) ->
         state = journal.state(row.run_id)
         report = as_recorded(state, now=time.time())
         holder = holder_of(run_lock(journal.state_dir, row.run_id))
+        silent = silent_since(journal.state_dir, row.run_id, now=time.time()) if holder else None
         return RunStatus(
             report=report,
             holder=holder,
-            holds=holds(state) if holder else (),
+            holds=((silence(holder, silent),) if holder and silent else ()) + (holds(state) if holder else ()),
             reads=LastReads(by_name=read_reads(reads_path(journal.state_dir, row.run_id)), now=time.time()),
         )

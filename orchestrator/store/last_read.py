@@ -14,6 +14,8 @@ from pathlib import Path
 from ..core.events import StatusPolled
 
 DIRECTORY = "reads"
+SILENT_AFTER = 20.0
+"""Seconds after which a session that has given no sign of life is said to be silent; it gives one every 5 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,20 @@ def read_reads(path: Path) -> dict[str, LastRead]:
         return {name: LastRead(**read) for name, read in data.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
+
+
+def sign_of_life(state_dir: Path, run_id: str) -> float | None:
+    """When the process that works on run *run_id* last showed that it goes on (Unix seconds); None: that is not known."""
+    try:
+        return reads_path(state_dir, run_id).stat().st_mtime
+    except OSError:
+        return None
+
+
+def silent_since(state_dir: Path, run_id: str, *, now: float) -> float | None:
+    """Since when (Unix seconds) the process that works on run *run_id* gives no sign of life; None: it does, or that is not known."""
+    seen = sign_of_life(state_dir, run_id)
+    return seen if seen is not None and now - seen > SILENT_AFTER else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,7 @@
 
 GET  /  /runs/RUN_ID                 the page (one document; its script looks at the address)
 GET  /static/NAME                    its script, style and icon
-GET  /api/runs/events                the list of runs, as server-sent events
-GET  /api/runs/RUN_ID/events         one run: a snapshot, then deltas (`feed.RunFeed`)
+GET  /api/events?follow=…            server-sent events: the list of runs, runs (`streams`)
 POST /api/runs/RUN_ID/COMMAND        approve (JSON body: {"wave": NAME}), pause, unpause, abort
 """
 
@@ -21,13 +20,13 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..core.errors import JournalError
+from ..machine.version import program_version
 from ..reports import ASSETS
 from .access import CSRF_HEADER, SECURITY_HEADERS, Access
 from .control import COMMANDS, ask
 from .feed import Feed, Feeds
+from .streams import RUNS, Stream, topics_in
 
-HEARTBEAT = 15.0
-"""Seconds of silence after which a stream says that it is still there."""
 LARGEST_BODY = 16 * 1024
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -44,16 +43,25 @@ class App:
         state_dir: Where control requests are left.
         wall: Unix seconds.
         closing: Set when the server ends: streams end then.
+        options: What a command needs to find the same state directory, a space before each option.
     """
 
     def __init__(
-        self, *, access: Access, feeds: Feeds, state_dir: Path, wall: Callable[[], float], closing: anyio.Event
+        self,
+        *,
+        access: Access,
+        feeds: Feeds,
+        state_dir: Path,
+        wall: Callable[[], float],
+        closing: anyio.Event,
+        options: str = "",
     ) -> None:
         self._access = access
         self._feeds = feeds
         self._state_dir = state_dir
         self._wall = wall
         self._closing = closing
+        self._options = options
         templates = Environment(
             loader=FileSystemLoader([_HERE / "templates", ASSETS]),
             autoescape=True,
@@ -75,8 +83,7 @@ class App:
         application.router.add_get("/", self._show_page)
         application.router.add_get("/runs/{run_id}", self._show_page)
         application.router.add_get("/static/{name}", self._show_file)
-        application.router.add_get("/api/runs/events", self._follow_runs)
-        application.router.add_get("/api/runs/{run_id}/events", self._follow_run)
+        application.router.add_get("/api/events", self._follow)
         application.router.add_post("/api/runs/{run_id}/{command}", self._command)
         return application
 
@@ -124,7 +131,12 @@ class App:
         if RUN_ID.fullmatch(request.match_info.get("run_id", "runs")) is None:
             raise web.HTTPNotFound
         session = request.cookies[self._access.cookie]
-        text = self._page.render(csrf_token=self._access.csrf_token(session), csrf_header=CSRF_HEADER)
+        text = self._page.render(
+            csrf_token=self._access.csrf_token(session),
+            csrf_header=CSRF_HEADER,
+            options=self._options,
+            version=program_version(),
+        )
         return web.Response(text=text, content_type="text/html")
 
     async def _show_file(self, request: web.Request) -> web.Response:
@@ -134,46 +146,18 @@ class App:
         body, content_type = found
         return web.Response(body=body, content_type=content_type, charset="utf-8")
 
-    async def _follow_runs(self, request: web.Request) -> web.StreamResponse:
-        return await self._stream(request, self._feeds.watch_runs())
-
-    async def _follow_run(self, request: web.Request) -> web.StreamResponse:
-        run_id = request.match_info["run_id"]
-        if RUN_ID.fullmatch(run_id) is None:
+    async def _follow(self, request: web.Request) -> web.StreamResponse:
+        """Send what the viewer lacks of what he follows, until he goes or the server ends."""
+        places = topics_in(request.query.getall("follow", []))
+        if not places or not all(topic == RUNS or RUN_ID.fullmatch(topic) for topic in places):
             raise web.HTTPNotFound
-        return await self._stream(request, self._feeds.watch(run_id))
-
-    async def _stream(self, request: web.Request, watching: AbstractContextManager[Feed]) -> web.StreamResponse:
-        """Send what the viewer lacks, until he goes or the server ends."""
-        place = request.headers.get("Last-Event-ID") or request.query.get("after", "")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         await response.prepare(request)
-        with watching as feed:
-            try:
-                await response.write(b"retry: 2000\n\n")
-                while not self._closing.is_set():
-                    place = await self._send_next(feed, place, response)
-            except (ConnectionError, TimeoutError):
-                return response  # the viewer has gone
+        await Stream(response, wall=self._wall, closing=self._closing).run(places, self._watch)
         return response
 
-    async def _send_next(self, feed: Feed, place: str, response: web.StreamResponse) -> str:
-        """Send one message, or a sign of life; the viewer's new place."""
-        message = None
-        with anyio.move_on_after(HEARTBEAT):
-            async with anyio.create_task_group() as waiting:
-                waiting.start_soon(self._cancel_at_the_end, waiting.cancel_scope)
-                message = await feed.next(place)
-                waiting.cancel_scope.cancel()
-        if message is None:
-            await response.write(b": still here\n\n")
-            return place
-        await response.write(f"id: {message.id}\nevent: {message.event}\ndata: {message.data}\n\n".encode())
-        return message.id
-
-    async def _cancel_at_the_end(self, scope: anyio.CancelScope) -> None:
-        await self._closing.wait()
-        scope.cancel()
+    def _watch(self, topic: str) -> AbstractContextManager[Feed]:
+        return self._feeds.watch_runs() if topic == RUNS else self._feeds.watch(topic)
 
     async def _command(self, request: web.Request) -> web.Response:
         run_id, command = request.match_info["run_id"], request.match_info["command"]

@@ -32,11 +32,11 @@ KEPT_FEEDS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A server-sent event: *id* is the viewer's new place, *data* a JSON document."""
+    """A server-sent event: *id* is the viewer's new place, *data* a JSON document in UTF-8."""
 
     event: str
     id: str
-    data: str
+    data: bytes
 
 
 class Feed(ABC):
@@ -48,6 +48,13 @@ class Feed(ABC):
         self._changed = anyio.Event()
         self._viewers = 0
         self._looking = False
+        self._looked_at = float("-inf")
+        self._first_look = anyio.Event()
+
+    @property
+    def looked_at(self) -> float:
+        """When the last look was done, on the event loop's clock."""
+        return self._looked_at
 
     @property
     def viewers(self) -> int:
@@ -60,6 +67,7 @@ class Feed(ABC):
         self._viewers += 1
         if not self._looking:
             self._looking = True
+            self._first_look = anyio.Event()
             tasks.start_soon(self._keep_looking)
         try:
             yield
@@ -67,7 +75,11 @@ class Feed(ABC):
             self._viewers -= 1
 
     async def next(self, place: str) -> Message:
-        """What a viewer at *place* lacks; waits until there is something. An unknown place gets everything."""
+        """What a viewer at *place* lacks; waits until there is something. An unknown place gets everything.
+
+        What was seen before the feed was last left alone is not told as if it were so now.
+        """
+        await self._first_look.wait()
         while True:
             changed = self._changed
             version = self._version_at(place)
@@ -82,6 +94,8 @@ class Feed(ABC):
                     self._version += 1
                     self._changed.set()
                     self._changed = anyio.Event()
+                self._looked_at = anyio.current_time()
+                self._first_look.set()
                 await anyio.sleep(LOOK_EVERY)
         finally:
             self._looking = False
@@ -203,5 +217,5 @@ class Feeds:
                 del self._by_run[run_id]
 
 
-def _compact(document: Any) -> str:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+def _compact(document: Any) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

@@ -29,6 +29,7 @@ from ..core.run import RunState
 from ..observers.log.entries import Entries, level_of
 from ..observers.log.sentences import sentence
 from ..store.journal import open_journal
+from ..store.last_read import SILENT_AFTER, sign_of_life
 from ..store.locks import holder_of, run_lock
 from ..store.schema import FILE
 from ..text.instants import iso
@@ -60,7 +61,11 @@ class Changes:
 
 @dataclass(slots=True, kw_only=True)
 class _Memory:
-    """What is known of a run from earlier looks. *told*: what was said when there was no run to look at."""
+    """What is known of a run from earlier looks.
+
+    *told*: what was said when there was no run to look at. *life*: the holder's last sign of life, by the clock of the machine that gave
+    it; *life_seen*: when it was seen here to be another one; *silent*: since when there is none. All in Unix seconds.
+    """
 
     state: RunState
     entries: Entries = field(default_factory=Entries)
@@ -69,6 +74,9 @@ class _Memory:
     seq: int = 0
     outcome: str | None = None
     holder: str | None = None
+    life: float | None = None
+    life_seen: float = 0.0
+    silent: float | None = None
     told: str | None = None
 
 
@@ -99,8 +107,10 @@ class RunLook:
         if known.state.started_at is None and not events:
             return self._nothing("")
         holder = holder_of(run_lock(self._state_dir, self._run_id))
-        if not events and holder == known.holder:
+        silent = self._silent_since() if holder else None
+        if not events and holder == known.holder and silent == known.silent:
             return None
+        known.silent = silent
         fresh = self._take_in(events)
         taken_up_or_left = (holder is None) != (known.holder is None)
         known.holder = holder
@@ -111,6 +121,7 @@ class RunLook:
                 known.state,
                 known.rows,
                 holder=holder,
+                silent=silent,
                 outcome=known.outcome,
                 since=known.since,
                 now=self._wall(),
@@ -119,6 +130,17 @@ class RunLook:
             rows=rows,
             log=self._words(events),
         )
+
+    def _silent_since(self) -> float | None:
+        """As `silent_since`; a sign that has just come counts whatever the other machine's clock says."""
+        known, now = self._known, self._wall()
+        life = sign_of_life(self._state_dir, self._run_id)
+        if life != known.life:
+            known.life_seen = 0.0 if known.life is None else now
+            known.life = life
+        if life is None or now - max(life, known.life_seen) <= SILENT_AFTER:
+            return None
+        return life
 
     def _take_in(self, events: list[tuple[int, Event]]) -> bool:
         """Fold *events*; True where the selection of migrations may be another one than before."""

@@ -43,6 +43,7 @@ async def serve_page(
     host: str = "127.0.0.1",
     port: int = 0,
     token: str | None = None,
+    options: str = "",
     wall: Callable[[], float] = time.time,
 ) -> AsyncIterator[RunningPage]:
     """Serve the runs in *state_dir* at *host* and *port* (0: any free one) while the block runs.
@@ -52,6 +53,7 @@ async def serve_page(
         host: A loopback address; any other only with a *token* that was chosen on purpose.
         port: The TCP port.
         token: What opens the page; None: a new one.
+        options: What a command needs to find the same state directory, a space before each option.
         wall: Unix seconds, for control requests.
 
     Raises:
@@ -68,7 +70,7 @@ async def serve_page(
     closing = anyio.Event()
     async with anyio.create_task_group() as tasks:
         feeds = Feeds(state_dir, tasks)
-        app = App(access=access, feeds=feeds, state_dir=state_dir, wall=wall, closing=closing)
+        app = App(access=access, feeds=feeds, state_dir=state_dir, wall=wall, closing=closing, options=options)
         runner = web.AppRunner(app.application(), access_log=None, shutdown_timeout=_GOODBYE_SECONDS)
         await runner.setup()
         try:
@@ -81,14 +83,14 @@ async def serve_page(
             tasks.cancel_scope.cancel()
 
 
-async def serve(state_dir: Path, *, host: str, port: int, token: str | None) -> None:
+async def serve(state_dir: Path, *, host: str, port: int, token: str | None, options: str = "") -> None:
     """Print the page's address as one line on stdout and serve until SIGINT or SIGTERM. See `serve_page`.
 
     Raises:
         InputError: As `serve_page`.
     """
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with serve_page(state_dir, host=host, port=port, token=token) as page:
+        async with serve_page(state_dir, host=host, port=port, token=token, options=options) as page:
             sys.stdout.write(f"{page.address}\n")
             sys.stdout.flush()
             async for _ in signals:

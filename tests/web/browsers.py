@@ -41,9 +41,10 @@ waves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A page that is being served: *address* opens it, token included."""
+    """A page that is being served: *address* opens it, token included; *process* serves it."""
 
     address: str
+    process: Process
 
     @property
     def origin(self) -> str:
@@ -78,7 +79,7 @@ def site(state_dir: Path, *arguments: str) -> Iterator[Site]:
     given = ("serve", "--port", "0", "--state-dir", str(state_dir), *arguments)
     with program(*given) as process:
         assert process.stdout is not None
-        yield Site(address=process.stdout.readline().strip())
+        yield Site(address=process.stdout.readline().strip(), process=process)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from .visitors import Visitor
 
 pytestmark = pytest.mark.anyio
 
-PATHS = ("/", f"/runs/{RUN}", "/static/page.js", "/api/runs/events", f"/api/runs/{RUN}/events", "/nothing")
+PATHS = ("/", f"/runs/{RUN}", "/static/page.js", "/api/events?follow=*", f"/api/events?follow={RUN}", "/nothing")
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -82,7 +82,7 @@ async def test_refusals_and_streams_are_locked_down_too(stranger: Visitor) -> No
     csrf = await stranger.enter()
     forbidden = await stranger.press("pause", csrf="wrong")
     missing = await stranger.press("pause", csrf=csrf)
-    async with stranger.follow("/api/runs/events") as stream:
+    async with stranger.follow("*") as stream:
         headers = [refused.headers, forbidden.headers, missing.headers, stream.response.headers]
     policy = SECURITY_HEADERS["Content-Security-Policy"]
     assert [each["Content-Security-Policy"] for each in headers] == [policy] * 4

@@ -94,6 +94,6 @@ async def test_a_run_that_is_not_there_cannot_be_steered(visitor: Visitor) -> No
 async def test_reading_never_writes(visitor: Visitor, night: Night, csrf: str) -> None:
     """The journal's file is the same before and after a run is watched."""
     before = (night.state_dir / "journal.db").read_bytes()
-    async with visitor.follow(f"/api/runs/{RUN}/events") as stream:
+    async with visitor.follow(RUN) as stream:
         await stream.next()
     assert (night.state_dir / "journal.db").read_bytes() == before

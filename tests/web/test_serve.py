@@ -44,8 +44,8 @@ def test_it_ends_as_it_should_while_somebody_watches(tmp_path: Path, number: sig
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
         with browser.open(address, timeout=120) as answer:
             assert answer.status == 200
-        with browser.open(f"{origin}/api/runs/events", timeout=120) as stream:
-            assert stream.readline() == b"retry: 2000\n"
+        with browser.open(f"{origin}/api/events?follow=*", timeout=120) as stream:
+            assert stream.readline() == b"event: beat\n"
             process.send_signal(number)
             assert process.wait(60) == 0
         assert process.stderr is not None

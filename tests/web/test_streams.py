@@ -1,24 +1,25 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import pytest
 
 from orchestrator.core import events as ev
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.reports.shape import ROW
 from orchestrator.text.instants import iso
-from orchestrator.web import feed
+from orchestrator.web import feed, streams
 from orchestrator.web.feed import RunFeed
+from orchestrator.web.look import RunLook
 
 from ..builders import NOW, WHO, run_resumed, workflow
 from .nights import HOLDER, RUN, Night, cutover_of, fleet, hash_of
 from .visitors import Visitor
 
 pytestmark = pytest.mark.anyio
-
-EVENTS = f"/api/runs/{RUN}/events"
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ async def test_a_viewer_gets_everything_first(visitor: Visitor, night: Night) ->
     night.begin(workflow(("orders", "billing"), ("archive",)), rehearsal=True)
     night.write(*cutover_of("orders", NOW + 1))
     with night.held():
-        async with visitor.follow(EVENTS) as stream:
+        async with visitor.follow(RUN) as stream:
             message = await stream.next()
     document, head = message.document, message.document["head"]
     assert message.event == "snapshot"
@@ -70,7 +71,7 @@ async def test_a_viewer_sees_how_long_the_cutovers_left_may_take(visitor: Visito
     night.begin(workflow(("a", "b", "c"), ("d",)))
     night.write(*cutover_of("a", NOW), *cutover_of("b", NOW))
     with night.held():
-        async with visitor.follow(EVENTS) as stream:
+        async with visitor.follow(RUN) as stream:
             assert (await stream.next()).document["head"]["cutovers_left"] is None
             night.write(*cutover_of("c", NOW))
             low, high = (await stream.next()).document["head"]["cutovers_left"]
@@ -85,7 +86,7 @@ async def test_then_only_what_has_changed(visitor: Visitor, night: Night) -> Non
     """The rows that differ and the lines that are new."""
     night.begin(workflow(("orders", "billing", "archive")))
     with night.held():
-        async with visitor.follow(EVENTS) as stream:
+        async with visitor.follow(RUN) as stream:
             await stream.next()
             night.write(ev.CutoverRequested(at=NOW + 5, migration="billing"))
             message = await stream.next()
@@ -96,19 +97,51 @@ async def test_then_only_what_has_changed(visitor: Visitor, night: Night) -> Non
 
 
 async def test_a_viewer_who_comes_back_gets_what_he_missed(visitor: Visitor, night: Night) -> None:
-    """By his last event's id, from a header as browsers send it or from the address."""
+    """By his last event's id. A place that is none gets everything."""
     night.begin(workflow(("orders", "billing")))
-    async with visitor.follow(EVENTS) as stream:
+    async with visitor.follow(RUN) as stream:
         first = await stream.next()
         night.write(ev.CutoverRequested(at=NOW + 5, migration="orders"))
         second = await stream.next()
-    async with visitor.follow(EVENTS, headers={"Last-Event-ID": first.id}) as stream:
-        assert await stream.next() == second
-    async with visitor.follow(EVENTS, params={"after": first.id}) as stream:
+    async with visitor.follow(RUN, after=first.id) as stream:
         assert await stream.next() == second
     for stale in ("", "0-0", "nonsense", first.id + "9999"):
-        async with visitor.follow(EVENTS, headers={"Last-Event-ID": stale}) as stream:
+        async with visitor.follow(RUN, after=stale) as stream:
             assert (await stream.next()).event == "snapshot"
+
+
+async def test_what_was_seen_long_ago_is_not_told_as_news(visitor: Visitor, night: Night) -> None:
+    """A feed that was left alone looks again before it says anything."""
+    night.begin(workflow(("orders",)))
+    async with visitor.follow(RUN) as stream:
+        await stream.next()
+    with visitor.page.feeds.watch(RUN) as feed:
+        pass
+    while feed._looking:  # noqa: ASYNC110 - nobody tells
+        await anyio.sleep(0.01)
+    night.write(*cutover_of("orders", NOW))
+    async with visitor.follow(RUN) as stream:
+        assert standing((await stream.next()).document) == {0: "SUCCESS"}
+
+
+async def test_there_is_no_beat_while_the_journal_cannot_be_looked_at(
+    visitor: Visitor, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is well, and does not get at the journal, has no news: its list of runs has, meanwhile."""
+    stuck = threading.Event()
+    monkeypatch.setattr(streams, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(RunLook, "look", lambda _: stuck.wait(60) and None)
+    night.begin(workflow(("orders",)))
+    try:
+        async with visitor.follow(RUN) as stuck_one, visitor.follow("*") as well:
+            for _ in range(5):
+                await well.beat()
+            await stuck_one.beat()  # the one at the beginning
+            assert not stuck_one.has_more()
+            stuck.set()
+            await stuck_one.beat()
+    finally:
+        stuck.set()
 
 
 async def test_viewers_share_one_look_at_the_journal(
@@ -127,9 +160,9 @@ async def test_viewers_share_one_look_at_the_journal(
     monkeypatch.setattr(RunFeed, "_look", counted)
     night.begin(workflow())
     async with (
-        visitor.follow(EVENTS) as one,
-        visitor.follow(EVENTS) as two,
-        visitor.follow(EVENTS) as three,
+        visitor.follow(RUN) as one,
+        visitor.follow(RUN) as two,
+        visitor.follow(RUN) as three,
     ):
         assert [(await stream.next()).event for stream in (one, two, three)] == ["snapshot"] * 3
         assert looks == 1
@@ -137,11 +170,11 @@ async def test_viewers_share_one_look_at_the_journal(
 
 async def test_a_page_waits_for_a_journal_and_a_run_that_come_later(visitor: Visitor, night: Night) -> None:
     """Neither has to be there first."""
-    async with visitor.follow("/api/runs/events") as runs, visitor.follow(EVENTS) as stream:
+    async with visitor.follow("*") as runs, visitor.follow(RUN) as stream:
         assert (await runs.next()).document == {"runs": [], "journal": False, "error": None}
         assert (await stream.next()).document["head"] == {"run_id": RUN, "missing": True, "error": None}
         night.begin(workflow())
-        listed = (await runs.next()).document["runs"]
+        listed = (await runs.until(lambda document: document["runs"])).document["runs"]
         begun = await stream.next()
     assert [run["run_id"] for run in listed] == [RUN]
     assert begun.event == "snapshot"
@@ -153,9 +186,9 @@ async def test_a_run_without_a_process_shows_what_is_left(visitor: Visitor, nigh
     night.begin(workflow(("orders", "billing")))
     night.write(ev.CutoverRequested(at=NOW + 5, migration="orders"))
     with night.held():
-        async with visitor.follow(EVENTS) as stream:
+        async with visitor.follow(RUN) as stream:
             assert standing((await stream.next()).document) == {0: "REQUESTED", 1: "WAITING"}
-    async with visitor.follow(EVENTS) as stream:
+    async with visitor.follow(RUN) as stream:
         message = await stream.until(lambda document: not document["head"]["running"])
     assert standing(message.document) == {0: "IN_DOUBT", 1: "NOT_STARTED"}
     assert message.document["head"]["outcome"] is None
@@ -164,13 +197,13 @@ async def test_a_run_without_a_process_shows_what_is_left(visitor: Visitor, nigh
 async def test_the_end_of_a_run_is_told(visitor: Visitor, night: Night) -> None:
     """Outcome and exit code, and that the list has them too."""
     night.begin(workflow(("orders",)))
-    async with visitor.follow(EVENTS) as stream:
+    async with visitor.follow(RUN) as stream:
         night.write(*cutover_of("orders", NOW, outcome=Outcome.FAILED, message="<b>disk full</b>"))
         night.finish(outcome=RunOutcome.FAILED, code=1)
         message = await stream.until(ended("FAILED"))
     assert message.document["head"]["exit_code"] == 1
     assert standing(message.document, of="error_message") == {0: "<b>disk full</b>"}
-    async with visitor.follow("/api/runs/events") as runs:
+    async with visitor.follow("*") as runs:
         assert (await runs.next()).document["runs"][0]["outcome"] == "FAILED"
 
 
@@ -182,7 +215,7 @@ async def test_what_a_run_waits_for_is_told_with_its_beginning(visitor: Visitor,
         ev.ApprovalWaiting(at=NOW + 2, wave="w1"),
         ev.RunPaused(at=NOW + 3, who=WHO),
     )
-    async with visitor.follow(EVENTS) as stream:
+    async with visitor.follow(RUN) as stream:
         head = (await stream.next()).document["head"]
     assert head["opening"] == {
         "opens": iso(NOW + 100),
@@ -197,7 +230,7 @@ async def test_what_a_run_waits_for_is_told_with_its_beginning(visitor: Visitor,
 async def test_a_continued_run_is_sent_anew(visitor: Visitor, night: Night) -> None:
     """Its selection may be another one."""
     night.begin(workflow(("orders", "billing")))
-    async with visitor.follow(EVENTS) as stream:
+    async with visitor.follow(RUN) as stream:
         await stream.next()
         night.write(run_resumed(("billing",), at=NOW + 50))
         message = await stream.next()
@@ -210,7 +243,7 @@ async def test_a_damaged_journal_is_said_not_hidden(visitor: Visitor, night: Nig
     """The page goes on and shows the message."""
     night.state_dir.mkdir()
     (night.state_dir / "journal.db").write_bytes(b"no database, surely" * 100)
-    async with visitor.follow("/api/runs/events") as runs, visitor.follow(EVENTS) as stream:
+    async with visitor.follow("*") as runs, visitor.follow(RUN) as stream:
         assert "no journal" in (await runs.next()).document["error"]
         assert "no journal" in (await stream.next()).document["head"]["error"]
 
@@ -220,13 +253,15 @@ async def test_five_thousand_migrations_fit_in_a_snapshot(visitor: Visitor, nigh
     given = fleet(5000)
     night.begin(given)
     night.write(*(event for _, m in given.migrations() for event in cutover_of(m.name, NOW)))
-    async with visitor.follow(EVENTS) as stream:
+    async with visitor.follow(RUN) as stream:
         document = (await stream.next()).document
     assert len(document["rows"]) == 5000
     assert len(document["log"]) == 200
 
 
-@pytest.mark.parametrize("path", ["/runs/..%2f", "/api/runs/a b/events", "/api/runs/<x>/events", "/static/../app.py"])
+@pytest.mark.parametrize(
+    "path", ["/runs/..%2f", "/api/events", "/api/events?follow=a b", "/api/events?follow=<x>", "/static/../app.py"]
+)
 async def test_an_address_that_is_none_finds_nothing(visitor: Visitor, path: str) -> None:
     """Whatever is in it."""
     assert (await visitor.get(path)).status == 404

@@ -48,19 +48,34 @@ class Stream:
         self.response = response
 
     async def next(self) -> Message:
-        """The next event; signs of life are passed over."""
+        """The next event; beats are passed over."""
         fields: dict[str, str] = {}
         with anyio.fail_after(60):
             while True:
                 line = (await self.response.content.readline()).decode()
                 assert line, "the stream has ended"
                 if line == "\n":
-                    if "data" in fields:
-                        return Message(event=fields["event"], id=fields["id"], document=json.loads(fields["data"]))
+                    if "data" in fields and fields["event"] != "beat":
+                        return Message(
+                            event=fields["event"],
+                            id=fields["id"].partition("@")[2],
+                            document=json.loads(fields["data"]),
+                        )
                     fields = {}
                     continue
                 name, _, value = line.rstrip("\n").partition(": ")
                 fields[name] = value
+
+    async def beat(self) -> Any:
+        """The next beat; events are passed over."""
+        with anyio.fail_after(60):
+            while await self.response.content.readline() != b"event: beat\n":
+                pass
+            return json.loads((await self.response.content.readline()).removeprefix(b"data: "))
+
+    def has_more(self) -> bool:
+        """Whether a beat has come that nobody has read yet."""
+        return b"beat" in self.response.content.read_nowait()
 
     async def until(self, wanted: Callable[[Any], bool]) -> Message:
         """The first event whose document is as *wanted*."""
@@ -103,9 +118,10 @@ class Visitor:
         return await self.request("POST", f"/api/runs/{run_id}/{command}", json=body or {}, headers=sent)
 
     @asynccontextmanager
-    async def follow(self, path: str, **options: Any) -> AsyncIterator[Stream]:
-        """The server-sent events at *path*."""
-        async with self.session.get(self.page.origin + path, **options) as response:
+    async def follow(self, topic: str, *, after: str = "") -> AsyncIterator[Stream]:
+        """The server-sent events about *topic*: a run's id, or * for the list; *after*: what was seen already."""
+        asked = {"follow": f"{topic}@{after}" if after else topic}
+        async with self.session.get(f"{self.page.origin}/api/events", params=asked) as response:
             assert response.status == 200
             assert response.headers["Content-Type"].startswith("text/event-stream")
             yield Stream(response)

@@ -1,6 +1,7 @@
 // All about one migration, in a dialog.
 
 import { byId, chip, make, say } from "./dom.js";
+import { now } from "./now.js";
 import { FINAL, STATES, duration, full, number } from "./words.js";
 
 export function showDetails(run, index) {
@@ -20,7 +21,7 @@ export function showDetails(run, index) {
     ["Accepted by Atlas", at(row.accepted_at)],
     ["Ended", at(row.finished_at)],
     ["Verified", at(row.verified_at)],
-    ["Cutover time", duration(run.cutoverSeconds(row, Date.now() / 1000)) || null],
+    ["Cutover time", duration(run.cutoverSeconds(row, now())) || null],
     ["Downtime", duration(row.downtime_seconds) || null],
     ["Cutover requests", row.cutover_requests ? number(row.cutover_requests) : null],
     ["Reads", row.polls ? number(row.polls) : null],

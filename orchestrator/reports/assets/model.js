@@ -38,9 +38,10 @@ export class Run {
     return states;
   }
 
-  // RUNNING, PAUSED, INTERRUPTED, or the outcome.
+  // RUNNING, SILENT, PAUSED, INTERRUPTED, or the outcome.
   outcome() {
-    const { running, paused, outcome, stopped } = this.head;
+    const { running, silent, paused, outcome, stopped } = this.head;
+    if (running && silent) return "SILENT";
     if (running) return paused && !stopped ? "PAUSED" : "RUNNING";
     return outcome || "INTERRUPTED";
   }

@@ -1,6 +1,7 @@
 // The migrations: searched, filtered, sorted, and only as many rows in the document as are seen; on paper, all of them.
 
 import { chip, byId, make, oncePerFrame, say } from "./dom.js";
+import { now } from "./now.js";
 import { FINAL, STATES, clock, duration, full, number, order } from "./words.js";
 
 const SPARE = 8; // rows above and below what is seen
@@ -24,8 +25,7 @@ export class Table {
     this.#run = run;
     this.#open = open;
     const waveName = (index) => run.head.waves[run.jobs[index].wave].name;
-    const now = () => Date.now() / 1000;
-    // value: what it is sorted by; unset values go last, whichever way.
+        // value: what it is sorted by; unset values go last, whichever way.
     this.#columns = [
       { key: "name", title: "Migration", value: (i) => run.jobs[i].name },
       { key: "wave", title: "Wave", value: (i) => run.jobs[i].wave },
@@ -182,7 +182,7 @@ export class Table {
       this.#columns.some(({ key }) => key === "lag")
         ? make("td", { class: "lag num" }, FINAL.has(row.state) ? "" : duration(row.lag_seconds)) : null,
       make("td", { class: "requested num", title: full(row.requested_at) }, clock(row.requested_at)),
-      make("td", { class: "time num" }, duration(this.#run.cutoverSeconds(row, Date.now() / 1000))),
+      make("td", { class: "time num" }, duration(this.#run.cutoverSeconds(row, now()))),
       make("td", { class: "note", title: note }, note));
   }
 }

@@ -2,6 +2,7 @@
 // it (shaded), the cutover (in the colour of its state). It is redrawn as a whole: a few long paths, however many bars.
 
 import { byId, drawing, icon, make, say } from "./dom.js";
+import { now } from "./now.js";
 import { GAP, TimeScale } from "./timescale.js";
 import { FINAL, STATES, clock, duration, full, number, order, plural } from "./words.js";
 
@@ -36,7 +37,7 @@ export class Timeline {
     const { head } = this.#run;
     if (!head || this.#run.missing || this.#root.clientWidth < 50) return;
     this.#width = this.#root.clientWidth;
-    this.#now = head.running ? Date.now() / 1000 : head.finished_at ?? head.last_at ?? 0;
+    this.#now = head.running ? now() : head.finished_at ?? head.last_at ?? 0;
     const bars = this.#bars();
     if (!bars.length) {
       this.#root.replaceChildren(make("p", {}, "No cutover was begun, so there is nothing to draw."));

@@ -1,5 +1,7 @@
 // How things are said: states, times, durations. No document here.
 
+import { now } from "./now.js";
+
 // What a migration's state is called, its picture, its sign where there is no room for one, and its colour: states are
 // never told by colour alone. Outcomes have the words of the report.
 export const STATES = {
@@ -24,6 +26,7 @@ export const FINAL = new Set(["SUCCESS", "FAILED", "UNVERIFIED", "TIMED_OUT", "N
 export const RUN_OUTCOMES = {
   RUNNING: { word: "under way", icon: "ACTIVE", sign: "▶", tone: "active" },
   PAUSED: { word: "paused", icon: "PAUSED", sign: "‖", tone: "late" },
+  SILENT: { word: "no sign of life", icon: "INTERRUPTED", sign: "!", tone: "late" },
   INTERRUPTED: { word: "interrupted", icon: "INTERRUPTED", sign: "!", tone: "late" },
   SUCCESS: STATES.SUCCESS,
   FAILED: STATES.FAILED,
@@ -61,7 +64,7 @@ export function clock(at) {
 // With the day where it is not today.
 export function moment(at) {
   if (at == null) return "";
-  const today = formats.day.format(at * 1000) === formats.day.format(Date.now());
+  const today = formats.day.format(at * 1000) === formats.day.format(now() * 1000);
   return today ? clock(at) : `${formats.day.format(at * 1000)}, ${clock(at)}`;
 }
 
@@ -69,6 +72,13 @@ export function full(at) {
   if (at == null) return "";
   const name = formats.zone.formatToParts(at * 1000).find((part) => part.type === "timeZoneName");
   return `${formats.day.format(at * 1000)} ${clock(at)} ${name ? name.value : ""}`.trim();
+}
+
+// In the reader's zone and in UTC, both named: what a log says in UTC is found, and nobody reckons at night.
+export function both(at) {
+  if (at == null) return "";
+  if (zoneOffset(at) === 0) return `${formats.day.format(at * 1000)} ${clock(at)} UTC`;
+  return `${full(at)} (${new Date(at * 1000).toISOString().slice(11, 19)} UTC)`;
 }
 
 // As `rough_duration` in text/durations.py: "8.1s", "47s", "4m5s", "2h3m", "3d1h".

@@ -1,6 +1,8 @@
 // What the run waits for, and the buttons that steer it.
 
+import { copyable } from "./copy.js";
 import { byId, make, say } from "./dom.js";
+import { now } from "./now.js";
 import { duration, full, moment, plural } from "./words.js";
 
 const EFFECT_WITHIN = 6000; // milliseconds after which a request that showed no effect may be made again
@@ -13,11 +15,16 @@ export function controls(run, runId) {
     byId(command).addEventListener("click", () => ask(command));
   }
 
+  let knows = false; // whether what is shown is so now
+  let typed = ""; // the commands that are shown in place of buttons
+
   function draw(now) {
     const { head } = run;
     const reason = whyNot(head);
     say(byId("reason"), reason);
-    byId("reason").hidden = !reason;
+    byId("reason").hidden = !reason || !knows;
+    byId("buttons").hidden = !knows;
+    drawCommands(knows ? [] : commands(run, runId));
     button(byId("pause"), { hidden: Boolean(head.paused), off: reason || pending("pause") });
     button(byId("unpause"), { hidden: !head.paused, off: reason || pending("unpause") });
     button(byId("abort"), { hidden: false, off: reason || pending("abort") });
@@ -26,6 +33,19 @@ export function controls(run, runId) {
       else byId(id).removeAttribute("aria-describedby");
     }
     drawWaits(waits(run, runId, now));
+  }
+
+  function fresh(it) {
+    knows = it;
+    if (!knows && byId("confirm").open) byId("confirm").close("no");
+  }
+
+  // What to type in place of the buttons, which would reach nobody, or a run that stands otherwise than it seems.
+  function drawCommands(list) {
+    if (typed === list.join("\n")) return;
+    typed = list.join("\n");
+    byId("commands").replaceChildren(...list.map((command) => make("li", {}, copyable(command))));
+    byId("instead").hidden = !list.length;
   }
 
   function drawWaits(wanted) {
@@ -49,7 +69,7 @@ export function controls(run, runId) {
       }
       if (list.children[place] !== item) list.insertBefore(item, list.children[place] || null);
       say(item.firstChild, text);
-      if (wave) button(item.lastChild, { hidden: false, off: pending(`approve ${wave}`) });
+      if (wave) button(item.lastChild, { hidden: !knows, off: pending(`approve ${wave}`) });
     });
     list.hidden = !wanted.length;
   }
@@ -62,19 +82,36 @@ export function controls(run, runId) {
     if (!(await confirmed(run, command, wave))) return;
     const key = wave ? `approve ${wave}` : command;
     asked.set(key, Date.now());
-    draw(Date.now() / 1000);
+    draw(now());
     const error = await send(runId, command, wave);
     if (error) asked.delete(key);
     say(byId("answer"), error || `${command}: asked of the run.`);
     byId("answer").classList.toggle("failed", Boolean(error));
-    draw(Date.now() / 1000);
+    draw(now());
     setTimeout(() => {
       if (!error) say(byId("answer"), "");
-      draw(Date.now() / 1000);
+      draw(now());
     }, EFFECT_WITHIN);
   }
 
-  return { draw };
+  return { draw, fresh };
+}
+
+function commands(run, runId) {
+  const { head } = run;
+  const given = document.querySelector("meta[name=options]").content;
+  const command = (verb, ...names) => `atlas-cutover ${verb} ${[runId, ...names.map(quoted)].join(" ")}${given}`;
+  const steer = !head.running ? [] : [
+    ...run.waitingForApproval().map((wave) => command("approve", wave.name)),
+    head.paused ? command("unpause") : command("pause"),
+    command("abort"),
+  ];
+  return [command("status"), ...steer];
+}
+
+// For a shell.
+function quoted(text) {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
 }
 
 function button(element, { hidden, off }) {

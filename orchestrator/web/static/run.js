@@ -4,21 +4,24 @@ import { controls } from "./controls.js";
 import { showDetails } from "./details.js";
 import { byId, chip, icon, make, oncePerFrame, say } from "./dom.js";
 import { Run } from "./model.js";
+import { now } from "./now.js";
 import { follow } from "./stream.js";
 import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { show } from "./views.js";
-import { FINAL, RUN_OUTCOMES, STATES, clock, counts, duration, full, number, order, plural } from "./words.js";
+import { FINAL, RUN_OUTCOMES, STATES, both, clock, counts, duration, full, number, order, plural } from "./words.js";
 
 export function showRun(runId) {
   document.title = `${runId} · atlas-cutover`;
   show("run-view");
   const run = new Run();
+  let knows = false;
   const steering = controls(run, runId);
   const table = new Table(run, (index) => showDetails(run, index));
   const timeline = new Timeline(byId("timeline"), run, (index) => showDetails(run, index));
   const draw = oncePerFrame(() => {
-    drawHead(run);
+    byId("loading").hidden = true;
+    drawHead(run, knows);
     if (run.missing) return;
     drawNow(run, steering);
     drawWaves(run);
@@ -26,7 +29,7 @@ export function showRun(runId) {
     table.refresh();
     timeline.draw();
   });
-  follow(`/api/runs/${encodeURIComponent(runId)}/events`, {
+  follow(runId, {
     snapshot(document) {
       run.takeSnapshot(document);
       draw();
@@ -35,19 +38,25 @@ export function showRun(runId) {
       run.takeDelta(document);
       draw();
     },
+    fresh(it) {
+      knows = it;
+      steering.fresh(it);
+      if (run.head) draw();
+    },
   });
   setInterval(() => {
-    if (document.hidden || !run.head?.running) return;
+    if (document.hidden || !knows || !run.head?.running) return;
     drawNow(run, steering);
     table.tick();
     timeline.draw();
   }, 1000);
 }
 
-function drawHead(run) {
+function drawHead(run, knows) {
   const { head, missing } = run;
   for (const id of ["found", "verdict", "facts"]) byId(id).hidden = missing;
   byId("missing").hidden = !missing;
+  byId("top").hidden = false;
   byId("rehearsal").hidden = !head.rehearsal;
   say(byId("workflow"), missing ? head.run_id : head.workflow);
   if (missing) {
@@ -56,7 +65,9 @@ function drawHead(run) {
     return;
   }
   const outcome = RUN_OUTCOMES[run.outcome()] || RUN_OUTCOMES.INTERRUPTED;
-  document.title = `${outcome.sign} ${head.rehearsal ? "REHEARSAL " : ""}${head.workflow}: ${outcome.word} · atlas-cutover`;
+  if (!knows) {
+    document.title = `? no news since ${clock(now())}: ${head.workflow} · atlas-cutover`;
+  } else document.title = `${outcome.sign} ${head.rehearsal ? "REHEARSAL " : ""}${head.workflow}: ${outcome.word} · atlas-cutover`;
   byId("top").className = `top ${outcome.tone}`;
   if (byId("outcome").textContent !== outcome.word) {
     byId("outcome").replaceChildren(icon(outcome), make("strong", {}, outcome.word));
@@ -80,9 +91,8 @@ function drawFacts(head) {
 }
 
 function drawNow(run, steering) {
-  const now = Date.now() / 1000;
   say(byId("sentence"), sentence(run));
-  steering.draw(now);
+  steering.draw(now());
   const byState = run.states();
   const ended = Object.keys(byState).filter((state) => FINAL.has(state)).reduce((sum, state) => sum + byState[state], 0);
   const text = `${number(ended)} of ${plural(run.rows.length, "migration")} ended${left(run.head.cutovers_left)}`;
@@ -106,6 +116,7 @@ function sentence(run) {
     if (head.outcome == null) return "The process that worked on this run has ended without recording why (killed, or the machine stopped).";
     return `exit code ${head.exit_code}: ${head.exit_meaning}`;
   }
+  if (head.silent) return `${capital(head.silent.reason)}, since ${both(head.silent.since)}.`;
   if (head.stopped) return `No further cutover starts: ${head.stopped}. Those under way are followed to their end.`;
   if (head.paused) return "No new cutover starts until somebody unpauses the run.";
   const waiting = run.waitingForApproval().map((wave) => wave.name);
@@ -113,6 +124,10 @@ function sentence(run) {
   if (head.opening?.opens != null) return `Waits for the window, which opens ${full(head.opening.opens)}.`;
   const active = head.waves.filter((wave) => wave.started_at && !wave.finished_at).map((wave) => wave.name);
   return active.length ? `Wave ${active.join(", ")}.` : "";
+}
+
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function parts(byState) {

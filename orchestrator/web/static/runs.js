@@ -9,7 +9,7 @@ import { RUN_OUTCOMES, duration, full, moment, number } from "./words.js";
 export function showRuns() {
   document.title = "Runs · atlas-cutover";
   show("runs-view");
-  follow("/api/runs/events", { runs: draw });
+  follow("*", { runs: draw, fresh: () => {} });
 }
 
 function draw({ runs, journal, error }) {

@@ -1,69 +1,88 @@
-// Server-sent events that come back: after a lost connection, a server that was started again, a tab that was hidden.
+// What the server says, as it comes, and whether it still says anything. A page that hears nothing must not look as if it did.
 
 import { byId, say } from "./dom.js";
+import { Hub } from "./hub.js";
+import { set, stop } from "./now.js";
+import { both } from "./words.js";
 
-const AGAIN_AFTER = 3000; // milliseconds
+const MISSED = 2; // beats after which what is shown is not known to be so any more
 
-// Calls `handlers[event](document)` for each event. `path` is followed until the page is left.
-export function follow(path, handlers) {
-  let source = null;
-  let place = "";
-  let timer = 0;
+// Calls `handlers[kind](document)` for each message about `topic` (a run's id, or * for the list), and `handlers.fresh(knows)` when the page
+// begins (true) or ceases (false) to know how things stand.
+export function follow(topic, handlers) {
+  let every = 5; // seconds between two beats; the server says so
+  let heard = { at: null, ours: Date.now(), since: performance.now() }; // the last beat: by the server's clock, by ours, by the page's age
+  let state = "";
+  const knows = () => state === "live" || state === "lost";
 
-  function open() {
-    close();
-    source = new EventSource(place ? `${path}?after=${encodeURIComponent(place)}` : path);
-    source.addEventListener("open", () => linkState("live"));
-    source.addEventListener("error", failed);
-    for (const [name, handler] of Object.entries(handlers)) {
-      source.addEventListener(name, (event) => {
-        place = event.lastEventId;
-        linkState("live");
-        handler(JSON.parse(event.data));
-      });
+  const hub = connected(({ kind, document }) => {
+    if (kind === "beat") {
+      every = document.every;
+      heard = { at: Date.parse(document.at) / 1000, ours: Date.now(), since: performance.now() };
+      set(heard.at);
+      change("live");
+    } else if (kind === "refused" || (kind === "lost" && knows())) {
+      change(kind);
+    } else if (kind !== "lost") {
+      handlers[kind](document);
     }
+  });
+
+  // By both clocks: one stands still while the machine sleeps, the other can be set.
+  function check() {
+    const silence = Math.max(Date.now() - heard.ours, performance.now() - heard.since) / 1000;
+    if (silence > MISSED * every + 1 && state !== "refused") change("stale");
   }
 
-  function close() {
-    clearTimeout(timer);
-    if (source) source.close();
-    source = null;
+  function change(next) {
+    if (next === state) return;
+    const knew = knows();
+    state = next;
+    if (!knows() && heard.at) stop(heard.at);
+    linkState(state, heard.at);
+    if (knows() !== knew) handlers.fresh(knows());
   }
 
-  async function failed() {
-    linkState("lost");
-    if (source && source.readyState === EventSource.CLOSED) {
-      close();
-      if (await refused()) linkState("refused");
-      else timer = setTimeout(open, AGAIN_AFTER);
-    }
-  }
-
-  // A browser opens few connections to one server: a tab that nobody looks at gives its own back.
-  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
-  addEventListener("pagehide", close);
-  addEventListener("pageshow", (event) => event.persisted && open());
-  if (!document.hidden) open();
+  addEventListener("pagehide", () => hub.leave());
+  addEventListener("pageshow", (event) => event.persisted && hub.follow(topic));
+  document.addEventListener("visibilitychange", check);
+  setInterval(check, 1000);
+  hub.follow(topic);
 }
 
-// Whether the server is there and does not let us in any more (it was started again, with another token).
-async function refused() {
-  try {
-    return (await fetch("/static/icon.svg", { cache: "no-store" })).status === 401;
-  } catch {
-    return false;
+// Where the browser has shared workers, one connection serves all of its windows. Where it has none, a window that nobody looks at gives
+// its connection back, and is out of date until somebody does.
+function connected(tell) {
+  if (window.SharedWorker) {
+    const { port } = new SharedWorker("/static/worker.js", { type: "module", name: byId("version").content });
+    port.onmessage = ({ data }) => tell(data);
+    return { follow: (topic) => port.postMessage({ follow: topic }), leave: () => port.postMessage({}) };
   }
+  const hub = new Hub();
+  let followed = "";
+  document.addEventListener("visibilitychange", () => (document.hidden ? hub.leave(tell) : hub.follow(tell, followed)));
+  return {
+    follow(topic) {
+      followed = topic;
+      if (!document.hidden) hub.follow(tell, topic);
+    },
+    leave: () => hub.leave(tell),
+  };
 }
 
 const LINK_STATES = {
   live: ["live", "success"],
   lost: ["connection lost, trying again …", "late"],
+  stale: ["no news, trying again …", "failed"],
   refused: ["the page was started again: open the address that it printed", "failed"],
 };
 
-function linkState(state) {
+function linkState(state, since) {
   const [text, tone] = LINK_STATES[state];
-  const element = byId("link-state");
-  say(element, text);
-  element.className = `link-state ${tone}`;
+  say(byId("link-state"), text);
+  byId("link-state").className = `link-state ${tone}`;
+  const known = state === "live" || state === "lost";
+  document.body.classList.toggle("stale", !known);
+  byId("no-news").hidden = known;
+  if (!known) say(byId("no-news-since"), since ? `No news since ${both(since)}.` : "No news yet.");
 }

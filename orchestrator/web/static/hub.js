@@ -1,0 +1,80 @@
+// One connection to the server for everything that a browser's windows follow: a browser opens six to one server and no more.
+
+const AGAIN_AFTER = 3000; // milliseconds
+
+export class Hub {
+  #windows = new Map(); // what tells a window -> the topic that it follows
+  #places = new Map(); // topic -> where we are in it
+  #source = null;
+  #again = 0;
+  #every = 5000; // milliseconds between two beats; the server says so
+
+  // tell: called with {kind, document}; what is followed is sent whole first, to all who follow it.
+  follow(tell, topic) {
+    this.#windows.set(tell, topic);
+    this.#places.set(topic, "");
+    this.#open();
+  }
+
+  leave(tell) {
+    this.#windows.delete(tell);
+    const wanted = new Set(this.#windows.values());
+    for (const topic of this.#places.keys()) if (!wanted.has(topic)) this.#places.delete(topic);
+    if (!wanted.size) this.#close();
+  }
+
+  #open() {
+    this.#close();
+    const asked = [...this.#places].map(([topic, place]) => `follow=${encodeURIComponent(place ? `${topic}@${place}` : topic)}`);
+    const source = new EventSource(`/api/events?${asked.join("&")}`);
+    this.#source = source;
+    this.#retryIn(2 * this.#every + AGAIN_AFTER);
+    for (const kind of ["snapshot", "delta", "runs"]) source.addEventListener(kind, (event) => this.#take(kind, event));
+    source.addEventListener("beat", ({ data }) => {
+      const document = JSON.parse(data);
+      this.#every = document.every * 1000;
+      this.#retryIn(2 * this.#every + AGAIN_AFTER);
+      for (const tell of this.#windows.keys()) tell({ kind: "beat", document });
+    });
+    source.addEventListener("error", () => this.#failed());
+  }
+
+  // A connection that is silent may be one whose other end is gone.
+  #retryIn(milliseconds) {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.#open(), milliseconds);
+  }
+
+  #close() {
+    clearTimeout(this.#again);
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  #take(kind, { lastEventId, data }) {
+    const [topic, place] = lastEventId.split("@");
+    if (!this.#places.has(topic)) return;
+    this.#places.set(topic, place);
+    const document = JSON.parse(data);
+    for (const [tell, its] of this.#windows) if (its === topic) tell({ kind, document });
+  }
+
+  async #failed() {
+    this.#close();
+    for (const tell of this.#windows.keys()) tell({ kind: "lost" });
+    this.#retryIn(AGAIN_AFTER);
+    if (await refused()) {
+      this.#close();
+      for (const tell of this.#windows.keys()) tell({ kind: "refused" });
+    }
+  }
+}
+
+// Whether the server is there and does not let us in any more (it was started again, with another token).
+async function refused() {
+  try {
+    return (await fetch("/static/icon.svg", { cache: "no-store" })).status === 401;
+  } catch {
+    return false;
+  }
+}

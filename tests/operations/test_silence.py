@@ -1,0 +1,51 @@
+"""What is said of a run whose process holds it and does not get anywhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from orchestrator.observers.last_read import ReadsFile
+from orchestrator.operations.status import status
+from orchestrator.store.journal import open_journal
+from orchestrator.store.last_read import SILENT_AFTER, reads_path, silent_since
+
+from ..builders import workflow
+from ..web.nights import HOLDER, RUN, Night
+
+
+def aged(path: Path, seconds: float) -> None:
+    """Make *path* older by so many *seconds*."""
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then))
+
+
+def test_status_says_that_the_process_gives_no_sign_of_life(tmp_path: Path) -> None:
+    """And whose process that is; a run without such a file is of an older version, and nothing is claimed of it."""
+    night = Night(state_dir=tmp_path)
+    night.begin(workflow(("orders",)))
+    life = reads_path(tmp_path, RUN)
+    with night.held():
+        assert status(RUN, state_dir=tmp_path).holds == ()
+        life.parent.mkdir()
+        life.write_text("{}")
+        assert status(RUN, state_dir=tmp_path).holds == ()
+        aged(life, SILENT_AFTER + 1)
+        (hold,) = status(RUN, state_dir=tmp_path).holds
+    assert hold.reason == f"no sign of life from {HOLDER}: look whether that process still works"
+    assert status(RUN, state_dir=tmp_path).holds == ()  # nobody holds it
+
+
+def test_a_session_gives_its_sign_of_life_with_its_first_event(tmp_path: Path) -> None:
+    """One that takes up a run of yesterday is not silent since yesterday."""
+    night = Night(state_dir=tmp_path)
+    night.begin(workflow(("orders",)))
+    reads_path(tmp_path, RUN).parent.mkdir()
+    reads_path(tmp_path, RUN).write_text("{}")
+    aged(reads_path(tmp_path, RUN), 86400)
+    with open_journal(tmp_path, readonly=True) as journal:
+        state = journal.state(RUN)
+        event = next(event for _, event in journal.events(RUN))
+    ReadsFile(tmp_path, lambda *_, **__: None).sink(event, state)
+    assert silent_since(tmp_path, RUN, now=time.time()) is None
