@@ -9,7 +9,7 @@ export class Hub {
   #again = 0;
   #every = 5000; // milliseconds between two beats; the server says so
 
-  // tell: called with {kind, document}; what is followed is sent whole first, to all who follow it.
+  // tell: called with {kind, data}: text, which passes quickly to another window; what is followed is sent whole first, to all who follow it.
   follow(tell, topic) {
     this.#windows.set(tell, topic);
     this.#places.set(topic, "");
@@ -31,10 +31,9 @@ export class Hub {
     this.#retryIn(2 * this.#every + AGAIN_AFTER);
     for (const kind of ["snapshot", "delta", "runs"]) source.addEventListener(kind, (event) => this.#take(kind, event));
     source.addEventListener("beat", ({ data }) => {
-      const document = JSON.parse(data);
-      this.#every = document.every * 1000;
+      this.#every = JSON.parse(data).every * 1000;
       this.#retryIn(2 * this.#every + AGAIN_AFTER);
-      for (const tell of this.#windows.keys()) tell({ kind: "beat", document });
+      for (const tell of this.#windows.keys()) tell({ kind: "beat", data });
     });
     source.addEventListener("error", () => this.#failed());
   }
@@ -55,8 +54,7 @@ export class Hub {
     const [topic, place] = lastEventId.split("@");
     if (!this.#places.has(topic)) return;
     this.#places.set(topic, place);
-    const document = JSON.parse(data);
-    for (const [tell, its] of this.#windows) if (its === topic) tell({ kind, document });
+    for (const [tell, its] of this.#windows) if (its === topic) tell({ kind, data });
   }
 
   async #failed() {

@@ -15,7 +15,8 @@ export function follow(topic, handlers) {
   let state = "";
   const knows = () => state === "live" || state === "lost";
 
-  const hub = connected(({ kind, document }) => {
+  const hub = connected(({ kind, data }) => {
+    const document = data && JSON.parse(data);
     if (kind === "beat") {
       every = document.every;
       heard = { at: Date.parse(document.at) / 1000, ours: Date.now(), since: performance.now() };
