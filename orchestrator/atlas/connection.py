@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +19,7 @@ from yarl import URL
 from ..core.settings import DEFAULT_POLLING, DEFAULT_RATE_LIMITS, DEFAULT_REQUEST_TIMEOUT, Api, Credentials
 from ..machine.descriptors import connections_at_most
 from ..machine.version import program_version
+from ..text.redaction import Redactor
 from .proxy import proxy_for
 from .response import Response
 from .sockets import socket_factory
@@ -35,7 +37,8 @@ KEEPALIVE = 15.0  # seconds; well below what servers and balancers use, so that 
 class ClientSettings:
     """What a client needs to know. Durations in seconds; *scope* is `group` (a bucket per project) or `account`.
 
-    *read_interval*: between two reads of one job, at least.
+    *read_interval*: between two reads of one job, at least. *redactor*: takes secrets out of all that comes from the wire, and is told those that
+    a client asks with.
     """
 
     base_url: str
@@ -49,6 +52,7 @@ class ClientSettings:
     read_interval: float = DEFAULT_POLLING.initial
     pretty: bool = False
     envelope: bool = False
+    redactor: Redactor = field(default_factory=Redactor, compare=False, repr=False)
 
     @property
     def origin(self) -> str:
@@ -100,6 +104,9 @@ async def open_session(
         InputError: A proxy variable names a proxy that cannot be used.
     """
     proxy = proxy_for(URL(settings.base_url), os.environ)
+    if proxy is not None and proxy.password:
+        pair = f"{proxy.user or ''}:{proxy.password}"
+        settings.redactor.add(proxy.password, pair, base64.b64encode(pair.encode("latin-1", "replace")).decode())
     context = ssl.create_default_context()
     if settings.ca_file is not None:
         context.load_verify_locations(settings.ca_file)

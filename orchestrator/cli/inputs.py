@@ -11,11 +11,14 @@ from pathlib import Path
 from ..core.settings import Settings
 from ..files.config import find_config, load_settings
 from ..files.state_place import find_state_dir
+from ..machine.memory import forget_variables
 
 
 def read_settings(args: Namespace) -> Settings:
-    """The settings for this command line, and their warnings on stderr."""
+    """The settings for this command line, and their warnings on stderr. Variables with a secret in them are gone afterwards."""
     settings = load_settings(config_of(args), overrides=overrides_of(args))
+    args.redactor = settings.redactor
+    forget_variables(settings.redactor.holds_secret)
     for warning in settings.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return settings

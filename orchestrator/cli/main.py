@@ -7,9 +7,13 @@ import sys
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.checkpoints import Checkpoint, unwatched
 from .commands import build_parser
+
+if TYPE_CHECKING:
+    from ..text.redaction import Redactor
 
 INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h: outside of the contract's codes."""
@@ -20,6 +24,7 @@ INPUT_OUTPUT_ERROR = 74
 def run_command(arguments: list[str], checkpoint: Checkpoint = unwatched) -> int:
     """Carry the command in *arguments* out and return the exit code; usage errors exit with 2 by themselves."""
     _open_missing_streams()
+    parsed = Namespace()
     try:
         parsed = build_parser().parse_args(arguments)
         parsed.checkpoint = checkpoint
@@ -33,23 +38,26 @@ def run_command(arguments: list[str], checkpoint: Checkpoint = unwatched) -> int
             print(f"{error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         return INPUT_OUTPUT_ERROR
     except Exception as error:  # noqa: BLE001 - a bug of ours must not look like a migration that failed
-        return _explained(error)
+        return _explained(error, getattr(parsed, "redactor", None))
     finally:
         _let_go_of_broken_streams()
 
 
-def _explained(error: Exception) -> int:
-    """Say what went wrong; the exit code."""
+def _explained(error: Exception, redactor: Redactor | None) -> int:
+    """Say what went wrong, without what *redactor* knows; the exit code."""
     import traceback  # `--help` does without these
 
     from ..core.errors import CutoverError
+    from ..text.redaction import Redactor
+
+    clean = (redactor or Redactor()).text
 
     if isinstance(error, CutoverError):
         with suppress(OSError):
-            print("\n".join((str(error), *getattr(error, "__notes__", ()))), file=sys.stderr)
+            print(clean("\n".join((str(error), *getattr(error, "__notes__", ())))), file=sys.stderr)
         return int(error.exit_code)
     with suppress(OSError):
-        traceback.print_exception(error)
+        print(clean("".join(traceback.format_exception(error))), end="", file=sys.stderr)
         print(
             f"internal error (exit code {INTERNAL_ERROR}): the journal is intact, `status` shows it",
             file=sys.stderr,
@@ -58,6 +66,9 @@ def _explained(error: Exception) -> int:
 
 
 def _carried_out(parsed: Namespace) -> int:
+    from ..machine.memory import keep_from_others
+
+    keep_from_others()
     code = int(parsed.handler(parsed))
     if parsed.command not in ("run", "resume"):  # their exit code stands, whatever becomes of their output
         sys.stdout.flush()

@@ -77,7 +77,7 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
             level=settings.logging.level,
             format="console" if console else "json",
             file=settings.logging.file,
-            secrets=_secrets(settings),
+            secrets=settings.redactor,
             stream=stream,
         )
     )
@@ -90,7 +90,3 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
         urls = [url.reveal() for url in settings.observers.notify]
         sinks.append(stack.enter_context(Notifier(urls, redact=log.redactor.text)).sink)
     return observers
-
-
-def _secrets(settings: Settings) -> list[str]:
-    return [*settings.secrets(), *(url.reveal() for url in settings.observers.notify)]

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from ..text.redaction import Redactor, secret_parts
 from .errors import Problem
 
 PUBLIC_KEY_VARIABLE = "MONGODB_ATLAS_PUBLIC_API_KEY"
@@ -176,6 +177,7 @@ class Settings:
     """Everything the program wants to know about itself.
 
     *credentials*: further sets by name, beside that of `atlas`. *warnings* are for the operator; nothing is wrong.
+    *redactor*: knows all that is secret in them, and what a session adds to it.
     """
 
     atlas: AtlasSettings
@@ -186,6 +188,13 @@ class Settings:
     observers: Observers = Observers()
     warnings: tuple[str, ...] = ()
     credentials: Mapping[str, CredentialSet] = field(default_factory=dict)
+    redactor: Redactor = field(default_factory=Redactor, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Whoever has the settings has what keeps their secrets."""
+        self.redactor.add(
+            *self.secrets(), *(part for url in self.observers.notify for part in secret_parts(url.reveal()))
+        )
 
     def credential_set(self, name: str | None) -> CredentialSet:
         """The set called *name*; None: that of `atlas`."""

@@ -37,12 +37,14 @@ class HookRunner:
     an `after_…` hook must not wait for that with the application down.
 
     *state*: the fold of the run's events, which goes on. *environ*: the process's environment; *now*: the session's clock, Unix seconds; *secrets*: values no hook may see;
+    *redactor*: takes secrets out of what is told of a hook;
     *on_interrupted* gets the end of a hook that was ended because the run is stopped, which nobody waits for any more.
     """
 
     state: RunState
     environ: Mapping[str, str]
     secrets: tuple[str, ...]
+    redactor: Redactor
     now: Callable[[], float]
     on_interrupted: Callable[[HookFinished], None]
     before_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_half()))
@@ -85,7 +87,7 @@ class HookRunner:
                 directory=self.state.workflow.directory,
                 environment=environment,
                 now=self.now,
-                redact=Redactor(self.secrets).text,
+                redact=self.redactor.text,
                 wave=wave_name,
                 migration=name,
             )
@@ -93,7 +95,7 @@ class HookRunner:
             ended = HookFinished(
                 at=self.now(),
                 hook=hook,
-                argv=argvs[index],
+                argv=tuple(map(self.redactor.text, argvs[index])),
                 exit_code=None,
                 seconds=round(self.now() - began, 3),
                 error="ended, because the run was stopped",

@@ -134,7 +134,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
         now: Unix seconds, for the event.
         wave: Whose hook it is.
         migration: Whose hook it is.
-        redact: Makes secrets in the output unreadable before it gets anywhere (`Redactor.text`).
+        redact: Makes secrets in output, command and error unreadable before it gets anywhere (`Redactor.text`).
     """
     started = anyio.current_time()
     tail = _Tail()
@@ -153,11 +153,11 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
     return HookFinished(
         at=now(),
         hook=hook,
-        argv=argv,
+        argv=tuple(map(redact, argv)),
         exit_code=exit_code,
         seconds=round(anyio.current_time() - started, 3),
         output=tail.text(redact),
-        error=error,
+        error=None if error is None else redact(error),
         wave=wave,
         migration=migration,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.errors import InputError, Problem
@@ -14,6 +14,7 @@ from ..core.workflow import Workflow
 from ..files.config import load_settings
 from ..files.workflow_file import load_workflow
 from .missing_here import missing_here, refuse_foreign_programs
+from .secrets_in import refuse_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +58,15 @@ def check(
         problems += error.problems
     if read is not None:
         try:
+            if settings is not None:
+                refuse_secrets(read, settings)
             refuse_foreign_programs(read)
         except InputError as error:
             problems += error.problems
     if read is None or settings is None or problems:
-        raise InputError(problems=[*problems, *of_config])
+        clean = settings.redactor.text if settings is not None else str  # what is wrong may be a key in a wrong place
+        told = [replace(problem, message=clean(problem.message)) for problem in problems]
+        raise InputError(problems=[*told, *of_config])
     return Checked(
         workflow=read,
         settings=settings,

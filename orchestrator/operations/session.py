@@ -155,6 +155,7 @@ async def _session(
             state=state,
             environ=options.host.environ,
             secrets=tuple(settings.secrets()),
+            redactor=settings.redactor,
             now=clock.now,
             on_interrupted=recorder.record,
         ),

@@ -157,6 +157,7 @@ def client_settings(settings: Settings, base_url: str, credentials: Credentials)
         burst=limit.burst,
         scope=limit.scope,
         read_interval=settings.polling.initial,
+        redactor=settings.redactor,
     )
 
 

@@ -29,6 +29,7 @@ from ..store.locks import LockedError, locked, run_lock, workflow_lock
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, select, unfinished_run
 from .missing_here import refuse_foreign_programs
 from .options import Ending, Options
+from .secrets_in import refuse_secrets
 from .session import conduct
 
 
@@ -41,13 +42,14 @@ async def start(workflow: Workflow, settings: Settings, options: Options) -> End
     """Run *workflow*; where an unfinished run of it exists, continue that one (unless `options.new`).
 
     Raises:
-        InputError: A name in `options.only` is unknown, a hook's program is somebody else's, the unfinished run is one of another workflow than *workflow* (a
+        InputError: A name in `options.only` is unknown, a hook's program is somebody else's, a key stands in the workflow, the unfinished run is one of another workflow than *workflow* (a
             new window apart), or something else would be done than was confirmed.
         BusyError: Another process holds the workflow or one of its live migrations.
         JournalError: The journal cannot be used.
         AtlasError: Atlas is not reachable or refuses the keys.
     """
     select(workflow, options.only)
+    refuse_secrets(workflow, settings)
     refuse_foreign_programs(workflow)
     with open_journal(settings.state_dir, checkpoint=options.host.checkpoint) as journal:
         other = unfinished_run(journal, workflow, options)

@@ -1,8 +1,9 @@
-"""The last line of defence for keys: whatever reaches a log is searched for them once more.
+"""The last line of defence for keys: whatever comes from outside, or goes into a log, is searched for them once more.
 
 Nothing in this program hands keys to the log on purpose; an error message of a library, a hook's output or a server
-that echoes headers might. So every text of an entry, at any depth, is searched for the known keys and for what the
-digest scheme makes of them, and for what service accounts ask with: secrets and access tokens, which come and go.
+that echoes headers might. A session has one redactor that knows all of its secrets, whosever they are: keys, secrets and access tokens,
+addresses of notifications, a proxy's password. Every text is searched for these, and for what the ways of asking make of keys that
+nobody has named: a scheme with its parameter, which no sentence has by chance.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, MutableMapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 REDACTED = "[redacted]"
 
@@ -31,24 +32,35 @@ _SUSPICIOUS = (
     "_token",
     "client_secret",
 )
-_LIKE_A_KEY = r"(?=[^\s\"']*(?:[0-9=]|[a-z][A-Z]))"
+_LIKE_A_KEY = r"(?=[^\s\"',;]*(?:[0-9][^\s\"',;0-9]*[0-9]|=|[a-z][A-Z]))"
 """What no word of a sentence has: "basic authentication is required" keeps its words."""
+_LIKE_A_BARE_KEY = r"(?=[^\s\"',;]*[a-z][A-Z])(?=[^\s\"',;]*[0-9])[^\s\"',;]{16,}"
+"""The same where no scheme says that a key follows."""
+_OF_A_DIGEST = r"(?=[^\r\n]*\b(?:username|nonce|cnonce|response)\b)"
 _PATTERNS = (
-    re.compile(r"(?i:((?:authorization|authenticate)[\"']?\s*[:=,]\s*))(?=(?i:[\\\"'\[(\s]*digest\s+[a-z]+=))[^\r\n]+"),
     re.compile(
-        r"((?i:(?:authorization|authenticate)[\"']?\s*[:=,]\s*[\\\"'\[(]*(?:[a-z0-9-]+\s+)?))"
+        r"(?i:((?:authorization|authenticate)[\"']?\s*[:=,]\s*))(?=(?i:[\\\"'\[(\s]*digest\s+[a-z]+=))"
+        + _OF_A_DIGEST
+        + r"[^\r\n]+"
+    ),
+    re.compile(
+        r"((?i:(?:authorization|authenticate)[\"']?\s*[:=,]\s*[\\\"'\[(]*(?:basic|bearer)\s+))"
         + _LIKE_A_KEY
         + r"[^\s\"',;]{8,}"
     ),
+    re.compile(r"((?i:(?:authorization|authenticate)[\"']?\s*[:=,]\s*[\\\"'\[(]*))" + _LIKE_A_BARE_KEY),
     re.compile(
         r"(?im)((?:authorization|authenticate)[\"']?\s*[:=,]\s*[\\\"'\[(]*)(?:digest|basic|bearer)\s+[^\s\"',\\]+(?=\s*$|[\"'\\])"
     ),
-    re.compile(r"(?i)(\bdigest\s+)(?=[a-z]+=)[^\r\n]+"),
-    re.compile(r"((?i:\b(?:basic|bearer)\s+))" + _LIKE_A_KEY + r"[A-Za-z0-9._~+/-]{8,}=*"),
-    re.compile(r"(?i)(\b(?:cnonce|response)[\"']?\s*[:=]\s*\\?[\"'])[^\"'\\]+"),
+    re.compile(r"(?i)(\bdigest\s+)(?=[a-z]+=)" + _OF_A_DIGEST + r"[^\r\n]+"),
+    re.compile(r"((?i:\b(?:basic|bearer)\s+))" + _LIKE_A_KEY + r"[A-Za-z0-9._~+/-]{12,}=*"),
+    re.compile(r"(?i)(\bcnonce[\"']?\s*[:=]\s*\\?[\"'])[^\"'\\]+"),
+    re.compile(r"(?i)(\bresponse[\"']?\s*[:=]\s*\\?[\"'])[0-9a-f]{8,}(?=\\?[\"'])"),
     re.compile(r"(?i)(\b(?:cnonce|response)\s*=\s*)[0-9a-f]{8,}"),
-    re.compile(r"(?i)(\b(?:access_token|refresh_token|client_secret)\\?[\"']?\s*[:=]\s*\\?[\"'])[^\"'\\]+"),
-    re.compile(r"(?i)(\b(?:access_token|refresh_token|client_secret|token)=)[^\s\"'&]{8,}"),
+    re.compile(
+        r"(?i)(\b(?:access_token|refresh_token|client_secret)\\?[\"']?\s*[:=]\s*\\?[\"'])[^\s\"'\\]+(?=\\?[\"'])"
+    ),
+    re.compile(r"((?i:\b(?:access_token|refresh_token|client_secret|token)=))" + _LIKE_A_KEY + r"[^\s\"'&]{8,}"),
     re.compile(r"(?i)()\bmdb_sa_sk_[a-z0-9_-]+"),
     re.compile(r"()\beyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+)+"),  # a JSON web token
 )
@@ -57,12 +69,36 @@ _PATTERNS = (
 class Redactor:
     """A structlog processor that replaces the *secrets*, `Authorization` headers and digest responses by `[redacted]`."""
 
-    __slots__ = ("_pattern", "_secrets")
+    __slots__ = ("_known", "_pattern", "_secrets")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in _forms(secret)}
-        self._secrets = tuple(sorted(forms, key=lambda form: (-len(form), form)))
-        self._pattern = re.compile("|".join(map(re.escape, self._secrets))) if self._secrets else None
+        self._known: frozenset[str] = frozenset()
+        self._secrets: tuple[str, ...] = ()
+        self._pattern: re.Pattern[str] | None = None
+        self.add(*secrets)
+
+    def add(self, *secrets: str) -> None:
+        """From now on *secrets* are looked for, too: a session's access tokens come while it works."""
+        self._knows(self._known | {secret for secret in secrets if len(secret) >= SHORTEST_SECRET})
+
+    def forget(self, *secrets: str) -> None:
+        """These are worth nothing any more."""
+        self._knows(self._known - set(secrets))
+
+    def holds_secret(self, text: str) -> bool:
+        """Whether *text* has one of the secrets in it, in any form; what merely looks like one is none."""
+        return any(secret in text for secret in self._secrets)
+
+    def _knows(self, known: frozenset[str]) -> None:
+        if known == self._known:
+            return
+        secrets = tuple(sorted({form for one in known for form in _forms(one)}, key=lambda form: (-len(form), form)))
+        pattern = re.compile("|".join(map(re.escape, secrets))) if secrets else None
+        self._known, self._secrets, self._pattern = (
+            known,
+            secrets,
+            pattern,
+        )  # new ones: others may be reading the old ones
 
     def __call__(self, _logger: object, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """`entry`, as structlog calls its processors."""
@@ -127,3 +163,16 @@ _HARMLESS = frozenset({int, float, bool})
 def _forms(secret: str) -> set[str]:
     """How *secret* may be written: as it is, as part of a URL, and inside a quoted text."""
     return {secret, quote(secret, safe=""), secret.replace("\\", "\\\\").replace('"', '\\"'), repr(secret)[1:-1]}
+
+
+def secret_parts(url: str) -> tuple[str, ...]:
+    """What of an address nobody may see: all of it, its password, and what looks like a token in its path and query."""
+    rest = url.partition("://")[2] or url
+    authority, _, path = rest.partition("/")
+    credentials = authority.rpartition("@")[0]
+    password = unquote(credentials.partition(":")[2])
+    words = [unquote(word) for word in (*re.split(r"[/?&=#]", path), *([] if credentials else [authority]))]
+    return (url, password, *(word for word in words if _LIKE_A_TOKEN.fullmatch(word)))
+
+
+_LIKE_A_TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9._~+:-]{8,}|[A-Za-z0-9_-]{20,}")

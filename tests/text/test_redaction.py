@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.text.redaction import REDACTED, Redactor
+from orchestrator.text.redaction import REDACTED, Redactor, secret_parts
 
 KEY = "pri/vate-ke\"y'1"
 DIGEST = 'Digest username="abcdefgh", realm="MMS Public API", nonce="n1", cnonce="c1", response="0a1b2c3d4e5f"'
@@ -86,6 +86,15 @@ def test_tokens_and_secrets_of_service_accounts_are_known_by_their_looks(text: s
         "no access token: POST /api/oauth/token: 500: Unexpected error.",
         "the access token lasts 5m30s more",
         "service account mdb_sa_id_65f0a1 of organisation 1",
+        'the response: "the cluster is busy, try later"',
+        "response = 'not ready for the cutover'",
+        "Digest algorithm=SHA-512 is not supported here",
+        "authorization: needs GROUP_OWNER2 in project 65f0a1",
+        "authorization: 2026-11-28T01:00:00.000Z is over",
+        "Authorization: OAuth2 is not enabled for this project",
+        "client_secret: 'is missing in the request'",
+        "token=of-the-page is asked for",
+        "basic v2.0beta of the API",
     ],
 )
 def test_words_of_atlas_and_of_this_program_stay(text: str) -> None:
@@ -106,6 +115,46 @@ def test_innocent_entries_stay_as_they_are() -> None:
     """Words that merely look alike are not blackened."""
     entry = {"message": "the response was 200, authority unknown, basic plan", "n": 1, "ok": True, "none": None}
     assert cleared(**entry) == entry
+
+
+def test_what_comes_while_a_session_works_is_looked_for_until_it_is_forgotten() -> None:
+    """Access tokens come and go."""
+    redactor = Redactor([KEY])
+    assert redactor.text("opaque-token-1 of abc") == "opaque-token-1 of abc"
+    redactor.add("opaque-token-1", "x")
+    assert redactor.text("opaque-token-1 of x") == f"{REDACTED} of x"
+    assert redactor.holds_secret("(opaque-token-1)")
+    redactor.forget("opaque-token-1")
+    assert redactor.text(f"opaque-token-1 {KEY}") == f"opaque-token-1 {REDACTED}"
+    assert not redactor.holds_secret("Authorization: Bearer QyJ1c2VyIjoi-_x7")
+
+
+@pytest.mark.parametrize(
+    ("url", "secret", "open_"),
+    [
+        (
+            "mailto://night:p%40ss@mail.example.com?to=ops@example.com",
+            {"p@ss"},
+            {"mail.example.com", "night", "ops@example.com"},
+        ),
+        (
+            "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#night",
+            {"TIiajkdnlazkcOXrIdevi7FQ"},
+            {"night", "slack"},
+        ),
+        ("tgram://123456789:abcdefg_hijklmnop/12315544/", {"123456789:abcdefg_hijklmnop"}, {"tgram"}),
+        (
+            "json://hooks.example.com/cutover?token=a1b2c3d4e5",
+            {"a1b2c3d4e5"},
+            {"hooks.example.com", "cutover", "token"},
+        ),
+    ],
+)
+def test_of_an_address_of_notifications_the_secret_parts_are_known(url: str, secret: set[str], open_: set[str]) -> None:
+    """An error of the service names the part alone; host and channel are what says which one failed."""
+    parts = set(secret_parts(url))
+    assert {url} | secret <= parts
+    assert not open_ & parts
 
 
 def test_the_redactor_does_not_show_its_secrets() -> None:

@@ -22,12 +22,13 @@ somebody else may have used up on the way."""
 
 
 class DigestAuth:
-    """Signs with an API key: *key*."""
+    """Signs with an API key: *key*, which *redactor* is told."""
 
     asks_with_token = False
 
-    def __init__(self, key: ApiKey) -> None:
-        self.clean = Redactor((key.public_key.reveal(), key.private_key.reveal())).text
+    def __init__(self, key: ApiKey, redactor: Redactor) -> None:
+        redactor.add(key.public_key.reveal(), key.private_key.reveal())
+        self.clean = redactor.text
         self._key = key
         self._middleware = self._new_middleware()
         self._first_answer = FirstAnswer()

@@ -33,14 +33,14 @@ async def open_auth(
     """
     credentials = settings.credentials
     if isinstance(credentials, ApiKey):
-        yield DigestAuth(credentials)
+        yield DigestAuth(credentials, settings.redactor)
         return
     try:
         async with (
             open_session(settings, accept="application/json", at_once=_AT_ONCE) as session,
             anyio.create_task_group() as group,
         ):
-            endpoint = TokenEndpoint(settings.origin, credentials, session, wall=wall)
+            endpoint = TokenEndpoint(settings.origin, credentials, session, redactor=settings.redactor, wall=wall)
             tokens = Tokens(
                 endpoint, group, patience=settings.request_timeout, wall=wall, on_event=on_event, random=random
             )

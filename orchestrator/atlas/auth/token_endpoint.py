@@ -51,11 +51,18 @@ class TokenEndpoint:
         origin: Scheme, host and port of Atlas.
         account: Who asks.
         session: Its connections; not those that other requests fill.
+        redactor: Is told the secret, and the tokens while they are good.
         wall: The wall clock, Unix seconds.
     """
 
     def __init__(
-        self, origin: str, account: ServiceAccount, session: aiohttp.ClientSession, *, wall: Callable[[], float]
+        self,
+        origin: str,
+        account: ServiceAccount,
+        session: aiohttp.ClientSession,
+        *,
+        redactor: Redactor,
+        wall: Callable[[], float],
     ) -> None:
         self._origin = origin
         self._session = session
@@ -64,7 +71,8 @@ class TokenEndpoint:
         # Both halves as a form would have them (RFC 6749, section 2.3.1), which changes nothing in ids and secrets of Atlas.
         pair = f"{quote_plus(account.client_id)}:{quote_plus(self.secret)}"
         self._authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        self._clean = Redactor((self.secret, self._authorization.removeprefix("Basic "))).text
+        self.redactor = redactor
+        redactor.add(self.secret, self._authorization.removeprefix("Basic "))
 
     async def fetch(self) -> AccessToken:
         """A new token.
@@ -116,18 +124,18 @@ class TokenEndpoint:
             )
             await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise translate(error, method="POST", path=path, clean=self._clean) from error
+            raise translate(error, method="POST", path=path, clean=self.redactor.text) from error
         except ValueError as error:  # an answer that is no HTTP
-            raise AnswerLostError(self._clean(str(error)), method="POST", path=path) from error
+            raise AnswerLostError(self.redactor.text(str(error)), method="POST", path=path) from error
         assert isinstance(response, Response)
         return response
 
     def _error(self, response: Response, document: Any) -> ApiError:
-        problem = wire.error_document(document, clean=self._clean)
+        problem = wire.error_document(document, clean=self.redactor.text)
         code, detail = problem.error_code, problem.detail
         if isinstance(document, dict) and isinstance(document.get("error"), str):  # as RFC 6749 has it
             told = wire.error_document(
-                {"errorCode": document["error"], "detail": document.get("error_description")}, clean=self._clean
+                {"errorCode": document["error"], "detail": document.get("error_description")}, clean=self.redactor.text
             )
             code, detail = told.error_code, told.detail
         asked = wire.retry_after(response.headers.get(hdrs.RETRY_AFTER), now=self._wall())

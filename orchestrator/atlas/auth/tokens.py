@@ -14,7 +14,6 @@ from anyio.abc import TaskGroup
 
 from ...core.events import Event, RateLimited, RequestRetried
 from ...text.durations import format_duration
-from ...text.redaction import Redactor
 from ..errors import ApiError, AtlasError, KeysRefusedError, NotSentError, RateLimitedError
 from .token_endpoint import TOKEN_PATH, AccessToken, TokenEndpoint
 
@@ -69,7 +68,7 @@ class Tokens:
         self._failures = 0  # in a row
         self._not_before = 0.0
         self._after_401: deque[float] = deque()
-        self.clean = Redactor((endpoint.secret,)).text
+        self.clean = endpoint.redactor.text
         """Takes secret and tokens out of texts."""
 
     async def current(self) -> str:
@@ -147,11 +146,12 @@ class Tokens:
         now = anyio.current_time()
         if self._token is not None:
             self._older.append(self._token)
+        self._endpoint.redactor.forget(*(old.value for old in self._older if now >= old.ends))
+        self._endpoint.redactor.add(token.value)
         self._older = [old for old in self._older if now < old.ends]
         self._token = token
         self._renew_at = token.ends - min(AHEAD_AT_MOST, AHEAD * (token.ends - token.begins))
         self._failures, self._not_before = 0, 0.0
-        self.clean = Redactor((self._endpoint.secret, token.value, *(old.value for old in self._older))).text
 
     def _failed(self, error: AtlasError) -> None:
         """Wait before the next try, and say so."""

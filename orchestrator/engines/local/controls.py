@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -50,6 +51,8 @@ async def _heed(journal: Journal, session: Session, ground: Ground) -> None:
 
 def carry_out(request: Request, session: Session) -> None:
     """Do what *request* asks; one that means nothing any more is dropped: it was looked at when it was left."""
+    redact = session.hooks.redactor.text  # a reason is what somebody typed, or pasted
+    request = replace(request, who=redact(request.who), reason=redact(request.reason))
     event = decide(session.state, request, at=session.now())
     if not isinstance(event, str):
         session.recorder.record(event)

@@ -90,7 +90,7 @@ def configure_logging(
     level: str,
     format: str,  # noqa: A002 - the name that the option and the config file have
     file: Path | None,
-    secrets: Iterable[str],
+    secrets: Iterable[str] | Redactor,
     stream: TextIO | None = None,
     environ: Mapping[str, str] = os.environ,
     clock: Callable[[], float] = time.time,
@@ -102,7 +102,7 @@ def configure_logging(
         level: ``debug``, ``info``, ``warning`` or ``error``.
         format: What the stream gets: ``console`` (lines for a person) or ``json``.
         file: Gets the same entries, always as JSON lines; it is appended to, and readable by its owner alone if new.
-        secrets: Texts that must not appear; see `Redactor`.
+        secrets: Texts that must not appear, or what knows those of a session.
         stream: Where to; stderr when None.
         environ: Asked for ``NO_COLOR`` and ``TERM``.
         clock: Unix seconds, for entries that are no event of a run and so bring no time.
@@ -117,7 +117,7 @@ def configure_logging(
         raise InputError(f"log format {format!r}: expected one of {', '.join(FORMATS)}")
     target = sys.stderr if stream is None else stream
     console = ConsoleRenderer(colour=wants_colour(target, environ), zone=zone) if format == "console" else json_line
-    redactor = Redactor(secrets)
+    redactor = secrets if isinstance(secrets, Redactor) else Redactor(secrets)
     outputs = _Outputs(stream=target, render=console, file=_open(file), path=file)
     structlog.configure(
         processors=[

@@ -1,0 +1,51 @@
+"""A workflow holds no keys: it is kept in the journal, shown in reports and on the page, and its hooks' commands are in every `ps`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..core.errors import InputError, Problem
+from ..core.settings import Settings
+from ..core.workflow import HOOKS, Hooks, Workflow
+
+
+def refuse_secrets(workflow: Workflow, settings: Settings) -> None:
+    """Return when nothing that is secret in *settings* stands in *workflow*.
+
+    Raises:
+        InputError: Something does; each place is told, and no value.
+    """
+    places = dict.fromkeys(place for place, text in _texts(workflow) if settings.redactor.holds_secret(text))
+    if places:
+        message = (
+            "holds a key, secret or token that is configured here, and would be kept in the journal and shown in reports: take it "
+            "out, and let the hook read it from a file of its own"
+        )
+        file = workflow.file or "workflow"
+        raise InputError(problems=[Problem(file=file, line=0, key=place, message=message) for place in places])
+
+
+def _texts(workflow: Workflow) -> Iterator[tuple[str, str]]:
+    """Every text that somebody has written there, with its place."""
+    yield "name", workflow.name
+    yield from _of_hooks("run_hooks", workflow.hooks)
+    seen: set[Hooks] = set()
+    for wave in workflow.waves:
+        place = f"wave {wave.name!r}"
+        yield "waves", wave.name
+        yield from _of_hooks(f"wave_hooks of {place}", wave.hooks)
+        yield from ((f"vars of {place}: {name}", value) for name, value in wave.vars.items())
+        for migration in wave.migrations:
+            yield place, migration.name
+            if migration.hooks not in seen:  # thousands have the same ones
+                seen.add(migration.hooks)
+                yield from _of_hooks(f"hooks of migration {migration.name!r}", migration.hooks)
+            if migration.vars is not wave.vars:
+                yield from (
+                    (f"vars of migration {migration.name!r}: {name}", value) for name, value in migration.vars.items()
+                )
+
+
+def _of_hooks(place: str, hooks: Hooks) -> Iterator[tuple[str, str]]:
+    for kind in HOOKS:
+        yield from ((f"{place}: {kind}", word) for argv in getattr(hooks, kind) for word in argv)

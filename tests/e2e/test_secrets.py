@@ -1,0 +1,76 @@
+"""Keys stay with this program: no workflow holds one, and no hook finds one."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from .program import Atlas, Program, new_id
+
+LOOK = """
+import os, pathlib
+for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+    try:
+        text = path.read_bytes()
+    except OSError:
+        continue
+    if b"MARK_OF_THIS_TEST=" in text:
+        print("saw", path.parent.name == str(os.getppid()), text.split(b"MONGODB_ATLAS_PRIVATE_API_KEY=")[1:])
+print("own", os.environ.get("MONGODB_ATLAS_PRIVATE_API_KEY"), os.environ.get("OF_NOTIFY"))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_hook_finds_no_key_in_the_environment_of_whoever_started_it(online: Program, atlas: Atlas) -> None:
+    """Neither in its own, nor in /proc, where root may look: what was handed over is overwritten there."""
+    alone = replace(online, loaded=None, environ={**online.environ, "MARK_OF_THIS_TEST": "1"})
+    look = alone.write("look.py", LOOK)
+    workflow = alone.workflow({"one": {"orders": new_id()}}, run_hooks={"before": [[sys.executable, str(look)]]})
+    done = alone.run("run", workflow, "--yes", "--format", "json")
+    assert done.code == 0
+    (hook,) = (entry for entry in done.log if entry["event"] == "hook_finished")
+    private = atlas.keys["MONGODB_ATLAS_PRIVATE_API_KEY"]
+    assert "own None None" in hook["output"]
+    assert private not in hook["output"]
+    assert "saw" not in hook["output"] or "xxxx" in hook["output"]
+
+
+@pytest.mark.parametrize("where", ["hook", "variable", "name", "csv", "id"])
+def test_a_workflow_that_holds_a_configured_key_is_refused(online: Program, atlas: Atlas, where: str) -> None:
+    """By `check` and `run`, with the place and without the key, before anything is kept anywhere."""
+    key = atlas.keys["MONGODB_ATLAS_PRIVATE_API_KEY"]
+    more: Any = {
+        "hook": {"defaults": {"hooks": {"before": [["curl", "--user", f"me:{key}"]]}}},
+        "variable": {"vars": {"password": key}},
+        "name": {"run_hooks": {"before": [["true"]]}},
+        "csv": {"one": {"migrations_file": "rest.csv"}},
+        "id": {"defaults": {"timeout": key}},
+    }[where]
+    name = f"orders {key}" if where == "name" else "orders"
+    online.write("rest.csv", f"name,live_migration_id,password\nparts,{new_id()},{key}\n")
+    workflow = online.workflow({"one": {name: new_id()}}, **more)
+    for command in (("check", workflow), ("run", workflow, "--yes")):
+        refused = online.run(*command)
+        assert (refused.code, refused.out) == (2, ""), command
+        assert key not in refused.err
+        assert (
+            "[redacted]" if where == "id" else "holds a key, secret or token that is configured here"
+        ) in refused.err
+    assert not online.state_dir.exists()
+
+
+def test_a_key_in_a_reason_goes_no_further(online: Program, atlas: Atlas) -> None:
+    """What somebody pasted there is neither in log nor report."""
+    key = atlas.keys["MONGODB_ATLAS_PRIVATE_API_KEY"]
+    workflow = online.workflow({"one": {"orders": new_id()}}, one={"approval": "true"})
+    with online.started("run", workflow, "--yes", "--format", "json") as running:
+        run_id = running.until("approval_waiting")["run_id"]
+        assert online.run("approve", run_id, "one", "--reason", f"asked with {key}").code == 0
+        done = running.end()
+    assert done.code == 0
+    assert "asked with [redacted]" in done.err
+    for report in (online.state_dir / "runs" / run_id).iterdir():
+        assert key not in report.read_text(), report
