@@ -21,7 +21,7 @@ from ..core.events import BudgetWaiting, Event, RequestRetried
 from ..text.durations import format_duration
 from . import wire
 from .budget import Permit, TokenBucket
-from .connection import ClientSettings, most_out
+from .connection import ClientSettings, Departure, most_out
 from .errors import (
     AnswerLostError,
     ApiError,
@@ -67,9 +67,9 @@ class Common:
     statistics: Statistics = field(default_factory=Statistics)
 
     @classmethod
-    def of(cls, session: ClientSession) -> Common:
-        """That of clients over the connections of *session*."""
-        return cls(places=Places(most_out(session)))
+    def of(cls, session: ClientSession, statistics: Statistics | None = None) -> Common:
+        """That of clients over the connections of *session*, who count in *statistics* (None: of their own)."""
+        return cls(places=Places(most_out(session)), statistics=statistics or Statistics())
 
 
 class AtlasClient:
@@ -220,6 +220,7 @@ class AtlasClient:
         *,
         age: float = 0.0,
         may_leave: Callable[[], bool] | None = None,
+        departure: Departure | None = None,
     ) -> Accepted:
         """Send the cutover PUT, once.
 
@@ -229,6 +230,7 @@ class AtlasClient:
             permit: From `reserve`.
             age: Seconds since the request left that read the job. Of the PUTs that wait for a place, the oldest goes first.
             may_leave: Asked right before each wire request, when it has all it needs.
+            departure: Watches over each.
 
         Raises:
             KeysRefusedError: 401 or 403, or its project is known to answer 401; it was not carried out.
@@ -240,7 +242,7 @@ class AtlasClient:
         path = _cutover_path(group_id, live_migration_id)
         self._raise_if_refused(group_id, "PUT", path)
         try:
-            status, document = await self._transport.send("PUT", path, permit, may_leave=may_leave)
+            status, document = await self._transport.send("PUT", path, permit, may_leave=may_leave, departure=departure)
         except KeysRefusedError:  # there is no access token to be had any more
             raise
         except ApiError as error:

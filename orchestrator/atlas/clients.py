@@ -52,10 +52,11 @@ async def open_clients(
     wall: Callable[[], float],
     on_event: Callable[[Event], None] = lambda _: None,
     random: Random | None = None,
+    statistics: Statistics | None = None,
 ) -> AsyncIterator[Clients]:
     """A client for each of *sets*, with their own connections, closed at the end.
 
-    *settings* says all but who asks.
+    *settings* says all but who asks. *statistics*: where what is sent is counted (None: of its own).
     """
     random = random or Random()  # noqa: S311 - jitter, no secret
     async with AsyncExitStack() as stack:
@@ -66,7 +67,7 @@ async def open_clients(
             for name, one in sets.items()
         }
         session = await stack.enter_async_context(open_session(settings))
-        common = Common.of(session)
+        common = Common.of(session, statistics)
         clients = {
             name: AtlasClient(
                 settings,

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 import anyio
@@ -65,19 +66,42 @@ class ClientSettings:
         return ApiVersion(self.base_url.rstrip("/").rsplit("/", 1)[1])
 
 
+class Departure(Protocol):
+    """Watches over the moment at which a request leaves, which must not become a long one."""
+
+    def leaving(self) -> None:
+        """It is about to be asked for the last time whether it may leave, and then written."""
+
+    def left(self) -> None:
+        """All of its bytes are the kernel's, or it is not written after all."""
+
+
 class Request(aiohttp.ClientRequest):
     """Asks right before its bytes are written, when it has its connection, which may have taken long to make.
 
-    *may_leave*: raises what the caller gets instead of an answer, if it is not to leave any more.
+    *may_leave*: raises what the caller gets instead of an answer, if it is not to leave any more. *departure* is told before
+    that question, and when the bytes have been written: a process that is stopped in between must not go on as if nothing were.
     """
 
     may_leave: Callable[[], None] | None = None
+    departure: Departure | None = None
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Send it on *conn*, which is closed if it is not to leave."""
-        if self.may_leave is not None:
-            self.may_leave()
-        return await super().send(conn)
+        if self.departure is not None:
+            self.departure.leaving()
+        try:
+            if self.may_leave is not None:
+                self.may_leave()
+            response = await super().send(conn)
+        except BaseException:
+            if self.departure is not None:
+                self.departure.left()
+            raise
+        transport = conn.transport
+        if self.departure is not None and (transport is None or not transport.get_write_buffer_size()):
+            self.departure.left()
+        return response
 
 
 def most_out(session: aiohttp.ClientSession) -> int:

@@ -22,7 +22,7 @@ from ..core.events import Event, RateLimited
 from . import wire
 from .auth.protocol import Auth
 from .budget import Permit
-from .connection import ClientSettings, Request
+from .connection import ClientSettings, Departure, Request
 from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
 from .response import Response
 
@@ -83,6 +83,7 @@ class Transport:
         permit: Permit,
         *,
         may_leave: Callable[[], bool] | None = None,
+        departure: Departure | None = None,
         query: Mapping[str, str] | None = None,
         accept: str | None = None,
     ) -> tuple[int, object]:
@@ -93,6 +94,7 @@ class Transport:
             path: What follows the base URL.
             permit: Its token, and its place on the wire.
             may_leave: Asked right before each wire request, and once more when it has its connection.
+            departure: Watches over the moment at which a wire request leaves.
             query: What its address has behind a question mark, beside what all have.
             accept: What its answer is to be; None: as of all.
 
@@ -100,7 +102,7 @@ class Transport:
             NotSentError: It was not to leave any more.
             AtlasError: There was no answer, or one that is an error or makes no sense.
         """
-        leg = _Leg(self, permit, method=method, path=self.full_path(path), may_leave=may_leave)
+        leg = _Leg(self, permit, method=method, path=self.full_path(path), may_leave=may_leave, departure=departure)
         url = self._base.with_path(leg.path, encoded=True, keep_query=True)
         if query is not None:
             url = url.update_query(query)
@@ -193,6 +195,7 @@ class _Leg:
     """
 
     __slots__ = (
+        "_departure",
         "_handler",
         "_may_leave",
         "_transport",
@@ -205,10 +208,18 @@ class _Leg:
     _handler: aiohttp.ClientHandlerType
 
     def __init__(
-        self, transport: Transport, permit: Permit, *, method: str, path: str, may_leave: Callable[[], bool] | None
+        self,
+        transport: Transport,
+        permit: Permit,
+        *,
+        method: str,
+        path: str,
+        may_leave: Callable[[], bool] | None,
+        departure: Departure | None,
     ) -> None:
         self._transport = transport
         self._may_leave = may_leave
+        self._departure = departure
         self.permit = permit
         self.method = method
         self.path = path
@@ -229,6 +240,7 @@ class _Leg:
         if self._may_leave is not None:
             assert isinstance(request, Request)
             request.may_leave = self._ask
+            request.departure = self._departure
         transport = self._transport
         self.permit.sent()
         status = "error"

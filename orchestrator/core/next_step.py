@@ -89,12 +89,14 @@ class Policy:
     """The rules for one migration. Durations in seconds.
 
     *settle*: how long after a PUT without an answer it may still arrive at Atlas, or not show in reads.
+    *rereads*: who sends the PUT reads the job once more before that, if what is known is too old (`observe_before_sending`).
     """
 
     gate: Gate | None = DEFAULT_GATE
     timeout: float = DEFAULT_TIMEOUT
     settle: float = DEFAULT_SETTLE
     hooks: Hooks = NO_HOOKS
+    rereads: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +244,8 @@ def _ready_step(state: MigrationState, policy: Policy, now: float, *, held: bool
     if state.refused_since is not None and not held and _read_after(state, _gate_deadline(state, policy, now)):
         return Finish(outcome=Outcome.FAILED, error_message=_gate_message(state, policy))
     stale = too_old(state, now) is not None
-    if state.before_hooks_done < len(policy.hooks.before) and (state.prepared or not stale):
+    hook_left = state.before_hooks_done < len(policy.hooks.before)
+    if hook_left and (state.prepared or not stale):
         return RunHook(hook="before", index=state.before_hooks_done)
     if state.row_since and state.not_begun_at and state.not_begun_at - state.row_since >= policy.timeout:
         why = f": {state.note}" if state.note else ""
@@ -251,7 +254,7 @@ def _ready_step(state: MigrationState, policy: Policy, now: float, *, held: bool
             return Finish(outcome=Outcome.NOT_STARTED, error_message=message)
         message = f"no PUT was carried out in {format_duration(policy.timeout)}{why}"
         return Finish(outcome=Outcome.FAILED, error_message=message)
-    if stale:
+    if stale and (hook_left or not policy.rereads):
         return Read(kind=ReadKind.GATE, attempt=0, deadline=now)
     return Request(attempt=state.attempts)
 

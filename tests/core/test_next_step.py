@@ -8,6 +8,7 @@ from orchestrator.core.next_step import (
     AnswerKind,
     Done,
     Finish,
+    MigrationState,
     Phase,
     Policy,
     Read,
@@ -15,6 +16,7 @@ from orchestrator.core.next_step import (
     ReadKind,
     Request,
     RunHook,
+    next_step,
 )
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import Gate, Hooks
@@ -396,3 +398,11 @@ def test_an_after_hook_that_was_interrupted_is_run_again() -> None:
         )
     )
     assert story.step() == due
+
+
+def test_who_reads_again_before_the_put_is_asked_for_it_on_old_knowledge() -> None:
+    """The read is part of sending it; before the first `before` hook the job is read in any case."""
+    old = MigrationState(phase=Phase.READY, known_at=NOW - 60, gate_since=NOW - 60)
+    assert isinstance(next_step(old, Policy(), NOW), Read)
+    assert next_step(old, Policy(rereads=True), NOW) == Request(attempt=0)
+    assert isinstance(next_step(old, Policy(rereads=True, hooks=Hooks(before=ONE)), NOW), Read)

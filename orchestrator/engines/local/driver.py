@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from http import HTTPStatus
 
 import anyio
 
-from ...atlas.budget import Permit, TokenBucket
-from ...atlas.errors import ApiError, AtlasError, KeysRefusedError, NotSentError, Verdict
+from ...atlas.budget import Permit
+from ...atlas.errors import AtlasError, KeysRefusedError, NotSentError
 from ...atlas.shares import Priority
-from ...atlas.wire import Job
 from ...core import next_step as core
 from ...core.errors import JournalError
 from ...core.events import CutoverRequested, MigrationFinished
 from ...core.migration import BEFORE_THE_PUT, undo_left
 from ...core.next_actions import Wait, WaitsFor, may_request, migration_step, why_held
-from ...core.next_step import Answer, AnswerKind, MigrationState, Reading, ReadKind
+from ...core.next_step import Answer, MigrationState
 from ...core.outcomes import Outcome
-from ...core.polling import backoff, fair_share, poll_wait
+from ...core.polling import backoff
 from ...core.workflow import Migration, Wave
+from ..putting import send_put
+from ..reading import JobReader, longest_wait
 from .session import Session
 
 _CLOCK_CHECK = 30.0  # seconds
-
-_PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
-_KINDS = {
-    Verdict.ACCEPTED: AnswerKind.LOST,  # there is no error with such a status
-    Verdict.NOT_CARRIED_OUT: AnswerKind.NOT_CARRIED_OUT,
-    Verdict.REFUSED: AnswerKind.REFUSED,
-    Verdict.NONE: AnswerKind.LOST,
-}
 
 
 class Driver:
     """Takes one migration from where it stands to its end."""
 
-    __slots__ = ("_announced", "_client", "_last_left", "_migration", "_news", "_policy", "_session", "_waits", "_wave")
+    __slots__ = ("_announced", "_client", "_migration", "_news", "_policy", "_reader", "_session", "_waits", "_wave")
 
     def __init__(self, session: Session, wave: Wave, migration: Migration) -> None:
         self._session = session
@@ -46,7 +37,15 @@ class Driver:
         self._migration = migration
         self._client = session.clients.of(migration.credentials)
         self._policy = session.policy(session.state.place_of(migration.name)[1])
-        self._last_left = -math.inf  # when the last read left, by the event loop's clock
+        self._reader = JobReader(
+            self._client,
+            migration,
+            polling=session.polling,
+            now=session.now,
+            random=session.random,
+            on_refused=self._heed_refusal,
+            checkpoint=session.checkpoint,
+        )
         self._announced = 0  # the last attempt of its PUT that was told as a repetition
         self._news = anyio.Event()
         self._waits: anyio.CancelScope | None = None  # around what is given up when it is steered
@@ -145,80 +144,12 @@ class Driver:
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
-    async def _ask(self, priority: Priority, *, until: float | None = None) -> Reading:
-        """Read the job, before others where its application stands still.
-
-        *until* (by the session's clock): how long the budget is waited for.
-
-        Raises:
-            AtlasError: There was no answer, or none that makes sense.
-        """
-        session, migration = self._session, self._migration
-        asked_at = session.now()
-        if self._state.prepared and self._state.phase in BEFORE_THE_PUT:
-            priority = Priority.CUTOVER
-
-        def leaves() -> bool:
-            nonlocal asked_at
-            asked_at = session.now()  # it may have waited for its token, and be sent more than once
-            self._last_left = anyio.current_time()
-            return True
-
-        try:
-            job = await self._client.job(
-                migration.group_id,
-                migration.live_migration_id,
-                priority=priority,
-                deadline=None if until is None else anyio.current_time() + max(0.0, until - session.now()),
-                may_leave=leaves,
-            )
-        except KeysRefusedError as error:
-            session.heed_refusal(error, self._migration.credentials)
-            raise
-        return _reading(job, took=session.now() - asked_at)
+    def _heed_refusal(self, error: KeysRefusedError) -> None:
+        self._session.heed_refusal(error, self._migration.credentials)
 
     async def _read(self, read: core.Read, *, priority: Priority | None = None) -> None:
-        session, migration = self._session, self._migration
-        bucket = self._client.bucket(migration.group_id)
-        followed_as = _PRIORITY[read.kind]
-        starts = followed_as is Priority.GATE and not read.attempt  # a PUT may follow
-        kind = priority if priority is not None else Priority.START if starts else followed_as
-        with bucket.following(Priority.START if starts else followed_as):
-            if read.attempt > 0:
-                await self._wait_to_read(read, bucket, followed_as)
-            self._session.checkpoint("polling")
-            until = read.deadline if kind is followed_as else session.now() + self._longest_wait
-            try:
-                reading = await self._ask(kind, until=until)
-            except AtlasError as error:
-                answered = error if isinstance(error, ApiError) else None
-                events = core.observe_failure(
-                    self._state,
-                    str(error),
-                    self._policy,
-                    migration=migration.name,
-                    now=session.now(),
-                    refused=answered is not None and answered.refused,
-                    gone=answered is not None and answered.status == HTTPStatus.NOT_FOUND,
-                )
-            else:
-                events = core.observe(self._state, reading, self._policy, migration=migration.name, now=session.now())
-        session.recorder.record(*events)
-
-    async def _wait_to_read(self, read: core.Read, bucket: TokenBucket, kind: Priority) -> None:
-        """Wait as long after the last read has left as the job's fair share of the budget asks for."""
-        session = self._session
-        jobs, rate, spare = bucket.budget(kind)
-        share = fair_share(jobs=jobs, rate=rate, spare=spare, per=bucket.account.per)
-        wait = poll_wait(session.polling, read.attempt, share=share, random=session.random.random())
-        if read.attempt > 1 or self._state.phase is not core.Phase.ACCEPTED:  # whose first wait begins with it
-            wait -= anyio.current_time() - self._last_left
-        await anyio.sleep(max(0.0, min(wait, read.deadline - session.now())))
-
-    @property
-    def _longest_wait(self) -> float:
-        """Seconds that a PUT, or the read before it or before a gate, waits for the budget."""
-        return self._policy.gate.timeout if self._policy.gate else self._policy.timeout
+        events = await self._reader.read(read, lambda: self._state, self._policy, priority=priority)
+        self._session.recorder.record(*events)
 
     # -- the cutover -------------------------------------------------------------------------------------------------
 
@@ -233,7 +164,7 @@ class Driver:
             await anyio.sleep(pause)
         if not isinstance(self._next(), core.Request):
             return  # it has waited long: the job is read again first
-        deadline = anyio.current_time() + self._longest_wait
+        deadline = anyio.current_time() + longest_wait(self._policy)
         try:
             permit = await self._client.reserve(self._migration.group_id, deadline=deadline)
         except NotSentError:
@@ -286,7 +217,7 @@ class Driver:
         if reason is None:
             return True
         try:
-            reading = await self._ask(Priority.CUTOVER)
+            reading = await self._reader.ask(self._state, Priority.CUTOVER)
         except AtlasError as error:
             self._hold_back(f"{reason}, and it could not be read again: {error}")
             return False
@@ -314,32 +245,15 @@ class Driver:
         self._session.checkpoint("answer_posted")
 
     async def _answer(self, permit: Permit) -> Answer:
-        session, migration = self._session, self._migration
-        try:
-            accepted = await self._client.cutover(
-                migration.group_id,
-                migration.live_migration_id,
-                permit,
-                age=session.now() - (self._state.known_at or session.now()),
-                may_leave=lambda: self._held_back() is None,  # place, challenge and connection may be long in coming
-            )
-        except NotSentError as error:
-            held_back = self._held_back()
-            reason = f"not sent: {held_back}" if held_back else str(error)
-            return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=reason, sent=False)
-        except KeysRefusedError as error:
-            session.heed_refusal(error, self._migration.credentials)
-            if (
-                error.everywhere is not False or not error.sent
-            ):  # it says nothing about this job, or the next read says it
-                return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=str(error), sent=error.sent)
-            return Answer(kind=_KINDS[error.verdict], http_status=error.status, reason=str(error))
-        except ApiError as error:
-            return Answer(kind=_KINDS[error.verdict], http_status=error.status, reason=str(error))
-        except AtlasError as error:
-            return Answer(kind=AnswerKind.LOST, reason=str(error))
-        reading = _reading(accepted.job, took=0.0) if accepted.job else None
-        return Answer(kind=AnswerKind.ACCEPTED, http_status=accepted.http_status, reading=reading)
+        session = self._session
+        return await send_put(
+            self._client,
+            self._migration,
+            permit,
+            age=session.now() - (self._state.known_at or session.now()),
+            held_back=self._held_back,
+            on_refused=self._heed_refusal,
+        )
 
     def _held_back(self) -> str | None:
         """Why the PUT may not leave at this moment; None: it may."""
@@ -369,7 +283,3 @@ class Driver:
                 self._wave, self._migration, hook.hook, hook.index, outcome=outcome
             )
         session.recorder.record(finished)
-
-
-def _reading(job: Job, *, took: float) -> Reading:
-    return Reading(status=job.status, ready=job.ready, lag=job.lag, error_message=job.error_message, took=took)

@@ -12,10 +12,11 @@ import anyio
 from ...atlas.clients import Clients
 from ...atlas.errors import KeysRefusedError
 from ...core.checkpoints import Checkpoint, unwatched
-from ...core.events import CredentialsRefused, CutoverInDoubt, CutoversStopped, RunResumed, RunStarted
+from ...core.events import CutoverInDoubt, CutoversStopped, RunResumed, RunStarted
 from ...core.migration import MigrationState, starts_afresh
 from ...core.next_step import Policy
 from ...core.outcomes import Outcome
+from ...core.refusals import refused
 from ...core.run import RunState
 from ...core.settings import Polling
 from ...core.workflow import Gate, Hooks, Migration, Workflow
@@ -101,20 +102,12 @@ class Session:
             self.recorder.record(CutoversStopped(at=self.now(), reason=reason))
 
     def heed_refusal(self, error: KeysRefusedError, credentials: str | None) -> None:
-        """Start nothing more with the set *credentials* if Atlas refuses it altogether.
-
-        That says nothing about any job, so none has failed. Where there is no other set, it stops the run.
-        """
-        if not error.everywhere or self.state.stopped is not None or credentials in self.state.refused:
-            return
-        if len(self.clients.all()) == 1:
-            self.stop(
-                f"Atlas refuses the keys, for this project and all others ({error}): correct them, then `atlas-cutover resume`"
-            )
-            return
-        which = "credentials of `atlas`" if credentials is None else f"credentials {credentials!r}"
-        reason = f"Atlas refuses the {which} altogether ({error}): correct them, then `atlas-cutover resume`"
-        self.recorder.record(CredentialsRefused(at=self.now(), credentials=credentials, reason=reason))
+        """Start nothing more with the set *credentials* if Atlas refuses it altogether (`core.refusals`)."""
+        if error.everywhere:
+            sets = len(self.clients.all())
+            event = refused(self.state, credentials, str(error), sets=sets, at=self.now())
+            if event is not None:
+                self.recorder.record(event)
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:

@@ -1,0 +1,124 @@
+"""A worker: serves runs, hooks, and the budgets that it owns, until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from random import Random
+
+import anyio
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from ...atlas.clients import Clients, open_clients
+from ...atlas.connection import ClientSettings
+from ...core.settings import Credentials
+from ..hook_runner import most_at_once
+from . import names
+from .activities import Activities
+from .counting import PerActivity, tell
+from .guard import threads
+from .workflows import Project, Run
+
+_ENOUGH = 2000  # activities at once: most of them wait
+_THREADS = 4
+_STICKY = timedelta(seconds=2)  # how long a workflow waits for the worker that knew it, which may have died
+_DRAIN = timedelta(minutes=15)  # for hooks and PUTs of a worker that ends
+
+
+@asynccontextmanager
+async def serving(  # noqa: PLR0913 - what a worker is made of
+    client: Client,
+    settings: ClientSettings,
+    sets: Mapping[str | None, Credentials],
+    *,
+    wall: Callable[[], float],
+    environ: Mapping[str, str],
+    secrets: tuple[str, ...],
+    on_clients: Callable[[Clients], None] = lambda _: None,
+    guarded: bool = True,
+    lease: float = 10.0,
+) -> AsyncIterator[None]:
+    """Serve the runs of the Atlas at `settings.base_url` while the context lasts; at its end, hand them over in order.
+
+    Args:
+        client: Speaks to Temporal.
+        settings: How to speak to Atlas.
+        sets: Who asks, by the names of the credentials.
+        wall: The wall clock, Unix seconds.
+        environ: The environment of hooks.
+        secrets: What they may not see.
+        on_clients: Is given the clients of Atlas, before anything is served.
+        guarded: Whether a process that is stopped at the wire is ended (`guard`), for which SIGALRM has to be its own.
+        lease: Seconds of silence after which Temporal gives work to another worker.
+    """
+    queue = names.queue(settings.base_url)
+    async with open_clients(settings, sets, wall=wall, on_event=tell, statistics=PerActivity()) as clients:
+        on_clients(clients)
+        executor = threads(_THREADS)
+        asyncio.get_running_loop().set_default_executor(threads(_THREADS))
+
+        async def serve(scope: str) -> None:
+            """Serve the requests that draw from the budget *scope* until cancelled."""
+            project = Worker(
+                client,
+                task_queue=names.project_queue(queue, scope),
+                activities=[activities.follow, activities.cutover],
+                max_concurrent_activities=_ENOUGH,
+                graceful_shutdown_timeout=_DRAIN,
+                disable_eager_activity_execution=True,
+                max_heartbeat_throttle_interval=timedelta(seconds=lease / 4),
+            )
+            await _run(project)
+
+        activities = Activities(
+            client=client,
+            clients=clients,
+            serve=serve,
+            wall=wall,
+            environ=environ,
+            secrets=secrets,
+            guarded=guarded,
+            random=Random(),  # noqa: S311 - jitter, no secret
+        )
+        runs = Worker(
+            client,
+            task_queue=queue,
+            workflows=[Run, Project],
+            activities=[activities.claim, activities.release, activities.reach, activities.own_project],
+            workflow_runner=UnsandboxedWorkflowRunner(),  # the core is pure, and import-linter holds it
+            workflow_task_executor=executor,
+            max_concurrent_activities=_ENOUGH,
+            graceful_shutdown_timeout=_DRAIN,
+            disable_eager_activity_execution=True,
+            sticky_queue_schedule_to_start_timeout=_STICKY,
+            max_heartbeat_throttle_interval=timedelta(seconds=lease / 4),
+        )
+        hooks = Worker(
+            client,
+            task_queue=names.hooks_queue(queue),
+            activities=[activities.hook],
+            max_concurrent_activities=most_at_once(),
+            graceful_shutdown_timeout=_DRAIN,
+            disable_eager_activity_execution=True,
+            max_heartbeat_throttle_interval=timedelta(seconds=lease / 4),
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(_run, runs)
+            group.start_soon(_run, hooks)
+            yield
+            group.cancel_scope.cancel()
+
+
+async def _run(worker: Worker) -> None:
+    """Run *worker*; when cancelled, let it end what it has begun, and hand the rest over."""
+    running = asyncio.create_task(worker.run())
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        with anyio.CancelScope(shield=True):
+            await worker.shutdown()
+            await running
+        raise

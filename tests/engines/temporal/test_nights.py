@@ -1,0 +1,141 @@
+"""Whole runs on a real Temporal server, against the simulator, with a worker in this process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+import pytest
+from temporalio.client import Client
+
+from orchestrator.core.events import CutoverRequested, HookFinished, MigrationFinished, WaveStarted
+from orchestrator.core.migration import Phase
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.settings import Polling
+from orchestrator.core.workflow import Hooks, Workflow
+from orchestrator.simulator import Scenario
+from orchestrator.simulator.scenario import JobRules, Range
+
+from ..house import House, house, wave, workflow
+from .cluster import begin, needs_temporal, until, worker
+
+pytestmark = [pytest.mark.anyio, needs_temporal]
+
+
+def quick(seconds: float = 1.0) -> Scenario:
+    """Jobs that are ready, and whose cutovers take *seconds*."""
+    exactly = Range(low=seconds, high=seconds)
+    ready = Range(low=0.0, high=0.0)
+    return Scenario(jobs=JobRules(ready_after=ready, cutover=exactly, ready_lag=Range(low=1.0, high=1.0)))
+
+
+def own(plan: Workflow) -> Workflow:
+    """*plan* under a name that no other test has."""
+    return replace(plan, name=f"night-{uuid4().hex[:8]}")
+
+
+def hasty(it: House) -> House:
+    """*it*, with jobs that are read every half second."""
+    return replace(it, settings=replace(it.settings, polling=Polling(initial=0.5, factor=1.5, max=2.0, jitter=0.1)))
+
+
+async def test_a_workflow_of_two_waves_is_cut_over(tmp_path: Path, client: Client) -> None:
+    """Each job once, the second wave after the first, and every request is counted."""
+    plan = own(workflow(wave("one", "a", "b"), wave("two", "c", "d", "e")))
+    async with house(tmp_path, plan, quick()) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        result = await run.result()
+        events = await run.events()
+        state = await run.state()
+        puts = {name: it.puts(name) for name in "abcde"}
+        sent = it.atlas.record()["requests"]["by_status"]
+    assert result["exit_code"] == 0
+    assert puts == dict.fromkeys("abcde", 1)
+    assert {state.result(name).outcome for name in "abcde"} == {Outcome.SUCCESS}
+    ended = [event.at for event in events if isinstance(event, MigrationFinished)]
+    starts = [event.at for event in events if isinstance(event, WaveStarted)]
+    assert starts[1] >= max(ended[:2])
+    counted = state.request_statistics()["by_status"]
+    assert counted["202"] == sent["202"]
+    assert sent["200"] - counted["200"] == 1  # the root resource, which the worker reads when the run begins
+
+
+async def test_pause_holds_the_puts_and_unpause_lets_them_go(tmp_path: Path, client: Client) -> None:
+    """After the answer nothing leaves until the run goes on."""
+    plan = own(workflow(wave("one", "a", "b", "c", concurrency=1)))
+    async with house(tmp_path, plan, quick()) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        await until(lambda: it.puts("a") > 0)
+        assert await run.steer("pause") == [None]
+        assert await run.steer("pause") == ["it is paused already, by somebody"]
+        sent = {name: it.puts(name) for name in "abc"}
+        await anyio.sleep(4)
+        assert {name: it.puts(name) for name in "abc"} == sent
+        assert sum(sent.values()) < 3
+        assert await run.steer("unpause") == [None]
+        assert (await run.result())["exit_code"] == 0
+        assert {it.puts(name) for name in "abc"} == {1}
+
+
+async def test_abort_follows_what_is_under_way_and_starts_nothing_more(tmp_path: Path, client: Client) -> None:
+    """Atlas has accepted one: it is seen to its end; the rest gets no PUT."""
+    plan = own(workflow(wave("one", "a", "b", concurrency=1)))
+    async with house(tmp_path, plan, quick(3.0)) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        await until(lambda: it.puts("a") > 0)
+        assert await run.steer("abort") == [None]
+        assert (await run.result())["exit_code"] == 3
+        state = await run.state()
+        assert it.puts("b") == 0
+    assert state.result("a").outcome is Outcome.SUCCESS
+    assert state.result("b").outcome is Outcome.NOT_STARTED
+    assert not state.unfinished
+
+
+async def test_hooks_run_in_their_order_and_an_approval_is_waited_for(tmp_path: Path, client: Client) -> None:
+    """The run's, the wave's, the migration's, and back; a wave waits for its word."""
+    hooks = Hooks(before=(("true", "before"),), after_success=(("true", "after"),))
+    plan = workflow(wave("one", "a", approval=True, hooks=hooks), hooks=hooks)
+    one = plan.waves[0]
+    with_hooks = replace(one.migrations[0], hooks=replace(hooks, verify=(("true", "verify"),)))
+    plan = own(replace(plan, waves=(replace(one, migrations=(with_hooks,)),)))
+    async with house(tmp_path, plan, quick()) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        await run.waits_for_approval("one")
+        assert it.puts("a") == 0
+        assert await run.steer("approve", wave="one") == [None]
+        assert (await run.result())["exit_code"] == 0
+        events = await run.events()
+    ran = [(e.wave, e.migration, e.hook) for e in events if isinstance(e, HookFinished)]
+    assert ran == [
+        (None, None, "before"),
+        ("one", None, "before"),
+        ("one", "a", "before"),
+        ("one", "a", "verify"),
+        ("one", "a", "after_success"),
+        ("one", None, "after_success"),
+        (None, None, "after_success"),
+    ]
+
+
+async def test_a_job_that_another_run_drives_is_left_alone(tmp_path: Path, client: Client) -> None:
+    """The second run ends with 5 and sends nothing; when the first has ended, the job may be named again."""
+    plan = own(workflow(wave("one", "a")))
+    other = own(workflow(wave("one", "a", "b")))
+    async with house(tmp_path, other, quick(3.0)) as built, worker(client, it := hasty(built)):
+        first = await begin(client, it, plan, run_id="first")
+        await until(lambda: it.puts("a") > 0)
+        second = await begin(client, it, other, run_id="second")
+        assert (await second.result())["exit_code"] == 5
+        state = await second.state()
+        assert state.stopped is not None
+        assert "is held by run first" in state.stopped
+        assert not any(isinstance(event, CutoverRequested) for event in await second.events())
+        assert (await first.result())["exit_code"] == 0
+        assert (it.puts("a"), it.puts("b")) == (1, 0)
+        third = await begin(client, it, other, run_id="third")
+        assert (await third.result())["exit_code"] == 0
+        assert (it.puts("a"), it.puts("b")) == (1, 1)
+        assert (await third.state()).migrations["a"].phase is Phase.FINISHED
