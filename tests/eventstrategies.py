@@ -7,8 +7,10 @@ from typing import Any, get_type_hints
 from hypothesis import strategies as st
 
 from orchestrator.core.events import EVENTS, Event
+from orchestrator.core.forecast import Forecast, Spread, WaveForecast
+from orchestrator.core.history import History, Took
 from orchestrator.core.outcomes import Outcome, RunOutcome
-from orchestrator.core.window import Window
+from orchestrator.core.window import Span, Window
 from orchestrator.core.workflow import Workflow
 
 from .workflowstrategies import windows, workflows
@@ -20,6 +22,40 @@ plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | number | text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
     max_leaves=6,
+)
+points = st.lists(number, max_size=3).map(tuple)
+took = st.builds(
+    Took, kind=st.none() | text, count=st.integers(0, 999), cutovers=points, downtimes=points, slots=points
+)
+spread = st.builds(Spread, number, number)
+forecasts = st.builds(
+    Forecast,
+    made_at=number,
+    begins=number,
+    span=st.none() | st.builds(Span, opens=number, closes=number, last_start=number),
+    history=st.builds(
+        History,
+        by=st.none() | text,
+        runs=st.integers(0, 9),
+        unreadable=st.integers(0, 9),
+        every=st.none() | took,
+        kinds=st.lists(took, max_size=2).map(tuple),
+    ),
+    unseen=st.lists(text, max_size=2).map(tuple),
+    waves=st.lists(
+        st.builds(
+            WaveForecast,
+            name=text,
+            migrations=st.integers(1, 99),
+            approvals=st.integers(0, 3),
+            starts=spread,
+            last_start=spread,
+            ends=spread,
+            took=spread,
+            fits=st.none() | st.booleans(),
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: text,
@@ -35,6 +71,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     dict[str, Any]: st.dictionaries(text, plain, max_size=3),
     Window | None: windows,
     Workflow: workflows,
+    Forecast: forecasts,
     Outcome: st.sampled_from(Outcome),
     RunOutcome: st.sampled_from(RunOutcome),
 }

@@ -60,4 +60,5 @@ workflows = st.builds(
     vars=variables,
     sha256=text,
     directory=text,
+    forecast_by=st.none() | text,
 )

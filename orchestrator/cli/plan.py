@@ -11,7 +11,7 @@ from .parser import Commands, add_format, add_profile, add_workflow
 
 if TYPE_CHECKING:
     from ..core.workflow import Workflow
-    from ..operations.plan import GoingOn, Plan
+    from ..operations.plan import GoingOn, Plan, WavePlan
     from ..operations.plan_online import JobState
 
 NAMES = 20
@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "plan",
         _plan,
-        does="what `run` would do: waves, gates, hooks, request budget, and what it would continue; --online: could it be cut over now?",
+        does="what `run` would do, and when each wave will have ended; what it would continue; --online: could it be cut over now?",
         examples=("atlas-cutover plan retail.yaml", "atlas-cutover plan retail.yaml --online"),
     )
     add_workflow(parser)
@@ -55,10 +55,31 @@ def _plan(args: Namespace) -> int:
     else:
         planned = plan(workflow, settings)
     if args.format == "json":
-        print(json.dumps({**asdict(planned), "jobs": None if states is None else _jobs(workflow, states)}, indent=2))
+        print(
+            json.dumps(
+                {**asdict(planned), **_times(planned), "jobs": None if states is None else _jobs(workflow, states)},
+                indent=2,
+            )
+        )
     else:
         _print(planned, states)
     return code
+
+
+def _times(plan: Plan) -> dict[str, Any]:
+    """When the window opens and closes, and the forecast, as the report writes them."""
+    from dataclasses import asdict
+
+    from ..reports.forecast import report_forecast
+    from ..text.instants import iso
+
+    opening, forecast = plan.opening, report_forecast(plan.forecast)
+    return {
+        "opening": None
+        if opening is None
+        else {"opens": iso(opening.opens), "closes": iso(opening.closes), "last_start": iso(opening.last_start)},
+        "forecast": None if forecast is None else asdict(forecast),
+    }
 
 
 def _jobs(workflow: Workflow, states: Mapping[str, JobState]) -> list[dict[str, Any]]:
@@ -100,16 +121,27 @@ def _print(plan: Plan, states: Mapping[str, JobState] | None) -> None:
     if plan.goes_on is not None:
         _print_going_on(plan.goes_on)
     print_table(
-        ("WAVE", "MIGRATIONS>", "AT ONCE>", "MAX FAILURES>", "APPROVAL", "PROJECTS>", "PUTS TAKE>"),
+        (
+            "WAVE",
+            "MIGRATIONS>",
+            "AT ONCE>",
+            "MAX FAILURES>",
+            "APPROVAL",
+            "SOAK>",
+            "PROJECTS>",
+            "ENDS (P50, UTC)",
+            "(P90, UTC)",
+        ),
         [
             (
                 wave.name,
                 str(wave.migrations),
                 str(wave.concurrency),
                 "any" if wave.max_failures is None else str(wave.max_failures),
-                "yes" if wave.approval else "no",
+                _approval(wave),
+                rough_duration(wave.soak) if wave.soak else "-",
                 str(wave.projects),
-                rough_duration(wave.shortest_seconds),
+                *_ends(plan, wave.name),
             )
             for wave in plan.waves
         ],
@@ -133,6 +165,26 @@ def _print(plan: Plan, states: Mapping[str, JobState] | None) -> None:
         ],
     )
     print(_readiness(states))
+
+
+def _approval(wave: WavePlan) -> str:
+    from ..text.durations import format_duration
+
+    if not wave.approval:
+        return "no"
+    return "yes" if wave.approval_timeout is None else f"within {format_duration(wave.approval_timeout)}"
+
+
+def _ends(plan: Plan, name: str) -> tuple[str, str]:
+    """When wave *name* will have ended, by the forecast; what people need for approvals comes on top."""
+    from ..text.instants import in_words
+
+    wave = None if plan.forecast is None else plan.forecast.wave(name)
+    if wave is None:
+        return "-", "-"
+    more = " + approval" * bool(wave.approvals)
+    p50, p90 = (in_words(at).removesuffix(" UTC") for at in wave.ends)
+    return f"{p50}{more}", f"{p90}{more}"
 
 
 def _print_going_on(goes_on: GoingOn) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from ..text.counts import names_listed
 from .workflow import Migration, Wave, Workflow
 
-_NOT_COMPARED = frozenset({"name", "waves", "migrations", "window", "sha256", "directory", "file"})
+_NOT_COMPARED = frozenset({"name", "waves", "migrations", "window", "sha256", "directory", "file", "forecast_by"})
 """Told by lines of their own, or without effect: a comment changes the hash."""
 
 

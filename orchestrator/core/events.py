@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any, ClassVar
 
+from .forecast import Forecast, forecast_from_json, forecast_to_json
 from .outcomes import Outcome, RunOutcome
 from .window import Window, window_from_json, window_to_json
 from .workflow import Workflow
@@ -47,6 +48,14 @@ class RunStarted(Event):
     who: str
     version: str
     approves: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastMade(Event):
+    """When the waves of the run that begins are reckoned to end; recorded so that it can be held against what becomes of them."""
+
+    name: ClassVar[str] = "forecast_made"
+    forecast: Forecast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -532,6 +541,8 @@ def to_json(event: Event) -> dict[str, Any]:
     data = details(event)
     if event.__class__ is RunStarted:
         data["workflow"] = workflow_to_json(data["workflow"])
+    if event.__class__ is ForecastMade:
+        data["forecast"] = forecast_to_json(data["forecast"])
     if event.__class__ is WindowChanged:
         data["window"] = window_to_json(data["window"])
     return data
@@ -554,6 +565,8 @@ def from_json(name: str, at: float, data: dict[str, Any]) -> Event:
             data["outcome"] = Outcome(data["outcome"])
         if name == RunStarted.name:
             data["workflow"] = workflow_from_json(data["workflow"])
+        if name == ForecastMade.name:
+            data["forecast"] = forecast_from_json(data["forecast"])
         if name == WindowChanged.name:
             data["window"] = window_from_json(data["window"])
         if name == RunFinished.name:

@@ -21,6 +21,7 @@ from .events import (
     CutoversConfirmed,
     CutoversStopped,
     Event,
+    ForecastMade,
     GateChanged,
     HookFinished,
     MigrationEvent,
@@ -41,6 +42,7 @@ from .events import (
     WindowOpened,
     WindowWaiting,
 )
+from .forecast import Forecast
 from .group_hooks import GroupHooks
 from .migration import UNDER_WAY, MigrationState, Phase
 from .outcomes import ExitCode, Outcome, RunOutcome
@@ -135,6 +137,7 @@ class RunState:
     window_closes: float | None = None
     window_waits_since: float = 0.0
     opening: Span | None = None  # the opening of the window that this session waits for or is in
+    forecast: Forecast | None = None  # made when the run began
     waves: dict[str, WaveState] = field(default_factory=dict)
     migrations: dict[str, MigrationState] = field(default_factory=dict)
     hooks: list[HookFinished] = field(default_factory=list)  # all that ended, whosever they were
@@ -156,10 +159,10 @@ class RunState:
                 self._resume(event)
             case RunFinished():
                 self._finish(event)
-            case RunPaused():
-                self.paused_by, self.paused_at = event.who, event.at
-            case RunUnpaused():
-                self._unpause(event)
+            case ForecastMade():
+                self.forecast = event.forecast
+            case RunPaused() | RunUnpaused():
+                self._pause(event)
             case ConfirmationWaiting() | CutoversConfirmed():
                 self.unconfirmed_since = event.at if isinstance(event, ConfirmationWaiting) else None
             case RunAborted():
@@ -300,7 +303,10 @@ class RunState:
             hooks = self.hooks_of(wave)
             hooks.owed = bool(hooks.left(self.after_hook(wave)))  # an end without hooks is an end, too
 
-    def _unpause(self, event: RunUnpaused) -> None:
+    def _pause(self, event: RunPaused | RunUnpaused) -> None:
+        if isinstance(event, RunPaused):
+            self.paused_by, self.paused_at = event.who, event.at
+            return
         self._hold(since=event.at if self.paused_at is None else self.paused_at, until=event.at)
         self.paused_by = self.paused_at = None
 

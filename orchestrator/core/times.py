@@ -1,4 +1,4 @@
-"""How long a migration took: the one definition each of cutover time and of downtime. Pure.
+"""How long a migration took: the one definition each of cutover time, of downtime, and of the time that it holds a slot. Pure.
 
 *Cutover time* is what Atlas needs: from the PUT to the read that shows the end. *Downtime* is what the application feels: from the
 first `before` hook, which stops its writers, to the last `verify` and `after_success` hook, which lets them write to the new cluster.
@@ -39,3 +39,17 @@ def downtime_seconds(state: MigrationState, hooks: Hooks) -> float | None:
     if state.after_hooks_done < len(hooks.after_success):
         return None
     return max(0.0, until - since)
+
+
+def slot_seconds(state: MigrationState, hooks: Hooks, *, soaks: bool) -> float | None:
+    """Seconds for which it held one of its wave's slots; None where its cutover has no end (`cutover_seconds`).
+
+    From the start of its first `before` hook (its PUT) to the end of its last hook; where the wave *soaks*, to the final status,
+    since what comes after that waits for the other cutovers and keeps no slot from them.
+    """
+    took = cutover_seconds(state)
+    if took is None or state.requested_at is None:
+        return None
+    down = None if soaks else downtime_seconds(state, hooks)
+    before = 0.0 if state.down_since is None else max(0.0, state.requested_at - state.down_since)
+    return before + took if down is None else down

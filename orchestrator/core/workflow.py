@@ -111,6 +111,7 @@ class Workflow:
     """An ordered list of waves. *sha256* is of the file as it was read; *hooks* run once for the run (`run_hooks`).
 
     *directory* and *file* are where it lies and what it is called (empty: not known); hooks run in that directory.
+    *forecast_by*: the variable by whose values forecasts tell migrations apart (None: by none).
     """
 
     name: str
@@ -121,6 +122,7 @@ class Workflow:
     sha256: str = ""
     directory: str = "."
     file: str = ""
+    forecast_by: str | None = None
 
     def migrations(self) -> Iterator[tuple[Wave, Migration]]:
         """Every migration with its wave, in workflow order."""
@@ -201,6 +203,7 @@ def to_json(workflow: Workflow) -> dict[str, Any]:
         "window": window_to_json(workflow.window),
         "hooks": asdict(workflow.hooks),
         "vars": workflow.vars.as_dict(),
+        "forecast_by": workflow.forecast_by,
         "policies": policies,
         "names_of_vars": list(names),
         "waves": waves,
@@ -252,6 +255,7 @@ def from_json(data: dict[str, Any]) -> Workflow:
         window=window_from_json(data["window"]),
         hooks=_hooks(data["hooks"]),
         vars=_vars(data),
+        forecast_by=data.get("forecast_by"),
         waves=tuple(waves),
     )
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, Problem
+from ..core.vars import variable_key
 from . import csv_file as csvfile
 from .input_file import decode, read_bytes, why_unreadable
-from .scalars import did_you_mean, format_key, parse_name, parse_object_id, shorten
+from .scalars import did_you_mean, format_key, parse_name, parse_object_id, parse_variable, shorten
 from .yaml_file import KeyPath, YamlDocument
 
 
@@ -107,6 +108,7 @@ class Checks:
         for number, wave in waves:
             for entry in self._entries(number, wave, data.get("defaults")):
                 self._check_entry(entry)
+        self._check_forecast_by(data, waves)
         return self._problems
 
     def _wrong(self, path: KeyPath, message: str) -> None:
@@ -119,6 +121,19 @@ class Checks:
             return
         known = did_you_mean(name, self._credentials) if self._credentials else "it has none"
         self._wrong((*path, "credentials"), f"the config has no credentials called {shorten(name)}; {known}")
+
+    def _check_forecast_by(self, data: dict[str, Any], waves: list[tuple[int, dict[str, Any]]]) -> None:
+        """The variable that forecasts go by is one that some migration has."""
+        name = _valid(parse_variable, data.get("forecast_by"))
+        if name is None or any(table.problems for table in self._tables.values()):
+            return
+        members = [item for _, wave in waves for _, item in _mappings(wave, "migrations")]
+        levels = [data, data.get("defaults"), *(wave for _, wave in waves), *members]
+        known = {word for level in levels for word in _variables(level)}
+        known |= {word for table in self._tables.values() for row in table.rows for word in row.vars}
+        if variable_key(name) not in {variable_key(word) for word in known}:
+            ask = did_you_mean(name, known) if known else "none of them has any"
+            self._wrong(("forecast_by",), f"no migration has a variable {shorten(name)}; {ask}")
 
     def _check_wave(self, number: int, wave: dict[str, Any]) -> None:
         place: KeyPath = ("waves", number)
@@ -184,6 +199,14 @@ class Checks:
                 self._problems.append(entry.problem("live_migration_id", message))
             else:
                 self._jobs[job] = here
+
+
+def _variables(level: Any) -> Iterator[str]:
+    """The names of the variables that are given at *level*."""
+    given = level.get("vars") if isinstance(level, dict) else None
+    for name, value in given.items() if isinstance(given, dict) else ():
+        if isinstance(name, str) and value is not None:
+            yield name
 
 
 def _valid(parse: Callable[[str], str], value: Any) -> str | None:

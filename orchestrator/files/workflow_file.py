@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..core.errors import InputError
-from ..core.vars import Vars, merged
+from ..core.vars import Vars, merged, variable_key
 from ..core.window import AbsoluteWindow, RecurringWindow, Window
 from ..core.workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, HOOKS, NO_HOOKS, Gate, Hooks, Migration, Wave, Workflow
 from .fields import problems_of
@@ -34,6 +34,9 @@ from .workflow_model import (
     workflow_schema,
 )
 from .yaml_file import parse_yaml
+
+USUAL_KIND = "size"
+"""The variable that tells kinds of migrations apart where nothing else is said."""
 
 
 def load_workflow(path: str | Path, *, credentials: Collection[str] | None = None) -> Workflow:
@@ -84,15 +87,17 @@ class _Resolver:
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def workflow(self, *, sha256: str, directory: str, file: str) -> Workflow:
+        waves = tuple(self._wave(number, wave) for number, wave in enumerate(self._spec.waves))
         return Workflow(
             name=self._spec.name,
-            waves=tuple(self._wave(number, wave) for number, wave in enumerate(self._spec.waves)),
+            waves=waves,
             window=_window(self._spec.window),
             hooks=_hooks(self._spec.run_hooks),
             vars=merged([self._spec.vars or {}]),
             sha256=sha256,
             directory=directory,
             file=file,
+            forecast_by=self._spec.forecast_by or _usual_kind(waves),
         )
 
     def _wave(self, number: int, wave: WaveSpec) -> Wave:
@@ -141,6 +146,12 @@ class _Policy:
         self.hooks = _hooks(next((level.hooks for level in levels if level.hooks is not None), None))
         self.credentials = next((level.credentials for level in levels if level.credentials is not None), None)
         self.gate = _gate([level.gate for level in levels if "gate" in level.model_fields_set])
+
+
+def _usual_kind(waves: tuple[Wave, ...]) -> str | None:
+    """The variable that forecasts go by where the file names none: `size`, where any migration has it."""
+    names = {name for wave in waves for migration in wave.migrations for name in migration.vars.names}
+    return next((name for name in sorted(names) if variable_key(name) == variable_key(USUAL_KIND)), None)
 
 
 def _gate(given: list[Any]) -> Gate | None:

@@ -214,9 +214,10 @@ _Argvs = Annotated[
         },
     ),
 ]
+_Variable = Annotated[str, Text(parse_variable, {"type": "string", "pattern": f"^[A-Za-z0-9_]{{1,{LONGEST_NAME}}}$"})]
 _Vars = Annotated[
     dict[
-        Annotated[str, Text(parse_variable, {"type": "string", "pattern": f"^[A-Za-z0-9_]{{1,{LONGEST_NAME}}}$"})],
+        _Variable,
         Annotated[str, Text(parse_value, {"anyOf": [{"type": "null"}, {**_WORD, "maxLength": LONGEST_VALUE}]})],
     ],
     BeforeValidator(_without_nothing),
@@ -399,6 +400,10 @@ class WorkflowSpec(TextModel):
     window: _WindowSpec | None = Field(None, description="No cutover starts outside it.")
     run_hooks: HooksSpec | None = Field(None, description="Commands run once around the run.")
     vars: _Vars | None = Field(None, description=_VARS_HELP)
+    forecast_by: _Variable | None = Field(
+        None,
+        description="The variable by whose values forecasts tell migrations apart. Default `size`, where there is one.",
+    )
     defaults: DefaultsSpec | None = None
     waves: list[WaveSpec] = Field(description="Run one after another.")
 

@@ -1,4 +1,4 @@
-"""`plan`: what a run would do, and how fast it could at best. Nothing is sent or written."""
+"""`plan`: what a run would do, and when it will have done it. Nothing is sent or written."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from ..core.errors import InputError, JournalError
+from ..core.forecast import Forecast
+from ..core.forecast_words import in_sentences, no_history
 from ..core.settings import Settings
-from ..core.window import why_over
-from ..core.workflow import Gate, Hooks, Wave, Workflow
+from ..core.window import Span, why_over
+from ..core.workflow import HOOKS, Gate, Hooks, Wave, Workflow
 from ..text.durations import format_duration
+from ..text.instants import in_words
+from .forecasting import least_seconds, make_forecast, recorded_history
 from .foresight import foresee_going_on
 from .options import Options
-
-REQUESTS_PER_CUTOVER = 2
-"""At least: one read before the PUT, and the PUT. Reads that follow it come on top."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,8 @@ class WavePlan:
     concurrency: int
     max_failures: int | None
     approval: bool
+    approval_timeout: float | None
+    soak: float
     projects: int
     shortest_seconds: float
     gates: tuple[str, ...]
@@ -70,14 +72,17 @@ class GoingOn:
 class Plan:
     """The whole run. *shortest_seconds*: from the first request to the last PUT, by the request budget alone.
 
-    *run_hooks*: those around it. *goes_on*: None: it would be a new one.
+    *opening*: of its window, the one in which it would begin (None: there is none); *fits_window*: whether all
+    fits into that (None: there is no window, or nothing that tells). *forecast*: None: there is nothing to make one of. *run_hooks*: those around it. *goes_on*: None: it would be a new one.
     """
 
     workflow: str
     base_url: str
     migrations: int
     shortest_seconds: float
+    opening: Span | None
     fits_window: bool | None
+    forecast: Forecast | None
     notes: tuple[str, ...]
     run_hooks: tuple[str, ...]
     goes_on: GoingOn | None
@@ -93,34 +98,55 @@ def plan(workflow: Workflow, settings: Settings, *, now: float | None = None) ->
         now: Unix seconds; it tells which opening of a recurring window is next. None: now.
     """
     now = time.time() if now is None else now
-    waves: list[WavePlan] = []
-    used: Counter[str] = Counter()
-    elapsed = 0.0
-    for wave in workflow.waves:
-        scopes = _requests_by_scope(wave, settings)
-        used.update(scopes)
-        # Tokens are spent from the start of the run on: the fullest bucket decides when this wave's last PUT can leave.
-        earliest = max((_seconds(used[scope], settings) for scope in scopes), default=0.0)
-        waves.append(_wave_plan(wave, settings, max(0.0, earliest - elapsed)))
-        elapsed = max(elapsed, earliest)
-    notes, fits = _window_notes(workflow, elapsed, now)
+    least = least_seconds(workflow, settings)
+    seconds = sum(least.values())
+    opening = None if workflow.window is None else workflow.window.span_at_or_after(now)
+    goes_on = _going_on(workflow, settings, now)
+    expected, why_none = _forecast(workflow, settings, goes_on, now)
     return Plan(
         workflow=workflow.name,
         base_url=settings.atlas.base_url,
-        migrations=sum(wave.migrations for wave in waves),
-        shortest_seconds=elapsed,
-        fits_window=fits,
+        migrations=sum(len(wave.migrations) for wave in workflow.waves),
+        shortest_seconds=seconds,
+        opening=opening,
+        fits_window=_fits(workflow, opening, expected, seconds, now),
+        forecast=expected,
         notes=(
+            *_window_notes(workflow, opening),
+            *(why_none if expected is None else in_sentences(expected)),
             _budget_note(settings),
-            f"shortest possible time for the requests alone: {format_duration(round(elapsed))}"
-            if elapsed
-            else "the request budget delays nothing",
-            *notes,
+            *_budget_notes(opening, seconds, now),
         ),
         run_hooks=_hooks(workflow.hooks),
-        goes_on=_going_on(workflow, settings, now),
-        waves=tuple(waves),
+        goes_on=goes_on,
+        waves=tuple(_wave_plan(wave, settings, least[wave.name]) for wave in workflow.waves),
     )
+
+
+def _forecast(
+    workflow: Workflow, settings: Settings, goes_on: GoingOn | None, now: float
+) -> tuple[Forecast | None, tuple[str, ...]]:
+    """The forecast of what would be done, or why there is none."""
+    if workflow.window_over(now):
+        return None, ()
+    try:
+        history = recorded_history(workflow, settings)
+    except JournalError as error:
+        return None, (f"no forecast: {error}",)
+    left = None if goes_on is None or goes_on.run_id is None else goes_on
+    selected = workflow.names() if left is None else {*left.starts, *left.repeats, *left.follows}
+    made = make_forecast(workflow, selected, settings, history, now=now, rehearsal=False)
+    return made, (() if history.count else (no_history(str(settings.state_dir)),))
+
+
+def _fits(
+    workflow: Workflow, opening: Span | None, expected: Forecast | None, seconds: float, now: float
+) -> bool | None:
+    if workflow.window is None:
+        return None
+    if opening is None or max(opening.opens, now) + seconds >= opening.last_start:
+        return False
+    return None if expected is None else expected.fits
 
 
 def _wave_plan(wave: Wave, settings: Settings, seconds: float) -> WavePlan:
@@ -131,6 +157,8 @@ def _wave_plan(wave: Wave, settings: Settings, seconds: float) -> WavePlan:
         concurrency=min(wave.concurrency or len(wave.migrations), len(wave.migrations)),
         max_failures=wave.max_failures,
         approval=wave.approval,
+        approval_timeout=wave.approval_timeout,
+        soak=wave.soak,
         projects=len({migration.group_id for migration in wave.migrations}),
         shortest_seconds=seconds,
         gates=_counted(_gate(m.gate) for m in wave.migrations),
@@ -164,7 +192,7 @@ def _gate(gate: Gate | None) -> str:
 
 
 def _hooks(hooks: Hooks) -> tuple[str, ...]:
-    lists = {"before": hooks.before, "after_success": hooks.after_success, "after_failure": hooks.after_failure}
+    lists = {kind: getattr(hooks, kind) for kind in HOOKS}
     took = f" (each at most {format_duration(hooks.timeout)})"
     return tuple(
         f"{name}: {'; '.join(shlex.join(argv) for argv in argvs)}{took}" for name, argvs in lists.items() if argvs
@@ -183,38 +211,28 @@ def _going_on(workflow: Workflow, settings: Settings, now: float) -> GoingOn | N
     )
 
 
-def _requests_by_scope(wave: Wave, settings: Settings) -> Counter[str]:
-    by_project = Counter(migration.group_id for migration in wave.migrations)
-    if settings.rate_limit.scope == "account":
-        return Counter({"account": REQUESTS_PER_CUTOVER * sum(by_project.values())})
-    return Counter({project: REQUESTS_PER_CUTOVER * count for project, count in by_project.items()})
-
-
-def _seconds(requests: int, settings: Settings) -> float:
-    limit = settings.rate_limit
-    return max(0.0, (requests - limit.burst) * limit.per / limit.requests)
-
-
 def _budget_note(settings: Settings) -> str:
     limit = settings.rate_limit
     scope = "project" if limit.scope == "group" else "account"
     return f"request budget: {limit.requests} in {format_duration(limit.per)}, burst {limit.burst}, per {scope}"
 
 
-def _window_notes(workflow: Workflow, seconds: float, now: float) -> tuple[list[str], bool | None]:
+def _window_notes(workflow: Workflow, opening: Span | None) -> Iterable[str]:
     if workflow.window is None:
-        return [], None
-    span = workflow.window.span_at_or_after(now)
-    if span is None:
-        return [f"{why_over(workflow.window)}: no cutover would start"], False
-    opens, closes = (datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%d %H:%M UTC") for t in (span.opens, span.closes))
-    left = span.last_start - max(span.opens, now)
-    reserve = span.closes - span.last_start
-    before = f", no cutover starts in its last {format_duration(reserve)}" if reserve else ""
-    fits = seconds <= left
-    verdict = "fit" if fits else "do NOT fit"
-    note = (
-        f"window: {opens} to {closes}{before}; cutovers may start for {format_duration(round(left))} from now on or its opening: "
-        f"the requests {verdict}"
-    )
-    return [note], fits
+        return
+    if opening is None:
+        yield f"{why_over(workflow.window)}: no cutover would start"
+        return
+    reserve = opening.closes - opening.last_start
+    before = f" (no cutover starts in its last {format_duration(reserve)})" if reserve else ""
+    yield f"window: {in_words(opening.opens)} to {in_words(opening.closes)}"
+    yield f"the last moment at which a cutover may start: {in_words(opening.last_start)}{before}"
+
+
+def _budget_notes(opening: Span | None, seconds: float, now: float) -> Iterable[str]:
+    if not seconds:
+        return
+    shown = format_duration(round(seconds))
+    yield f"the requests alone take {shown}, at least"
+    if opening is not None and max(opening.opens, now) + seconds >= opening.last_start:
+        yield "the requests alone do NOT fit the window: spread the migrations over more nights, or projects"

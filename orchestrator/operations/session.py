@@ -126,7 +126,9 @@ async def _session(
     doubts_of = partial(doubts_of_earlier_puts, task.workflow, state, task.first, settle=settle)
     if isinstance(task.first, RunStarted):
         ended = {last.state.run_id: last.events for last in task.in_place_of}
-        doubts = journal.begin(state.run_id, task.workflow, task.first, doubts_of=doubts_of, in_place_of=ended)
+        doubts = journal.begin(
+            state.run_id, task.workflow, task.first, also=task.also, doubts_of=doubts_of, in_place_of=ended
+        )
         for last in task.in_place_of:
             options.host.on_superseded(last.state)
     else:

@@ -66,8 +66,8 @@ def status(run_id: str | None = None, *, state_dir: Path | str | None = None) ->
     with open_journal(place_of(state_dir), readonly=True) as journal:
         row = find_run(journal, run_id)
         state = journal.state(row.run_id)
-        report = as_recorded(state, now=time.time())
         holder = holder_of(run_lock(journal.state_dir, row.run_id))
+        report = as_recorded(state, now=time.time(), running=holder is not None)
         silent = silent_since(journal.state_dir, row.run_id, now=time.time()) if holder else None
         return RunStatus(
             report=report,

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..core.errors import BusyError, InputError
-from ..core.events import RunResumed
+from ..core.events import ForecastMade, RunResumed
 from ..core.migration import starts_afresh
 from ..core.outcomes import ExitCode
 from ..core.run import RunState
@@ -26,11 +26,12 @@ from ..machine.person import who_am_i
 from ..store.ground import Place
 from ..store.journal import Journal, open_journal
 from ..store.locks import LockedError, locked, run_lock, workflow_lock
+from .forecasting import history_of, make_forecast
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, select, unfinished_run
 from .missing_here import refuse_foreign_programs
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
-from .session import conduct
+from .session import Task, conduct
 
 
 def new_run_id(now: float) -> str:
@@ -61,6 +62,7 @@ async def start(workflow: Workflow, settings: Settings, options: Options) -> End
             other = unfinished_run(journal, workflow, options)
             if other is None:
                 task = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
+                task = replace(task, also=_forecast(journal, task, settings))
                 keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
                 return await conduct(journal, replace(task, locks=locks), settings, options)
         return await _continue(journal, other, workflow, settings, options)
@@ -107,6 +109,14 @@ def _as_it_ended(state: RunState, options: Options) -> Ending:
     ending = Ending(state=state, exit_code=ExitCode(state.recorded_exit_code or 0))
     options.host.on_ended(ending)
     return ending
+
+
+def _forecast(journal: Journal, task: Task, settings: Settings) -> tuple[ForecastMade, ...]:
+    """What is recorded of when the run that *task* begins will have ended; nothing, where there is nothing to judge by."""
+    history = history_of(journal, task.workflow, rehearsal=task.rehearsal)
+    at = task.first.at
+    made = make_forecast(task.workflow, task.first.selected, settings, history, now=at, rehearsal=task.rehearsal)
+    return () if made is None else (ForecastMade(at=at, forecast=made),)
 
 
 @contextmanager

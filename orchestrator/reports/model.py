@@ -9,12 +9,14 @@ from ..core.advice import Advice, advise, facts_of
 from ..core.events import NOT_YET
 from ..core.next_step import Phase
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
+from ..core.outlook import outlook
 from ..core.run import RunState
 from ..core.times import cutover_seconds, downtime_seconds
 from ..core.vars import Vars
 from ..core.window import Span, window_in_words
 from ..core.workflow import Migration, Wave
 from ..text.instants import iso
+from .forecast import ForecastReport, report_forecast
 from .percentiles import Statistics, statistics_of
 
 SCHEMA_VERSION = 1
@@ -136,6 +138,7 @@ class Problem:
 class RunReport:
     """The whole report; `json_.document` makes the contract's document of it.
 
+    *forecast*: made when the run began, with what became of it; *outlook*: of what is left of a run under way, made now.
     *unfinished*: `resume` would go on with something; *hooks_left*: `after_…` hooks are among it. *sessions*: how many processes worked on the run.
     """
 
@@ -159,6 +162,8 @@ class RunReport:
     version: str
     sessions: int
     window: WindowReport | None
+    forecast: ForecastReport | None
+    outlook: ForecastReport | None
     totals: dict[str, int]
     statistics: Statistics
     waves: tuple[WaveReport, ...]
@@ -199,13 +204,14 @@ class RunReport:
         return [hook for hook in last.values() if not hook.ok and (hook.migration is None or hook.hook != "before")]
 
 
-def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> RunReport:
+def build(state: RunState, *, now: float, exit_code: ExitCode | None = None, running: bool = False) -> RunReport:
     """The report of *state*.
 
     Args:
         state: The fold of the run's events.
         now: Unix seconds; stands in for the end of a run that has none yet.
         exit_code: What the process ends with; None: what was recorded, else what the outcome says.
+        running: Whether somebody works on the run, so that what is left of it has an end to be foreseen.
     """
     facts = facts_of(state, now)
     end = state.finished_at or now
@@ -235,6 +241,8 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None) -> 
         version=_text(state.version),
         sessions=state.sessions,
         window=report_window(state, now),
+        forecast=report_forecast(state.forecast, state, rehearsal=state.rehearsal),
+        outlook=report_forecast(outlook(state, now), rehearsal=state.rehearsal) if running else None,
         totals={"migrations": len(migrations), **{str(outcome): facts.totals.get(outcome, 0) for outcome in Outcome}},
         statistics=_statistics(migrations),
         waves=tuple(

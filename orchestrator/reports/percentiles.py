@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from ..core.history import nearest_rank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,3 @@ def statistics_of(seconds: Sequence[float], downtimes: Sequence[float] = ()) -> 
         total=round(sum(ordered), 3),
         downtime=round(sum(downtimes), 3),
     )
-
-
-def nearest_rank(ordered: Sequence[float], share: float) -> float | None:
-    """The smallest value of *ordered* (ascending) that at least *share* of all values do not exceed; None of nothing."""
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None

@@ -41,7 +41,7 @@ outcome *note*, why it waits, and *lag_seconds*."""
 
 COLUMNS = {"job": JOB, "row": ROW}
 
-_ELSEWHERE = {"migrations", "hooks", "requests", "statistics", "totals"}
+_ELSEWHERE = {"migrations", "hooks", "requests", "statistics", "totals", "forecast", "outlook"}
 """What report.html has in its text, and its scripts do not need."""
 
 

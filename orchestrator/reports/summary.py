@@ -23,6 +23,7 @@ from .words import (
     counts_text,
     duration,
     failed_hooks_text,
+    forecast_line,
     headline,
     names_text,
     plain,
@@ -127,9 +128,12 @@ class _Summary:
         self.line(self._totals())
         requests = requests_line(report) if report.requests["total"] else ""  # not known before the session's end
         window = f"window: {report.window.rule}" if report.window and report.rehearsal else ""
-        for line in (times_line(report.statistics), requests, window):
+        forecast = forecast_line(report)
+        for line in (times_line(report.statistics), requests, window, forecast):
             if line:
                 self.line(line)
+        for sentence in report.outlook.sentences if report.outlook else ():
+            self.line(sentence)
         self._problems()
         self._waves()
         if reads is not None:

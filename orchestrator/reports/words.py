@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ..core.outcomes import EXIT_MEANINGS
 from ..text.counts import names_listed, plural
 from ..text.durations import rough_duration
+from .forecast import LONGER, TimesReport
 from .model import MigrationReport, Problem, RunReport
 from .percentiles import Statistics
 
@@ -68,6 +69,27 @@ def times_of_day(report: RunReport) -> str:
     """When the run began and ended, and how long that took."""
     began, ended = clock(report.started_at), clock(report.finished_at)
     return f"{began or '-'} to {ended or 'now'} UTC ({duration(report.duration_seconds)})"
+
+
+def forecast_line(report: RunReport) -> str | None:
+    """How the waves did that have ended, held against the forecast that was made when the run began."""
+    if report.forecast is None:
+        return None
+    ended = [wave for wave in report.forecast.waves if wave.verdict is not None]
+    late = [wave for wave in ended if wave.verdict == LONGER]
+    shown = [f"{wave.name} took {duration(wave.seconds)}, p90 was {duration(wave.seconds_p90)}" for wave in late]
+    details = f"; {names_listed(shown, 3)}" if shown else ""
+    return f"forecast: {len(ended) - len(late)} of {plural(len(ended), 'wave')} within p90{details}" if ended else None
+
+
+def times_in_words(times: TimesReport | None) -> str:
+    """What cutovers took as `47s, 1m3s`: cutover time p50 and p90."""
+    return "-" if times is None else f"{duration(times.cutover_p50)}, {duration(times.cutover_p90)}"
+
+
+def downtimes_in_words(times: TimesReport | None) -> str:
+    """The same for downtime."""
+    return "-" if times is None else f"{duration(times.downtime_p50)}, {duration(times.downtime_p90)}"
 
 
 def clock(instant: str | None) -> str | None:

@@ -165,13 +165,14 @@ class Journal:
         workflow: Workflow,
         event: ev.RunStarted,
         *,
+        also: Sequence[Event] = (),
         doubts_of: DoubtsOf = lambda _: (),
         in_place_of: Mapping[str, Sequence[Event]] = MappingProxyType({}),
     ) -> tuple[ev.CutoverInDoubt, ...]:
         """Record the *event* with which a new run begins and, unless it is a rehearsal, claim its live migrations.
 
-        *doubts_of* makes what is recorded and returned with it, of the PUTs that are known once no other run can send
-        one. *in_place_of*: runs that end with its beginning, all at once or not at all, and the events that end them.
+        *also*: what is recorded with it. *doubts_of* makes what is recorded and returned with it, of the PUTs that are known once
+        no other run can send one. *in_place_of*: runs that end with its beginning, all at once or not at all, and the events that end them.
 
         Raises:
             BusyError: Another run, active or unfinished, has claimed one of them.
@@ -185,7 +186,7 @@ class Journal:
                 "INSERT INTO runs (run_id, workflow, rehearsal, migrations, started_at) VALUES (?, ?, ?, ?, ?)",
                 (run_id, workflow.name, event.rehearsal, len(event.selected), event.at),
             )
-            doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, rehearsal=event.rehearsal)
+            doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, also=also, rehearsal=event.rehearsal)
         self._settle(run_id)
         return doubts
 

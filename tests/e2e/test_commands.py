@@ -165,6 +165,25 @@ def test_plan_as_json(program: Program) -> None:
     assert [wave["name"] for wave in json.loads(done.out)["waves"]] == ["canary", "rest"]
 
 
+def test_plan_forecasts_the_night_once_cutovers_were_made(online: Program) -> None:
+    """Before, it says that nothing is known; afterwards when each wave ends, in text and as JSON."""
+    waves = {"canary": {"orders": new_id()}, "rest": {"carts": new_id(), "search": new_id()}}
+    said = online.run("plan", online.workflow(waves, rest={"approval": True, "concurrency": 1})).out
+    assert re.search(r"^canary .* -  +-$", said, re.MULTILINE)
+    assert f"no forecast: the journal in {online.state_dir} knows of no real cutover" in said
+    assert "0s" not in said.splitlines()[2]
+    assert online.run("run", online.workflow({"one": {"a": new_id(), "b": new_id()}}, name="before"), "--yes").code == 0
+    done = online.run("plan", online.workflow(waves, rest={"approval": True, "concurrency": 1}))
+    assert re.search(r"^canary .* 20\d\d-\S+ \d\d:\d\d:\d\d  +20\S+ \d\d:\d\d:\d\d$", done.out, re.MULTILINE)
+    assert re.search(r"^rest .*\+ approval$", done.out, re.MULTILINE)
+    assert "forecast from 2 cutovers of 1 earlier run (fewer than 10 cutovers: it may be far off)" in done.out
+    assert "plus the time until 1 wave is approved" in done.out
+    found = json.loads(online.run("plan", "night.yaml", "--format", "json").out)
+    assert [wave["name"] for wave in found["forecast"]["waves"]] == ["canary", "rest"]
+    assert (found["forecast"]["few"], found["forecast"]["fits"], found["opening"]) == (True, None, None)
+    assert found["forecast"]["waves"][0]["ends_p50"].endswith("Z")
+
+
 def test_plan_online_reads_the_jobs_and_sends_no_put(online: Program, atlas: Atlas) -> None:
     """`plan --online` shows each job's state and whole ids; afterwards the jobs still wait for their cutover."""
     never = next(atlas.never_ready)

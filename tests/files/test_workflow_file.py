@@ -231,6 +231,25 @@ waves:
     assert from_json(json.loads(json.dumps(to_json(workflow)))) == workflow
 
 
+def test_forecasts_tell_migrations_apart_by_the_variable_that_is_named(load: Load, tmp_path: Path) -> None:
+    """Else by `size`, however it is written, where any has it; else by none. A run remembers it."""
+    (tmp_path / "rest.csv").write_text(f"name,live_migration_id,SIZE,tier\na,{'b' * 24},XL,gold\n")
+    csv = f"version: 1\nname: w\n{{}}defaults: {{{{group_id: {GROUP}}}}}\nwaves: [{{{{name: v, migrations_file: rest.csv}}}}]\n"
+    assert load(csv.format("")).forecast_by == "size"
+    named = load(csv.format("forecast_by: Tier\n"))
+    assert named.forecast_by == "Tier"
+    assert from_json(json.loads(json.dumps(to_json(named)))).forecast_by == "Tier"
+    assert load(wave()).forecast_by is None
+
+
+def test_forecasts_by_a_variable_that_no_migration_has_are_a_mistake(mistakes: Mistakes) -> None:
+    """It asks whether another is meant."""
+    (line,) = mistakes(wave(head=f"{HEAD}forecast_by: szie\nvars: {{size: S}}\n"))
+    assert "forecast_by: no migration has a variable 'szie'; did you mean 'size'?" in line
+    (line,) = mistakes(wave(head=f"{HEAD}forecast_by: size\n"))
+    assert "forecast_by: no migration has a variable 'size'; none of them has any" in line
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

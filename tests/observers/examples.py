@@ -20,6 +20,7 @@ from orchestrator.core.events import (
     CutoversConfirmed,
     CutoversStopped,
     Event,
+    ForecastMade,
     GateChanged,
     GateOpened,
     GateWaiting,
@@ -48,6 +49,8 @@ from orchestrator.core.events import (
     WindowOpened,
     WindowWaiting,
 )
+from orchestrator.core.forecast import Load, forecast
+from orchestrator.core.history import History, Past
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
 from orchestrator.core.window import AbsoluteWindow
@@ -99,8 +102,18 @@ def running(workflow: Workflow = WORKFLOW, *, rehearsal: bool = False) -> RunSta
     return state
 
 
+FORECAST = forecast(
+    [Load(name="canary", kinds={None: 1}, concurrency=1), Load(name="rest", kinds={None: 8}, concurrency=4)],
+    History().with_more([Past(60.0, 60.0, 60.0, None)], runs=1),
+    made_at=AT,
+    begins=AT,
+    span=None,
+)
+assert FORECAST is not None
+
 EVENTS: tuple[Event, ...] = (
     started(),
+    ForecastMade(at=AT, forecast=FORECAST),
     RunResumed(at=AT, selected=("orders",), retry_failed=True, who="ada@night (pid 8)", settle=30.0),
     RunFinished(
         at=AT,

@@ -48,6 +48,24 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
             "approves": False,
         },
     ),
+    "forecast_made": (
+        "info",
+        {
+            "cutovers": 1,
+            "runs": 1,
+            "ends_p50": "2026-11-28T01:03:00.250Z",
+            "ends_p90": "2026-11-28T01:03:00.250Z",
+            "fits": None,
+            "stops_fitting": None,
+            "sentences": [
+                (
+                    "forecast from 1 cutover of 1 earlier run (fewer than 10 cutovers: it may be far off), "
+                    "for jobs that are ready when their turn comes"
+                ),
+                "forecast: the last wave has ended by 2026-11-28 01:03:00 UTC (p50), 2026-11-28 01:03:00 UTC (p90)",
+            ],
+        },
+    ),
     "run_resumed": (
         "info",
         {

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.events import HookFinished, RunResumed
+from orchestrator.core.history import nearest_rank
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.window import AbsoluteWindow, RecurringWindow
 from orchestrator.reports.formats.json_ import document, render_json
 from orchestrator.reports.model import HookReport, MigrationReport, RunReport, WaveReport, WindowReport, build
-from orchestrator.reports.percentiles import Statistics, nearest_rank, statistics_of
+from orchestrator.reports.percentiles import Statistics, statistics_of
 
 from .conftest import RUN_ID, START, Ending, MakeReport, MakeState
 

@@ -19,6 +19,7 @@ from ...core.events import (
     CutoverInDoubt,
     CutoverRefused,
     Event,
+    ForecastMade,
     GateOpened,
     GateWaiting,
     HookFinished,
@@ -34,6 +35,8 @@ from ...core.events import (
     WindowChanged,
     details,
 )
+from ...core.forecast import Forecast
+from ...core.forecast_words import in_sentences
 from ...core.outcomes import Outcome, is_known
 from ...core.run import RunState
 from ...core.window import window_to_json
@@ -138,6 +141,20 @@ class Entries:
         return self._by_id.get((found[1], found[2]))
 
 
+def _forecast(forecast: Forecast, *, rehearsal: bool) -> dict[str, Any]:
+    """When it is reckoned to be over; the journal and the report have all of it."""
+    stops = forecast.stops_fitting
+    return {
+        "cutovers": forecast.history.count,
+        "runs": forecast.history.runs,
+        "ends_p50": iso(forecast.ends.p50),
+        "ends_p90": iso(forecast.ends.p90),
+        "fits": forecast.fits,
+        "stops_fitting": None if stops is None else stops.name,
+        "sentences": list(in_sentences(forecast, rehearsal=rehearsal)),
+    }
+
+
 def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
     own = details(event)
     match event:
@@ -149,6 +166,8 @@ def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
             own["selected"] = len(event.selected)
         case RunResumed():
             own["selected"] = len(event.selected)
+        case ForecastMade():
+            own = _forecast(event.forecast, rehearsal=state.rehearsal)
         case WindowChanged():
             own["window"] = window_to_json(event.window)
         case HookFinished() | ApplicationWaiting():

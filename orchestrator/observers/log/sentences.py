@@ -162,6 +162,7 @@ def _lag(f: Fields) -> str:
 _TELLERS: dict[str, Callable[[Fields], str]] = {
     "run_started": _run_started,
     "run_resumed": _run_resumed,
+    "forecast_made": lambda f: "; ".join(f["sentences"]),
     "run_finished": _run_finished,
     "run_paused": lambda f: f"no new cutover starts until `unpause`, says {f['who']}{_reason(f)}",
     "run_unpaused": lambda f: f"cutovers may start again, says {f['who']}{_reason(f)}",

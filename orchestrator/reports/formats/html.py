@@ -24,12 +24,14 @@ from ..model import KINDS, RunReport
 from ..shape import snapshot
 from ..words import (
     clock,
+    downtimes_in_words,
     duration,
     exit_meaning,
     lines,
     names_text,
     plain,
     requests_line,
+    times_in_words,
 )
 
 PROBLEMS_AT_MOST = 50
@@ -94,4 +96,5 @@ def _template() -> Template:
     )
     environment.filters |= {"coded": _coded, "number": "{:,}".format}
     environment.filters |= {"plain": plain, "lines": lines, "duration": duration, "clock": clock, "names": names_text}
+    environment.filters |= {"times": times_in_words, "downtimes": downtimes_in_words}
     return environment.get_template("report.html.j2")

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Sequence
 from ...core.outcomes import Outcome
 from ..model import MigrationReport, Problem, RunReport
 from ..words import (
+    clock,
     counts_text,
+    downtimes_in_words,
     duration,
     headline,
     names_text,
     plain,
     requests_line,
+    times_in_words,
     times_line,
     times_of_day,
     totals_line,
@@ -24,6 +27,7 @@ LIST_ALL = 200  # migrations; a ticket takes 65,536 characters, so above this on
 VARS_AT_MOST = 80  # characters of a migration's variables: the whole has to fit into a ticket
 PROBLEMS_AT_MOST = 50  # rows
 NAMES_AT_MOST = 20  # per row
+KINDS_AT_MOST = 20  # rows
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&]")
 _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # inside a word it means nothing
@@ -45,7 +49,14 @@ def escape(text: str | None) -> str:
 
 def render_markdown(report: RunReport) -> str:
     """*report* as Markdown with GitHub's tables."""
-    parts = [*_opening(report), *_problems(report), *_waves(report), *_migrations(report), *_hooks(report)]
+    parts = [
+        *_opening(report),
+        *_problems(report),
+        *_waves(report),
+        *_forecast(report),
+        *_migrations(report),
+        *_hooks(report),
+    ]
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
@@ -104,6 +115,44 @@ def _waves(report: RunReport) -> Iterable[str]:
                 escape(wave.approved_by) or "-",
             )
             for wave in report.waves
+        ),
+    )
+
+
+def _forecast(report: RunReport) -> Iterable[str]:
+    forecast = report.forecast
+    if forecast is None:
+        return
+    yield from ("## Forecast and fact", "")
+    yield from (f"- {escape(sentence)}" for sentence in forecast.sentences)
+    yield ""
+    yield from _table(
+        ("wave", "was to end by (p50)", "(p90)", "ended", "was to take (p50)>", "(p90)>", "took>", ""),
+        (
+            (
+                escape(wave.name),
+                clock(wave.ends_p50) or "-",
+                clock(wave.ends_p90) or "-",
+                clock(wave.ended_at) or "-",
+                duration(wave.seconds_p50),
+                duration(wave.seconds_p90),
+                duration(wave.seconds),
+                wave.verdict or "-",
+            )
+            for wave in forecast.waves
+        ),
+    )
+    yield from _table(
+        ("p50, p90 of", "cutover, expected", "cutover", "downtime, expected", "downtime"),
+        (
+            (
+                "all" if kind.kind is None else escape(f"{forecast.by} {kind.kind}"),
+                times_in_words(kind.expected),
+                times_in_words(kind.actual),
+                downtimes_in_words(kind.expected),
+                downtimes_in_words(kind.actual),
+            )
+            for kind in forecast.kinds[:KINDS_AT_MOST]
         ),
     )
 
