@@ -8,6 +8,7 @@ from typing import Any
 from ..core.advice import Advice, advise, facts_of
 from ..core.events import NOT_YET
 from ..core.next_step import Phase
+from ..core.no_return import SIDES, WHAT_IS_RIGHT, Point, Side, last_start, point_in
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
 from ..core.outlook import outlook
 from ..core.run import RunState
@@ -48,6 +49,7 @@ class MigrationReport:
     """One migration. Times are ISO 8601 in UTC; `core.times` says what *cutover_seconds* and *downtime_seconds* are.
 
     *phase*: how far it has come (`core.migration.Phase`); *outcome* is what that would mean, were the run to end now.
+    *side*, *point*: where it is, seen from its point of no return (`core.no_return`).
     """
 
     name: str
@@ -68,6 +70,8 @@ class MigrationReport:
     cutover_requests: int
     polls: int
     phase: Phase
+    side: Side
+    point: Point
     vars: Vars
 
 
@@ -126,6 +130,16 @@ class WindowReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PointReport:
+    """A *point* where some migrations are, which *side* of no return that is, *what_is_right* to do there, and their *names*."""
+
+    side: Side
+    point: Point
+    what_is_right: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """Migrations that ended alike: the same *outcome* other than SUCCESS, the same *message*."""
 
@@ -139,6 +153,7 @@ class RunReport:
     """The whole report; `json_.document` makes the contract's document of it.
 
     *forecast*: made when the run began, with what became of it; *outlook*: of what is left of a run under way, made now.
+    *last_start*: the last moment at which a cutover may still start (None: there is no window, or none may).
     *unfinished*: `resume` would go on with something; *hooks_left*: `after_…` hooks are among it. *sessions*: how many processes worked on the run.
     """
 
@@ -166,6 +181,8 @@ class RunReport:
     outlook: ForecastReport | None
     totals: dict[str, int]
     statistics: Statistics
+    last_start: str | None
+    point_of_no_return: tuple[PointReport, ...]
     waves: tuple[WaveReport, ...]
     migrations: tuple[MigrationReport, ...]
     hooks: tuple[HookReport, ...]
@@ -245,6 +262,8 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None, run
         outlook=report_forecast(outlook(state, now), rehearsal=state.rehearsal) if running else None,
         totals={"migrations": len(migrations), **{str(outcome): facts.totals.get(outcome, 0) for outcome in Outcome}},
         statistics=_statistics(migrations),
+        last_start=_iso(last_start(state, now)) if facts.unfinished else None,
+        point_of_no_return=_points(migrations),
         waves=tuple(
             _wave(state, wave, by_wave[_text(wave.name)])
             for wave in state.workflow.waves
@@ -271,6 +290,7 @@ def report_migration(state: RunState, wave: Wave, migration: Migration) -> Migra
     """How *migration* of *wave* stands, were the run to end now."""
     known = state.migrations[migration.name]
     result = state.result(migration.name)
+    point = point_in(state, migration.name)
     return MigrationReport(
         name=_text(migration.name),
         wave=_text(wave.name),
@@ -290,7 +310,20 @@ def report_migration(state: RunState, wave: Wave, migration: Migration) -> Migra
         cutover_requests=known.cutover_requests,
         polls=known.polls,
         phase=known.phase,
+        side=SIDES[point],
+        point=point,
         vars=migration.vars,
+    )
+
+
+def _points(migrations: tuple[MigrationReport, ...]) -> tuple[PointReport, ...]:
+    names: dict[Point, list[str]] = {}
+    for migration in migrations:
+        names.setdefault(migration.point, []).append(migration.name)
+    return tuple(
+        PointReport(side=SIDES[point], point=point, what_is_right=WHAT_IS_RIGHT[point], names=tuple(names[point]))
+        for point in Point
+        if point in names
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from ..core.no_return import SIDES, WHAT_IS_RIGHT
 from ..core.outcomes import EXIT_MEANINGS
 from .model import MigrationReport, RunReport
 from .words import plain
@@ -35,13 +36,15 @@ ROW = (
     "downtime_seconds",
     "cutover_requests",
     "polls",
+    "side",
+    "point",
 )
 """What of it report.json does not have: *state*, how it stands now (its outcome, once nothing more happens to it), and while it has no
 outcome *note*, why it waits, and *lag_seconds*."""
 
 COLUMNS = {"job": JOB, "row": ROW}
 
-_ELSEWHERE = {"migrations", "hooks", "requests", "statistics", "totals", "forecast", "outlook"}
+_ELSEWHERE = {"migrations", "hooks", "requests", "statistics", "totals", "forecast", "outlook", "point_of_no_return"}
 """What report.html has in its text, and its scripts do not need."""
 
 
@@ -65,6 +68,11 @@ def row(
     ]
 
 
+def points() -> dict[str, dict[str, str]]:
+    """Of each *point* at which a migration may be: which side of no return that is, and what is right to do there."""
+    return {str(point): {"side": str(SIDES[point]), "what_is_right": text} for point, text in WHAT_IS_RIGHT.items()}
+
+
 def snapshot(report: RunReport) -> dict[str, Any]:
     """All of *report* that scripts draw."""
     numbers = {wave.name: number for number, wave in enumerate(report.waves)}
@@ -74,6 +82,7 @@ def snapshot(report: RunReport) -> dict[str, Any]:
         "exit_meaning": EXIT_MEANINGS.get(report.exit_code),
         "window": None if report.window is None else asdict(report.window),
         "advice": asdict(report.advice),
+        "points": points(),
         "waves": [
             {
                 "name": wave.name,

@@ -16,10 +16,11 @@ from rich.text import Text
 from ..core.next_step import Phase
 from ..core.outcomes import Outcome
 from ..store.last_read import LastReads
-from ..text.counts import plural
+from ..text.counts import names_listed, plural
 from .formats.json_ import render_json
 from .model import KINDS, MigrationReport, Problem, RunReport
 from .words import (
+    clock,
     counts_text,
     duration,
     failed_hooks_text,
@@ -28,6 +29,7 @@ from .words import (
     names_text,
     plain,
     requests_line,
+    sides_line,
     times_line,
     times_of_day,
     totals_line,
@@ -134,6 +136,8 @@ class _Summary:
                 self.line(line)
         for sentence in report.outlook.sentences if report.outlook else ():
             self.line(sentence)
+        if self.running or report.unfinished:
+            self._no_return()
         self._problems()
         self._waves()
         if reads is not None:
@@ -158,6 +162,14 @@ class _Summary:
         if not self.running:
             return totals_line(self.report)
         return f"{plural(len(self.report.migrations), 'migration')}: {_standing(self.report.migrations)}"
+
+    def _no_return(self) -> None:
+        """Until when a cutover may start, which side of their points of no return the migrations are on, and what is right there."""
+        if self.report.last_start and self.running:
+            self.line(f"the last moment at which a cutover may start: {clock(self.report.last_start)} UTC")
+        self.line(sides_line(self.report))
+        for point in self.report.point_of_no_return:
+            self.line(f"  {point.point} ({names_listed(point.names)}): {point.what_is_right}")
 
     def _problems(self) -> None:
         problems = [p for p in self.report.problems() if not self.running or p.migrations[0].phase is Phase.FINISHED]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 
+from ..core.no_return import Side
 from ..core.outcomes import EXIT_MEANINGS
 from ..text.counts import names_listed, plural
 from ..text.durations import rough_duration
@@ -80,6 +82,12 @@ def forecast_line(report: RunReport) -> str | None:
     shown = [f"{wave.name} took {duration(wave.seconds)}, p90 was {duration(wave.seconds_p90)}" for wave in late]
     details = f"; {names_listed(shown, 3)}" if shown else ""
     return f"forecast: {len(ended) - len(late)} of {plural(len(ended), 'wave')} within p90{details}" if ended else None
+
+
+def sides_line(report: RunReport) -> str:
+    """How many migrations are on which side of their point of no return."""
+    counts = Counter(m.side for m in report.migrations)
+    return f"point of no return: {', '.join(f'{counts[side]} {side}' for side in Side if counts[side])}"
 
 
 def times_in_words(times: TimesReport | None) -> str:

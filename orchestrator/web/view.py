@@ -9,6 +9,7 @@ from ..core.advice import Hold, advise, facts_of, silence
 from ..core.estimate import estimate_waves
 from ..core.migration import UNDER_WAY
 from ..core.next_step import Phase
+from ..core.no_return import last_start
 from ..core.outcomes import EXIT_MEANINGS
 from ..core.run import RunState
 from ..core.times import cutover_seconds
@@ -90,6 +91,8 @@ def head(
         "paused": None if state.paused_by is None else {"who": state.paused_by, "since": _iso(state.paused_at)},
         "aborted_by": state.aborted_by,
         "stopped": state.stopped,
+        "last_start": _iso(last_start(state, now)),
+        "points": shape.points(),
         "window": None if (window := report_window(state, now)) is None else asdict(window),
         "opening": _opening(state, since.get("window")),
         "waves": [_wave(state, wave, rows) for wave in state.workflow.waves],

@@ -53,6 +53,7 @@ from orchestrator.core.next_step import (
     observe,
     observe_failure,
 )
+from orchestrator.core.no_return import SIDES, Side, point_of
 from orchestrator.core.outcomes import Outcome, RemoteStatus, normalise
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.workflow import Gate, Hooks
@@ -466,6 +467,13 @@ class OneMigration(RuleBasedStateMachine):
         if self.known and self.phase is Phase.READY:
             assert not self.job.late
             assert not self.job.begun
+
+    @invariant()
+    def nothing_sent_is_said_only_of_what_may_still_be_called_off(self) -> None:
+        """Where a PUT of this program has been carried out, or may still be, nobody is told that the source is in charge."""
+        if self.known and SIDES[point_of(self.run.migrations["orders"])] is Side.NOTHING_SENT:
+            assert not self.job.late
+            assert not self.job.carried_out
 
     @property
     def known(self) -> bool:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.window import AbsoluteWindow
+from orchestrator.reports.formats.json_ import render_json
 from orchestrator.reports.model import RunReport, build
 from orchestrator.reports.summary import print_json, print_summary
 from orchestrator.store.last_read import LastRead, LastReads
@@ -200,3 +201,35 @@ def test_all_are_listed_with_what_was_read_of_them(report_of: MakeReport) -> Non
     assert re.search(r"m000 +w +SUCCESS +COMPLETE +- +1m ago +1 +-", rows["m000"])
     assert re.search(r"m001 +w +NOT_STARTED +WORKING +13s +2m ago +0 +10s ago: 503", rows["m001"])
     assert re.search(r"m499 +w +SUCCESS +COMPLETE +- +- +1 +-", rows["m499"])
+
+
+def test_a_run_under_way_says_which_side_of_no_return_migrations_are_on(state_of: MakeState) -> None:
+    """And what is right to do there, with the last moment at which a cutover may start; one that has ended well needs none of it."""
+    window = AbsoluteWindow(opens=START - 60, closes=START + 3600, reserve=600)
+    waves = {"w": {"done": Ending(), "sent": Ending(Outcome.UNDER_WAY), "waits": Ending(Outcome.NOT_STARTED)}}
+    state = state_of(waves, window=window, finished=False)
+    text = printed(build(state, now=START + 60, running=True), running="ops@bastion (4711)")
+    assert "the last moment at which a cutover may start: 2026-11-28 00:50:00 UTC" in text
+    assert "point of no return: 1 nothing sent, 1 sent, 1 over" in text
+    assert "  sent (sent): The PUT was sent, and nothing takes it back: let no writer return to the source" in text
+    assert "  waits (waits): No PUT has taken effect: the source is in charge" in text
+    assert "point of no return" not in printed(build(state_of({"w": {"done": Ending()}}), now=START + 60))
+
+
+def test_each_migration_of_the_report_is_on_one_side(report_of: MakeReport) -> None:
+    """In JSON for programs, and in the groups by what is right to do."""
+    waves = {
+        "w": {"a": Ending(), "b": Ending(), "c": Ending(Outcome.FAILED, "no", seconds=0), "d": Ending(Outcome.IN_DOUBT)}
+    }
+    found = json.loads(render_json(report_of(waves)))
+    assert {m["name"]: (m["side"], m["point"]) for m in found["migrations"]} == {
+        "a": ("over", "cut over"),
+        "b": ("over", "cut over"),
+        "c": ("nothing sent", "not cut over"),
+        "d": ("sent", "in doubt"),
+    }
+    assert {point["point"]: point["names"] for point in found["point_of_no_return"]} == {
+        "not cut over": ["c"],
+        "in doubt": ["d"],
+        "cut over": ["a", "b"],
+    }

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ...core.outcomes import Outcome
+from ...text.counts import names_listed
 from ..model import MigrationReport, Problem, RunReport
 from ..words import (
     clock,
@@ -52,6 +53,7 @@ def render_markdown(report: RunReport) -> str:
     parts = [
         *_opening(report),
         *_problems(report),
+        *_no_return(report),
         *_waves(report),
         *_forecast(report),
         *_migrations(report),
@@ -71,6 +73,8 @@ def _opening(report: RunReport) -> Iterable[str]:
     if report.window:
         yield f"- window: {escape(report.window.rule)}"
     yield f"- run `{report.run_id}` at {escape(report.base_url)}, by {escape(report.who)}"
+    if report.last_start:
+        yield f"- the last moment at which a cutover may start: {clock(report.last_start)} UTC"
     if report.stopped:
         yield f"- no further cutover was started: {escape(report.stopped)}"
     advice = report.advice
@@ -98,6 +102,22 @@ def _problem(problem: Problem) -> tuple[str, str, str]:
     else:
         names = f"{len(members)}: {names}"
     return (str(problem.outcome), names, escape(problem.message) or "-")
+
+
+def _no_return(report: RunReport) -> Iterable[str]:
+    yield from ("## Point of no return", "")
+    yield from _table(
+        ("side", "", "migrations", "what is right there"),
+        (
+            (
+                point.side,
+                point.point,
+                f"{len(point.names)}: {escape(names_listed(point.names, NAMES_AT_MOST))}",
+                escape(point.what_is_right),
+            )
+            for point in report.point_of_no_return
+        ),
+    )
 
 
 def _waves(report: RunReport) -> Iterable[str]:

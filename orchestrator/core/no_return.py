@@ -1,0 +1,140 @@
+"""On which side of its point of no return a migration is, and what is right to do there. Pure.
+
+A cutover cannot be undone once its PUT has taken effect. Before that everything can still be called off; after it only one way leads on.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase
+from .outcomes import Outcome
+from .run import RunState
+from .window import Span
+
+
+class Side(StrEnum):
+    """Where a migration is, seen from the point of no return."""
+
+    NOTHING_SENT = "nothing sent"  # or nothing that has taken effect
+    SENT = "sent"  # a PUT may have taken effect, and its end is not known
+    OVER = "over"  # Atlas has brought the cutover to its end
+
+
+class Point(StrEnum):
+    """The same, as far as it makes a difference to what is right to do."""
+
+    WAITS = "waits"  # nothing was sent, and nothing done yet
+    PREPARED = "prepared"  # nothing was sent, and `before` hooks have stopped the application
+    NOT_CUT_OVER = "not cut over"  # nothing was sent, and nothing will be
+    SENT = "sent"
+    DOUBT = "in doubt"
+    TIMED_OUT = "timed out"
+    CUT_OVER = "cut over"
+    NOT_PROVEN = "not proven good"  # cut over, and not verified, or not yet
+    FAILED_AT_ATLAS = "failed at Atlas"
+
+
+SIDES: dict[Point, Side] = {
+    Point.WAITS: Side.NOTHING_SENT,
+    Point.PREPARED: Side.NOTHING_SENT,
+    Point.NOT_CUT_OVER: Side.NOTHING_SENT,
+    Point.SENT: Side.SENT,
+    Point.DOUBT: Side.SENT,
+    Point.TIMED_OUT: Side.SENT,
+    Point.CUT_OVER: Side.OVER,
+    Point.NOT_PROVEN: Side.OVER,
+    Point.FAILED_AT_ATLAS: Side.OVER,
+}
+
+WHAT_IS_RIGHT: dict[Point, str] = {
+    Point.WAITS: (
+        "No PUT has taken effect: the source is in charge, and the application may write there. It can still be called off: `skip` for "
+        "one, `reject` for a wave, `pause` or `abort` for all."
+    ),
+    Point.PREPARED: (
+        "No PUT has taken effect: the source is in charge, though `before` hooks have stopped the application. It can still be called "
+        "off: `skip` and `abort` run the `after_failure` hooks, which let the application write to the source again."
+    ),
+    Point.NOT_CUT_OVER: "No PUT has taken effect: the source is in charge, and the application may write there.",
+    Point.SENT: (
+        "The PUT was sent, and nothing takes it back: let no writer return to the source, and send nothing by hand. Wait for its end, to "
+        "which the run follows it."
+    ),
+    Point.DOUBT: (
+        "A PUT may have taken effect: let no writer return to the source before it is known, and send nothing by hand. The job is read until it "
+        "shows which; if it has not, look at it in the Atlas UI."
+    ),
+    Point.TIMED_OUT: (
+        "Atlas accepted the cutover and has not ended it in time: let no writer return to the source, and watch it in the Atlas UI. No run "
+        "follows it any more."
+    ),
+    Point.CUT_OVER: "It is cut over: the new cluster is in charge. Writers go there, and never back to the source.",
+    Point.NOT_PROVEN: (
+        "It is cut over and not proven good (yet): the new cluster is in charge. Mend what is wrong there; let no writer return to the source."
+    ),
+    Point.FAILED_AT_ATLAS: (
+        "Atlas ended the cutover as FAILED: look at both clusters in the Atlas UI before any writer is let in anywhere. The run does nothing more to it."
+    ),
+}
+
+
+def point_of(state: MigrationState) -> Point:
+    """Where the migration in *state* is."""
+    match state.outcome:
+        case Outcome.SUCCESS:
+            return Point.CUT_OVER
+        case Outcome.UNVERIFIED:
+            return Point.NOT_PROVEN
+        case Outcome.TIMED_OUT:
+            return Point.TIMED_OUT
+        case Outcome.IN_DOUBT:
+            return Point.DOUBT
+        case Outcome.FAILED if _took_effect(state):
+            return Point.FAILED_AT_ATLAS
+    if state.phase is Phase.VERIFYING:
+        return Point.NOT_PROVEN
+    if state.phase in UNDER_WAY:
+        return Point.DOUBT if state.phase is Phase.DOUBT else Point.SENT
+    if state.prepared_since is not None:
+        return Point.PREPARED
+    return Point.WAITS if state.phase in BEFORE_THE_PUT and state.skipped is None else Point.NOT_CUT_OVER
+
+
+def point_in(run: RunState, name: str) -> Point:
+    """Where migration *name* of *run* is: hooks of its wave or of the run may have stopped its application, too, and a run may be over."""
+    point = point_of(run.migrations[name])
+    over = run.finished_at is not None and not run.unfinished
+    if point is Point.WAITS and over:
+        return Point.NOT_CUT_OVER
+    if point is Point.SENT and over:
+        return Point.DOUBT  # nobody follows it
+    stopped = run.run_hooks.before_at is not None or run.waves[run.place_of(name)[0].name].hooks.before_at is not None
+    return Point.PREPARED if point is Point.WAITS and stopped and run.finished_at is None else point
+
+
+def _took_effect(state: MigrationState) -> bool:
+    """Whether a PUT for a job that has FAILED may have taken effect: one that this run sent, or one of another's that was in doubt."""
+    sent_at = state.requested_at
+    if sent_at is None:
+        return state.doubted and state.not_begun_at is None
+    return state.not_begun_at is None or state.not_begun_at < sent_at
+
+
+def last_start(run: RunState, now: float) -> float | None:
+    """The last moment (Unix seconds) at which a cutover of *run* may still start; None: it has no window, or none may start any more."""
+    if run.workflow.window is None or run.stopped is not None:
+        return None
+    span = run.opening if _is_open(run.opening, now) else _next(run, now)
+    return None if span is None else span.last_start
+
+
+def _is_open(span: Span | None, now: float) -> bool:
+    return span is not None and now < span.last_start
+
+
+def _next(run: RunState, now: float) -> Span | None:
+    window = run.workflow.window
+    if window is None:
+        return None
+    return window.rehearsed(now) if run.rehearsal else window.span_at_or_after(now)
