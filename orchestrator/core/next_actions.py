@@ -327,7 +327,7 @@ def _wave(run: RunState, wave: Wave, now: float, wall: float, at_work: Container
         if not agenda.over:
             return agenda
     if soaked is not None and _starts_another(run, wave):
-        return Agenda(look_again=wall + soaked - now)
+        return Agenda(look_again=_by_the_wall(soaked, now, wall))
     return Agenda(over=True)
 
 
@@ -361,7 +361,7 @@ def _approval(run: RunState, wave: Wave, now: float, wall: float) -> NotYet:
     if wave.approval_timeout is None:
         return NotYet(reason=waits)
     if now < since + wave.approval_timeout:
-        return NotYet(reason=waits, look_again=wall + since + wave.approval_timeout - now)
+        return NotYet(reason=waits, look_again=_by_the_wall(since + wave.approval_timeout, now, wall))
     reason = f"nobody approved it within {format_duration(wave.approval_timeout)}"
     rejected = WaveRejected(at=now, wave=wave.name, who=APPROVAL_TIMEOUT, reason=reason)
     return NotYet(reason=reason, action=Record(event=rejected))
@@ -404,11 +404,16 @@ def _after_hook(run: RunState, wave: Wave | None, now: float, wall: float) -> Ag
     if wave is not None:
         again = max(again, _soaks_until(run, wave, now) or again)
     if now < again:
-        return Agenda(look_again=wall + again - now)
+        return Agenda(look_again=_by_the_wall(again, now, wall))
     return _do(RunGroupHook(wave=name, hook=hook, index=left.start, outcome="SUCCESS"))
 
 
 _OUTCOMES = {"after_success": "SUCCESS", "after_unverified": "UNVERIFIED"}
+
+
+def _by_the_wall(at: float, now: float, wall: float) -> float:
+    """When the wall clock shows what the session's clock shows at *at*. The difference first: near *at* it is exact, so nobody looks too early."""
+    return wall + (at - now)
 
 
 def _do(*actions: Action) -> Agenda:

@@ -4,7 +4,7 @@ The program is played by a few lines: they do what `next_actions` and `migration
 
 * A PUT is lost before or after it is carried out, refused, limited, answered late, or carried out late: up to `SETTLE` seconds
   after it left. A read fails, or shows the job as it was at the moment of its answer.
-* Hooks fail or take long. People pause, unpause, approve and abort.
+* Hooks fail, say "not yet" or take long. People pause, unpause, approve and abort, reject waves, skip and retry migrations, change gates.
 * The process dies at any moment: what is journaled after the last commit is lost, from some event on.
 """
 
@@ -14,11 +14,12 @@ import heapq
 import itertools
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
 from orchestrator.core.events import (
+    NOT_YET,
     ApprovalWaiting,
     CutoverRequested,
     Event,
@@ -58,7 +59,9 @@ from orchestrator.core.next_step import (
 )
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
-from orchestrator.core.workflow import Migration, Workflow
+from orchestrator.core.steering import Request as Asked
+from orchestrator.core.steering import decide
+from orchestrator.core.workflow import Gate, Migration, Workflow
 
 from ..builders import NOW, WHO, run_started
 
@@ -265,6 +268,8 @@ class Night:
     def _people(self, event: Event) -> None:
         if isinstance(event, ApprovalWaiting):
             self._after(self.dice.choice([1.0, 100.0]), lambda: self._approve(event.wave))
+        if self.dice.random() < 0.03:
+            self._after(self.dice.choice([0.0, 1.0, 30.0]), self._steer)
         if self.dice.random() < 0.01:
             self._record(RunPaused(at=self.now, who=WHO))
             self._after(self.dice.choice([5.0, 50.0]), lambda: self._record(RunUnpaused(at=self.now, who=WHO)))
@@ -274,6 +279,21 @@ class Night:
     def _approve(self, wave: str) -> None:
         if self.run.waves[wave].approved_by is None:
             self._record(WaveApproved(at=self.now, wave=wave, who=WHO))
+
+    def _steer(self) -> None:
+        """Somebody asks for something: what it means is recorded, and what means nothing is told to who asked."""
+        command = self.dice.choice(["skip", "skip", "retry", "retry", "retry", "gate", "reject", "approve"])
+        asked = Asked(command=command, who=WHO, reason="so it is decided")
+        if command in ("reject", "approve"):
+            asked = replace(asked, wave=self.dice.choice([wave.name for wave in self.workflow.waves]))
+            if command == "reject" and self.dice.random() < 0.7:
+                return
+        else:
+            gate = self.dice.choice([Gate(timeout=60.0), None]) if command == "gate" else None
+            asked = replace(asked, migration=self.dice.choice(sorted(self.workflow.names())), gate=gate)
+        event = decide(self.run, asked, at=self.now)
+        if isinstance(event, Event):
+            self._record(event)
 
     # -- one migration -------------------------------------------------------------------------------------------------
 
@@ -309,6 +329,9 @@ class Night:
                     )
                 )
                 return
+            case RunHook() if step.not_before > self.now:
+                self._busy.add(name)
+                self._after(step.not_before - self.now, lambda: self._free(name))
             case RunHook():
                 self._busy.add(name)
                 self._hook(step.hook, getattr(migration.hooks, step.hook)[step.index], wave.name, name, None)
@@ -386,6 +409,8 @@ class Night:
     def _hook(
         self, hook: str, argv: tuple[str, ...], wave: str | None, name: str | None, action: RunGroupHook | None
     ) -> None:
+        exit_codes = {"fails": 1, "later": self.dice.choice([0, NOT_YET])}
+
         def ends() -> None:
             if name is not None:
                 self._free(name)
@@ -394,7 +419,7 @@ class Night:
                     at=self.now,
                     hook=hook,
                     argv=argv,
-                    exit_code=1 if argv[0] == "fails" else 0,
+                    exit_code=exit_codes.get(argv[0], 0),
                     seconds=0.0,
                     wave=wave,
                     migration=name,

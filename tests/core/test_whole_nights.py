@@ -13,11 +13,14 @@ from orchestrator.core.events import (
     CutoversStopped,
     Event,
     HookFinished,
+    MigrationRetried,
+    MigrationSkipped,
     RunAborted,
     RunPaused,
     RunUnpaused,
     StatusPolled,
     WaveApproved,
+    WaveRejected,
     WaveStarted,
 )
 from orchestrator.core.migration import UNDER_WAY
@@ -31,14 +34,24 @@ from .night import Night
 
 
 def hooks_of(dice: Random) -> Hooks:
-    """None, or some of each kind, of which some fail or take long."""
+    """None, or some of each kind, of which some fail, take long, or ask to be run again."""
     if dice.random() < 0.5:
         return Hooks()
 
-    def some() -> tuple[tuple[str, ...], ...]:
-        return tuple((dice.choice(["works", "works", "slow", "fails"]), str(n)) for n in range(dice.randint(0, 2)))
+    def some(*kinds: str) -> tuple[tuple[str, ...], ...]:
+        return tuple(
+            (dice.choice(["works", "works", "slow", "fails", *kinds]), str(n)) for n in range(dice.randint(0, 2))
+        )
 
-    return Hooks(before=some(), after_success=some(), after_failure=some())
+    return Hooks(
+        before=some(),
+        verify=some("later", "later"),
+        after_success=some(),
+        after_unverified=some(),
+        after_failure=some(),
+        verify_every=15.0,
+        verify_timeout=dice.choice([20.0, 600.0]),
+    )
 
 
 def workflow_of(dice: Random) -> Workflow:
@@ -60,6 +73,8 @@ def workflow_of(dice: Random) -> Workflow:
                 concurrency=dice.choice([None, 1, 2]),
                 max_failures=dice.choice([None, 0, 1]),
                 approval=dice.random() < 0.3,
+                approval_timeout=dice.choice([None, 50.0]),
+                soak=dice.choice([0.0, 0.0, 200.0]),
                 hooks=hooks_of(dice),
             )
         )
@@ -73,7 +88,8 @@ def counts_are_right(night: Night, _: Event) -> None:
     for wave in run.workflow.waves:
         counts = Counts()
         for each in wave.migrations:
-            counts.add(facets_of(run.migrations[each.name], each.hooks, selected=each.name in run.selected))
+            state, selected = run.migrations[each.name], each.name in run.selected
+            counts.add(facets_of(state, each.hooks, selected=selected, soaks=wave.soak > 0))
         assert counts == run.waves[wave.name].counts, wave.name
 
 
@@ -87,8 +103,10 @@ def a_put_may_leave(night: Night, name: str) -> None:
     assert not [event for event in night.journal if isinstance(event, RunAborted)]
     pauses = [event for event in night.journal if isinstance(event, (RunPaused, RunUnpaused))]
     assert not pauses or isinstance(pauses[-1], RunUnpaused)
-    approved = [event.wave for event in night.journal if isinstance(event, WaveApproved)]
-    assert not wave.approval or wave.name in approved
+    answers = [e for e in night.journal if isinstance(e, (WaveApproved, WaveRejected)) and e.wave == wave.name]
+    assert isinstance(answers[-1], WaveApproved) if answers else not wave.approval
+    wishes = [e for e in night.journal if isinstance(e, (MigrationSkipped, MigrationRetried)) and e.migration == name]
+    assert not wishes or isinstance(wishes[-1], MigrationRetried)
     assert wave.name in [event.wave for event in session if isinstance(event, WaveStarted)]
     for whose, hooks in ((None, run.workflow.hooks), (wave.name, wave.hooks)):
         done = [
@@ -103,9 +121,13 @@ def a_put_may_leave(night: Night, name: str) -> None:
     read = [event.at for event in session if isinstance(event, StatusPolled) and event.migration == name]
     assert read
     assert night.now - read[-1] <= GATE_LIFE
+    again = {event.migration for event in night.journal if isinstance(event, MigrationRetried)}
     for earlier in run.workflow.waves[: run.workflow.waves.index(wave)]:
-        left = [m.name for m in earlier.migrations if m.name in run.selected]
-        assert all(run.migrations[each].outcome is not None for each in left)
+        left = [m.name for m in earlier.migrations if m.name in run.selected and m.name not in again]
+        assert all(run.migrations[each].outcome is not None or run.migrations[each].skipped for each in left)
+        ends = [run.migrations[each].ended_at for each in left if run.migrations[each].requested_at is not None]
+        began = next(e.at for e in reversed(session) if isinstance(e, WaveStarted) and e.wave == wave.name)
+        assert all(began >= end + earlier.soak for end in ends if end is not None)
     states = [run.migrations[m.name] for m in wave.migrations]
     failed = sum(1 for state in states if state.outcome not in (None, Outcome.SUCCESS))
     assert wave.max_failures is None or failed <= wave.max_failures
@@ -156,7 +178,18 @@ def hold_a_night(seed: int, faults: float, deaths: float) -> None:
     for name, job in night.jobs.items():
         assert job.carried_out <= 1, name
         outcome = night.run.result(name).outcome
+        _, migration = night.run.place_of(name)
+        verified = [
+            event.argv
+            for event in night.events
+            if isinstance(event, HookFinished) and (event.migration, event.hook) == (name, "verify") and event.ok
+        ]
         if outcome is Outcome.SUCCESS:
+            assert set(verified) >= set(migration.hooks.verify)
+        if outcome is Outcome.UNVERIFIED:
+            assert migration.hooks.verify
+            assert job.succeeds
+        if outcome in (Outcome.SUCCESS, Outcome.UNVERIFIED):
             assert job.carried_out == 1
             assert job.succeeds
             assert job.over(night.now)
