@@ -158,10 +158,10 @@ class Night:
             self.kills.append(kill.point)
         return code
 
-    def finish(self, *, attempts: int = 5) -> int:
-        """Sessions without kills until one ends with a final exit code; that code."""
+    def finish(self, *, attempts: int = 5, over: Sequence[int] = (0, 1)) -> int:
+        """Sessions without kills until one ends with a final exit code, one of *over*; that code."""
         code = self.session()
-        while code not in (0, 1) and attempts > 1:
+        while code not in over and attempts > 1:
             attempts -= 1
             code = self.session()
         return code

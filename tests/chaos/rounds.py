@@ -13,9 +13,13 @@ from typing import Any
 from orchestrator.core.checkpoints import CHECKPOINTS
 
 from .harness import LATE, REQUEST_TIMEOUT, SETTLE, Kill, Night, night, workflow
+from .proof import People, with_proof
 
 WAVES = (4, 16, 20, 20)
 MIGRATIONS = sum(WAVES)
+NAMES = [f"m{number:03}" for number in range(MIGRATIONS)]
+OVER = (0, 1, 3)
+"""Exit codes of a run that is over; 3, where something was skipped and nothing else is left."""
 SPEED = 20.0
 EARLY = (*CHECKPOINTS[1 : CHECKPOINTS.index("finishing")], LATE, "random", "random")
 AT_THE_END = CHECKPOINTS[CHECKPOINTS.index("finishing") :]
@@ -62,6 +66,7 @@ class Tally:
     """What happened in some rounds, and what should not have happened."""
 
     rounds: Counter[str] = field(default_factory=Counter)
+    proven: int = 0  # rounds with verification and steering
     migrations: int = 0
     sessions: int = 0
     kills: Counter[str] = field(default_factory=Counter)
@@ -75,6 +80,7 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Take the figures of *other* in."""
         self.rounds += other.rounds
+        self.proven += other.proven
         self.migrations += other.migrations
         self.sessions += other.sessions
         self.kills += other.kills
@@ -92,6 +98,7 @@ class Tally:
             "seconds": round(seconds),
             "rounds": self.rounds.total(),
             "rounds_by_weather": dict(sorted(self.rounds.items())),
+            "rounds_verified_and_steered": self.proven,
             "migrations": self.migrations,
             "sessions": self.sessions,
             "kills": self.kills.total(),
@@ -119,13 +126,18 @@ def play(seed: int, directory: Path) -> Tally:
     weather = WEATHER[name]
     plan = workflow(waves=WAVES, concurrency=rng.choice([6, 12, 20]))
     scenario = draw_scenario(rng, seed, weather)
+    proven = seed % 2 == 1
+    if proven:
+        plan = with_proof(plan, directory, rng.sample(NAMES, 3))
     atlas = {"request_timeout": f"{weather.request_timeout:g}s"}
     with night(directory, plan=plan, scenario=scenario, speed=SPEED, settle=weather.settle, atlas=atlas) as chaos:
-        problems = _live_through(chaos, draw_kills(rng, weather), rng)
+        people = People(night=chaos, rng=rng, names=NAMES) if proven else None
+        problems = _live_through(chaos, draw_kills(rng, weather), rng, people)
         record = chaos.atlas.record()
     told = record["migrations"].values()
     return Tally(
         rounds=Counter([name]),
+        proven=int(proven),
         migrations=len(told),
         sessions=len(chaos.exit_codes),
         kills=Counter(chaos.kills),
@@ -138,14 +150,19 @@ def play(seed: int, directory: Path) -> Tally:
     )
 
 
-def _live_through(chaos: Night, kills: Iterable[Kill], rng: random.Random) -> list[str]:
+def _live_through(chaos: Night, kills: Iterable[Kill], rng: random.Random, people: People | None) -> list[str]:
     """Die as *kills* have it, go on to the end, and say what is not as it should be."""
     for kill in kills:
-        ended = chaos.session(kill, rng=rng) in (0, 1)
+        if people is not None:
+            people.ask()
+        ended = chaos.session(kill, rng=rng) in OVER
         if ended and kill.point not in AT_THE_END:
             break
-    final = chaos.finish()
-    problems = chaos.problems()
+    final = chaos.finish(over=OVER)
+    if people is not None:
+        people.make_good()
+        final = chaos.finish()
+    problems = chaos.problems() + (people.problems() if people else [])
     if final not in (0, 1):
         problems.append(f"wrong: the run does not come to its end: exit code {final}")
     return problems
@@ -166,7 +183,7 @@ def draw_kills(rng: random.Random, weather: Weather) -> Iterable[Kill]:
 
 def draw_scenario(rng: random.Random, seed: int, weather: Weather) -> dict[str, Any]:
     """A night in which about every second cutover meets a fault, each kind at most once for a live migration."""
-    names = [f"m{number:03}" for number in range(MIGRATIONS)]
+    names = NAMES
     in_time, too_late = weather.request_timeout * 0.9, weather.request_timeout + weather.overdue
     held = [{"on": "cutover", "kind": "slow", "migration": name, "delay": 0.6} for name in rng.sample(names, 4)]
     storm = round(rng.uniform(1.0, 6.0), 2)
