@@ -40,15 +40,15 @@ sys.exit(run_command(arguments))
 """Sends itself a signal when it begins to write its reports, or when the last notifications are delivered."""
 
 OVERTAKEN = """
-import subprocess, sys
+import os, subprocess, sys
 from orchestrator.cli import session
 from orchestrator.cli.main import run_command
 split = sys.argv.index("--")
 other, arguments = sys.argv[1:split], sys.argv[split + 1:]
-observe = session.observe
+observe, environ = session.observe, dict(os.environ)  # the program removes its keys from the latter
 
 def observed(settings, stack, stream):
-    stack.callback(subprocess.run, other, check=True)
+    stack.callback(subprocess.run, other, check=True, env=environ)
     return observe(settings, stack, stream)
 
 session.observe = observed
