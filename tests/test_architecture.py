@@ -38,6 +38,7 @@ ALLOWED = {
     "statistics",
     "types",
     "typing",
+    "unicodedata",
     "urllib.parse",
     "zoneinfo",
 }

@@ -32,6 +32,8 @@ def _check(args: Namespace) -> int:
         print(f"warning: on this machine, {missing}", file=sys.stderr)
     for doubt in found.doubts:
         print(f"warning: {args.workflow}: window: {doubt}", file=sys.stderr)
+    for alike in found.alike:
+        print(f"warning: {args.workflow}: {alike}", file=sys.stderr)
     count = sum(1 for _ in found.workflow.migrations())
     waves = len(found.workflow.waves)
     print(

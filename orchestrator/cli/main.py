@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..core.checkpoints import Checkpoint, unwatched
 from .commands import build_parser
+from .streams import legible_streams
 
 if TYPE_CHECKING:
     from ..text.redaction import Redactor
@@ -24,6 +25,11 @@ INPUT_OUTPUT_ERROR = 74
 def run_command(arguments: list[str], checkpoint: Checkpoint = unwatched) -> int:
     """Carry the command in *arguments* out and return the exit code; usage errors exit with 2 by themselves."""
     _open_missing_streams()
+    with legible_streams():
+        return _run_command(arguments, checkpoint)
+
+
+def _run_command(arguments: list[str], checkpoint: Checkpoint) -> int:
     parsed = Namespace()
     try:
         parsed = build_parser().parse_args(arguments)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..text.likeness import composed
 from .outcomes import Outcome
 from .vars import NO_VARS, Vars
 from .window import AbsoluteWindow, RecurringWindow, Window, window_from_json, window_to_json
@@ -149,7 +150,8 @@ class Workflow:
         by_wave = {wave.name: frozenset(m.name for m in wave.migrations) for wave in self.waves}
         every = self.names()
         picked: set[str] = set()
-        for name in only:
+        for given in only:
+            name = given if given in by_wave or given in every else composed(given)
             if name not in by_wave and name not in every:
                 raise KeyError(name)
             picked |= by_wave.get(name, frozenset()) | ({name} & every)

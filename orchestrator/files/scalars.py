@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
-from ..text.likeness import closest
+from ..text.likeness import closest, composed
 
 LONGEST_NAME = 100
 LONGEST_VALUE = 1_000
@@ -60,7 +60,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def parse_name(text: str) -> str:
-    """A name: 1 to 100 printable characters, no space around them."""
+    """A name: 1 to 100 printable characters, no space around them; in composed form, so that it is one name however it was typed."""
+    text = composed(text)
     if not 1 <= len(text) <= LONGEST_NAME or not text.isprintable() or text != text.strip():
         raise ValueError(f"expected a name of 1 to {LONGEST_NAME} printable characters, no spaces around it")
     return text

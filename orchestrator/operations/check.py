@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,18 +14,23 @@ from ..core.window import doubts_about
 from ..core.workflow import Workflow
 from ..files.config import load_settings
 from ..files.workflow_file import load_workflow
+from ..text.likeness import skeleton
 from .missing_here import missing_here, refuse_foreign_programs
 from .secrets_in import refuse_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What was read, and is right. *missing*: what it needs and this machine lacks; *doubts*: what is odd about its window."""
+    """What was read, and is right.
+
+    *missing*: what it needs and this machine lacks; *doubts*: what is odd about its window; *alike*: names that are easily taken for each other.
+    """
 
     workflow: Workflow
     settings: Settings
     missing: tuple[str, ...]
     doubts: tuple[str, ...]
+    alike: tuple[str, ...] = ()
 
 
 def check(
@@ -72,4 +78,33 @@ def check(
         settings=settings,
         missing=tuple(missing_here(read, settings)),
         doubts=tuple(doubts_about(read.window, time.time())),
+        alike=tuple(
+            names_alike([name for wave in read.waves for name in (wave.name, *(m.name for m in wave.migrations))])
+        ),
     )
+
+
+_MOST_ALIKE = 5
+
+
+def names_alike(names: Iterable[str]) -> Iterator[str]:
+    """Those of *names* that differ by letter case or by characters that look alike, each group as a sentence, a few of them."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(skeleton(name), []).append(name)
+    alike = [group for group in groups.values() if len(group) > 1]
+    for group in alike[:_MOST_ALIKE]:
+        shown = ", ".join(f"{name!r}{_strange(name)}" for name in group[:_MOST_ALIKE])
+        yield f"these names are easily taken for each other: {shown}"
+    if len(alike) > _MOST_ALIKE:
+        yield f"{len(alike) - _MOST_ALIKE} more groups of names are easily taken for each other"
+
+
+def _strange(name: str) -> str:
+    """Which characters of *name* are none of ASCII, since nobody sees that."""
+    found = dict.fromkeys(character for character in name if not character.isascii())
+    said = (
+        f"{character} is U+{ord(character):04X} {unicodedata.name(character, 'without a name').lower()}"
+        for character in found
+    )
+    return f" ({', '.join(said)})" if found else ""

@@ -16,6 +16,7 @@ from ..core.workflow import Gate
 from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, holder_of, locked, run_lock
+from ..text.likeness import composed
 from .find import find_run, find_run_under_way, place_of
 from .reporting import Unwritten
 
@@ -129,7 +130,8 @@ def _requests(
     if not names:
         return [Request(command=command, who=who, reason=reason)]
     if command in ("approve", "reject"):
-        found = [Request(command=command, who=who, reason=reason, wave=name) for name in names]
+        waves = [name if name in state.waves else composed(name) for name in names]
+        found = [Request(command=command, who=who, reason=reason, wave=name) for name in waves]
         decided(state, [request for request in found if request.wave not in state.waves])
         return found
     try:

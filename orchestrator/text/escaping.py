@@ -9,6 +9,7 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[
 # C0, DEL, C1, line and paragraph separators, marks that turn the direction of writing, lone surrogates
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _CONTROL_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MISLEADING = re.compile("[\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _LINE_ENDS = re.compile(r"\r\n?")
 
 
@@ -22,6 +23,15 @@ def one_line(text: str) -> str:
 def lines_of_text(text: str) -> str:
     """*text* with its lines kept: terminal sequences are dropped, other control characters become U+FFFD."""
     return _CONTROL_IN_LINES.sub("\N{REPLACEMENT CHARACTER}", _LINE_ENDS.sub("\n", _ANSI.sub("", text)))
+
+
+def visible(text: str) -> str:
+    r"""*text*, which may have lines and colours of our own, with what no line of ours has as escapes such as ``\u202e``.
+
+    These are the marks that turn the direction of writing, C1 codes, and halves of characters. The escapes are JSON's, so a JSON
+    document means the same afterwards.
+    """
+    return text if text.isascii() else _MISLEADING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -168,7 +168,7 @@ def _forms(secret: str) -> set[str]:
 def secret_parts(url: str) -> tuple[str, ...]:
     """What of an address nobody may see: all of it, its password, and what looks like a token in its path and query."""
     rest = url.partition("://")[2] or url
-    authority, _, path = rest.partition("/")
+    authority, path = re.split(r"(?=[/?#])|$", rest, maxsplit=1)
     credentials = authority.rpartition("@")[0]
     password = unquote(credentials.partition(":")[2])
     words = [unquote(word) for word in (*re.split(r"[/?&=#]", path), *([] if credentials else [authority]))]

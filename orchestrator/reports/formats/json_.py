@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ...store.last_read import LastRead, LastReads
+from ...text.escaping import visible
 from ...text.instants import iso
 from ..model import SCHEMA_VERSION, RunReport
 
@@ -28,7 +29,7 @@ def render_json(report: RunReport, *, ascii_only: bool = False, reads: LastReads
     if reads is not None:
         for migration in found["migrations"]:
             migration["last_read"] = _read(reads.by_name.get(migration["name"]))
-    return json.dumps(found, indent=1, ensure_ascii=ascii_only, allow_nan=False) + "\n"
+    return visible(json.dumps(found, indent=1, ensure_ascii=ascii_only, allow_nan=False)) + "\n"
 
 
 def _read(read: LastRead | None) -> dict[str, Any] | None:

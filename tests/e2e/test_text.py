@@ -1,0 +1,90 @@
+"""Text that people see, and names that they type, whatever alphabet, form or terminal."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from .program import Program, new_id
+
+MISLEADING = ("\u202e", "\u2066", "\x9b", "\x85", "\u200f")
+
+
+def test_no_output_has_a_character_that_turns_the_direction_of_writing(program: Program) -> None:
+    """Variables are anybody's text: they are shown with escapes in every report and on every stream, JSON included."""
+    program.config()
+    program.scenario()
+    workflow = program.workflow(
+        {"one": {"orders": new_id()}},
+        vars={"note": "-".join(MISLEADING)},
+        run_hooks={"before": [["printf", "\u202ehook\u009b"]]},
+    )
+    outputs = [f"r{end}" for end in (".json", ".md", ".html", ".xml", ".csv")]
+    done = program.run(
+        "run", workflow, "--rehearse", "--format", "json", *(word for o in outputs for word in ("--output", o))
+    )
+    assert done.code == 0
+    run_id = done.report["run_id"]
+    assert done.report["migrations"][0]["vars"]["note"] == "-".join(MISLEADING)
+    texts = [
+        done.out,
+        done.err,
+        *(
+            program.run(*c).out
+            for c in (
+                ("plan", workflow),
+                ("plan", workflow, "--format", "json"),
+                ("status", run_id),
+                ("report", run_id),
+            )
+        ),
+    ]
+    texts += [(program.directory / output).read_text() for output in outputs]
+    for text in texts:
+        assert not [f"{c!r}" for c in MISLEADING if c in text], text[:2000]
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "status", "run"])
+def test_a_terminal_that_lacks_a_letter_shows_its_code(program: Program, command: str) -> None:
+    """An en dash on a latin-1 terminal: no traceback."""
+    program.config()
+    program.scenario()
+    workflow = program.workflow({"one": {"orders \u2013 eu": new_id()}}, name="night")
+    run = ("run", workflow, "--rehearse")
+    run_id = program.run(*run, "--format", "json").report["run_id"]
+    arguments = {"run": run, "status": ("status", run_id)}.get(command, (command, workflow))
+    alone = replace(program, loaded=None)  # a new interpreter looks at the terminal's encoding
+    done = alone.run(*arguments, "--log-format", "console", PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
+    assert done.code == 0
+    assert command == "check" or "\\u2013" in done.out
+
+
+def test_two_names_that_differ_in_form_alone_are_one_name(program: Program) -> None:
+    """Composed and decomposed: refused together, and found by `--only` and `skip` in either form."""
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    program.config()
+    program.scenario()
+    refused = program.run("check", program.workflow({"one": {composed: new_id(), decomposed: new_id()}}))
+    assert (refused.code, "is taken" in refused.err) == (2, True)
+    workflow = program.workflow({decomposed: {"orders": new_id()}, "two": {"parts": new_id()}})
+    for form in (composed, decomposed):
+        done = program.run("run", workflow, "--rehearse", "--only", form, "--format", "json")
+        assert {m["name"] for m in json.loads(done.out)["migrations"]} == {"orders"}
+    assert program.run("run", workflow, "--rehearse", "--only", "cafe").code == 2
+
+
+def test_names_that_are_easily_taken_for_each_other_are_a_warning(program: Program) -> None:
+    """With the letters that nobody tells apart by sight."""
+    program.config()
+    done = program.run(
+        "check",
+        program.workflow({"one": {"orders": new_id(), "\u043erders": new_id(), "Parts": new_id(), "parts": new_id()}}),
+    )
+    assert done.code == 0
+    assert (
+        "these names are easily taken for each other: 'orders', '\u043erders' (\u043e is U+043E cyrillic small letter o)"
+        in done.err
+    )
+    assert "these names are easily taken for each other: 'Parts', 'parts'" in done.err

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.text.escaping import one_line, visible
+
+MISLEADING = "\x85\x9b\u061c\u200e\u202e\u2066\u2069\u2028"
+
+
+@given(st.text())
+def test_what_is_shown_has_no_character_that_misleads(text: str) -> None:
+    """Neither on one line nor in a text with lines; and as JSON it means what it meant."""
+    assert not set(one_line(text)) & set(MISLEADING)
+    assert not set(visible(text)) & set(MISLEADING)
+    document = json.dumps([text], ensure_ascii=False)
+    assert json.loads(visible(document)) == [text]
+
+
+def test_own_lines_and_colours_stay() -> None:
+    """As do letters of any script, and what joins them."""
+    text = "\x1b[32mcafé\x1b[0m\n\tключ 👩\u200d🚀\n"
+    assert visible(text) == text
+    assert visible("a\u202eb\x9b") == "a\\u202eb\\u009b"
