@@ -382,8 +382,8 @@ def test_yaml_files_parse(path: Path) -> None:
     assert all(isinstance(document, dict) for document in yaml.safe_load_all(path.read_text(encoding="utf-8")))
 
 
-def test_the_page_about_schedulers_names_every_file() -> None:
+def test_the_pages_name_every_file() -> None:
     """No example is left without a word."""
-    page = (ROOT / "docs" / "scheduling.md").read_text(encoding="utf-8")
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
     files = [path.relative_to(ROOT).as_posix() for path in EXAMPLES.glob("*/*") if path.is_file()]
-    assert [name for name in files if f"(../{name})" not in page] == []
+    assert [name for name in files if f"(../{name})" not in pages] == []
