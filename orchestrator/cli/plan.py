@@ -79,6 +79,10 @@ def _times(plan: Plan) -> dict[str, Any]:
         if opening is None
         else {"opens": iso(opening.opens), "closes": iso(opening.closes), "last_start": iso(opening.last_start)},
         "forecast": None if forecast is None else asdict(forecast),
+        "expiring": [
+            {"migration": each.migration, "first_seen_ready": iso(each.first_seen), "expires_by": iso(each.expires_by)}
+            for each in plan.expiring
+        ],
     }
 
 
@@ -112,6 +116,7 @@ def _readiness(states: Mapping[str, JobState]) -> str:
 
 
 def _print(plan: Plan, states: Mapping[str, JobState] | None) -> None:
+    from ..core.readiness import expiry_in_words
     from ..text.counts import plural
     from ..text.durations import rough_duration
     from ..text.escaping import one_line
@@ -146,7 +151,13 @@ def _print(plan: Plan, states: Mapping[str, JobState] | None) -> None:
             for wave in plan.waves
         ],
     )
-    for line in (*plan.notes, *(f"run {hook}" for hook in plan.run_hooks)):
+    closes = None if plan.opening is None else plan.opening.closes
+    if expiry := expiry_in_words(plan.expiring, closes=closes):
+        print(one_line(expiry))
+    for line in (
+        *plan.notes,
+        *(f"run {hook}" for hook in plan.run_hooks),
+    ):
         print(one_line(line))
     for wave in plan.waves:
         print(f"{one_line(wave.name)}  gate: {'; '.join(wave.gates)}; timeout: {', '.join(wave.timeouts)}")

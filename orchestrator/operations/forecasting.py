@@ -12,8 +12,7 @@ from ..core.outlook import kind_of, loads_of, past_cutovers
 from ..core.run import fold
 from ..core.settings import Settings
 from ..core.workflow import Wave, Workflow
-from ..store.journal import Journal, open_journal
-from ..store.schema import FILE
+from ..store.journal import Journal
 
 CUTOVERS_AT_MOST = 2000
 """The newest runs are read until there are so many cutovers: what a year ago took says little, and a journal may be large."""
@@ -44,20 +43,11 @@ def make_forecast(
     )
 
 
-def recorded_history(workflow: Workflow, settings: Settings, *, rehearsal: bool = False) -> History:
-    """What the journal of *settings* knows of earlier runs, real ones, or rehearsals; nothing is written.
-
-    Raises:
-        JournalError: It cannot be read.
-    """
-    if not (settings.state_dir / FILE).exists():
-        return History(by=workflow.forecast_by)
-    with open_journal(settings.state_dir, readonly=True) as journal:
-        return history_of(journal, workflow, rehearsal=rehearsal)
-
-
 def history_of(journal: Journal, workflow: Workflow, *, rehearsal: bool) -> History:
-    """As `recorded_history`. A run whose events cannot be read is left out and counted: no other run is to fail for it."""
+    """What *journal* knows of earlier runs, real ones, or rehearsals.
+
+    A run whose events cannot be read is left out and counted: no other run is to fail for it.
+    """
     history = History(by=workflow.forecast_by)
     for row in journal.runs(limit=RUNS_AT_MOST):
         if row.rehearsal is not rehearsal:

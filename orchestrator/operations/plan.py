@@ -6,17 +6,21 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..core.errors import InputError, JournalError
 from ..core.forecast import Forecast
 from ..core.forecast_words import in_sentences, no_history
+from ..core.history import History
+from ..core.readiness import SOON, Expiring, FirstSeen, expiring
 from ..core.settings import Settings
 from ..core.window import Span, why_over
 from ..core.workflow import HOOKS, Gate, Hooks, Wave, Workflow
+from ..store.journal import open_journal
+from ..store.schema import FILE
 from ..text.durations import format_duration
 from ..text.instants import in_words
-from .forecasting import least_seconds, make_forecast, recorded_history
+from .forecasting import history_of, least_seconds, make_forecast
 from .foresight import foresee_going_on
 from .options import Options
 
@@ -73,7 +77,8 @@ class Plan:
     """The whole run. *shortest_seconds*: from the first request to the last PUT, by the request budget alone.
 
     *opening*: of its window, the one in which it would begin (None: there is none); *fits_window*: whether all
-    fits into that (None: there is no window, or nothing that tells). *forecast*: None: there is nothing to make one of. *run_hooks*: those around it. *goes_on*: None: it would be a new one.
+    fits into that (None: there is no window, or nothing that tells). *forecast*: None: there is nothing to make one of. *expiring*: jobs that
+    Atlas lets expire before that opening closes (within a day, where there is none), by what the journal knows of when they were first seen ready. *run_hooks*: those around it. *goes_on*: None: it would be a new one.
     """
 
     workflow: str
@@ -83,6 +88,7 @@ class Plan:
     opening: Span | None
     fits_window: bool | None
     forecast: Forecast | None
+    expiring: tuple[Expiring, ...]
     notes: tuple[str, ...]
     run_hooks: tuple[str, ...]
     goes_on: GoingOn | None
@@ -102,7 +108,10 @@ def plan(workflow: Workflow, settings: Settings, *, now: float | None = None) ->
     seconds = sum(least.values())
     opening = None if workflow.window is None else workflow.window.span_at_or_after(now)
     goes_on = _going_on(workflow, settings, now)
-    expected, why_none = _forecast(workflow, settings, goes_on, now)
+    known = _journaled(workflow, settings)
+    expected = _forecast(workflow, settings, known, goes_on, now)
+    closes = None if opening is None else opening.closes
+    over_soon = expiring(workflow, known.first_seen, until=now + SOON if closes is None else closes)
     return Plan(
         workflow=workflow.name,
         base_url=settings.atlas.base_url,
@@ -111,9 +120,10 @@ def plan(workflow: Workflow, settings: Settings, *, now: float | None = None) ->
         opening=opening,
         fits_window=_fits(workflow, opening, expected, seconds, now),
         forecast=expected,
+        expiring=over_soon,
         notes=(
             *_window_notes(workflow, opening),
-            *(why_none if expected is None else in_sentences(expected)),
+            *(_why_no_forecast(workflow, settings, known, now) if expected is None else in_sentences(expected)),
             _budget_note(settings),
             *_budget_notes(opening, seconds, now),
         ),
@@ -123,20 +133,41 @@ def plan(workflow: Workflow, settings: Settings, *, now: float | None = None) ->
     )
 
 
-def _forecast(
-    workflow: Workflow, settings: Settings, goes_on: GoingOn | None, now: float
-) -> tuple[Forecast | None, tuple[str, ...]]:
-    """The forecast of what would be done, or why there is none."""
-    if workflow.window_over(now):
-        return None, ()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Journaled:
+    """What the journal knows: the *history* of cutovers, when jobs were *first_seen* ready; *error*: why it cannot be read."""
+
+    history: History
+    first_seen: FirstSeen
+    error: str | None = None
+
+
+def _journaled(workflow: Workflow, settings: Settings) -> _Journaled:
+    nothing = _Journaled(history=History(by=workflow.forecast_by), first_seen={})
+    if not (settings.state_dir / FILE).exists():
+        return nothing
     try:
-        history = recorded_history(workflow, settings)
+        with open_journal(settings.state_dir, readonly=True) as journal:
+            history = history_of(journal, workflow, rehearsal=False)
+            return _Journaled(history=history, first_seen=journal.first_seen_ready())
     except JournalError as error:
-        return None, (f"no forecast: {error}",)
+        return replace(nothing, error=str(error))
+
+
+def _forecast(
+    workflow: Workflow, settings: Settings, known: _Journaled, goes_on: GoingOn | None, now: float
+) -> Forecast | None:
+    """The forecast of what would be done."""
     left = None if goes_on is None or goes_on.run_id is None else goes_on
     selected = workflow.names() if left is None else {*left.starts, *left.repeats, *left.follows}
-    made = make_forecast(workflow, selected, settings, history, now=now, rehearsal=False)
-    return made, (() if history.count else (no_history(str(settings.state_dir)),))
+    return make_forecast(workflow, selected, settings, known.history, now=now, rehearsal=False)
+
+
+def _why_no_forecast(workflow: Workflow, settings: Settings, known: _Journaled, now: float) -> Iterable[str]:
+    if known.error is not None:
+        yield f"no forecast: {known.error}"
+    elif not known.history.count and not workflow.window_over(now):
+        yield no_history(str(settings.state_dir))
 
 
 def _fits(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
 
@@ -14,10 +14,12 @@ from ..atlas.clients import Clients, open_clients
 from ..atlas.errors import ApiError, AtlasError
 from ..atlas.shares import Priority
 from ..atlas.wire import Job
+from ..core.errors import JournalError
 from ..core.evidence import at_gate
 from ..core.outcomes import ExitCode, RemoteStatus, normalise
 from ..core.settings import Settings
 from ..core.workflow import Migration, Workflow
+from ..store.journal import open_journal
 from ..text.durations import rough_duration
 from .plan import Plan, plan
 from .target import atlas_target, reach_atlas
@@ -70,14 +72,41 @@ class OnlinePlan:
         return ExitCode.INCOMPLETE if Verdict.WAITING in verdicts else ExitCode.SUCCESS
 
 
-async def plan_online(workflow: Workflow, settings: Settings) -> OnlinePlan:
+async def plan_online(workflow: Workflow, settings: Settings, *, now: float | None = None) -> OnlinePlan:
     """As `plan`; each job is read once, and the root resource with each set of credentials; nothing else is sent.
+
+    The journal remembers which jobs are ready, so that it is known later when each was first seen so. *now*: Unix seconds (None: now).
 
     Raises:
         InputError: There are not all credentials that *workflow* needs.
         AtlasError: Atlas is not reachable or refuses them.
     """
-    return OnlinePlan(plan=plan(workflow, settings), jobs=await _read_jobs(workflow, settings))
+    now = time.time() if now is None else now
+    jobs = await _read_jobs(workflow, settings)
+    unwritten = _remember(workflow, settings, jobs, at=now)
+    planned = plan(workflow, settings, now=now)
+    waiting = {name for name, job in jobs.items() if job.verdict in (Verdict.READY, Verdict.WAITING)}
+    return OnlinePlan(
+        plan=replace(
+            planned,
+            expiring=tuple(each for each in planned.expiring if each.migration in waiting),
+            notes=(*planned.notes, *unwritten),
+        ),
+        jobs=jobs,
+    )
+
+
+def _remember(workflow: Workflow, settings: Settings, jobs: Mapping[str, JobState], *, at: float) -> Iterable[str]:
+    """Remember which of *jobs* are ready; what keeps us from it is said, and keeps nobody from the plan."""
+    ready = [(m.group_id, m.live_migration_id) for _, m in workflow.migrations() if jobs[m.name].ready]
+    if not ready:
+        return ()
+    try:
+        with open_journal(settings.state_dir) as journal:
+            journal.seen_ready(ready, at=at)
+    except JournalError as error:
+        return (f"that jobs are ready could not be remembered: {error}",)
+    return ()
 
 
 async def _read_jobs(workflow: Workflow, settings: Settings) -> dict[str, JobState]:

@@ -22,6 +22,7 @@ from ..core import events as ev
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import BusyError, JournalError
 from ..core.events import Event
+from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
 from ..core.steering import Request
 from ..core.workflow import Gate, Workflow
@@ -134,6 +135,14 @@ class Journal:
         rows = self._query("SELECT group_id, live_migration_id, run_id, at FROM puts WHERE run_id != ?", (run_id,))
         return {(group, live): (other, at) for group, live, other, at in rows}
 
+    def first_seen_ready(self) -> FirstSeen:
+        """When each live migration (project and id) was first seen ready that no run has sent a PUT for since."""
+        sql = (
+            "SELECT group_id, live_migration_id, first_seen_at FROM ready "
+            "WHERE (group_id, live_migration_id) NOT IN (SELECT group_id, live_migration_id FROM puts)"
+        )
+        return {(group, live): at for group, live, at in self._query(sql, ())}
+
     def controls(self, run_id: str) -> list[Control]:
         """What other processes ask of this run and has not been handled."""
         sql = "SELECT id, command, wave, who, detail FROM controls WHERE run_id = ? AND handled = 0 ORDER BY id"
@@ -151,6 +160,11 @@ class Journal:
                 "INSERT INTO controls (run_id, at, command, wave, who, detail) VALUES (?, ?, ?, ?, ?, ?)",
                 [(run_id, at, each.command, each.wave, each.who, json.dumps(_detail(each))) for each in requests],
             )
+
+    def seen_ready(self, jobs: Iterable[tuple[str, str]], *, at: float) -> None:
+        """Remember that *jobs* (project and id) are ready, which were so *at* then; the first time counts."""
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO ready VALUES (?, ?, ?)", [(*job, at) for job in jobs])
 
     def handled(self, controls: Sequence[Control]) -> None:
         """These requests have been seen to."""
@@ -234,6 +248,8 @@ class Journal:
         for event in events:
             rows.append((run_id, event.at, event.name, json.dumps(ev.to_json(event), separators=(",", ":"))))
             match event:
+                case ev.GateOpened() | ev.GateWaiting() if event.ready and event.migration in ids:
+                    self._db.execute("INSERT OR IGNORE INTO ready VALUES (?, ?, ?)", (*ids[event.migration], event.at))
                 case ev.CutoverRequested() if event.migration in ids:
                     self._db.execute(
                         "INSERT OR REPLACE INTO puts VALUES (?, ?, ?, ?)", (*ids[event.migration], run_id, event.at)

@@ -14,7 +14,7 @@ from ..core.errors import JournalError, JournalLockedError
 from .ground import Place
 from .state_dir import refuse_foreign_state, unusable
 
-VERSION = 3
+VERSION = 4
 FILE = "journal.db"
 NEEDED: Final = (3, 37, 0)
 """The oldest SQLite that knows STRICT tables."""
@@ -69,7 +69,15 @@ CREATE INDEX controls_of_run ON controls (run_id, handled);
 """
 _MARKED = "ALTER TABLE runs ADD COLUMN marked INTEGER NOT NULL DEFAULT 0"  # whether the run has a mark (`marks`)
 _DETAILED = "ALTER TABLE controls ADD COLUMN detail TEXT NOT NULL DEFAULT '{}'"  # reason, migration, gate: JSON
-MIGRATIONS: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED)
+_READY = """
+CREATE TABLE ready (
+    group_id TEXT NOT NULL,
+    live_migration_id TEXT NOT NULL,
+    first_seen_at REAL NOT NULL,
+    PRIMARY KEY (group_id, live_migration_id)
+) STRICT;
+"""
+MIGRATIONS: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED, _READY)
 """What brings a journal of version *n* to *n + 1*, by position."""
 
 

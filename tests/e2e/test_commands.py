@@ -162,7 +162,9 @@ def test_plan_as_json(program: Program) -> None:
     """`plan --format json` is one JSON document."""
     done = program.run("plan", program.workflow(WAVES), "--format", "json")
     assert done.code == 0
-    assert [wave["name"] for wave in json.loads(done.out)["waves"]] == ["canary", "rest"]
+    found = json.loads(done.out)
+    assert [wave["name"] for wave in found["waves"]] == ["canary", "rest"]
+    assert (found["forecast"], found["expiring"]) == (None, [])
 
 
 def test_plan_forecasts_the_night_once_cutovers_were_made(online: Program) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.core.outcomes import ExitCode
+from orchestrator.core.readiness import expiry_in_words
 from orchestrator.core.workflow import Workflow
+from orchestrator.operations.plan import plan
 from orchestrator.operations.plan_online import OnlinePlan, Verdict, plan_online
+from orchestrator.operations.target import Rehearsal
 from orchestrator.simulator import JobStatus, Scenario
 from orchestrator.simulator.scenario import Documents, Fault, FaultKind, JobRules, Kind, Range, Special
 
-from .house import READY, Gate, house, migration, wave, workflow
+from .house import READY, AbsoluteWindow, Gate, house, migration, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -20,10 +24,10 @@ NOT_YET = Special(ready_after=Range(low=9e9, high=9e9))
 LAGS = Special(ready_lag=Range(low=40.0, high=40.0))
 
 
-async def planned(tmp_path: Path, plan: Workflow, scenario: Scenario | None = None) -> OnlinePlan:
-    """The plan of *plan* at an Atlas of *scenario*, which gets no PUT."""
-    async with house(tmp_path, plan, scenario) as it:
-        found = await plan_online(plan, it.settings)
+async def planned(tmp_path: Path, given: Workflow, scenario: Scenario | None = None) -> OnlinePlan:
+    """The plan of *given* at an Atlas of *scenario*, which gets no PUT."""
+    async with house(tmp_path, given, scenario) as it:
+        found = await plan_online(given, it.settings, now=wall())
         assert it.atlas.record()["requests"]["by_kind"].get("cutover", 0) == 0
         return found
 
@@ -87,3 +91,59 @@ async def test_a_document_that_says_nothing_of_readiness_opens_no_gate(tmp_path:
         tmp_path, plan, Scenario(jobs=JobRules(ready_after=Range(low=0, high=0)), documents=Documents.BARE)
     )
     assert verdicts(found) == {"a": "waiting", "b": "ready"}
+
+
+HOUR = 3600.0
+
+
+async def test_a_job_that_expires_before_the_window_closes_is_named_days_ahead(tmp_path: Path) -> None:
+    """By when it was first seen ready, whoever looked; what is not ready yet, or over, is not named."""
+    given = workflow(wave("w", "early", "late", "over"))
+    special = {"late": NOT_YET}
+    async with house(tmp_path, given, Scenario(jobs=READY, special=special)) as it:
+        first = wall()
+        assert (await plan_online(given, it.settings, now=first)).plan.expiring == ()
+        close = AbsoluteWindow(opens=first + 90 * HOUR, closes=first + 119 * HOUR)
+        assert plan(replace(given, window=close), it.settings, now=first + 24 * HOUR).expiring == ()
+        window = replace(close, closes=first + 121 * HOUR)
+        named = plan(replace(given, window=window), it.settings, now=first + 24 * HOUR).expiring
+        assert [each.migration for each in named] == ["early", "over"]
+        assert {(each.first_seen, each.expires_by) for each in named} == {(first, first + 120 * HOUR)}
+        # Looked at again it was ready all the same: the first time counts.
+        await plan_online(given, it.settings, now=first + 48 * HOUR)
+        assert plan(replace(given, window=window), it.settings, now=first + 49 * HOUR).expiring == named
+        await it.start(only=("over",))
+        online = await plan_online(replace(given, window=window), it.settings, now=first + 50 * HOUR)
+        assert [each.migration for each in online.plan.expiring] == ["early"]
+        said = expiry_in_words(online.plan.expiring, closes=window.closes)
+        assert said is not None
+        assert "1 job will have been ready for 120 hours before the window closes at" in said
+
+
+async def test_without_a_window_a_job_is_named_that_expires_within_a_day(tmp_path: Path) -> None:
+    """Nothing tells when it is to be cut over."""
+    given = workflow(wave("w", "a"))
+    async with house(tmp_path, given) as it:
+        first = wall()
+        await plan_online(given, it.settings, now=first)
+        assert plan(given, it.settings, now=first + 95 * HOUR).expiring == ()
+        assert [each.migration for each in plan(given, it.settings, now=first + 96 * HOUR).expiring] == ["a"]
+
+
+async def test_a_run_remembers_which_jobs_it_has_seen_ready(tmp_path: Path) -> None:
+    """Also those that lag too much for their gates; and a rehearsal remembers nothing."""
+    given = workflow(wave("w", migration("lags", gate=Gate(max_lag=10.0, timeout=60.0)), "late"))
+    async with house(tmp_path, given, Scenario(jobs=READY, special={"lags": LAGS, "late": NOT_YET})) as it:
+        await it.start(rehearsal=Rehearsal(scenario=Scenario(jobs=READY)))
+        assert plan(given, it.settings, now=wall() + 200 * HOUR).expiring == ()
+        await it.start()
+        assert [each.migration for each in plan(given, it.settings, now=wall() + 200 * HOUR).expiring] == ["lags"]
+
+
+async def test_a_journal_that_cannot_be_written_keeps_nobody_from_the_plan(tmp_path: Path) -> None:
+    """The plan says that nothing was remembered, and why."""
+    given = workflow(wave("w", "a"))
+    (tmp_path / "journal.db").write_text("no journal" * 999)
+    found = await planned(tmp_path, given)
+    assert verdicts(found) == {"a": "ready"}
+    assert any("that jobs are ready could not be remembered" in note for note in found.plan.notes)

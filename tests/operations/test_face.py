@@ -216,13 +216,14 @@ async def test_an_interrupted_run_is_ended_and_its_report_says_so(tmp_path: Path
 @pytest.mark.anyio
 @in_virtual_time
 async def test_the_plan_sends_no_put(tmp_path: Path) -> None:
-    """With Atlas and without it."""
+    """With Atlas and without it; offline it makes no file, and online it remembers in the journal which jobs are ready."""
     async with house(tmp_path / "state", PLAN) as it:
         offline = orchestrator.plan(PLAN, it.settings)
+        assert not (tmp_path / "state").exists()
         online = await orchestrator.plan_online(PLAN, it.settings)
         assert (offline.waves, set(online.jobs)) == (online.plan.waves, {"a", "b"})
         assert (it.puts("a"), it.puts("b")) == (0, 0)
-    assert not (tmp_path / "state").exists()
+        assert orchestrator.runs(state_dir=tmp_path / "state") == ()
 
 
 @pytest.mark.anyio
