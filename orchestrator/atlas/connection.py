@@ -17,7 +17,9 @@ from aiohttp import hdrs
 from aiohttp.connector import Connection
 from yarl import URL
 
+from ..core.errors import InputError, Problem
 from ..core.settings import DEFAULT_POLLING, DEFAULT_RATE_LIMITS, DEFAULT_REQUEST_TIMEOUT, Api, Credentials
+from ..machine.certificates import pem_certificates
 from ..machine.descriptors import connections_at_most
 from ..machine.version import program_version
 from ..text.redaction import Redactor
@@ -113,6 +115,15 @@ def most_out(session: aiohttp.ClientSession) -> int:
     return session.connector.limit
 
 
+def _authorities(file: Path) -> str:
+    """The certificates in *file*, which was read before, and may have changed since."""
+    try:
+        return pem_certificates(file.read_bytes())
+    except (OSError, ValueError) as error:
+        why = f"cannot be read: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+        raise InputError(problems=[Problem(file=str(file), line=0, key="", message=why)]) from None
+
+
 @asynccontextmanager
 async def open_session(
     settings: ClientSettings, *, accept: str | None = None, at_once: int = MAX_IN_FLIGHT
@@ -125,7 +136,7 @@ async def open_session(
     once (loopback never goes through one). Nothing is kept between runs.
 
     Raises:
-        InputError: A proxy variable names a proxy that cannot be used.
+        InputError: A proxy variable names a proxy that cannot be used, or *ca_file* cannot be used any more.
     """
     proxy = proxy_for(URL(settings.base_url), os.environ)
     if proxy is not None and proxy.password:
@@ -133,7 +144,7 @@ async def open_session(
         settings.redactor.add(proxy.password, pair, base64.b64encode(pair.encode("latin-1", "replace")).decode())
     context = ssl.create_default_context()
     if settings.ca_file is not None:
-        context.load_verify_locations(settings.ca_file)
+        context.load_verify_locations(cadata=_authorities(settings.ca_file))
     connector = aiohttp.TCPConnector(
         limit=connections_at_most(at_once),
         ssl=context,

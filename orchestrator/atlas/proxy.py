@@ -56,6 +56,8 @@ def _parsed(text: str, *, variable: str, host: str) -> URL:
         message += f", or name {host} in NO_PROXY if it is reached without one"
         return InputError(problems=[Problem(file="environment", line=0, key=variable, message=message)])
 
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        raise wrong("its value is wrapped in quotes, which are a part of it here; take them away")
     scheme, mark, rest = text.partition("://")
     if not mark:
         scheme, rest = "http", text.lstrip("/")

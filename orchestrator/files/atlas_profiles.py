@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..machine.person import home_of
 from .input_file import decode, read_bytes, why_unreadable
 from .scalars import did_you_mean
 
@@ -44,14 +45,22 @@ class Profile:
 
 
 def config_toml(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
-    """Where the Atlas CLI keeps its profiles."""
-    home = Path(environ.get("HOME") or str(Path.home()))
+    """Where the Atlas CLI keeps its profiles.
+
+    Raises:
+        ProfileError: In the home directory, and there is none.
+    """
+    config = environ.get("XDG_CONFIG_HOME") or ""
+    if platform not in ("win32", "darwin") and config.startswith("/"):
+        return Path(config) / "atlascli" / "config.toml"
+    home = home_of(environ)
+    if home is None:
+        raise ProfileError("is looked for in the home directory, and this user has none: set HOME")
     if platform == "win32":
         return Path(environ.get("AppData") or str(home)) / "atlascli" / "config.toml"
     if platform == "darwin":
         return home / "Library" / "Application Support" / "atlascli" / "config.toml"
-    config = environ.get("XDG_CONFIG_HOME") or ""
-    return (Path(config) if config.startswith("/") else home / ".config") / "atlascli" / "config.toml"
+    return home / ".config" / "atlascli" / "config.toml"
 
 
 def has_profile(name: str, file: Path) -> bool:

@@ -7,7 +7,6 @@ bad value is told of the file, the variable or the option that gave it.
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from ..core.settings import (
     Secret,
     Settings,
 )
+from ..machine.certificates import pem_certificates
 from .config_model import (
     MODELS,
     AtlasSpec,
@@ -48,6 +48,7 @@ from .config_model import (
 from .credentials import FIELDS, CredentialsReader
 from .fields import problems_of
 from .input_file import read_bytes, read_input, why_unreadable
+from .references import REFERENCE, in_quotes, meant_by, unreplaced
 from .scalars import format_key
 from .state_place import placed
 from .yaml_file import KeyPath, YamlDocument, parse_yaml
@@ -69,7 +70,6 @@ OPTIONS: dict[str, str] = {
 }
 _SECRET_KEYS = frozenset(name for pair in FIELDS.values() for name in pair)
 _GOVERNMENT = "mongodbgov.com"
-_REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 
 
 class SettingsReader:
@@ -206,11 +206,19 @@ class SettingsReader:
             value = self._environ.get(variable)
             if value and not (variable in _OFFICIAL_URLS and _says_more(data, value)):
                 self._put(data, path, value, ("environment", variable))
+                self._check_literal(path, value)
         for name, value in self._overrides.items():
             if name == "atlas.profile":
                 continue  # whose credentials they are is no matter of single keys
             self._put(data, tuple(name.split(".")), value, ("command line", OPTIONS.get(name, name)))
+            if name in OPTIONS:
+                self._check_literal(tuple(name.split(".")), value)
         return data
+
+    def _check_literal(self, path: KeyPath, value: str) -> None:
+        """Mistakes of a value in which nothing is replaced, though it was written as if."""
+        if (wrong := in_quotes(value) or unreplaced(value)) is not None:
+            self._wrong(path, wrong)
 
     def _put(self, data: dict[str, Any], path: KeyPath, value: str, origin: tuple[str, str]) -> None:
         inside: Any = data
@@ -242,12 +250,12 @@ class SettingsReader:
                 return "$"
             name = found.group("name")
             if name is None:
-                self._wrong(path, "expected ${NAME}, or $$ for a dollar sign")
+                self._wrong(path, meant_by(found))
             elif name not in self._environ:
                 missing.append(name)
             return self._environ.get(name or "", "")
 
-        replaced = _REFERENCE.sub(replace, text)
+        replaced = REFERENCE.sub(replace, text)
         is_key = path[:1] in (("atlas",), ("credentials",)) and path[-1] in _SECRET_KEYS
         if is_key and (missing or not replaced):
             self._unset[path] = missing[0] if missing else text.strip("${}")
@@ -277,7 +285,7 @@ class SettingsReader:
         values = [
             table.get(name) for table in tables if isinstance(table, dict) for name in _SECRET_KEYS - {"client_id"}
         ]
-        if any(isinstance(value, str) and value and not _REFERENCE.search(value) for value in values):
+        if any(isinstance(value, str) and value and not REFERENCE.search(value) for value in values):
             self._credentials.warn_if_readable(
                 self._path, f"the config file {self._path} holds an API key or secret and"
             )
@@ -289,11 +297,13 @@ class SettingsReader:
         file = self._file(path, name)
         try:
             data = read_bytes(file)
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data.decode("ascii", "replace"))
-        except ssl.SSLError:
-            self._wrong(path, "names a file that holds no PEM certificates")
         except (OSError, ValueError) as error:
             self._wrong(path, f"the file it names {why_unreadable(error)}")
+            return file
+        try:
+            pem_certificates(data)
+        except ValueError as error:
+            self._wrong(path, f"the file it names {error}")
         return file
 
     def _file(self, path: KeyPath, name: str) -> Path:

@@ -19,6 +19,7 @@ from ..core.settings import (
     Api,
 )
 from ..text.durations import format_duration
+from ..text.likeness import skeleton
 from .fields import Text, TextModel, duration, json_schema
 from .scalars import parse_boolean, parse_choice, parse_count, parse_decimal, parse_key, parse_line, parse_name
 
@@ -61,12 +62,32 @@ def parse_base_url(text: str) -> str:
     host = parts.netloc.removesuffix(f":{port}") if port is not None else parts.netloc
     if not _HOST.fullmatch(host):
         raise ValueError("expected an address with a host such as cloud.mongodb.com")
+    _check_host(host.rstrip(".").lower())
     if parts.scheme == "http" and not _is_loopback(host.strip("[]")):
         raise ValueError("expected https://; plain http is for loopback hosts alone (127.0.0.1, ::1, localhost)")
     path = parts.path.rstrip("/") or _DEFAULT_PATH
     if path not in _PATHS:
         raise ValueError(f"expected a host alone, or an address that ends with {' or '.join(_PATHS)}")
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _check_host(host: str) -> None:
+    """Raise where *host* is not what it looks like: a number that is an address in disguise, or letters of another alphabet."""
+    last = host.rpartition(".")[2]
+    if last.isdigit() or last.startswith("0x"):
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            raise ValueError("expected a host's name, or an address of four numbers such as 10.0.0.1") from None
+    if any(label.startswith("xn--") for label in host.split(".")):
+        try:
+            shown = host.encode("ascii").decode("idna")
+        except UnicodeError:
+            shown = host
+        if skeleton(shown).isascii():
+            raise ValueError(
+                f"its host looks like {skeleton(shown)} and is another one: it is written with letters of another alphabet"
+            )
 
 
 def _is_loopback(host: str) -> bool:
@@ -178,7 +199,9 @@ class RateLimitSpec(TextModel):
     requests: _Count | None = Field(
         None, description=f"Requests in `per`. Default {_V2.requests} (v2), {_V1.requests} (v1.0)."
     )
-    per: _Seconds | None = Field(None, description=f"Default {format_duration(_V2.per)}.")
+    per: Annotated[float, duration(least=0.01)] | None = Field(
+        None, description=f"At least 0.01s. Default {format_duration(_V2.per)}."
+    )
     burst: _Count | None = Field(None, description=f"Requests at once. Default {_V2.burst} (v2), {_V1.burst} (v1.0).")
     scope: Annotated[str, _choice(_SCOPES)] | None = Field(None, description="group (default) or account.")
     learn: _Boolean | None = Field(

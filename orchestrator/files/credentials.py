@@ -249,7 +249,10 @@ class CredentialsReader:
 
     def _of_default_profile(self, path: KeyPath) -> CredentialSet | None:
         """The profile that the Atlas CLI uses where none is named, if it has one; None otherwise."""
-        file = config_toml(self._environ)
+        try:
+            file = config_toml(self._environ)
+        except ProfileError:
+            return None  # where nobody lives, the Atlas CLI has no profiles
         if self._kind_unset(path) or not has_profile(DEFAULT_PROFILE, file):
             return None
         try:

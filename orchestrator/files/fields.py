@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from ..core.errors import Problem
-from ..text.durations import EXPECTED, parse_duration
+from ..text.durations import EXPECTED, format_duration, parse_duration
 from .scalars import did_you_mean, format_key, shorten
 from .yaml_file import KeyPath, YamlDocument
 
@@ -72,13 +72,15 @@ class TextModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False, arbitrary_types_allowed=True)
 
 
-def duration(*, zero: bool = False) -> Text:
-    """A field of seconds written as a duration; 0 only with *zero*."""
+def duration(*, zero: bool = False, least: float = 0.0) -> Text:
+    """A field of seconds written as a duration, *least* of them at least; 0 only with *zero*."""
 
     def parse(text: str) -> float:
         seconds = parse_duration(text)
         if seconds == 0 and not zero:
             raise ValueError("expected a duration longer than 0s")
+        if seconds < least:
+            raise ValueError(f"expected a duration of at least {format_duration(least)}")
         return seconds
 
     return Text(parse, DURATION_SCHEMA, EXPECTED)

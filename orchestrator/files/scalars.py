@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..text.likeness import closest, composed
+from .references import in_quotes
 
 LONGEST_NAME = 100
 LONGEST_VALUE = 1_000
@@ -152,7 +153,10 @@ def parse_line(text: str) -> str:
 
 
 def parse_key(text: str) -> str:
-    """An API key: printable ASCII without spaces."""
-    if not _KEY.fullmatch(text):
+    """An API key: printable ASCII without spaces. A line end behind it is that of the file which it came from."""
+    key = text.rstrip("\r\n")
+    if (wrong := in_quotes(key)) is not None:
+        raise ValueError(wrong)
+    if not _KEY.fullmatch(key):
         raise ValueError("expected a key of printable ASCII characters without spaces (its value is not shown)")
-    return text
+    return key

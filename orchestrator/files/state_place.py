@@ -12,7 +12,9 @@ from pathlib import Path
 
 from ..core.errors import InputError, Problem
 from ..core.settings import DEFAULT_STATE_DIR
+from ..machine.person import home_of
 from .input_file import decode, read_input
+from .references import REFERENCE, in_quotes, meant_by, unreplaced
 from .scalars import parse_line
 from .yaml_file import YamlDocument, parse_yaml
 
@@ -20,7 +22,6 @@ KEY = "state_dir"
 VARIABLE = "ATLAS_CUTOVER_STATE_DIR"
 
 _LINE = re.compile(rf"^{KEY}[ \t]*:.*$", re.MULTILINE)
-_REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 _WAY_ON = "--state-dir DIR names it, and then this command needs no config"
 
 
@@ -40,6 +41,9 @@ def find_state_dir(
     """
     named = str(given) if given is not None else environ.get(VARIABLE)
     if named:
+        if (mistake := in_quotes(named) or unreplaced(named)) is not None:
+            file, key = ("command line", "--state-dir") if given is not None else ("environment", VARIABLE)
+            raise InputError(problems=[Problem(file=file, line=0, key=key, message=mistake)])
         return placed(named, Path(), environ)
     if config is None:
         return placed(DEFAULT_STATE_DIR, Path(), environ)
@@ -51,9 +55,21 @@ def find_state_dir(
 
 
 def placed(name: str, directory: Path, environ: Mapping[str, str]) -> Path:
-    """*name* made absolute; it is relative to *directory*, and `~` is the home of *environ*."""
+    """*name* made absolute; it is relative to *directory*, and `~` is the home of *environ*.
+
+    Raises:
+        InputError: There is no home directory.
+    """
     if name == "~" or name.startswith("~/"):
-        return Path(environ.get("HOME") or str(Path.home())) / name[2:]
+        home = home_of(environ)
+        if home is None:
+            raise InputError(
+                f"{name} is in the home directory, and this user has none: set HOME, or name a place that begins with / (for the "
+                "state directory: --state-dir DIR)"
+            )
+        return home / name[2:]
+    if name.startswith("~"):
+        raise InputError(f"{name}: ~ alone is replaced, by your own home directory: give another's with its whole path")
     return (directory / name).absolute()
 
 
@@ -81,13 +97,13 @@ def _said_by(config: Path, environ: Mapping[str, str], warn: Callable[[str], Non
         if found.group() == "$$":
             return "$"
         if found["name"] is None:
-            raise wrong("expected ${NAME}, or $$ for a dollar sign")
+            raise wrong(meant_by(found))
         if found["name"] not in environ:
             raise wrong(f"the environment variable {found['name']} is not set")
         return environ[found["name"]]
 
     try:
-        return parse_line(_REFERENCE.sub(variable, said))
+        return parse_line(REFERENCE.sub(variable, said))
     except ValueError as error:
         raise wrong(str(error)) from None
 

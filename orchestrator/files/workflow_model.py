@@ -37,6 +37,7 @@ from .scalars import (
 
 _WORD = {"type": ["string", "number", "boolean"]}
 _CASES = [form for word in ("true", "yes", "on", "false", "no", "off") for form in (word, word.title(), word.upper())]
+_FIRST_YEAR, _LAST_YEAR = 2000, 2999  # beyond them no clock can be reckoned with in every time zone
 _OFF = frozenset({"off", "no", "false"})
 _ON = frozenset({"on", "yes", "true"})
 
@@ -47,6 +48,16 @@ def _parse_version(text: str) -> int:
     return 1
 
 
+_NO_ZONES = frozenset(
+    {"Factory", "localtime", "posix", "posixrules", "right"}
+)  # of one machine, or of another time scale
+_MISLEADING_ZONES = {
+    "EST": ("5h behind UTC", "America/New_York"),
+    "MST": ("7h behind UTC", "America/Denver or America/Phoenix"),
+    "HST": ("10h behind UTC", "Pacific/Honolulu"),
+}
+
+
 def _parse_moment(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text)
@@ -54,6 +65,8 @@ def _parse_moment(text: str) -> float:
         raise ValueError("expected a time with its offset such as 2026-11-28T01:00:00+01:00") from None
     if moment.utcoffset() is None:
         raise ValueError("expected a time with its offset such as 2026-11-28T01:00:00+01:00 (the offset is missing)")
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"expected a time in the years {_FIRST_YEAR} to {_LAST_YEAR}")
     return moment.timestamp()
 
 
@@ -68,9 +81,22 @@ def _parse_clock(text: str) -> str:
 def _parse_timezone(text: str) -> str:
     try:
         ZoneInfo(text)
+        known = text in available_timezones() and text.partition("/")[0] not in _NO_ZONES
     except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = False
+    if not known:
         example = closest(text, available_timezones()) or "Europe/Berlin"
-        raise ValueError(f"expected a time zone such as {example}") from None
+        raise ValueError(f"expected a time zone such as {example}")
+    if (meant := _MISLEADING_ZONES.get(text)) is not None:
+        raise ValueError(
+            f"{text} is {meant[0]} all year round, without daylight saving time; expected a place such as {meant[1]}"
+        )
+    if text.startswith("Etc/GMT") and text[7:].strip("+-0"):
+        hours = text[8:]
+        side, other = ("behind", "ahead of") if text[7] == "+" else ("ahead of", "behind")
+        raise ValueError(
+            f"{text} is {hours}h {side} UTC, not {other} it (its sign is turned round); expected a place such as Europe/Berlin"
+        )
     return text
 
 
@@ -100,6 +126,8 @@ class _Dates:
         for item in value:
             if not isinstance(item, str) or not _is_date(item):
                 raise ValueError(f"{shorten(item)} is not a day; expected such as 2026-12-24")
+            if not _FIRST_YEAR <= int(item[:4]) <= _LAST_YEAR:
+                raise ValueError(f"{item!r} is too far away; expected a day in the years {_FIRST_YEAR} to {_LAST_YEAR}")
             if value.count(item) > 1:
                 raise ValueError(f"{item!r} is given twice")
         return tuple(sorted(value))

@@ -208,7 +208,7 @@ def test_a_bad_value_names_the_variable_or_option_it_came_from(mistakes: Mistake
 def test_variables_stand_anywhere_in_the_file(load: Load) -> None:
     """${NAME} is replaced, alone or inside a text; $$ is a dollar sign."""
     environ = {**KEYS, "D": "/data", "N": "7"}
-    settings = load("state_dir: ${D}/x$$y$z\nrate_limit: {requests: '${N}'}\n", environ)
+    settings = load("state_dir: ${D}/x$$y$$z\nrate_limit: {requests: '${N}'}\n", environ)
     assert settings.state_dir == Path("/data/x$y$z")
     assert settings.rate_limit.requests == 7
 
@@ -275,7 +275,10 @@ def test_keys_that_others_can_read_are_warned_of(tmp_path: Path) -> None:
         ("atlas: {private_key_file: '${MONGODB_ATLAS_PRIVATE_API_KEY}'}", "atlas.private_key_file: the file it names"),
         ("atlas: {private_key:topsecret}", "atlas: holds a key with a colon in it"),
         ("atlas: {ca_file: none}", "atlas.ca_file: the file it names does not exist"),
-        ("atlas: {ca_file: lines}", "atlas.ca_file: names a file that holds no PEM certificates"),
+        (
+            "atlas: {ca_file: lines}",
+            "atlas.ca_file: the file it names holds no PEM certificates; expected -----BEGIN CERTIFICATE----- and what follows it",
+        ),
         ("atlas: private_key topsecret", "atlas: expected a mapping"),
         ("atlas: {privat_key: a}", "atlas.privat_key: unknown key; did you mean 'private_key'?"),
         ("atlas: {private_key: !topsecret a}", "atlas.private_key: a tag (!…) is not allowed"),

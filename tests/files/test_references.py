@@ -1,0 +1,113 @@
+"""Values that would be taken silently for something else than was meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.errors import InputError
+from orchestrator.core.settings import ApiKey
+from orchestrator.files.config import load_settings
+from orchestrator.files.state_place import find_state_dir
+
+KEYS = {"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "0123-4567"}
+
+
+def mistakes(directory: Path, text: str = "", *, environ: dict[str, str] | None = None, **overrides: str) -> list[str]:
+    """What is wrong with a config file of this *text*, in this environment, with these options."""
+    file = directory / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError) as wrong:
+        load_settings(file, environ={"HOME": str(directory), **(environ or {})}, overrides=overrides)
+    return [str(problem).replace(str(directory), ".") for problem in wrong.value.problems]
+
+
+@pytest.mark.parametrize("key", ["state_dir", "logging.file", "atlas.ca_file", "metrics.textfile", "atlas.private_key"])
+def test_a_name_without_braces_is_a_mistake(tmp_path: Path, key: str) -> None:
+    """`$HOME/cutover` would be a directory of that name, and so a second journal."""
+    section, _, name = key.rpartition(".")
+    text = f"{section}: {{{name}: $HOME/cutover}}" if section else f"{name}: $HOME/cutover"
+    assert mistakes(tmp_path, text)[0] == (
+        f"./c.yaml:1: {key}: $HOME is not replaced: write ${{HOME}}, or $$HOME where a dollar sign is meant"
+    )
+
+
+def test_a_dollar_sign_alone_stays_one(tmp_path: Path) -> None:
+    """Nothing follows that could be a name."""
+    file = tmp_path / "c.yaml"
+    file.write_text("atlas: {public_key: a, private_key: 'pa$1$$x$'}")
+    credentials = load_settings(file, environ={"HOME": str(tmp_path)}).atlas.credentials.credentials
+    assert isinstance(credentials, ApiKey)
+    assert credentials.private_key.reveal() == "pa$1$x$"
+
+
+@pytest.mark.parametrize("value", ["$HOME/cutover", "${HOME}/cutover"])
+def test_where_nothing_is_replaced_a_reference_is_a_mistake(tmp_path: Path, value: str) -> None:
+    """In an environment file, or in quotes on the command line; for commands that only look for the state directory, too."""
+    named = value.partition("/")[0]
+    [option] = mistakes(tmp_path, state_dir=value)
+    assert option.startswith(f"command line: --state-dir: {named} is not replaced here")
+    [variable] = mistakes(tmp_path, environ={"ATLAS_CUTOVER_LOG_FILE": value})
+    assert variable.startswith(f"environment: ATLAS_CUTOVER_LOG_FILE: {named} is not replaced here")
+    for environ, given in (({"ATLAS_CUTOVER_STATE_DIR": value}, None), ({}, Path(value))):
+        with pytest.raises(InputError, match="is not replaced here"):
+            find_state_dir(None, environ=environ, given=given, warn=print)
+
+
+def test_the_home_of_somebody_else_is_not_guessed(tmp_path: Path) -> None:
+    """`~ana/x` would be a directory of that name."""
+    with pytest.raises(InputError, match="~ana/x: ~ alone is replaced"):
+        load_settings(None, environ={"HOME": str(tmp_path)}, overrides={"state_dir": "~ana/x"})
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+@pytest.mark.parametrize(
+    "variable",
+    ["MONGODB_ATLAS_PRIVATE_API_KEY", "ATLAS_CUTOVER_STATE_DIR", "MONGODB_ATLAS_BASE_URL", "ATLAS_CUTOVER_LOG_LEVEL"],
+)
+def test_quotes_around_a_value_are_told(tmp_path: Path, variable: str, quote: str) -> None:
+    """`docker --env-file` keeps them, and no message shows the value."""
+    found = mistakes(tmp_path, environ={**KEYS, variable: f"{quote}topsecret{quote}"})
+    assert any(
+        line.startswith(f"environment: {variable}: its value is wrapped in quotes, which are a part of it here")
+        for line in found
+    )
+    assert "topsecret" not in "".join(found)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_line_end_behind_a_key_is_no_part_of_it(tmp_path: Path, end: str) -> None:
+    """From an environment variable, by name or through the file, as from a file of its own."""
+    environ = {"HOME": str(tmp_path), "A": f"abcdefgh{end}", "B": f"0123-4567{end}"}
+    by_name = {"MONGODB_ATLAS_PUBLIC_API_KEY": environ["A"], "MONGODB_ATLAS_PRIVATE_API_KEY": environ["B"]}
+    file = tmp_path / "c.yaml"
+    file.write_text("atlas: {public_key: '${A}', private_key: '${B}'}")
+    for settings in (load_settings(file, environ=environ), load_settings(None, environ={**environ, **by_name})):
+        credentials = settings.atlas.credentials.credentials
+        assert isinstance(credentials, ApiKey)
+        assert (credentials.public_key.reveal(), credentials.private_key.reveal()) == ("abcdefgh", "0123-4567")
+        assert settings.secrets() == ["abcdefgh", "0123-4567"]
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("https://2130706433", "an address of four numbers"),
+        ("https://0x7f.1", "an address of four numbers"),
+        ("https://10.1", "an address of four numbers"),
+        ("https://cloud.xn--mngodb-wqf.com", "its host looks like cloud.mongodb.com and is another one"),
+        ("https://cloud.m\u043engodb.com", "expected an address such as"),
+    ],
+)
+def test_a_host_that_is_not_what_it_seems_is_refused(tmp_path: Path, host: str, why: str) -> None:
+    """Numbers that are addresses in disguise, and letters of another alphabet."""
+    assert why in mistakes(tmp_path, f"atlas: {{base_url: '{host}'}}")[0]
+
+
+@pytest.mark.parametrize(
+    "host", ["https://cloud.mongodb.com.", "https://10.0.0.1", "https://[::1]:8443", "https://xn--bcher-kva.example"]
+)
+def test_other_hosts_are_taken(host: str) -> None:
+    """A name with its last dot, addresses, a name with an umlaut."""
+    load_settings(None, environ={"HOME": "/"}, overrides={"atlas.base_url": host})
