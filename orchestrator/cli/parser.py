@@ -9,12 +9,12 @@ import argparse
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 EXIT_CODES = """\
 exit codes:
   0  every selected migration is SUCCESS
-  1  the run is over, at least one migration FAILED, TIMED_OUT or is UNVERIFIED, or a wave or the run is
+  1  the run is over: a migration FAILED, TIMED_OUT or is UNVERIFIED, or a wave or the run was not verified
   2  usage, workflow or config is wrong; nothing was sent
   3  nothing failed, but some cutovers were not started, or not seen to their end
   4  at least one migration is IN_DOUBT: a person has to look
@@ -22,7 +22,7 @@ exit codes:
   6  Atlas unreachable, or the credentials refused; nothing was cut over
   130, 143  stopped by SIGINT or SIGTERM; `resume` continues"""
 
-"""How much faster than the clock time passes in a rehearsal, and in a simulator on its own, unless `--speed` says so."""
+DRY_RUN = "there is no --dry-run: `plan` shows what `run` would do, `run --rehearse` tries it against a simulated Atlas"
 
 Handler = Callable[[Namespace], int]
 """Carries a command out and returns the exit code."""
@@ -37,11 +37,18 @@ class Command(NamedTuple):
     parser: ArgumentParser
 
 
+class _Parser(ArgumentParser):
+    """argparse's, with a word for what other tools call otherwise."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(DRY_RUN if "--dry-run" in message else message)
+
+
 class Commands:
     """The whole command line while its commands are added to it, in the order in which `--help` lists them."""
 
     def __init__(self) -> None:
-        self.parser = ArgumentParser(
+        self.parser = _Parser(
             prog="atlas-cutover",
             description="Cuts fleets of MongoDB Atlas push live migrations over to Atlas, in waves, each at most once.",
             epilog=EXIT_CODES,

@@ -54,7 +54,7 @@ class ExitCode(IntEnum):
 
 EXIT_MEANINGS: dict[int, str] = {
     ExitCode.SUCCESS: "every selected migration is SUCCESS",
-    ExitCode.FAILED: "the run is over and at least one migration FAILED, TIMED_OUT or is UNVERIFIED, or a wave or the run is",
+    ExitCode.FAILED: "the run is over: a migration FAILED, TIMED_OUT or is UNVERIFIED, or a wave or the run was not verified",
     ExitCode.INVALID: "usage, workflow or config is wrong; nothing was sent",
     ExitCode.INCOMPLETE: "nothing failed, but some cutovers were not started, or not seen to their end",
     ExitCode.IN_DOUBT: "at least one migration is IN_DOUBT: a person has to look",

@@ -59,6 +59,8 @@ _UNDER_WAY = {
     Phase.ACCEPTED: "cutting over",
     Phase.VERIFYING: "being verified",
 }
+_MOVING = (Phase.DOUBT, Phase.REQUESTED, Phase.ACCEPTED, Phase.VERIFYING, Phase.READY, Phase.GATE)
+"""Phases of what is under way or about to be, the most urgent first."""
 
 
 def print_json(report: RunReport, *, file: TextIO, reads: LastReads | None = None) -> None:
@@ -143,8 +145,10 @@ class _Summary:
         if reads is not None:
             self._reads(reads)
         elif len(report.migrations) <= LIST_ALL:
-            self._migrations()
+            self._migrations(self._in_order())
         else:
+            if self.running and (moving := [m for m in self._in_order() if m.phase in _MOVING]):
+                self._migrations(moving[:LIST_ALL])
             self.console.print()
             self.line(f"all of them: atlas-cutover status {report.run_id} --all{self.options}", soft_wrap=True)
         if paths:
@@ -221,7 +225,15 @@ class _Summary:
             ),
         )
 
-    def _migrations(self) -> None:
+    def _in_order(self) -> Sequence[MigrationReport]:
+        """As in the file; while the run is under way, what moves goes first."""
+        if not self.running:
+            return self.report.migrations
+        return sorted(
+            self.report.migrations, key=lambda m: _MOVING.index(m.phase) if m.phase in _MOVING else len(_MOVING)
+        )
+
+    def _migrations(self, migrations: Sequence[MigrationReport]) -> None:
         self._table(
             ("MIGRATION", "WAVE", "OUTCOME", "AT ATLAS", "CUTOVER>", "PUTS>"),
             (
@@ -233,7 +245,7 @@ class _Summary:
                     duration(m.cutover_seconds),
                     str(m.cutover_requests),
                 )
-                for m in self.report.migrations
+                for m in migrations
             ),
         )
 
@@ -241,7 +253,7 @@ class _Summary:
         """Every migration, with what the last read of its job showed."""
         self._table(
             ("MIGRATION", "WAVE", "STANDS", "AT ATLAS", "LAG>", "READ>", "PUTS>", "LAST FAILED READ"),
-            (self._read(migration, reads) for migration in self.report.migrations),
+            (self._read(migration, reads) for migration in self._in_order()),
         )
 
     def _read(self, migration: MigrationReport, reads: LastReads) -> Sequence[str]:

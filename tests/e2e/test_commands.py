@@ -87,6 +87,14 @@ def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPa
     return dict(found)
 
 
+@pytest.mark.parametrize("command", ["run", "resume", "plan"])
+def test_a_dry_run_is_told_of_plan(program: Program, command: str) -> None:
+    """What other tools call so has another name here."""
+    done = program.run(command, "night.yaml", "--dry-run")
+    assert (done.code, done.out) == (2, "")
+    assert "there is no --dry-run: `plan` shows what `run` would do" in done.err
+
+
 def test_no_option_of_any_command_may_be_abbreviated(capsys: pytest.CaptureFixture[str]) -> None:
     """`--rehear` must not be taken for `--rehearse` today, and for nothing or another option tomorrow."""
     whole = build_parser()

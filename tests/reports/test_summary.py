@@ -106,6 +106,16 @@ def test_large_runs_list_problems_only(report_of: MakeReport) -> None:
     assert len(text.splitlines()) < 50
 
 
+def test_what_is_under_way_goes_first_in_a_large_run(state_of: MakeState) -> None:
+    """Of 100 migrations, the two whose cutovers are under way are listed, and what waits for its wave is not."""
+    early = {f"m{n:03}": Ending(Outcome.UNDER_WAY if n in (7, 42) else Outcome.NOT_STARTED) for n in range(100)}
+    state = state_of({"w": early}, finished=False)
+    text = printed(build(state, now=START + 60, running=True), running="ops@bastion (4711)")
+    rows = [line.split() for line in text.splitlines()]
+    assert [row[0] for row in rows if row[1:4] == ["w", "cutting", "over"]] == ["m007", "m042"]
+    assert not [row for row in rows if row[:2] == ["m008", "w"]]
+
+
 def test_a_narrow_terminal_shows_everything(report_of: MakeReport) -> None:
     """In 40 columns no line is longer, and no cell is lost."""
     text = printed(
