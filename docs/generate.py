@@ -1,4 +1,4 @@
-"""Makes the generated pages of docs/ anew: cli.md, schema/*.json, images/polling.svg.
+"""Makes the generated pages of docs/ anew: cli.md, runbook.md, schema/*.json, images/polling.svg.
 
     python docs/generate.py            writes what has changed, and says so
     python docs/generate.py --check    writes nothing; exit code 1 when a page is not current
@@ -11,16 +11,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.polling_picture import picture
 from orchestrator.cli.commands import all_commands, build_parser
 from orchestrator.cli.parser import Command
 from orchestrator.files.config import config_schema
-from orchestrator.files.workflow_file import workflow_schema
+from orchestrator.files.in_code import build_settings
+from orchestrator.files.workflow_file import read_workflow, workflow_schema
+from orchestrator.machine.version import program_version
+from orchestrator.operations.plan import plan
+from orchestrator.operations.runbook import Occasion, runbook
 
 DOCS = Path(__file__).resolve().parent
 WIDTH = 100
@@ -45,6 +51,69 @@ codes](exit-codes.md).
 """
 
 
+RUNBOOK_HEAD = """\
+# The runbook of a night
+
+<!-- Made by `make docs` from orchestrator/operations/runbook.py and runbook_steps.py: change it there. -->
+
+From a week before to the morning after: each step with its command, its owner, and what can go wrong. This page is that of a made-up workflow; for yours,
+with its own waves, times, hooks, approvals and [forecast](workflow.md#forecasts):
+
+```sh
+atlas-cutover plan retail.yaml --runbook retail-night.md
+```
+
+A file that is there is left alone; `--overwrite` replaces it, your notes in it included. The page has no key, and everything else that the workflow has: names, ids,
+hooks, variables. Steps for a first cutover, with more explanation: [first-cutover.md](first-cutover.md); proving that the applications work: [verification.md](verification.md).
+The made-up workflow:
+
+```yaml
+"""
+
+EXAMPLE = """\
+version: 1
+name: retail-eu
+window: {opens: 2026-11-28T01:00:00+01:00, closes: 2026-11-28T05:00:00+01:00, reserve: 30m}
+defaults:
+  group_id: 7e68e12770616e75e6df43d0
+  hooks: {before: [./stop-writers.sh], verify: [./counts.py], after_success: [./start-writers.sh, new], after_failure: [./start-writers.sh, old]}
+waves:
+  - name: canary
+    max_failures: 0
+    soak: 15m
+    migrations:
+      - {name: staging, live_migration_id: 31ad2725bb37efa64f966774, vars: {owner: platform, size: S}}
+  - name: shops
+    approval: {timeout: 30m}
+    concurrency: 2
+    max_failures: 1
+    migrations:
+      - {name: orders, live_migration_id: a659ce44c03ca1e348b1e992, vars: {owner: orders, size: XL}}
+      - {name: customers, live_migration_id: e330ccb17b3f6f8b137ddda5, vars: {owner: crm, size: M}}
+      - {name: inventory, live_migration_id: 2a76d045cc89778fb6167222, vars: {owner: stock, size: M}}
+"""
+
+
+def runbook_page() -> str:
+    """docs/runbook.md."""
+    workflow = read_workflow(EXAMPLE.encode(), name="retail.yaml", directory=Path("/etc/atlas-cutover"))
+    made_at = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
+    settings = build_settings({"state_dir": "/srv/retail/state"}, environ={})
+    page = runbook(
+        workflow,
+        plan(workflow, settings, now=made_at),
+        Occasion(
+            path="retail.yaml",
+            file="retail-night.md",
+            directory="/etc/atlas-cutover",
+            environ={"ATLAS_CUTOVER_STATE_DIR": str(settings.state_dir)},
+            made_at=made_at,
+            version=program_version(),
+        ),
+    )
+    return f"{RUNBOOK_HEAD}{EXAMPLE}```\n\n{re.sub('^#', '##', page, flags=re.MULTILINE)}"
+
+
 def cli_page() -> str:
     """docs/cli.md."""
     parser = build_parser()
@@ -57,6 +126,7 @@ def pages() -> dict[Path, str]:
     """Every generated file and what it has to hold."""
     return {
         DOCS / "cli.md": cli_page(),
+        DOCS / "runbook.md": runbook_page(),
         DOCS / "images" / "polling.svg": picture(),
         DOCS / "schema" / "workflow.schema.json": _json(workflow_schema()),
         DOCS / "schema" / "config.schema.json": _json(config_schema()),

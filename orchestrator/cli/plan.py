@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .parser import Commands, add_format, add_profile, add_workflow
 
 if TYPE_CHECKING:
+    from ..core.settings import Settings
     from ..core.workflow import Workflow
     from ..operations.plan import GoingOn, Plan, WavePlan
     from ..operations.plan_online import JobState
@@ -24,10 +27,21 @@ def add(commands: Commands) -> None:
         "plan",
         _plan,
         does="what `run` would do, and when each wave will have ended; what it would continue; --online: could it be cut over now?",
-        examples=("atlas-cutover plan retail.yaml", "atlas-cutover plan retail.yaml --online"),
+        examples=(
+            "atlas-cutover plan retail.yaml",
+            "atlas-cutover plan retail.yaml --online",
+            "atlas-cutover plan retail.yaml --runbook retail-night.md",
+        ),
     )
     add_workflow(parser)
     parser.add_argument("--online", action="store_true", help="also read each job's state at Atlas")
+    parser.add_argument(
+        "--runbook",
+        type=Path,
+        metavar="FILE.md",
+        help="also write the night as a runbook: every step with its command, its owner, what can go wrong",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="with --runbook: FILE.md may be there already")
     add_profile(parser)
     add_format(parser)
 
@@ -41,6 +55,8 @@ def _plan(args: Namespace) -> int:
     from ..operations.plan import plan
     from .inputs import read_settings
 
+    if args.runbook is not None:
+        _check_runbook(args.runbook, overwrite=args.overwrite)
     settings = read_settings(args)
     workflow = load_workflow(args.workflow, credentials=settings.credentials)
     states: Mapping[str, JobState] | None = None
@@ -63,7 +79,53 @@ def _plan(args: Namespace) -> int:
         )
     else:
         _print(planned, states)
+    if args.runbook is not None:
+        _write_runbook(args, workflow, settings, planned)
     return code
+
+
+def _check_runbook(path: Path, *, overwrite: bool) -> None:
+    """See that a runbook may be written to *path*."""
+    from ..core.errors import InputError
+
+    if path.suffix.lower() != ".md":
+        raise InputError(f"--runbook {path}: it is Markdown, so its name ends with .md")
+    if not path.parent.is_dir():
+        raise InputError(f"--runbook {path}: there is no directory {path.parent}")
+    if not overwrite and (path.exists() or path.is_symlink()):
+        raise InputError(f"--runbook {path}: is there already: --overwrite replaces it, notes in it included")
+
+
+def _write_runbook(args: Namespace, workflow: Workflow, settings: Settings, planned: Plan) -> None:
+    import time
+
+    from ..core.errors import InputError
+    from ..files.config import CONFIG_VARIABLE
+    from ..files.state_place import VARIABLE as STATE_DIR_VARIABLE
+    from ..machine.own_files import replace_file
+    from ..machine.version import program_version
+    from ..operations.runbook import Occasion, runbook
+    from ..operations.secrets_in import refuse_secrets
+    from .inputs import config_of
+
+    refuse_secrets(workflow, settings)
+    config = config_of(args)
+    occasion = Occasion(
+        path=str(args.workflow),
+        file=str(args.runbook),
+        directory=str(Path.cwd()),
+        environ={
+            **({} if config is None else {CONFIG_VARIABLE: str(config.absolute())}),
+            STATE_DIR_VARIABLE: str(settings.state_dir.absolute()),
+        },
+        made_at=time.time(),
+        version=program_version(),
+    )
+    try:
+        replace_file(args.runbook, runbook(workflow, planned, occasion).encode(), mode=None)
+    except OSError as error:
+        raise InputError(f"--runbook {args.runbook}: it could not be written: {error.strerror or error}") from error
+    print(f"runbook: {args.runbook}", file=sys.stderr)
 
 
 def _times(plan: Plan) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from shlex import quote
 
 from ..text.instants import in_words
 from .outcomes import Outcome
-from .run import RunState
+from .run import APPROVAL_TIMEOUT, RunState
 from .workflow import Workflow
 
 WINDOW_IS_OVER = "the window does not open any more"
@@ -24,7 +24,7 @@ class Facts:
     """What the advice about a run depends on.
 
     *workflow*: the path of its file, where that is known. *totals*: how many migrations have each outcome. *window_over*: its
-    window opens no more. *too_many_failures*: a wave has used up its `max_failures`. The others are as in the report.
+    window opens no more. *too_many_failures*: a wave has used up its `max_failures`. *rejected*: the wave that somebody has rejected. The others are as in the report.
     """
 
     run_id: str
@@ -34,6 +34,7 @@ class Facts:
     successor: str | None = None
     window_over: bool = False
     too_many_failures: bool = False
+    rejected: str | None = None
     totals: Mapping[Outcome, int] = field(default_factory=dict)
 
     @property
@@ -85,8 +86,15 @@ def facts_of(state: RunState, now: float) -> Facts:
         successor=state.successor,
         window_over=state.window_over(now),
         too_many_failures=any(state.too_many_failures(wave) for wave in state.workflow.waves),
+        rejected=_rejected(state),
         totals=state.totals(),
     )
+
+
+def _rejected(state: RunState) -> str | None:
+    """The wave that keeps what is left from starting, as a person has rejected it; one that nobody approved in time is asked for again."""
+    rejected = ((name, wave.rejected_by) for name, wave in state.waves.items() if wave.counts.waiting)
+    return next((name for name, by in rejected if by is not None and not by.startswith(APPROVAL_TIMEOUT)), None)
 
 
 def advise(facts: Facts) -> Advice:
@@ -155,6 +163,8 @@ def _condition(facts: Facts) -> str | None:
         return _full(facts)
     if facts.totals.get(Outcome.UNDER_WAY) and not (facts.totals.get(Outcome.IN_DOUBT) or not_started):
         return "at once: it follows what Atlas has accepted, and sends no PUT"
+    if facts.rejected is not None and not_started and not facts.window_over:
+        return f"wave {facts.rejected!r} was rejected, and starts in no session before: {approve_command(facts.run_id, facts.rejected)}"
     if not (facts.window_over and not_started):
         return None
     if facts.left_at_atlas or facts.hooks_left:

@@ -52,7 +52,7 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastMade(Event):
-    """When the waves of the run that begins are reckoned to end; recorded so that it can be held against what becomes of them."""
+    """When the waves are reckoned to end that the session is the first to start; recorded so that it can be held against what becomes of them."""
 
     name: ClassVar[str] = "forecast_made"
     forecast: Forecast

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, pvariance
 from typing import Any, NamedTuple
 
@@ -112,6 +112,11 @@ class Forecast:
     def stops_fitting(self) -> WaveForecast | None:
         """The first wave that does not fit."""
         return next((wave for wave in self.waves if wave.fits is False), None)
+
+    def followed_by(self, later: Forecast) -> Forecast:
+        """The forecast of a run whose next session made *later* one: what was said of a wave first, stays."""
+        known = {wave.name for wave in self.waves}
+        return replace(later, waves=(*self.waves, *(wave for wave in later.waves if wave.name not in known)))
 
     def wave(self, name: str) -> WaveForecast | None:
         """That of wave *name*."""

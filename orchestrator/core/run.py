@@ -137,7 +137,7 @@ class RunState:
     window_closes: float | None = None
     window_waits_since: float = 0.0
     opening: Span | None = None  # the opening of the window that this session waits for or is in
-    forecast: Forecast | None = None  # made when the run began
+    forecast: Forecast | None = None  # of each wave, made when the first session began that was to start it
     waves: dict[str, WaveState] = field(default_factory=dict)
     migrations: dict[str, MigrationState] = field(default_factory=dict)
     hooks: list[HookFinished] = field(default_factory=list)  # all that ended, whosever they were
@@ -160,7 +160,7 @@ class RunState:
             case RunFinished():
                 self._finish(event)
             case ForecastMade():
-                self.forecast = event.forecast
+                self.forecast = event.forecast if self.forecast is None else self.forecast.followed_by(event.forecast)
             case RunPaused() | RunUnpaused():
                 self._pause(event)
             case ConfirmationWaiting() | CutoversConfirmed():

@@ -102,7 +102,8 @@ async def _continue(
         if not (state.unfinished or again):
             return _as_it_ended(state, options)
         keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
-        return await conduct(journal, replace(task, locks=locks), settings, options)
+        task = replace(task, also=(*task.also, *_forecast(journal, task, settings)), locks=locks)
+        return await conduct(journal, task, settings, options)
 
 
 def _as_it_ended(state: RunState, options: Options) -> Ending:
@@ -112,10 +113,14 @@ def _as_it_ended(state: RunState, options: Options) -> Ending:
 
 
 def _forecast(journal: Journal, task: Task, settings: Settings) -> tuple[ForecastMade, ...]:
-    """What is recorded of when the run that *task* begins will have ended; nothing, where there is nothing to judge by."""
+    """What is recorded of when the waves will have ended that *task* is the first to start; nothing, where there is nothing to judge by."""
+    begun = {name for name, wave in task.state.waves.items() if wave.first_started_at is not None}
+    new = {m.name for wave, m in task.workflow.migrations() if wave.name not in begun}.intersection(task.first.selected)
+    if not new:
+        return ()
     history = history_of(journal, task.workflow, rehearsal=task.rehearsal)
     at = task.first.at
-    made = make_forecast(task.workflow, task.first.selected, settings, history, now=at, rehearsal=task.rehearsal)
+    made = make_forecast(task.workflow, new, settings, history, now=at, rehearsal=task.rehearsal)
     return () if made is None else (ForecastMade(at=at, forecast=made),)
 
 

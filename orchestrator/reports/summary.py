@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.next_step import Phase
+from ..core.no_return import Point
 from ..core.outcomes import Outcome
 from ..store.last_read import LastReads
 from ..text.counts import names_listed, plural
@@ -61,6 +62,8 @@ _UNDER_WAY = {
 }
 _MOVING = (Phase.DOUBT, Phase.REQUESTED, Phase.ACCEPTED, Phase.VERIFYING, Phase.READY, Phase.GATE)
 """Phases of what is under way or about to be, the most urgent first."""
+
+_SKIPPED = "skipped"
 
 
 def print_json(report: RunReport, *, file: TextIO, reads: LastReads | None = None) -> None:
@@ -272,7 +275,7 @@ class _Summary:
         )
 
     def _word(self, migration: MigrationReport) -> str:
-        return _UNDER_WAY.get(migration.phase, migration.outcome) if self.running else str(migration.outcome)
+        return _standing_of(migration) if self.running else str(migration.outcome)
 
     def _table(self, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table; where the terminal is narrow, the first cell of a row and the others below it."""
@@ -307,9 +310,16 @@ def _subject(problem: Problem) -> str:
 
 def _standing(migrations: Sequence[MigrationReport]) -> str:
     """How far *migrations* are while their run is under way."""
-    counts = Counter(_UNDER_WAY.get(m.phase, str(m.outcome)) for m in migrations)
-    order = [*(str(outcome) for outcome in Outcome), *reversed(_UNDER_WAY.values())]
+    counts = Counter(_standing_of(m) for m in migrations)
+    order = [*(str(outcome) for outcome in Outcome), *reversed(_UNDER_WAY.values()), _SKIPPED]
     return counts_text({word: counts[word] for word in order})
+
+
+def _standing_of(migration: MigrationReport) -> str:
+    """How far *migration* is while its run is under way."""
+    if migration.point is Point.NOT_CUT_OVER and migration.phase is not Phase.FINISHED:
+        return _SKIPPED
+    return _UNDER_WAY.get(migration.phase, str(migration.outcome))
 
 
 def _encodable(text: str, encoding: str | None) -> str:

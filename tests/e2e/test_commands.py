@@ -194,6 +194,27 @@ def test_plan_forecasts_the_night_once_cutovers_were_made(online: Program) -> No
     assert found["forecast"]["waves"][0]["ends_p50"].endswith("Z")
 
 
+def test_plan_writes_a_runbook_and_overwrites_none(program: Program) -> None:
+    """Beside what it prints; a file that is there is replaced on request alone, and only Markdown is written."""
+    workflow = program.workflow(WAVES, rest={"approval": True})
+    done = program.run("plan", workflow, "--runbook", "night.md")
+    assert (done.code, done.err) == (0, "runbook: night.md\n")
+    text = (program.directory / "night.md").read_text()
+    assert text.startswith("# Runbook: night, 3 live migrations in 2 waves\n")
+    assert f"export ATLAS_CUTOVER_STATE_DIR={program.state_dir}" in text
+    assert f"export ATLAS_CUTOVER_CONFIG={program.directory / 'config.yaml'}" in text
+    assert "atlas-cutover approve $RUN_ID rest" in text
+    program.write("night.md", "notes")
+    done = program.run("plan", workflow, "--runbook", "night.md")
+    assert (done.code, "is there already: --overwrite replaces it" in done.err) == (2, True)
+    assert (program.directory / "night.md").read_text() == "notes"
+    assert program.run("plan", workflow, "--runbook", "night.md", "--overwrite").code == 0
+    assert (program.directory / "night.md").read_text() != "notes"
+    for wrong, why in (("night.txt", "its name ends with .md"), ("no/night.md", "there is no directory")):
+        done = program.run("plan", workflow, "--runbook", wrong)
+        assert (done.code, why in done.err) == (2, True)
+
+
 def test_plan_online_reads_the_jobs_and_sends_no_put(online: Program, atlas: Atlas) -> None:
     """`plan --online` shows each job's state and whole ids; afterwards the jobs still wait for their cutover."""
     never = next(atlas.never_ready)

@@ -183,3 +183,34 @@ async def test_a_run_that_cannot_be_read_is_left_out_and_counted(tmp_path: Path)
     assert planned.forecast is not None
     assert planned.forecast.history.count == 1
     assert any("1 earlier run is left out" in note for note in planned.notes)
+
+
+async def test_each_wave_is_forecast_by_the_session_that_is_the_first_to_start_it(tmp_path: Path) -> None:
+    """The canary alone, without history; the rest by what the canary took, in the same run."""
+    plain = workflow(wave("canary", "a"), wave("rest", "b", "c", concurrency=1))
+    async with house(tmp_path, plain) as it:
+        first = await it.start(only=("canary",))
+        assert build(first.state, now=wall()).forecast is None
+        ending = await it.start()
+        report = build(ending.state, now=wall())
+    (made,) = it.names(ForecastMade)
+    assert [each.name for each in made.forecast.waves] == ["rest"]
+    assert made.forecast.history.count == 1
+    assert report.forecast is not None
+    (rest,) = report.forecast.waves
+    assert (rest.name, rest.verdict) == ("rest", "within p50")
+
+
+async def test_what_was_forecast_first_stays(tmp_path: Path) -> None:
+    """A run that goes on adds the waves that are new to it, and changes nothing of what it said of others."""
+    async with house(tmp_path, workflow(wave("w", "x"))) as it:
+        await it.start()
+    async with house(tmp_path, workflow(wave("canary", "a"), wave("rest", "b"), wave("last", "c"))) as it:
+        await it.start(only=("canary",))
+        await it.start(only=("rest",))
+        ending = await it.start()
+    assert ending.state.forecast is not None
+    assert [each.name for each in ending.state.forecast.waves] == ["canary", "rest", "last"]
+    assert [each.forecast.waves[0].ends for each in it.names(ForecastMade)] == [
+        each.ends for each in ending.state.forecast.waves
+    ]

@@ -113,7 +113,7 @@ def _no_return(report: RunReport) -> Iterable[str]:
                 point.side,
                 point.point,
                 f"{len(point.names)}: {escape(names_listed(point.names, NAMES_AT_MOST))}",
-                escape(point.what_is_right),
+                point.what_is_right,
             )
             for point in report.point_of_no_return
         ),
