@@ -70,8 +70,10 @@ def _print_status(args: Namespace, found: RunStatus) -> None:
         return
     options = same_place(args)
     print_summary(found.report, file=sys.stdout, running=found.holder, options=options, reads=reads)
+    said = {need.in_words() for need in found.report.needs}  # above, where they come first
     for hold in found.holds:
-        print(hold.in_words(options))
+        if hold.in_words() not in said:
+            print(hold.in_words(options))
 
 
 def _print_runs(args: Namespace, listed: Sequence[RunListed]) -> None:

@@ -28,6 +28,7 @@ from ..core.errors import InputError
 from ..core.events import (
     ApplicationWaiting,
     ApprovalWaiting,
+    ConfirmationWaiting,
     Event,
     MigrationFinished,
     RunFinished,
@@ -35,6 +36,7 @@ from ..core.events import (
     RunStarted,
     WaveFinished,
 )
+from ..core.needs import HOOK, Need, needs
 from ..core.outcomes import Outcome, RunOutcome
 from ..core.run import RunState
 from ..text.durations import rough_duration
@@ -46,6 +48,9 @@ LAST_WORDS = 10.0
 
 MOST_WAITING = 100
 """So many messages may wait for one address; further ones are dropped, and that is logged."""
+
+NEEDS_AT_MOST = 5
+"""What needs a person, in the last message of a run; the report has all of it."""
 
 BAD = (Outcome.FAILED, Outcome.UNVERIFIED, Outcome.TIMED_OUT, Outcome.IN_DOUBT)
 
@@ -83,6 +88,9 @@ class Messages:
             case ApprovalWaiting():
                 title = f"wave {event.wave} needs approval"
                 return _make("warning", title, approve_command(state.run_id, event.wave), state)
+            case ConfirmationWaiting():
+                body = f"Answer on the terminal of {event.who}: until then no cutover starts."
+                return _make("warning", "waits to be confirmed", body, state)
             case ApplicationWaiting():
                 return self._standstill(event, state)
             case WaveFinished():
@@ -257,7 +265,24 @@ def _finished(event: RunFinished, state: RunState) -> Message:
     stopped = f" No further cutover was started: {state.stopped}." if state.stopped else ""
     way_on = advise(facts_of(state, event.at)).in_words()
     rest = f" Unfinished: {way_on}" if way_on else ""
-    return _make(kind, f"{event.outcome}, exit code {event.exit_code}", f"{counts(numbers)}.{stopped}{rest}", state)
+    found = needs(state, event.at)
+    if kind == "success" and found:
+        kind = "warning"  # a hook that failed: the person it should have told does not know
+    body = f"{counts(numbers)}.{stopped}{rest}{_told(found)}"
+    return _make(kind, f"{event.outcome}, exit code {event.exit_code}", body, state)
+
+
+def _told(found: tuple[Need, ...]) -> str:
+    """What needs a person, a line each, as report and page have it."""
+    lines = []
+    for need in found[:NEEDS_AT_MOST]:
+        said = f": {need.said}" if need.said else ""
+        ids = f" ({need.about[0].live_migration_id})" if need.count == 1 and need.about else ""
+        command = f" {need.command}" if need.command else ""
+        lines.append(f"\n{'FAILED' if need.kind == HOOK else need.kind} {need.what}{ids}{said}. {need.to_do}{command}")
+    more = len(found) - len(lines)
+    head = "\nNeeds you now:" if found else ""
+    return head + "".join(lines) + (f"\nand {more} more: see the report" if more else "") + ("\n" if found else "")
 
 
 def _make(kind: Kind, title: str, body: str, state: RunState) -> Message:

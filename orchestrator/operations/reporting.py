@@ -22,7 +22,7 @@ def write_reports(
     return write_all(report, outputs, own=run_reports(state_dir, report.run_id), checkpoint=checkpoint)
 
 
-def as_recorded(state: RunState, *, now: float, running: bool = False) -> RunReport:
-    """The report of a run as it is in the journal; *now* in Unix seconds, *running*: somebody works on it."""
+def as_recorded(state: RunState, *, now: float, holder: str | None = None, silent: float | None = None) -> RunReport:
+    """The report of a run as it is in the journal, as `build` makes it; *now* in Unix seconds."""
     code = state.recorded_exit_code
-    return build(state, now=now, exit_code=None if code is None else ExitCode(code), running=running)
+    return build(state, now=now, exit_code=None if code is None else ExitCode(code), holder=holder, silent=silent)

@@ -67,8 +67,8 @@ def status(run_id: str | None = None, *, state_dir: Path | str | None = None) ->
         row = find_run(journal, run_id)
         state = journal.state(row.run_id)
         holder = holder_of(run_lock(journal.state_dir, row.run_id))
-        report = as_recorded(state, now=time.time(), running=holder is not None)
         silent = silent_since(journal.state_dir, row.run_id, now=time.time()) if holder else None
+        report = as_recorded(state, now=time.time(), holder=holder, silent=silent)
         return RunStatus(
             report=report,
             holder=holder,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.advice import Advice, advise, facts_of
 from ..core.events import NOT_YET
+from ..core.needs import Need, needs
 from ..core.next_step import Phase
 from ..core.no_return import SIDES, WHAT_IS_RIGHT, Point, Side, last_start, point_in
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
@@ -24,20 +25,16 @@ SCHEMA_VERSION = 1
 
 URGENCY = (
     Outcome.IN_DOUBT,
-    Outcome.UNVERIFIED,
     Outcome.TIMED_OUT,
+    Outcome.UNVERIFIED,
     Outcome.FAILED,
     Outcome.UNDER_WAY,
     Outcome.NOT_STARTED,
 )
 """The outcomes other than SUCCESS, the most urgent first."""
 
-KINDS = (
-    ("Needs a person", (Outcome.IN_DOUBT, Outcome.UNVERIFIED, Outcome.TIMED_OUT, Outcome.FAILED)),
-    ("Under way at Atlas", (Outcome.UNDER_WAY,)),
-    ("Not started", (Outcome.NOT_STARTED,)),
-)
-"""The same by what they ask for, with the title that every format gives them."""
+OTHERS = (("Under way at Atlas", Outcome.UNDER_WAY), ("Not started", Outcome.NOT_STARTED))
+"""Those that are no failure, with the title that every format gives them."""
 
 OUTPUT_AT_MOST = 4000  # characters of a failed hook's output
 OUTPUT_OF_SUCCESS = 400  # characters of a good hook's output: 5,000 migrations may have one each
@@ -188,6 +185,11 @@ class RunReport:
     hooks: tuple[HookReport, ...]
     requests: dict[str, Any]
     advice: Advice
+    needs: tuple[Need, ...]
+
+    def urgent(self) -> list[Need]:
+        """What needs a person now, but for what is only to be followed at Atlas: that has a title of its own."""
+        return [need for need in self.needs if need.kind != Outcome.UNDER_WAY]
 
     def names_of_vars(self) -> list[str]:
         """The names of all variables that any of the migrations has, in the order of the workflow."""
@@ -205,30 +207,33 @@ class RunReport:
             for (rank, message), members in found
         ]
 
-    def problems_by_kind(self) -> list[tuple[str, list[Problem]]]:
-        """`problems` under the titles of `KINDS`, those without any left out."""
+    def other_problems(self) -> list[tuple[str, list[Problem]]]:
+        """`problems` that are not among `urgent`, under the titles of `OTHERS`, those without any left out."""
         problems = self.problems()
-        kinds = ((title, [p for p in problems if p.outcome in outcomes]) for title, outcomes in KINDS)
+        kinds = ((title, [p for p in problems if p.outcome is outcome]) for title, outcome in OTHERS)
         return [(title, found) for title, found in kinds if found]
 
     def failed_hooks(self) -> list[HookReport]:
         """The hooks that did not end with 0."""
         return [hook for hook in self.hooks if not hook.ok]
 
-    def unheard_hooks(self) -> list[HookReport]:
-        """The hooks whose failure shows in no migration's outcome, and that were not run again with a better end."""
-        last = {(hook.hook, hook.wave, hook.migration, hook.argv): hook for hook in self.hooks}
-        return [hook for hook in last.values() if not hook.ok and (hook.migration is None or hook.hook != "before")]
 
-
-def build(state: RunState, *, now: float, exit_code: ExitCode | None = None, running: bool = False) -> RunReport:
+def build(
+    state: RunState,
+    *,
+    now: float,
+    exit_code: ExitCode | None = None,
+    holder: str | None = None,
+    silent: float | None = None,
+) -> RunReport:
     """The report of *state*.
 
     Args:
         state: The fold of the run's events.
         now: Unix seconds; stands in for the end of a run that has none yet.
         exit_code: What the process ends with; None: what was recorded, else what the outcome says.
-        running: Whether somebody works on the run, so that what is left of it has an end to be foreseen.
+        holder: The process that works on the run now; None: nobody does.
+        silent: Since when (Unix seconds) that gives no sign of life.
     """
     facts = facts_of(state, now)
     end = state.finished_at or now
@@ -259,7 +264,7 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None, run
         sessions=state.sessions,
         window=report_window(state, now),
         forecast=report_forecast(state.forecast, state, rehearsal=state.rehearsal),
-        outlook=report_forecast(outlook(state, now), rehearsal=state.rehearsal) if running else None,
+        outlook=report_forecast(outlook(state, now), rehearsal=state.rehearsal) if holder is not None else None,
         totals={"migrations": len(migrations), **{str(outcome): facts.totals.get(outcome, 0) for outcome in Outcome}},
         statistics=_statistics(migrations),
         last_start=_iso(last_start(state, now)) if facts.unfinished else None,
@@ -273,6 +278,7 @@ def build(state: RunState, *, now: float, exit_code: ExitCode | None = None, run
         hooks=_hooks(state),
         requests=state.request_statistics(),
         advice=_advice(advise(facts)),
+        needs=tuple(_need(need) for need in needs(state, now, holder=holder, silent=silent)),
     )
 
 
@@ -356,6 +362,18 @@ def _advice(advice: Advice) -> Advice:
         command=_text_or_none(advice.command),
         condition=_text_or_none(advice.condition),
         outcomes={outcome: _text(text) for outcome, text in advice.outcomes.items()},
+    )
+
+
+def _need(need: Need) -> Need:
+    return replace(
+        need,
+        what=_text(need.what),
+        said=_text(need.said),
+        to_do=_text(need.to_do),
+        wave=_text_or_none(need.wave),
+        command=_text_or_none(need.command),
+        about=tuple(replace(each, name=_text(each.name), wave=_text(each.wave)) for each in need.about),
     )
 
 

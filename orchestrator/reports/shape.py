@@ -1,6 +1,6 @@
 """The one shape in which browsers get a run: of the status page, piece by piece, and of report.html, whole.
 
-    {"columns": {"job": [...], "row": [...]}, "head": {...}, "jobs": [[...]], "rows": [[number, ...]], "log": [...]}
+    {"columns": {"job": [...], "row": [...]}, "head": {...}, "needs": [...], "jobs": [[...]], "rows": [[number, ...]], "log": [...]}
 
 The names are those of report.json, and so are times (ISO 8601) and durations (seconds). Of each migration `job` never changes, and `row`
 is sent again whenever it differs: lists in the order of `columns`, for thousands of them travel at once.
@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from ..core.needs import Need
 from ..core.no_return import SIDES, WHAT_IS_RIGHT
 from ..core.outcomes import EXIT_MEANINGS
+from ..text.instants import iso
 from .model import MigrationReport, RunReport
 from .words import plain
 
@@ -44,7 +46,17 @@ outcome *note*, why it waits, and *lag_seconds*."""
 
 COLUMNS = {"job": JOB, "row": ROW}
 
-_ELSEWHERE = {"migrations", "hooks", "requests", "statistics", "totals", "forecast", "outlook", "point_of_no_return"}
+_ELSEWHERE = {
+    "migrations",
+    "needs",
+    "hooks",
+    "requests",
+    "statistics",
+    "totals",
+    "forecast",
+    "outlook",
+    "point_of_no_return",
+}
 """What report.html has in its text, and its scripts do not need."""
 
 
@@ -73,6 +85,29 @@ def points() -> dict[str, dict[str, str]]:
     return {str(point): {"side": str(SIDES[point]), "what_is_right": text} for point, text in WHAT_IS_RIGHT.items()}
 
 
+def needed(need: Need) -> dict[str, Any]:
+    """What needs a person, as browsers show it."""
+    return {
+        "kind": str(need.kind),
+        "what": plain(need.what),
+        "said": plain(need.said),
+        "to_do": need.to_do,
+        "about": [
+            {
+                "name": plain(each.name),
+                "wave": plain(each.wave),
+                "group_id": each.group_id,
+                "live_migration_id": each.live_migration_id,
+            }
+            for each in need.about
+        ],
+        "count": need.count,
+        "wave": need.wave,
+        "since": None if need.since is None else iso(need.since),
+        "command": need.command,
+    }
+
+
 def snapshot(report: RunReport) -> dict[str, Any]:
     """All of *report* that scripts draw."""
     numbers = {wave.name: number for number, wave in enumerate(report.waves)}
@@ -96,6 +131,7 @@ def snapshot(report: RunReport) -> dict[str, Any]:
     return {
         "columns": COLUMNS,
         "head": head,
+        "needs": [needed(need) for need in report.needs],
         "jobs": [job(migration, numbers) for migration in report.migrations],
         "rows": [[number, *row(migration)] for number, migration in enumerate(report.migrations)],
         "log": [],

@@ -13,21 +13,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..core.needs import HOOK, Need
 from ..core.next_step import Phase
 from ..core.no_return import Point
 from ..core.outcomes import Outcome
 from ..store.last_read import LastReads
 from ..text.counts import names_listed, plural
 from .formats.json_ import render_json
-from .model import KINDS, MigrationReport, Problem, RunReport
+from .model import OTHERS, MigrationReport, Problem, RunReport
 from .words import (
+    OUTCOMES,
     clock,
     counts_text,
     duration,
-    failed_hooks_text,
     forecast_line,
     headline,
+    ids_text,
     names_text,
+    need_line,
     plain,
     requests_line,
     sides_line,
@@ -38,6 +41,7 @@ from .words import (
 
 LIST_ALL = 30  # migrations; above, only those that need a person are listed
 LIST_AT_MOST = 20  # problems
+IDS_OF = 10  # problems; above, the report has their ids
 _NARROW = 80  # columns; below, a row becomes lines
 _ENDLESS = 10_000  # columns where stdout is no terminal: a line is never broken, so that it can be searched
 
@@ -132,6 +136,7 @@ class _Summary:
         else:
             self.line(headline(report), _STYLES[report.outcome])
         self.line(f"workflow {report.workflow}, run {report.run_id}, {times_of_day(report)}")
+        self._needs()
         self.line(self._totals())
         requests = requests_line(report) if report.requests["total"] else ""  # not known before the session's end
         window = f"window: {report.window.rule}" if report.window and report.rehearsal else ""
@@ -143,7 +148,7 @@ class _Summary:
             self.line(sentence)
         if self.running or report.unfinished:
             self._no_return()
-        self._problems()
+        self._others()
         self._waves()
         if reads is not None:
             self._reads(reads)
@@ -178,17 +183,42 @@ class _Summary:
         for point in self.report.point_of_no_return:
             self.line(f"  {point.point} ({names_listed(point.names)}): {point.what_is_right}")
 
-    def _problems(self) -> None:
+    def _needs(self) -> None:
+        """What needs a person, before all figures: each with its ids, what to do, and the command."""
+        urgent = self.report.urgent()
+        if urgent:
+            self.console.print()
+            self.line("NEEDS YOU NOW", "bold")
+        for need, following in zip(urgent[:LIST_AT_MOST], [*urgent[1:LIST_AT_MOST], None], strict=False):
+            self._need(need, short=len(urgent) > IDS_OF, last=following is None or following.to_do != need.to_do)
+        if len(urgent) > LIST_AT_MOST:
+            self.line(f"and {len(urgent) - LIST_AT_MOST} more: see the report")
+        if urgent:
+            self.console.print()
+
+    def _need(self, need: Need, *, short: bool, last: bool) -> None:
+        """*short*: without ids; *last*: of those about which the same is to be done."""
+        if need.kind in OUTCOMES:
+            text = Text(need.kind, style=_STYLES[need.kind])
+            text.append(
+                self.shown(f" {need.what}{f' ({need.about[0].wave})' if need.count == 1 else ''}"), style="bold"
+            )
+            text.append(self.shown(f": {need.said}" if need.said else ""), style="not bold")
+            self.console.print(text, soft_wrap=self.soft_wrap)
+        else:
+            self.line(need_line(need, self.options), "bold yellow" if need.kind != HOOK else "bold red", soft_wrap=True)
+        ids = "" if short else ids_text(need)
+        if ids:
+            self.line(f"  {ids}")
+        if last:
+            self.line(f"  {need.to_do}")
+        if need.command and need.kind in OUTCOMES:
+            self.line(f"  $ {need.command}{self.options}", soft_wrap=True)
+
+    def _others(self) -> None:
         problems = [p for p in self.report.problems() if not self.running or p.migrations[0].phase is Phase.FINISHED]
-        urgent, *others = ((title, [p for p in problems if p.outcome in outcomes]) for title, outcomes in KINDS)
-        hooks = failed_hooks_text(self.report)
-        if urgent[1] or hooks:
-            self._listed(*urgent)
-        for line in hooks[:LIST_AT_MOST]:
-            self.line(f"FAILED {line}")
-        if len(hooks) > LIST_AT_MOST:
-            self.line(f"and {len(hooks) - LIST_AT_MOST} more: see the report")
-        for title, found in others:
+        for title, outcome in OTHERS:
+            found = [p for p in problems if p.outcome is outcome]
             if found:
                 self._listed(title, found)
         if self.report.stopped and not self.report.totals[Outcome.NOT_STARTED]:

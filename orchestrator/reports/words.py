@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
+from ..core.needs import HOOK, Need
 from ..core.no_return import Side
-from ..core.outcomes import EXIT_MEANINGS
+from ..core.outcomes import EXIT_MEANINGS, Outcome
 from ..text.counts import names_listed, plural
 from ..text.durations import rough_duration
 from .forecast import LONGER, TimesReport
@@ -15,6 +16,7 @@ from .model import MigrationReport, Problem, RunReport
 from .percentiles import Statistics
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+OUTCOMES = frozenset(Outcome)
 _JOINERS = "\u200c\u200d"  # invisible, harmless, and needed by some scripts and by emoji
 
 
@@ -115,15 +117,18 @@ def vars_text(migration: MigrationReport) -> str:
     return ", ".join(f"{name}={value}" for name, value in migration.vars.items())
 
 
-def failed_hooks_text(report: RunReport) -> list[str]:
-    """The failed hooks that no outcome tells of, one line for those that ended alike."""
-    groups: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
-    for hook in report.unheard_hooks():
-        ended = hook.error or f"exit code {hook.exit_code}"
-        groups.setdefault((hook.hook, hook.argv, ended), []).append(hook.migration or hook.wave or "the run")
-    return [
-        f"hook {hook} of {names_listed(of)}: {ended} ({' '.join(argv)})" for (hook, argv, ended), of in groups.items()
-    ]
+def need_line(need: Need, options: str = "") -> str:
+    """*need* of a hook, or of what the run waits for, in one line; *options* are added to its command."""
+    return f"FAILED {need.what}: {need.said}" if need.kind == HOOK else need.in_words(options)
+
+
+def ids_text(need: Need) -> str:
+    """The ids of the migrations that *need* is about; empty where it is about none."""
+    if need.count == 1 and need.about:
+        return f"live migration {need.about[0].live_migration_id}, project {need.about[0].group_id}"
+    listed = [f"{each.name} {each.live_migration_id}" for each in need.about]
+    more = need.count - len(listed)
+    return ", ".join(listed) + (f" and {more} more" if more and listed else "")
 
 
 def plain(text: str | None) -> str:

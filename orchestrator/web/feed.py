@@ -145,6 +145,7 @@ class RunFeed(Feed):
         super().__init__()
         self._run_look = RunLook(state_dir, run_id)
         self._head: dict[str, Any] = {}
+        self._needs: tuple[int, list[dict[str, Any]]] = (0, [])  # with the version at which they came
         self._jobs: list[list[Any]] = []
         self._numbers: dict[str, int] = {}
         self._rows: list[tuple[int, view.Row]] = []  # with the version at which it came
@@ -160,6 +161,8 @@ class RunFeed(Feed):
 
     def _take_in(self, changes: Changes, version: int) -> None:
         self._head = changes.head
+        if changes.needs is not None:
+            self._needs = version, changes.needs
         if changes.fresh:
             self._new_epoch()
             self._jobs = list(changes.jobs.values())
@@ -179,6 +182,8 @@ class RunFeed(Feed):
         if not version:
             document["columns"] = COLUMNS
             document["jobs"] = self._jobs
+        if not version or self._needs[0] > version:
+            document["needs"] = self._needs[1]
         document["rows"] = [[number, *row] for number, (since, row) in enumerate(self._rows) if since > version]
         document["log"] = [line for since, line in self._log if since > version]
         message = Message(event="delta" if version else "snapshot", id=self._place(), data=_compact(document))

@@ -25,9 +25,11 @@ from ..core.events import (
     RunStarted,
     WindowWaiting,
 )
+from ..core.needs import needs
 from ..core.run import RunState
 from ..observers.log.entries import Entries, level_of
 from ..observers.log.sentences import sentence
+from ..reports.shape import needed
 from ..store.journal import open_journal
 from ..store.last_read import SILENT_AFTER, sign_of_life
 from ..store.locks import holder_of, run_lock
@@ -49,11 +51,12 @@ class Changes:
     """What a look at a run found.
 
     *fresh*: everything, what was known before is void; *jobs*: then, what never changes about the migrations, by name;
-    *rows*: those that differ, by name; *log*: the new events in words, the oldest first.
+    *needs*: what needs a person, None: as before; *rows*: those that differ, by name; *log*: the new events in words, the oldest first.
     """
 
     fresh: bool
     head: dict[str, Any]
+    needs: list[dict[str, Any]] | None
     jobs: dict[str, list[Any]]
     rows: dict[str, view.Row]
     log: list[dict[str, Any]]
@@ -77,6 +80,7 @@ class _Memory:
     life: float | None = None
     life_seen: float = 0.0
     silent: float | None = None
+    needs: list[dict[str, Any]] | None = None
     told: str | None = None
 
 
@@ -126,6 +130,7 @@ class RunLook:
                 since=known.since,
                 now=self._wall(),
             ),
+            needs=self._changed_needs(fresh=fresh),
             jobs=view.jobs(known.state) if fresh else {},
             rows=rows,
             log=self._words(events),
@@ -141,6 +146,14 @@ class RunLook:
         if life is None or now - max(life, known.life_seen) <= SILENT_AFTER:
             return None
         return life
+
+    def _changed_needs(self, *, fresh: bool) -> list[dict[str, Any]] | None:
+        known = self._known
+        found = [needed(each) for each in needs(known.state, self._wall(), holder=known.holder, silent=known.silent)]
+        if found == known.needs and not fresh:
+            return None
+        known.needs = found
+        return found
 
     def _take_in(self, events: list[tuple[int, Event]]) -> bool:
         """Fold *events*; True where the selection of migrations may be another one than before."""
@@ -196,7 +209,7 @@ class RunLook:
             return None
         self._known.told = error
         head = {"run_id": self._run_id, "missing": True, "error": error or None}
-        return Changes(fresh=True, head=head, jobs={}, rows={}, log=[])
+        return Changes(fresh=True, head=head, needs=[], jobs={}, rows={}, log=[])
 
 
 def look_at_runs(state_dir: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ..core.advice import Hold, advise, facts_of, silence
+from ..core.advice import advise, facts_of
 from ..core.estimate import estimate_waves
 from ..core.migration import UNDER_WAY
 from ..core.next_step import Phase
@@ -86,7 +86,7 @@ def head(
         "unfinished": state.unfinished,
         "running": running,
         "holder": holder,
-        "silent": None if holder is None or silent is None else _hold(silence(holder, silent)),
+        "silent": holder is not None and silent is not None,
         "advice": None if running else asdict(advise(facts_of(state, now))),
         "paused": None if state.paused_by is None else {"who": state.paused_by, "since": _iso(state.paused_at)},
         "aborted_by": state.aborted_by,
@@ -98,10 +98,6 @@ def head(
         "waves": [_wave(state, wave, rows) for wave in state.workflow.waves],
         "cutovers_left": _cutovers_left(state) if running else None,
     }
-
-
-def _hold(hold: Hold) -> dict[str, Any]:
-    return {"reason": hold.reason, "since": _iso(hold.since), "command": hold.command}
 
 
 def _iso(at: float | None) -> str | None:

@@ -154,7 +154,7 @@ def test_failed_hooks_need_a_person(program: Program) -> None:
     assert done.code == 0
     run_id = done.log[0]["run_id"]
     for text in (done.out, program.run("status", run_id).out):
-        person = text.partition("NEEDS A PERSON\n")[2]
+        person = text.partition("NEEDS YOU NOW\n")[2]
         assert re.search(
             r"^FAILED hook after_success of .*orders.*: exit code 3 \(sh -c exit 3\)$", person, re.MULTILINE
         )

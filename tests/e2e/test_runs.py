@@ -175,7 +175,7 @@ def test_signal_during_a_cutover_and_resume_without_the_file(online: Program, at
     assert (done.report["totals"]["UNDER_WAY"], done.report["totals"]["IN_DOUBT"]) == (1, 0)
     summary = online.run("report").out
     assert "UNDER WAY AT ATLAS" in summary
-    assert "NEEDS A PERSON" not in summary
+    assert "NEEDS YOU NOW" not in summary
     assert f"continue with: atlas-cutover resume {done.report['run_id']} (at once: " in summary
     (online.directory / workflow).unlink()
     again = online.run("resume", *JSON)

@@ -85,6 +85,7 @@ def test_most_events_make_no_message() -> None:
         "run_started",
         "run_resumed",
         "approval_waiting",
+        "confirmation_waiting",
         "application_waiting",
         "wave_finished",
         "migration_finished",

@@ -61,10 +61,11 @@ def test_markdown_says_first_what_needs_a_person(report_of: MakeReport) -> None:
     text = render(report_of(MIXED, stopped="the window closed", hooks=(hook,)), ".md")
     titles = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert titles == [
-        *("Needs a person", "Under way at Atlas", "Not started"),
+        *("Needs you now", "Under way at Atlas", "Not started"),
         *("Point of no return", "Waves", "Migrations", "Hooks that failed"),
     ]
-    assert "| FAILED | bad (rest) | oplog window exceeded |" in text
+    assert re.search(r"\| FAILED \| bad `[0-9a-f]{24}` \(rest\) \| oplog window exceeded \|", text)
+    assert text.index("## Needs you now") < text.index("cutover time: p50")
     assert (
         f"- UNDER_WAY: Atlas carries the cutover out. `atlas-cutover resume {RUN_ID}` follows it to its end at once"
         in text

@@ -90,9 +90,15 @@ def test_the_most_urgent_come_first_and_alike_ones_together(report_of: MakeRepor
         }
     )
     assert [[m.name for m in p.migrations] for p in report.problems()] == [["d"], ["t"], ["f1", "f2"], ["u"], ["n"]]
-    kinds = [(title, [p.outcome for p in found]) for title, found in report.problems_by_kind()]
-    assert [title for title, _ in kinds] == ["Needs a person", "Under way at Atlas", "Not started"]
-    assert kinds[1:] == [("Under way at Atlas", [Outcome.UNDER_WAY]), ("Not started", [Outcome.NOT_STARTED])]
+    assert [(need.kind, need.count) for need in report.needs] == [
+        ("IN_DOUBT", 1),
+        ("UNDER_WAY", 1),
+        ("TIMED_OUT", 1),
+        ("FAILED", 2),
+    ]
+    assert [need.kind for need in report.urgent()] == ["IN_DOUBT", "TIMED_OUT", "FAILED"]
+    others = [(title, [p.outcome for p in found]) for title, found in report.other_problems()]
+    assert others == [("Under way at Atlas", [Outcome.UNDER_WAY]), ("Not started", [Outcome.NOT_STARTED])]
 
 
 def test_a_given_exit_code_goes_before_the_recorded_one(state_of: MakeState) -> None:

@@ -67,7 +67,7 @@ def test_what_needs_a_person_comes_before_the_tables(report_of: MakeReport) -> N
     assert "FAILED b (w): oplog [bold]window[/bold]" in text
     assert "NOT_STARTED c (w): the window closed" in text
     assert "continue with: atlas-cutover resume" in text
-    assert text.index("NEEDS A PERSON") < text.index("NOT STARTED\n") < text.index("WAVE ") < text.index("MIGRATION ")
+    assert text.index("NEEDS YOU NOW") < text.index("NOT STARTED\n") < text.index("WAVE ") < text.index("MIGRATION ")
     assert "report: /state/runs/x/report.json" in text
 
 
@@ -83,7 +83,7 @@ def test_what_is_under_way_is_followed_at_once_and_is_no_problem(report_of: Make
     text = printed(report_of({"w": {"a": Ending(Outcome.UNDER_WAY), "b": Ending()}}, exit_code=ExitCode.SIGTERM))
     assert "2 migrations: 1 SUCCESS, 1 UNDER_WAY" in text
     assert "UNDER WAY AT ATLAS\nUNDER_WAY a (w): Atlas accepted the cutover" in text
-    assert "NEEDS A PERSON" not in text
+    assert "NEEDS YOU NOW" not in text
     assert f"resume {RUN_ID} (at once: it follows what Atlas has accepted, and sends no PUT)" in text
     window = AbsoluteWindow(opens=START - 3600, closes=START + 30)
     waves = {"w": {"a": Ending(Outcome.UNDER_WAY), "b": Ending(Outcome.NOT_STARTED)}}
@@ -110,7 +110,7 @@ def test_what_is_under_way_goes_first_in_a_large_run(state_of: MakeState) -> Non
     """Of 100 migrations, the two whose cutovers are under way are listed, and what waits for its wave is not."""
     early = {f"m{n:03}": Ending(Outcome.UNDER_WAY if n in (7, 42) else Outcome.NOT_STARTED) for n in range(100)}
     state = state_of({"w": early}, finished=False)
-    text = printed(build(state, now=START + 60, running=True), running="ops@bastion (4711)")
+    text = printed(build(state, now=START + 60, holder="ops@bastion (4711)"), running="ops@bastion (4711)")
     rows = [line.split() for line in text.splitlines()]
     assert [row[0] for row in rows if row[1:4] == ["w", "cutting", "over"]] == ["m007", "m042"]
     assert not [row for row in rows if row[:2] == ["m008", "w"]]
@@ -218,7 +218,7 @@ def test_a_run_under_way_says_which_side_of_no_return_migrations_are_on(state_of
     window = AbsoluteWindow(opens=START - 60, closes=START + 3600, reserve=600)
     waves = {"w": {"done": Ending(), "sent": Ending(Outcome.UNDER_WAY), "waits": Ending(Outcome.NOT_STARTED)}}
     state = state_of(waves, window=window, finished=False)
-    text = printed(build(state, now=START + 60, running=True), running="ops@bastion (4711)")
+    text = printed(build(state, now=START + 60, holder="ops@bastion (4711)"), running="ops@bastion (4711)")
     assert "the last moment at which a cutover may start: 2026-11-28 00:50:00 UTC" in text
     assert "point of no return: 1 nothing sent, 1 sent, 1 over" in text
     assert "  sent (sent): The PUT was sent, and nothing takes it back: let no writer return to the source" in text

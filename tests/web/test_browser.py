@@ -110,9 +110,9 @@ def test_a_rehearsal_is_followed_live_and_approved_with_the_button(tab: Page, ni
     with rehearsal(night.state_dir) as process:
         open_run(tab)
         assert tab.is_visible("#rehearsal")
-        tab.wait_for_selector("#waits .approval button")
-        assert "rest waits for approval since" in tab.inner_text("#waits")
-        tab.click("#waits .approval button")
+        tab.wait_for_selector("#needs .waits button.primary")
+        assert "Waits for approval\nwave rest" in tab.inner_text("#needs")
+        tab.click("#needs .waits button.primary")
         assert "2 migrations in this rehearsal" in confirm(tab, "Approve wave rest?")
         tab.wait_for_selector("#top.success")
         assert process.wait(60) == 0
@@ -135,7 +135,7 @@ def test_a_run_is_paused_and_aborted_with_the_buttons(tab: Page, night: Night) -
         assert tab.is_visible("#pause")
         night.write(ev.RunPaused(at=NOW + 1, who=WHO))
         tab.wait_for_selector("#unpause:not([hidden])")
-        assert f"Paused by {WHO}" in tab.inner_text("#waits")
+        assert f"paused by {WHO}" in tab.inner_text("#needs")
         tab.click("#abort")
         tab.keyboard.press("Enter")  # on "Back", which has the focus
         tab.click("#abort")
@@ -154,6 +154,37 @@ def test_buttons_are_off_where_no_process_works_on_the_run(tab: Page, night: Nig
     with night.held():
         tab.wait_for_selector("#abort:enabled")
     tab.wait_for_selector("#abort:disabled")
+
+
+def test_what_needs_a_person_comes_first_with_ids_and_commands(tab: Page, night: Night) -> None:
+    """Failures by their reason, failed hooks, and, when nobody follows it any more, what Atlas still carries out."""
+    night.begin(workflow(("orders", "billing", "carts"), ("archive",)))
+    hook = ev.HookFinished(
+        at=NOW, hook="after_success", argv=("./switch.sh",), exit_code=3, seconds=1.0, migration="carts"
+    )
+    night.write(
+        ev.ConfirmationWaiting(at=NOW, who=WHO),
+        *cutover_of("orders", NOW, outcome=Outcome.FAILED, message="disk full"),
+        *cutover_of("billing", NOW, outcome=Outcome.FAILED, message="disk full"),
+        ev.CutoverRequested(at=NOW + 1, migration="carts"),
+        ev.CutoverAccepted(at=NOW + 1, migration="carts", http_status=202, status="WORKING"),
+        hook,
+    )
+    with night.held():
+        open_run(tab)
+        tab.wait_for_selector("#needs .need")
+        kinds = tab.locator("#needs .need-head").all_inner_texts()
+        assert [kind.split("\n")[0] for kind in kinds] == ["FAILED", "Hook failed", "Waits to be confirmed"]
+        assert "2 migrations (orders, billing)" in kinds[0]
+        said = tab.inner_text("#needs")
+        for expected in ("disk full", f"{1:024x}", "exit code 3 (./switch.sh)", f"on the terminal of {WHO}"):
+            assert expected in said
+        assert tab.inner_text("#needs-section h2") == "Needs you now"
+    tab.wait_for_selector("#needs .need:has-text('UNDER_WAY, followed by nobody')")
+    assert f"atlas-cutover resume {RUN}" in tab.inner_text("#needs .need >> nth=0")
+    assert tab.inner_text("#rows tr[data-index='2'] .state") == "UNDER_WAY"
+    tab.click("#needs .need >> nth=0 >> .copy")
+    tab.wait_for_selector("#needs .copy:has-text('ed')")  # copied, or selected where there is no clipboard
 
 
 def test_what_atlas_and_the_workflow_say_is_text(tab: Page, night: Night) -> None:

@@ -81,11 +81,11 @@ def assert_it_knows_nothing(tab: Page) -> None:
     assert "UTC" in said
     assert "no news since" in tab.title()
     assert not tab.is_visible("#abort")
-    assert not tab.is_visible("#waits button")
+    assert not tab.is_visible("#needs button.primary")
     assert f"atlas-cutover approve {RUN} w2 --state-dir" in tab.inner_text("#commands")
-    before = tab.inner_text("#rows tr[data-index='0'] .time"), tab.inner_text("#waits")
+    before = tab.inner_text("#rows tr[data-index='0'] .time"), tab.inner_text("#needs")
     tab.clock.run_for(30_000)
-    assert (tab.inner_text("#rows tr[data-index='0'] .time"), tab.inner_text("#waits")) == before
+    assert (tab.inner_text("#rows tr[data-index='0'] .time"), tab.inner_text("#needs")) == before
 
 
 def test_a_frozen_server_is_noticed_after_two_beats(tab: Page, night: Night, served: Site) -> None:
@@ -126,7 +126,7 @@ def test_a_holder_without_a_sign_of_life_is_not_called_under_way(tab: Page, nigh
         long_ago = life.stat().st_mtime - SILENT_AFTER - 1
         os.utime(life, (long_ago, long_ago))
         tab.wait_for_selector("#outcome:has-text('no sign of life')")
-        assert HOLDER in tab.inner_text("#sentence")
+        assert HOLDER in tab.inner_text("#needs")
         os.utime(life)
         tab.wait_for_selector("#outcome:not(:has-text('no sign of life'))")
 

@@ -11,18 +11,21 @@ export class Run {
   jobs = [];
   rows = [];
   log = [];
+  needs = []; // what waits for a person, the most urgent first
   #columns = null;
 
-  takeSnapshot({ columns, head, jobs, rows, log }) {
+  takeSnapshot({ columns, head, needs, jobs, rows, log }) {
     this.#columns = columns;
     this.head = withTimes(head);
     this.jobs = jobs.map((job) => named(columns.job, job));
     this.rows = rows.map(([, ...row]) => named(columns.row, row));
     this.log = withTimes(log);
+    this.needs = withTimes(needs);
   }
 
-  takeDelta({ head, rows, log }) {
+  takeDelta({ head, needs, rows, log }) {
     this.head = withTimes(head);
+    if (needs) this.needs = withTimes(needs);
     for (const [number, ...row] of rows) this.rows[number] = named(this.#columns.row, row);
     if (log.length) this.log = [...this.log, ...withTimes(log)].slice(-LOG_LINES);
   }

@@ -1,5 +1,6 @@
 // report.html: a run that is over, drawn from the data inside the page. All times are UTC, wherever it is read.
 
+import { copyable } from "./copy.js";
 import { showDetails } from "./details.js";
 import { byId } from "./dom.js";
 import { Run } from "./model.js";
@@ -18,3 +19,4 @@ new Timeline(byId("timeline"), run, open).draw();
 for (const tile of document.querySelectorAll("[data-outcome]")) {
   tile.addEventListener("click", () => table.show(tile.dataset.outcome));
 }
+for (const code of document.querySelectorAll("[data-copy]")) code.replaceWith(copyable(code.textContent));

@@ -6,10 +6,10 @@ import { now } from "./now.js";
 // never told by colour alone. Outcomes have the words of the report.
 export const STATES = {
   IN_DOUBT: { word: "IN_DOUBT", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 0 },
-  FAILED: { word: "FAILED", icon: "FAILED", sign: "✕", tone: "failed", rank: 1 },
-  UNVERIFIED: { word: "UNVERIFIED", icon: "UNVERIFIED", sign: "≠", tone: "failed", rank: 1 },
-  TIMED_OUT: { word: "TIMED_OUT", icon: "TIMED_OUT", sign: "!", tone: "late", rank: 2 },
-  UNDER_WAY: { word: "UNDER_WAY", icon: "ACTIVE", sign: "▶", tone: "active", rank: 3 },
+  FAILED: { word: "FAILED", icon: "FAILED", sign: "✕", tone: "failed", rank: 3 },
+  UNVERIFIED: { word: "UNVERIFIED", icon: "UNVERIFIED", sign: "≠", tone: "failed", rank: 2 },
+  TIMED_OUT: { word: "TIMED_OUT", icon: "TIMED_OUT", sign: "!", tone: "late", rank: 1 },
+  UNDER_WAY: { word: "UNDER_WAY", icon: "ACTIVE", sign: "▶", tone: "active", rank: 0.5 },
   DOUBT: { word: "answer lost", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 4 },
   CUTOVER: { word: "cutover", icon: "ACTIVE", sign: "▶", tone: "active", rank: 5 },
   REQUESTED: { word: "requested", icon: "REQUESTED", sign: "▷", tone: "active", rank: 6 },

@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 from ...core.outcomes import Outcome
 from .. import ASSETS
 from ..bundle import bundled
-from ..model import KINDS, RunReport
+from ..model import RunReport
 from ..shape import snapshot
 from ..words import (
     clock,
@@ -46,7 +46,6 @@ def render_html(report: RunReport) -> str:
     """*report* as one self-contained HTML page."""
     style = _file("base.css") + _file("report.css")
     script = bundled(ASSETS, "report.js")
-    urgent, *others = ((title, [p for p in report.problems() if p.outcome in outcomes]) for title, outcomes in KINDS)
     return _template().render(
         report=report,
         style=Markup(style),  # noqa: S704 - our own file
@@ -56,8 +55,8 @@ def render_html(report: RunReport) -> str:
         outcomes=OUTCOMES,
         exit_meaning=exit_meaning(report),
         requests_line=requests_line(report),
-        urgent=urgent[1],
-        others=[(title, found) for title, found in others if found],
+        urgent=report.urgent(),
+        others=report.other_problems(),
         problems_at_most=PROBLEMS_AT_MOST,
         hooks=sorted(report.hooks, key=lambda hook: hook.ok)[:HOOKS_AT_MOST],
         without_scripts=len(report.migrations) <= WITHOUT_SCRIPTS,

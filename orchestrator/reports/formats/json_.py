@@ -17,6 +17,8 @@ def document(report: RunReport) -> dict[str, Any]:
     found = {"schema_version": SCHEMA_VERSION, **asdict(report)}
     for migration, written in zip(report.migrations, found["migrations"], strict=True):
         written["vars"] = migration.vars.as_dict()
+    for need in found["needs"]:
+        need["since"] = None if need["since"] is None else iso(need["since"])
     return found
 
 

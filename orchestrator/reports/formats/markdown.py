@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ...core.needs import HOOK, Need
 from ...core.outcomes import Outcome
 from ...text.counts import names_listed
 from ..model import MigrationReport, Problem, RunReport
 from ..words import (
+    OUTCOMES,
     clock,
     counts_text,
     downtimes_in_words,
@@ -29,6 +31,7 @@ VARS_AT_MOST = 80  # characters of a migration's variables: the whole has to fit
 PROBLEMS_AT_MOST = 50  # rows
 NAMES_AT_MOST = 20  # per row
 KINDS_AT_MOST = 20  # rows
+IDS_AT_MOST = 5  # per row: the table of migrations has them all
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&]")
 _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # inside a word it means nothing
@@ -51,6 +54,8 @@ def escape(text: str | None) -> str:
 def render_markdown(report: RunReport) -> str:
     """*report* as Markdown with GitHub's tables."""
     parts = [
+        *_title(report),
+        *_needs(report),
         *_opening(report),
         *_problems(report),
         *_no_return(report),
@@ -62,12 +67,46 @@ def render_markdown(report: RunReport) -> str:
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
-def _opening(report: RunReport) -> Iterable[str]:
+def _title(report: RunReport) -> Iterable[str]:
     yield f"# {escape(report.workflow)}: {escape(headline(report))}"
     yield ""
     if report.rehearsal:
         yield "> **Rehearsal**: against the built-in simulator. Nothing was cut over at Atlas."
         yield ""
+
+
+def _needs(report: RunReport) -> Iterable[str]:
+    urgent = report.urgent()
+    if not urgent:
+        return
+    yield from ("## Needs you now", "")
+    yield from _table(("outcome", "migrations", "what it says"), (_need(need) for need in urgent[:PROBLEMS_AT_MOST]))
+    if len(urgent) > PROBLEMS_AT_MOST:
+        yield from (f"And {len(urgent) - PROBLEMS_AT_MOST} more: see report.html.", "")
+    done = dict.fromkeys((need.kind, need.to_do, need.command) for need in urgent[:PROBLEMS_AT_MOST])
+    for kind, to_do, command in done:
+        shown = f" `{plain(command).replace('`', ' ')}`" if command else ""
+        yield f"- {_kind(kind)}: {to_do}{shown}"
+    yield ""
+
+
+def _need(need: Need) -> tuple[str, str, str]:
+    members = [f"{escape(each.name)} `{each.live_migration_id}`" for each in need.about[:IDS_AT_MOST]]
+    more = need.count - len(members)
+    names = ", ".join(members) + (f" and {more} more" if more > 0 and members else "")
+    if need.count == 1 and need.about:
+        names += f" ({escape(need.about[0].wave)})"
+    elif need.count > 1:
+        names = f"{need.count}: {names}"
+    subject = escape(need.what) if need.kind not in OUTCOMES else ""
+    return (_kind(need.kind), " ".join(part for part in (subject, names) if part), escape(need.said) or "-")
+
+
+def _kind(kind: str) -> str:
+    return "FAILED" if kind == HOOK else str(kind)
+
+
+def _opening(report: RunReport) -> Iterable[str]:
     facts = [totals_line(report), times_line(report.statistics), requests_line(report), times_of_day(report)]
     yield from (f"- {escape(fact)}" for fact in facts if fact)
     if report.window:
@@ -84,7 +123,7 @@ def _opening(report: RunReport) -> Iterable[str]:
 
 
 def _problems(report: RunReport) -> Iterable[str]:
-    for title, chosen in report.problems_by_kind():
+    for title, chosen in report.other_problems():
         yield from (f"## {title}", "")
         yield from _table(("outcome", "migrations", "what it says"), (_problem(p) for p in chosen[:PROBLEMS_AT_MOST]))
         if len(chosen) > PROBLEMS_AT_MOST:

@@ -2,14 +2,15 @@
 
 import { copyable } from "./copy.js";
 import { byId, make, say } from "./dom.js";
+import { needs } from "./needs.js";
 import { now } from "./now.js";
-import { duration, full, moment, plural } from "./words.js";
+import { both, duration, plural } from "./words.js";
 
 const EFFECT_WITHIN = 6000; // milliseconds after which a request that showed no effect may be made again
 
 export function controls(run, runId) {
   const asked = new Map(); // what was asked for, and when
-  const items = new Map(); // the list items of what is waited for, by what it is: a button keeps its focus
+  const waiting = needs(run, document.querySelector("meta[name=options]").content, buttons);
 
   for (const command of ["pause", "unpause", "abort"]) {
     byId(command).addEventListener("click", () => ask(command));
@@ -32,7 +33,8 @@ export function controls(run, runId) {
       if (reason) byId(id).setAttribute("aria-describedby", "reason");
       else byId(id).removeAttribute("aria-describedby");
     }
-    drawWaits(waits(run, runId, now));
+    waiting.draw(now, knows);
+    drawNotices(notices(run, now));
   }
 
   function fresh(it) {
@@ -48,30 +50,14 @@ export function controls(run, runId) {
     byId("instead").hidden = !list.length;
   }
 
-  function drawWaits(wanted) {
-    const list = byId("waits");
-    const keys = new Set(wanted.map(({ key }) => key));
-    for (const [key, item] of items) {
-      if (!keys.has(key)) {
-        item.remove();
-        items.delete(key);
+  // What somebody can do about it here.
+  function buttons(need, place, knows) {
+    if (need.kind === "APPROVAL") {
+      if (!place.firstChild) {
+        place.append(make("button", { type: "button", class: "primary", onclick: () => ask("approve", need.wave) }, `Approve ${need.wave} …`));
       }
+      button(place.firstChild, { hidden: !knows, off: pending(`approve ${need.wave}`) });
     }
-    wanted.forEach(({ key, text, wave }, place) => {
-      let item = items.get(key);
-      if (!item) {
-        item = make("li", { class: wave ? "approval" : null }, make("span"));
-        if (wave) {
-          item.append(make("button", { type: "button", class: "primary", onclick: () => ask("approve", wave) },
-            `Approve ${wave} …`));
-        }
-        items.set(key, item);
-      }
-      if (list.children[place] !== item) list.insertBefore(item, list.children[place] || null);
-      say(item.firstChild, text);
-      if (wave) button(item.lastChild, { hidden: !knows, off: pending(`approve ${wave}`) });
-    });
-    list.hidden = !wanted.length;
   }
 
   function pending(key) {
@@ -128,32 +114,31 @@ function whyNot(head) {
   return `No process works on this run now, so there is nothing to steer. Continue with: ${command}${condition ? ` (${condition})` : ""}`;
 }
 
-function waits(run, runId, now) {
+// What is good to know, and asks nothing of anybody.
+function notices(run, now) {
   const { head } = run;
   if (!head.running) return [];
   const list = [];
-  const since = (at) => `since ${moment(at)} (${duration(now - at)})`;
-  for (const wave of run.waitingForApproval()) {
-    list.push({ key: `approve ${wave.name}`, wave: wave.name, text: `Wave ${wave.name} waits for approval ${since(wave.approval_since)}.` });
-  }
-  if (head.paused) {
-    list.push({ key: "pause", text: `Paused by ${head.paused.who} ${since(head.paused.since)}.` });
-  }
   if (head.opening?.opens != null) {
-    const waiting = head.opening.waiting_since == null ? "" : ` Waiting ${since(head.opening.waiting_since)}.`;
-    list.push({ key: "window", text: `The window opens ${full(head.opening.opens)}, in ${duration(head.opening.opens - now)}.${waiting}` });
+    list.push(`The window opens ${both(head.opening.opens)}, in ${duration(head.opening.opens - now)}.`);
   } else if (head.opening && !head.stopped && head.opening.closes > now) {
     const { closes, last_start: last } = head.opening;
-    const starts = last < closes && last > now ? `Cutovers may start until ${full(last)}, for ${duration(last - now)}. ` : "";
-    list.push({ key: "closing", text: `${starts}The window closes ${full(closes)}, in ${duration(closes - now)}.` });
+    const starts = last < closes && last > now ? `Cutovers may start until ${both(last)}, for ${duration(last - now)}. ` : "";
+    list.push(`${starts}The window closes ${both(closes)}, in ${duration(closes - now)}.`);
   }
   const gated = run.rows.filter((row) => row.state === "GATE");
   if (gated.length && !head.stopped) {
     const oldest = Math.min(...gated.map((row) => row.gate_waiting_since ?? now));
-    const verb = gated.length === 1 ? "waits" : "wait";
-    list.push({ key: "gate", text: `${plural(gated.length, "migration")} ${verb} at the gate, the first ${since(oldest)}.` });
+    list.push(`${plural(gated.length, "migration")} ${gated.length === 1 ? "waits" : "wait"} at the gate, the first for ${duration(now - oldest)}.`);
   }
   return list;
+}
+
+function drawNotices(list) {
+  const items = byId("notices").children;
+  while (items.length > list.length) items[items.length - 1].remove();
+  while (items.length < list.length) byId("notices").append(make("li"));
+  list.forEach((text, place) => say(items[place], text));
 }
 
 function question(run, command, wave) {

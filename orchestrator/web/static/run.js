@@ -9,7 +9,7 @@ import { follow } from "./stream.js";
 import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { show } from "./views.js";
-import { FINAL, RUN_OUTCOMES, STATES, both, clock, counts, duration, full, number, order, plural } from "./words.js";
+import { FINAL, RUN_OUTCOMES, STATES, clock, counts, duration, full, number, order, plural } from "./words.js";
 
 export function showRun(runId) {
   document.title = `${runId} · atlas-cutover`;
@@ -116,7 +116,7 @@ function sentence(run) {
     if (head.outcome == null) return "The process that worked on this run has ended without recording why (killed, or the machine stopped).";
     return `exit code ${head.exit_code}: ${head.exit_meaning}`;
   }
-  if (head.silent) return `${capital(head.silent.reason)}, since ${both(head.silent.since)}.`;
+  if (head.silent) return "Its process holds the run and does not say whether it still works.";
   if (head.stopped) return `No further cutover starts: ${head.stopped}. Those under way are followed to their end.`;
   if (head.paused) return "No new cutover starts until somebody unpauses the run.";
   const waiting = run.waitingForApproval().map((wave) => wave.name);
@@ -124,10 +124,6 @@ function sentence(run) {
   if (head.opening?.opens != null) return `Waits for the window, which opens ${full(head.opening.opens)}.`;
   const active = head.waves.filter((wave) => wave.started_at && !wave.finished_at).map((wave) => wave.name);
   return active.length ? `Wave ${active.join(", ")}.` : "";
-}
-
-function capital(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function parts(byState) {

@@ -1,0 +1,221 @@
+"""What needs a person now, the most urgent first: what happened, to which, what to do, and the command to copy. Pure.
+
+Made here once, from the advice of `advice`: status page, report.html, report.md, summary and notifications say it in these words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from shlex import quote
+
+from ..text.counts import names_listed, plural
+from ..text.instants import in_words
+from .advice import Facts, advise, approve_command, facts_of, resume_command, silence
+from .events import NOT_YET, HookFinished
+from .migration import Phase
+from .outcomes import Outcome
+from .run import RunState
+from .workflow import Migration, Wave
+
+SILENT, HOOK, CONFIRMATION, APPROVAL, PAUSE = "SILENT", "HOOK", "CONFIRMATION", "APPROVAL", "PAUSE"
+URGENCY = (
+    SILENT,
+    Outcome.IN_DOUBT,
+    Outcome.UNDER_WAY,
+    Outcome.TIMED_OUT,
+    Outcome.UNVERIFIED,
+    Outcome.FAILED,
+    HOOK,
+    CONFIRMATION,
+    APPROVAL,
+    PAUSE,
+)
+"""The kinds of `Need`, the most urgent first. UNDER_WAY is one where no process follows the cutover any more."""
+
+NAMED = 10
+"""Migrations of one need that are named with their ids; `Need.count` says how many there are."""
+IN_A_COMMAND = 50
+"""Migrations that one command names."""
+
+_PUT_ONCE = "Look at the live migration in the Atlas UI: its cutover has begun or was refused, and is not sent twice."
+_NO_PUT = "No PUT was sent, so the source is still in charge. When the cause is cured, it can be tried again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A migration that a need is about."""
+
+    name: str
+    wave: str
+    group_id: str
+    live_migration_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """Something that waits for a person.
+
+    *kind*: of `URGENCY`. *what*: which migrations, wave or hook. *said*: why, in Atlas's, the hook's or the program's words. *about*: the
+    first `NAMED` migrations of *count*. *wave*: the one that waits for approval. *since*: Unix seconds. *command*: to copy; None: there is none.
+    """
+
+    kind: str
+    what: str
+    to_do: str
+    said: str = ""
+    about: tuple[Subject, ...] = ()
+    count: int = 0
+    wave: str | None = None
+    since: float | None = None
+    command: str | None = None
+
+    def in_words(self, options: str = "") -> str:
+        """What waits, as one text; *options* are added to the command."""
+        subject = "" if self.what == "the run" else f"{self.what} "
+        since = f", since {in_words(self.since)}" if self.since else ""
+        return f"{subject}{self.said}{since}" + (f": {self.command}{options}" if self.command else "")
+
+
+def needs(state: RunState, now: float, *, holder: str | None = None, silent: float | None = None) -> tuple[Need, ...]:
+    """What needs a person about the run in *state* at *now* (Unix seconds), the most urgent first.
+
+    *holder*: the process that works on it (None: nobody does), *silent*: since when that gives no sign of life.
+    """
+    found = [*_ended(state, now, running=holder is not None), *_hooks(state)]
+    if holder is not None:
+        found += _waits(state)
+    if holder is not None and silent is not None:
+        said = silence(holder, silent).reason
+        found.append(Need(kind=SILENT, what="the run", said=said, to_do=_SILENT, since=silent))
+    return tuple(sorted(found, key=lambda need: URGENCY.index(need.kind)))
+
+
+_SILENT = (
+    "If it works, nothing is wrong but this view of it. If it is stopped or its machine is gone, nobody follows the cutovers that are under way: "
+    "end it there, then continue the run."
+)
+
+
+def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:
+    """The migrations that ended badly, those of one outcome and reason together; what still goes on has not ended."""
+    groups: dict[tuple[Outcome, str, bool], list[tuple[Wave, Migration]]] = {}
+    for wave, migration in state.rows():
+        known = state.migrations[migration.name]
+        if known.phase is Phase.NEW or (running and known.phase is not Phase.FINISHED):
+            continue
+        result = state.result(migration.name)
+        if result.outcome in URGENCY:
+            put = known.cutover_requests > 0
+            groups.setdefault((result.outcome, result.error_message or "", put), []).append((wave, migration))
+    facts = facts_of(state, now) if groups else Facts(run_id=state.run_id)
+    return [
+        _of_migrations(outcome, said, members, facts, put=put, running=running)
+        for (outcome, said, put), members in groups.items()
+    ]
+
+
+def _of_migrations(
+    outcome: Outcome, said: str, members: list[tuple[Wave, Migration]], facts: Facts, *, put: bool, running: bool
+) -> Need:
+    names = [migration.name for _, migration in members]
+    to_do = advise(facts).outcomes.get(str(outcome), "")
+    if outcome is Outcome.FAILED:
+        to_do = _PUT_ONCE if put else _NO_PUT
+    return Need(
+        kind=outcome,
+        what=names[0] if len(names) == 1 else f"{plural(len(names), 'migration')} ({names_listed(names, 5)})",
+        said=said,
+        to_do=to_do,
+        about=tuple(
+            Subject(name=m.name, wave=wave.name, group_id=m.group_id, live_migration_id=m.live_migration_id)
+            for wave, m in members[:NAMED]
+        ),
+        count=len(names),
+        command=_command(outcome, names, facts, put=put, running=running),
+    )
+
+
+def _command(outcome: Outcome, names: list[str], facts: Facts, *, put: bool, running: bool) -> str | None:
+    """What does something about *names*."""
+    retry = f"atlas-cutover retry {facts.run_id} {' '.join(quote(name) for name in names)}"
+    match outcome:
+        case Outcome.IN_DOUBT | Outcome.UNDER_WAY if facts.unfinished and not running:
+            return resume_command(facts.run_id)
+        case Outcome.UNVERIFIED if len(names) <= IN_A_COMMAND:
+            return retry
+        case Outcome.FAILED if put:
+            return None
+        case Outcome.FAILED if running:
+            return retry if len(names) <= IN_A_COMMAND else None
+        case Outcome.FAILED:
+            return f"{resume_command(facts.run_id)} --retry-failed"
+    return None
+
+
+def _hooks(state: RunState) -> list[Need]:
+    """The failed hooks that no migration's outcome tells of and that were not run again with a better end, those that ended alike together."""
+    last = {(hook.hook, hook.wave, hook.migration, hook.argv): hook for hook in state.hooks}
+    groups: dict[tuple[str, tuple[str, ...], str], list[HookFinished]] = {}
+    for hook in last.values():
+        ended = hook.error or f"exit code {hook.exit_code}"
+        good = hook.exit_code == 0 or (hook.hook == "verify" and hook.exit_code == NOT_YET)
+        if not good and not (hook.migration is not None and hook.hook in ("before", "verify")):
+            groups.setdefault((hook.hook, hook.argv, ended), []).append(hook)
+    return [_of_hooks(state, *what, members) for what, members in groups.items()]
+
+
+def _of_hooks(state: RunState, name: str, argv: tuple[str, ...], ended: str, members: list[HookFinished]) -> Need:
+    whose = [hook.migration or hook.wave or "the run" for hook in members]
+    places = [state.place_of(hook.migration) for hook in members if hook.migration is not None]
+    return Need(
+        kind=HOOK,
+        what=f"hook {name} of {names_listed(whose, 5)}",
+        said=f"{ended} ({' '.join(argv)})",
+        to_do="What it should have done is not done: see the end of its output, in report and log, and do it by hand.",
+        about=tuple(
+            Subject(name=m.name, wave=wave.name, group_id=m.group_id, live_migration_id=m.live_migration_id)
+            for wave, m in places[:NAMED]
+        ),
+        count=len(whose),
+    )
+
+
+def _waits(state: RunState) -> list[Need]:
+    """What the run waits for a person to say."""
+    found = []
+    if state.unconfirmed_since is not None and state.stopped is None:
+        found.append(
+            Need(
+                kind=CONFIRMATION,
+                what="the run",
+                said=f"waits to be confirmed on the terminal of {state.who}",
+                to_do="Answer there: until then no cutover starts, and what is under way is followed.",
+                since=state.unconfirmed_since,
+            )
+        )
+    for name, wave in state.waves.items():
+        waits = wave.approval_since is not None and wave.approved_by is None and wave.rejected_by is None
+        if waits and state.stopped is None:
+            found.append(
+                Need(
+                    kind=APPROVAL,
+                    what=f"wave {name}",
+                    said="waits for approval",
+                    to_do="Approve it, or reject it: then it and the waves after it are not started.",
+                    wave=name,
+                    since=wave.approval_since,
+                    command=approve_command(state.run_id, name),
+                )
+            )
+    if state.paused_by is not None and state.stopped is None:
+        found.append(
+            Need(
+                kind=PAUSE,
+                what="the run",
+                said=f"paused by {state.paused_by}",
+                to_do="No new cutover starts until somebody lets it go on.",
+                since=state.paused_at,
+                command=f"atlas-cutover unpause {state.run_id}",
+            )
+        )
+    return found

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from orchestrator.core import events as ev
+from orchestrator.core.needs import NAMED, Need, needs
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.run import RunState, fold
+
+from ..builders import NOW, WHO, run_started, workflow
+
+RUN = "20261128T000000Z-5f3a"
+
+
+def state_after(*events: ev.Event, waves: tuple[tuple[str, ...], ...] = (("a", "b", "c"), ("d",))) -> RunState:
+    """A run of *waves*, in which *events* happened."""
+    return fold(RUN, [run_started(workflow(*waves)), *events])
+
+
+def ended(name: str, outcome: Outcome, message: str = "", *, put: bool = True) -> list[ev.Event]:
+    """The end of a migration, with a PUT or without."""
+    sent = [ev.CutoverRequested(at=NOW, migration=name)] if put else []
+    return [
+        *sent,
+        ev.MigrationFinished(
+            at=NOW, migration=name, outcome=outcome, status=None, error_message=message or None, polls=1
+        ),
+    ]
+
+
+def only(found: tuple[Need, ...]) -> Need:
+    """The one need."""
+    (need,) = found
+    return need
+
+
+def test_those_that_failed_alike_are_one_need_with_names_and_ids() -> None:
+    """Another message, or a PUT that was sent, is another need: something else is to be done about it."""
+    found = needs(
+        state_after(
+            *ended("a", Outcome.FAILED, "full", put=False),
+            *ended("b", Outcome.FAILED, "full", put=False),
+            *ended("c", Outcome.FAILED, "full"),
+        ),
+        NOW,
+    )
+    assert [(need.count, [each.name for each in need.about]) for need in found] == [(2, ["a", "b"]), (1, ["c"])]
+    assert found[0].command == f"atlas-cutover resume {RUN} --retry-failed"
+    assert found[1].command is None
+    assert "not sent twice" in found[1].to_do
+    assert found[1].about[0].live_migration_id == f"{3:024x}"
+
+
+def test_the_most_urgent_come_first() -> None:
+    """As the list of kinds has them."""
+    found = needs(
+        state_after(
+            *ended("a", Outcome.FAILED),
+            *ended("b", Outcome.IN_DOUBT),
+            *ended("c", Outcome.TIMED_OUT),
+            *ended("d", Outcome.UNVERIFIED),
+            ev.ApprovalWaiting(at=NOW, wave="w2"),
+        ),
+        NOW,
+        holder="ops@bastion",
+        silent=NOW - 60,
+    )
+    kinds = [str(need.kind) for need in found]
+    assert kinds == ["SILENT", "IN_DOUBT", "TIMED_OUT", "UNVERIFIED", "FAILED", "APPROVAL"]
+
+
+def test_what_goes_on_needs_nobody() -> None:
+    """A cutover under way does when no process follows it any more, and says how to follow it."""
+    state = state_after(
+        ev.CutoverRequested(at=NOW, migration="a"),
+        ev.CutoverAccepted(at=NOW, migration="a", http_status=202, status="WORKING"),
+    )
+    assert needs(state, NOW, holder="ops@bastion") == ()
+    need = only(needs(state, NOW))
+    assert (need.kind, need.command) == (Outcome.UNDER_WAY, f"atlas-cutover resume {RUN}")
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (
+            ev.ApprovalWaiting(at=NOW, wave="w2"),
+            f"wave w2 waits for approval, since .*: atlas-cutover approve {RUN} w2",
+        ),
+        (ev.RunPaused(at=NOW, who=WHO), f"paused by .*, since .*: atlas-cutover unpause {RUN}"),
+        (ev.ConfirmationWaiting(at=NOW, who=WHO), "waits to be confirmed on the terminal of .*, since .*UTC$"),
+    ],
+)
+def test_what_waits_for_a_persons_word_is_a_need_while_the_run_is_under_way(event: ev.Event, words: str) -> None:
+    """In the words of `status`; a run that nobody works on waits for nobody's word."""
+    state = state_after(event)
+    assert re.search(words, only(needs(state, NOW, holder=WHO)).in_words())
+    assert needs(state, NOW) == ()
+    state.apply(ev.CutoversStopped(at=NOW, reason="aborted"))
+    assert needs(state, NOW, holder=WHO) == ()
+
+
+def hook(name: str, code: int, migration: str | None = "a") -> ev.HookFinished:
+    """A hook that ended so."""
+    return ev.HookFinished(at=NOW, hook=name, argv=("./x.sh",), exit_code=code, seconds=1.0, migration=migration)
+
+
+def test_failed_hooks_are_needs_unless_an_outcome_tells_of_them() -> None:
+    """Nor when they were run again with a better end, or a `verify` hook asked for that."""
+    found = needs(
+        state_after(hook("after_success", 1), hook("before", 1), hook("verify", 75, None), hook("verify", 1)), NOW
+    )
+    assert only(found).in_words() == "hook after_success of a exit code 1 (./x.sh)"
+    assert needs(state_after(hook("after_success", 1), hook("after_success", 0)), NOW) == ()
+
+
+def test_a_need_of_thousands_names_a_few() -> None:
+    """And how many they are; a command that cannot name all is none."""
+    names = tuple(f"m{number}" for number in range(1000))
+    state = state_after(
+        *(event for name in names for event in ended(name, Outcome.FAILED, "full", put=False)), waves=(names,)
+    )
+    need = only(needs(state, NOW, holder=WHO))
+    assert (need.count, len(need.about), need.command) == (1000, NAMED, None)
