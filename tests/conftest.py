@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 
-from .loaded import loaded_program
+from .loaded import loaded_already
 from .virtualclock import VirtualClockLoop
 
 # A busy machine is slow at times, and that is no fault of a test; what hangs is ended by pytest's timeout.
@@ -73,7 +73,7 @@ def no_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def forks() -> Iterator[None]:
     """The process that commands are forks of, where a test has asked for it, ends with the last test."""
     yield
-    if loaded_program.cache_info().currsize and (loaded := loaded_program()) is not None:
+    if (loaded := loaded_already()) is not None:
         loaded.end()
 
 

@@ -23,11 +23,11 @@ import socket
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import IO, Self
 
@@ -173,12 +173,23 @@ class Loaded:
         assert self._process.wait(60) == 0
 
 
-@cache
+_first = threading.Lock()
+_made: list[Loaded] = []
+
+
 def loaded_program() -> Loaded | None:
     """The one of this test run, or of this worker; None where processes cannot be had so."""
     if sys.platform != "linux":
         return None
-    return Loaded({**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"})
+    with _first:  # or else two threads might make one each, and drop the first one's with its forks
+        if not _made:
+            _made.append(Loaded({**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}))
+        return _made[0]
+
+
+def loaded_already() -> Loaded | None:
+    """The same, where somebody has asked for it; None: nobody has."""
+    return _made[0] if _made else None
 
 
 # -- the process that has loaded the program ---------------------------------------------------------------------------
