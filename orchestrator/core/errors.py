@@ -12,6 +12,7 @@ Each message says what is wrong, where, and what to do next. A failed migration 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -39,11 +40,26 @@ class Problem:
 
 
 class InputError(CutoverError):
-    """Usage, workflow or config is wrong; *problems* are all of them, in file order."""
+    """Usage, workflow or config is wrong; *problems* are all of them, in file order, of which the message has the first."""
 
     def __init__(self, message: str = "", *, problems: Iterable[Problem] = ()) -> None:
         self.problems = tuple(problems)
-        super().__init__(message or "\n".join(str(problem) for problem in self.problems))
+        super().__init__(message or "\n".join(_listed(self.problems)))
+
+
+MOST_FOUND = 1_000
+"""Mistakes of one file after which no more are looked for: it is not what it was taken for."""
+MOST_TOLD = 50
+"""Problems that a message lists; the others are counted, by file."""
+
+
+def _listed(problems: tuple[Problem, ...]) -> list[str]:
+    told = [str(problem) for problem in problems[:MOST_TOLD]]
+    more = Counter(problem.file for problem in problems[MOST_TOLD:])
+    return [
+        *told,
+        *(f"{file}: {number:,} more {'mistake' if number == 1 else 'mistakes'}" for file, number in more.items()),
+    ]
 
 
 class BusyError(CutoverError):

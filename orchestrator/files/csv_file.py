@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..core.errors import Problem
+from ..core.errors import MOST_FOUND, Problem
 from ..core.vars import variable_key
 from ..text.likeness import closest
 from .scalars import parse_name, parse_object_id, parse_value, parse_variable, shorten
@@ -29,6 +30,8 @@ SETTINGS = frozenset(
 )
 """Keys of a workflow that a column of this name would be taken for, though it would set nothing."""
 _ALIKE = 0.75
+_SEPARATOR = re.compile(r"\"?sep=([,;|\t])\"?[ ]*\r?(?:\n|$)")
+"""A first line by which spreadsheets tell each other what separates the columns; not a part of the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +49,14 @@ def parse_csv(text: str, file: str) -> tuple[list[Row], list[Problem]]:
     """The rows of *text*, and everything that is wrong with it; *file* is the name used in problems."""
     problems: list[Problem] = []
     rows: list[Row] = []
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines = io.StringIO(text, newline="")
+    separator = _SEPARATOR.match(text)
+    if separator is not None:
+        lines.readline()
+    before = 0 if separator is None else 1
+    reader = csv.reader(lines, strict=True, delimiter="," if separator is None else separator[1])
     columns: list[str] | None = None
-    line = 1
+    line = 1 + before
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
@@ -59,7 +67,10 @@ def parse_csv(text: str, file: str) -> tuple[list[Row], list[Problem]]:
                         return [], problems
                 else:
                     rows.append(_row(columns, cells, file, line, problems))
-            line = reader.line_num + 1
+                    if len(problems) >= MOST_FOUND:
+                        message = f"has {MOST_FOUND:,} mistakes up to here: the rest is not looked at"
+                        return rows, [*problems, Problem(file=file, line=line, key="", message=message)]
+            line = reader.line_num + before + 1
     except csv.Error as error:
         problems.append(Problem(file=file, line=line, key="", message=f"is not valid CSV: {error}"))
         return rows, problems
@@ -124,6 +135,7 @@ def _row(columns: list[str], cells: list[str], file: str, line: int, problems: l
         try:
             values[column] = _PARSERS.get(column, parse_value)(value)
         except ValueError as error:
+            values[column] = ""
             wrong(column, f"{error}, not {shorten(value)}")
     return Row(
         line=line,

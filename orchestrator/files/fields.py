@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from ..core.errors import Problem
+from ..core.errors import MOST_FOUND, Problem
 from ..text.durations import EXPECTED, format_duration, parse_duration
+from .odd_characters import first_odd
 from .scalars import did_you_mean, format_key, shorten
 from .yaml_file import KeyPath, YamlDocument
 
@@ -107,7 +108,11 @@ def problems_of(
         show_values: Whether a message may quote what was given; never where it could be a secret.
     """
     problems = []
-    for detail in error.errors(include_url=False):
+    if (more := error.error_count() - MOST_FOUND) > 0:
+        problems.append(
+            Problem(file=document.file, line=0, key="", message=f"has {more:,} mistakes more than are told")
+        )
+    for detail in error.errors(include_url=False)[:MOST_FOUND]:
         path: KeyPath = tuple(
             step for step in detail["loc"] if not str(step).startswith(_TAG) and step != _THE_KEY_ITSELF
         )
@@ -125,7 +130,9 @@ def _message(detail: Any, models: Mapping[str, type[BaseModel]], show_values: bo
         case "missing":
             return "is required, but missing"
         case "extra_forbidden":
-            return f"unknown key; {did_you_mean(str(place[-1]), _keys_around(place, models))}"
+            key = str(place[-1])
+            odd = first_odd(key)
+            return f"unknown key; {odd or did_you_mean(key, _keys_around(place, models))}"
         case "model_type" | "dict_type":
             message = "expected a mapping"
         case "list_type":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import stat
@@ -84,6 +85,9 @@ def decode(data: bytes, file: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            message = "is not UTF-8 but UTF-16, as some programs of Windows write it; save the file as UTF-8"
+            raise InputError(problems=[Problem(file=file, line=1, key="", message=message)]) from error
         line = data.count(b"\n", 0, error.start) + 1
         message = f"is not UTF-8: byte 0x{data[error.start]:02x} does not belong here; save the file as UTF-8"
         raise InputError(problems=[Problem(file=file, line=line, key="", message=message)]) from error

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..text.likeness import closest, composed
+from .odd_characters import first_odd, no_hex_digit
 from .references import in_quotes
 
 LONGEST_NAME = 100
@@ -64,7 +65,10 @@ def parse_name(text: str) -> str:
     """A name: 1 to 100 printable characters, no space around them; in composed form, so that it is one name however it was typed."""
     text = composed(text)
     if not 1 <= len(text) <= LONGEST_NAME or not text.isprintable() or text != text.strip():
-        raise ValueError(f"expected a name of 1 to {LONGEST_NAME} printable characters, no spaces around it")
+        odd = first_odd(text) if not text.isprintable() else None
+        raise ValueError(
+            f"expected a name of 1 to {LONGEST_NAME} printable characters, no spaces around it{f' ({odd})' if odd else ''}"
+        )
     return text
 
 
@@ -95,7 +99,9 @@ def parse_object_id(text: str) -> str:
         return text
     if _OBJECT_ID.fullmatch(text.lower()):
         raise ValueError("expected 24 lower-case hexadecimal digits (write its letters in lower case)")
-    raise ValueError(f"expected 24 lower-case hexadecimal digits ({len(text)} characters were given)")
+    raise ValueError(
+        f"expected 24 lower-case hexadecimal digits ({no_hex_digit(text) or f'{len(text)} characters were given'})"
+    )
 
 
 def parse_boolean(text: str) -> bool:

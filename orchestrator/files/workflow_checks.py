@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError, Problem
+from ..core.errors import MOST_FOUND, InputError, Problem
 from ..core.vars import variable_key
 from . import csv_file as csvfile
 from .input_file import decode, read_bytes, why_unreadable
@@ -105,9 +105,13 @@ class Checks:
             for position, item in _mappings(wave, "migrations"):
                 self._check_credentials(("waves", number, "migrations", position), item)
             self._check_wave(number, wave)
+            if len(self._problems) >= MOST_FOUND:
+                return self._problems
         for number, wave in waves:
             for entry in self._entries(number, wave, data.get("defaults")):
                 self._check_entry(entry)
+                if len(self._problems) >= MOST_FOUND:
+                    return self._problems
         self._check_forecast_by(data, waves)
         return self._problems
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import yaml
 
-from ..core.errors import InputError, Problem
+from ..core.errors import MOST_FOUND, InputError, Problem
 from .input_file import decode, read_input
+from .odd_characters import culprit, shown, with_whole_characters
 from .scalars import format_key
 
 Data = str | None | list["Data"] | dict[str, "Data"]
@@ -25,11 +26,13 @@ KeyPath = tuple[str | int, ...]
 
 MAX_DEPTH = 32
 MAX_ALIASED_VALUES = 100_000
+MAX_VALUES = 1_000_000
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TAGS = frozenset({None, "!", *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq"))})
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_OTHER_BREAK = re.compile("[\x85\u2028\u2029]")
 _NO_KEY = object()  # the next scalar of this mapping is a key
 _BAD_KEY = object()  # the next value of this mapping has no usable key
 
@@ -78,36 +81,65 @@ def parse_yaml(data: bytes, file: str) -> YamlDocument:
         InputError: Nothing sensible can be read from it. Lesser mistakes are in the document's `problems`.
     """
     text = decode(data, file)
+    try:
+        return _parsed(text, file)
+    except _BrokenEscapeError:
+        return _parsed(with_whole_characters(text), file)
+
+
+def _parsed(text: str, file: str) -> YamlDocument:
     builder = _Builder(file)
     if bad := _UNPRINTABLE.search(text):
         line = text.count("\n", 0, bad.start()) + 1
         raise builder.fatal(line, f"holds the control character {bad.group()!r}, which YAML does not allow")
+    if bad := _OTHER_BREAK.search(text):
+        line = text.count("\n", 0, bad.start()) + 1
+        raise builder.fatal(line, f"holds {shown(bad.group())}, which ends a line for YAML alone: take it away")
     try:
         for event in _events(text):
             builder.take(event)
             if builder.finished:
                 break
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 0
-        raise builder.fatal(line, _syntax_message(error, text, line)) from error
+        if "Unicode character escape" in str(error.problem) and with_whole_characters(text) != text:
+            raise _BrokenEscapeError from None
+        raise builder.fatal(*_explained(error, text)) from error
     except yaml.YAMLError as error:
         raise builder.fatal(0, "is not valid YAML") from error
     root, place = builder.root
     return YamlDocument(data=root, lines=place, file=file, problems=tuple(sorted(builder.problems)))
 
 
+class _BrokenEscapeError(Exception):
+    """A character is written as two escapes, each of half of it."""
+
+
 def _events(text: str) -> Iterator[Any]:
     yield from yaml.parse(text, Loader=_LOADER)
 
 
-def _syntax_message(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
-    lines = text.split("\n")
-    written = lines[line - 1] if 0 < line <= len(lines) else ""
-    if "\t" in written[: len(written) - len(written.lstrip())]:
-        return "is not valid YAML: a tab cannot indent, use spaces"
+def _explained(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
+    """The line that is wrong, and what is wrong there: where somebody has to look, which is not always where the parser gave up."""
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 0
+    if (known := culprit(text, line)) is not None:
+        return known[0], f"is not valid YAML: {known[1]}"
+    context = error.context or ""
+    began = error.context_mark.line + 1 if error.context_mark else line
+    if "Unicode character escape" in str(error.problem):
+        return (
+            line,
+            "is not valid YAML: an escape such as \\ud83d is half of a character: write both halves, or the character itself",
+        )
+    if "quoted scalar" in context:
+        return began, "is not valid YAML: the quote that begins here is not closed, or text comes after its end"
+    if "flow" in context and began != line:
+        return (
+            began,
+            f"is not valid YAML: the bracket that opens here is not closed, or a comma is missing before line {line}",
+        )
     detail = (error.problem or error.context or "syntax error").replace("\n", " ")
-    return f"is not valid YAML: {detail}"
+    return line, f"is not valid YAML: {detail}"
 
 
 @dataclass(slots=True)
@@ -135,6 +167,7 @@ class _Builder:
     _stack: list[_Frame] = field(default_factory=list)
     _anchors: dict[str, tuple[Any, Any, int] | None] = field(default_factory=dict)
     _aliased: int = 0
+    _values: int = 0
 
     def take(self, event: Any) -> None:
         line = event.start_mark.line + 1
@@ -169,6 +202,8 @@ class _Builder:
 
     def _problem(self, line: int, message: str, key: str = "") -> None:
         self.problems.append(Problem(file=self.file, line=line, key=key, message=message))
+        if len(self.problems) == MOST_FOUND:
+            raise self.fatal(line, f"has {MOST_FOUND:,} mistakes up to here: the rest is not looked at")
 
     def _check_tag(self, tag: str | None, line: int) -> None:
         if tag not in _TAGS:
@@ -197,6 +232,9 @@ class _Builder:
         self._add(value, places, line, size, scalar=value if isinstance(value, str) else None)
 
     def _add(self, value: Any, places: Any, line: int, size: int, *, scalar: str | None = None) -> None:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise self.fatal(line, f"has more than {MAX_VALUES:,} values")
         if not self._stack:
             self.root = (value, (line, places))
             return

@@ -54,3 +54,16 @@ def skeleton(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).casefold()
     alike = "".join(_ALIKE.get(character, character) for character in plain)
     return unicodedata.normalize("NFD", " ".join(alike.replace("rn", "m").split()))
+
+
+def lookalike(character: str) -> str | None:
+    """The character of ASCII that *character* is easily taken for; empty: nobody sees it; None: it is of ASCII, or like none of it."""
+    if character.isascii():
+        return None
+    if unicodedata.category(character) in ("Cf", "Mn"):
+        return ""
+    plain = unicodedata.normalize("NFKD", character)
+    if len(plain) != 1 or not plain.isascii():
+        alike = _ALIKE.get(character) or _ALIKE.get(character.lower())
+        plain = alike.upper() if alike and character.isupper() else alike or ""
+    return plain if len(plain) == 1 and plain.isascii() else None

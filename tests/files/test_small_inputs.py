@@ -1,0 +1,155 @@
+"""Small inputs that nobody means: what is wrong is told at its place, with what to type, and once."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.errors import InputError
+from orchestrator.files.workflow_file import read_workflow
+
+GROUP = "7e68e12770616e75e6df43d0"
+GOOD = f"""version: 1
+name: n
+defaults: {{group_id: {GROUP}}}
+waves:
+  - name: one
+    migrations:
+      - {{name: a, live_migration_id: a659ce44c03ca1e348b1e992}}
+"""
+
+
+def told(text: str | bytes, directory: Path = Path()) -> list[str]:
+    """What is said of a workflow file with this *text*."""
+    data = text if isinstance(text, bytes) else text.encode()
+    with pytest.raises(InputError) as wrong:
+        read_workflow(data, name="w.yaml", directory=directory)
+    return str(wrong.value).replace(f"{directory}/", "").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "said"),
+    [
+        ("name: n", "name:\u00a0n", "2: is not valid YAML: column 6 is a no-break space (U+00A0), which YAML takes for a letter: type a space"),
+        ("- name: one", "-\u00a0name: one", "5: is not valid YAML: column 4 is a no-break space (U+00A0), which YAML takes for a letter: type a space"),
+        ("- name: one", "-\u200bname: one", "5: is not valid YAML: column 4 is a zero width space (U+200B), which YAML takes for a letter: take it away"),
+        ("    migrations", "\u00a0   migrations", "6: '\\xa0   migrations': unknown key; its character 1 is a no-break space (U+00A0); type a space"),
+        ("- name: one", "-\tname: one", "5: is not valid YAML: column 4 is a tab after a dash: type a space"),
+        ("    migrations", "\tmigrations", "6: is not valid YAML: a tab cannot indent, use spaces"),
+        ("name: n", "name: @n", "2: is not valid YAML: column 7 is '@', with which no plain value begins: put the value in quotes"),
+        ("name: n", "name: `n", "2: is not valid YAML: column 7 is '`', with which no plain value begins: put the value in quotes"),
+        ("name: n", "name: a: b", "2: is not valid YAML: mapping values are not allowed here: column 8 is a second colon; put the value in quotes"),
+        ("name: n", "name:n", "2: is not valid YAML: column 6 follows a colon directly: put a space between a key's colon and its value"),
+        ("- name", "-name", "5: is not valid YAML: column 4 follows a dash directly: put a space between them"),
+        ("- name", "\u2013 name", "5: is not valid YAML: column 3 is '\u2013' (U+2013, en dash), and an item of a list begins with a plain one: type '-'"),
+        ("name: n", 'name: "n', "2: is not valid YAML: the quote that begins here is not closed, or text comes after its end"),
+        ("name: n", "name: {n", "2: is not valid YAML: the bracket that opens here is not closed, or a comma is missing before line 3"),
+        ("name: n", 'name: "\\ud83d x"', "2: is not valid YAML: an escape such as \\ud83d is half of a character: write both halves, or the character itself"),
+        ("name: n", "name: n\u2028x", "2: holds a line separator (U+2028), which ends a line for YAML alone: take it away"),
+        ("name: n", "name: n\u0085x", "2: holds a next line control (U+0085), which ends a line for YAML alone: take it away"),
+        ("waves:", "w\u0430ves:", "4: 'w\u0430ves': unknown key; its character 2 is '\u0430' (U+0430, cyrillic small letter a); type 'a'"),
+        ("name: one", "name: o\u00a0ne", "5: waves[0].name: expected a name of 1 to 100 printable characters, no spaces around it (its character 2 is a no-break space (U+00A0); type a space), not 'o\\xa0ne'"),
+    ],
+)  # fmt: skip
+def test_what_yaml_stumbles_over_is_named_at_its_place(good: str, bad: str, said: str) -> None:
+    """The line that has to be corrected, not the one where the parser gave up; the column; what to type."""
+    assert f"w.yaml:{said}" in told(GOOD.replace(good, bad))
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "said"),
+    [
+        ("a659", "\u0430659", "its character 1 is '\u0430' (U+0430, cyrillic small letter a); type 'a'"),
+        ("a659", "\uff41659", "its character 1 is '\uff41' (U+FF41, fullwidth latin small letter a); type 'a'"),
+        ("c03c", "cO3c", "its character 10 is 'O'; type '0'"),
+        ("e348", "e34l", "its character 18 is 'l'; type '1'"),
+        ("ce44", "\u00a0ce44", "its character 5 is a no-break space (U+00A0), which does not belong here: take it away"),
+        ("e992}", "e992\u00a0}", "its character 25 is a no-break space (U+00A0), which does not belong here: take it away"),
+        ("ce44", "\u200bce44", "its character 5 is a zero width space (U+200B), which does not belong here: take it away"),
+        ("ce44", "gce4", "its character 5 is 'g', which is none"),
+        ("e992", "e99", "23 characters were given"),
+    ],
+)  # fmt: skip
+def test_a_character_that_is_no_digit_of_an_id_is_named(good: str, bad: str, said: str) -> None:
+    """The first one, where it is and what is meant."""
+    [line] = told(GOOD.replace(good, bad))
+    assert line.startswith(
+        "w.yaml:7: waves[0].migrations[0].live_migration_id: expected 24 lower-case hexadecimal digits "
+    )
+    assert f"({said}), not " in line
+
+
+def test_a_character_that_json_writes_as_two_escapes_is_read() -> None:
+    """As any JSON writer does with what is beyond U+FFFF; an escaped backslash before it stays one."""
+    assert (
+        read_workflow(GOOD.replace("name: n", 'name: "\\ud83d\\ude80"').encode(), name="w", directory=Path()).name
+        == "\U0001f680"
+    )
+    both = GOOD.replace("name: n", 'name: "\\\\ud83d \\uD83D\\uDE80"')
+    assert read_workflow(both.encode(), name="w", directory=Path()).name == "\\ud83d \U0001f680"
+
+
+def test_a_file_of_windows_in_utf_16_is_told_as_that() -> None:
+    """Not as a byte that does not belong there."""
+    assert told(GOOD.encode("utf-16")) == [
+        "w.yaml:1: is not UTF-8 but UTF-16, as some programs of Windows write it; save the file as UTF-8"
+    ]
+
+
+def with_csv(directory: Path, text: str) -> str:
+    """A workflow whose migrations are in a CSV file of this *text*."""
+    (directory / "rest.csv").write_text(text)
+    return "version: 1\nname: n\nwaves: [{name: one, migrations_file: rest.csv}]\n"
+
+
+def test_a_wrong_group_is_one_mistake(tmp_path: Path) -> None:
+    """It is there, so it is not missing; 20,000 of them are counted."""
+    row = "a{0},7e68e12770616e75e6df43dO,{0:024x}\n"
+    head = "name,group_id,live_migration_id\n"
+    [line] = told(with_csv(tmp_path, head + row.format(1)), tmp_path)
+    assert line.startswith(
+        "rest.csv:2: group_id: expected 24 lower-case hexadecimal digits (its character 24 is 'O'; type '0')"
+    )
+    many = told(with_csv(tmp_path, head + "".join(map(row.format, range(20_000)))), tmp_path)
+    assert len(many) == 51
+    assert many[-1].endswith("rest.csv: 951 more mistakes")
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "sep=;\r"])
+def test_a_line_that_tells_spreadsheets_the_separator_is_heeded(tmp_path: Path, first: str) -> None:
+    """It is no header; the lines of mistakes are those of the file."""
+    text = f"{first}\nname;group_id;live_migration_id\na;{GROUP};a659ce44c03ca1e348b1e992\n"
+    workflow = read_workflow(with_csv(tmp_path, text).encode(), name="w", directory=tmp_path)
+    assert [(m.name, m.group_id) for _, m in workflow.migrations()] == [("a", GROUP)]
+    [line] = told(with_csv(tmp_path, text.replace("a659", "x659")), tmp_path)
+    assert line.startswith("rest.csv:3: live_migration_id: ")
+
+
+JUNK = {
+    "keys": "".join(f"key{number}: x\n" for number in range(120_000)),
+    "tags": GOOD + "  - !t x\n" * 120_000,
+    "waves": "version: 1\nname: n\nwaves:\n" + "- {a: b}\n" * 120_000,
+    "migrations": GOOD + "".join(f"      - {{nam: b{number}}}\n" for number in range(60_000)),
+    "variables": GOOD + "vars:\n" + "".join(f"  v-{number}: x\n" for number in range(60_000)),
+    "brackets": "[" * 1_000_000,
+    "one word": "a" * 1_000_000,
+    "colons": ":" * 1_000_000,
+    "blanks": " " * 1_000_000 + "a: b: c",
+}
+
+
+@pytest.mark.parametrize("kind", JUNK)
+def test_a_megabyte_of_junk_is_told_in_a_few_lines_and_seconds(kind: str) -> None:
+    """At most 50 lines and the number of what else is wrong."""
+    began = time.process_time()
+    lines = told(JUNK[kind])
+    assert len(lines) <= 52
+    assert sum(map(len, lines)) < 20_000
+    assert time.process_time() - began < 20  # a quarter of it here, on a machine that is busy
+
+
+def test_more_values_than_any_fleet_has_are_refused() -> None:
+    """Whatever they say."""
+    assert told("[" + "[a,a,a,a,a,a,a,a,a],\n" * 100_001 + "]")[-1].endswith("has more than 1,000,000 values")
