@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 
@@ -16,9 +18,23 @@ def main(checkpoint: Callable[[str], None] | None = None) -> None:
     try:
         from .cli.main import run_command
 
-        sys.exit(run_command(sys.argv[1:]) if checkpoint is None else run_command(sys.argv[1:], checkpoint))
+        _leave(run_command(sys.argv[1:]) if checkpoint is None else run_command(sys.argv[1:], checkpoint))
     except KeyboardInterrupt:  # while modules were loaded
         sys.exit(128 + signal.SIGINT)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit with *code*.
+
+    Where Temporal's client was loaded, its threads must not meet an interpreter that is being taken down: they abort the process,
+    whose exit code would be another. All that was opened is closed by now.
+    """
+    if "temporalio" in sys.modules:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _forget_what_the_parent_ignored() -> None:

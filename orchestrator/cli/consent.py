@@ -24,10 +24,10 @@ class Consent:
     asked: Intention | None = None
 
 
-def consent_to(args: Namespace, intention: Intention, settings: Settings) -> Consent:
+def consent_to(args: Namespace, intention: Intention, settings: Settings, *, beforehand: bool = False) -> Consent:
     """The operator's consent to *intention*; nobody is asked where no PUT can leave, or who has said `--yes`.
 
-    What a run has under way is not kept waiting for an answer, so then the session asks.
+    What a run has under way is not kept waiting for an answer, so then the session asks; *beforehand*: it cannot.
 
     Raises:
         InputError: It was not confirmed, or there is no terminal for that.
@@ -38,7 +38,7 @@ def consent_to(args: Namespace, intention: Intention, settings: Settings) -> Con
         return Consent(confirmed=intention)
     if not _can_ask():
         raise InputError("cutovers cannot be undone: there is no terminal to confirm on, so --yes is needed")
-    if intention.run_id and (intention.follows or intention.repeats):
+    if intention.run_id and (intention.follows or intention.repeats) and not beforehand:
         return Consent(asked=intention)
     name = intention.workflow.name
     try:

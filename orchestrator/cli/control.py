@@ -93,6 +93,8 @@ def _told(args: Namespace, steered: Steered) -> int:
     match steered.taken:
         case Taken.ASKED:
             print(f"{args.command}: asked of run {run_id}", file=sys.stderr)
+        case Taken.TAKEN:
+            print(f"{args.command}: taken by run {run_id}", file=sys.stderr)
         case Taken.KEPT:
             print(
                 f"{args.command}: recorded for run {run_id}; no process works on it now: `atlas-cutover resume {run_id}` continues it",

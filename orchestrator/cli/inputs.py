@@ -37,6 +37,7 @@ def overrides_of(args: Namespace) -> dict[str, str]:
         "logging.level": args.log_level,
         "logging.format": args.log_format,
         "logging.file": args.log_file,
+        "engine": getattr(args, "engine", None),
     }
     return {key: str(value) for key, value in given.items() if value is not None}
 

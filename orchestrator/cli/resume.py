@@ -32,7 +32,11 @@ def _resume(args: Namespace) -> int:
     from functools import partial
     from pathlib import Path
 
+    import anyio
+
     from ..core.errors import InputError
+    from ..core.settings import Engine
+    from ..operations import elsewhere
     from ..operations.find import find_unfinished
     from ..operations.foresight import foresee_resume
     from ..operations.resume import resume
@@ -56,6 +60,11 @@ def _resume(args: Namespace) -> int:
         rehearsal = rehearsal_of(args, read_scenario(args, beside, workflow) if goes_on else None)
     elif given := simulator_options(args):
         raise InputError(f"{given} goes with a rehearsal: run {row.run_id} is a real one")
+    elif row.temporal is not None:
+        if goes_on and not anyio.run(elsewhere.is_open_row, row):
+            options = asked(args, engine=Engine.TEMPORAL)
+            foreseen = foresee_resume(row.run_id, settings, options, now=time.time())
+            consent = consent_to(args, foreseen, settings, beforehand=True)
     elif goes_on:
         atlas_target(workflow, settings)
         consent = consent_to(args, foresee_resume(row.run_id, settings, asked(args), now=time.time()), settings)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from ..core.speeds import REHEARSAL_SPEED
 from .parser import Commands, add_format, add_output, add_profile, add_simulator_options, add_workflow
+
+if TYPE_CHECKING:
+    from ..core.settings import Settings
+    from ..core.workflow import Workflow
 
 
 def add(commands: Commands) -> None:
@@ -27,6 +32,12 @@ def add(commands: Commands) -> None:
     parser.add_argument("--new", action="store_true", help="start another run; one that is unfinished is over then")
     parser.add_argument(
         "--rehearse", action="store_true", help="against the built-in simulator; needs no keys and no --yes"
+    )
+    parser.add_argument(
+        "--engine", choices=("local", "temporal"), help="what works on it (default: `engine` of the config, else local)"
+    )
+    parser.add_argument(
+        "--detach", action="store_true", help="with engine temporal: return when it has begun, and do not follow it"
     )
     add_simulator_options(parser, default_speed=REHEARSAL_SPEED, only="with --rehearse: ")
 
@@ -54,6 +65,7 @@ def _run(args: Namespace) -> int:
     from functools import partial
 
     from ..core.errors import InputError
+    from ..core.settings import Engine
     from ..files.workflow_file import load_workflow
     from ..operations.foresight import foresee
     from ..operations.rehearse import rehearse
@@ -69,11 +81,44 @@ def _run(args: Namespace) -> int:
         # Whoever gives them means a rehearsal, and must not get a real run.
         raise InputError(f"{given} goes with --rehearse: this would be a real run")
     settings = read_settings(args)
-    workflow = load_workflow(args.workflow, credentials=settings.credentials)
+    elsewhere = settings.engine is Engine.TEMPORAL and not args.rehearse
+    if args.detach and not elsewhere:
+        raise InputError("--detach goes with --engine temporal")
+    workflow = load_workflow(args.workflow, credentials=None if elsewhere else settings.credentials)
     if args.rehearse:
         rehearsal = rehearsal_of(args, read_scenario(args, args.workflow, workflow))
         return conduct(args, settings, partial(rehearse, workflow, settings, rehearsal, only=args.only))
+    if elsewhere:
+        return _run_elsewhere(args, settings, workflow)
     atlas_target(workflow, settings)  # before anybody is asked, all that is missing is told
     consent = consent_to(args, foresee(workflow, settings, asked(args), now=time.time()), settings)
+    verb = partial(run, workflow, settings, only=args.only, new=args.new, retry_failed=args.retry_failed)
+    return conduct(args, settings, verb, consent)
+
+
+def _run_elsewhere(args: Namespace, settings: Settings, workflow: Workflow) -> int:
+    """Begin the run at Temporal, or follow it where it is open."""
+    import time
+    from dataclasses import replace
+    from functools import partial
+
+    import anyio
+
+    from ..operations import elsewhere
+    from ..operations.foresight import foresee
+    from ..operations.options import Host
+    from ..operations.run import run
+    from .consent import Consent, consent_to
+    from .session import asked, conduct
+
+    options = asked(args, engine=settings.engine)
+    consent = Consent()
+    if not anyio.run(elsewhere.is_open, workflow, settings):
+        consent = consent_to(args, foresee(workflow, settings, options, now=time.time()), settings, beforehand=True)
+    if args.detach:
+        host = Host(confirmed=consent.confirmed)
+        ending = anyio.run(partial(elsewhere.start, workflow, settings, replace(options, host=host), detach=True))
+        print(f"run {ending.state.run_id} has begun: `atlas-cutover resume {ending.state.run_id}` follows it")
+        return int(ending.exit_code)
     verb = partial(run, workflow, settings, only=args.only, new=args.new, retry_failed=args.retry_failed)
     return conduct(args, settings, verb, consent)

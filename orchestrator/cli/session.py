@@ -17,7 +17,7 @@ import structlog
 
 from ..core.consent import Intention
 from ..core.outcomes import ExitCode
-from ..core.settings import Settings
+from ..core.settings import Engine, Settings
 from ..core.speeds import REHEARSAL_SPEED
 from ..engines.local.collector import rare_collections
 from ..machine.descriptors import raise_limit
@@ -63,12 +63,13 @@ def rehearsal_of(args: Namespace, scenario: Scenario | None) -> Rehearsal:
     return Rehearsal(scenario=scenario, speed=speed, approves=args.yes)
 
 
-def asked(args: Namespace) -> Options:
+def asked(args: Namespace, *, engine: Engine = Engine.LOCAL) -> Options:
     """What is asked for, to foresee what would be done."""
     return Options(
         only=tuple(args.only),
         new=getattr(args, "new", False),
         retry_failed=args.retry_failed,
+        engine=engine,
         host=Host(place=same_place(args)),
     )
 

@@ -41,10 +41,13 @@ def add(commands: Commands) -> None:
 
 
 def _status(args: Namespace) -> int:
-    from ..operations.status import runs, status
+    from ..operations.status import runs, status, take_in
     from .inputs import read_state_dir
+    from .outputs import warn
 
     state_dir = read_state_dir(args)
+    for trouble in take_in(args.run_id, state_dir=state_dir):
+        warn(trouble)
     if args.run_id is None and not (args.watch or args.all):
         _print_runs(args, runs(state_dir=state_dir))
         return 0
@@ -55,6 +58,7 @@ def _status(args: Namespace) -> int:
             return 0
         sys.stdout.flush()
         time.sleep(WATCH_EVERY)
+        take_in(found.report.run_id, state_dir=state_dir)
         found = status(found.report.run_id, state_dir=state_dir)
 
 

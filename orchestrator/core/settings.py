@@ -172,6 +172,28 @@ class Observers:
     metrics: Path | None = None
 
 
+class Engine(StrEnum):
+    """What works on a run: a process of this machine, or workers of a Temporal cluster."""
+
+    LOCAL = "local"
+    TEMPORAL = "temporal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Temporal:
+    """Where the Temporal cluster is.
+
+    *codec_key_file* hides what travels through it. *lease*: seconds of silence after which a worker's work is another's.
+    """
+
+    address: str = "127.0.0.1:7233"
+    namespace: str = "default"
+    tls: bool = False
+    api_key: Secret | None = None
+    codec_key_file: Path | None = None
+    lease: float = 10.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything the program wants to know about itself.
@@ -186,6 +208,8 @@ class Settings:
     state_dir: Path
     logging: Logging
     observers: Observers = Observers()
+    engine: Engine = Engine.LOCAL
+    temporal: Temporal = Temporal()
     warnings: tuple[str, ...] = ()
     credentials: Mapping[str, CredentialSet] = field(default_factory=dict)
     redactor: Redactor = field(default_factory=Redactor, compare=False, repr=False)
@@ -210,4 +234,6 @@ class Settings:
                     found += (public.reveal(), private.reveal())
                 case ServiceAccount(client_secret=secret):
                     found.append(secret.reveal())
+        if self.temporal.api_key is not None:
+            found.append(self.temporal.api_key.reveal())
         return found

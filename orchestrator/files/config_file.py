@@ -25,12 +25,14 @@ from ..core.settings import (
     Api,
     AtlasSettings,
     CredentialSet,
+    Engine,
     Logging,
     Observers,
     Polling,
     RateLimit,
     Secret,
     Settings,
+    Temporal,
 )
 from ..machine.certificates import pem_certificates
 from .config_model import (
@@ -42,6 +44,7 @@ from .config_model import (
     NotifySpec,
     PollingSpec,
     RateLimitSpec,
+    TemporalSpec,
     api_of,
     parse_base_url,
 )
@@ -61,12 +64,14 @@ _VARIABLES: dict[str, KeyPath] = {
     "ATLAS_CUTOVER_LOG_LEVEL": ("logging", "level"),
     "ATLAS_CUTOVER_LOG_FORMAT": ("logging", "format"),
     "ATLAS_CUTOVER_LOG_FILE": ("logging", "file"),
+    "TEMPORAL_API_KEY": ("temporal", "api_key"),
 }
 OPTIONS: dict[str, str] = {
     "state_dir": "--state-dir",
     "logging.level": "--log-level",
     "logging.format": "--log-format",
     "logging.file": "--log-file",
+    "engine": "--engine",
 }
 _SECRET_KEYS = frozenset(name for pair in FIELDS.values() for name in pair)
 _GOVERNMENT = "mongodbgov.com"
@@ -134,12 +139,27 @@ class SettingsReader:
                 notify=tuple(Secret(url) for url in (spec.notify or NotifySpec()).urls),
                 metrics=self._file(("metrics", "textfile"), metrics.textfile) if metrics.textfile else None,
             ),
+            engine=Engine(spec.engine or Engine.LOCAL),
+            temporal=self._temporal(spec.temporal or TemporalSpec()),
             warnings=(*self._warnings, *self._credentials.warnings),
             credentials=named,
         )
         if self._problems:
             raise InputError(problems=sorted(set(self._problems)))
         return settings
+
+    def _temporal(self, spec: TemporalSpec) -> Temporal:
+        default = Temporal()
+        return Temporal(
+            address=spec.address or default.address,
+            namespace=spec.namespace or default.namespace,
+            tls=spec.api_key is not None if spec.tls is None else spec.tls,
+            api_key=Secret(spec.api_key) if spec.api_key else None,
+            codec_key_file=self._file(("temporal", "codec_key_file"), spec.codec_key_file)
+            if spec.codec_key_file
+            else None,
+            lease=spec.lease or default.lease,
+        )
 
     def _sets(self, data: Any, *, required: bool) -> tuple[CredentialSet, dict[str, CredentialSet]]:
         """The credentials of `atlas`, and those of `credentials` by name."""
@@ -257,6 +277,8 @@ class SettingsReader:
 
         replaced = REFERENCE.sub(replace, text)
         is_key = path[:1] in (("atlas",), ("credentials",)) and path[-1] in _SECRET_KEYS
+        if path == ("temporal", "api_key") and missing:
+            return None  # without a key it is a cluster that asks for none
         if is_key and (missing or not replaced):
             self._unset[path] = missing[0] if missing else text.strip("${}")
             return None

@@ -17,6 +17,8 @@ from ..core.settings import (
     DEFAULT_SETTLE,
     DEFAULT_STATE_DIR,
     Api,
+    Engine,
+    Temporal,
 )
 from ..text.durations import format_duration
 from ..text.likeness import skeleton
@@ -30,6 +32,10 @@ _DEFAULT_PATH = "/api/atlas/v2"
 _CASES = [form for word in ("true", "yes", "on", "false", "no", "off") for form in (word, word.title(), word.upper())]
 _LEVELS = ("debug", "info", "warning", "error")
 _V1, _V2 = DEFAULT_RATE_LIMITS[Api.V1], DEFAULT_RATE_LIMITS[Api.V2]
+_TEMPORAL = Temporal()
+SHORTEST_LEASE = 2.0
+"""Seconds: within 0.3 of a lease a PUT leaves."""
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
 _FORMATS = ("console", "json")
 _SCOPES = ("group", "account")
 
@@ -88,6 +94,17 @@ def _check_host(host: str) -> None:
             raise ValueError(
                 f"its host looks like {skeleton(shown)} and is another one: it is written with letters of another alphabet"
             )
+
+
+def parse_address(text: str) -> str:
+    """Host and port.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError("expected HOST:PORT, such as 127.0.0.1:7233")
+    return text
 
 
 def _is_loopback(host: str) -> bool:
@@ -260,6 +277,35 @@ class MetricsSpec(TextModel):
     textfile: _File | None = Field(None, description="A file for node_exporter's textfile collector. Default none.")
 
 
+class TemporalSpec(TextModel):
+    """The Temporal cluster, for `engine: temporal` (extra `temporal`)."""
+
+    address: Annotated[str, Text(parse_address, {"type": "string"}, "expected HOST:PORT")] | None = Field(
+        None, description=f"Host and port of its frontend. Default {_TEMPORAL.address}."
+    )
+    namespace: Annotated[str, Text(parse_line, _Line, "expected a name")] | None = Field(
+        None, description=f"Default {_TEMPORAL.namespace}."
+    )
+    tls: _Boolean | None = Field(
+        None, description="Whether it is spoken to by TLS. Default false; true with an API key."
+    )
+    api_key: _Key | None = Field(None, description="Of Temporal Cloud. Default ${TEMPORAL_API_KEY}.")
+    codec_key_file: _File | None = Field(
+        None, description="A file with a key of 64 hex digits that hides what travels through Temporal. Default none."
+    )
+    lease: Annotated[float, duration()] | None = Field(
+        None,
+        description="How long a worker may be silent before its work is another's, 2s at least. Default "
+        f"{format_duration(_TEMPORAL.lease)}.",
+    )
+
+    @model_validator(mode="after")
+    def _a_lease_leaves_time_to_send(self) -> Self:
+        if self.lease is not None and self.lease < SHORTEST_LEASE:
+            raise ValueError(f"lease has to be at least {format_duration(SHORTEST_LEASE)}")
+        return self
+
+
 class ConfigSpec(TextModel):
     """The whole file."""
 
@@ -273,6 +319,10 @@ class ConfigSpec(TextModel):
     logging: LoggingSpec | None = None
     notify: NotifySpec | None = None
     metrics: MetricsSpec | None = None
+    engine: Annotated[str, _choice(tuple(Engine))] | None = Field(
+        None, description="What works on a run: local (default), or temporal."
+    )
+    temporal: TemporalSpec | None = None
 
 
 # The model under each key, for 'did you mean'.
@@ -285,6 +335,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "logging": LoggingSpec,
     "notify": NotifySpec,
     "metrics": MetricsSpec,
+    "temporal": TemporalSpec,
 }
 
 

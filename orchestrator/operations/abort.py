@@ -15,7 +15,7 @@ from ..store.locks import LockedError, locked, run_lock
 from .find import find_run, place_of
 from .foresight import last_words
 from .reporting import write_reports
-from .steering import Steered, Taken, ask, asked_already, decided, refuse_when_over
+from .steering import Steered, Taken, ask, ask_elsewhere, asked_already, decided, refuse_when_over
 
 
 def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None = None, reason: str = "") -> Steered:
@@ -38,10 +38,29 @@ def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None =
     with open_journal(place, readonly=True) as reading:
         row = find_run(reading, run_id)
     request = Request(command="abort", who=who or who_am_i(), reason=reason)
+    if row.temporal is not None and row.unfinished:
+        return _abort_elsewhere(row, request, place)
     with open_journal(place) as journal:
         if row.unfinished:
             decided(asked_already(journal, row.run_id), [request])
         return ask(journal, row.run_id, request, at=time.time()) or _end(journal, row, request)
+
+
+def _abort_elsewhere(row: RunRow, request: Request, place: Path) -> Steered:
+    """Abort a run of Temporal's: by its workers where it is open, else here, and then it lets go of its claims there."""
+    import anyio
+
+    from . import elsewhere
+
+    if anyio.run(elsewhere.is_open_row, row):
+        return ask_elsewhere(row, [request])
+    if row.open_elsewhere:  # it was closed there before it had ended: what it has sent is in its history
+        anyio.run(elsewhere.catch_up, row, place)
+    with open_journal(place) as journal:
+        ended = _end(journal, find_run(journal, row.run_id), request)
+        workflow = journal.state(row.run_id).workflow
+    anyio.run(elsewhere.let_go, row, workflow)
+    return ended
 
 
 def _end(journal: Journal, row: RunRow, request: Request) -> Steered:

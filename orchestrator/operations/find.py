@@ -9,8 +9,7 @@ from ..core.errors import InputError
 from ..core.settings import Settings
 from ..files.config import load_settings
 from ..files.state_place import find_state_dir
-from ..store.journal import Journal, RunRow
-from ..store.locks import holder_of, run_lock
+from ..store.journal import Journal, RunRow, worked_on_by
 from ..text.counts import names_listed
 
 
@@ -90,8 +89,4 @@ def find_unfinished(journal: Journal, run_id: str | None) -> RunRow:
 
 def runs_under_way(journal: Journal) -> list[RunRow]:
     """The runs that a process works on, newest first."""
-    return [
-        row
-        for row in journal.runs()
-        if row.unfinished and holder_of(run_lock(journal.state_dir, row.run_id)) is not None
-    ]
+    return [row for row in journal.runs() if row.unfinished and worked_on_by(journal.state_dir, row) is not None]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from ..core.advice import path_of, resume_command
 from ..core.changes import differences
 from ..core.consent import Intention, intended
-from ..core.errors import InputError
+from ..core.errors import BusyError, InputError
 from ..core.events import (
     ConfirmationWaiting,
     CutoversStopped,
@@ -26,12 +26,12 @@ from ..core.events import (
 from ..core.migration import UNDER_WAY
 from ..core.outcomes import ExitCode, RunOutcome
 from ..core.run import RunState
-from ..core.settings import Settings
+from ..core.settings import Engine, Settings
 from ..core.workflow import Workflow
 from ..engines.local.session import doubts_of_earlier_puts
 from ..machine.person import who_am_i
 from ..machine.version import program_version
-from ..store.journal import Journal, open_journal
+from ..store.journal import Journal, RunRow, open_journal
 from ..store.schema import FILE
 from ..text.counts import names_listed, plural
 from ..text.likeness import closest
@@ -95,7 +95,32 @@ def unfinished_run(journal: Journal, workflow: Workflow, options: Options) -> st
     """The run of *workflow* that is to be continued."""
     if options.new or options.rehearsal is not None:
         return None
-    return next((row.run_id for row in journal.unfinished(workflow=workflow.name, rehearsal=False)), None)
+    row = next(iter(journal.unfinished(workflow=workflow.name, rehearsal=False)), None)
+    if row is None:
+        return None
+    refuse_foreign(row, options.engine)
+    return row.run_id
+
+
+def refuse_foreign(row: RunRow, engine: Engine) -> None:
+    """Raise where *engine* is not the one that works on the run *row*.
+
+    Raises:
+        BusyError: It is open, as far as is known here, at Temporal.
+        InputError: It is closed, and the other engine's to go on with.
+    """
+    if (row.temporal is not None) == (engine is Engine.TEMPORAL):
+        return
+    if row.open_elsewhere:
+        raise BusyError(
+            f"run {row.run_id} of workflow {row.workflow!r} is open at Temporal: `atlas-cutover resume {row.run_id}` follows it, "
+            f"`atlas-cutover abort {row.run_id}` ends it"
+        )
+    other = "temporal" if row.temporal is not None else "local"
+    raise InputError(
+        f"run {row.run_id} of workflow {row.workflow!r} is unfinished, and engine {other} works on it: "
+        f"`atlas-cutover resume {row.run_id}` goes on with it, `atlas-cutover abort {row.run_id}` ends it; nothing was sent"
+    )
 
 
 def _first_of(
@@ -132,7 +157,8 @@ def beginning(
     """The first session of run *run_id*, which takes the place of an unfinished one where that was asked for."""
     before: tuple[LastWords, ...] = ()
     if options.new and options.rehearsal is None:
-        before = _in_place_of(journal, run_id, workflow, select(workflow, options.only), now=now)
+        selected = select(workflow, options.only)
+        before = _in_place_of(journal, run_id, workflow, selected, engine=options.engine, now=now)
     return _first_of(RunState(run_id=run_id), workflow, settings, options, now=now, in_place_of=before)
 
 
@@ -239,7 +265,7 @@ def keep_to_what_was_confirmed(
 
 
 def _in_place_of(
-    journal: Journal, run_id: str, workflow: Workflow, selected: frozenset[str], *, now: float
+    journal: Journal, run_id: str, workflow: Workflow, selected: frozenset[str], *, engine: Engine, now: float
 ) -> tuple[LastWords, ...]:
     """How the unfinished runs of *workflow* end, in whose place *run_id* begins, of *selected*; the workflow is locked.
 
@@ -249,6 +275,7 @@ def _in_place_of(
     followed = {(m.group_id, m.live_migration_id) for _, m in workflow.migrations() if m.name in selected}
     ends = []
     for row in journal.unfinished(workflow=workflow.name, rehearsal=False):
+        refuse_foreign(row, engine)
         state = journal.state(row.run_id)
         in_doubt = frozenset(state.unsettled())
         lost = [

@@ -16,6 +16,7 @@ from ..core.consent import Intention
 from ..core.observer import Observer
 from ..core.outcomes import ExitCode
 from ..core.run import RunState
+from ..core.settings import Engine
 from ..engines.clock import steady_time
 from .target import Rehearsal
 
@@ -90,7 +91,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What is asked of a session.
+    """What is asked of a session, of *engine*.
 
     *only*: names of waves or migrations; *new*: begin another run in place of an unfinished one; *retry_failed*: try again
     what failed before a PUT; *rehearsal*: against the simulator; *observers* get each event.
@@ -99,6 +100,7 @@ class Options:
     only: tuple[str, ...] = ()
     new: bool = False
     retry_failed: bool = False
+    engine: Engine = Engine.LOCAL
     rehearsal: Rehearsal | None = None
     observers: Sequence[Observer] = ()
     host: Host = field(default_factory=Host)

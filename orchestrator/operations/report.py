@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ..reports.model import RunReport
 from ..reports.render import check_output_path, write_all
-from ..store.journal import open_journal
-from ..store.locks import holder_of, run_lock
+from ..store.journal import open_journal, worked_on_by
 from .find import find_run, place_of
 from .reporting import Unwritten, as_recorded
 
@@ -44,7 +43,7 @@ def report(
         check_output_path(path)
     with open_journal(place_of(state_dir), readonly=True) as journal:
         row = find_run(journal, run_id)
-        holder = holder_of(run_lock(journal.state_dir, row.run_id))
+        holder = worked_on_by(journal.state_dir, row)
         found = as_recorded(journal.state(row.run_id), now=time.time())
     written, unwritten = write_all(found, paths)
     return Reported(report=found, holder=holder, written=tuple(written), unwritten=tuple(unwritten))

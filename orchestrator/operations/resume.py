@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.observer import Observer
-from ..core.settings import Settings
+from ..core.settings import Engine, Settings
 from ..store.journal import open_journal
 from . import work
 from .find import find_unfinished, settings_or_usual
@@ -30,6 +30,8 @@ async def resume(  # noqa: PLR0913 - each is one thing that may be asked for
     host: Host = EMBEDDED,
 ) -> RunResult:
     """Continue a run as it is recorded, without its workflow file; one that is over is reported as it ended.
+
+    One that Temporal works on is followed there, and goes on there.
 
     Nobody is asked: to call this is to consent. It runs on asyncio, in any thread.
 
@@ -55,6 +57,13 @@ async def resume(  # noqa: PLR0913 - each is one thing that may be asked for
         row = find_unfinished(journal, run_id)
     if rehearsal is not None and not row.rehearsal:
         raise InputError(f"run {row.run_id} is a real one, which cannot go on as a rehearsal; nothing was sent")
-    options = Options(only=tuple(only), retry_failed=retry_failed, rehearsal=rehearsal, observers=observers, host=host)
+    engine = Engine.LOCAL if row.temporal is None else Engine.TEMPORAL
+    options = Options(
+        only=tuple(only), retry_failed=retry_failed, engine=engine, rehearsal=rehearsal, observers=observers, host=host
+    )
     session = partial(work.resume, row.run_id, settings)
+    if row.temporal is not None and (row.unfinished or retry_failed):
+        from . import elsewhere
+
+        session = partial(elsewhere.resume, row, settings)
     return await with_reports(session, settings, options, outputs=outputs, stop=stop)

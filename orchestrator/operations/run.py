@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ..core.observer import Observer
-from ..core.settings import Settings
+from ..core.settings import Engine, Settings
 from ..core.workflow import Workflow
 from .find import settings_or_usual
 from .options import Host, Options
@@ -21,6 +21,7 @@ async def run(  # noqa: PLR0913 - each is one thing that may be asked for
     *,
     only: Sequence[str] = (),
     new: bool = False,
+    engine: Engine | None = None,
     retry_failed: bool = False,
     observers: Sequence[Observer] = (),
     outputs: Sequence[Path | str] = (),
@@ -36,6 +37,7 @@ async def run(  # noqa: PLR0913 - each is one thing that may be asked for
         settings: Where, how fast, and with which keys; None: what environment and defaults say.
         only: Names of waves or migrations; empty: all. What is under way is followed in any case.
         new: Start another run; one that is unfinished is over then.
+        engine: What works on it; None: what the settings say. `TEMPORAL`: it is begun at Temporal, or followed where it is open.
         retry_failed: When continuing: try again what failed before any PUT was sent.
         observers: Are told of each event (`Observer`).
         outputs: Files to write the report to, besides those of the state directory; the suffix chooses the format.
@@ -49,5 +51,13 @@ async def run(  # noqa: PLR0913 - each is one thing that may be asked for
         AtlasError: Atlas is not reachable or refuses the keys; nothing was begun.
     """
     settings = settings_or_usual(settings)
-    options = Options(only=tuple(only), new=new, retry_failed=retry_failed, observers=observers, host=host)
-    return await with_reports(partial(start, workflow, settings), settings, options, outputs=outputs, stop=stop)
+    engine = engine or settings.engine
+    options = Options(
+        only=tuple(only), new=new, retry_failed=retry_failed, engine=engine, observers=observers, host=host
+    )
+    session = partial(start, workflow, settings)
+    if engine is Engine.TEMPORAL:
+        from . import elsewhere
+
+        session = partial(elsewhere.start, workflow, settings)
+    return await with_reports(session, settings, options, outputs=outputs, stop=stop)

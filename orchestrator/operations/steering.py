@@ -26,6 +26,8 @@ class Taken(StrEnum):
 
     ASKED = "asked"
     """The process that works on the run heeds it within a second."""
+    TAKEN = "taken"
+    """The run, which Temporal works on, has taken it: no PUT leaves any more that it holds up."""
     KEPT = "kept"
     """No process works on the run; the one that continues it heeds it."""
     ENDED = "ended"
@@ -91,9 +93,29 @@ def steer(
         requests = _requests(state, command, names, who or who_am_i(), reason, gate)
         if command != "retry":  # which takes up what an ended run has left
             refuse_when_over(row, command)
-        decided(state, requests)
+        if not row.open_elsewhere:  # of which the journal here may know less than its workers
+            decided(state, requests)
+    if row.open_elsewhere:
+        return ask_elsewhere(row, requests)
     with open_journal(place) as journal:
         return ask(journal, row.run_id, *requests, at=time.time()) or _record(journal, row.run_id, requests)
+
+
+def ask_elsewhere(row: RunRow, requests: Sequence[Request]) -> Steered:
+    """Ask the run *row*, which is open at Temporal, for *requests*; it has taken them when this returns.
+
+    Raises:
+        InputError: They change nothing.
+        TemporalError: Temporal does not answer, or no worker.
+    """
+    from functools import partial
+
+    import anyio
+
+    from . import elsewhere
+
+    anyio.run(partial(elsewhere.steer, row, requests))
+    return Steered(run_id=row.run_id, taken=Taken.TAKEN)
 
 
 def asked_already(journal: Journal, run_id: str) -> RunState:

@@ -27,7 +27,7 @@ from ..store.ground import Place
 from ..store.journal import Journal, open_journal
 from ..store.locks import LockedError, locked, run_lock, workflow_lock
 from .forecasting import history_of, make_forecast
-from .foresight import beginning, continuation, keep_to_what_was_confirmed, select, unfinished_run
+from .foresight import beginning, continuation, keep_to_what_was_confirmed, refuse_foreign, select, unfinished_run
 from .missing_here import refuse_foreign_programs
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
@@ -57,12 +57,12 @@ async def start(workflow: Workflow, settings: Settings, options: Options) -> End
         if other is not None:
             return await _continue(journal, other, workflow, settings, options)
         run_id = new_run_id(options.host.wall())
-        with _holding(settings.state_dir, workflow.name, run_id, rehearsal=options.rehearsal is not None) as locks:
+        with holding(settings.state_dir, workflow.name, run_id, rehearsal=options.rehearsal is not None) as locks:
             # Again: another process may have begun one, and died, before the lock was ours.
             other = unfinished_run(journal, workflow, options)
             if other is None:
                 task = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
-                task = replace(task, also=_forecast(journal, task, settings))
+                task = replace(task, also=forecast_of(journal, task, settings))
                 keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
                 return await conduct(journal, replace(task, locks=locks), settings, options)
         return await _continue(journal, other, workflow, settings, options)
@@ -89,9 +89,11 @@ async def _continue(
     row = journal.find(run_id)
     if row is None:
         raise InputError(f"there is no run {run_id} in {journal.path}")
+    if row.unfinished or options.retry_failed:
+        refuse_foreign(row, options.engine)
     if not row.unfinished and not options.retry_failed:
         return _as_it_ended(journal.state(run_id), options)
-    with _holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal) as locks:
+    with holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal) as locks:
         state = journal.state(run_id)  # read under the lock: what another process still did is in it
         refuse_foreign_programs(state.workflow)
         task = continuation(state, given, settings, options, now=options.host.wall())
@@ -102,7 +104,7 @@ async def _continue(
         if not (state.unfinished or again):
             return _as_it_ended(state, options)
         keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
-        task = replace(task, also=(*task.also, *_forecast(journal, task, settings)), locks=locks)
+        task = replace(task, also=(*task.also, *forecast_of(journal, task, settings)), locks=locks)
         return await conduct(journal, task, settings, options)
 
 
@@ -112,7 +114,7 @@ def _as_it_ended(state: RunState, options: Options) -> Ending:
     return ending
 
 
-def _forecast(journal: Journal, task: Task, settings: Settings) -> tuple[ForecastMade, ...]:
+def forecast_of(journal: Journal, task: Task, settings: Settings) -> tuple[ForecastMade, ...]:
     """What is recorded of when the waves will have ended that *task* is the first to start; nothing, where there is nothing to judge by."""
     begun = {name for name, wave in task.state.waves.items() if wave.first_started_at is not None}
     new = {m.name for wave, m in task.workflow.migrations() if wave.name not in begun}.intersection(task.first.selected)
@@ -125,7 +127,7 @@ def _forecast(journal: Journal, task: Task, settings: Settings) -> tuple[Forecas
 
 
 @contextmanager
-def _holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) -> Iterator[tuple[Place, ...]]:
+def holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) -> Iterator[tuple[Place, ...]]:
     """Hold a workflow and a run of it: what is read of them in here, no other process changes. The files that are locked.
 
     Raises:

@@ -33,9 +33,7 @@ from .schema import FILE, connected, empty_wal, explained, places
 from .state_dir import unusable
 from .wholeness import ROWS, WholenessCheck, last_event
 
-_RUNS = (
-    "SELECT run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished FROM runs"
-)
+_RUNS = "SELECT run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished, temporal FROM runs"
 EarlierPuts = Mapping[tuple[str, str], tuple[str, float]]
 """Which run sent a PUT for a live migration (project and id), and when."""
 DoubtsOf = Callable[[EarlierPuts], tuple[ev.CutoverInDoubt, ...]]
@@ -46,7 +44,10 @@ _NEWEST_FIRST = "ORDER BY started_at DESC, run_id DESC LIMIT ?"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
-    """A run as the list of runs shows it. *exit_code* None: it is under way, or was interrupted without a word."""
+    """A run as the list of runs shows it. *exit_code* None: it is under way, or was interrupted without a word.
+
+    *temporal*: the Temporal cluster whose workers work on it, as `begin` was told; None: it is worked on here.
+    """
 
     run_id: str
     workflow: str
@@ -57,6 +58,12 @@ class RunRow:
     outcome: str | None
     exit_code: int | None
     unfinished: bool
+    temporal: Mapping[str, Any] | None = None
+
+    @property
+    def open_elsewhere(self) -> bool:
+        """Whether, as far as is known here, workers of a Temporal cluster work on it."""
+        return self.temporal is not None and self.finished_at is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,11 +189,13 @@ class Journal:
         also: Sequence[Event] = (),
         doubts_of: DoubtsOf = lambda _: (),
         in_place_of: Mapping[str, Sequence[Event]] = MappingProxyType({}),
+        temporal: Mapping[str, Any] | None = None,
     ) -> tuple[ev.CutoverInDoubt, ...]:
         """Record the *event* with which a new run begins and, unless it is a rehearsal, claim its live migrations.
 
         *also*: what is recorded with it. *doubts_of* makes what is recorded and returned with it, of the PUTs that are known once
         no other run can send one. *in_place_of*: runs that end with its beginning, all at once or not at all, and the events that end them.
+        *temporal*: the cluster whose workers work on it.
 
         Raises:
             BusyError: Another run, active or unfinished, has claimed one of them.
@@ -197,8 +206,15 @@ class Journal:
             for other, last in in_place_of.items():
                 self.insert(other, last, {})
             self._db.execute(
-                "INSERT INTO runs (run_id, workflow, rehearsal, migrations, started_at) VALUES (?, ?, ?, ?, ?)",
-                (run_id, workflow.name, event.rehearsal, len(event.selected), event.at),
+                "INSERT INTO runs (run_id, workflow, rehearsal, migrations, started_at, temporal) VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    run_id,
+                    workflow.name,
+                    event.rehearsal,
+                    len(event.selected),
+                    event.at,
+                    None if temporal is None else json.dumps(dict(temporal)),
+                ),
             )
             doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, also=also, rehearsal=event.rehearsal)
         self._settle(run_id)
@@ -342,6 +358,11 @@ class Journal:
                 raise BusyError(
                     f"live migration {live_migration_id} ({name}) is held by {whose}, {holder}: wait for it to end"
                 )
+            if row is not None and row.open_elsewhere:
+                raise BusyError(
+                    f"live migration {live_migration_id} ({name}) is held by {whose}, which Temporal works on: "
+                    f"`atlas-cutover resume {other}` follows it"
+                )
             raise BusyError(
                 f"live migration {live_migration_id} ({name}) belongs to {whose}, which was interrupted: "
                 f"`atlas-cutover resume {other}` continues it, `atlas-cutover abort {other}` ends it"
@@ -403,8 +424,16 @@ def open_journal(state_dir: Path, *, readonly: bool = False, checkpoint: Checkpo
         yield Journal(path, connection, stands_on, checkpoint)
 
 
+def worked_on_by(state_dir: Path, row: RunRow) -> str | None:
+    """Who works on the run *row* of *state_dir*: a process here, or as far as is known, a Temporal cluster; None: nobody."""
+    holder = holder_of(run_lock(state_dir, row.run_id))
+    if holder is None and row.open_elsewhere and row.temporal is not None:
+        return f"Temporal at {row.temporal['address']}"
+    return holder
+
+
 def _run_row(row: tuple[Any, ...]) -> RunRow:
-    run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished = row
+    run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished, temporal = row
     return RunRow(
         run_id=run_id,
         workflow=workflow,
@@ -415,6 +444,7 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
         outcome=outcome,
         exit_code=exit_code,
         unfinished=bool(unfinished),
+        temporal=None if temporal is None else json.loads(temporal),
     )
 
 

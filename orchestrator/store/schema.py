@@ -14,7 +14,7 @@ from ..core.errors import JournalError, JournalLockedError
 from .ground import Place
 from .state_dir import refuse_foreign_state, unusable
 
-VERSION = 4
+VERSION = 5
 FILE = "journal.db"
 NEEDED: Final = (3, 37, 0)
 """The oldest SQLite that knows STRICT tables."""
@@ -77,7 +77,10 @@ CREATE TABLE ready (
     PRIMARY KEY (group_id, live_migration_id)
 ) STRICT;
 """
-MIGRATIONS: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED, _READY)
+_ELSEWHERE = (
+    "ALTER TABLE runs ADD COLUMN temporal TEXT"  # the Temporal cluster that works on the run (JSON); NULL: none does
+)
+MIGRATIONS: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED, _READY, _ELSEWHERE)
 """What brings a journal of version *n* to *n + 1*, by position."""
 
 

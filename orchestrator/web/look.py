@@ -30,7 +30,7 @@ from ..core.run import RunState
 from ..observers.log.entries import Entries, level_of
 from ..observers.log.sentences import sentence
 from ..reports.shape import needed
-from ..store.journal import open_journal
+from ..store.journal import open_journal, worked_on_by
 from ..store.last_read import SILENT_AFTER, sign_of_life
 from ..store.locks import holder_of, run_lock
 from ..store.schema import FILE
@@ -219,7 +219,7 @@ def look_at_runs(state_dir: Path) -> dict[str, Any]:
     try:
         with open_journal(state_dir, readonly=True) as journal:
             rows = journal.runs(limit=RUNS)
-        holders = [holder_of(run_lock(state_dir, row.run_id)) if row.unfinished else None for row in rows]
+        holders = [worked_on_by(state_dir, row) if row.unfinished else None for row in rows]
     except (JournalError, OSError) as error:
         return {"runs": [], "journal": True, "error": str(error)}
     listed = [view.listed(row, holder=holder) for row, holder in zip(rows, holders, strict=True)]

@@ -63,7 +63,7 @@ def test_help_of_each_command_has_an_example(program: Program) -> None:
 LEAST = {
     "auth": (),
     **dict.fromkeys(("check", "plan", "run"), ("night.yaml",)),
-    **dict.fromkeys(("resume", "status", "report", "pause", "unpause", "simulate", "serve"), ()),
+    **dict.fromkeys(("resume", "status", "report", "pause", "unpause", "simulate", "serve", "worker"), ()),
     "abort": ("20261128",),
     "approve": ("20261128", "canary"),
     "reject": ("20261128", "canary"),

@@ -223,7 +223,7 @@ def test_an_unset_variable_is_a_mistake_but_for_keys(load: Load, mistakes: Mista
     )
     assert lines[1].startswith("c.yaml:3: atlas.private_key: is missing: MONGODB_ATLAS_PRIVATE_API_KEY is not set")
     assert mistakes("a:\nstate_dir: ${NOPE}/${x\n") == [
-        "c.yaml:1: a: unknown key; allowed: atlas, credentials, logging, metrics, notify, polling, rate_limit, state_dir",
+        "c.yaml:1: a: unknown key; allowed: atlas, credentials, engine, logging, metrics, notify, polling, rate_limit, state_dir, temporal",
         "c.yaml:2: state_dir: expected ${NAME}, or $$ for a dollar sign",
         "c.yaml:2: state_dir: the environment variable NOPE is not set",
     ]

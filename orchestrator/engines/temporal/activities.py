@@ -55,6 +55,7 @@ class Activities:
         wall: The wall clock, Unix seconds: the window goes by it.
         environ: The environment of hooks.
         secrets: What no hook may see.
+        redactor: Takes secrets out of what is told of a hook.
         guarded: Whether a process that is stopped at the wire is ended (`guard`).
     """
 
@@ -64,6 +65,7 @@ class Activities:
     wall: Callable[[], float]
     environ: Mapping[str, str]
     secrets: tuple[str, ...]
+    redactor: Redactor
     guarded: bool = True
     clock: ServerClock = field(default_factory=ServerClock)
     random: Random = field(default_factory=Random)
@@ -280,7 +282,7 @@ class Activities:
                 directory=task.directory,
                 environment=environment,
                 now=self.clock.now,
-                redact=Redactor(self.secrets).text,
+                redact=self.redactor.text,
                 wave=task.wave,
                 migration=None if migration is None else migration.name,
             )

@@ -33,11 +33,6 @@ class Departure:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def take_the_alarm() -> None:
-    """Let SIGALRM end this process, as it does where nobody has said otherwise. For the main thread."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-
-
 @contextmanager
 def alarm_blocked() -> Iterator[None]:
     """Threads that begin meanwhile never take SIGALRM."""

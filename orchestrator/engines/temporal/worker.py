@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from random import Random
@@ -15,6 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from ...atlas.clients import Clients, open_clients
 from ...atlas.connection import ClientSettings
 from ...core.settings import Credentials
+from ...text.redaction import Redactor
 from ..hook_runner import most_at_once
 from . import names
 from .activities import Activities
@@ -37,7 +38,8 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
     wall: Callable[[], float],
     environ: Mapping[str, str],
     secrets: tuple[str, ...],
-    on_clients: Callable[[Clients], None] = lambda _: None,
+    redactor: Redactor,
+    before: Callable[[Clients], Awaitable[None]] | None = None,
     guarded: bool = True,
     lease: float = 10.0,
 ) -> AsyncIterator[None]:
@@ -50,15 +52,18 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
         wall: The wall clock, Unix seconds.
         environ: The environment of hooks.
         secrets: What they may not see.
-        on_clients: Is given the clients of Atlas, before anything is served.
+        redactor: Takes secrets out of what is told of them.
+        before: Is given the clients of Atlas, and awaited before anything is served.
         guarded: Whether a process that is stopped at the wire is ended (`guard`), for which SIGALRM has to be its own.
         lease: Seconds of silence after which Temporal gives work to another worker.
     """
     queue = names.queue(settings.base_url)
     async with open_clients(settings, sets, wall=wall, on_event=tell, statistics=PerActivity()) as clients:
-        on_clients(clients)
+        if before is not None:
+            await before(clients)
         executor = threads(_THREADS)
-        asyncio.get_running_loop().set_default_executor(threads(_THREADS))
+        if guarded:
+            asyncio.get_running_loop().set_default_executor(threads(_THREADS))
 
         async def serve(scope: str) -> None:
             """Serve the requests that draw from the budget *scope* until cancelled."""
@@ -80,6 +85,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             wall=wall,
             environ=environ,
             secrets=secrets,
+            redactor=redactor,
             guarded=guarded,
             random=Random(),  # noqa: S311 - jitter, no secret
         )

@@ -27,6 +27,7 @@ from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.worker import serving
 from orchestrator.engines.temporal.workflows import Run
 from orchestrator.operations.target import client_settings
+from orchestrator.text.redaction import Redactor
 
 from ..house import House
 
@@ -112,7 +113,14 @@ async def worker(client: Client, it: House, **options: Any) -> AsyncIterator[Non
     key = it.settings.atlas.credentials.credentials
     assert key is not None
     settings = client_settings(it.settings, it.settings.atlas.base_url, key)
-    given: dict[str, Any] = {"wall": time.time, "environ": os.environ, "secrets": (), "guarded": False, "lease": LEASE}
+    given: dict[str, Any] = {
+        "wall": time.time,
+        "environ": os.environ,
+        "secrets": (),
+        "redactor": Redactor(),
+        "guarded": False,
+        "lease": LEASE,
+    }
     async with serving(client, settings, {None: key}, **(given | options)):
         yield
 

@@ -16,9 +16,9 @@ from orchestrator.core.outcomes import Outcome
 from orchestrator.core.settings import Polling
 from orchestrator.core.workflow import Hooks, Workflow
 from orchestrator.simulator import Scenario
-from orchestrator.simulator.scenario import JobRules, Range
+from orchestrator.simulator.scenario import JobRules, Range, Special
 
-from ..house import House, house, wave, workflow
+from ..house import House, house, live, wave, workflow
 from .cluster import begin, needs_temporal, until, worker
 
 pytestmark = [pytest.mark.anyio, needs_temporal]
@@ -63,26 +63,27 @@ async def test_a_workflow_of_two_waves_is_cut_over(tmp_path: Path, client: Clien
 
 
 async def test_pause_holds_the_puts_and_unpause_lets_them_go(tmp_path: Path, client: Client) -> None:
-    """After the answer nothing leaves until the run goes on."""
-    plan = own(workflow(wave("one", "a", "b", "c", concurrency=1)))
+    """After the answer nothing leaves until the run goes on, whatever else is decided meanwhile."""
+    plan = own(workflow(wave("one", "a"), wave("two", "b", "c", approval=True)))
     async with house(tmp_path, plan, quick()) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan)
-        await until(lambda: it.puts("a") > 0)
+        await run.waits_for_approval("two")
         assert await run.steer("pause") == [None]
         assert await run.steer("pause") == ["it is paused already, by somebody"]
-        sent = {name: it.puts(name) for name in "abc"}
-        await anyio.sleep(4)
-        assert {name: it.puts(name) for name in "abc"} == sent
-        assert sum(sent.values()) < 3
+        assert await run.steer("approve", wave="two") == [None]
+        await anyio.sleep(3)
+        assert {name: it.puts(name) for name in "abc"} == {"a": 1, "b": 0, "c": 0}
         assert await run.steer("unpause") == [None]
         assert (await run.result())["exit_code"] == 0
         assert {it.puts(name) for name in "abc"} == {1}
 
 
 async def test_abort_follows_what_is_under_way_and_starts_nothing_more(tmp_path: Path, client: Client) -> None:
-    """Atlas has accepted one: it is seen to its end; the rest gets no PUT."""
-    plan = own(workflow(wave("one", "a", "b", concurrency=1)))
-    async with house(tmp_path, plan, quick(3.0)) as built, worker(client, it := hasty(built)):
+    """Atlas has accepted one: it is seen to its end; the one at its gate gets no PUT."""
+    plan = own(workflow(wave("one", "a", "b")))
+    never = Special(ready_after=Range(low=1e6, high=1e6))
+    scenario = replace(quick(5.0), special={live("b"): never})
+    async with house(tmp_path, plan, scenario) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan)
         await until(lambda: it.puts("a") > 0)
         assert await run.steer("abort") == [None]

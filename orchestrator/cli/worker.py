@@ -1,0 +1,56 @@
+"""`worker`: serves the runs of a Temporal cluster."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from .parser import Commands, add_profile
+
+
+def add(commands: Commands) -> None:
+    """`worker` and its arguments."""
+    parser = commands.add(
+        "worker",
+        _worker,
+        does="serve the runs that a Temporal cluster works on, until SIGTERM",
+        examples=(
+            "atlas-cutover worker",
+            "atlas-cutover worker --config /etc/atlas-cutover/config.yaml --log-format json",
+        ),
+    )
+    add_profile(parser)
+
+
+def _worker(args: Namespace) -> int:
+    import signal
+    import sys
+    from contextlib import ExitStack
+    from functools import partial
+
+    import anyio
+    import structlog
+
+    from ..machine.descriptors import raise_limit
+    from ..observers.log.sink import configure_logging
+    from ..operations.serve_runs import serve_runs
+    from .inputs import read_settings
+    from .signals import signalled
+
+    settings = read_settings(args)
+    raise_limit()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends a worker that was stopped right before a PUT left
+    console = settings.logging.format == "console" or (settings.logging.format is None and sys.stderr.isatty())
+    with ExitStack() as stack:
+        stack.enter_context(
+            configure_logging(
+                level=settings.logging.level,
+                format="console" if console else "json",
+                file=settings.logging.file,
+                secrets=settings.redactor,
+                stream=sys.stderr,
+            )
+        )
+        say = structlog.get_logger().info
+        anyio.run(partial(serve_runs, settings, interruptions=signalled, say=say, guarded=True))
+    return 0

@@ -1,0 +1,219 @@
+"""What commands say to Temporal: begin a run, ask what has happened, steer it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+from temporalio.client import (
+    Client,
+    RPCError,
+    RPCStatusCode,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.converter import DataConverter
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from ...core.errors import CutoverError
+from ...core.outcomes import ExitCode
+from ...core.settings import Secret, Temporal
+from ...core.steering import Request
+from . import forms, names
+from .workflows import Run
+
+_PATIENCE = timedelta(seconds=10)  # for one answer of Temporal's
+CONNECTING = 10.0
+"""Seconds for which a connection is tried."""
+
+
+class TemporalError(CutoverError):
+    """Temporal cannot be reached, or does not do what it is asked."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class NoWorkerError(TemporalError):
+    """No worker answers for the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What Temporal has under the name of a run's workflow. *run_id*: the run that it is; *is_open*: it goes on."""
+
+    run_id: str
+    is_open: bool
+
+
+def as_json(place: Temporal) -> dict[str, Any]:
+    """Where the cluster is, as the journal keeps it: without its key."""
+    file = place.codec_key_file
+    return {
+        "address": place.address,
+        "namespace": place.namespace,
+        "tls": place.tls,
+        "codec_key_file": None if file is None else str(file),
+        "lease": place.lease,
+    }
+
+
+def from_json(data: Mapping[str, Any], api_key: str | None) -> Temporal:
+    """The inverse of `as_json`; *api_key* is that of Temporal Cloud."""
+    file = data["codec_key_file"]
+    return Temporal(
+        address=data["address"],
+        namespace=data["namespace"],
+        tls=data["tls"],
+        api_key=None if api_key is None else Secret(api_key),
+        codec_key_file=None if file is None else Path(file),
+        lease=data["lease"],
+    )
+
+
+async def connect(place: Temporal) -> Client:
+    """A connection to the cluster at *place*.
+
+    Raises:
+        TemporalError: It does not answer.
+        InputError: The codec's key cannot be read.
+    """
+    converter = DataConverter.default
+    if place.codec_key_file is not None:
+        from dataclasses import replace
+
+        from .codec import Codec, read_key
+
+        converter = replace(converter, payload_codec=Codec(read_key(place.codec_key_file)))
+    try:
+        with anyio.fail_after(CONNECTING):
+            return await Client.connect(
+                place.address,
+                namespace=place.namespace,
+                tls=place.tls,
+                api_key=None if place.api_key is None else place.api_key.reveal(),
+                data_converter=converter,
+            )
+    except (RuntimeError, RPCError, TimeoutError) as error:
+        raise TemporalError(
+            f"Temporal was not reached at {place.address} ({str(error) or 'no answer'}): check temporal.address, the network, and "
+            "that the cluster is up"
+        ) from None
+
+
+class Remote:
+    """The runs of one workflow at Temporal. *workflow_id*: see `names.run_workflow_id`."""
+
+    def __init__(self, client: Client, workflow_id: str) -> None:
+        self.client = client
+        self.workflow_id = workflow_id
+
+    def _handle(self) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(self.workflow_id)
+
+    async def find(self) -> Found | None:
+        """The newest run; None: Temporal knows none (any more).
+
+        Raises:
+            TemporalError: Temporal does not answer.
+        """
+        try:
+            known: WorkflowExecutionDescription = await self._handle().describe(rpc_timeout=_PATIENCE)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise _unheard(error) from None
+        run_id = str((await known.memo()).get("run_id", ""))
+        return Found(run_id=run_id, is_open=known.status is WorkflowExecutionStatus.RUNNING)
+
+    async def begin(self, order: forms.Order) -> bool:
+        """Begin a session; False: one is open already.
+
+        Raises:
+            TemporalError: Temporal does not answer: whether it has begun is not known.
+        """
+        try:
+            await self.client.start_workflow(
+                Run.run,
+                order,
+                id=self.workflow_id,
+                task_queue=order.queue,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                memo={"run_id": order.run_id},
+                rpc_timeout=_PATIENCE,
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        except RPCError as error:
+            raise _unheard(error) from None
+        return True
+
+    async def news(self, after: int) -> forms.News:
+        """The events of the newest run after the first *after* ones.
+
+        Raises:
+            NoWorkerError: No worker answers for it.
+            TemporalError: Temporal does not answer.
+        """
+        try:
+            news: forms.News = await self._handle().query(Run.news, after, rpc_timeout=_PATIENCE)
+        except RPCError as error:
+            if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION):
+                raise NoWorkerError(
+                    "no worker answers for the run: start one with `atlas-cutover worker`, of the version that it began with"
+                ) from None
+            raise _unheard(error) from None
+        except WorkflowQueryFailedError as error:
+            raise TemporalError(f"the run does not tell what has happened: {error}") from None
+        return news
+
+    async def steer(self, requests: Sequence[Request], *, patience: float = 60.0) -> list[str | None]:
+        """Ask the open run for *requests*; why each did nothing, or None. No PUT leaves after the answer that they have held up.
+
+        Raises:
+            NoWorkerError: No worker has taken them within *patience* seconds; they will be taken when one comes.
+            TemporalError: Temporal does not answer, or the run is over.
+        """
+        asked = [forms.request_out(request) for request in requests]
+        try:
+            with anyio.fail_after(patience):
+                answers: list[str | None] = await self._handle().execute_update(Run.steer, asked)
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            raise NoWorkerError(
+                "no worker has taken this up: start one with `atlas-cutover worker`, of the version that the run began with, and "
+                "ask again"
+            ) from None
+        except WorkflowUpdateFailedError as error:
+            raise TemporalError(f"the run has not taken this: {error.cause}") from None
+        except RPCError as error:
+            raise _unheard(error) from None
+        return answers
+
+    async def let_go(self, jobs: Sequence[str], run_id: str) -> None:
+        """Give up the claims to *jobs* that run *run_id* still has.
+
+        Raises:
+            TemporalError: Temporal does not answer.
+        """
+        for job in jobs:
+            claim = self.client.get_workflow_handle(names.claim_id(job))
+            try:
+                known = await claim.describe(rpc_timeout=_PATIENCE)
+                if known.status is WorkflowExecutionStatus.RUNNING and (await known.memo()).get("run_id") == run_id:
+                    await claim.terminate("the run was given up", rpc_timeout=_PATIENCE)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise _unheard(error) from None
+
+
+def _unheard(error: RPCError) -> TemporalError:
+    return TemporalError(f"Temporal does not answer ({error.message or error.status.name.lower()})")

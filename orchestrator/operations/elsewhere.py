@@ -1,0 +1,458 @@
+"""Runs that a Temporal cluster works on, for the commands of this machine: begun, followed into the journal, steered.
+
+The events are Temporal's; the journal here mirrors them, in their order and without a gap, so that everything else reads them as
+it reads those of a local run. Whoever mirrors a run holds its lock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ..core.changes import differences
+from ..core.errors import BusyError, InputError
+from ..core.events import CutoverInDoubt, Event, RunResumed, RunStarted
+from ..core.migration import BEFORE_THE_PUT
+from ..core.outcomes import ExitCode
+from ..core.run import RunState, fold
+from ..core.settings import Settings, Temporal
+from ..core.steering import Request
+from ..core.workflow import Hooks, Workflow
+from ..engines.local.session import doubts_of_earlier_puts
+from ..store.ground import Place
+from ..store.journal import Journal, RunRow, open_journal
+from ..store.locks import LockedError, locked, run_lock
+from .abort import abort_interrupted
+from .foresight import beginning, continuation, keep_to_what_was_confirmed, refuse_foreign, select
+from .options import Ending, Interruption, Options
+from .secrets_in import refuse_secrets
+from .session import Task
+from .work import forecast_of, holding, new_run_id
+
+if TYPE_CHECKING:
+    from ..engines.temporal.service import Remote
+
+LOOK_EVERY = 0.5
+"""Seconds between two questions for news."""
+_SAY_EVERY = 30.0
+_EVENTS = 40_000  # what Temporal keeps of one run (51,200), with room to be steered
+_OF_A_MIGRATION, _OF_A_HOOK = 40, 8  # events of its history, at most in an undisturbed night
+
+
+def temporal_of(row: RunRow) -> Temporal:
+    """The cluster that works on the run *row*: as it was begun, with the key of the environment."""
+    from ..engines.temporal.service import from_json
+
+    assert row.temporal is not None
+    return from_json(row.temporal, os.environ.get("TEMPORAL_API_KEY") or None)
+
+
+async def remote_of(place: Temporal, workflow: str, *, rehearsal: bool) -> Remote:
+    """The runs of *workflow* at *place*.
+
+    Raises:
+        InputError: The extra is not installed.
+        TemporalError: Temporal does not answer.
+    """
+    try:
+        from ..engines.temporal import names, service
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"engine temporal needs the extra `temporal` ({error.name} is not installed): pip install 'atlas-cutover[temporal]'"
+        ) from None
+    return service.Remote(await service.connect(place), names.run_workflow_id(workflow, rehearsal=rehearsal))
+
+
+async def is_open(workflow: Workflow, settings: Settings) -> bool:
+    """Whether a run of *workflow* is open at Temporal: then there is nothing to begin, and nothing to ask.
+
+    Raises:
+        TemporalError: Temporal does not answer.
+    """
+    found = await (await remote_of(settings.temporal, workflow.name, rehearsal=False)).find()
+    return found is not None and found.is_open
+
+
+async def start(workflow: Workflow, settings: Settings, options: Options, *, detach: bool = False) -> Ending:
+    """Run *workflow* at Temporal, or follow its open run; a closed one that is unfinished goes on, unless `options.new`.
+
+    *detach*: return when it has begun.
+
+    Raises:
+        InputError: As `work.start`; or its unfinished run is a local one; or it is too large.
+        BusyError: Another process follows it, or it names a live migration of another run.
+        JournalError: The journal cannot be used.
+        TemporalError: Temporal does not answer.
+    """
+    select(workflow, options.only)
+    _refuse_too_large(workflow)
+    refuse_secrets(workflow, settings)
+    remote = await remote_of(settings.temporal, workflow.name, rehearsal=False)
+    found = await remote.find()
+    with open_journal(settings.state_dir) as journal, ExitStack() as locks:
+        if found is not None and found.is_open:
+            if options.new:
+                raise BusyError(
+                    f"run {found.run_id} of workflow {workflow.name!r} is open: `abort {found.run_id}` ends it"
+                )
+            follower = _Follower(journal, remote, settings, options, run_id=found.run_id)
+            locks.enter_context(_followed(journal, workflow.name, found.run_id, options))
+            await follower.catch_up(least=1)
+            changes = differences(follower.state.workflow, workflow)
+            if changes:
+                raise InputError(
+                    f"workflow {workflow.name!r} is not what its open run {found.run_id} was begun with; nothing was changed:\n"
+                    + "\n".join(f"  {line}" for line in changes)
+                    + f"\n`atlas-cutover resume {found.run_id}` follows it as it is"
+                )
+            return await follower.follow(detach=detach)
+        if not options.new:
+            row = next(iter(journal.unfinished(workflow=workflow.name, rehearsal=False)), None)
+            if row is not None:
+                refuse_foreign(row, options.engine)
+                locks.enter_context(_followed(journal, workflow.name, row.run_id, options))
+                return await _go_on(journal, remote, row, workflow, settings, options, detach=detach)
+        run_id = new_run_id(options.host.wall())
+        locks.enter_context(_followed(journal, workflow.name, run_id, options))
+        task = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
+        task = replace(task, also=forecast_of(journal, task, settings))
+        keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
+        follower = _Follower(journal, remote, settings, options, run_id=run_id)
+        return await follower.begin(task, detach=detach)
+
+
+async def resume(row: RunRow, settings: Settings, options: Options) -> Ending:
+    """Follow the open run *row* at Temporal again, or go on with a closed one that is unfinished.
+
+    Raises:
+        BusyError: Another process follows it, or another run of its workflow is open.
+        InputError, JournalError, TemporalError: As `start`.
+    """
+    remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
+    with open_journal(settings.state_dir) as journal, ExitStack() as locks:
+        locks.enter_context(_followed(journal, row.workflow, row.run_id, options))
+        return await _go_on(journal, remote, row, None, settings, options)
+
+
+async def _go_on(
+    journal: Journal,
+    remote: Remote,
+    row: RunRow,
+    given: Workflow | None,
+    settings: Settings,
+    options: Options,
+    *,
+    detach: bool = False,
+) -> Ending:
+    """Follow the run *row*, whose lock the caller holds, or begin its next session, as it stands at Temporal."""
+    found = await remote.find()
+    follower = _Follower(journal, remote, settings, options, run_id=row.run_id)
+    if found is not None and found.run_id != row.run_id and found.is_open:
+        raise BusyError(f"another run of workflow {row.workflow!r} is open at Temporal: {found.run_id}")
+    if found is not None and found.run_id == row.run_id:
+        if found.is_open:
+            return await follower.follow(detach=detach)
+        if not await follower.catch_up():  # it was terminated: what is known of its PUTs is in its history
+            options.host.say("run_closed", run_id=row.run_id, detail="it was closed at Temporal before it had ended")
+    state = journal.state(row.run_id)
+    if not state.unfinished and not options.retry_failed:
+        return _as_it_ended(state, options)
+    task = continuation(state, given, settings, options, now=options.host.wall())
+    keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
+    task = replace(task, also=(*task.also, *forecast_of(journal, task, settings)))
+    if (found is None or found.run_id != row.run_id) and state.finished_at is None:
+        # Temporal has forgotten what became of it: each of its jobs may have had a PUT that is not known here.
+        task = replace(task, also=(*task.also, *_doubts(state, task, settings)))
+    return await follower.begin(task, detach=detach)
+
+
+def _doubts(state: RunState, task: Task, settings: Settings) -> list[CutoverInDoubt]:
+    reason = "what its last session has sent is not known, as Temporal has no history of it any more"
+    return [
+        CutoverInDoubt(at=task.first.at, migration=name, reason=reason, settle=settings.atlas.settle)
+        for name in task.first.selected
+        if state.migrations[name].phase in BEFORE_THE_PUT
+    ]
+
+
+class _Follower:
+    """Mirrors one run into the journal, and passes on what is asked of it there. The caller holds the run's lock."""
+
+    def __init__(
+        self, journal: Journal, remote: Remote, settings: Settings | None, options: Options, *, run_id: str
+    ) -> None:
+        self._journal = journal
+        self._remote = remote
+        self._settings = settings
+        self._options = options
+        self._run_id = run_id
+        self._known = [event for _, event in journal.events(run_id)]
+        self.state = fold(run_id, self._known)
+        if journal.find(run_id) is not None:
+            journal.state(run_id)  # whoever adds to a run has read it
+
+    # -- beginning -----------------------------------------------------------------------------------------------------
+
+    async def begin(self, task: Task, *, detach: bool) -> Ending:
+        """Record the first events of a session here, and have it begun there."""
+        from ..engines.temporal import forms, names, service
+
+        settings, first, state = self._settings, task.first, task.state
+        assert settings is not None
+        doubts_of = partial(doubts_of_earlier_puts, task.workflow, state, first, settle=settings.atlas.settle)
+        if isinstance(first, RunStarted):
+            ended = {last.state.run_id: last.events for last in task.in_place_of}
+            doubts = self._journal.begin(
+                self._run_id,
+                task.workflow,
+                first,
+                also=task.also,
+                doubts_of=doubts_of,
+                in_place_of=ended,
+                temporal=service.as_json(settings.temporal),
+            )
+            for last in task.in_place_of:
+                self._options.host.on_superseded(last.state)
+        else:
+            doubts = self._journal.resume(
+                self._run_id, task.workflow, first, also=task.also, rehearsal=task.rehearsal, doubts_of=doubts_of
+            )
+        self._take_in([first, *task.also, *doubts])
+        order = forms.Order(
+            run_id=self._run_id,
+            events=forms.pack(self._known),
+            settle=settings.atlas.settle,
+            polling=asdict(settings.polling),
+            queue=names.queue(self.state.base_url),
+            lease=settings.temporal.lease,
+            account=settings.rate_limit.scope == "account",
+        )
+        for last in task.in_place_of:
+            jobs = [f"{m.group_id}/{m.live_migration_id}" for _, m in last.state.workflow.migrations()]
+            await self._remote.let_go(jobs, last.state.run_id)
+        if not await self._remote.begin(order):
+            if isinstance(first, RunStarted):
+                abort_interrupted(self._journal, self._run_id, now=self._options.host.wall())
+            raise BusyError(
+                f"a run of workflow {task.workflow.name!r} has just been begun at Temporal by somebody else: "
+                "start this command again, which follows it"
+            )
+        return await self.follow(detach=detach)
+
+    # -- following -----------------------------------------------------------------------------------------------------
+
+    async def follow(self, *, detach: bool = False) -> Ending:
+        """Mirror the run until it has ended, or somebody wants this process to stop: the run goes on then."""
+        if detach:
+            return Ending(state=self.state, exit_code=ExitCode.SUCCESS)
+        received: list[Interruption] = []
+        with self._options.host.interruptions() as interruptions:
+            async with anyio.create_task_group() as beside:
+                with anyio.CancelScope() as work:
+                    beside.start_soon(_heed, interruptions, work, received)
+                    for task in self._options.host.background:
+                        beside.start_soon(task)
+                    await self._mirror()
+                beside.cancel_scope.cancel()
+            code = ExitCode(self.state.recorded_exit_code or 0)
+            if received and self.state.finished_at is None:
+                code = received[0].exit_code or ExitCode.SUCCESS
+            ending = Ending(state=self.state, exit_code=code, journaled=len(self._known))
+            self._options.host.on_ended(ending)
+            return ending
+
+    async def _mirror(self) -> None:
+        from ..engines.temporal.service import TemporalError
+
+        said_at = -_SAY_EVERY
+        while True:
+            try:
+                if await self._look():
+                    return
+                await self._pass_on()
+            except TemporalError as error:  # the run goes on, and so does whoever follows it
+                if anyio.current_time() - said_at >= _SAY_EVERY:
+                    said_at = anyio.current_time()
+                    self._options.host.say("temporal_silent", run_id=self._run_id, detail=str(error))
+            await anyio.sleep(LOOK_EVERY)
+
+    async def catch_up(self, *, least: int = 0) -> bool:
+        """Take in what has happened so far, *least* so many events; whether the session has ended.
+
+        Raises:
+            TemporalError: No worker answers.
+        """
+        while not (over := await self._look()) and len(self._known) < least:  # noqa: ASYNC110 - it is asked for
+            await anyio.sleep(LOOK_EVERY)
+        return over
+
+    async def _look(self) -> bool:
+        """Take in all that is new; True: the session has ended."""
+        from ..engines.temporal import forms
+
+        while True:
+            last = max(0, len(self._known) - 1)  # the last one that is known has to be there, too
+            news = await self._remote.news(last)
+            events = forms.events_of(news.events)
+            if self._known:
+                if not events or (events[0].name, events[0].at) != (self._known[-1].name, self._known[-1].at):
+                    raise InputError(
+                        f"the journal here and Temporal do not agree on what has happened in run {self._run_id}: it was gone on "
+                        "with from another machine. Follow it from there, or with another --state-dir"
+                    )
+                events = events[1:]
+            if events:
+                await anyio.to_thread.run_sync(self._write, events)
+                self._take_in(events)
+            if news.over:
+                return True
+            if not events:
+                return False
+
+    def _write(self, events: Sequence[Event]) -> None:
+        """Mirror *events*."""
+        from ..engines.temporal import service
+
+        workflow, rest = self.state.workflow, list(events)
+        if not self._known:
+            first = rest.pop(0)
+            assert isinstance(first, RunStarted)
+            workflow = first.workflow
+            assert self._settings is not None
+            place = service.as_json(self._settings.temporal)
+            self._journal.begin(self._run_id, workflow, first, temporal=place)
+        ids = {m.name: (m.group_id, m.live_migration_id) for _, m in workflow.migrations()}
+        batch: list[Event] = []
+        for event in rest:
+            if isinstance(event, RunResumed):  # a session that was begun on another machine
+                self._commit(batch, ids)
+                batch = []
+                self._journal.resume(self._run_id, workflow, event, rehearsal=self.state.rehearsal)
+            else:
+                batch.append(event)
+        self._commit(batch, ids)
+
+    def _commit(self, events: Sequence[Event], ids: dict[str, tuple[str, str]]) -> None:
+        if events:
+            self._journal.commit(self._run_id, events, {} if self.state.rehearsal else ids)
+
+    def _take_in(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._known.append(event)
+            self.state.apply(event)
+            for observer in self._options.observers:
+                observer(event, self.state)
+
+    async def _pass_on(self) -> None:
+        """Pass on what other processes of this machine have left for the run."""
+        controls = self._journal.controls(self._run_id)
+        if controls:
+            await self._remote.steer([control.request for control in controls])
+            self._journal.handled(controls)
+
+
+async def _heed(
+    interruptions: AsyncIterator[Interruption], work: anyio.CancelScope, received: list[Interruption]
+) -> None:
+    async for interruption in interruptions:
+        received.append(interruption)
+        work.cancel()
+
+
+async def is_open_row(row: RunRow) -> bool:
+    """Whether the run *row* is open at Temporal.
+
+    Raises:
+        TemporalError: Temporal does not answer.
+    """
+    found = await (await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)).find()
+    return found is not None and found.run_id == row.run_id and found.is_open
+
+
+async def steer(row: RunRow, requests: Sequence[Request]) -> None:
+    """Ask the open run *row* for *requests*, and return when it has taken them.
+
+    Raises:
+        InputError: One of them does nothing.
+        TemporalError: Temporal does not answer, or no worker.
+    """
+    remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
+    if not await is_open_row(row):
+        raise InputError(
+            f"run {row.run_id} is not open at Temporal any more: `atlas-cutover resume {row.run_id}` takes in how it has ended"
+        )
+    refusals = [answer for answer in await remote.steer(requests) if answer is not None]
+    if refusals:
+        raise InputError(f"run {row.run_id}: {'; '.join(refusals)}")
+
+
+async def let_go(row: RunRow, workflow: Workflow) -> None:
+    """Give up the claims that the closed run *row* of *workflow* has left at Temporal.
+
+    Raises:
+        TemporalError: Temporal does not answer.
+    """
+    remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
+    await remote.let_go([f"{m.group_id}/{m.live_migration_id}" for _, m in workflow.migrations()], row.run_id)
+
+
+async def catch_up(row: RunRow, state_dir: Path) -> None:
+    """Take in what has happened in the run *row*, if nobody here follows it.
+
+    Raises:
+        TemporalError: Temporal does not answer, or no worker.
+    """
+    remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
+    if await remote.find() is None:
+        return  # Temporal has forgotten it
+    with open_journal(state_dir) as journal:
+        try:
+            with locked(run_lock(journal.state_dir, row.run_id), holder="status"):
+                await _Follower(journal, remote, None, Options(), run_id=row.run_id).catch_up()
+        except LockedError:
+            return  # somebody follows it
+
+
+def _followed(
+    journal: Journal, workflow: str, run_id: str, options: Options
+) -> AbstractContextManager[tuple[Place, ...]]:
+    """Hold a workflow and a run of it, as `work` does."""
+    return holding(journal.state_dir, workflow, run_id, rehearsal=options.rehearsal is not None)
+
+
+def _as_it_ended(state: RunState, options: Options) -> Ending:
+    ending = Ending(state=state, exit_code=ExitCode(state.recorded_exit_code or 0))
+    options.host.on_ended(ending)
+    return ending
+
+
+def _refuse_too_large(workflow: Workflow) -> None:
+    """Raise where a run's history would outgrow what Temporal keeps of one.
+
+    Raises:
+        InputError: It would.
+    """
+    expected = 0
+    for wave in (None, *workflow.waves):
+        hooks = workflow.hooks if wave is None else wave.hooks
+        expected += _OF_A_HOOK * _runs_of(hooks)
+    for _, migration in workflow.migrations():
+        expected += _OF_A_MIGRATION + _OF_A_HOOK * _runs_of(migration.hooks)
+    if expected > _EVENTS:
+        raise InputError(
+            f"workflow {workflow.name!r} is too large for one run at Temporal: about {expected} events, and at most {_EVENTS} "
+            "fit. Split it into several workflows, or run it with `--engine local`"
+        )
+
+
+def _runs_of(hooks: Hooks) -> int:
+    """How often hooks are run, at most; a `verify` that says "not yet" all the time is run again and again."""
+    again = int(hooks.verify_timeout / max(1.0, hooks.verify_every)) if hooks.verify else 0
+    return sum(1 for _ in hooks.argvs()) + again

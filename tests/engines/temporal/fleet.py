@@ -1,0 +1,161 @@
+"""Workers and commands as processes, with a Temporal server and a simulated Atlas of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import yaml
+
+from orchestrator.core.workflow import Workflow
+
+from ..house import KEYS, House
+from .cluster import LEASE, Server
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Migration to outcome, of `--format json`."""
+        return {migration["name"]: migration["outcome"] for migration in json.loads(self.out)["migrations"]}
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Where processes find what they need: *directory* has the config and the workflow, a state directory, and the workers' logs."""
+
+    directory: Path
+    server: Server
+    it: House
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    commands: list[subprocess.Popen[str]] = field(default_factory=list)
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = {
+            "atlas": {"base_url": self.it.settings.atlas.base_url, "request_timeout": "5s", "settle": "5s"},
+            "polling": {"initial": "500ms", "max": "2s"},
+            "state_dir": str(self.directory / "state"),
+            "temporal": {"address": self.server.address, "lease": f"{LEASE:g}s"},
+            "logging": {"format": "json"},
+        }
+        (self.directory / "config.yaml").write_text(json.dumps(config))
+
+    def write(self, plan: Workflow, **more: Any) -> Path:
+        """The file of *plan*; *more*: further keys at its top."""
+        waves = [
+            {
+                "name": wave.name,
+                **({"approval": True} if wave.approval else {}),
+                **({"concurrency": wave.concurrency} if wave.concurrency else {}),
+                "migrations": [
+                    {"name": m.name, "group_id": m.group_id, "live_migration_id": m.live_migration_id}
+                    for m in wave.migrations
+                ],
+            }
+            for wave in plan.waves
+        ]
+        path = self.directory / f"{plan.name}.yaml"
+        path.write_text(yaml.safe_dump({"version": 1, "name": plan.name, "waves": waves, **more}))
+        return path
+
+    def _environment(self, *, keys: bool) -> dict[str, str]:
+        plain = {key: value for key, value in os.environ.items() if not key.startswith("MONGODB_ATLAS_")}
+        given = {"MONGODB_ATLAS_PUBLIC_API_KEY": KEYS[0], "MONGODB_ATLAS_PRIVATE_API_KEY": KEYS[1]}
+        return {**plain, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(given if keys else {})}
+
+    def worker(self, program: Sequence[str] = ("-m", "orchestrator")) -> subprocess.Popen[bytes]:
+        """One more worker; *program*: what Python runs, with the command's arguments behind it."""
+        self.number += 1
+        with (self.directory / f"worker-{self.number}.log").open("wb") as log:
+            started = subprocess.Popen(
+                [sys.executable, *program, "worker", "--config", str(self.directory / "config.yaml")],
+                env=self._environment(keys=True),
+                stdout=log,
+                stderr=log,
+            )
+        self.workers.append(started)
+        return started
+
+    async def serves(self, number: int) -> None:
+        """Return when worker *number* (from 1 on) serves."""
+        with anyio.fail_after(60):
+            while b"worker_started" not in (self.directory / f"worker-{number}.log").read_bytes():  # noqa: ASYNC110
+                await anyio.sleep(0.1)
+
+    def logs(self) -> str:
+        """What the workers have said."""
+        return "".join(path.read_text() for path in sorted(self.directory.glob("worker-*.log")))
+
+    def begin(self, *arguments: str, state: str = "state") -> subprocess.Popen[str]:
+        """A command, without keys; *state*: its state directory."""
+        place = ["--config", str(self.directory / "config.yaml"), "--state-dir", str(self.directory / state)]
+        begun = subprocess.Popen(
+            [sys.executable, "-m", "orchestrator", *arguments, *place],
+            env=self._environment(keys=False),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.commands.append(begun)
+        return begun
+
+    async def end(self, process: subprocess.Popen[str], *, within: float = 120.0) -> Ended:
+        """What came of a command."""
+        out, err = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=within))
+        return Ended(code=process.returncode, out=out, err=err)
+
+    async def run(self, *arguments: str, state: str = "state") -> Ended:
+        """A command, to its end."""
+        return await self.end(self.begin(*arguments, state=state))
+
+    def journal(self, state: str = "state") -> list[str]:
+        """The names of the events in the journal."""
+        path = self.directory / state / "journal.db"
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            return [name for (name,) in db.execute("SELECT name FROM events ORDER BY seq")]
+        return []  # there is none yet
+
+
+def run_id(text: str) -> str:
+    """The run id in *text*."""
+    found = re.search(r"\d{8}-\d{6}-[0-9a-f]{6}", text)
+    assert found is not None, text
+    return found.group()
+
+
+@contextmanager
+def fleet(directory: Path, server: Server, it: House) -> Iterator[Fleet]:
+    """Processes that are ended with the context."""
+    made = Fleet(directory, server, it)
+    try:
+        yield made
+    finally:
+        for process in made.workers:
+            process.kill()
+            process.wait()
+        for command in made.commands:
+            if command.poll() is None:
+                command.kill()
+                command.communicate()
