@@ -137,16 +137,15 @@ def forecast(
     """
     waves: list[WaveForecast] = []
     unseen: dict[str, None] = {}
+    known = history.by_kind()
     at, approvals = Spread(begins, begins), 0
     for load in loads:
         counts = {kind: count for kind, count in load.kinds.items() if count > 0}
         if not counts or history.every is None:
             continue
         approvals += load.approval
-        unseen |= dict.fromkeys(kind for kind in counts if kind is not None and history.own(kind) is None)
-        before_last, took = _reckon(
-            [(history.of(kind) or history.every, count) for kind, count in counts.items()], load
-        )
+        unseen |= dict.fromkeys(kind for kind in counts if kind is not None and kind not in known)
+        before_last, took = _reckon([(known.get(kind) or history.every, count) for kind, count in counts.items()], load)
         if load.verified_late:
             took = took.later(load.soak)
         last_start, ends = at.then(before_last), at.then(took)

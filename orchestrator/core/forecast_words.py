@@ -30,7 +30,8 @@ def in_sentences(forecast: Forecast, *, rehearsal: bool = False) -> Iterator[str
 
 def basis(history: History, *, rehearsal: bool = False) -> str:
     """From how many cutovers, of how many runs; fewer than `FEW` are called few."""
-    runs = plural(history.runs, "earlier rehearsal" if rehearsal else "earlier run") if history.runs else "this run"
+    earlier = [plural(history.runs, "earlier rehearsal" if rehearsal else "earlier run")] if history.runs else []
+    runs = " and ".join((*earlier, *(("this one" if earlier else "this run",) if history.own else ())))
     few = f" (fewer than {FEW} cutovers: it may be far off)" if history.count < FEW else ""
     by = f", by {history.by}" if history.by is not None and len(history.kinds) > 1 else ""
     return f"{plural(history.count, 'cutover')} of {runs}{by}{few}"

@@ -46,12 +46,14 @@ class Took:
 class History:
     """What the cutovers of *runs* earlier runs took, altogether (None: there were none) and by kind.
 
-    *by*: the variable that tells the kinds apart (None: none does). *unreadable*: how many runs could not be read.
+    *by*: the variable that tells the kinds apart (None: none does). *unreadable*: how many runs could not be read. *own*: how many of
+    the cutovers are of the run itself that the history is for.
     """
 
     by: str | None = None
     runs: int = 0
     unreadable: int = 0
+    own: int = 0
     every: Took | None = None
     kinds: tuple[Took, ...] = ()
 
@@ -60,35 +62,36 @@ class History:
         """How many cutovers it is made of."""
         return 0 if self.every is None else self.every.count
 
-    def own(self, kind: str | None) -> Took | None:
-        """What those of *kind* took; None: there were none."""
-        return next((took for took in self.kinds if took.kind == kind), None)
-
-    def of(self, kind: str | None) -> Took | None:
-        """What one of *kind* is reckoned to take: as those of its kind did, or, where there were none, as all did."""
-        return self.own(kind) or self.every
+    def by_kind(self) -> dict[str | None, Took]:
+        """The same, to look kinds up."""
+        return {took.kind: took for took in self.kinds}
 
     def only(self, kinds: Iterable[str | None]) -> History:
         """The same, with no other kinds of its own than *kinds*."""
         wanted = set(kinds)
         return replace(self, kinds=tuple(took for took in self.kinds if took.kind in wanted))
 
+    def with_own(self, pasts: Sequence[Past]) -> History:
+        """The same with *pasts*, of the run itself."""
+        return replace(self.with_more(pasts), own=self.own + len(pasts))
+
     def with_more(self, pasts: Sequence[Past], *, runs: int = 0, unreadable: int = 0) -> History:
         """The same with *pasts*, from *runs* further runs."""
-        by_kind: dict[str, list[Past]] = defaultdict(list)
+        new: dict[str, list[Past]] = defaultdict(list)
         for past in pasts:
             if past.kind is not None:
-                by_kind[past.kind].append(past)
-        known = {took.kind: took for took in self.kinds}
+                new[past.kind].append(past)
+        known = self.by_kind()
         kinds = [kind for kind in known if kind is not None]
-        kinds += [kind for kind in by_kind if kind not in known]
+        kinds += [kind for kind in new if kind not in known]
         return History(
             by=self.by,
             runs=self.runs + runs,
             unreadable=self.unreadable + unreadable,
+            own=self.own,
             every=_together(None, self.every, pasts),
             kinds=tuple(
-                took for kind in kinds if (took := _together(kind, known.get(kind), by_kind.get(kind, ()))) is not None
+                took for kind in kinds if (took := _together(kind, known.get(kind), new.get(kind, ()))) is not None
             ),
         )
 

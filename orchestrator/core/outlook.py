@@ -61,7 +61,7 @@ def outlook(run: RunState, now: float) -> Forecast | None:
     begins = max(now, run.window_opens or now, *(wave.soak_until or now for wave in run.waves.values()))
     return forecast(
         _loads_left(run, now),
-        before.with_more(past_cutovers(run, by)),
+        before.with_own(past_cutovers(run, by)),
         made_at=now,
         begins=begins,
         span=_span(run, now),

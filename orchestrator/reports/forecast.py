@@ -93,6 +93,7 @@ def report_forecast(
     if run is not None:
         tonight = tonight.with_more(past_cutovers(run, history.by))
     kinds = dict.fromkeys((None, *(took.kind for took in (*history.kinds, *tonight.kinds))))
+    expected, actual = ({None: every.every, **every.by_kind()} for every in (history, tonight))
     stops = forecast.stops_fitting
     return ForecastReport(
         made_at=iso(forecast.made_at),
@@ -107,16 +108,12 @@ def report_forecast(
         fits=forecast.fits,
         stops_fitting=None if stops is None else stops.name,
         kinds=tuple(
-            KindReport(kind=kind, expected=_times(_took(history, kind)), actual=_times(_took(tonight, kind)))
+            KindReport(kind=kind, expected=_times(expected.get(kind)), actual=_times(actual.get(kind)))
             for kind in kinds
         ),
         waves=tuple(_wave(wave, run) for wave in forecast.waves),
         sentences=tuple(in_sentences(forecast, rehearsal=rehearsal)),
     )
-
-
-def _took(history: History, kind: str | None) -> Took | None:
-    return history.every if kind is None else history.own(kind)
 
 
 def _times(took: Took | None) -> TimesReport | None:
