@@ -9,9 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
+from .machine.init import work_below_init
+
 
 def main(checkpoint: Callable[[str], None] | None = None) -> None:
     """Run the command line and exit with its code; *checkpoint*: see `core.checkpoints`."""
+    work_below_init()
     # A session heeds both signals in its own way; before and after it they end the program with their own codes.
     signal.signal(signal.SIGTERM, _end)
     _forget_what_the_parent_ignored()

@@ -16,11 +16,12 @@ import anyio
 import structlog
 
 from ..core.consent import Intention
+from ..core.errors import InputError
 from ..core.outcomes import ExitCode
 from ..core.settings import Engine, Settings
 from ..core.speeds import REHEARSAL_SPEED
 from ..engines.local.collector import rare_collections
-from ..machine.descriptors import raise_limit
+from ..machine.descriptors import raise_limit, too_few
 from ..operations.options import Ending, Host, Options
 from ..operations.result import RunResult
 from ..operations.target import Rehearsal
@@ -48,6 +49,8 @@ def prepare(args: Namespace) -> None:
     for path in args.output:
         check_output_path(path)
     raise_limit()
+    if (why := too_few()) is not None:
+        raise InputError(why)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal stops nothing, the reports included
 
 

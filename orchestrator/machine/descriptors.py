@@ -14,6 +14,8 @@ RESERVE: Final = 16
 """For what comes and goes: reports, marks, name lookups, the journal of a second connection."""
 ENOUGH: Final = 4096
 """More are not asked for: hooks inherit the limit, and some programs go through all numbers up to it."""
+LEAST: Final = 16
+"""With fewer left, not even one migration can be cut over."""
 _FILES_PER_HOOK: Final = 4
 
 
@@ -23,6 +25,18 @@ def raise_limit() -> None:
     wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def too_few() -> str | None:
+    """Why a session cannot work with what this process may still open; None: it can."""
+    left = _left() + RESERVE
+    if left >= LEAST:
+        return None
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return (
+        f"this process may have {allowed} files open (`ulimit -n`), of which {left} are left: journal, locks, connections and hooks "
+        f"need at least {LEAST}, and a fleet a few hundred; raise the limit (`LimitNOFILE=` of systemd)"
+    )
 
 
 def connections_at_most(wanted: int) -> int:

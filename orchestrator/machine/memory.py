@@ -45,6 +45,13 @@ def forget_variables(is_secret: Callable[[str], bool]) -> None:
         _overwrite([os.fsencode(name) for name in names])
 
 
+def forget_environment() -> None:
+    """Overwrite all values of the environment that this process was started with: it needs none of them any more."""
+    names = [os.fsencode(name) for name in os.environ]
+    with suppress(OSError, ValueError, IndexError):
+        _overwrite(names)
+
+
 def _overwrite(names: list[bytes]) -> None:
     """Overwrite the values of *names* in the block of memory that the kernel put them into."""
     if sys.platform != "linux":

@@ -23,6 +23,7 @@ from ..core.migration import UNDER_WAY
 from ..core.outcomes import Outcome, RunOutcome
 from ..core.run import RunState
 from ..core.times import cutover_seconds
+from ..machine.own_files import replace_file
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -32,6 +33,8 @@ INTERVAL = 15.0
 
 BUCKETS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
 """Upper bounds of the histogram of cutover durations, in seconds."""
+
+READABLE = 0o644
 
 _LAST_SUCCESS = "atlas_cutover_last_success_timestamp_seconds"
 
@@ -57,7 +60,7 @@ def require_metrics() -> None:
 
 
 def write_metrics(path: Path, state: RunState, *, now: float, budget: Mapping[str, BudgetUse] | None = None) -> None:
-    """Write the metrics of *state* to *path*, atomically.
+    """Write the metrics of *state* to *path*, whole or not at all, readable for node_exporter whatever the umask.
 
     Args:
         path: The file; its name has to end in ``.prom`` for node_exporter to read it.
@@ -70,7 +73,7 @@ def write_metrics(path: Path, state: RunState, *, now: float, budget: Mapping[st
         OSError: The file cannot be written.
     """
     require_metrics()
-    from prometheus_client import CollectorRegistry, write_to_textfile
+    from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.registry import Collector
 
     families = [*_families(state, now, _previous_success(path, state)), *_budget(budget or {})]
@@ -81,7 +84,7 @@ def write_metrics(path: Path, state: RunState, *, now: float, budget: Mapping[st
 
     registry = CollectorRegistry()
     registry.register(Snapshot())
-    write_to_textfile(str(path), registry)
+    replace_file(path, generate_latest(registry), mode=READABLE)
 
 
 class MetricsFile:

@@ -72,7 +72,10 @@ def write_report(report: RunReport, path: Path, *, private: bool = False) -> Non
     if private:
         make_directory(path.parent.parent)
         make_directory(path.parent)
-    replace_file(path, text.encode(), mode=PRIVATE if private else None)
+    encoding = (
+        "utf-8-sig" if suffix(path) == ".csv" else "utf-8"
+    )  # without a mark, Excel takes UTF-8 for something else
+    replace_file(path, text.encode(encoding), mode=PRIVATE if private else None)
 
 
 def write_all(

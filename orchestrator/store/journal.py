@@ -29,7 +29,7 @@ from ..core.workflow import Gate, Workflow
 from .ground import Place
 from .locks import holder_of, run_lock
 from .marks import Marks, Reach
-from .schema import FILE, connected, empty_wal, explained, places
+from .schema import FILE, connected, empty_wal, explained, places, where_to_read
 from .state_dir import unusable
 from .wholeness import ROWS, WholenessCheck, last_event
 
@@ -416,7 +416,7 @@ def open_journal(state_dir: Path, *, readonly: bool = False, checkpoint: Checkpo
         JournalError: The directory or file cannot be used, is damaged, or of a newer version.
     """
     path = state_dir / FILE
-    with connected(path, readonly=readonly) as connection:
+    with where_to_read(path, readonly=readonly) as file, connected(file, readonly=readonly) as connection:
         try:
             stands_on = () if readonly else places(path)
         except OSError as error:

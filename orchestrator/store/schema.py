@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from ..core.errors import JournalError, JournalLockedError
@@ -108,13 +110,7 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
         elif not path.exists():
             raise JournalError(f"{path}: there is no journal: no run has been started with this state directory")
         _check_access(path)
-        connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rwc'}",
-            uri=True,
-            isolation_level=None,
-            timeout=LOCK_PATIENCE,
-            check_same_thread=False,
-        )
+        connection = _opened(path, "ro" if readonly else "rwc")
     except sqlite3.Error as error:
         raise explained(path, error) from error
     except OSError as error:
@@ -129,6 +125,50 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def _opened(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        timeout=LOCK_PATIENCE,
+        check_same_thread=False,
+    )
+
+
+@contextmanager
+def where_to_read(path: Path, *, readonly: bool) -> Iterator[Path]:
+    """Where the journal *path* is opened: there, or as a copy where it is only to be read, and SQLite may not make what it needs beside it.
+
+    So it is with a copy of a state directory on a medium that is *readonly* itself.
+
+    Raises:
+        JournalError: It is somebody else's, or cannot be copied.
+    """
+    try:
+        copied = readonly and path.exists() and not _may_make_files_in(path.parent) and not _opens_as_it_is(path)
+        with TemporaryDirectory(prefix="atlas-cutover-") if copied else nullcontext() as directory:
+            if directory is not None:
+                refuse_foreign_state(path, *_BESIDE)
+                for file in (path, path.with_name(path.name + _BESIDE[0])):
+                    if file.exists():
+                        shutil.copyfile(file, Path(directory) / file.name)
+            yield path if directory is None else Path(directory) / path.name
+    except OSError as error:
+        raise unusable(path, error) from error
+
+
+def _opens_as_it_is(path: Path) -> bool:
+    """Whether SQLite has all that it needs at *path*, as far as nothing is written there."""
+    with suppress(sqlite3.Error), closing(_opened(path, "ro")) as db:
+        db.execute("PRAGMA user_version").fetchone()
+        return True
+    return False
+
+
+def _may_make_files_in(directory: Path) -> bool:
+    return os.access(directory, os.W_OK | os.X_OK)
 
 
 def _make(path: Path) -> None:

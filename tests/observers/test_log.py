@@ -422,3 +422,16 @@ def test_the_last_moment_of_a_window_with_a_reserve_is_said() -> None:
     said = logged(waiting, format="console")
     assert "cutovers may start until" in said
     assert ", and the window closes " in said
+
+
+def test_a_library_that_says_the_same_a_thousand_times_is_heard_once() -> None:
+    """And a minute later again, with how often it was."""
+    stream = io.StringIO()
+    with configure_logging(level="info", format="json", file=None, secrets=[], stream=stream):
+        handler = logging.getLogger().handlers[-1]
+        for number in range(1001):
+            record = logging.LogRecord("asyncio", logging.ERROR, "selector_events.py", 180, "no files left", None, None)
+            record.created = 1e9 + (number / 100 if number < 1000 else 70)
+            handler.emit(record)
+    entries = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [entry.get("repeated") for entry in entries] == [None, 999]

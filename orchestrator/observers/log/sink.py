@@ -40,6 +40,8 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 FORMATS = ("console", "json")
 
 _FIRST = ("timestamp", "level", "event", "run_id", "workflow", "wave", "migration", "group_id", "live_migration_id")
+AGAIN = 60.0
+"""Seconds for which a library that says the same is not heard again: one that lacks files would say it a thousand times a second."""
 _encode = json.JSONEncoder(default=str, allow_nan=False).encode
 
 Entry = MutableMapping[str, Any]
@@ -224,12 +226,26 @@ class _Outputs:
 
 
 class _StandardLibrary(logging.Handler):
-    """Hands what libraries log to structlog."""
+    """Hands what libraries log to structlog: what they say again and again, once a minute, with how often it was said."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._said: dict[
+            tuple[str, int], tuple[float, int]
+        ] = {}  # by place: when it was handed on, and how often not since
 
     def emit(self, record: logging.LogRecord) -> None:
+        place = (record.pathname, record.lineno)
+        since, unsaid = self._said.get(place, (-AGAIN, 0))
+        if record.created - since < AGAIN:
+            self._said[place] = (since, unsaid + 1)
+            return
+        self._said[place] = (record.created, 0)
         logger = structlog.get_logger()
         exc_info = record.exc_info if record.exc_info and record.exc_info[0] else None
-        extra = {"exc_info": exc_info} if exc_info else {}
+        extra: dict[str, Any] = {"exc_info": exc_info} if exc_info else {}
+        if unsaid:
+            extra["repeated"] = unsaid
         level = min(record.levelno // 10 * 10, logging.CRITICAL)
         logger.log(level, "library_message", logger=record.name, message=record.getMessage(), **extra)
 
