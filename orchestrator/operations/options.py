@@ -61,7 +61,7 @@ class Host:
     """The process around a session, as far as the session looks at it; by default a program without terminal and signals.
 
     *confirmed*: nothing else than this is done (None: nobody was asked); *ask* puts the question in the session, whose
-    *interactive* terminal answers it, and no cutover starts before. Enter on that terminal also approves the wave that
+    *interactive* terminal answers it, and no cutover starts before. The number of its migrations, typed there (in a rehearsal: Enter), also approves the wave that
     waits, and *on_line* is called for every line typed there. *background*: tasks to run beside the engine (progress).
     *say* logs a warning for the operator (the entry's event and fields). *on_clients* is given the clients, whose budget and
     statistics may be looked at; *on_superseded* the last state of an unfinished run in whose place another begins;

@@ -90,7 +90,7 @@ def steer(
     with open_journal(place, readonly=True) as reading:
         row = find_run_under_way(reading, run_id) if run_id is None else find_run(reading, run_id)
         state = asked_already(reading, row.run_id)
-        requests = _requests(state, command, names, who or who_am_i(), reason, gate)
+        requests = requests_for(state, command, names, who or who_am_i(), reason, gate)
         if command != "retry":  # which takes up what an ended run has left
             refuse_when_over(row, command)
         if not row.open_elsewhere:  # of which the journal here may know less than its workers
@@ -146,9 +146,14 @@ def decided(state: RunState, requests: Sequence[Request]) -> list[Event]:
     return events
 
 
-def _requests(
+def requests_for(
     state: RunState, command: str, names: Sequence[str], who: str, reason: str, gate: Gate | None
 ) -> list[Request]:
+    """What *who* asks of the run with *command* about *names*, as `steer`.
+
+    Raises:
+        InputError: One of *names* is neither a wave nor a migration of the run.
+    """
     if not names:
         return [Request(command=command, who=who, reason=reason)]
     if command in ("approve", "reject"):

@@ -3,12 +3,11 @@
 GET  /  /runs/RUN_ID                 the page (one document; its script looks at the address)
 GET  /static/NAME                    its script, style and icon
 GET  /api/events?follow=…            server-sent events: the list of runs, runs (`streams`)
-POST /api/runs/RUN_ID/COMMAND        approve (JSON body: {"wave": NAME}), pause, unpause, abort
+POST /api/runs/RUN_ID/COMMAND        what the buttons ask (`control.read`)
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
@@ -23,7 +22,7 @@ from ..core.errors import JournalError
 from ..machine.version import program_version
 from ..reports import ASSETS
 from .access import CSRF_HEADER, SECURITY_HEADERS, Access
-from .control import COMMANDS, ask
+from .control import COMMANDS, Refusal, ask, read
 from .feed import Feed, Feeds
 from .streams import RUNS, Stream, topics_in
 
@@ -163,13 +162,11 @@ class App:
         run_id, command = request.match_info["run_id"], request.match_info["command"]
         if command not in COMMANDS or RUN_ID.fullmatch(run_id) is None:
             raise web.HTTPNotFound
-        wave = None
-        if command == "approve":
-            wave = _wave_in(await request.read())
-            if wave is None:
-                return web.json_response({"error": 'the body has to be {"wave": NAME}'}, status=400)
-        who = f"page:{request.remote or 'unknown'}"
-        asking = partial(ask, self._state_dir, run_id, command, wave=wave, who=who, at=self._wall())
+        asked = read(command, await request.read())
+        if isinstance(asked, Refusal):
+            return web.json_response({"error": asked.reason}, status=asked.status)
+        who = f"{asked.who} (page, {request.remote or 'unknown'})"
+        asking = partial(ask, self._state_dir, run_id, asked, who=who, at=self._wall())
         try:
             refusal = await anyio.to_thread.run_sync(asking)
         except JournalError as error:
@@ -191,12 +188,3 @@ _WRONG_HOST = (
 
 async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(SECURITY_HEADERS)
-
-
-def _wave_in(body: bytes) -> str | None:
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return None
-    wave = document.get("wave") if isinstance(document, dict) else None
-    return wave if isinstance(wave, str) else None

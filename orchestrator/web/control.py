@@ -1,21 +1,47 @@
-"""The buttons: requests to the process that works on a run, left in the journal as `atlas-cutover pause` does.
+"""The buttons: requests to the process that works on a run, left in the journal as `atlas-cutover pause` and its siblings do.
 
-Blocking, with a short-lived connection of its own; the page's only write.
+Blocking, with a short-lived connection of its own; the page's only write. What is asked is looked at as those commands look at it
+(`operations.steering`), and what starts real cutovers has to name how many.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ..core.errors import InputError
 from ..core.run import RunState
-from ..core.steering import Request
+from ..core.workflow import Gate
 from ..operations import steering
 from ..store.journal import open_journal
 from ..store.locks import holder_of, run_lock
 from ..store.schema import FILE
+from ..text.durations import parse_duration
 
-COMMANDS = ("approve", "pause", "unpause", "abort")
+ABOUT_THE_RUN = ("pause", "unpause", "abort")
+ABOUT_A_WAVE = ("approve", "reject")
+ABOUT_MIGRATIONS = ("skip", "retry", "gate")
+COMMANDS = (*ABOUT_THE_RUN, *ABOUT_A_WAVE, *ABOUT_MIGRATIONS)
+
+LONGEST_NAME = 60
+LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the page's *who* asks for: *command* about *names* (a wave, migrations, or nothing: the run), for *reason*.
+
+    *count*: how many migrations they have typed that this cuts over. *gate*: the new one (None: off).
+    """
+
+    command: str
+    who: str
+    reason: str = ""
+    names: tuple[str, ...] = ()
+    count: int | None = None
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +52,44 @@ class Refusal:
     reason: str
 
 
-def ask(state_dir: Path, run_id: str, command: str, *, wave: str | None, who: str, at: float) -> Refusal | None:
-    """Leave the request *command* of *who* for the process that works on *run_id*; None when it was left.
+def read(command: str, body: bytes) -> Asked | Refusal:
+    """What the *body* of a request for *command* asks, or what is wrong with it.
+
+    A JSON object: `who` (a name), and where they apply `reason`, `wave`, `migrations`, `count`, and of a gate `max_lag` and `timeout`
+    (durations) or `off`.
+    """
+    try:
+        given = json.loads(body)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        return _bad("the body has to be a JSON object")
+    who, reason = _text(given.get("who"), LONGEST_NAME), _text(given.get("reason", ""), LONGEST_REASON)
+    if not who or reason is None:
+        return _bad(
+            f"`who` has to be the name of whoever asks ({LONGEST_NAME} characters at most), and `reason` a text"
+        )
+    names = _names(command, given)
+    if names is None:
+        key = '{"wave": NAME}' if command in ABOUT_A_WAVE else '{"migrations": [NAME, …]}'
+        return _bad(f"the body has to be {key}, besides `who` and `reason`")
+    count = given.get("count")
+    try:
+        gate = _gate(given) if command == "gate" else None
+    except (ValueError, TypeError, AttributeError) as error:
+        return _bad(f"gate: {error}")
+    return Asked(
+        command=command,
+        who=who,
+        reason=reason,
+        names=names,
+        count=count if isinstance(count, int) and not isinstance(count, bool) else None,
+        gate=gate,
+    )
+
+
+def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, at: float) -> Refusal | None:
+    """Leave what is *asked* for the process that works on *run_id*, in the name of *who*; None when it was left.
 
     Raises:
         JournalError: The journal cannot be read or written.
@@ -35,33 +97,78 @@ def ask(state_dir: Path, run_id: str, command: str, *, wave: str | None, who: st
     if not (state_dir / FILE).exists():
         return Refusal(status=404, reason=f"there is no run {run_id}")
     with open_journal(state_dir, readonly=True) as journal:
-        state = journal.state(run_id)
-    if state.started_at is None:
-        return Refusal(status=404, reason=f"there is no run {run_id}")
-    if holder_of(run_lock(state_dir, run_id)) is None:
-        return _nobody(run_id, command)
-    refusal = _out_of_place(state, command, wave)
+        if journal.state(run_id).started_at is None:
+            return Refusal(status=404, reason=f"there is no run {run_id}")
+        if holder_of(run_lock(state_dir, run_id)) is None:
+            return _nobody(run_id, asked.command)
+        state = steering.asked_already(journal, run_id)
+    refusal = _out_of_place(state, asked)
     if refusal is not None:
         return refusal
+    try:
+        requests = steering.requests_for(state, asked.command, asked.names, who, asked.reason, asked.gate)
+        steering.decided(state, requests)
+    except InputError as error:
+        return Refusal(status=409, reason=str(error))
     with open_journal(state_dir) as journal:
-        left = steering.ask(journal, run_id, Request(command=command, who=who, wave=wave), at=at)
-    return None if left else _nobody(run_id, command)
+        left = steering.ask(journal, run_id, *requests, at=at)
+    return None if left else _nobody(run_id, asked.command)
 
 
 def _nobody(run_id: str, command: str) -> Refusal:
     return Refusal(status=409, reason=f"no process works on run {run_id} now: there is nothing to {command}")
 
 
-def _out_of_place(state: RunState, command: str, wave: str | None) -> Refusal | None:
-    match command:
-        case "approve" if wave not in state.waves:
-            return Refusal(status=404, reason=f"run {state.run_id} has no wave {wave!r}")
-        case "approve" if state.waves[str(wave)].approval_since is None:
-            return Refusal(status=409, reason=f"wave {wave!r} does not wait for approval")
-        case "pause" if state.paused_by is not None:
-            return Refusal(status=409, reason=f"the run is paused already, by {state.paused_by}")
-        case "unpause" if state.paused_by is None:
-            return Refusal(status=409, reason="the run is not paused")
-        case "abort" if state.aborted_by is not None:
-            return Refusal(status=409, reason=f"the run is aborted already, by {state.aborted_by}")
+def _out_of_place(state: RunState, asked: Asked) -> Refusal | None:
+    """What the page asks for less freely than a shell."""
+    if asked.command not in ABOUT_A_WAVE:
+        return None
+    (name,) = asked.names
+    if name not in state.waves:
+        return Refusal(status=404, reason=f"run {state.run_id} has no wave {name!r}")
+    if asked.command != "approve":
+        return None
+    wave = state.waves[name]
+    if wave.approved_by is None and wave.approval_since is None and wave.rejected_by is None:
+        return Refusal(status=409, reason=f"wave {name!r} does not wait for approval")
+    number = sum(migration.name in state.selected for migration in state.wave(name).migrations)
+    if not state.rehearsal and asked.count != number:
+        return Refusal(
+            status=409,
+            reason=f"approving wave {name!r} wants the number of its migrations ({number}): it cuts them over",
+        )
     return None
+
+
+def _bad(reason: str) -> Refusal:
+    return Refusal(status=400, reason=reason)
+
+
+def _text(given: Any, longest: int) -> str | None:
+    """*given* without space around it; None where it is no text, too long, or has signs that are not for reading."""
+    if not isinstance(given, str) or len(given) > longest or not given.isprintable():
+        return None
+    return given.strip()
+
+
+def _names(command: str, given: dict[str, Any]) -> tuple[str, ...] | None:
+    """What it is about; None where that is not said."""
+    if command in ABOUT_THE_RUN:
+        return ()
+    names = [given.get("wave")] if command in ABOUT_A_WAVE else given.get("migrations")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names)
+
+
+def _gate(given: dict[str, Any]) -> Gate | None:
+    if given.get("off") is True:
+        return None
+    usual = Gate()
+    lag, timeout = (given.get(key) or None for key in ("max_lag", "timeout"))
+    if lag is None and timeout is None:
+        raise ValueError("give `max_lag`, `timeout` or `off`")
+    return Gate(
+        max_lag=usual.max_lag if lag is None else parse_duration(lag),
+        timeout=usual.timeout if timeout is None else parse_duration(timeout),
+    )

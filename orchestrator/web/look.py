@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,7 @@ class RunLook:
                     "level": level,
                     "event": event.name,
                     "about": fields.get("migration") or fields.get("wave"),
-                    "text": sentence(fields, None),
+                    "text": sentence(fields, UTC),
                 }
             )
         return lines

@@ -280,6 +280,16 @@ def test_enter_on_the_terminal_approves_the_wave_that_waits(program: Program) ->
     assert [row for row in shown if row and not re.match(r"\d\d:\d\d:\d\d ", row)] == []
 
 
+def test_on_the_terminal_a_real_wave_wants_the_number_of_its_migrations(online: Program) -> None:
+    """Enter alone, somebody else's Enter or the wave's name cut nothing over."""
+    workflow = online.workflow({"rest": {"carts": new_id(), "orders": new_id()}}, rest={"approval": True})
+    typed = "\nrest\n3\n2\n"
+    done = online.on_terminal("run", workflow, "--yes", prompt="waits for approval", answer=typed)
+    assert (done.code, done.out.startswith("SUCCESS")) == (0, True)
+    said = "not approved: type the number of the migrations of wave rest (2) to cut them over"
+    assert done.err.count(said) == 3
+
+
 def test_other_words_approve_nothing(program: Program) -> None:
     """Also bytes that are no text; the name of the wave does."""
     workflow = program.workflow({"canary": {"orders": new_id()}, "rest": {"carts": new_id()}}, rest={"approval": True})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -90,6 +91,9 @@ def confirm(page: Page, title: str) -> str:
     """Say yes to the question *title*; what it said."""
     assert page.text_content("#confirm-title") == title
     text = page.text_content("#confirm-text") or ""
+    assert page.evaluate("document.activeElement.id") == "confirm-no"
+    assert page.is_disabled("#confirm-yes") or page.input_value("#confirm-who")
+    page.fill("#confirm-who", "Ada")
     page.click("#confirm-yes")
     return text
 
@@ -118,7 +122,7 @@ def test_a_rehearsal_is_followed_live_and_approved_with_the_button(tab: Page, ni
         assert process.wait(60) == 0
     assert tab.inner_text("#outcome") == "SUCCESS"
     assert column(tab, "state") == ["SUCCESS"] * 3
-    assert "approved by page:127.0.0.1" in tab.inner_text("#waves")
+    assert "approved by Ada (page, 127.0.0.1)" in tab.inner_text("#waves")
     assert "wave_approved" in tab.inner_text("#log")
     assert "REHEARSAL retail-eu: SUCCESS" in tab.title()
 
@@ -142,6 +146,93 @@ def test_a_run_is_paused_and_aborted_with_the_buttons(tab: Page, night: Night) -
         assert "This cannot be undone" in confirm(tab, "Abort the run?")
         tab.wait_for_selector("#answer:has-text('abort: asked of the run')")
     assert [command for command, _, _ in night.asked()] == ["pause", "abort"]
+
+
+def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Night) -> None:
+    """What was before, what may still fail; Enter goes back, another number approves nothing, a name and a reason go with it."""
+    given = workflow(("orders", "billing", "carts"), ("archive", "audit"))
+    night.begin(replace(given, waves=(replace(given.waves[0], max_failures=2), replace(given.waves[1], approval=True))))
+    night.write(
+        *cutover_of("orders", NOW),
+        *cutover_of("billing", NOW),
+        *cutover_of("carts", NOW, outcome=Outcome.FAILED, message="disk full"),
+        ev.ApprovalWaiting(at=NOW + 20, wave="w2"),
+    )
+    with night.held():
+        open_run(tab)
+        tab.wait_for_selector("#outcome:has-text('waits for approval')")
+        assert "approve: w2" in tab.title()
+        assert "1 of 2 failures used, 2 more stop the run" in tab.inner_text("#waves")
+        assert "2 of 3" not in tab.inner_text("#meter")
+        assert "2 of 5 migrations cut over" in tab.inner_text("#meter")
+        tab.click("#needs button.primary")
+        facts = tab.inner_text("#confirm-facts")
+        assert "w1: 1 FAILED, 2 SUCCESS. 1 of 2 failures used, 2 more stop the run." in facts
+        assert "All cutovers that are left take" in facts
+        tab.keyboard.press("Enter")
+        assert not tab.is_visible("#confirm")
+        tab.click("#needs button.primary")
+        tab.fill("#confirm-who", "Ada")
+        tab.fill("#confirm-reason", "looks good")
+        for wrong in ("", "3", "two"):
+            tab.fill("#confirm-count", wrong)
+            assert tab.is_disabled("#confirm-yes")
+        tab.fill("#confirm-count", "2")
+        tab.click("#confirm-yes")
+        tab.wait_for_selector("#answer:has-text('approve: asked of the run')")
+        tab.click("#needs button:has-text('Reject')")
+        assert tab.input_value("#confirm-who") == "Ada"
+        assert "2 migrations" in confirm(tab, "Reject wave w2?")
+        tab.wait_for_selector("#answer:has-text('reject: asked of the run')")
+    assert night.asked() == [(verb, "w2", "Ada (page, 127.0.0.1)") for verb in ("approve", "reject")]
+
+
+def test_a_migration_is_skipped_and_its_gate_changed_in_its_details(tab: Page, night: Night) -> None:
+    """One that has been cut over offers neither."""
+    night.begin(workflow(("orders", "billing")))
+    night.write(*cutover_of("orders", NOW))
+    with night.held():
+        open_run(tab)
+        tab.click("#rows tr[data-index='0'] .link")
+        assert tab.inner_text("#details-steer") == ""
+        tab.keyboard.press("Escape")
+        tab.click("#rows tr[data-index='1'] .link")
+        tab.click("#details-steer button:has-text('Change gate')")
+        assert tab.is_disabled("#confirm-yes")
+        tab.fill("#confirm-who", "Ada")
+        assert tab.is_disabled("#confirm-yes")
+        tab.fill("#gate-lag", "60s")
+        assert "may start" in tab.inner_text("#confirm-text")
+        tab.click("#confirm-yes")
+        tab.wait_for_selector("#answer:has-text('gate: asked of the run')")
+        tab.click("#rows tr[data-index='1'] .link")
+        tab.click("#details-steer button:has-text('Skip')")
+        confirm(tab, "Skip billing?")
+        tab.wait_for_selector("#answer:has-text('skip: asked of the run')")
+    assert [command for command, _, _ in night.asked()] == ["gate", "skip"]
+
+
+@pytest.mark.parametrize(
+    ("event", "word", "title"),
+    [
+        (ev.RunPaused(at=NOW, who=WHO), "paused", "retail-eu: paused"),
+        (ev.ConfirmationWaiting(at=NOW, who=WHO), "waits to be confirmed", "confirm on the terminal"),
+        (ev.WindowWaiting(at=NOW, opens=NOW + 9e8, closes=NOW + 9.1e8), "window not open yet", "opens "),
+    ],
+)
+def test_what_a_run_waits_for_is_a_state_of_its_own(
+    tab: Page, night: Night, event: ev.Event, word: str, title: str
+) -> None:
+    """In verdict, tab and icon; it is not called under way."""
+    night.begin(workflow())
+    night.write(event)
+    with night.held():
+        open_run(tab)
+        tab.wait_for_selector(f"#outcome:has-text('{word}')")
+        assert title in tab.title()
+        icon = tab.get_attribute("link[rel=icon]", "href") or ""
+    tab.wait_for_selector("#outcome:has-text('interrupted')")
+    assert tab.get_attribute("link[rel=icon]", "href") != icon
 
 
 def test_buttons_are_off_where_no_process_works_on_the_run(tab: Page, night: Night) -> None:

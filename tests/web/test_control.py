@@ -1,24 +1,28 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from orchestrator.core import events as ev
+from orchestrator.core.workflow import Gate
+from orchestrator.store.journal import open_journal
 
 from ..builders import NOW, WHO, workflow
 from .nights import RUN, Night
-from .visitors import Visitor
+from .visitors import WHO_ASKS, Visitor
 
 pytestmark = pytest.mark.anyio
 
-PAGE = "page:127.0.0.1"
+PAGE = f"{WHO_ASKS} (page, 127.0.0.1)"
 
 
 @pytest.fixture
 async def csrf(visitor: Visitor, night: Night) -> str:
     """The session's token; the run has begun."""
-    night.begin(workflow(("orders",), ("archive",)))
+    given = workflow(("orders",), ("archive",))
+    night.begin(replace(given, waves=(given.waves[0], replace(given.waves[1], approval=True))))
     return await visitor.enter()
 
 
@@ -28,18 +32,58 @@ async def test_buttons_leave_requests_in_the_journal(visitor: Visitor, night: Ni
     with night.held():
         answers = [
             await visitor.press("pause", csrf=csrf),
-            await visitor.press("approve", csrf=csrf, body={"wave": "w2"}),
+            await visitor.press("approve", csrf=csrf, body={"wave": "w2", "count": 1}),
+            await visitor.press("unpause", csrf=csrf),
             await visitor.press("abort", csrf=csrf),
         ]
-        night.write(ev.RunPaused(at=NOW, who=WHO))
-        answers.append(await visitor.press("unpause", csrf=csrf))
     assert [answer.status for answer in answers] == [202] * 4
     assert night.asked() == [
         ("pause", None, PAGE),
         ("approve", "w2", PAGE),
-        ("abort", None, PAGE),
         ("unpause", None, PAGE),
+        ("abort", None, PAGE),
     ]
+
+
+@pytest.mark.parametrize("count", [None, 0, 2, "1", True])
+async def test_approving_a_real_wave_wants_the_number_of_its_migrations(
+    visitor: Visitor, night: Night, csrf: str, count: Any
+) -> None:
+    """Whatever the page's script does: a press of a button alone cuts nothing over."""
+    night.write(ev.ApprovalWaiting(at=NOW, wave="w2"))
+    with night.held():
+        refused = await visitor.press("approve", csrf=csrf, body={"wave": "w2", "count": count})
+        assert night.asked() == []
+        taken = await visitor.press("approve", csrf=csrf, body={"wave": "w2", "count": 1})
+    assert (refused.status, taken.status) == (409, 202)
+    assert "number of its migrations (1)" in refused.document["error"]
+
+
+async def test_waves_are_rejected_and_migrations_skipped_and_their_gates_changed(
+    visitor: Visitor, night: Night, csrf: str
+) -> None:
+    """With the name and the reason of whoever does it."""
+    night.write(ev.ApprovalWaiting(at=NOW, wave="w2"))
+    why = {"reason": "not tonight"}
+    with night.held():
+        answers = [
+            await visitor.press("reject", csrf=csrf, body={"wave": "w2"} | why),
+            await visitor.press(
+                "gate", csrf=csrf, body={"migrations": ["orders"], "max_lag": "1m", "timeout": ""} | why
+            ),
+            await visitor.press("skip", csrf=csrf, body={"migrations": ["orders"]} | why),
+            await visitor.press("retry", csrf=csrf, body={"migrations": ["orders"]} | why),
+        ]
+    assert [answer.status for answer in answers] == [202] * 4
+    with open_journal(night.state_dir, readonly=True) as journal:
+        requests = [control.request for control in journal.controls(RUN)]
+    assert [(each.command, each.wave or each.migration, each.who, each.reason) for each in requests] == [
+        ("reject", "w2", PAGE, "not tonight"),
+        ("gate", "orders", PAGE, "not tonight"),
+        ("skip", "orders", PAGE, "not tonight"),
+        ("retry", "orders", PAGE, "not tonight"),
+    ]
+    assert requests[1].gate == Gate(max_lag=60.0)
 
 
 @pytest.mark.parametrize("command", ["pause", "unpause", "abort"])
@@ -63,6 +107,17 @@ async def test_nothing_is_asked_of_a_run_without_a_process(
         ("approve", [], 400, "the body has to be"),
         ("unpause", None, 409, "not paused"),
         ("destroy", None, 404, "nothing here"),
+        ("pause", {"who": ""}, 400, "`who` has to be the name"),
+        ("pause", {"who": "a\nb"}, 400, "`who` has to be the name"),
+        ("pause", {"who": 7}, 400, "`who` has to be the name"),
+        ("pause", {"reason": 7}, 400, "`reason` a text"),
+        ("reject", {"wave": "nope"}, 404, "no wave 'nope'"),
+        ("skip", {"migrations": []}, 400, "the body has to be"),
+        ("skip", {"migrations": ["nope"]}, 409, "neither a wave nor a migration 'nope'"),
+        ("retry", {"migrations": ["orders"]}, 409, "nothing to retry"),
+        ("gate", {"migrations": ["orders"]}, 400, "give `max_lag`, `timeout` or `off`"),
+        ("gate", {"migrations": ["orders"], "max_lag": "soon"}, 400, "gate: "),
+        ("gate", {"migrations": ["orders"], "max_lag": 9}, 400, "gate: "),
     ],
 )
 async def test_what_makes_no_sense_is_refused(

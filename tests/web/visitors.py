@@ -17,6 +17,9 @@ from orchestrator.web.server import RunningPage
 
 from .nights import RUN
 
+WHO_ASKS = "Ada"
+"""What a visitor types as the name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -113,9 +116,10 @@ class Visitor:
     async def press(self, command: str, *, run_id: str = RUN, csrf: str, body: Any = None, **headers: str) -> Answer:
         """What the page sends when the button *command* is pressed; *headers* replace its own."""
         given = {"Origin": self.page.origin, "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": csrf}
+        body = {"who": WHO_ASKS} | (body or {}) if isinstance(body, dict | None) else body
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         sent = {name: value for name, value in given.items() if value}
-        return await self.request("POST", f"/api/runs/{run_id}/{command}", json=body or {}, headers=sent)
+        return await self.request("POST", f"/api/runs/{run_id}/{command}", json=body, headers=sent)
 
     @asynccontextmanager
     async def follow(self, topic: str, *, after: str = "") -> AsyncIterator[Stream]:

@@ -1,4 +1,4 @@
-"""What people ask of a run that is under way: from another shell, through the journal, or by Enter on its terminal."""
+"""What people ask of a run that is under way: from another shell, through the journal, or on its terminal."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 
 from ...core.errors import JournalError, JournalLockedError
+from ...core.run import RunState
 from ...core.steering import Request, decide
 from ...store.ground import Ground
 from ...store.journal import Journal, open_journal
@@ -66,7 +67,7 @@ async def heed_terminal(
     say: Callable[..., None],
     confirmation: Confirmation | None = None,
 ) -> None:
-    """Enter approves the wave that waits for approval, in the name of *who*, until cancelled or the terminal is gone.
+    """What is typed approves the wave that waits for approval, in the name of *who*, until cancelled or the terminal is gone.
 
     As long as *confirmation* waits for an answer, what is typed is that. *on_line* is called for every line that was typed; *say* tells the operator that something else approves nothing.
     """
@@ -95,11 +96,22 @@ async def heed_terminal(
         ]
         if waiting and session.state.stopped is None:
             answer = typed.decode(errors="replace").strip()
-            if answer in ("", waiting[0]):
+            accepted, detail = _approves(session.state, waiting[0])
+            if answer in accepted:
                 carry_out(Request(command="approve", who=who, wave=waiting[0]), session)
             else:
-                detail = f"not approved: Enter alone, or {waiting[0]} and Enter, approves wave {waiting[0]}"
                 say("approval_unclear", run_id=session.state.run_id, wave=waiting[0], detail=detail)
+
+
+def _approves(state: RunState, wave: str) -> tuple[tuple[str, ...], str]:
+    """What has to be typed to approve *wave*, and what is said to other words.
+
+    A real wave wants the number of its migrations: Enter, on a terminal where somebody had typed something else, must not cut it over.
+    """
+    if state.rehearsal:
+        return ("", wave), f"not approved: Enter alone, or {wave} and Enter, approves wave {wave}"
+    number = sum(migration.name in state.selected for migration in state.wave(wave).migrations)
+    return (str(number),), f"not approved: type the number of the migrations of wave {wave} ({number}) to cut them over"
 
 
 def _is_ours(terminal: int) -> bool:

@@ -2,11 +2,12 @@
 
 import { byId, chip, make, say } from "./dom.js";
 import { now } from "./now.js";
-import { FINAL, STATES, duration, full, number } from "./words.js";
+import { FINAL, STATES, both, duration, number } from "./words.js";
 
-export function showDetails(run, index) {
+// steer: called with the migration's job and row and the place for buttons that steer it.
+export function showDetails(run, index, steer = () => {}) {
   const job = run.jobs[index], row = run.rows[index];
-  const at = (time) => (time == null ? null : full(time));
+  const at = (time) => (time == null ? null : both(time));
   const facts = [
     ["State", chip(STATES[row.state])],
     ["Wave", run.head.waves[job.wave].name],
@@ -31,5 +32,7 @@ export function showDetails(run, index) {
   say(byId("details-title"), job.name);
   byId("details-list").replaceChildren(...facts.filter(([, value]) => value != null)
     .flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]));
+  byId("details-steer").replaceChildren();
+  steer(job, row, byId("details-steer"));
   byId("details").showModal();
 }

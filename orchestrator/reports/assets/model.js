@@ -41,19 +41,23 @@ export class Run {
     return states;
   }
 
-  // RUNNING, SILENT, PAUSED, INTERRUPTED, or the outcome.
+  // RUNNING, what it waits for (SILENT, CONFIRMATION, APPROVAL, PAUSED, WINDOW), INTERRUPTED, or the outcome.
   outcome() {
-    const { running, silent, paused, outcome, stopped } = this.head;
-    if (running && silent) return "SILENT";
-    if (running) return paused && !stopped ? "PAUSED" : "RUNNING";
-    return outcome || "INTERRUPTED";
+    const { running, silent, paused, outcome, stopped, opening, unconfirmed_since: unconfirmed } = this.head;
+    if (!running) return outcome || "INTERRUPTED";
+    if (silent) return "SILENT";
+    if (stopped) return "RUNNING";
+    if (unconfirmed != null) return "CONFIRMATION";
+    if (this.waitingForApproval().length) return "APPROVAL";
+    if (paused) return "PAUSED";
+    return opening?.opens != null ? "WINDOW" : "RUNNING";
   }
 
   // Waves that wait for somebody, now.
   waitingForApproval() {
     const { running, stopped, waves } = this.head;
     if (!running || stopped) return [];
-    return waves.filter((wave) => wave.approval_since != null && wave.approved_by == null);
+    return waves.filter((wave) => wave.approval_since != null && wave.approved_by == null && !wave.rejected_by);
   }
 
   // Whether more may happen to the migration of this row.

@@ -2,7 +2,7 @@
 
 import { chip, byId, make, oncePerFrame, say } from "./dom.js";
 import { now } from "./now.js";
-import { FINAL, STATES, clock, duration, full, number, order } from "./words.js";
+import { FINAL, STATES, clock, duration, full, number, order, zoneName } from "./words.js";
 
 const SPARE = 8; // rows above and below what is seen
 const PHONE = matchMedia("(max-width: 720px)");
@@ -32,7 +32,7 @@ export class Table {
       { key: "state", title: "State", value: (i) => STATES[run.rows[i].state].rank },
       { key: "remote", title: "At Atlas", value: (i) => run.rows[i].remote_status },
       { key: "lag", title: "Lag", num: true, value: (i) => run.rows[i].lag_seconds },
-      { key: "requested", title: "Requested", num: true, value: (i) => run.rows[i].requested_at },
+      { key: "requested", title: `Requested (${zoneName(now())})`, num: true, value: (i) => run.rows[i].requested_at },
       { key: "time", title: "Cutover", num: true, value: (i) => run.cutoverSeconds(run.rows[i], now()) },
       { key: "note", title: "Message", value: (i) => run.message(run.rows[i]) || null },
     ].filter(({ key }) => !without.includes(key));

@@ -25,7 +25,10 @@ export const FINAL = new Set(["SUCCESS", "FAILED", "UNVERIFIED", "TIMED_OUT", "N
 
 export const RUN_OUTCOMES = {
   RUNNING: { word: "under way", icon: "ACTIVE", sign: "▶", tone: "active" },
-  PAUSED: { word: "paused", icon: "PAUSED", sign: "‖", tone: "late" },
+  CONFIRMATION: { word: "waits to be confirmed", icon: "WAITING", sign: "●", tone: "waits" },
+  APPROVAL: { word: "waits for approval", icon: "WAITING", sign: "●", tone: "waits" },
+  PAUSED: { word: "paused", icon: "PAUSED", sign: "‖", tone: "waits" },
+  WINDOW: { word: "window not open yet", icon: "WAITING", sign: "…", tone: "idle" },
   SILENT: { word: "no sign of life", icon: "INTERRUPTED", sign: "!", tone: "late" },
   INTERRUPTED: { word: "interrupted", icon: "INTERRUPTED", sign: "!", tone: "late" },
   SUCCESS: STATES.SUCCESS,
@@ -81,6 +84,12 @@ export function both(at) {
   return `${full(at)} (${new Date(at * 1000).toISOString().slice(11, 19)} UTC)`;
 }
 
+// The zone in which times of day are shown, at a time.
+export function zoneName(at) {
+  if (zoneOffset(at) === 0) return "UTC";
+  return formats.zone.formatToParts(at * 1000).find((part) => part.type === "timeZoneName")?.value || "";
+}
+
 // As `rough_duration` in text/durations.py: "8.1s", "47s", "4m5s", "2h3m", "3d1h".
 export function duration(seconds) {
   if (seconds == null) return "";
@@ -111,4 +120,13 @@ export function counts(byState) {
 
 export function order(byState) {
   return Object.keys(byState).filter((state) => byState[state]).sort((a, b) => STATES[a].rank - STATES[b].rank);
+}
+
+// The failures of a wave against what it may have: "4 of 6 failures used, 3 more stop the run".
+export function budgetInWords({ max_failures: most, failures, migrations }) {
+  const are = plural(failures, "failure");
+  if (most == null || most >= migrations) return `${are}; however many they are, the run goes on`;
+  const left = most + 1 - failures;
+  if (left <= 0) return `${are}, ${number(most)} allowed: the run starts nothing more`;
+  return `${number(failures)} of ${plural(most, "failure")} used, ${number(left)} more ${left === 1 ? "stops" : "stop"} the run`;
 }

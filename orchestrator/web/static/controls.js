@@ -1,5 +1,6 @@
 // What the run waits for, and the buttons that steer it.
 
+import { confirmed } from "./confirm.js";
 import { copyable } from "./copy.js";
 import { byId, make, say } from "./dom.js";
 import { needs } from "./needs.js";
@@ -13,7 +14,7 @@ export function controls(run, runId) {
   const waiting = needs(run, document.querySelector("meta[name=options]").content, buttons);
 
   for (const command of ["pause", "unpause", "abort"]) {
-    byId(command).addEventListener("click", () => ask(command));
+    byId(command).addEventListener("click", () => ask({ command }));
   }
 
   let knows = false; // whether what is shown is so now
@@ -50,13 +51,33 @@ export function controls(run, runId) {
     byId("instead").hidden = !list.length;
   }
 
-  // What somebody can do about it here.
+  // What somebody can do here about what waits for them.
   function buttons(need, place, knows) {
-    if (need.kind === "APPROVAL") {
-      if (!place.firstChild) {
-        place.append(make("button", { type: "button", class: "primary", onclick: () => ask("approve", need.wave) }, `Approve ${need.wave} …`));
-      }
-      button(place.firstChild, { hidden: !knows, off: pending(`approve ${need.wave}`) });
+    if (!place.firstChild) for (const [asking, text, look] of answers(need)) {
+      place.append(make("button", { type: "button", class: look, "data-key": keyOf(asking), onclick: () => ask(asking) }, `${text} …`));
+    }
+    for (const element of place.children) button(element, { hidden: !knows || !run.head.running, off: pending(element.dataset.key) });
+  }
+
+  function answers({ kind, wave, about, count, command }) {
+    const names = about.map(({ name }) => name);
+    if (kind === "APPROVAL") return [[{ command: "reject", wave }, `Reject ${wave}`, ""], [{ command: "approve", wave }, `Approve ${wave}`, "primary"]];
+    if (kind === "PAUSE") return [[{ command: "unpause" }, "Unpause", ""]];
+    const again = command?.startsWith("atlas-cutover retry") && count === names.length;
+    return again ? [[{ command: "retry", migrations: names }, "Retry", ""]] : [];
+  }
+
+  // The buttons of one migration, in its details.
+  function migration(job, row, place) {
+    if (!knows || !run.head.running || run.head.aborted_by) return;
+    const open = ["WAITING", "GATE", "READY"].includes(row.state);
+    const again = row.state === "UNVERIFIED" || (row.state === "FAILED" && !row.cutover_requests) || (row.state === "NOT_STARTED" && !run.head.stopped);
+    for (const command of [...(open ? ["gate", "skip"] : []), ...(again ? ["retry"] : [])]) {
+      const text = { gate: "Change gate …", skip: "Skip …", retry: "Retry …" }[command];
+      place.append(make("button", { type: "button", onclick() {
+        byId("details").close();
+        ask({ command, migrations: [job.name] });
+      } }, text));
     }
   }
 
@@ -64,12 +85,13 @@ export function controls(run, runId) {
     return Date.now() - (asked.get(key) ?? -Infinity) < EFFECT_WITHIN;
   }
 
-  async function ask(command, wave = null) {
-    if (!(await confirmed(run, command, wave))) return;
-    const key = wave ? `approve ${wave}` : command;
+  async function ask(asking) {
+    const given = await confirmed(run, asking);
+    if (!given) return;
+    const key = keyOf(asking), { command } = asking;
     asked.set(key, Date.now());
     draw(now());
-    const error = await send(runId, command, wave);
+    const error = await send(runId, { ...asking, ...given });
     if (error) asked.delete(key);
     say(byId("answer"), error || `${command}: asked of the run.`);
     byId("answer").classList.toggle("failed", Boolean(error));
@@ -80,7 +102,11 @@ export function controls(run, runId) {
     }, EFFECT_WITHIN);
   }
 
-  return { draw, fresh };
+  return { draw, fresh, migration };
+}
+
+function keyOf({ command, wave, migrations }) {
+  return [command, wave ?? "", ...(migrations ?? [])].join(" ").trim();
 }
 
 function commands(run, runId) {
@@ -141,51 +167,14 @@ function drawNotices(list) {
   list.forEach((text, place) => say(items[place], text));
 }
 
-function question(run, command, wave) {
-  const { head } = run;
-  const where = head.rehearsal ? "in this rehearsal" : `of run ${head.run_id}`;
-  const final = head.rehearsal ? "Nothing is cut over at Atlas." : "A cutover cannot be undone.";
-  const underWay = run.rows.filter((row) => ["REQUESTED", "CUTOVER", "DOUBT"].includes(row.state)).length;
-  const followed = underWay
-    ? `${plural(underWay, "cutover")} under way ${underWay === 1 ? "is" : "are"} followed to ${underWay === 1 ? "its" : "their"} end.`
-    : "No cutover is under way.";
-  switch (command) {
-    case "approve": {
-      const { migrations } = head.waves.find(({ name }) => name === wave);
-      return [`Approve wave ${wave}?`, `Its ${plural(migrations, "migration")} ${where} will be cut over. ${final}`, `Approve ${wave}`];
-    }
-    case "pause":
-      return ["Pause the run?", `No new cutover ${where} starts until somebody unpauses it. ${followed}`, "Pause"];
-    case "unpause":
-      return ["Unpause the run?", `Cutovers ${where} start again. ${final}`, "Unpause"];
-    default:
-      return ["Abort the run?", `No further cutover ${where} starts, now or later: the rest of the run is over. ${followed} This cannot be undone.`, "Abort the run"];
-  }
-}
-
-function confirmed(run, command, wave) {
-  const [title, text, yes] = question(run, command, wave);
-  const dialog = byId("confirm");
-  say(byId("confirm-title"), title);
-  say(byId("confirm-text"), text);
-  say(byId("confirm-yes"), yes);
-  byId("confirm-yes").className = command === "abort" ? "danger solid" : "primary";
-  dialog.returnValue = "no";
-  dialog.showModal();
-  byId(command === "abort" ? "confirm-no" : "confirm-yes").focus();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
-  });
-}
-
 // What went wrong; null where the request was left for the run.
-async function send(runId, command, wave) {
+async function send(runId, { command, ...body }) {
   const meta = (name) => document.querySelector(`meta[name=${name}]`).content;
   try {
     const answer = await fetch(`/api/runs/${encodeURIComponent(runId)}/${command}`, {
       method: "POST",
       headers: { "Content-Type": "application/json", [meta("csrf-header")]: meta("csrf-token") },
-      body: JSON.stringify(wave ? { wave } : {}),
+      body: JSON.stringify(body),
     });
     if (answer.ok) return null;
     return `${command} was refused: ${(await answer.json()).error}`;

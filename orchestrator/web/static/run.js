@@ -9,7 +9,7 @@ import { follow } from "./stream.js";
 import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { show } from "./views.js";
-import { FINAL, RUN_OUTCOMES, STATES, clock, counts, duration, full, number, order, plural } from "./words.js";
+import { RUN_OUTCOMES, STATES, both, budgetInWords, clock, counts, duration, full, number, order, plural, zoneName } from "./words.js";
 
 export function showRun(runId) {
   document.title = `${runId} · atlas-cutover`;
@@ -17,8 +17,9 @@ export function showRun(runId) {
   const run = new Run();
   let knows = false;
   const steering = controls(run, runId);
-  const table = new Table(run, (index) => showDetails(run, index));
-  const timeline = new Timeline(byId("timeline"), run, (index) => showDetails(run, index));
+  const open = (index) => showDetails(run, index, steering.migration);
+  const table = new Table(run, open);
+  const timeline = new Timeline(byId("timeline"), run, open);
   const draw = oncePerFrame(() => {
     byId("loading").hidden = true;
     drawHead(run, knows);
@@ -67,7 +68,8 @@ function drawHead(run, knows) {
   const outcome = RUN_OUTCOMES[run.outcome()] || RUN_OUTCOMES.INTERRUPTED;
   if (!knows) {
     document.title = `? no news since ${clock(now())}: ${head.workflow} · atlas-cutover`;
-  } else document.title = `${outcome.sign} ${head.rehearsal ? "REHEARSAL " : ""}${head.workflow}: ${outcome.word} · atlas-cutover`;
+  } else document.title = `${outcome.sign} ${head.rehearsal ? "REHEARSAL " : ""}${title(run, outcome)} · atlas-cutover`;
+  favicon(knows ? outcome : null);
   byId("top").className = `top ${outcome.tone}`;
   if (byId("outcome").textContent !== outcome.word) {
     byId("outcome").replaceChildren(icon(outcome), make("strong", {}, outcome.word));
@@ -75,10 +77,33 @@ function drawHead(run, knows) {
   drawFacts(head);
 }
 
+// What a tab that nobody looks at says.
+function title(run, outcome) {
+  const { head } = run;
+  const waiting = run.waitingForApproval().map((wave) => wave.name);
+  if (run.outcome() === "APPROVAL") return `approve: ${waiting.join(", ")} · ${head.workflow}`;
+  if (run.outcome() === "CONFIRMATION") return `confirm on the terminal · ${head.workflow}`;
+  if (run.outcome() === "WINDOW") return `opens ${clock(head.opening.opens)} · ${head.workflow}`;
+  return `${head.workflow}: ${outcome.word}`;
+}
+
+const COLOURS = { success: "#00866a", failed: "#cc4e00", late: "#a06a00", doubt: "#9a3d94", idle: "#6b737d", active: "#0b5cad", waits: "#f0b429" };
+
+// Null: nothing is known. Its colour, and its shape where somebody is waited for.
+function favicon(outcome) {
+  const colour = outcome ? COLOURS[outcome.tone] : "#6b737d";
+  const shape = !outcome ? `<path d="M4 4l12 12M16 4L4 16" stroke="${colour}" stroke-width="4"/>`
+    : outcome.tone === "waits" ? `<rect width="20" height="20" rx="4" fill="${colour}"/><path d="M10 4v8M10 15v1" stroke="#000" stroke-width="3"/>`
+      : `<circle cx="10" cy="10" r="9" fill="${colour}"/>`;
+  const href = `data:image/svg+xml,${encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20">${shape}</svg>`)}`;
+  const link = document.querySelector("link[rel=icon]");
+  if (link.href !== href) link.href = href;
+}
+
 function drawFacts(head) {
   const facts = [
-    ["Started", full(head.started_at)],
-    head.finished_at ? ["Finished", full(head.finished_at)] : null,
+    ["Started", both(head.started_at)],
+    head.finished_at ? ["Finished", both(head.finished_at)] : null,
     head.finished_at ? ["Duration", duration(head.finished_at - head.started_at)] : null,
     ["Run", make("code", {}, head.run_id)],
     ["By", head.sessions > 1 ? `${head.who}, ${head.sessions} sessions` : head.who],
@@ -94,8 +119,8 @@ function drawNow(run, steering) {
   say(byId("sentence"), sentence(run));
   steering.draw(now());
   const byState = run.states();
-  const ended = Object.keys(byState).filter((state) => FINAL.has(state)).reduce((sum, state) => sum + byState[state], 0);
-  const text = `${number(ended)} of ${plural(run.rows.length, "migration")} ended${left(run.head.cutovers_left)}`;
+  const over = (byState.SUCCESS || 0) + (byState.UNVERIFIED || 0);
+  const text = `${number(over)} of ${plural(run.rows.length, "migration")} cut over${left(run.head.cutovers_left)}`;
   const meter = byId("meter");
   const known = text + counts(byState);
   if (meter.dataset.known === known) return;
@@ -118,10 +143,11 @@ function sentence(run) {
   }
   if (head.silent) return "Its process holds the run and does not say whether it still works.";
   if (head.stopped) return `No further cutover starts: ${head.stopped}. Those under way are followed to their end.`;
-  if (head.paused) return "No new cutover starts until somebody unpauses the run.";
+  if (head.unconfirmed_since != null) return `No cutover starts until it is confirmed on the terminal of ${head.who}.`;
   const waiting = run.waitingForApproval().map((wave) => wave.name);
-  if (waiting.length) return `Waits for approval of ${waiting.join(", ")}.`;
-  if (head.opening?.opens != null) return `Waits for the window, which opens ${full(head.opening.opens)}.`;
+  if (waiting.length) return `Wave ${waiting.join(", ")}.${head.paused ? " The run is paused, too." : ""}`;
+  if (head.paused) return "No new cutover starts until somebody unpauses the run.";
+  if (head.opening?.opens != null) return `It opens ${both(head.opening.opens)}.`;
   const active = head.waves.filter((wave) => wave.started_at && !wave.finished_at).map((wave) => wave.name);
   return active.length ? `Wave ${active.join(", ")}.` : "";
 }
@@ -149,17 +175,26 @@ function drawWaves(run) {
     const facts = [
       plural(wave.migrations, "migration"),
       wave.concurrency ? `${number(wave.concurrency)} at once` : null,
-      wave.max_failures != null ? `the run stops at failure ${number(wave.max_failures + 1)}` : null,
-      wave.approved_by ? `approved by ${wave.approved_by}` : wave.approval ? "needs approval" : null,
+      wave.rejected_by ? `rejected by ${wave.rejected_by}` : wave.approved_by ? `approved by ${wave.approved_by}` : wave.approval ? "needs approval" : null,
     ];
     const times = wave.finished_at && wave.started_at
       ? `${clock(wave.started_at)} – ${clock(wave.finished_at)} (${duration(wave.finished_at - wave.started_at)})`
       : wave.started_at ? `since ${clock(wave.started_at)}` : "";
     return make("li", { class: "card" },
       make("div", { class: "wave-title" }, make("h3", {}, wave.name), make("span", { class: "quiet" }, times)),
-      parts(wave.states), tally(wave.states),
+      parts(wave.states), tally(wave.states), budget(wave),
       make("p", { class: "quiet" }, facts.filter(Boolean).join(" · ")));
   }));
+}
+
+// How many failures the wave may have, and has: the run stops with one more than it may.
+function budget(wave) {
+  const meter = make("div", { class: "budget" }, make("p", {}, budgetInWords(wave)));
+  if (wave.max_failures == null || wave.max_failures >= wave.migrations) return meter;
+  const bar = make("div", { class: "budget-bar", "aria-hidden": "true" }, make("span"));
+  bar.firstChild.style.width = `${Math.min(100, (100 * wave.failures) / (wave.max_failures + 1))}%`;
+  meter.append(bar);
+  return meter;
 }
 
 const LEVELS = { 30: "warning", 40: "error" };
@@ -169,6 +204,7 @@ function drawLog(run) {
   const newest = run.log.at(-1)?.seq;
   if (list.dataset.newest === String(newest)) return;
   list.dataset.newest = newest;
+  say(byId("log-zone"), `Times of day: ${zoneName(now())}`);
   list.replaceChildren(...run.log.toReversed().map((line) => make("li", { class: LEVELS[line.level] },
     make("time", { datetime: new Date(line.at * 1000).toISOString(), title: full(line.at) }, clock(line.at)),
     make("span", { class: "event" }, line.event),

@@ -1,0 +1,105 @@
+// The question before anything is asked of a run: what will happen, what is known that bears on it, and who decides.
+
+import { byId, make, say } from "./dom.js";
+import { now } from "./now.js";
+import { both, budgetInWords, counts, duration, number, plural } from "./words.js";
+
+const NAME = "atlas-cutover name"; // under which the browser keeps who its reader is
+
+// What is to be sent with the request: who, why, and what else was typed; null where they went back.
+export function confirmed(run, asking) {
+  const { title, text, yes, facts = [], count = null, danger = false } = question(run, asking);
+  say(byId("confirm-title"), title);
+  say(byId("confirm-text"), text);
+  byId("confirm-facts").replaceChildren(...facts.filter(Boolean).map((fact) => make("li", {}, fact)));
+  say(byId("confirm-yes"), yes);
+  byId("confirm-yes").className = danger ? "danger solid" : "primary";
+  byId("gate-fields").hidden = asking.command !== "gate";
+  byId("confirm-count-field").hidden = count === null;
+  if (count !== null) say(byId("confirm-count-label"), `Type the number of migrations that this cuts over (${number(count)})`);
+  for (const id of ["confirm-reason", "confirm-count", "gate-lag", "gate-timeout"]) byId(id).value = "";
+  byId("gate-off").checked = false;
+  byId("confirm-who").value = localStorage.getItem(NAME) || "";
+  const check = () => {
+    const typed = count === null || byId("confirm-count").value.trim() === String(count);
+    const gate = asking.command !== "gate" || byId("gate-off").checked || byId("gate-lag").value.trim() || byId("gate-timeout").value.trim();
+    byId("confirm-yes").disabled = !(typed && gate && byId("confirm-who").value.trim());
+  };
+  byId("confirm-form").oninput = check;
+  check();
+  const dialog = byId("confirm");
+  dialog.returnValue = "no";
+  dialog.showModal();
+  byId("confirm-no").focus();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? given(asking, count) : null), { once: true });
+  });
+}
+
+function given({ command }, count) {
+  const value = (id) => byId(id).value.trim();
+  localStorage.setItem(NAME, value("confirm-who"));
+  const gate = byId("gate-off").checked ? { off: true } : { max_lag: value("gate-lag"), timeout: value("gate-timeout") };
+  return { who: value("confirm-who"), reason: value("confirm-reason"), ...(count === null ? {} : { count }), ...(command === "gate" ? gate : {}) };
+}
+
+function question(run, { command, wave, migrations = [] }) {
+  const { head } = run;
+  const where = head.rehearsal ? "in this rehearsal" : `of run ${head.run_id}`;
+  const final = head.rehearsal ? "Nothing is cut over at Atlas." : "A cutover cannot be undone.";
+  const underWay = run.rows.filter((row) => ["REQUESTED", "CUTOVER", "DOUBT"].includes(row.state)).length;
+  const followed = underWay
+    ? `${plural(underWay, "cutover")} under way ${underWay === 1 ? "is" : "are"} followed to ${underWay === 1 ? "its" : "their"} end.`
+    : "No cutover is under way.";
+  const which = migrations.length === 1 ? migrations[0] : plural(migrations.length, "migration");
+  switch (command) {
+    case "approve": {
+      const it = head.waves.find(({ name }) => name === wave);
+      return {
+        title: `Approve wave ${wave}?`,
+        text: `Its ${plural(it.migrations, "migration")} ${where} will be cut over. ${final}`,
+        yes: `Approve ${wave}`,
+        facts: [...before(head, it), windowLeft(head), takes(head)],
+        count: head.rehearsal ? null : it.migrations,
+      };
+    }
+    case "reject": {
+      const from = head.waves.findIndex(({ name }) => name === wave);
+      const rest = head.waves.slice(from).reduce((sum, { migrations: count }) => sum + count, 0);
+      return { title: `Reject wave ${wave}?`, text: `It and the waves after it, ${plural(rest, "migration")} ${where}, are not started. ${followed}`, yes: `Reject ${wave}`, danger: true };
+    }
+    case "skip":
+      return { title: `Skip ${which}?`, text: `It is not started any more ${where}, until somebody retries it.`, yes: "Skip" };
+    case "retry":
+      return { title: `Retry ${which}?`, text: `What had no PUT goes to its gate again and is cut over ${where}; what is UNVERIFIED is verified again. ${final}`, yes: "Retry" };
+    case "gate":
+      return { title: `Change the gate of ${which}?`, text: `It decides at how much lag the cutover ${where} may start. ${final}`, yes: "Change the gate" };
+    case "pause":
+      return { title: "Pause the run?", text: `No new cutover ${where} starts until somebody unpauses it. ${followed}`, yes: "Pause" };
+    case "unpause":
+      return { title: "Unpause the run?", text: `Cutovers ${where} start again. ${final}`, yes: "Unpause" };
+    default:
+      return { title: "Abort the run?", text: `No further cutover ${where} starts, now or later: the rest of the run is over. ${followed} This cannot be undone.`, yes: "Abort the run", danger: true };
+  }
+}
+
+// How the waves before went, against what they may have of failures.
+function before(head, wave) {
+  const waves = head.waves.slice(0, head.waves.indexOf(wave)).filter(({ migrations }) => migrations);
+  if (!waves.length) return ["It is the first wave: nothing has been cut over before it."];
+  return [...waves.map((each) => `${each.name}: ${counts(each.states)}. ${budgetInWords(each)}.`), `${wave.name}: ${budgetInWords(wave)}.`];
+}
+
+function windowLeft(head) {
+  const { opening } = head;
+  if (!opening) return null;
+  if (opening.opens != null) return `The window opens ${both(opening.opens)}.`;
+  const last = opening.last_start ?? opening.closes;
+  return last > now() ? `The window: cutovers may start for another ${duration(last - now())}, until ${both(last)}.` : "The window is over: no cutover starts in it any more.";
+}
+
+function takes(head) {
+  if (!head.cutovers_left) return "How long it will take is not known: fewer than three cutovers are done.";
+  const [low, high] = head.cutovers_left.map(duration);
+  return `All cutovers that are left take ${low === high ? `about ${high}` : `${low} to ${high}`}, judged by those that are done.`;
+}
