@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.converter import DataConverter
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 
 from ...core.errors import CutoverError
 from ...core.outcomes import ExitCode
@@ -79,6 +81,12 @@ def from_json(data: Mapping[str, Any], api_key: str | None) -> Temporal:
     )
 
 
+@cache
+def _runtime() -> Runtime:
+    """Temporal's client, which would write its own warnings to stdout, where a command's answer belongs."""
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter="off")))
+
+
 async def connect(place: Temporal) -> Client:
     """A connection to the cluster at *place*.
 
@@ -101,6 +109,7 @@ async def connect(place: Temporal) -> Client:
                 tls=place.tls,
                 api_key=None if place.api_key is None else place.api_key.reveal(),
                 data_converter=converter,
+                runtime=_runtime(),
             )
     except (RuntimeError, RPCError, TimeoutError) as error:
         raise TemporalError(

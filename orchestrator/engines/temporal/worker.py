@@ -24,6 +24,7 @@ from .guard import threads
 from .workflows import Project, Run
 
 _ENOUGH = 2000  # activities at once: most of them wait
+_POLLS = 1  # a worker that is frozen takes as many tasks with it
 _THREADS = 4
 _STICKY = timedelta(seconds=2)  # how long a workflow waits for the worker that knew it, which may have died
 _DRAIN = timedelta(minutes=15)  # for hooks and PUTs of a worker that ends
@@ -72,6 +73,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
                 task_queue=names.project_queue(queue, scope),
                 activities=[activities.follow, activities.cutover],
                 max_concurrent_activities=_ENOUGH,
+                max_concurrent_activity_task_polls=_POLLS,
                 graceful_shutdown_timeout=_DRAIN,
                 disable_eager_activity_execution=True,
                 max_heartbeat_throttle_interval=timedelta(seconds=lease / 4),
@@ -97,6 +99,8 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             workflow_runner=UnsandboxedWorkflowRunner(),  # the core is pure, and import-linter holds it
             workflow_task_executor=executor,
             max_concurrent_activities=_ENOUGH,
+            max_concurrent_activity_task_polls=_POLLS,
+            max_concurrent_workflow_task_polls=2,
             graceful_shutdown_timeout=_DRAIN,
             disable_eager_activity_execution=True,
             sticky_queue_schedule_to_start_timeout=_STICKY,
@@ -107,6 +111,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             task_queue=names.hooks_queue(queue),
             activities=[activities.hook],
             max_concurrent_activities=most_at_once(),
+            max_concurrent_activity_task_polls=_POLLS,
             graceful_shutdown_timeout=_DRAIN,
             disable_eager_activity_execution=True,
             max_heartbeat_throttle_interval=timedelta(seconds=lease / 4),

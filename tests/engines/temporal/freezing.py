@@ -1,0 +1,51 @@
+"""A worker that is stopped by SIGSTOP once, at a moment of its first PUT, as by a debugger or a machine that swaps.
+
+    python -m tests.engines.temporal.freezing MOMENT worker ...
+
+MOMENT: `asking`, right before the last question whether it may leave; `writing`, between that and the write; `guardless`, as
+`writing`, with the guard taken out, which shows what it is for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+
+from orchestrator.__main__ import main
+from orchestrator.atlas.connection import Request
+from orchestrator.engines.temporal.guard import Departure
+
+Send = Callable[[Any, Any], Awaitable[Any]]
+
+
+def frozen_once(send: Send) -> Send:
+    """*send*, stopping the process before the first PUT."""
+    stopped: list[bool] = []
+
+    async def frozen(request: Any, connection: Any) -> Any:
+        if request.method == "PUT" and not stopped:
+            stopped.append(True)
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return await send(request, connection)
+
+    return frozen
+
+
+def arrange(moment: str) -> None:
+    """Be stopped at *moment*."""
+    if moment == "asking":
+        Request.send = frozen_once(Request.send)  # type: ignore[assignment,method-assign]
+    else:
+        aiohttp.ClientRequest.send = frozen_once(aiohttp.ClientRequest.send)  # type: ignore[assignment,method-assign]
+    if moment == "guardless":
+        Departure.leaving = Departure.left  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    arrange(sys.argv.pop(1))
+    main()

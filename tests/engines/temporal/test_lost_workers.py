@@ -1,0 +1,121 @@
+"""Workers that die or freeze at any moment, servers too, with the simulator's record as judge."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from orchestrator.core.outcomes import Outcome
+
+from ..house import House, house, wave, workflow
+from .cluster import Server, needs_temporal, server, until
+from .fleet import Fleet, fleet
+from .test_nights import own, quick
+
+pytestmark = [pytest.mark.anyio, needs_temporal]
+
+
+@contextmanager
+def _carried_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Let *process* go on at the end, whatever happens: a stopped one cannot even be waited for."""
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def is_stopped(process: subprocess.Popen[bytes]) -> bool:
+    """Whether *process* has been stopped by a signal."""
+    state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return state == "T"
+
+
+async def frozen_and_woken(those: Fleet, it: House, moment: str) -> tuple[int | None, str]:
+    """Freeze the worker that sends a PUT at *moment*, wake it when another one has cut the job over.
+
+    How the frozen one has ended (None: it works), and what the command says of the run.
+    """
+    frozen = those.worker(("-m", "tests.engines.temporal.freezing", moment))
+    await those.serves(1)
+    plan = own(workflow(wave("one", "a")))
+    run = those.begin("run", str(those.write(plan)), "--engine", "temporal", "--yes", "--format", "json")
+    await until(lambda: is_stopped(frozen))
+    with _carried_on(frozen):
+        those.worker()
+        done = await those.end(run)
+    assert done.code == 0, done.err
+    with anyio.move_on_after(5):
+        while frozen.poll() is None:  # noqa: ASYNC110 - it is asked for
+            await anyio.sleep(0.1)
+    await anyio.sleep(1.0)
+    return frozen.poll(), done.outcomes["a"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
+async def test_a_worker_frozen_at_the_write_dies_before_it_writes(tmp_path: Path, temporal: Server) -> None:
+    """Another worker has settled the doubt, and sent the PUT: the first one wakes, and its alarm ends it."""
+    scenario = replace(quick(), repeat_puts=True)
+    async with house(tmp_path / "atlas", workflow(wave("one", "a")), scenario) as it:
+        with fleet(tmp_path, temporal, it) as those:
+            ended, outcome = await frozen_and_woken(those, it, "writing")
+            assert (ended, outcome) == (-signal.SIGALRM, "SUCCESS")
+            assert (it.puts("a"), it.seen("a")["puts_processed"]) == (1, 1)
+
+
+@pytest.mark.chaos
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
+async def test_a_worker_frozen_before_the_last_question_sends_nothing(tmp_path: Path, temporal: Server) -> None:
+    """It sees by its clock that Temporal's word is too old, and works on."""
+    scenario = replace(quick(), repeat_puts=True)
+    async with house(tmp_path / "atlas", workflow(wave("one", "a")), scenario) as it:
+        with fleet(tmp_path, temporal, it) as those:
+            ended, outcome = await frozen_and_woken(those, it, "asking")
+            assert (ended, outcome) == (None, "SUCCESS")
+            assert (it.puts("a"), it.seen("a")["puts_processed"]) == (1, 1)
+
+
+@pytest.mark.chaos
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
+async def test_without_the_guard_a_frozen_worker_would_send_a_second_put(tmp_path: Path, temporal: Server) -> None:
+    """So it is the guard that keeps it from that."""
+    scenario = replace(quick(), repeat_puts=True)
+    async with house(tmp_path / "atlas", workflow(wave("one", "a")), scenario) as it:
+        with fleet(tmp_path, temporal, it) as those:
+            await frozen_and_woken(those, it, "guardless")
+            await until(lambda: it.puts("a") == 2)
+            assert it.seen("a")["puts_processed"] == 2
+
+
+async def test_a_night_survives_its_workers_and_its_server(tmp_path: Path) -> None:
+    """The owner of the budget is killed, then the server, then the next worker; each job is cut over once."""
+    names = [f"m{number}" for number in range(6)]
+    plan = own(workflow(wave("one", *names[:3]), wave("two", *names[3:])))
+    scenario = replace(quick(2.0), repeat_puts=True)
+    async with house(tmp_path / "atlas", plan, scenario) as it:
+        with server(tmp_path / "server") as own_server, fleet(tmp_path, own_server, it) as those:
+            await own_server.connect()
+            first = those.worker()
+            await those.serves(1)
+            run = those.begin("run", str(those.write(plan)), "--engine", "temporal", "--yes", "--format", "json")
+            await until(lambda: sum(it.puts(name) for name in names) >= 2)
+            second = those.worker()
+            first.kill()
+            await those.serves(2)
+            await until(lambda: any(it.puts(name) for name in names[3:]))
+            own_server.kill()
+            await anyio.sleep(1.0)
+            own_server.start()
+            those.worker()
+            second.kill()
+            done = await those.end(run, within=150)
+            assert done.code == 0, done.err
+            assert set(done.outcomes.values()) == {str(Outcome.SUCCESS)}
+            assert {it.seen(name)["puts_processed"] for name in names} == {1}
+            assert "429" not in it.atlas.record()["requests"]["by_status"]
