@@ -55,7 +55,9 @@ def refuse_foreign_state(journal: Path, *beside: str) -> None:
         refuse_foreign(state_dir, state_dir.stat())
     for file in (journal, *(journal.with_name(journal.name + end) for end in beside)):
         refuse_link(file)
-        if file.exists():
+        with suppress(
+            FileNotFoundError
+        ):  # the last of other processes that closes the journal takes those beside it away
             refuse_foreign(file, file.stat())
 
 

@@ -15,6 +15,7 @@ from orchestrator.core.events import Event, RunPaused, WaveFinished
 from orchestrator.store import schema as module
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.schema import FILE, VERSION
+from orchestrator.store.state_dir import refuse_foreign_state
 
 from ..builders import NOW, WHO, run_started, workflow
 
@@ -219,6 +220,16 @@ def test_many_processes_open_a_fresh_journal_at_once(tmp_path: Path) -> None:
             assert errors == ""
     with open_journal(state_dir) as journal:
         assert journal.runs() == []
+
+
+def test_files_beside_the_journal_may_go_while_they_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite takes them away when another process closes the journal, at any moment."""
+    with open_journal(tmp_path):
+        pass
+    monkeypatch.setattr(Path, "exists", lambda _: True)  # as it was when it was asked
+    refuse_foreign_state(tmp_path / FILE, "-wal", "-shm")
 
 
 def test_readers_see_each_commit_while_a_writer_writes(tmp_path: Path) -> None:
