@@ -235,7 +235,7 @@ def bash(tmp_path: Path) -> Path:
 
 def test_a_command_is_completed(bash: Path) -> None:
     """`atlas-cutover ru<TAB>`."""
-    assert complete("atlas-cutover ru", directory=bash) == {"run"}
+    assert complete("atlas-cutover ru", directory=bash) == {"run", "runs"}
 
 
 def test_options_of_a_command_are_completed(bash: Path) -> None:

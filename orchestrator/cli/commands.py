@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from . import auth, check, completion, control, plan, report, resume, run, schema, serve, simulate, status, worker
+from . import auth, check, completion, control, plan, report, resume, run, runs, schema, serve, simulate, status, worker
 from .parser import Command, Commands
 
-MODULES = (check, auth, plan, run, resume, status, report, control, simulate, serve, worker, schema, completion)
+MODULES = (check, auth, plan, run, resume, status, report, runs, control, simulate, serve, worker, schema, completion)
 """In the order of `--help`. A new command is a module with `add(commands)`, and an entry here."""
 
 

@@ -39,6 +39,16 @@ EarlierPuts = Mapping[tuple[str, str], tuple[str, float]]
 DoubtsOf = Callable[[EarlierPuts], tuple[ev.CutoverInDoubt, ...]]
 """What is in doubt for a run because of the PUTs that others sent."""
 
+_FORGET = (
+    "DELETE FROM ready WHERE (group_id, live_migration_id) IN (SELECT group_id, live_migration_id FROM puts WHERE run_id = ?)",
+    "DELETE FROM puts WHERE run_id = ?",
+    "DELETE FROM claims WHERE run_id = ?",
+    "DELETE FROM controls WHERE run_id = ?",
+    "DELETE FROM events WHERE run_id = ?",
+    "DELETE FROM runs WHERE run_id = ?",
+)
+"""In this order, as all that is recorded of a run refers to it."""
+
 _NEWEST_FIRST = "ORDER BY started_at DESC, run_id DESC LIMIT ?"
 
 
@@ -307,6 +317,19 @@ class Journal:
         if marked:
             self._marks.of(run_id).write(self._known[run_id])
         self._checkpoint("committed")
+
+    def forget(self, run_id: str) -> None:
+        """Remove a run and all that is recorded of it. The caller holds its lock, and has seen that it is over.
+
+        Its mark goes first, as one without a run would keep every other run from starting; until it has gone, the run has none to miss.
+        """
+        with self._transaction():
+            self._db.execute("UPDATE runs SET marked = 0 WHERE run_id = ?", (run_id,))
+        self._marks.of(run_id).remove()
+        with self._transaction():
+            for statement in _FORGET:
+                self._db.execute(statement, (run_id,))
+        self._known.pop(run_id, None)
 
     def try_to_write(self) -> None:
         """Return when a transaction could begin now.

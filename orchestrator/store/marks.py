@@ -53,7 +53,7 @@ class Mark:
         return self.path.exists()
 
     def read(self) -> Reach:
-        """What it says; nothing where it was never written to its end.
+        """What it says; nothing where it was never written to its end, or has just been removed with its run.
 
         Raises:
             JournalError: It cannot be read.
@@ -64,6 +64,8 @@ class Mark:
                 return _newest(descriptor)[1]
             finally:
                 os.close(descriptor)
+        except FileNotFoundError:
+            return Reach()
         except OSError as error:
             raise unusable(self.path, error) from error
 
@@ -87,6 +89,19 @@ class Mark:
             if made:
                 for directory in self.path.parents[:2]:
                     _sync(directory)
+        except OSError as error:
+            raise unusable(self.path, error) from error
+
+    def remove(self) -> None:
+        """There is none any more; that is on disk when this returns.
+
+        Raises:
+            JournalError: It cannot be removed.
+        """
+        try:
+            self.path.unlink(missing_ok=True)
+            if self.path.parent.is_dir():
+                _sync(self.path.parent)
         except OSError as error:
             raise unusable(self.path, error) from error
 

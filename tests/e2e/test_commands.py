@@ -38,6 +38,7 @@ COMMANDS = (
         "retry",
         "gate",
         "abort",
+        "runs",
     ),
     *("simulate", "serve", "schema"),
 )
@@ -72,6 +73,7 @@ LEAST = {
     "gate": ("20261128", "orders", "--off"),
     "schema": ("workflow",),
     "completion": ("bash",),
+    "runs": ("prune",),
 }
 """What each command needs beside its options."""
 
@@ -192,6 +194,32 @@ def test_plan_forecasts_the_night_once_cutovers_were_made(online: Program) -> No
     assert [wave["name"] for wave in found["forecast"]["waves"]] == ["canary", "rest"]
     assert (found["forecast"]["few"], found["forecast"]["fits"], found["opening"]) == (True, None, None)
     assert found["forecast"]["waves"][0]["ends_p50"].endswith("Z")
+
+
+def test_runs_are_pruned_when_it_is_said_which_and_confirmed(program: Program) -> None:
+    """Without a terminal by --yes; what is unfinished is named, and stays."""
+    workflow = program.workflow({"one": {"a": new_id()}})
+    program.scenario()
+    assert program.run("run", workflow, "--rehearse", "--yes").code == 0
+    done = program.run("runs", "prune")
+    assert (done.code, "say which: --older-than 90d, --rehearsals, or both" in done.err) == (2, True)
+    done = program.run("runs", "prune", "--rehearsals")
+    assert (done.code, "1 run would be removed" in done.err) == (2, True)
+    done = program.run("runs", "prune", "--older-than", "soon")
+    assert (done.code, "expected a duration" in done.err) == (2, True)
+    assert program.run("runs", "prune", "--older-than", "1h", "--yes").out == "there is nothing to remove\n"
+    assert program.run("runs", "prune", "--rehearsals", "--yes").out == "removed 1 run\n"
+    assert program.run("status").out == "no run has been started yet\n"
+
+
+def test_on_a_terminal_the_number_of_runs_is_asked_for(program: Program) -> None:
+    """Another answer removes nothing."""
+    program.scenario()
+    assert program.run("run", program.workflow({"one": {"a": new_id()}}), "--rehearse", "--yes").code == 0
+    done = program.on_terminal("runs", "prune", "--rehearsals", prompt="to go on: ", answer="y\n")
+    assert (done.code, "nothing was removed" in done.err) == (2, True)
+    done = program.on_terminal("runs", "prune", "--rehearsals", prompt="Type their number (1) to go on: ", answer="1\n")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "removed 1 run")
 
 
 def test_plan_writes_a_runbook_and_overwrites_none(program: Program) -> None:
