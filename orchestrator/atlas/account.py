@@ -57,6 +57,7 @@ class Account:
         self._steps = (_Steps(self, restarts=False), _Steps(self, restarts=True))
         self._epoch = 0
         self._sent = self._ended = 0  # requests, ever
+        self._told = self._figured = False  # an answer has told how much there is; a 429 has told all of the bucket
         self._in_a_row = 0  # 429s, each to a request that left after the rest before it
         self._probe_out_since = -math.inf  # when the last probe was granted; -inf: it is over
         self._rest_began = -math.inf
@@ -95,6 +96,17 @@ class Account:
             steps.advance(now)
         if self.probing and self.tokens >= 1.0 - SLACK and not self.rests:
             self.probing = False
+
+    def learn(self, figures: BucketFigures) -> None:
+        """The bucket has been of these *figures* all along. What an answer has told of it goes before that, and a step cannot be undone."""
+        if self._figured or any(steps.stepped for steps in self._steps):
+            return
+        for steps in self._steps:
+            steps.tokens += 0.0 if self._told else figures.capacity - self.capacity
+            steps.early += figures.per - self.per
+            steps.late += figures.per - self.per
+        self.capacity = self.capacity if self._told else figures.capacity
+        self.refill, self.per = float(figures.refill), figures.per
 
     def grant(self, *, forced: bool = False) -> Token:
         """Hand out one token; *forced*: also when none is there, which leaves a debt."""
@@ -168,6 +180,7 @@ class Account:
             self.rests_until = self._now
         if token.sent_at >= self.rests_until:
             self._in_a_row = 0
+        self._told = self._told or limit is not None or remaining is not None
         if limit is not None and limit >= 1:
             self.capacity = limit
             for steps in self._steps:
@@ -189,6 +202,7 @@ class Account:
             if self.rests:
                 self.rests_until = max(self.rests_until, self._now + asked)
             return max(0.0, self.rests_until - self._now)
+        self._told, self._figured = True, self._figured or figures is not None
         if figures is not None:
             self.capacity, self.refill, self.per = figures.capacity, float(figures.refill), figures.per
         self._in_a_row += 1
@@ -254,6 +268,11 @@ class _Steps:
         self._missing: float | None = None  # what of the capacity was missing at `early`
         self._heard = 0.0  # what answers have told of this interval's refill
         self._credited_at = -math.inf
+
+    @property
+    def stepped(self) -> bool:
+        """Whether a step has come."""
+        return self._credited_at > -math.inf
 
     def expected(self, now: float) -> float:
         """When the next step comes, at the latest as far as is known at *now*."""

@@ -73,6 +73,11 @@ class TokenBucket:
         """Tokens that may be spent now."""
         return self.account_now().spendable()
 
+    def learn(self, figures: BucketFigures) -> None:
+        """Take over what the server has told about its bucket, beside the requests."""
+        self.account_now().learn(figures)
+        self.pump()
+
     # -- who reads ---------------------------------------------------------------------------------------------------
 
     @contextmanager

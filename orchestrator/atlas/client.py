@@ -135,8 +135,7 @@ class AtlasClient:
     async def learn_limits(self, group_id: str) -> None:
         """Ask Atlas, once, how fast requests for the project *group_id* may be sent.
 
-        Where it refuses, knows no such resource or does not answer, what was configured holds. It has no effect once requests for
-        that project have been sent.
+        Where it refuses, knows no such resource or does not answer, what was configured holds. It may be asked beside other requests.
         """
         permit = await self.bucket(ROOT_SCOPE).take(Priority.START, deadline=anyio.current_time())
         if permit is None:
@@ -154,6 +153,8 @@ class AtlasClient:
             return
         if (limits := wire.project_limits(document)) is not None:
             self._common.limits[group_id] = limits
+            if (bucket := self._common.buckets.get(group_id)) is not None:
+                bucket.learn(limits)
 
     async def job(
         self,

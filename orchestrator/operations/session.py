@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import anyio
 
@@ -73,8 +72,6 @@ async def conduct(journal: Journal, task: Task, settings: Settings, options: Opt
         open_clients(target.settings, target.sets, wall=clock.now, on_event=relay) as clients,
     ):
         await reach_atlas(clients, target.base_url, so_far=task.state)
-        if settings.rate_limit.learn:
-            await learn_limits(clients, task.workflow)
         await LockedJournal(task.state.run_id, options.host.say).wait_until_free(journal)
         options.host.on_clients(clients)
         if isinstance(task.first, RunStarted):  # a rehearsal's requests go to the simulator, and its report says so
@@ -166,7 +163,7 @@ async def _session(
     async with anyio.create_task_group() as writing:
         writing.start_soon(_write, writer)
         try:
-            interruption = await _execute(engine, session, options, settings.state_dir, interruptions, ground, writer)
+            interruption = await _execute(engine, session, options, settings, interruptions, ground, writer)
             ending = await _finish(session, writer, interruption)
         finally:
             writer.close()
@@ -183,7 +180,7 @@ async def _execute(
     engine: LocalEngine,
     session: Session,
     options: Options,
-    state_dir: Path,
+    settings: Settings,
     interruptions: AsyncIterator[Interruption],
     ground: Ground,
     writer: Writer,
@@ -193,7 +190,9 @@ async def _execute(
     async with anyio.create_task_group() as beside:
         with anyio.CancelScope() as work:
             beside.start_soon(_heed_interruptions, interruptions, session, work, received, writer)
-            beside.start_soon(heed_controls, session, state_dir, ground)
+            beside.start_soon(heed_controls, session, settings.state_dir, ground)
+            if settings.rate_limit.learn:  # beside the first reads: an answer may take seconds
+                beside.start_soon(learn_limits, session.clients, session.state.workflow)
             who = f"the terminal of {session.state.who}"
             confirmation = None
             if options.host.ask is not None:

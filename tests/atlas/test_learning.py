@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -36,7 +37,7 @@ def limits(**changes: Any) -> dict[str, Any]:
 
 
 async def test_a_projects_own_limits_set_its_bucket() -> None:
-    """Asked once, before anything else is sent for it."""
+    """Asked once."""
     async with atlas(Scenario(rate_limit=OWN)) as it:
         await it.client.learn_limits(GROUP)
         account = it.client.bucket(GROUP).account
@@ -45,6 +46,29 @@ async def test_a_projects_own_limits_set_its_bucket() -> None:
         assert it.record()["requests"]["by_kind"]["limits"] == 2  # one of them the challenge
         assert it.record()["requests"]["by_status"] == {"200": 2, "401": 1}
         assert it.events == []
+
+
+@pytest.mark.parametrize("configured", [40, 30, 100])
+async def test_what_is_told_beside_the_first_requests_counts_what_they_have_spent(configured: int) -> None:
+    """The answer may come when reads have left already: as if it had been known before them, whether it is more or less."""
+    async with atlas(Scenario(rate_limit=replace(OWN, headers=False)), burst=configured, count=5) as it:
+        for number in range(5):
+            await it.client.job(GROUP, live(number))
+        await it.client.learn_limits(GROUP)
+        bucket = it.client.bucket(GROUP)
+        assert (bucket.account.capacity, bucket.account.refill, bucket.account.per) == (40, 20, 30.0)
+        assert bucket.tokens() == 35
+
+
+async def test_what_an_answer_has_told_goes_before_what_is_learned() -> None:
+    """Its header names the limit and what is left of it; how it refills is learned."""
+    async with atlas(Scenario(rate_limit=RateLimit(capacity=12, refill=20, per=30.0)), burst=100) as it:
+        await it.client.job(GROUP, live(0))
+        bucket = it.client.bucket(GROUP)
+        left = bucket.tokens()
+        bucket.learn(BucketFigures(retry_after=0.0, capacity=1200, refill=7, per=61.0))
+        assert (bucket.account.capacity, bucket.account.refill, bucket.account.per) == (12, 7, 61.0)
+        assert bucket.tokens() == left
 
 
 @pytest.mark.parametrize(
