@@ -69,9 +69,11 @@ class People:
         """What was skipped is taken up again, and what was not good has become so and is verified again."""
         for file in (self.night.directory / UNPROVEN).iterdir():
             file.unlink()
-        left = [entry["name"] for entry in self.night.report()["migrations"] if entry["outcome"] in AGAIN]
-        if left:
-            self._start("retry", self.night.run_id() or "", *left).wait(60)
+        for _, process in self.asked:  # what was asked late may have taken one up again already
+            process.wait(60)
+        for entry in self.night.report()["migrations"]:
+            if entry["outcome"] in AGAIN:
+                self._start("retry", self.night.run_id() or "", entry["name"]).wait(60)
 
     def problems(self) -> list[str]:
         """Commands that ended neither well nor with a mistake told, and what is called SUCCESS without proof."""
