@@ -387,3 +387,36 @@ def test_the_pages_name_every_file() -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
     files = [path.relative_to(ROOT).as_posix() for path in EXAMPLES.glob("*/*") if path.is_file()]
     assert [name for name in files if f"(../{name})" not in pages] == []
+
+
+# -- workers of a Temporal cluster -----------------------------------------------------------------------------------
+
+TEMPORAL = EXAMPLES / "temporal"
+
+
+def test_the_workers_deployment_is_what_the_program_understands(tmp_path: Path) -> None:
+    """Its config loads, its command parses, and a pod gets longer to end than a worker takes at most."""
+    documents = list(yaml.safe_load_all((TEMPORAL / "workers.yaml").read_text(encoding="utf-8")))
+    by_kind = {document["kind"]: document for document in documents}
+    config = tmp_path / "config.yaml"
+    config.write_text(by_kind["ConfigMap"]["data"]["config.yaml"])
+    settings = load_settings(config, environ={"HOME": str(tmp_path)})
+    assert settings.temporal.namespace == "cutovers"
+    assert str(settings.temporal.codec_key_file) == "/codec/codec.key"
+    pod = by_kind["Deployment"]["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert build_parser().parse_args(container["args"]).command == "worker"
+    assert pod["terminationGracePeriodSeconds"] >= 900
+    mounted = {each["mountPath"] for each in container["volumeMounts"]}
+    assert {"/config", "/codec"} <= mounted
+    labels = by_kind["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert by_kind["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+
+
+def test_the_workers_unit_starts_a_worker_and_starts_it_again() -> None:
+    """Its command parses; it comes back whatever ended it, but for a mistake in the config."""
+    text = (TEMPORAL / "atlas-cutover-worker.service").read_text(encoding="utf-8")
+    [command] = commands_in(text)
+    assert build_parser().parse_args(command).command == "worker"
+    assert "Restart=always" in text
+    assert "RestartPreventExitStatus=2" in text

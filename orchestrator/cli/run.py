@@ -82,6 +82,8 @@ def _run(args: Namespace) -> int:
         raise InputError(f"{given} goes with --rehearse: this would be a real run")
     settings = read_settings(args)
     elsewhere = settings.engine is Engine.TEMPORAL and not args.rehearse
+    if args.rehearse and args.engine == "temporal":
+        raise InputError("--engine temporal does not go with --rehearse: rehearsals run in this process")
     if args.detach and not elsewhere:
         raise InputError("--detach goes with --engine temporal")
     workflow = load_workflow(args.workflow, credentials=None if elsewhere else settings.credentials)

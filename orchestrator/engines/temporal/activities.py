@@ -7,7 +7,8 @@ silent, to none.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -40,7 +41,7 @@ from .heart import Heart
 from .workflows import LEAVES_WITHIN, Claim, Project
 
 _MOST_READS = 500  # in one activity: its result is kept in the history
-_AT_ONCE = 20  # claims that are asked for side by side
+_AT_ONCE = 20  # claims that are let go side by side
 _GUARD = 0.05  # of a lease, beyond the time for a PUT to leave
 
 
@@ -77,39 +78,38 @@ class Activities:
     async def claim(self, claims: forms.Claims) -> list[list[str]]:
         """Claim the jobs of a run, and see that their budgets have owners; those that another run drives, with its id.
 
-        Where there is one, nothing is claimed.
+        Where there is one, nothing is claimed. They are claimed in one order by all runs, one after another, so that of two
+        runs that name the same jobs one gets them.
         """
-        taken: list[str] = []
-        held: list[list[str]] = []
-        limit = anyio.CapacityLimiter(_AT_ONCE)
-
-        async def take(name: str, job: str) -> None:
-            async with limit:
+        async with self._alive(claims.lease):
+            taken: list[str] = []
+            for name, job in sorted(claims.jobs, key=lambda each: each[1]):
                 other = await self._take(job, claims)
-            if other is None:
+                if other is not None:
+                    for mine in taken:
+                        await self._let_go(mine, claims.run_id)
+                    return [[name, job, other]]
                 taken.append(job)
-            else:
-                held.append([name, job, other])
-
-        async with anyio.create_task_group() as group:
-            for name, job in claims.jobs:
-                group.start_soon(take, name, job)
-        if held:
-            for job in taken:
-                await self._let_go(job, claims.run_id)
-            order = {job: number for number, (_, job) in enumerate(claims.jobs)}
-            return sorted(held, key=lambda each: order[each[1]])
-        for scope in claims.scopes:
-            await self.client.start_workflow(
-                Project.run,
-                args=[scope, claims.lease],
-                id=names.project_id(claims.queue, scope),
-                task_queue=claims.queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                start_signal="hold",
-                start_signal_args=[claims.workflow],
-            )
+            for scope in claims.scopes:
+                await self.client.start_workflow(
+                    Project.run,
+                    args=[scope, claims.lease],
+                    id=names.project_id(claims.queue, scope),
+                    task_queue=claims.queue,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    start_signal="hold",
+                    start_signal_args=[claims.workflow],
+                )
         return []
+
+    @asynccontextmanager
+    async def _alive(self, lease: float) -> AsyncIterator[None]:
+        """Beat meanwhile; what it does may be done again by another worker, as well."""
+        heart = Heart(self.client, self.clock, lease=lease)
+        async with anyio.create_task_group() as group:
+            group.start_soon(heart.run)
+            yield
+            group.cancel_scope.cancel()
 
     async def _take(self, job: str, claims: forms.Claims) -> str | None:
         """Claim *job*; the run that has it already, if that is another."""
@@ -148,27 +148,33 @@ class Activities:
     @activity.defn(name="release")
     async def release(self, claims: forms.Claims, keep: bool) -> None:
         """Let go of what `claim` has taken; *keep* the claims, as something is not settled."""
-        if not keep:
-            limit = anyio.CapacityLimiter(_AT_ONCE)
+        limit = anyio.CapacityLimiter(_AT_ONCE)
 
-            async def let_go(job: str) -> None:
-                async with limit:
-                    await self._let_go(job, claims.run_id)
+        async def let_go(job: str) -> None:
+            async with limit:
+                await self._let_go(job, claims.run_id)
 
+        async with self._alive(claims.lease):
             async with anyio.create_task_group() as group:
-                for _, job in claims.jobs:
+                for _, job in () if keep else claims.jobs:
                     group.start_soon(let_go, job)
-        for scope in claims.scopes:
-            project: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(names.project_id(claims.queue, scope))
-            try:
-                await project.signal("release", claims.workflow)
-            except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
-                    raise
+            for scope in claims.scopes:
+                project: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(
+                    names.project_id(claims.queue, scope)
+                )
+                try:
+                    await project.signal("release", claims.workflow)
+                except RPCError as error:
+                    if error.status is not RPCStatusCode.NOT_FOUND:
+                        raise
 
     @activity.defn(name="reach")
-    async def reach(self, sets: list[str | None]) -> str:
+    async def reach(self, sets: list[str | None], lease: float) -> str:
         """See that Atlas answers, and takes the credentials *sets*; what is wrong, or nothing."""
+        async with self._alive(lease):
+            return await self._trouble_with(sets)
+
+    async def _trouble_with(self, sets: list[str | None]) -> str:
         known = self.clients.all()
         for name in sets:
             if name not in known:
@@ -358,6 +364,7 @@ class _Putting:
         self._given_up = False
         self.sending = False
         self._leave_by = -1.0  # steady seconds
+        self._last_moment = self._clock.steady() + longest_wait(way.policy) + 2 * task.settle
         self._heart = Heart(activities.client, activities.clock, lease=task.lease, on_unwanted=self.give_up)
 
     def give_up(self) -> None:
@@ -441,6 +448,8 @@ class _Putting:
         """Why it may not leave at this moment, by what the run has said and its worker knows; None: it may."""
         if self._given_up:
             return "the run does not want it any more"
+        if self._clock.steady() >= self._last_moment:  # the run gives up waiting for its end, and holds it for doubtful
+            return "it has taken too long"
         if self._clock.steady() >= self._leave_by:
             return "Temporal's word is too old to go by"
         if self._span is not None and not self._span.holds(self._activities.wall()):

@@ -229,11 +229,13 @@ class Run:
     async def run(self, order: forms.Order) -> dict[str, Any]:  # noqa: ARG002 - as of __init__, which Temporal calls with it
         """Work until every selected migration has ended, or no more may be started."""
         claims = self._claims()
+        lease = timedelta(seconds=self._order.lease)
         held = await workflow.execute_activity(
             "claim",
             claims,
             result_type=list[list[str]],
             start_to_close_timeout=timedelta(minutes=10),
+            heartbeat_timeout=lease,
             retry_policy=_AGAIN,
         )
         if held:
@@ -243,9 +245,10 @@ class Run:
             return await self._finish(claims, ExitCode.BUSY)
         trouble = await workflow.execute_activity(
             "reach",
-            self._sets(),
+            args=[self._sets(), self._order.lease],
             result_type=str,
             start_to_close_timeout=timedelta(minutes=10),
+            heartbeat_timeout=lease,
             retry_policy=_AGAIN,
         )
         if trouble:
@@ -271,7 +274,11 @@ class Run:
         keep = bool(state.unsettled())
         refused_to_begin = code is ExitCode.BUSY
         await workflow.execute_activity(
-            "release", args=[claims, keep], start_to_close_timeout=timedelta(minutes=10), retry_policy=_AGAIN
+            "release",
+            args=[claims, keep],
+            start_to_close_timeout=timedelta(minutes=10),
+            heartbeat_timeout=timedelta(seconds=self._order.lease),
+            retry_policy=_AGAIN,
         )
         finished = RunFinished(
             at=_now(),

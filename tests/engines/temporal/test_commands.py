@@ -92,3 +92,12 @@ async def test_a_worker_that_reaches_nobody_ends_with_6(tmp_path: Path, temporal
             config.write_text(right.replace(it.settings.atlas.base_url, "http://127.0.0.1:1/api/atlas/v2"))
             assert await anyio.to_thread.run_sync(those.worker().wait, 120.0) == 6
             assert KEYS[1] not in those.logs()
+
+
+async def test_a_rehearsal_is_local_and_says_so(tmp_path: Path, temporal: Server) -> None:
+    """Nobody believes to have rehearsed what was not."""
+    plan = own(workflow(wave("one", "a")))
+    async with house(tmp_path / "atlas", plan, quick()) as it:
+        with fleet(tmp_path, temporal, it) as those:
+            asked = await those.run("run", str(those.write(plan)), "--engine", "temporal", "--rehearse")
+            assert (asked.code, "rehearsals run in this process" in asked.err) == (2, True)
