@@ -25,7 +25,9 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.migration import UNDER_WAY
 from orchestrator.core.next_step import GATE_LIFE
+from orchestrator.core.no_return import SIDES, Side, last_start, point_in
 from orchestrator.core.outcomes import Outcome
+from orchestrator.core.outlook import outlook
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Gate, Hooks, Migration, Wave, Workflow
 
@@ -91,6 +93,27 @@ def counts_are_right(night: Night, _: Event) -> None:
             state, selected = run.migrations[each.name], each.name in run.selected
             counts.add(facets_of(state, each.hooks, selected=selected, soaks=wave.soak > 0))
         assert counts == run.waves[wave.name].counts, wave.name
+
+
+def what_is_told_is_right(night: Night, _: Event) -> None:
+    """Nothing is called unsent that has been carried out, and nothing that is left is foreseen to end before now."""
+    run = night.run
+    for name, job in night.jobs.items():
+        side = SIDES[point_in(run, name)]
+        assert side is not Side.NOTHING_SENT or not job.carried_out, name
+        assert side is not Side.OVER or job.over(night.now), name
+    last = last_start(run, night.now)
+    assert last is None or (last > night.now and run.stopped is None)
+    found = outlook(run, night.now)
+    for wave in () if found is None else found.waves:
+        assert night.now <= wave.starts.p50 <= wave.last_start.p50 <= wave.ends.p50
+        assert wave.ends.p50 <= wave.ends.p90
+
+
+def all_is_right(night: Night, event: Event) -> None:
+    """What is known after *event*, and what is told of it."""
+    counts_are_right(night, event)
+    what_is_told_is_right(night, event)
 
 
 def a_put_may_leave(night: Night, name: str) -> None:
@@ -164,7 +187,7 @@ def hold_a_night(seed: int, faults: float, deaths: float) -> None:
         dice=dice,
         faults=faults,
         deaths=deaths,
-        check=counts_are_right,
+        check=all_is_right,
         check_put=a_put_may_leave,
     )
     alive = night.begin()
