@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from ..core.errors import JournalError
+from ..core.events import CutoverAccepted
 from ..core.forecast import Forecast, forecast
 from ..core.history import History
 from ..core.outlook import kind_of, loads_of, past_cutovers
@@ -49,9 +50,7 @@ def history_of(journal: Journal, workflow: Workflow, *, rehearsal: bool) -> Hist
     A run whose events cannot be read is left out and counted: no other run is to fail for it.
     """
     history = History(by=workflow.forecast_by)
-    for row in journal.runs(limit=RUNS_AT_MOST):
-        if row.rehearsal is not rehearsal:
-            continue
+    for row in journal.runs_with(CutoverAccepted, rehearsal=rehearsal, limit=RUNS_AT_MOST):
         if history.count >= CUTOVERS_AT_MOST:
             break
         try:

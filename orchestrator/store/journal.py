@@ -110,6 +110,12 @@ class Journal:
         """All runs, newest first."""
         return [_run_row(row) for row in self._query(f"{_RUNS} {_NEWEST_FIRST}", (limit,))]
 
+    def runs_with(self, event: type[Event], *, rehearsal: bool, limit: int) -> list[RunRow]:
+        """The newest real runs, or rehearsals, that have an event of this kind, newest first."""
+        having = "EXISTS (SELECT 1 FROM events WHERE events.run_id = runs.run_id AND name = ?)"
+        sql = f"{_RUNS} WHERE rehearsal = ? AND {having} {_NEWEST_FIRST}"
+        return [_run_row(row) for row in self._query(sql, (rehearsal, event.name, limit))]
+
     def find(self, run_id: str) -> RunRow | None:
         """The run *run_id*."""
         rows = self._query(f"{_RUNS} WHERE run_id = ?", (run_id,))

@@ -14,6 +14,7 @@ from orchestrator.core.outlook import outlook
 from orchestrator.core.run import RunState
 from orchestrator.core.vars import Vars
 from orchestrator.core.workflow import Hooks, Workflow
+from orchestrator.operations import forecasting
 from orchestrator.operations.plan import plan
 from orchestrator.operations.target import Rehearsal
 from orchestrator.reports.formats.html import render_html
@@ -103,6 +104,20 @@ async def test_rehearsals_and_real_runs_are_no_history_for_each_other(tmp_path: 
         report = build(again.state, now=wall())
         assert report.forecast is not None
         assert "13 cutovers of 1 earlier rehearsal" in report.forecast.sentences[0]
+
+
+async def test_rehearsals_and_runs_without_a_cutover_hide_no_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of them came since: only so many runs are read, and they are those that have something to tell."""
+    monkeypatch.setattr(forecasting, "RUNS_AT_MOST", 1)
+    async with house(tmp_path, workflow(wave("w", "a"))) as it:
+        await it.start()
+        await it.start(rehearsal=Rehearsal(scenario=Scenario(jobs=READY)))
+        await it.start()  # reads that the job is complete, and sends nothing
+        planned = plan(it.workflow, it.settings, now=wall())
+    assert planned.forecast is not None
+    assert planned.forecast.history.count == 1
 
 
 async def test_the_report_holds_the_forecast_against_what_became_of_it(tmp_path: Path) -> None:
