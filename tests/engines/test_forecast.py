@@ -146,6 +146,7 @@ async def test_the_report_holds_the_forecast_against_what_became_of_it(tmp_path:
     for text in (render_markdown(report), render_html(report)):
         assert "Forecast and fact" in text
         assert "longer than p90" in text
+    assert 'Downtime, expected</th><th scope="col" class="n">Downtime</th>' in render_html(report)
 
 
 async def test_a_run_under_way_forecasts_what_is_left_from_its_own_cutovers(tmp_path: Path) -> None:
