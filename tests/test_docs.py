@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -15,17 +17,20 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.commands import all_commands, build_parser
-from orchestrator.cli.completion import completion_script
+from orchestrator.cli.completion import SHELLS, completion_script
 from orchestrator.cli.main import run_command
 from orchestrator.cli.parser import EXIT_CODES
 from orchestrator.core.outcomes import ExitCode
+from orchestrator.core.workflow import Workflow
+from orchestrator.files.workflow_file import load_workflow
+from orchestrator.store.journal import open_journal
 
+from .builders import run_started
 from .commandlines import commands_in, shell_blocks
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
-SHELLS = ("bash", "zsh", "tcsh")
 
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -209,16 +214,22 @@ def test_the_glossary_has_each_word_once_and_in_order() -> None:
 
 
 def complete(line: str, *, directory: Path) -> set[str]:
-    """What bash offers after *line* with the completion script, and nothing else of bash-completion's."""
+    """What bash offers after *line* with the completion script, which asks the program."""
     script = directory / ".completion.bash"
     script.write_text(completion_script("bash"), encoding="utf-8")
+    program = directory / ".bin" / "atlas-cutover"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m orchestrator "$@"\n')
+    program.chmod(0o755)
     asked = (
         'source "$1"; read -ra COMP_WORDS <<<"$2"; [[ $2 == *" " ]] && COMP_WORDS+=("");'
-        " COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMP_LINE=$2; COMP_POINT=${#2};"
-        ' function=$(complete -p atlas-cutover | sed "s/.*-F \\([^ ]*\\).*/\\1/"); "$function"; printf "%s\\n" "${COMPREPLY[@]}"'
+        " COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMP_LINE=$2; COMP_POINT=${#2}; COMP_TYPE=9;"
+        ' function=$(complete -p atlas-cutover | sed "s/.*-F \\([^ ]*\\).*/\\1/"); "$function" atlas-cutover;'
+        ' printf "%s\\n" "${COMPREPLY[@]}"'
     )
     command = ["bash", "--norc", "--noprofile", "-c", asked, "bash", str(script), line]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, check=False)
+    environ = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(DOCS.parent)}
+    done = subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
@@ -246,13 +257,36 @@ def test_options_of_a_command_are_completed(bash: Path) -> None:
 def test_files_and_directories_are_completed(bash: Path) -> None:
     """A workflow is a file; a state directory is a directory alone."""
     assert "retail.yaml" in complete("atlas-cutover run ret", directory=bash)
-    assert complete("atlas-cutover run --state-dir s", directory=bash) == {"state"}
+    assert complete("atlas-cutover run --state-dir s", directory=bash) == {"state/"}
     assert complete("atlas-cutover run --state-dir ret", directory=bash) == set()
 
 
 def test_choices_are_completed(bash: Path) -> None:
     """`atlas-cutover schema <TAB>`."""
     assert complete("atlas-cutover schema ", directory=bash) >= {"workflow", "config"}
+
+
+def test_runs_waves_and_migrations_are_completed(bash: Path) -> None:
+    """Those of the state directory for commands that steer, those of the file for `--only`."""
+    jobs = {"orders": "a659ce44c03ca1e348b1e992", "customers": "e330ccb17b3f6f8b137ddda5"}
+    waves = [{"name": f"the-{n}", "migrations": [{"name": n, "live_migration_id": job}]} for n, job in jobs.items()]
+    document = {"version": "1", "name": "night", "defaults": {"group_id": "7e68e12770616e75e6df43d0"}, "waves": waves}
+    workflow = load_workflow_of(bash / "night.yaml", document)
+    with open_journal(bash / "state") as journal:
+        journal.begin("20261128-000000-3f9a1c", workflow, run_started(workflow))
+    assert complete("atlas-cutover run night.yaml --only cu", directory=bash) == {"customers"}
+    on = "atlas-cutover --state-dir state"
+    assert complete(f"{on} status 2026", directory=bash) == {"20261128-000000-3f9a1c"}
+    assert complete(f"{on} approve 20261128-000000-3f9a1c ", directory=bash) >= {"the-orders", "the-customers"}
+    assert complete(f"{on} approve 20261128-000000-3f9a1c or", directory=bash) == set()
+    assert complete(f"{on} skip 20261128-000000-3f9a1c or", directory=bash) == {"orders"}
+    assert complete("atlas-cutover --state-dir nowhere status 2026", directory=bash) == set()
+
+
+def load_workflow_of(path: Path, document: object) -> Workflow:
+    """Write *document* into the file *path*, and read it as the program does."""
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return load_workflow(path)
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..core.checkpoints import Checkpoint, unwatched
 from .commands import build_parser
+from .completion import complete_if_asked
 from .streams import legible_streams
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def run_command(arguments: list[str], checkpoint: Checkpoint = unwatched) -> int
 def _run_command(arguments: list[str], checkpoint: Checkpoint) -> int:
     parsed = Namespace()
     try:
-        parsed = build_parser().parse_args(arguments)
+        parser = build_parser()
+        complete_if_asked(parser)
+        parsed = parser.parse_args(arguments)
         parsed.checkpoint = checkpoint
         return _carried_out(parsed)
     except KeyboardInterrupt:
