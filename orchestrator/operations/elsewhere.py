@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.5
 """Seconds between two questions for news."""
 _SAY_EVERY = 30.0
+_PATIENCE = 60.0  # seconds for which Temporal may tell less, or something else, than is known here
 _EVENTS = 40_000  # what Temporal keeps of one run (51,200), with room to be steered
 _OF_A_MIGRATION, _OF_A_HOOK = 40, 8  # events of its history, at most in an undisturbed night
 
@@ -193,6 +194,7 @@ class _Follower:
         self._settings = settings
         self._options = options
         self._run_id = run_id
+        self._disagreed_at: float | None = None
         self._known = [event for _, event in journal.events(run_id)]
         self.state = fold(run_id, self._known)
         if journal.find(run_id) is not None:
@@ -302,11 +304,10 @@ class _Follower:
             news = await self._remote.news(last)
             events = forms.events_of(news.events)
             if self._known:
-                if not events or (events[0].name, events[0].at) != (self._known[-1].name, self._known[-1].at):
-                    raise InputError(
-                        f"the journal here and Temporal do not agree on what has happened in run {self._run_id}: it was gone on "
-                        "with from another machine. Follow it from there, or with another --state-dir"
-                    )
+                if not events or _gist(events[0]) != _gist(self._known[-1]):
+                    self._disagree(last, events)
+                    return False
+                self._disagreed_at = None
                 events = events[1:]
             if events:
                 await anyio.to_thread.run_sync(self._write, events)
@@ -315,6 +316,24 @@ class _Follower:
                 return True
             if not events:
                 return False
+
+    def _disagree(self, last: int, events: Sequence[Event]) -> None:
+        """What is known last is not (yet) what Temporal tells: a worker that lags behind, or another story.
+
+        Raises:
+            InputError: It has been so for a while.
+        """
+        now = anyio.current_time()
+        if self._disagreed_at is None:
+            self._disagreed_at = now
+        if now - self._disagreed_at < _PATIENCE:
+            return
+        there = f"{events[0].name} at {events[0].at:.6f}" if events else "nothing"
+        raise InputError(
+            f"the journal here and Temporal do not agree on what has happened in run {self._run_id} (event {last + 1}: "
+            f"{self._known[-1].name} at {self._known[-1].at:.6f} here, {there} there): the run is not touched by that. Where it "
+            "was gone on with from another machine, follow it from there, or with another --state-dir"
+        )
 
     def _write(self, events: Sequence[Event]) -> None:
         """Mirror *events*."""
@@ -356,6 +375,11 @@ class _Follower:
         if controls:
             await self._remote.steer([control.request for control in controls])
             self._journal.handled(controls)
+
+
+def _gist(event: Event) -> tuple[object, ...]:
+    """What *event* is about; its time is not: what a worker had done and not told when it died, another does again, later."""
+    return event.name, getattr(event, "migration", None), getattr(event, "wave", None)
 
 
 async def _heed(

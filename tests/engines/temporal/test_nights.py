@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -19,7 +21,7 @@ from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import JobRules, Range, Special
 
 from ..house import House, house, live, wave, workflow
-from .cluster import begin, needs_temporal, until, worker
+from .cluster import Begun, begin, needs_temporal, until, worker
 
 pytestmark = [pytest.mark.anyio, needs_temporal]
 
@@ -41,6 +43,18 @@ def hasty(it: House) -> House:
     return replace(it, settings=replace(it.settings, polling=Polling(initial=0.5, factor=1.5, max=2.0, jitter=0.1)))
 
 
+async def replayed(run: Begun, hash_seed: str) -> None:
+    """Another worker, whose sets have another order, does the same from the run's history."""
+    history = (await run.handle.fetch_history()).to_json()
+    done = await anyio.run_process(
+        [sys.executable, "-m", "tests.engines.temporal.replaying", run.handle.id],
+        input=history.encode(),
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[3])},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+
+
 async def test_a_workflow_of_two_waves_is_cut_over(tmp_path: Path, client: Client) -> None:
     """Each job once, the second wave after the first, and every request is counted."""
     plan = own(workflow(wave("one", "a", "b"), wave("two", "c", "d", "e")))
@@ -51,6 +65,7 @@ async def test_a_workflow_of_two_waves_is_cut_over(tmp_path: Path, client: Clien
         state = await run.state()
         puts = {name: it.puts(name) for name in "abcde"}
         sent = it.atlas.record()["requests"]["by_status"]
+        await replayed(run, "3")
     assert result["exit_code"] == 0
     assert puts == dict.fromkeys("abcde", 1)
     assert {state.result(name).outcome for name in "abcde"} == {Outcome.SUCCESS}
@@ -109,6 +124,8 @@ async def test_hooks_run_in_their_order_and_an_approval_is_waited_for(tmp_path: 
         assert await run.steer("approve", wave="one") == [None]
         assert (await run.result())["exit_code"] == 0
         events = await run.events()
+        for hash_seed in "12":
+            await replayed(run, hash_seed)
     ran = [(e.wave, e.migration, e.hook) for e in events if isinstance(e, HookFinished)]
     assert ran == [
         (None, None, "before"),

@@ -1,0 +1,24 @@
+"""Does a run's past again from its history on stdin; a fault where it would do something else.
+
+python -m tests.engines.temporal.replaying WORKFLOW_ID <history.json
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+
+from orchestrator.engines.temporal.workflows import Project, Run
+
+
+async def replay(workflow_id: str, history: str) -> None:
+    """Raise where the commands are not those of the history."""
+    replayer = Replayer(workflows=[Run, Project], workflow_runner=UnsandboxedWorkflowRunner())
+    await replayer.replay_workflow(WorkflowHistory.from_json(workflow_id, history))
+
+
+if __name__ == "__main__":
+    asyncio.run(replay(sys.argv[1], sys.stdin.read()))
