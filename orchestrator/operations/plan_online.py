@@ -12,6 +12,7 @@ import anyio
 
 from ..atlas.clients import Clients, open_clients
 from ..atlas.errors import ApiError, AtlasError
+from ..atlas.refusals import REFUSALS
 from ..atlas.shares import Priority
 from ..atlas.wire import Job
 from ..core.errors import JournalError
@@ -25,7 +26,8 @@ from .plan import Plan, plan
 from .target import atlas_target, reach_atlas
 
 NO_ROLE = "without the role Organization Owner"
-LACKS = ("not found", "not readable", NO_ROLE, "failed or expired", "not ready", "cut over already")
+NOT_READ = "not read this time"
+LACKS = ("not found", "not readable", NO_ROLE, "failed or expired", NOT_READ, "not ready", "cut over already")
 """Why a job could not be cut over now, the worst first."""
 
 
@@ -33,10 +35,10 @@ class Verdict(StrEnum):
     """Whether a job could be cut over now."""
 
     READY = "ready"
-    WAITING = "waiting"  # it is not ready yet, or its lag is too large for its gate
+    WAITING = "waiting"  # it is not ready yet, its lag is too large for its gate, or there was no answer that tells
     FINISHED = "finished"  # it has been cut over
     MISSING = "missing"  # Atlas knows no such job
-    REFUSED = "refused"  # Atlas lets nobody read it with these credentials, or would let nobody cut it over
+    REFUSED = "refused"  # Atlas refuses to show it (a 4xx, the credentials), or would refuse its cutover
     FAILED = "failed"  # or expired
 
 
@@ -44,7 +46,8 @@ class Verdict(StrEnum):
 class JobState:
     """A job as Atlas shows it: *text* in words; *lacks* (one of `LACKS`) says why it could not be cut over now.
 
-    *status*, *ready*, *lag* (seconds) are Atlas's, *error* what came in their place or stands in the way.
+    *status*, *ready*, *lag* (seconds) are Atlas's, *error* what came in their place or stands in the way. WAITING without a
+    status: the job could not be read, which says nothing of it.
     """
 
     verdict: Verdict
@@ -155,10 +158,17 @@ async def _read(clients: Clients, migration: Migration) -> JobState:
         text = f"{error.status} {error.error_code or ''}".strip()
         if error.status == HTTPStatus.NOT_FOUND:
             return JobState(verdict=Verdict.MISSING, text=text, lacks="not found", error=error.message)
-        return JobState(verdict=Verdict.REFUSED, text=text, lacks="not readable", error=error.message)
+        if error.refused or error.status in REFUSALS:
+            return JobState(verdict=Verdict.REFUSED, text=text, lacks="not readable", error=error.message)
+        return _not_read(text, error)
     except AtlasError as error:
-        return JobState(verdict=Verdict.REFUSED, text=error.message, lacks="not readable", error=error.message)
+        return _not_read(error.message, error)
     return _job_state(job, migration)
+
+
+def _not_read(text: str, error: AtlasError) -> JobState:
+    """A job of which *error* says nothing: a run would wait at its gate, and read it again."""
+    return JobState(verdict=Verdict.WAITING, text=f"{NOT_READ}: {text}", lacks=NOT_READ, error=error.message)
 
 
 def _job_state(job: Job, migration: Migration) -> JobState:

@@ -14,7 +14,7 @@ from orchestrator.operations.plan import plan
 from orchestrator.operations.plan_online import OnlinePlan, Verdict, plan_online
 from orchestrator.operations.target import Rehearsal
 from orchestrator.simulator import JobStatus, Scenario
-from orchestrator.simulator.scenario import Documents, Fault, FaultKind, JobRules, Kind, Range, Special
+from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Garbage, JobRules, Kind, Range, Special
 
 from .house import READY, AbsoluteWindow, Gate, house, migration, wall, wave, workflow
 
@@ -82,6 +82,31 @@ async def test_what_can_never_be_cut_over_counts_before_what_is_waited_for(tmp_p
     }
     assert found.exit_code is ExitCode.FAILED
     assert [found.jobs[name].text[:3] for name in ("gone", "forbidden", "broken")] == ["404", "403", "400"]
+
+
+NO_ANSWER = [
+    (Fault(on=Kind.READ, kind=FaultKind.STATUS, status=503), "503"),
+    (Fault(on=Kind.READ, kind=FaultKind.STATUS, status=408), "408"),
+    (Fault(on=Kind.READ, kind=FaultKind.TOO_MANY_REQUESTS, retry_after=1), "429"),
+    (Fault(on=Kind.READ, kind=FaultKind.LOST_BEFORE), "the answer was lost"),
+    (Fault(on=Kind.READ, kind=FaultKind.HANG_BEFORE, delay=900.0), "no answer within the request timeout"),
+    (Fault(on=Kind.READ, kind=FaultKind.GARBAGE, body=Garbage.INVALID_JSON), "JSON"),
+]
+
+
+@pytest.mark.parametrize(("fault", "said"), NO_ANSWER, ids=[said for _, said in NO_ANSWER])
+async def test_a_job_that_could_not_be_read_is_neither_ready_nor_refused(
+    tmp_path: Path, fault: Fault, said: str
+) -> None:
+    """A run would wait at its gate and read it again: so it is waited for, with what came in place of an answer; exit code 3."""
+    plan = workflow(wave("w", "silent", "fine"))
+    found = await planned(tmp_path, plan, Scenario(jobs=READY, faults=(replace(fault, migration="silent"),)))
+    silent = found.jobs["silent"]
+    assert verdicts(found) == {"silent": "waiting", "fine": "ready"}
+    assert found.exit_code is ExitCode.INCOMPLETE
+    assert (silent.status, silent.ready, silent.lag, silent.lacks) == (None, None, None, "not read this time")
+    assert silent.text.startswith("not read this time: ")
+    assert said in (silent.error or "")
 
 
 async def test_a_document_that_says_nothing_of_readiness_opens_no_gate(tmp_path: Path) -> None:
