@@ -114,9 +114,9 @@ class Forecast:
         return next((wave for wave in self.waves if wave.fits is False), None)
 
     def followed_by(self, later: Forecast) -> Forecast:
-        """The forecast of a run whose next session made *later* one: what was said of a wave first, stays."""
-        known = {wave.name for wave in self.waves}
-        return replace(later, waves=(*self.waves, *(wave for wave in later.waves if wave.name not in known)))
+        """The forecast of a run whose next session made *later*, of the waves that this one had not started: what was said of others stays."""
+        again = {wave.name for wave in later.waves}
+        return replace(later, waves=(*(wave for wave in self.waves if wave.name not in again), *later.waves))
 
     def wave(self, name: str) -> WaveForecast | None:
         """That of wave *name*."""

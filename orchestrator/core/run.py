@@ -60,7 +60,7 @@ _CUT_OVER = frozenset({Outcome.SUCCESS, Outcome.UNVERIFIED})
 class WaveState:
     """What is known about one wave. Times are Unix seconds.
 
-    *first_started_at*: when it started first, in whichever session. *started*, *worked_on*: in this session it has started, or
+    *first_started_at*, *last_started_at*, *ended_at*: when it started first and last, and ended last, in whichever session. *started*, *worked_on*: in this session it has started, or
     something has happened to one of its migrations, which earlier sessions may have left under way.
     *counts*: how many of its migrations stand where. *line*: a heap of the places of those that wait for a slot, and of some
     that do not any more. *last_end*: when its last cutover ended. *rejected_by*: who does not want it to start in this
@@ -68,7 +68,9 @@ class WaveState:
     """
 
     first_started_at: float | None = None
+    last_started_at: float | None = None
     finished_at: float | None = None
+    ended_at: float | None = None
     approval_since: float | None = None
     approved_by: str | None = None
     hooks: GroupHooks = field(default_factory=GroupHooks)
@@ -343,11 +345,12 @@ class RunState:
                 wave.soak_until = event.until
             case WaveStarted():
                 wave.first_started_at = wave.first_started_at or event.at
+                wave.last_started_at = event.at
                 wave.started = True
                 wave.hooks.begin(self.selected)
                 self.run_hooks.begin(self.selected)
             case WaveFinished():
-                wave.finished_at = event.at
+                wave.finished_at = wave.ended_at = event.at
 
     def after(self, *events: Event) -> RunState:
         """What *events* would make of this state, which stays as it is."""

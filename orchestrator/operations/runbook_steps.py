@@ -221,7 +221,7 @@ AFTERWARDS = (
     Step(
         title="Clean up",
         owner="operator, Atlas",
-        commands=(f"{AGAIN}  # If there is another night",),
+        commands=(f"{AGAIN}  # If there is another night", "runs prune --rehearsals  # What the rehearsals have left"),
         does="Take the line out of the scheduler, if one started the run. Delete the service account, or take its role. Keep the state directory until nobody has a question any more: it is the record of what was sent, and what the next forecast is made from.",
     ),
 )

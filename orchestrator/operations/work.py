@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..core.errors import BusyError, InputError
-from ..core.events import ForecastMade, RunResumed
+from ..core.events import ForecastMade, RunResumed, WindowChanged
 from ..core.migration import starts_afresh
 from ..core.outcomes import ExitCode
 from ..core.run import RunState
@@ -120,9 +120,11 @@ def forecast_of(journal: Journal, task: Task, settings: Settings) -> tuple[Forec
     new = {m.name for wave, m in task.workflow.migrations() if wave.name not in begun}.intersection(task.first.selected)
     if not new:
         return ()
-    history = history_of(journal, task.workflow, rehearsal=task.rehearsal)
+    changed = next((event for event in task.also if isinstance(event, WindowChanged)), None)
+    workflow = task.workflow if changed is None else replace(task.workflow, window=changed.window)
+    history = history_of(journal, workflow, rehearsal=task.rehearsal)
     at = task.first.at
-    made = make_forecast(task.workflow, new, settings, history, now=at, rehearsal=task.rehearsal)
+    made = make_forecast(workflow, new, settings, history, now=at, rehearsal=task.rehearsal)
     return () if made is None else (ForecastMade(at=at, forecast=made),)
 
 

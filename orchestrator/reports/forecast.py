@@ -42,8 +42,8 @@ class KindReport:
 class WaveForecastReport:
     """When one wave was reckoned to start and to end, how long to take, and what became of that (None: it has not ended).
 
-    *approvals*: how many waves up to this one wait for a person; the times do not have that in them. *seconds*: from its start to its end,
-    and *verdict* holds them against the forecast's.
+    *approvals*: how many waves up to this one wait for a person; the times do not have that in them. *seconds*: from its start to its end
+    (None, too, where it went on in another session), and *verdict* holds them against the forecast's.
     """
 
     name: str
@@ -130,9 +130,11 @@ def _times(took: Took | None) -> TimesReport | None:
 
 def _wave(wave: WaveForecast, run: RunState | None) -> WaveForecastReport:
     known = None if run is None else run.waves.get(wave.name)
-    ended = None if known is None else known.finished_at
+    ended = None if known is None else known.ended_at
     started = None if known is None else known.first_started_at
-    seconds = None if started is None or ended is None else max(0.0, round(ended - started, 3))
+    # What a wave took that was begun in one night and went on in another, no forecast was made of.
+    at_once = known is not None and known.first_started_at == known.last_started_at
+    seconds = max(0.0, round(ended - started, 3)) if at_once and started is not None and ended is not None else None
     return WaveForecastReport(
         name=wave.name,
         migrations=wave.migrations,

@@ -23,8 +23,9 @@ from orchestrator.reports.formats.markdown import render_markdown
 from orchestrator.reports.model import build
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Range, Special
+from orchestrator.text.instants import iso
 
-from .house import READY, WALL, AbsoluteWindow, house, migration, wall, wave, workflow
+from .house import READY, WALL, AbsoluteWindow, house, migration, outcomes, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -230,3 +231,23 @@ async def test_what_was_forecast_first_stays(tmp_path: Path) -> None:
     assert [each.forecast.waves[0].ends for each in it.names(ForecastMade)] == [
         each.ends for each in ending.state.forecast.waves
     ]
+
+
+async def test_a_wave_that_came_to_no_start_is_forecast_again_in_its_new_window(tmp_path: Path) -> None:
+    """The second night is held against what was said of it, and not of the first."""
+    async with house(tmp_path, workflow(wave("w", "x"))) as it:
+        await it.start()
+        first, second = (AbsoluteWindow(opens=wall() + at, closes=wall() + at + 60.0) for at in (100.0, 90_000.0))
+    plain = workflow(wave("canary", "a", soak=90.0), wave("rest", "b"), window=first)
+    async with house(tmp_path, plain) as it:
+        night = await it.start()
+        assert [str(outcome) for outcome in outcomes(night).values()] == ["SUCCESS", "NOT_STARTED"]
+        it.workflow = replace(plain, window=second)
+        ending = await it.start()
+        report = build(ending.state, now=wall())
+    assert report.forecast is not None
+    canary, rest = report.forecast.waves
+    assert ending.state.forecast is not None
+    assert ending.state.forecast.begins == second.opens
+    assert (canary.verdict, rest.verdict) == ("within p50", "within p50")
+    assert canary.ends_p50 < rest.starts_p50 == iso(second.opens)
