@@ -301,10 +301,14 @@ class _Follower:
 
         while True:
             last = max(0, len(self._known) - 1)  # the last one that is known has to be there, too
+            found = await self._remote.find()
+            if found is None:
+                return False
             news = await self._remote.news(last)
-            events = forms.events_of(news.events)
+            committed = _first_at_least(news.lengths, found.length)
+            events = forms.events_of(news.events[:committed])
             if self._known:
-                if not events or _gist(events[0]) != _gist(self._known[-1]):
+                if not events or (events[0].name, events[0].at) != (self._known[-1].name, self._known[-1].at):
                     self._disagree(last, events)
                     return False
                 self._disagreed_at = None
@@ -312,7 +316,7 @@ class _Follower:
             if events:
                 await anyio.to_thread.run_sync(self._write, events)
                 self._take_in(events)
-            if news.over:
+            if news.over and committed == len(news.events):
                 return True
             if not events:
                 return False
@@ -377,9 +381,9 @@ class _Follower:
             self._journal.handled(controls)
 
 
-def _gist(event: Event) -> tuple[object, ...]:
-    """What *event* is about; its time is not: what a worker had done and not told when it died, another does again, later."""
-    return event.name, getattr(event, "migration", None), getattr(event, "wave", None)
+def _first_at_least(numbers: Sequence[int], least: int) -> int:
+    """The place of the first of *numbers* that is *least* or more; that behind the last where none is."""
+    return next((place for place, number in enumerate(numbers) if number >= least), len(numbers))
 
 
 async def _heed(

@@ -66,10 +66,15 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """Events of a run, from number *first* on. *over*: the session has ended, and nothing comes after them."""
+    """Events of a run, from number *first* on. *over*: the session has ended, and nothing comes after them.
+
+    *lengths*: how long the run's history was when each happened. Temporal may answer a question with what a worker has done and
+    the server has not committed yet, and never will if one of them dies; an event counts once the history is longer than that.
+    """
 
     first: int
     events: list[Any]
+    lengths: list[int]
     over: bool
 
 

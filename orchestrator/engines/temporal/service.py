@@ -50,10 +50,14 @@ class NoWorkerError(TemporalError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What Temporal has under the name of a run's workflow. *run_id*: the run that it is; *is_open*: it goes on."""
+    """What Temporal has under the name of a run's workflow.
+
+    *run_id*: the run that it is; *is_open*: it goes on; *length*: of its history, as far as it is committed.
+    """
 
     run_id: str
     is_open: bool
+    length: int
 
 
 def as_json(place: Temporal) -> dict[str, Any]:
@@ -141,7 +145,8 @@ class Remote:
                 return None
             raise _unheard(error) from None
         run_id = str((await known.memo()).get("run_id", ""))
-        return Found(run_id=run_id, is_open=known.status is WorkflowExecutionStatus.RUNNING)
+        is_open = known.status is WorkflowExecutionStatus.RUNNING
+        return Found(run_id=run_id, is_open=is_open, length=known.history_length)
 
     async def begin(self, order: forms.Order) -> bool:
         """Begin a session; False: one is open already.
@@ -167,7 +172,7 @@ class Remote:
         return True
 
     async def news(self, after: int) -> forms.News:
-        """The events of the newest run after the first *after* ones.
+        """The events of the newest run after the first *after* ones, of which some may not be committed (`forms.News`).
 
         Raises:
             NoWorkerError: No worker answers for it.

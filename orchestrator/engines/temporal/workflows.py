@@ -180,6 +180,7 @@ class Run:
         self._polling = forms.polling_of(order.polling)
         self._state = RunState(run_id=order.run_id)
         self._log: list[Any] = []
+        self._lengths: list[int] = []
         self._news: dict[str, bool] = {}  # by migration: something has happened that it may be waiting for
         self._door = 0  # how often the door has been opened or shut
         self._steered: Counter[str] = Counter()  # by migration: how often somebody has decided about it
@@ -195,15 +196,20 @@ class Run:
         self._over = False
         self._failure: BaseException | None = None
         for event in forms.unpack(order.events):
-            self._take_in(event)
+            self._take_in(event, length=0)
 
     # -- from outside ----------------------------------------------------------------------------------------------
 
     @workflow.query
     def news(self, after: int) -> forms.News:
         """The journaled events after the first *after* ones."""
-        page = self._log[after : after + _PAGE]
-        return forms.News(first=after, events=page, over=self._over and after + len(page) == len(self._log))
+        page = slice(after, after + _PAGE)
+        return forms.News(
+            first=after,
+            events=self._log[page],
+            lengths=self._lengths[page],
+            over=self._over and after + _PAGE >= len(self._log),
+        )
 
     @workflow.update
     async def steer(self, requests: list[dict[str, Any]]) -> list[str | None]:
@@ -315,15 +321,16 @@ class Run:
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
-    def _take_in(self, event: Event) -> None:
+    def _take_in(self, event: Event, *, length: int) -> None:
         self._state.apply(event)
         if event.journaled:
             self._log += forms.out([event])
+            self._lengths.append(length)
 
     def _record(self, *events: Event) -> None:
         """Take *events* in: whoever waits for them goes on."""
         for event in events:
-            self._take_in(event)
+            self._take_in(event, length=workflow.info().get_current_history_length())
             migration = event.migration if isinstance(event, (MigrationEvent, HookFinished)) else None
             if migration is not None:
                 self._news[migration] = True
