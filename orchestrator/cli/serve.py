@@ -19,27 +19,38 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s; others need --token-file")
     parser.add_argument("--port", type=int, default=8642, metavar="N", help="0: any free one (default: %(default)s)")
-    parser.add_argument("--token-file", type=Path, metavar="FILE", help="take the page's token from FILE")
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="who may open the page: a line NAME ROLE TOKEN each (ROLE: view or steer), or one token alone",
+    )
 
 
 def _serve(args: Namespace) -> int:
-    """Serve until SIGINT or SIGTERM, which both end it as it should: with 0."""
+    """Serve until SIGINT or SIGTERM, which both end it as it should: with 0.
+
+    Logins, refusals and actions are logged by the log options of all commands.
+    """
+    from functools import partial
+
     import anyio
+    import structlog
 
     from ..core.errors import InputError
-    from ..web.access import is_loopback, others_can_read, read_token
+    from ..observers.log.sink import configure_logging
+    from ..web.access import is_loopback, others_can_read, read_tokens
     from ..web.server import serve
     from .inputs import read_state_dir, same_place
 
     state_dir = read_state_dir(args)
-    token = None
+    visitors = read_tokens(args.token_file) if args.token_file is not None else ()
     if args.token_file is not None:
-        token = read_token(args.token_file)
         if others_can_read(args.token_file):
             print(f"warning: {args.token_file} is open to other users: `chmod 600` it", file=sys.stderr)
     elif not is_loopback(args.host):
         raise InputError(
-            f"--host {args.host} lets other machines reach the page: that needs --token-file FILE, a token of your choice"
+            f"--host {args.host} lets other machines reach the page: that needs --token-file FILE, tokens of your choice"
         )
     if not is_loopback(args.host):
         print(
@@ -47,9 +58,17 @@ def _serve(args: Namespace) -> int:
             "127.0.0.1 is safer",
             file=sys.stderr,
         )
-
-    async def run() -> None:
-        await serve(state_dir, host=args.host, port=args.port, token=token, options=same_place(args))
-
-    anyio.run(run)
+    console = args.log_format == "console" or (args.log_format is None and sys.stderr.isatty())
+    with configure_logging(
+        level=args.log_level or "info",
+        format="console" if console else "json",
+        file=args.log_file,
+        secrets=[visitor.token for visitor in visitors],
+        stream=sys.stderr,
+    ):
+        say = structlog.get_logger().info
+        serving = partial(
+            serve, state_dir, host=args.host, port=args.port, visitors=visitors, options=same_place(args), say=say
+        )
+        anyio.run(serving)
     return 0

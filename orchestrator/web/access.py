@@ -1,17 +1,19 @@
-"""Who may see the page and press its buttons. Pure but for the random numbers.
+"""Who may see the page and press its buttons. Pure but for random numbers.
 
-One token opens everything. It is printed at start; opening the address with it sets a session cookie, which is derived
-from the token, so that the server keeps no list of sessions. A request that changes something needs more than the
-cookie: it has to come from the page itself (`may_change`) and carry the session's second secret (`csrf_token`).
+A *visitor* has a token, and with it a name and a role. Who has shown it (in a form, or by a code that works once) gets two things: a cookie
+that is derived from the token, so that the server keeps no list of sessions, and a *key*, which the browser keeps for this address and
+port alone. Cookies do not know ports: what listens on another port of the same host gets the cookie too. So the cookie opens nothing but
+the page's frame; all that is known of runs, and every button, wants the key as well.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,8 +21,13 @@ from urllib.parse import urlsplit
 
 from ..core.errors import InputError
 
-SHORTEST_TOKEN = 16
-CSRF_HEADER = "X-CSRF-Token"
+SHORTEST_TOKEN, SHORTEST_HEX, FEWEST_SIGNS = 22, 32, 8
+"""128 bits as letters and digits, as hexadecimal digits, and of how many different ones at least."""
+ROLES = ("view", "steer")
+CODE_SECONDS = 600.0
+"""For how long the printed address opens the page, once."""
+_MAKE_ONE = "`python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
+KEY_HEADER = "X-Page-Key"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 SECURITY_HEADERS: Mapping[str, str] = {
@@ -37,30 +44,69 @@ SECURITY_HEADERS: Mapping[str, str] = {
 """On every answer, refusals included."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Whoever has *token*. *name* is what log and report call them, None: what they call themselves. *steers*: may press buttons."""
+
+    token: str
+    name: str | None = None
+    steers: bool = True
+
+
 def new_token() -> str:
-    """A token that nobody guesses: 256 random bits, safe in an address."""
+    """A token that nobody guesses: 256 random bits."""
     return secrets.token_urlsafe(32)
 
 
-def read_token(path: Path) -> str:
-    """The token in the file *path*: its text without the white space around it.
+def read_tokens(path: Path) -> tuple[Visitor, ...]:
+    """The visitors in the file *path*: a line ``NAME ROLE TOKEN`` each (ROLE: `view` or `steer`), or one token alone.
 
     Raises:
-        InputError: The file cannot be read, or its token is too short, or not of letters that an address can carry.
+        InputError: The file cannot be read, or says something that cannot be; a token has less than 128 bits.
     """
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise InputError(f"--token-file {path}: cannot be read: {why}") from None
-    if len(text) < SHORTEST_TOKEN:
+    lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1)]
+    lines = [(number, words) for number, words in lines if words and not words[0].startswith("#")]
+    if not lines:
+        raise InputError(f"--token-file {path}: there is no token in it; {_MAKE_ONE}")
+    if len(lines) == 1 and len(lines[0][1]) == 1:
+        return (Visitor(token=_strong(lines[0][1][0], f"--token-file {path}")),)
+    found = [_visitor(words, f"--token-file {path}, line {number}") for number, words in lines]
+    for what, values in (("name", [each.name for each in found]), ("token", [each.token for each in found])):
+        if len(set(values)) < len(values):
+            raise InputError(f"--token-file {path}: two lines have the same {what}")
+    return tuple(found)
+
+
+def _visitor(words: list[str], where: str) -> Visitor:
+    if len(words) != 3 or words[1] not in ROLES:
+        raise InputError(f"{where}: expected NAME ROLE TOKEN, with the role {' or '.join(ROLES)}")
+    name, role, token = words
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,59}", name):
+        raise InputError(f"{where}: a name has letters, digits and . _ @ - (60 at most)")
+    return Visitor(name=name, steers=role == "steer", token=_strong(token, where))
+
+
+def _strong(token: str, where: str) -> str:
+    """*token*, where it can have 128 bits.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9._~-]+", token):
+        raise InputError(f"{where}: only letters, digits and - . _ ~ can be in a token")
+    hexadecimal = re.fullmatch(r"[0-9a-fA-F]+", token) is not None
+    least = SHORTEST_HEX if hexadecimal else SHORTEST_TOKEN
+    if len(token) < least or len(set(token)) < FEWEST_SIGNS:
+        kind = "hexadecimal digits" if hexadecimal else "characters"
         raise InputError(
-            f"--token-file {path}: the token has {len(text)} characters, at least {SHORTEST_TOKEN} are needed; "
-            "`python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
+            f"{where}: the token has {len(token)} {kind}; 128 bits take at least {least} random ones; {_MAKE_ONE}"
         )
-    if not all(c.isascii() and (c.isalnum() or c in "-._~") for c in text):
-        raise InputError(f"--token-file {path}: only letters, digits and - . _ ~ can be in a token")
-    return text
+    return token
 
 
 def others_can_read(path: Path) -> bool:
@@ -90,38 +136,50 @@ def split_host(header: str) -> tuple[str, int] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """What is allowed at a page that listens on *host* and *port* with this *token*.
+    """Who is let in at a page that listens on *host* and *port*.
 
     *machine* is the machine's own name, which a page that listens on all interfaces also answers to.
     """
 
-    token: str
+    visitors: tuple[Visitor, ...]
     host: str
     port: int
     machine: str = ""
 
     @property
     def cookie(self) -> str:
-        """The cookie's name. Cookies do not keep ports apart, so two pages on one machine need two names."""
+        """The cookie's name: two pages on one machine need two."""
         return f"atlas_cutover_{self.port}"
 
-    def opens(self, token: str) -> bool:
-        """Whether *token* is the right one."""
-        return hmac.compare_digest(token.encode(errors="replace"), self.token.encode())
+    def opens(self, token: str) -> Visitor | None:
+        """Whose *token* that is; None: nobody's."""
+        given, found = token.encode(errors="replace"), None
+        for visitor in self.visitors:  # all of them: how long it takes tells nothing
+            if hmac.compare_digest(given, visitor.token.encode()):
+                found = visitor
+        return found
 
-    def new_session(self) -> str:
-        """The value of a new session's cookie: a random number and its seal."""
+    def new_session(self, visitor: Visitor) -> str:
+        """The value of a new session's cookie: a random number, and its seal with the visitor's token."""
         number = secrets.token_urlsafe(16)
-        return f"{number}.{self._seal('session', number)}"
+        return f"{number}.{_seal(visitor, 'session', number)}"
 
-    def knows(self, session: str) -> bool:
-        """Whether *session* is a cookie that was made with this token."""
+    def knows(self, session: str) -> Visitor | None:
+        """Whose cookie *session* is; None: it was made with none of the tokens."""
         number, _, seal = session.partition(".")
-        return hmac.compare_digest(seal.encode(errors="replace"), self._seal("session", number).encode())
+        given, found = seal.encode(errors="replace"), None
+        for visitor in self.visitors:
+            if hmac.compare_digest(given, _seal(visitor, "session", number).encode()):
+                found = visitor
+        return found
 
-    def csrf_token(self, session: str) -> str:
-        """What a request of *session* that changes something has to carry in the header `CSRF_HEADER`."""
-        return self._seal("csrf", session)
+    def key(self, visitor: Visitor, session: str) -> str:
+        """What a request of *session* that reads or changes something has to carry besides the cookie."""
+        return _seal(visitor, "key", session)
+
+    def has_key(self, visitor: Visitor, session: str, given: str) -> bool:
+        """Whether *given* is the session's key."""
+        return hmac.compare_digest(given.encode(errors="replace"), self.key(visitor, session).encode())
 
     def is_addressed(self, host_header: str) -> bool:
         """Whether a request's ``Host`` is this page: a foreign name that was made to point here is refused.
@@ -139,8 +197,8 @@ class Access:
             return name == self.machine.lower() or _is_address(name)
         return False
 
-    def may_change(self, headers: Mapping[str, str], session: str) -> str | None:
-        """Why a POST with *headers* in *session* is refused; None: it came from the page itself."""
+    def is_from_here(self, headers: Mapping[str, str]) -> str | None:
+        """Why a POST with *headers* is refused; None: it came from the page itself."""
         origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
         if origin is None and site is None:
             return "the request does not say where it comes from (Origin)"
@@ -148,13 +206,32 @@ class Access:
             return "the request comes from another page (Origin)"
         if site is not None and site != "same-origin":
             return "the request comes from another page (Sec-Fetch-Site)"
-        given = headers.get(CSRF_HEADER, "")
-        if not hmac.compare_digest(given.encode(errors="replace"), self.csrf_token(session).encode()):
-            return f"the request does not carry the session's token ({CSRF_HEADER}): load the page again"
         return None
 
-    def _seal(self, purpose: str, text: str) -> str:
-        return hmac.new(self.token.encode(), f"{purpose}:{text}".encode(), hashlib.sha256).hexdigest()
+
+class Code:
+    """A code that opens the page once, in the first `CODE_SECONDS`: what stays of it in a browser's history opens nothing.
+
+    *now*: seconds of a clock that nobody sets.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.text = new_token()
+        self._now = now
+        self._until = now() + CODE_SECONDS
+        self._used = False
+
+    def spend(self, given: str) -> bool:
+        """Whether *given* is the code, in time and for the first time."""
+        right = hmac.compare_digest(given.encode(errors="replace"), self.text.encode())
+        if not right or self._used or self._now() > self._until:
+            return False
+        self._used = True
+        return True
+
+
+def _seal(visitor: Visitor, purpose: str, text: str) -> str:
+    return hmac.new(visitor.token.encode(), f"{purpose}:{text}".encode(), hashlib.sha256).hexdigest()
 
 
 def _is_address(name: str) -> bool:

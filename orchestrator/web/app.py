@@ -2,7 +2,10 @@
 
 GET  /  /runs/RUN_ID                 the page (one document; its script looks at the address)
 GET  /static/NAME                    its script, style and icon
-GET  /api/events?follow=…            server-sent events: the list of runs, runs (`streams`)
+GET  /login, POST /login             the form for a token; what it opens
+GET  /?code=CODE                     the printed address: as the form, once
+GET  /api/session                    who the visitor is, while cookie and key are good
+GET  /api/events?follow=…&key=KEY    server-sent events: the list of runs, runs (`streams`)
 POST /api/runs/RUN_ID/COMMAND        what the buttons ask (`control.read`)
 """
 
@@ -21,13 +24,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..core.errors import JournalError
 from ..machine.version import program_version
 from ..reports import ASSETS
-from .access import CSRF_HEADER, SECURITY_HEADERS, Access
+from .access import KEY_HEADER, SECURITY_HEADERS, Access, Code, Visitor
+from .attempts import Attempts
 from .control import COMMANDS, Refusal, ask, read
 from .feed import Feed, Feeds
 from .streams import RUNS, Stream, topics_in
 
 LARGEST_BODY = 16 * 1024
+BODY_SECONDS = 10.0
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+_PATH = re.compile(rf"/(runs/{RUN_ID.pattern})?")
 
 _HERE = Path(__file__).parent
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -42,7 +49,9 @@ class App:
         state_dir: Where control requests are left.
         wall: Unix seconds.
         closing: Set when the server ends: streams end then.
+        code: Opens the page once, for the first visitor.
         options: What a command needs to find the same state directory, a space before each option.
+        say: Told of each login, refusal and action.
     """
 
     def __init__(
@@ -53,14 +62,19 @@ class App:
         state_dir: Path,
         wall: Callable[[], float],
         closing: anyio.Event,
+        code: Code | None = None,
         options: str = "",
+        say: Callable[..., None] = lambda *_, **__: None,
     ) -> None:
         self._access = access
         self._feeds = feeds
         self._state_dir = state_dir
         self._wall = wall
         self._closing = closing
+        self._code = code
         self._options = options
+        self._say = say
+        self._attempts = Attempts()
         templates = Environment(
             loader=FileSystemLoader([_HERE / "templates", ASSETS]),
             autoescape=True,
@@ -68,6 +82,7 @@ class App:
             trim_blocks=True,
         )
         self._page = templates.get_template("page.html")
+        self._entered = templates.get_template("entered.html")
         self._refusal = templates.get_template("refusal.html")
         self._files = {
             path.name: (path.read_bytes(), _TYPES[path.suffix])
@@ -81,6 +96,9 @@ class App:
         application.on_response_prepare.append(_add_security_headers)
         application.router.add_get("/", self._show_page)
         application.router.add_get("/runs/{run_id}", self._show_page)
+        application.router.add_get("/login", self._show_login)
+        application.router.add_post("/login", self._log_in)
+        application.router.add_get("/api/session", self._tell_session)
         application.router.add_get("/static/{name}", self._show_file)
         application.router.add_get("/api/events", self._follow)
         application.router.add_post("/api/runs/{run_id}/{command}", self._command)
@@ -94,47 +112,96 @@ class App:
     ) -> web.StreamResponse:
         if not self._access.is_addressed(request.headers.get("Host", "")):
             return self._refuse(request, 421, "This is not the address of the page.", _WRONG_HOST)
-        given = request.query.get("token")
-        if given is not None:
-            if request.method == "GET" and self._access.opens(given):
-                return self._open(request)
-            return self._refuse(request, 401, "This token is not the right one.", _HOW_TO_GET_IN)
-        session = request.cookies.get(self._access.cookie)
-        if session is None or not self._access.knows(session):
+        if request.path == "/login":
+            return await handler(request)
+        given = request.query.get("code")
+        if given is not None and request.method == "GET":
+            if self._code is not None and self._code.spend(given):
+                return self._enter(request, self._access.visitors[0], request.path, by="code")
+            return await self._turn_away(request, "This address has been used, or is too old.")
+        session = request.cookies.get(self._access.cookie, "")
+        visitor = self._access.knows(session)
+        if visitor is None:
             return self._refuse(request, 401, "This page needs its token.", _HOW_TO_GET_IN)
-        if request.method not in ("GET", "HEAD"):
-            reason = self._access.may_change(request.headers, session)
-            if reason is not None:
-                return self._refuse(request, 403, "This request is refused.", f"{reason}.")
+        refused = self._why_not(request, visitor, session)
+        if refused is not None:
+            self._say("page_refused", path=request.path, who=_called(visitor, request), reason=refused[1])
+            return self._refuse(request, *refused)
         try:
             return await handler(request)
-        except web.HTTPException as refused:
-            return self._refuse(request, refused.status, refused.reason, "There is nothing here.")
+        except web.HTTPException as error:
+            return self._refuse(request, error.status, error.reason, "There is nothing here.")
 
-    def _open(self, request: web.Request) -> web.Response:
-        """Remember the visitor, and take the token out of the address bar."""
-        response = web.Response(status=303, headers={"Location": "/" + request.rel_url.raw_path.lstrip("/\\")})
-        response.set_cookie(self._access.cookie, self._access.new_session(), path="/", httponly=True, samesite="Strict")
+    def _visitor(self, request: web.Request) -> Visitor:
+        """Whose request it is that `_guard` has let through."""
+        visitor = self._access.knows(request.cookies.get(self._access.cookie, ""))
+        assert visitor is not None
+        return visitor
+
+    def _why_not(self, request: web.Request, visitor: Visitor, session: str) -> tuple[int, str, str] | None:
+        """Why somebody with a good cookie is refused all the same: status, title and text."""
+        changes = request.method not in ("GET", "HEAD")
+        if changes and (elsewhere := self._access.is_from_here(request.headers)) is not None:
+            return 403, "This request is refused.", f"{elsewhere}."
+        if changes or request.path.startswith("/api/"):
+            key = request.headers.get(KEY_HEADER) or request.query.get("key", "")
+            if not self._access.has_key(visitor, session, key):
+                return 403, "This request is refused.", f"It lacks the session's key ({KEY_HEADER}): sign in again."
+        if changes and not visitor.steers:
+            return 403, "This request is refused.", "Your token may look, not steer."
+        return None
+
+    async def _show_login(self, request: web.Request) -> web.Response:
+        return self._refuse(request, 401, "Sign in", "")
+
+    async def _log_in(self, request: web.Request) -> web.Response:
+        if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            return self._refuse(request, 403, "This request is refused.", "It comes from another page.")
+        given = await request.post()
+        token, then = given.get("token"), given.get("then")
+        visitor = self._access.opens(token.strip()) if isinstance(token, str) else None
+        if visitor is None:
+            return await self._turn_away(request, "This token is not the right one.")
+        return self._enter(request, visitor, then if isinstance(then, str) else "/", by="token")
+
+    async def _turn_away(self, request: web.Request, title: str) -> web.Response:
+        self._say("page_refused", path=request.path, who=request.remote or "unknown", reason=title)
+        await self._attempts.slow_down()
+        return self._refuse(request, 401, title, _HOW_TO_GET_IN)
+
+    def _enter(self, request: web.Request, visitor: Visitor, then: str, *, by: str) -> web.Response:
+        """Remember the visitor: a cookie for the page's frame, and the key for what is in it."""
+        self._say("page_entered", who=_called(visitor, request), role="steer" if visitor.steers else "view", by=by)
+        session = self._access.new_session(visitor)
+        then = then if _PATH.fullmatch(then) else "/"
+        text = self._entered.render(key=self._access.key(visitor, session), then=then)
+        response = web.Response(text=text, content_type="text/html")
+        response.set_cookie(self._access.cookie, session, path="/", httponly=True, samesite="Strict")
         return response
+
+    async def _tell_session(self, request: web.Request) -> web.Response:
+        visitor = self._visitor(request)
+        return web.json_response({"name": visitor.name, "role": "steer" if visitor.steers else "view"})
 
     def _refuse(self, request: web.Request, status: int, title: str, text: str) -> web.Response:
         if request.path.startswith("/api/"):
             return web.json_response({"error": f"{title} {text}"}, status=status)
-        return web.Response(
-            status=status, text=self._refusal.render(title=title, text=text, status=status), content_type="text/html"
-        )
+        then = request.path if _PATH.fullmatch(request.path) else "/"
+        page = self._refusal.render(title=title, text=text, status=status, then=then)
+        return web.Response(status=status, text=page, content_type="text/html")
 
     # -- what there is -----------------------------------------------------------------------------------------------
 
     async def _show_page(self, request: web.Request) -> web.Response:
         if RUN_ID.fullmatch(request.match_info.get("run_id", "runs")) is None:
             raise web.HTTPNotFound
-        session = request.cookies[self._access.cookie]
+        visitor = self._visitor(request)
         text = self._page.render(
-            csrf_token=self._access.csrf_token(session),
-            csrf_header=CSRF_HEADER,
+            key_header=KEY_HEADER,
             options=self._options,
             version=program_version(),
+            role="steer" if visitor.steers else "view",
+            who=visitor.name or "",
         )
         return web.Response(text=text, content_type="text/html")
 
@@ -162,28 +229,40 @@ class App:
         run_id, command = request.match_info["run_id"], request.match_info["command"]
         if command not in COMMANDS or RUN_ID.fullmatch(run_id) is None:
             raise web.HTTPNotFound
-        asked = read(command, await request.read())
+        visitor = self._visitor(request)
+        try:
+            with anyio.fail_after(BODY_SECONDS):
+                body = await request.read()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        asked = read(command, body)
         if isinstance(asked, Refusal):
             return web.json_response({"error": asked.reason}, status=asked.status)
-        who = f"{asked.who} (page, {request.remote or 'unknown'})"
+        who = f"{visitor.name or asked.who} (page, {request.remote or 'unknown'})"
+        self._say("page_command", run_id=run_id, command=command, about=list(asked.names), who=who, reason=asked.reason)
         asking = partial(ask, self._state_dir, run_id, asked, who=who, at=self._wall())
         try:
             refusal = await anyio.to_thread.run_sync(asking)
         except JournalError as error:
             return web.json_response({"error": str(error)}, status=503)
         if refusal is not None:
+            self._say("page_refused", path=request.path, who=who, reason=refusal.reason)
             return web.json_response({"error": refusal.reason}, status=refusal.status)
         return web.json_response({"asked": command}, status=202)
 
 
 _HOW_TO_GET_IN = (
-    "Open the whole address, token included, that `atlas-cutover serve` printed when it started "
-    "(http://…/?token=…). Where it was started with --token-file, the token is what is in that file."
+    "The address that `atlas-cutover serve` printed when it started opens the page once. After that, sign in with the token that it "
+    "printed beside it; where it was started with --token-file, with one of that file."
 )
 _WRONG_HOST = (
     "Open the address that `atlas-cutover serve` printed when it started. Through an SSH tunnel, use the same port on "
     "both sides: ssh -L PORT:127.0.0.1:PORT HOST."
 )
+
+
+def _called(visitor: Visitor, request: web.Request) -> str:
+    return f"{visitor.name or 'who has the token'} ({request.remote or 'unknown'})"
 
 
 async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:

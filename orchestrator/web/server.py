@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import sys
@@ -15,8 +16,9 @@ import anyio
 from aiohttp import web
 
 from ..core.errors import InputError
-from .access import Access, is_loopback, new_token
+from .access import Access, Code, Visitor, is_loopback, new_token
 from .app import App
+from .door import IDLE_SECONDS, Door, quiet_logger
 from .feed import Feeds
 
 _GOODBYE_SECONDS = 1.0
@@ -30,10 +32,12 @@ class RunningPage:
     access: Access
     feeds: Feeds
 
+    code: Code | None
+
     @property
     def address(self) -> str:
-        """What to open in a browser. It has the token in it."""
-        return f"{self.origin}/?token={self.access.token}"
+        """What to open in a browser. With a token that was made here it opens the page once, without typing."""
+        return f"{self.origin}/?code={self.code.text}" if self.code is not None else f"{self.origin}/"
 
 
 @asynccontextmanager
@@ -42,40 +46,62 @@ async def serve_page(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
-    token: str | None = None,
+    visitors: tuple[Visitor, ...] = (),
     options: str = "",
+    say: Callable[..., None] = lambda *_, **__: None,
     wall: Callable[[], float] = time.time,
 ) -> AsyncIterator[RunningPage]:
     """Serve the runs in *state_dir* at *host* and *port* (0: any free one) while the block runs.
 
     Args:
         state_dir: Where the journal is, or will be.
-        host: A loopback address; any other only with a *token* that was chosen on purpose.
+        host: A loopback address; any other only with *visitors* whose tokens were chosen on purpose.
         port: The TCP port.
-        token: What opens the page; None: a new one.
+        visitors: Who is let in; none: one, with a new token, and an address that opens the page once.
+        say: Told of each login, refusal and action.
         options: What a command needs to find the same state directory, a space before each option.
         wall: Unix seconds, for control requests.
 
     Raises:
-        InputError: *host* is open to other machines and *token* is None, or *host* and *port* cannot be had.
+        InputError: *host* is open to other machines and there are no *visitors*, or *host* and *port* cannot be had.
     """
-    if token is None and not is_loopback(host):
+    if not visitors and not is_loopback(host):
         raise InputError(
-            f"--host {host}: other machines could reach the page there, without encryption. Choose its token yourself "
+            f"--host {host}: other machines could reach the page there, without encryption. Choose its tokens yourself "
             "with --token-file FILE, or stay on 127.0.0.1 and use an SSH tunnel"
         )
     listening = _listen(host, port)
     bound = int(listening.getsockname()[1])
-    access = Access(token=token or new_token(), host=host, port=bound, machine=socket.gethostname())
+    code = None if visitors else Code(time.monotonic)
+    known = visitors or (Visitor(token=new_token()),)
+    access = Access(visitors=known, host=host, port=bound, machine=socket.gethostname())
     closing = anyio.Event()
     async with anyio.create_task_group() as tasks:
         feeds = Feeds(state_dir, tasks)
-        app = App(access=access, feeds=feeds, state_dir=state_dir, wall=wall, closing=closing, options=options)
-        runner = web.AppRunner(app.application(), access_log=None, shutdown_timeout=_GOODBYE_SECONDS)
+        app = App(
+            access=access,
+            feeds=feeds,
+            state_dir=state_dir,
+            wall=wall,
+            closing=closing,
+            code=code,
+            options=options,
+            say=say,
+        )
+        runner = web.AppRunner(
+            app.application(),
+            access_log=None,
+            logger=quiet_logger(say),
+            keepalive_timeout=IDLE_SECONDS,  # also until a new connection has sent its first request's headers
+            shutdown_timeout=_GOODBYE_SECONDS,
+        )
         await runner.setup()
+        assert runner.server is not None
+        door = Door(runner.server, say)
         try:
-            await web.SockSite(runner, listening).start()
-            yield RunningPage(origin=_origin(host, bound), access=access, feeds=feeds)
+            server = await asyncio.get_running_loop().create_server(door, sock=listening, backlog=128)
+            yield RunningPage(origin=_origin(host, bound), access=access, feeds=feeds, code=code)
+            server.close()
         finally:
             closing.set()
             with anyio.CancelScope(shield=True):
@@ -83,15 +109,28 @@ async def serve_page(
             tasks.cancel_scope.cancel()
 
 
-async def serve(state_dir: Path, *, host: str, port: int, token: str | None, options: str = "") -> None:
+async def serve(
+    state_dir: Path,
+    *,
+    host: str,
+    port: int,
+    visitors: tuple[Visitor, ...] = (),
+    options: str = "",
+    say: Callable[..., None] = lambda *_, **__: None,
+) -> None:
     """Print the page's address as one line on stdout and serve until SIGINT or SIGTERM. See `serve_page`.
+
+    Where the token was made here, the line after it has it: the address opens the page once, and the form takes the token after that.
 
     Raises:
         InputError: As `serve_page`.
     """
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with serve_page(state_dir, host=host, port=port, token=token, options=options) as page:
+        async with serve_page(state_dir, host=host, port=port, visitors=visitors, options=options, say=say) as page:
             sys.stdout.write(f"{page.address}\n")
+            if page.code is not None:
+                token = page.access.visitors[0].token
+                sys.stdout.write(f"It opens the page once, in the next 10 minutes. To sign in after that: {token}\n")
             sys.stdout.flush()
             async for _ in signals:
                 break

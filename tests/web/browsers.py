@@ -41,15 +41,15 @@ waves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A page that is being served: *address* opens it, token included; *process* serves it."""
+    """A page that is being served: *address* opens it, once; *process* serves it."""
 
     address: str
     process: Process
 
     @property
     def origin(self) -> str:
-        """Without the token."""
-        return self.address.partition("/?")[0]
+        """Without the code."""
+        return self.address.partition("/?")[0].rstrip("/")
 
 
 @contextmanager

@@ -37,6 +37,6 @@ async def stranger(page: RunningPage) -> AsyncIterator[Visitor]:
 
 @pytest.fixture
 async def visitor(stranger: Visitor) -> Visitor:
-    """Somebody who has opened the printed address."""
+    """Somebody who has signed in."""
     await stranger.enter()
     return stranger

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import aiohttp
+import anyio
 import pytest
 
 from orchestrator.core.errors import InputError
-from orchestrator.web.access import SECURITY_HEADERS, Access, read_token, split_host
+from orchestrator.web import attempts
+from orchestrator.web.access import CODE_SECONDS, SECURITY_HEADERS, Access, Code, read_tokens, split_host
+from orchestrator.web.access import Visitor as Visit
 from orchestrator.web.server import RunningPage, serve_page
 
 from ..builders import workflow
@@ -28,27 +33,110 @@ async def test_without_the_token_every_path_is_closed(stranger: Visitor, path: s
 @pytest.mark.parametrize("token", ["", "wrong", "x" * 43, "\u00e9"])
 async def test_a_wrong_token_opens_nothing(stranger: Visitor, token: str) -> None:
     """No cookie comes of it either."""
-    answer = await stranger.get("/", params={"token": token})
+    answer = await stranger.request("POST", "/login", data={"token": token})
     assert answer.status == 401
     assert "Set-Cookie" not in answer.headers
 
 
-async def test_the_token_becomes_a_cookie_and_leaves_the_address(stranger: Visitor) -> None:
-    """The cookie is out of reach of scripts and of other sites, and is not the token."""
-    answer = await stranger.get(f"/runs/{RUN}", params={"token": stranger.page.access.token})
-    assert answer.status == 303
-    assert answer.headers["Location"] == f"/runs/{RUN}"
+async def test_the_token_becomes_a_cookie_and_a_key_and_is_in_no_address(stranger: Visitor) -> None:
+    """The cookie is out of reach of scripts and of other sites, and neither is the token."""
+    answer = await stranger.request("POST", "/login", data={"token": f" {stranger.token} ", "then": f"/runs/{RUN}"})
+    assert answer.status == 200
+    assert f'href="/runs/{RUN}"' in answer.text
     cookie = answer.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
-    assert stranger.page.access.token not in cookie
+    assert stranger.token not in cookie + answer.text
     assert (await stranger.get("/")).status == 200
 
 
-async def test_the_redirect_stays_on_the_page(stranger: Visitor) -> None:
-    """A path that a browser would take for another host is made one of ours."""
-    answer = await stranger.get(f"//evil.example/?token={stranger.page.access.token}")
-    assert answer.headers["Location"] == "/evil.example/"
+async def test_the_printed_address_opens_the_page_once(stranger: Visitor) -> None:
+    """What stays of it in a browser's history, or in a chat that somebody else reads, opens nothing."""
+    path = stranger.page.address.removeprefix(stranger.page.origin)
+    assert (await stranger.get(path)).status == 200
+    assert (await stranger.get("/")).status == 200
+    stranger.session.cookie_jar.clear()
+    assert (await stranger.get(path)).status == 401
+    assert stranger.token not in path
+
+
+def test_the_printed_address_grows_old() -> None:
+    """One that nobody opened is worth nothing the day after."""
+    now = 0.0
+    code = Code(lambda: now)
+    now = CODE_SECONDS + 1
+    assert not code.spend(code.text)
+
+
+@pytest.mark.parametrize(
+    "then", ["//evil.example/", "https://evil.example/", "/static/x", "/runs/a/../b", "javascript:1"]
+)
+async def test_signing_in_leads_to_the_page_alone(stranger: Visitor, then: str) -> None:
+    """Whatever the form says."""
+    answer = await stranger.request("POST", "/login", data={"token": stranger.token, "then": then})
+    assert 'href="/"' in answer.text
+
+
+async def test_a_form_on_another_page_signs_nobody_in(stranger: Visitor) -> None:
+    """The browser says where the form was."""
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    answer = await stranger.request("POST", "/login", data={"token": stranger.token}, headers=headers)
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize("path", ["/api/session", f"/api/events?follow={RUN}", "/api/events?follow=*&key=0"])
+async def test_a_cookie_that_another_port_was_sent_opens_nothing_of_a_run(visitor: Visitor, path: str) -> None:
+    """Cookies go to every port of a host; the key stays with the page's own, and is in nothing that the cookie opens."""
+    key = visitor.session.headers.pop("X-Page-Key")
+    assert (await visitor.get(path)).status == 403
+    for frame in ("/", f"/runs/{RUN}", "/static/page.js"):
+        assert key not in (await visitor.get(frame)).text
+
+
+async def test_a_token_to_look_presses_nothing(tmp_path: Path, night: Night) -> None:
+    """It sees everything; the audit log has the name of whoever tries."""
+    said: list[dict[str, Any]] = []
+    visitors = (Visit(name="ada", token="a" * 32), Visit(name="kiosk", token="b" * 32, steers=False))
+    night.begin(workflow())
+    async with (
+        serve_page(
+            night.state_dir, visitors=visitors, say=lambda event, **more: said.append({"event": event} | more)
+        ) as page,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session,
+    ):
+        visitor = Visitor(page=page, session=session)
+        key = await visitor.enter("b" * 32)
+        assert (await visitor.get("/api/session")).document == {"name": "kiosk", "role": "view"}
+        with night.held():
+            assert (await visitor.press("pause", csrf=key)).status == 403
+            async with visitor.follow(RUN) as stream:
+                await stream.next()
+            key = await visitor.enter("a" * 32)
+            assert (await visitor.press("pause", csrf=key, body={"reason": "r"})).status == 202
+    assert night.asked() == [("pause", None, "ada (page, 127.0.0.1)")]  # the token's name, whatever was typed
+    assert [(each["event"], each["who"]) for each in said] == [
+        ("page_entered", "kiosk (127.0.0.1)"),
+        ("page_refused", "kiosk (127.0.0.1)"),
+        ("page_entered", "ada (127.0.0.1)"),
+        ("page_command", "ada (page, 127.0.0.1)"),
+    ]
+    assert said[-1] | {"command": "pause", "reason": "r", "run_id": RUN} == said[-1]
+    assert not {"a" * 32, "b" * 32} & {str(value) for each in said for value in each.values()}
+
+
+async def test_wrong_tokens_are_answered_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at a time: many connections try no faster than one."""
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    them = attempts.Attempts()
+    for _ in range(9):
+        await them.slow_down()
+    assert waited[:3] == [0.1, 0.2, 0.4]
+    assert waited[-1] == attempts.LONGEST
 
 
 async def test_a_made_up_cookie_opens_nothing(stranger: Visitor) -> None:
@@ -60,11 +148,12 @@ async def test_a_made_up_cookie_opens_nothing(stranger: Visitor) -> None:
 
 async def test_another_token_makes_old_cookies_worthless(tmp_path: Path) -> None:
     """A page that is started again lets nobody in by itself."""
-    before = Access(token="a" * 32, host="127.0.0.1", port=1)
-    after = Access(token="b" * 32, host="127.0.0.1", port=1)
-    session = before.new_session()
-    assert before.knows(session)
-    assert not after.knows(session)
+    old = Visit(token="a" * 32)
+    before = Access(visitors=(old,), host="127.0.0.1", port=1)
+    after = Access(visitors=(Visit(token="b" * 32),), host="127.0.0.1", port=1)
+    session = before.new_session(old)
+    assert before.knows(session) == old
+    assert after.knows(session) is None
 
 
 @pytest.mark.parametrize(("path", "status"), [(path, 200) for path in PATHS[:3]] + [("/nothing", 404)])
@@ -106,7 +195,7 @@ async def test_this_machines_names_are_accepted(visitor: Visitor, name: str) -> 
 
 def test_a_page_on_all_interfaces_answers_to_addresses_and_its_own_name() -> None:
     """Other names are refused: only a name can be made to point somewhere else."""
-    access = Access(token="t" * 32, host="0.0.0.0", port=8642, machine="bastion")  # noqa: S104 - nothing is bound
+    access = Access(visitors=(Visit(token="t" * 32),), host="0.0.0.0", port=8642, machine="bastion")  # noqa: S104 - nothing is bound
     assert access.is_addressed("10.1.2.3:8642")
     assert access.is_addressed("[fd00::1]:8642")
     assert access.is_addressed("Bastion:8642")
@@ -130,9 +219,9 @@ def test_a_host_header_is_split_or_refused() -> None:
         {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "same-site"},
         {"Origin": "", "Sec_Fetch_Site": ""},
-        {"X_CSRF_Token": ""},
-        {"X_CSRF_Token": "0" * 64},
-        {"X_CSRF_Token": "\u00e9"},
+        {"X_Page_Key": ""},
+        {"X_Page_Key": "0" * 64},
+        {"X_Page_Key": "\u00e9"},
     ],
 )
 async def test_another_page_cannot_press_a_button(visitor: Visitor, night: Night, headers: dict[str, str]) -> None:
@@ -148,7 +237,8 @@ async def test_another_page_cannot_press_a_button(visitor: Visitor, night: Night
 async def test_a_token_of_another_session_presses_nothing(visitor: Visitor, night: Night, page: RunningPage) -> None:
     """Each session has its own."""
     night.begin(workflow())
-    other = page.access.csrf_token(page.access.new_session())
+    (one,) = page.access.visitors
+    other = page.access.key(one, page.access.new_session(one))
     with night.held():
         assert (await visitor.press("pause", csrf=other)).status == 403
     assert night.asked() == []
@@ -168,25 +258,47 @@ async def test_a_port_that_is_taken_is_a_mistake_of_usage(page: RunningPage, tmp
             pass
 
 
-def test_a_token_file_has_a_token_in_it(tmp_path: Path) -> None:
-    """White space around it does not count."""
+STRONG = "correct-horse-battery-staple"
+
+
+def test_a_token_file_names_who_may_do_what(tmp_path: Path) -> None:
+    """A line each; comments and empty lines do not count. One token alone is a file, too."""
     file = tmp_path / "token"
-    file.write_text("  correct-horse-battery-staple\n", encoding="utf-8")
-    assert read_token(file) == "correct-horse-battery-staple"
+    file.write_text(
+        f"# the night of the 28th\n\nada steer {STRONG}\n kiosk view {'0123456789abcdef' * 2}\n", encoding="utf-8"
+    )
+    assert [(each.name, each.steers) for each in read_tokens(file)] == [("ada", True), ("kiosk", False)]
+    file.write_text(f"  {STRONG}\n", encoding="utf-8")
+    assert read_tokens(file) == (Visit(token=STRONG),)
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [("short", "at least 16"), ("two words " * 4, "only letters"), ("", "at least")]
+    ("text", "why"),
+    [
+        ("short", "128 bits take at least 22"),
+        ("0123456789abcdef01234567", "at least 32 random ones"),
+        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-", "128 bits"),
+        ("zwei-w\u00f6rter-sind-zu-wenig-hier", "only letters"),
+        ("", "no token in it"),
+        ("# nothing", "no token in it"),
+        (f"ada admin {STRONG}", "line 1: expected NAME ROLE TOKEN, with the role view or steer"),
+        (f"ada {STRONG}", "line 1: expected NAME ROLE TOKEN"),
+        (f"{STRONG}\n{STRONG}x", "line 1: expected NAME ROLE TOKEN"),
+        (f"a/b view {STRONG}", "a name has letters"),
+        (f"ada view {STRONG}\nada view {STRONG}2", "two lines have the same name"),
+        (f"ada view {STRONG}\nbob view {STRONG}", "two lines have the same token"),
+    ],
 )
-def test_a_bad_token_is_refused(tmp_path: Path, text: str, why: str) -> None:
-    """Too short to be safe, or not fit for an address."""
+def test_a_bad_token_file_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    """Too short to be safe, or not what a line has to be; no message repeats a token."""
     file = tmp_path / "token"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=why):
-        read_token(file)
+    with pytest.raises(InputError, match=why) as refused:
+        read_tokens(file)
+    assert STRONG not in str(refused.value)
 
 
 def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
     """With what was wrong."""
     with pytest.raises(InputError, match="none: cannot be read: No such file"):
-        read_token(tmp_path / "none")
+        read_tokens(tmp_path / "none")

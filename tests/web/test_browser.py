@@ -71,6 +71,7 @@ class opened:  # noqa: N801 - a context manager, named as one reads it
         page.on("console", lambda m: self._complaints.append(m.text) if m.type in ("error", "warning") else None)
         page.on("request", lambda request: self._asked.append(request.url))
         page.goto(self._served.address)
+        page.wait_for_url(f"{self._served.origin}/")
         page.wait_for_selector("#link-state.success")
         return page
 
@@ -103,9 +104,15 @@ def column(page: Page, name: str) -> list[str]:
     return page.locator(f"#rows tr[data-index] .{name}").all_inner_texts()
 
 
-def test_the_token_is_gone_from_the_address(tab: Page, served: Site) -> None:
-    """What stays in the history opens nothing."""
+def test_the_code_is_gone_from_the_address_and_opens_nothing_again(tab: Page, browser: Browser, served: Site) -> None:
+    """What stays in the history is worth nothing; another browser gets a form for the token."""
     assert tab.url == f"{served.origin}/"
+    with browser.new_context() as context:
+        other = context.new_page()
+        answer = other.goto(served.address)
+        assert answer is not None
+        assert answer.status == 401
+        assert other.is_visible("input[name=token]")
 
 
 def test_a_rehearsal_is_followed_live_and_approved_with_the_button(tab: Page, night: Night) -> None:
@@ -390,6 +397,9 @@ def test_a_page_outlives_its_server(browser: Browser, night: Night) -> None:
         page = context.new_page()
         with site(night.state_dir, "--token-file", str(token)) as first:
             page.goto(first.address)
+            page.fill("input[name=token]", token.read_text())
+            page.click("button")
+            page.wait_for_url(f"{first.origin}/")
             open_run(page)
         page.wait_for_selector("#link-state.late")
         night.write(*cutover_of("orders", NOW))

@@ -67,6 +67,7 @@ def a_run_under_way(night: Night) -> None:
 def opened(tab: Page, served: Site) -> Page:
     """The page of the run, live."""
     tab.goto(served.address)
+    tab.wait_for_url(f"{served.origin}/")
     tab.goto(f"{served.origin}/runs/{RUN}")
     tab.wait_for_selector("#link-state.success")
     tab.wait_for_selector("#rows tr[data-index]")
@@ -165,6 +166,7 @@ def test_a_window_that_nobody_looks_at_follows_too(browser: Browser, night: Nigh
     with night.held(), browser.new_context() as context:
         pages = [context.new_page() for _ in range(9)]
         pages[0].goto(served.address)
+        pages[0].wait_for_url(f"{served.origin}/")
         for page in pages:
             page.set_default_timeout(90_000)
             page.goto(f"{served.origin}/runs/{RUN}")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,20 +38,25 @@ def serving(state_dir: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_as_it_should_while_somebody_watches(tmp_path: Path, number: signal.Signals) -> None:
-    """With 0, at once, and without a word."""
+    """With 0, at once, and without a word but who came."""
     with serving(tmp_path) as (process, address):
-        origin, _, token = address.partition("/?token=")
+        origin, _, code = address.partition("/?code=")
         assert origin.startswith("http://127.0.0.1:")
-        assert len(token) == 43
+        assert len(code) == 43
+        assert process.stdout is not None
+        assert "It opens the page once" in process.stdout.readline()
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
         with browser.open(address, timeout=120) as answer:
             assert answer.status == 200
-        with browser.open(f"{origin}/api/events?follow=*", timeout=120) as stream:
+            key = re.search(rb'name="key" content="([0-9a-f]+)"', answer.read())
+        assert key is not None
+        with browser.open(f"{origin}/api/events?follow=*&key={key[1].decode()}", timeout=120) as stream:
             assert stream.readline() == b"event: beat\n"
             process.send_signal(number)
             assert process.wait(60) == 0
         assert process.stderr is not None
-        assert process.stderr.read() == ""
+        (entered,) = map(json.loads, process.stderr.read().splitlines())
+        assert (entered["event"], entered["by"]) == ("page_entered", "code")
 
 
 def test_the_token_may_come_from_a_file(tmp_path: Path) -> None:
@@ -59,7 +66,7 @@ def test_the_token_may_come_from_a_file(tmp_path: Path) -> None:
     file.chmod(0o600)
     with serving(tmp_path, "--host", "0.0.0.0", "--token-file", str(file)) as (process, address):  # noqa: S104
         assert address.startswith("http://127.0.0.1:")
-        assert address.endswith(f"/?token={TOKEN}")
+        assert TOKEN not in address
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
         assert process.stderr is not None

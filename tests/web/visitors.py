@@ -105,21 +105,30 @@ class Visitor:
         """GET *path*."""
         return await self.request("GET", path, **options)
 
-    async def enter(self) -> str:
-        """Open the printed address; the session's CSRF token."""
-        async with self.session.get(self.page.address) as response:
-            assert response.status == 200
-            found = re.search(r'name="csrf-token" content="([0-9a-f]+)"', await response.text())
+    @property
+    def token(self) -> str:
+        """What opens the page."""
+        return self.page.access.visitors[0].token
+
+    async def enter(self, token: str | None = None) -> str:
+        """Sign in; the session's key."""
+        answer = await self.request("POST", "/login", data={"token": token or self.token, "then": "/"})
+        found = re.search(r'name="key" content="([0-9a-f]+)"', answer.text)
+        assert (answer.status, found is not None) == (200, True)
         assert found is not None
+        self.session.headers["X-Page-Key"] = found[1]
         return found[1]
 
     async def press(self, command: str, *, run_id: str = RUN, csrf: str, body: Any = None, **headers: str) -> Answer:
         """What the page sends when the button *command* is pressed; *headers* replace its own."""
-        given = {"Origin": self.page.origin, "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": csrf}
+        given = {"Origin": self.page.origin, "Sec-Fetch-Site": "same-origin", "X-Page-Key": csrf}
         body = {"who": WHO_ASKS} | (body or {}) if isinstance(body, dict | None) else body
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         sent = {name: value for name, value in given.items() if value}
-        return await self.request("POST", f"/api/runs/{run_id}/{command}", json=body, headers=sent)
+        own = self.session.headers.pop("X-Page-Key", "")
+        answer = await self.request("POST", f"/api/runs/{run_id}/{command}", json=body, headers=sent)
+        self.session.headers["X-Page-Key"] = own
+        return answer
 
     @asynccontextmanager
     async def follow(self, topic: str, *, after: str = "") -> AsyncIterator[Stream]:

@@ -19,7 +19,9 @@ export function confirmed(run, asking) {
   if (count !== null) say(byId("confirm-count-label"), `Type the number of migrations that this cuts over (${number(count)})`);
   for (const id of ["confirm-reason", "confirm-count", "gate-lag", "gate-timeout"]) byId(id).value = "";
   byId("gate-off").checked = false;
-  byId("confirm-who").value = localStorage.getItem(NAME) || "";
+  const named = document.querySelector("meta[name=who]").content; // by their token
+  byId("confirm-who").value = named || localStorage.getItem(NAME) || "";
+  byId("confirm-who").readOnly = Boolean(named);
   const check = () => {
     const typed = count === null || byId("confirm-count").value.trim() === String(count);
     const gate = asking.command !== "gate" || byId("gate-off").checked || byId("gate-lag").value.trim() || byId("gate-timeout").value.trim();

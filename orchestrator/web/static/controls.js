@@ -3,6 +3,7 @@
 import { confirmed } from "./confirm.js";
 import { copyable } from "./copy.js";
 import { byId, make, say } from "./dom.js";
+import { key } from "./key.js";
 import { needs } from "./needs.js";
 import { now } from "./now.js";
 import { both, duration, plural } from "./words.js";
@@ -17,6 +18,7 @@ export function controls(run, runId) {
     byId(command).addEventListener("click", () => ask({ command }));
   }
 
+  const may = document.querySelector("meta[name=role]").content === "steer";
   let knows = false; // whether what is shown is so now
   let typed = ""; // the commands that are shown in place of buttons
 
@@ -69,7 +71,7 @@ export function controls(run, runId) {
 
   // The buttons of one migration, in its details.
   function migration(job, row, place) {
-    if (!knows || !run.head.running || run.head.aborted_by) return;
+    if (!knows || !may || !run.head.running || run.head.aborted_by) return;
     const open = ["WAITING", "GATE", "READY"].includes(row.state);
     const again = row.state === "UNVERIFIED" || (row.state === "FAILED" && !row.cutover_requests) || (row.state === "NOT_STARTED" && !run.head.stopped);
     for (const command of [...(open ? ["gate", "skip"] : []), ...(again ? ["retry"] : [])]) {
@@ -173,7 +175,7 @@ async function send(runId, { command, ...body }) {
   try {
     const answer = await fetch(`/api/runs/${encodeURIComponent(runId)}/${command}`, {
       method: "POST",
-      headers: { "Content-Type": "application/json", [meta("csrf-header")]: meta("csrf-token") },
+      headers: { "Content-Type": "application/json", [meta("key-header")]: key() },
       body: JSON.stringify(body),
     });
     if (answer.ok) return null;

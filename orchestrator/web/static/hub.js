@@ -7,10 +7,12 @@ export class Hub {
   #places = new Map(); // topic -> where we are in it
   #source = null;
   #again = 0;
+  #key = ""; // the session's
   #every = 5000; // milliseconds between two beats; the server says so
 
   // tell: called with {kind, data}: text, which passes quickly to another window; what is followed is sent whole first, to all who follow it.
-  follow(tell, topic) {
+  follow(tell, topic, key) {
+    this.#key = key;
     this.#windows.set(tell, topic);
     this.#places.set(topic, "");
     this.#open();
@@ -26,7 +28,7 @@ export class Hub {
   #open() {
     this.#close();
     const asked = [...this.#places].map(([topic, place]) => `follow=${encodeURIComponent(place ? `${topic}@${place}` : topic)}`);
-    const source = new EventSource(`/api/events?${asked.join("&")}`);
+    const source = new EventSource(`/api/events?${[...asked, `key=${encodeURIComponent(this.#key)}`].join("&")}`);
     this.#source = source;
     this.#retryIn(2 * this.#every + AGAIN_AFTER);
     for (const kind of ["snapshot", "delta", "runs"]) source.addEventListener(kind, (event) => this.#take(kind, event));
@@ -61,7 +63,7 @@ export class Hub {
     this.#close();
     for (const tell of this.#windows.keys()) tell({ kind: "lost" });
     this.#retryIn(AGAIN_AFTER);
-    if (await refused()) {
+    if (await refused(this.#key)) {
       this.#close();
       for (const tell of this.#windows.keys()) tell({ kind: "refused" });
     }
@@ -69,9 +71,9 @@ export class Hub {
 }
 
 // Whether the server is there and does not let us in any more (it was started again, with another token).
-async function refused() {
+async function refused(key) {
   try {
-    return (await fetch("/static/icon.svg", { cache: "no-store" })).status === 401;
+    return [401, 403].includes((await fetch(`/api/session?key=${encodeURIComponent(key)}`, { cache: "no-store" })).status);
   } catch {
     return false;
   }

@@ -2,6 +2,7 @@
 
 import { byId, say } from "./dom.js";
 import { Hub } from "./hub.js";
+import { key } from "./key.js";
 import { set, stop } from "./now.js";
 import { both } from "./words.js";
 
@@ -57,15 +58,15 @@ function connected(tell) {
   if (window.SharedWorker) {
     const { port } = new SharedWorker("/static/worker.js", { type: "module", name: byId("version").content });
     port.onmessage = ({ data }) => tell(data);
-    return { follow: (topic) => port.postMessage({ follow: topic }), leave: () => port.postMessage({}) };
+    return { follow: (topic) => port.postMessage({ follow: topic, key: key() }), leave: () => port.postMessage({}) };
   }
   const hub = new Hub();
   let followed = "";
-  document.addEventListener("visibilitychange", () => (document.hidden ? hub.leave(tell) : hub.follow(tell, followed)));
+  document.addEventListener("visibilitychange", () => (document.hidden ? hub.leave(tell) : hub.follow(tell, followed, key())));
   return {
     follow(topic) {
       followed = topic;
-      if (!document.hidden) hub.follow(tell, topic);
+      if (!document.hidden) hub.follow(tell, topic, key());
     },
     leave: () => hub.leave(tell),
   };
@@ -75,7 +76,7 @@ const LINK_STATES = {
   live: ["live", "success"],
   lost: ["connection lost, trying again …", "late"],
   stale: ["no news, trying again …", "failed"],
-  refused: ["the page was started again: open the address that it printed", "failed"],
+  refused: ["not signed in (any more)", "failed"],
 };
 
 function linkState(state, since) {
@@ -85,5 +86,6 @@ function linkState(state, since) {
   const known = state === "live" || state === "lost";
   document.body.classList.toggle("stale", !known);
   byId("no-news").hidden = known;
+  byId("sign-in").hidden = state !== "refused";
   if (!known) say(byId("no-news-since"), since ? `No news since ${both(since)}.` : "No news yet.");
 }

@@ -6,5 +6,5 @@ const hub = new Hub();
 
 addEventListener("connect", ({ ports: [port] }) => {
   const tell = (message) => port.postMessage(message);
-  port.onmessage = ({ data }) => (data.follow ? hub.follow(tell, data.follow) : hub.leave(tell));
+  port.onmessage = ({ data }) => (data.follow ? hub.follow(tell, data.follow, data.key) : hub.leave(tell));
 });

@@ -1,0 +1,29 @@
+"""Attempts to get in with a wrong token: the more there were of late, the later the answer."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import anyio
+
+FIRST, LONGEST = 0.1, 5.0
+"""Seconds until a wrong attempt is answered: the first of late, and many."""
+OF_LATE = 60.0
+
+
+class Attempts:
+    """Wrong attempts are answered one at a time, so that many connections try no faster than one."""
+
+    def __init__(self) -> None:
+        self._failed: deque[float] = deque(maxlen=64)
+        self._answering = anyio.Lock()
+
+    async def slow_down(self) -> None:
+        """Wait before a wrong attempt is answered."""
+        async with self._answering:
+            now = anyio.current_time()
+            while self._failed and now - self._failed[0] > OF_LATE:
+                self._failed.popleft()
+            wait = min(LONGEST, FIRST * 2 ** len(self._failed))
+            self._failed.append(now)
+            await anyio.sleep(wait)

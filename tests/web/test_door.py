@@ -1,0 +1,111 @@
+"""What the page takes from those who mean it no good, or are slow."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import pytest
+
+from orchestrator.web import door, server, streams
+from orchestrator.web.server import RunningPage, serve_page
+
+from ..builders import NOW
+from .nights import RUN, Night, cutover_of, fleet
+from .visitors import Visitor
+
+pytestmark = pytest.mark.anyio
+
+said: list[dict[str, Any]] = []
+
+
+@pytest.fixture
+async def page(night: Night, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningPage]:
+    """A page that takes few connections and has little patience; what it says is in `said`."""
+    said.clear()
+    monkeypatch.setattr(door, "MOST_CONNECTIONS", 8)
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.3)
+    say = lambda event, **more: said.append({"event": event} | more)  # noqa: E731 - short
+    async with serve_page(night.state_dir, wall=lambda: NOW, say=say) as running:
+        yield running
+
+
+async def connected(page: RunningPage) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which nothing has been sent yet."""
+    return await asyncio.open_connection("127.0.0.1", page.access.port)
+
+
+async def ended(reader: asyncio.StreamReader) -> None:
+    """The other side has hung up."""
+    with anyio.fail_after(60):
+        try:
+            while await reader.read(65536):
+                pass
+        except ConnectionError:
+            return
+
+
+async def test_headers_that_never_end_are_not_waited_for(page: RunningPage) -> None:
+    """A byte now and then keeps no connection."""
+    reader, writer = await connected(page)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x")
+    await ended(reader)
+    writer.close()
+
+
+async def test_one_connection_too_many_is_hung_up_and_told_once(page: RunningPage, visitor: Visitor) -> None:
+    """Hundreds of them are a line; who is in already goes on."""
+    async with visitor.follow("*") as stream:
+        await stream.next()
+        crowd = [await connected(page) for _ in range(60)]
+        for reader, _ in crowd:
+            await ended(reader)
+        for _, writer in crowd:
+            writer.close()
+        await stream.beat()
+        assert (await visitor.get("/")).status == 200
+    refusals = [each for each in said if each["event"] == "page_refused"]
+    assert [each["reason"] for each in refusals] == ["more than 8 connections"]
+
+
+async def test_what_is_no_http_is_a_line_and_no_traceback(page: RunningPage, capfd: pytest.CaptureFixture[str]) -> None:
+    """However often it comes."""
+    for _ in range(20):
+        reader, writer = await connected(page)
+        writer.write(b"\x16\x03\x01\x02\x00\x01 no http at all\r\n\r\n")
+        await ended(reader)
+        writer.close()
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
+    assert len([each for each in said if each["event"] == "page_refused"]) <= 2
+
+
+async def test_a_viewer_who_does_not_read_is_dropped(
+    page: RunningPage, visitor: Visitor, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what waited for him is in memory once, not once for each of his kind."""
+    monkeypatch.setattr(streams, "SLOWEST", 0.3)
+    given = fleet(20_000)
+    night.begin(given)
+    night.write(*(event for _, m in list(given.migrations())[:200] for event in cutover_of(m.name, NOW)))
+    cookie = "; ".join(f"{each.key}={each.value}" for each in visitor.session.cookie_jar)
+    key = visitor.session.headers["X-Page-Key"]
+    request = f"GET /api/events?follow={RUN}&key={key} HTTP/1.1\r\nHost: 127.0.0.1:{page.access.port}\r\nCookie: {cookie}\r\n\r\n"
+    with page.feeds.watch(RUN) as feed:
+        lazy = []
+        for _ in range(4):
+            sleeper = socket.socket()
+            sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # or the kernel takes it all for him
+            sleeper.connect(("127.0.0.1", page.access.port))
+            sleeper.sendall(request.encode())
+            lazy.append(sleeper)
+        with anyio.fail_after(60):
+            while feed.viewers == 1:  # noqa: ASYNC110 - nobody tells
+                await anyio.sleep(0.01)
+            while feed.viewers > 1:  # noqa: ASYNC110 - nobody tells
+                await anyio.sleep(0.01)
+        for sleeper in lazy:
+            sleeper.close()
