@@ -272,6 +272,7 @@ class RunState:
         if isinstance(event, MigrationRetried):
             wave.retried += 1
             wave.finished_at = None
+            self.unfinished = True  # also where all was over
             if wave.started:
                 wave.hooks.begin(self.selected)
                 self.run_hooks.begin(self.selected)

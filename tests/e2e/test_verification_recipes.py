@@ -251,3 +251,21 @@ def test_a_rehearsal_asks_nobody(program: Program, tmp_path: Path) -> None:
     done = program.run("run", workflow, "--rehearse", "--format", "json")
     assert outcomes(done.report) == {"orders": "SUCCESS"}
     assert len(hooks_of(done.report)) == 3
+
+
+def test_an_unverified_migration_of_a_run_that_is_over_is_verified_again(program: Program, atlas: Atlas) -> None:
+    """`retry`, then `resume`, as the page says: nothing else is left of the run."""
+    good = program.directory / "good"
+    workflow = program.workflow(
+        {"canary": {"orders": new_id()}}, defaults={"hooks": {"verify": [["test", "-e", str(good)]]}}
+    )
+    program.config(atlas={"base_url": atlas.base_url})
+    first = program.run("run", workflow, "--yes", "--format", "json", **atlas.keys)
+    assert outcomes(first.report) == {"orders": "UNVERIFIED"}
+    run_id = first.report["run_id"]
+    good.touch()
+    assert "recorded" in program.run("retry", run_id, "orders").err
+    assert "unfinished" in program.run("status").out
+    again = program.run("resume", run_id, "--yes", "--format", "json", **atlas.keys)
+    assert (again.code, outcomes(again.report)) == (0, {"orders": "SUCCESS"})
+    assert again.report["migrations"][0]["cutover_requests"] == 1
