@@ -12,6 +12,7 @@ STATE := .rehearsal
 # Most tests wait for something, so more of them run than there are processors.
 WORKERS ?= $(shell $(PY) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
 ARGS ?=
+SECONDS ?= 60
 ANSIBLE := ansible-core>=2.18
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -75,6 +76,12 @@ unit: $(VENV)/dev ## the tests of what is pure, and of files: no sockets, no pro
 .PHONY: chaos
 chaos: $(VENV)/dev ## the long chaos suite: processes killed, connections broken, the simulator's record compared
 	$(PY) -m pytest -m chaos --timeout 0 $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/dev ## give each reader of files and answers odd inputs (SECONDS=600 for each)
+	@rm -f fuzz.log
+	FUZZ_SECONDS=$(SECONDS) $(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --timeout 0 tests/fuzz $(ARGS)
+	@cat fuzz.log
 
 .PHONY: coverage
 coverage: $(VENV)/dev ## the tests again, with the lines that none of them reaches
@@ -143,6 +150,6 @@ lock: $(VENV)/home ## choose the newest allowed versions and write them to const
 
 .PHONY: clean
 clean: ## remove what was made here: environment, rehearsals, caches
-	rm -rf $(VENV) $(STATE) dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) $(STATE) dist fuzz.log htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 	  .import_linter_cache
 	find orchestrator tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
