@@ -1,5 +1,5 @@
 # Everything here sets itself up: `make` and a Python >= 3.11 are all that has to be there.
-# What is installed lies in .venv, in the versions of constraints.txt.
+# What is installed lies in .venv, in the versions, and with the hashes, of requirements/.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -13,7 +13,6 @@ STATE := .rehearsal
 WORKERS ?= $(shell $(PY) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
 ARGS ?=
 SECONDS ?= 60
-ANSIBLE := ansible-core>=2.18
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -123,30 +122,69 @@ $(VENV)/home:
 	fi || { rm -rf $(VENV); exit 1; }
 	@printf '%s\n' "$(CURDIR)" >$@
 
-$(VENV)/runtime: pyproject.toml constraints.txt $(VENV)/home
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable .
+# What is installed is what requirements/ has hashes of; of the checkout itself nothing is fetched, its build requirements included.
+INSTALL = $(PY) -m pip install --quiet
+LOCKED = $(INSTALL) --require-hashes --requirement
+
+$(VENV)/runtime: pyproject.toml requirements/runtime.txt $(VENV)/home
+	$(LOCKED) requirements/runtime.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/dev: pyproject.toml constraints.txt $(VENV)/home
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+$(VENV)/dev: pyproject.toml requirements/dev.txt $(VENV)/home
+	$(LOCKED) requirements/dev.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/runtime
 
-$(VENV)/bench: $(VENV)/dev
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
-	@$(PY) -m pip install --quiet --constraint constraints.txt '$(ANSIBLE)' || \
+$(VENV)/bench: $(VENV)/dev requirements/bench.txt
+	@$(LOCKED) requirements/bench.txt || \
 	  echo "Ansible does not install here: it is left out of the comparison."
 	@touch $@
 
+$(VENV)/tools: requirements/tools.txt $(VENV)/home
+	@rm -rf $@
+	@$(PY) -m venv --without-pip $@
+	$(PY) -m pip --python $@/bin/python install --quiet --require-hashes --requirement requirements/tools.txt
+
+COMPILE = $(VENV)/tools/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header --native-tls
+
 .PHONY: lock
-lock: $(VENV)/home ## choose the newest allowed versions and write them to constraints.txt
-	rm -rf $(VENV)/lock
-	$(PY) -m venv $(VENV)/lock
-	$(VENV)/lock/bin/python -m pip install --quiet --editable '.[dev,bench]' '$(ANSIBLE)'
-	@{ echo "# The versions that are installed by make; 'make lock' writes this file."; \
-	  $(VENV)/lock/bin/python -m pip freeze --exclude-editable; } >$(VENV)/constraints.txt
-	@! grep -v '^#' $(VENV)/constraints.txt | grep -nvE '^[A-Za-z0-9._-]+==[A-Za-z0-9.!+]+$$'
-	mv $(VENV)/constraints.txt constraints.txt
-	rm -rf $(VENV)/lock
+lock: $(VENV)/tools ## choose the newest allowed versions and write them, with their hashes, to requirements/
+	$(COMPILE) pyproject.toml requirements/build.in --extra dev --extra bench --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml requirements/build.in --constraint requirements/dev.txt --output-file requirements/runtime.txt
+	$(COMPILE) pyproject.toml requirements/build.in --extra all --extra temporal --constraint requirements/dev.txt \
+	  --output-file requirements/all.txt
+	$(COMPILE) pyproject.toml requirements/build.in requirements/bench.in --extra dev --extra bench \
+	  --constraint requirements/dev.txt --output-file requirements/bench.txt
+	$(COMPILE) requirements/tools.in --output-file requirements/tools.txt
+	@for file in runtime all dev bench tools; do \
+	  sed -i.before '1i\
+# The versions and hashes that pip checks; `make lock` writes this file.' requirements/$$file.txt; done
+	@rm -f requirements/*.before
+
+# --- what is given to others -----------------------------------------------------------------------------------------
+
+.PHONY: dist
+dist: $(VENV)/runtime ## wheel and sdist in dist/: the same bytes each time, of the time of the last commit
+	@rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 1577836800) $(PY) -m hatchling build -d dist
+	@cd dist && sha256sum -- *.whl *.tar.gz >SHA256SUMS && cat SHA256SUMS
+
+.PHONY: sbom
+sbom: $(VENV)/tools ## a software bill of materials (CycloneDX) of what the program needs: dist/sbom.json
+	@mkdir -p dist
+	$(VENV)/tools/bin/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml \
+	  --output-file dist/sbom.json requirements/all.txt
+
+.PHONY: audit
+audit: $(VENV)/tools ## look for known vulnerabilities in what is installed; skipped where their database is out of reach
+	@rm -f $(VENV)/audit.json
+	@$(VENV)/tools/bin/pip-audit --disable-pip --require-hashes --requirement requirements/dev.txt --progress-spinner off \
+	  --format json --output $(VENV)/audit.json >$(VENV)/audit.log 2>&1; code=$$?; \
+	if [ -s $(VENV)/audit.json ]; then \
+	  grep -v '^$$' $(VENV)/audit.log; [ $$code -eq 0 ] || cat $(VENV)/audit.json; exit $$code; \
+	else echo "skipped: the database of vulnerabilities could not be asked ($$(tail -n 1 $(VENV)/audit.log))"; fi
 
 .PHONY: clean
 clean: ## remove what was made here: environment, rehearsals, caches

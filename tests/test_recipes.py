@@ -164,7 +164,8 @@ def machine(tmp_path: Path, base_url: str) -> Machine:
         (tmp_path / "played" / name).write_text(f"#!/bin/sh\n{PRELUDE}{text}\n")
         (tmp_path / "played" / name).chmod(0o755)
     checkout = tmp_path / "checkout"
-    (checkout / "constraints.txt").touch()
+    (checkout / "requirements").mkdir()
+    (checkout / "requirements" / "runtime.txt").touch()
     for path in EXAMPLES.glob("*/*"):
         if path.is_file():
             target = checkout / path.relative_to(ROOT)
