@@ -365,7 +365,7 @@ BAD = {
     "no workflow": (["run"], "WORKFLOW"),
     "missing workflow": (["run", "gone.yaml", "--rehearse"], "gone.yaml: does not exist"),
     "directory": (["run", ".", "--rehearse"], "is a directory"),
-    "bad YAML": (["run", "bad.yaml", "--rehearse"], "bad.yaml:2: "),
+    "bad YAML": (["run", "bad.yaml", "--rehearse"], "bad.yaml:1: is not valid YAML: the bracket that opens here"),
     "not UTF-8": (["check", "binary.yaml"], "UTF-8"),
     "bad CSV": (["check", "csv.yaml"], "bad.csv:2: "),
     "missing config": (["check", "night.yaml", "--config", "gone.yaml"], "gone.yaml: does not exist"),
