@@ -36,7 +36,8 @@ from .identity import Identity, identity
 from .places import Places
 from .refusals import REFUSALS, Refusals
 from .shares import Priority
-from .transport import Statistics, Transport
+from .statistics import Statistics
+from .transport import Transport
 from .wire import BucketFigures, Job
 
 READ_ATTEMPTS = 4
@@ -255,6 +256,10 @@ class AtlasClient:
         except ValueError:  # v2 sends no body with its 202; the status alone says that it was accepted
             job = None
         return Accepted(http_status=status, job=job)
+
+    async def give_tokens_back(self) -> None:
+        """Nothing more is asked for: give back what it asked with, where that is a token."""
+        await self._transport.auth.give_back()
 
     def bucket(self, group_id: str) -> TokenBucket:
         """The token bucket that requests for *group_id* draw from."""

@@ -10,13 +10,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from random import Random
 
+import anyio
+
 from ..core.events import Event
 from ..core.settings import Credentials
-from .auth.opening import open_auth
+from .auth.opening import GOODBYE, open_auth
 from .budget import TokenBucket
 from .client import AtlasClient, Common
 from .connection import ClientSettings, open_session
-from .transport import Statistics, Transport
+from .statistics import Statistics
+from .transport import Transport
 
 
 class Clients:
@@ -39,6 +42,16 @@ class Clients:
         """What all of them have sent."""
         return self._common.statistics
 
+    async def give_tokens_back(self) -> None:
+        """Give all access tokens back: nothing more is asked for. It takes `GOODBYE` seconds at most.
+
+        Closing the clients does it too; who wants to count these requests does it before.
+        """
+        with anyio.move_on_after(GOODBYE):
+            async with anyio.create_task_group() as group:
+                for client in self._clients.values():
+                    group.start_soon(client.give_tokens_back)
+
     def buckets(self) -> dict[str, TokenBucket]:
         """The token buckets in use, by scope."""
         return dict(self._common.buckets)
@@ -59,10 +72,17 @@ async def open_clients(
     *settings* says all but who asks. *statistics*: where what is sent is counted (None: of its own).
     """
     random = random or Random()  # noqa: S311 - jitter, no secret
+    statistics = statistics or Statistics()
     async with AsyncExitStack() as stack:
         auths = {
             name: await stack.enter_async_context(
-                open_auth(replace(settings, credentials=one), wall=wall, on_event=on_event, random=random)
+                open_auth(
+                    replace(settings, credentials=one),
+                    wall=wall,
+                    on_event=on_event,
+                    random=random,
+                    statistics=statistics,
+                )
             )
             for name, one in sets.items()
         }

@@ -10,9 +10,7 @@ connection breaks, a PUT included, and does so only for its own error types.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import hdrs
@@ -25,19 +23,12 @@ from .budget import Permit
 from .connection import ClientSettings, Departure, Request
 from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
 from .response import Response
+from .statistics import Statistics
 
 HEADERS = {
     "GET": {hdrs.CACHE_CONTROL: "no-cache"},  # what a proxy or a replica remembers of a job is no evidence
     "PUT": {hdrs.CONTENT_TYPE: "application/json"},  # as on the API page, though there is no body
 }
-
-
-@dataclass(slots=True)
-class Statistics:
-    """What was sent: wire requests by HTTP status (`error`: no answer), and how many were repeats."""
-
-    by_status: Counter[str] = field(default_factory=Counter)
-    retries: int = 0
 
 
 class Transport:

@@ -241,6 +241,8 @@ async def _finish(session: Session, writer: Writer, interruption: Interruption |
     code = state.exit_code()
     if interruption is not None and interrupted and interruption.exit_code is not None:
         code = interruption.exit_code
+    with anyio.CancelScope(shield=True):
+        await session.clients.give_tokens_back()  # before what was sent is added up
     statistics = session.clients.statistics
     finished = RunFinished(
         at=session.now(),

@@ -10,13 +10,21 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.events import CredentialsRefused, CutoversStopped, Event, RequestRetried
+from orchestrator.atlas.auth.opening import GOODBYE
+from orchestrator.core.events import (
+    CredentialsRefused,
+    CutoversStopped,
+    Event,
+    MigrationFinished,
+    RequestRetried,
+    RunFinished,
+)
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.settings import CredentialSet, Secret, ServiceAccount
 from orchestrator.core.workflow import Workflow
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.organisations import Organisation
-from orchestrator.simulator.scenario import Range, Special
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
 from orchestrator.simulator.tokens import TokenRules
 
 from .house import READY, Hooks, House, house, migration, outcomes, wave, workflow
@@ -55,6 +63,35 @@ async def test_each_migration_is_asked_for_with_its_own_credentials(tmp_path: Pa
         record = it.atlas.record()
         assert "another organisation's project" not in record["credentials"]
         assert record["tokens"] == {"issued": 1, "revoked": 1, "live": 0}
+
+
+async def test_the_report_counts_what_access_tokens_take(tmp_path: Path) -> None:
+    """Fetched, renewed, refused and given back: the run's requests are all that Atlas saw, and repeats are among the retries."""
+    plan = workflow(wave("w", *(european(f"b{number}") for number in range(4)), "a", concurrency=2))
+    faults = (Fault(on=Kind.TOKEN, kind=FaultKind.ERROR_BEFORE, share=0.5, after=1.0),)
+    async with two_organisations(tmp_path, plan, TokenRules(life=20.0), faults=faults) as it:
+        ending = await it.start()
+        assert set(outcomes(ending).values()) == {SUCCESS}
+        record = it.atlas.record()
+        sent = record["requests"]
+        assert sent["by_kind"]["token"] > record["tokens"]["issued"] >= 2
+        assert record["tokens"]["live"] == 0
+        assert sent["by_kind"]["revoke"] >= 1
+        counted = ending.state.request_statistics()
+        assert counted["by_status"] == sent["by_status"]
+        assert counted["retries"] >= sent["by_kind"]["token"] - record["tokens"]["issued"]
+
+
+@pytest.mark.parametrize("kind", [FaultKind.HANG_BEFORE, FaultKind.LOST_BEFORE])
+async def test_a_run_ends_in_order_where_its_token_cannot_be_given_back(tmp_path: Path, kind: FaultKind) -> None:
+    """A few seconds later at most; it is counted as a request without an answer."""
+    plan = workflow(wave("w", european("b")))
+    async with two_organisations(tmp_path, plan, faults=(Fault(on=Kind.REVOKE, kind=kind, delay=900.0),)) as it:
+        ending = await it.start()
+        assert outcomes(ending) == {"b": SUCCESS}
+        assert ending.state.request_statistics()["by_status"]["error"] == 1
+        (ended,), (finished,) = it.names(MigrationFinished), it.names(RunFinished)
+        assert finished.at - ended.at <= GOODBYE + 1
 
 
 async def test_a_migration_with_the_wrong_set_fails_alone(tmp_path: Path) -> None:
@@ -123,8 +160,6 @@ async def test_what_is_under_way_with_a_refused_set_is_followed_to_its_deadline(
 
 async def test_a_session_lives_through_renewals_and_an_outage_of_the_token_endpoint(tmp_path: Path) -> None:
     """Tokens of 20 s, and an endpoint that fails half of the time: all are cut over, each once."""
-    from orchestrator.simulator.scenario import Fault, FaultKind, Kind
-
     plan = workflow(wave("w", *(european(f"b{number}") for number in range(12)), concurrency=2))
     faults = (Fault(on=Kind.TOKEN, kind=FaultKind.ERROR_BEFORE, share=0.5, after=1.0),)
     async with two_organisations(tmp_path, plan, TokenRules(life=20.0), faults=faults) as it:

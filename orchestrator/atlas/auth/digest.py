@@ -53,6 +53,9 @@ class DigestAuth:
             if response.status != 401 or not _is_stale(response) or legs >= MOST_LEGS:
                 return response
 
+    async def give_back(self) -> None:
+        """See `Auth`: there is nothing to give back."""
+
     def why_refused(self, response: aiohttp.ClientResponse) -> str | None:
         """See `Auth`: there may be no challenge that can be answered."""
         assert isinstance(response, Response)

@@ -11,6 +11,7 @@ import anyio
 from ...core.events import Event
 from ...core.settings import ApiKey
 from ..connection import ClientSettings, open_session
+from ..statistics import Statistics
 from .digest import DigestAuth
 from .protocol import Auth
 from .service_account import ServiceAccountAuth
@@ -25,11 +26,17 @@ _AT_ONCE = 4  # connections to the token endpoint
 
 @asynccontextmanager
 async def open_auth(
-    settings: ClientSettings, *, wall: Callable[[], float], on_event: Callable[[Event], None], random: Random
+    settings: ClientSettings,
+    *,
+    wall: Callable[[], float],
+    on_event: Callable[[Event], None],
+    random: Random,
+    statistics: Statistics,
 ) -> AsyncIterator[Auth]:
     """What signs the requests of a client of *settings*; at its end access tokens are given back.
 
-    *on_event* gets what becomes of requests for tokens (`RequestRetried`, `RateLimited`), by the clock *wall*.
+    *on_event* gets what becomes of requests for tokens (`RequestRetried`, `RateLimited`), by the clock *wall*. What is sent for
+    tokens is counted in *statistics*.
     """
     credentials = settings.credentials
     if isinstance(credentials, ApiKey):
@@ -40,7 +47,9 @@ async def open_auth(
             open_session(settings, accept="application/json", at_once=_AT_ONCE) as session,
             anyio.create_task_group() as group,
         ):
-            endpoint = TokenEndpoint(settings.origin, credentials, session, redactor=settings.redactor, wall=wall)
+            endpoint = TokenEndpoint(
+                settings.origin, credentials, session, redactor=settings.redactor, wall=wall, statistics=statistics
+            )
             tokens = Tokens(
                 endpoint, group, patience=settings.request_timeout, wall=wall, on_event=on_event, random=random
             )

@@ -38,6 +38,10 @@ class Auth(Protocol):
         """
         ...
 
+    async def give_back(self) -> None:
+        """Nothing more is asked for: tell Atlas, where there is something to give back."""
+        ...
+
     def why_refused(self, response: aiohttp.ClientResponse) -> str | None:
         """What is to be said of *response*, a 401, beyond its own words; None: nothing."""
         ...

@@ -51,6 +51,10 @@ class ServiceAccountAuth:
             self._refusing.add(project)
         return response
 
+    async def give_back(self) -> None:
+        """See `Auth`: its tokens."""
+        await self._tokens.give_back()
+
     def why_refused(self, _: aiohttp.ClientResponse) -> str | None:
         """See `Auth`: the answer's own words say all."""
         return None

@@ -23,6 +23,7 @@ from ...text.redaction import Redactor
 from .. import wire
 from ..errors import AnswerLostError, ApiError, BadAnswerError, KeysRefusedError, RateLimitedError, translate
 from ..response import Response
+from ..statistics import Statistics
 
 TOKEN_PATH = "/api/oauth/token"  # noqa: S105 - a path
 REVOKE_PATH = "/api/oauth/revoke"
@@ -53,6 +54,7 @@ class TokenEndpoint:
         session: Its connections; not those that other requests fill.
         redactor: Is told the secret, and the tokens while they are good.
         wall: The wall clock, Unix seconds.
+        statistics: What is sent is counted there.
     """
 
     def __init__(
@@ -63,10 +65,12 @@ class TokenEndpoint:
         *,
         redactor: Redactor,
         wall: Callable[[], float],
+        statistics: Statistics,
     ) -> None:
         self._origin = origin
         self._session = session
         self._wall = wall
+        self.statistics = statistics
         self.secret = account.client_secret.reveal()
         # Both halves as a form would have them (RFC 6749, section 2.3.1), which changes nothing in ids and secrets of Atlas.
         pair = f"{quote_plus(account.client_id)}:{quote_plus(self.secret)}"
@@ -115,6 +119,7 @@ class TokenEndpoint:
             raise ApiError(method="POST", path=REVOKE_PATH, status=response.status)
 
     async def _post(self, path: str, form: Mapping[str, str]) -> Response:
+        status = "error"
         try:
             response = await self._session.post(
                 self._origin + path,
@@ -122,11 +127,14 @@ class TokenEndpoint:
                 headers={hdrs.AUTHORIZATION: self._authorization},
                 allow_redirects=False,
             )
+            status = str(response.status)
             await response.read()
         except (aiohttp.ClientError, OSError) as error:
             raise translate(error, method="POST", path=path, clean=self.redactor.text) from error
         except ValueError as error:  # an answer that is no HTTP
             raise AnswerLostError(self.redactor.text(str(error)), method="POST", path=path) from error
+        finally:
+            self.statistics.by_status[status] += 1
         assert isinstance(response, Response)
         return response
 

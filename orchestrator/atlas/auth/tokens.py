@@ -133,6 +133,8 @@ class Tokens:
         """Ask for a token once, when the last failure is long enough ago."""
         try:
             await anyio.sleep(max(0.0, self._not_before - anyio.current_time()))
+            if self._failures:
+                self._endpoint.statistics.retries += 1
             try:
                 self._take(await self._endpoint.fetch())
             except AtlasError as error:

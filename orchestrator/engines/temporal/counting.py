@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from ...atlas.transport import Statistics
+from ...atlas.statistics import Statistics
 from ...core.events import Event
 
 
