@@ -91,12 +91,13 @@ Credentials = ApiKey | ServiceAccount
 class CredentialSet:
     """Credentials of one organisation, as far as they were found.
 
-    *source*: where they come from, in words. *problems*: why there are none, which is told where they are needed. *org_id*,
+    *source*: where they come from, in words. *given*: whether somebody gave any, good or not. *problems*: why there are none, which is told where they are needed. *org_id*,
     *project_id*: what a profile of the Atlas CLI says beside them.
     """
 
     credentials: Credentials | None = None
     source: str = field(default="", compare=False)
+    given: bool = field(default=True, compare=False)
     problems: tuple[Problem, ...] = ()
     org_id: str | None = None
     project_id: str | None = None

@@ -43,6 +43,11 @@ class Profile:
     org_id: str | None = None
     project_id: str | None = None
 
+    def secrets(self) -> dict[str, str]:
+        """The halves of its credentials that it has, by the Atlas CLI's names for them."""
+        values = (self.client_id, self.client_secret, self.public_key, self.private_key)
+        return {key: value for key, value in zip(_FIELDS, values, strict=True) if value is not None}
+
 
 def config_toml(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
     """Where the Atlas CLI keeps its profiles.
@@ -64,11 +69,18 @@ def config_toml(environ: Mapping[str, str], platform: str = sys.platform) -> Pat
 
 
 def has_profile(name: str, file: Path) -> bool:
-    """Whether *file* is there and has credentials under *name*."""
+    """Whether *file* is there and has credentials under *name*.
+
+    Raises:
+        ProfileError: It is there, and cannot be read.
+    """
     try:
-        table = _read(file).get(name)
-    except ProfileError:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except (OSError, ValueError):  # `_read` says what is wrong
+        pass
+    table = _read(file).get(name)
     return isinstance(table, dict) and any(table.get(key) for key in (*_FIELDS, "auth_type"))
 
 
@@ -135,16 +147,18 @@ def _from_keychain(profile: str, key: str, file: Path, *, version: Any) -> str:
         raise ProfileError(f"is incomplete: {where}")
     try:
         import keyring
-        from keyring.errors import KeyringError
     except ImportError:
         raise ProfileError(
             f"keeps its secrets in the system's keychain, which needs the extra `keyring`: {EXTRA}"
         ) from None
     try:
         value = keyring.get_password(f"atlascli_{profile}", key)
-    except (KeyringError, OSError, RuntimeError) as error:
-        why = str(error) or type(error).__name__
-        raise ProfileError(f"keeps its secrets in the system's keychain, which cannot be read ({why})") from None
+    except Exception as error:  # noqa: BLE001 - each keychain has errors of its own, and a wrong choice of one others
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ProfileError(
+            f"keeps its secrets in the system's keychain, which cannot be read ({why}): unlock it, or give the same credentials "
+            "in the environment or the config file"
+        ) from None
     if not value:
         raise ProfileError(f"is incomplete: {where}, nor in the keychain (service atlascli_{profile})")
     return value

@@ -179,7 +179,7 @@ class CredentialsReader:
             )
         source = ", ".join(dict.fromkeys(source for _, source in found.values()))
         if len(found) < len(pair):
-            return CredentialSet(source=source, problems=tuple(problems))
+            return CredentialSet(source=source, given=kind is not None, problems=tuple(problems))
         (one, _), (other, _) = (found[name] for name in pair)
         if kind == ACCOUNT:
             return CredentialSet(credentials=ServiceAccount(client_id=one.reveal(), client_secret=other), source=source)
@@ -253,15 +253,17 @@ class CredentialsReader:
             file = config_toml(self._environ)
         except ProfileError:
             return None  # where nobody lives, the Atlas CLI has no profiles
-        if self._kind_unset(path) or not has_profile(DEFAULT_PROFILE, file):
+        if self._kind_unset(path):
             return None
         try:
+            if not has_profile(DEFAULT_PROFILE, file):
+                return None
             return self._profile(DEFAULT_PROFILE, "nothing else is given", name=None)
         except ProfileError as error:
             told = self._problem(
                 path, f"there are no credentials, and the Atlas CLI's profile {DEFAULT_PROFILE!r} {error}"
             )
-            return CredentialSet(problems=(told,))
+            return CredentialSet(given=False, problems=(told,))
 
     def _profile(self, wanted: str, source: str, *, name: str | None) -> CredentialSet:
         file = config_toml(self._environ)
@@ -272,6 +274,11 @@ class CredentialsReader:
         for key, text in (("client_id", profile.client_id), ("public_key", profile.public_key)):
             if text is not None and (wrong := misplaced(key, text)):
                 raise ProfileError(f"is not usable: its {key} {wrong}")
+        for key, text in profile.secrets().items():
+            try:
+                parse_key(text)
+            except ValueError as error:
+                raise ProfileError(f"is not usable: its {key}: {error}") from None
         if profile.client_id is not None and profile.client_secret is not None:
             credentials = ServiceAccount(client_id=profile.client_id, client_secret=Secret(profile.client_secret))
         else:

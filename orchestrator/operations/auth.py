@@ -64,7 +64,8 @@ def find(settings: Settings, workflow: Workflow | None) -> list[Found]:
     """All sets that the config has, and those that *workflow* needs; that of `atlas` first. Nothing is sent."""
     needed = sets_of(workflow) if workflow is not None else []
     names: list[str | None] = [None, *settings.credentials]
-    if workflow is not None and None not in needed and settings.atlas.credentials.credentials is None:
+    own = settings.atlas.credentials
+    if None not in needed and own.credentials is None and (workflow is not None or (names[1:] and not own.given)):
         names.remove(None)  # nobody asks with it
     return [
         _found(name, settings.credential_set(name), needed=name in needed) for name in dict.fromkeys((*names, *needed))

@@ -382,6 +382,16 @@ async def test_what_ends_the_clients_work_is_raised_as_it_is() -> None:
             await work()
 
 
+async def test_it_is_said_whose_token_cannot_be_had() -> None:
+    """A run over several organisations has several token endpoints' worth of accounts; the others go on."""
+    faults = (Fault(on=Kind.TOKEN, kind=FaultKind.ERROR_BEFORE, status=500, times=1),)
+    async with simulated(faults=faults) as running, account_of(running) as it:
+        await it.client.check_access()
+        told = next(event for event in it.events if isinstance(event, RequestRetried) and "oauth" in event.path)
+        assert told.reason.endswith(f"without an access token nothing can be sent to Atlas as {ACCOUNT[0]}")
+        assert it.client.statistics.retries >= 1
+
+
 async def test_a_lone_read_tries_no_oftener_than_before() -> None:
     """With the endpoint down for good it ends with an error, after as many tries as any read."""
     faults = (Fault(on=Kind.TOKEN, kind=FaultKind.ERROR_BEFORE, status=500),)

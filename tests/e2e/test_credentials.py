@@ -196,6 +196,20 @@ def test_what_is_missing_is_told_at_once_and_offline(tmp_path: Path) -> None:
         assert "waves[0].credentials: the config has no credentials called 'usa'; did you mean 'us'?" in done.err
 
 
+def test_a_config_of_named_sets_alone_lacks_nothing(tmp_path: Path) -> None:
+    """`auth` without a workflow asks for no set under `atlas` that nobody gave; one that was given and is incomplete is told."""
+    program = Program(directory=tmp_path, environ={**environment(), "HOME": str(tmp_path)})
+    sets = {"us": {"client_id": US[0], "client_secret": US[1]}}
+    program.config(credentials=sets)
+    done = program.run("auth")
+    assert (done.code, "is missing" in done.err, "atlas  none" in done.out) == (0, False, False)
+    program.config(atlas={"client_id": "mdb_sa_id_eu"}, credentials=sets)
+    done = program.run("auth")
+    assert (done.code, "atlas.client_secret: is missing" in done.err) == (2, True)
+    program.config(credentials={})
+    assert program.run("auth").code == 2
+
+
 @pytest.mark.parametrize("hangs", [False, True])
 def test_sigterm_gives_tokens_back_and_waits_no_longer_than_it_should(tmp_path: Path, hangs: bool) -> None:
     """Exit 143 within seconds, also where the endpoint is silent; `resume` goes on."""

@@ -337,6 +337,34 @@ def test_a_file_that_cannot_be_read_is_told(home: Home, text: str, expected: str
     assert expected in line
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(b"[default", "which is not TOML"), (b"\xff", "which is not UTF-8 text"), (None, "is a directory")],
+)
+def test_a_broken_file_is_told_where_nothing_else_is_given(home: Home, text: bytes | None, expected: str) -> None:
+    """It is there, so somebody means it to be used; and it troubles nobody who has other credentials."""
+    path = home.profiles()
+    path.unlink()
+    path.mkdir() if text is None else path.write_bytes(text)
+    (line,) = home.mistakes()
+    assert "there are no credentials, and the Atlas CLI's profile 'default' is looked for in " in line
+    assert expected in line
+    assert home.found(environ=KEY_ENVIRON) == KEY
+
+
+@pytest.mark.parametrize("key", ["client_id", "client_secret"])
+@pytest.mark.parametrize("broken", ["mdb sa", "mdb_sä", "mdb\\n1"])
+def test_a_profile_holds_keys_and_nothing_else(home: Home, key: str, broken: str) -> None:
+    """As the config file and the environment: what no key can be is told by its name, and its value is not shown."""
+    home.profiles(
+        "[odd]\n"
+        + "".join(f'{name} = "{broken if name == key else "topsecret"}"\n' for name in ("client_id", "client_secret"))
+    )
+    (line,) = home.mistakes(overrides={"atlas.profile": "odd"})
+    assert f"the Atlas CLI's profile 'odd' is not usable: its {key}: expected a key of printable ASCII" in line
+    assert broken not in line
+
+
 def test_a_secret_in_the_keychain_is_read_from_there(home: Home, keychain: Any) -> None:
     """As version 2 of the file keeps it."""
     home.profiles()
@@ -352,16 +380,22 @@ def test_a_secret_in_the_keychain_is_read_from_there(home: Home, keychain: Any) 
         (None, "is incomplete: client_secret of it is not in .config/atlascli/config.toml, nor in the keychain"),
         (KeyringLocked("it is locked"), "keychain, which cannot be read (it is locked)"),
         (NoKeyringError(), "keychain, which cannot be read (NoKeyringError)"),
+        (ModuleNotFoundError("No module named 'kr'"), "keychain, which cannot be read (No module named 'kr')"),
+        (
+            Exception("org.freedesktop.DBus: no reply"),
+            "keychain, which cannot be read (org.freedesktop.DBus: no reply)",
+        ),
     ],
 )
 def test_a_keychain_that_gives_nothing_is_told(
     home: Home, keychain: Any, error: Exception | None, expected: str
 ) -> None:
-    """Locked, absent, or without this secret."""
+    """Locked, absent, without this secret, or broken in a way of its own; with what will do in its place."""
     home.profiles()
     keychain({}, error)
     (line,) = home.mistakes("atlas: {profile: hidden}\n")
     assert expected in line
+    assert error is None or "unlock it, or give the same credentials in the environment or the config file" in line
 
 
 def test_without_the_extra_the_keychain_is_told_to_need_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,7 @@ class TokenEndpoint:
         self._session = session
         self._wall = wall
         self.statistics = statistics
+        self.client_id = account.client_id
         self.secret = account.client_secret.reveal()
         # Both halves as a form would have them (RFC 6749, section 2.3.1), which changes nothing in ids and secrets of Atlas.
         pair = f"{quote_plus(account.client_id)}:{quote_plus(self.secret)}"

@@ -189,8 +189,11 @@ class Tokens:
         """What it means that there is no new token at the moment."""
         rest = 0 if self._token is None else int(self._token.ends - now)
         if rest <= 0:
-            return "without an access token nothing can be sent to Atlas"
-        return f"the access token lasts {format_duration(rest)} more, after which nothing can be sent to Atlas without another"
+            return f"without an access token nothing can be sent to Atlas as {self._endpoint.client_id}"
+        return (
+            f"the access token lasts {format_duration(rest)} more, after which nothing can be sent to Atlas as "
+            f"{self._endpoint.client_id} without another"
+        )
 
     async def _outcome(self, renewal: _Renewal) -> str:
         """The token of *renewal*."""
