@@ -242,6 +242,25 @@ def test_what_a_run_waits_for_is_a_state_of_its_own(
     assert tab.get_attribute("link[rel=icon]", "href") != icon
 
 
+def test_a_token_to_look_shows_commands_and_no_buttons(browser: Browser, night: Night) -> None:
+    """Also of a short run whose rows all fit: they are all there at once."""
+    names = tuple(f"db-{number}" for number in range(14))
+    night.begin(workflow(names))
+    night.write(*(event for name in names for event in cutover_of(name, NOW)))
+    tokens = night.state_dir.parent / "tokens"
+    tokens.write_text("kiosk view correct-horse-battery-staple\n", encoding="utf-8")
+    with night.held(), site(night.state_dir, "--token-file", str(tokens)) as served, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(served.address)
+        page.fill("input[name=token]", "correct-horse-battery-staple")
+        page.click("button")
+        page.wait_for_url(f"{served.origin}/")
+        open_run(page)
+        page.wait_for_selector("#rows tr[data-index='13']")
+        assert "Your token may look, not steer." in page.inner_text("#instead")
+        assert not page.is_visible("#pause")
+
+
 def test_buttons_are_off_where_no_process_works_on_the_run(tab: Page, night: Night) -> None:
     """And the reason stands beside them."""
     night.begin(workflow())

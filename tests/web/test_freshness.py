@@ -83,6 +83,7 @@ def assert_it_knows_nothing(tab: Page) -> None:
     assert "no news since" in tab.title()
     assert not tab.is_visible("#abort")
     assert not tab.is_visible("#needs button.primary")
+    assert "The buttons are off until there is news." in tab.inner_text("#instead")
     assert f"atlas-cutover approve {RUN} w2 --state-dir" in tab.inner_text("#commands")
     before = tab.inner_text("#rows tr[data-index='0'] .time"), tab.inner_text("#needs")
     tab.clock.run_for(30_000)

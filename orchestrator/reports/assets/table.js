@@ -4,6 +4,7 @@ import { chip, byId, make, oncePerFrame, say } from "./dom.js";
 import { now } from "./now.js";
 import { FINAL, STATES, clock, duration, full, number, order, zoneName } from "./words.js";
 
+const TALLEST = 640; // pixels of rows that are seen at once: base.css
 const SPARE = 8; // rows above and below what is seen
 const PHONE = matchMedia("(max-width: 720px)");
 const rowHeight = () => (PHONE.matches ? 56 : 36); // --row in base.css
@@ -145,10 +146,11 @@ export class Table {
   #draw({ all = false } = {}) {
     if (!this.#run.head || this.#run.missing) return;
     const scroller = byId("rows-scroller"), height = rowHeight();
+    const seen = Math.max(scroller.clientHeight, TALLEST); // before its rows are there it is as tall as its head alone
     const lowest = Math.max(0, this.#shown.length * height - scroller.clientHeight); // fewer may be shown than before
     const top = Math.min(scroller.scrollTop, lowest);
     const first = all ? 0 : Math.max(0, Math.floor(top / height) - SPARE);
-    const last = all ? this.#shown.length : Math.min(this.#shown.length, Math.ceil((top + scroller.clientHeight) / height) + SPARE);
+    const last = all ? this.#shown.length : Math.min(this.#shown.length, Math.ceil((top + seen) / height) + SPARE);
     const focused = document.activeElement?.closest?.("#rows tr")?.dataset.index;
     const drawn = new Map();
     const elements = [spacer(first * height)];

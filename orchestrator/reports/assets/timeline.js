@@ -115,12 +115,11 @@ export class Timeline {
     };
     const gateEnd = row.gate_opened_at ?? row.requested_at ?? to;
     if (row.gate_waiting_since != null && gateEnd > row.gate_waiting_since) add("t-gate", row.gate_waiting_since, gateEnd, 0.5, thick);
-    const noticed = row.state === "SUCCESS" ? thick : Math.max(thick, 2); // one failure among thousands is seen
     if (row.requested_at != null) {
-      add(barClass(row.state), row.requested_at, to, 1.5, noticed);
+      add(barClass(row.state), row.requested_at, to, 1.5, thick);
       if (thick >= 5) add("t-sent", row.requested_at, row.accepted_at ?? row.requested_at, 2, thick);
     } else if (row.finished_at != null) {
-      add(barClass(row.state), row.finished_at, row.finished_at, 3, noticed);
+      add(barClass(row.state), row.finished_at, row.finished_at, 3, thick);
     }
   }
 

@@ -125,7 +125,7 @@ export function order(byState) {
 // The failures of a wave against what it may have: "4 of 6 failures used, 3 more stop the run".
 export function budgetInWords({ max_failures: most, failures, migrations }) {
   const are = plural(failures, "failure");
-  if (most == null || most >= migrations) return `${are}; however many they are, the run goes on`;
+  if (most == null || most >= migrations) return `${are}, no limit`;
   const left = most + 1 - failures;
   if (left <= 0) return `${are}, ${number(most)} allowed: the run starts nothing more`;
   return `${number(failures)} of ${plural(most, "failure")} used, ${number(left)} more ${left === 1 ? "stops" : "stop"} the run`;

@@ -27,8 +27,9 @@ export function controls(run, runId) {
     const reason = whyNot(head);
     say(byId("reason"), reason);
     byId("reason").hidden = !reason || !knows;
-    byId("buttons").hidden = !knows;
-    drawCommands(knows ? [] : commands(run, runId));
+    byId("buttons").hidden = !knows || !may;
+    drawCommands(knows && may ? [] : commands(run, runId));
+    say(byId("why-instead"), knows ? "Your token may look, not steer." : "The buttons are off until there is news.");
     button(byId("pause"), { hidden: Boolean(head.paused), off: reason || pending("pause") });
     button(byId("unpause"), { hidden: !head.paused, off: reason || pending("unpause") });
     button(byId("abort"), { hidden: false, off: reason || pending("abort") });
@@ -36,7 +37,7 @@ export function controls(run, runId) {
       if (reason) byId(id).setAttribute("aria-describedby", "reason");
       else byId(id).removeAttribute("aria-describedby");
     }
-    waiting.draw(now, knows);
+    waiting.draw(now, knows && may);
     drawNotices(notices(run, now));
   }
 
