@@ -22,14 +22,13 @@ from ..core.settings import (
 )
 from ..text.durations import format_duration
 from ..text.likeness import skeleton
-from .fields import Text, TextModel, duration, json_schema
+from .fields import BOOLEAN_SCHEMA, Text, TextModel, duration, json_schema, one_of
 from .scalars import parse_boolean, parse_choice, parse_count, parse_decimal, parse_key, parse_line, parse_name
 
 _HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _VISIBLE = re.compile("[!-~]{1,2000}")
 _PATHS = {"/api/atlas/v2": Api.V2, "/api/atlas/v1.0": Api.V1}
 _DEFAULT_PATH = "/api/atlas/v2"
-_CASES = [form for word in ("true", "yes", "on", "false", "no", "off") for form in (word, word.title(), word.upper())]
 _LEVELS = ("debug", "info", "warning", "error")
 _V1, _V2 = DEFAULT_RATE_LIMITS[Api.V1], DEFAULT_RATE_LIMITS[Api.V2]
 _TEMPORAL = Temporal()
@@ -131,8 +130,7 @@ def _parse_jitter(text: str) -> float:
 
 
 def _choice(words: tuple[str, ...]) -> Text:
-    forms = [form for word in words for form in (word, word.title(), word.upper())]
-    return Text(parse_choice(*words), {"enum": forms}, f"expected one of {', '.join(words)}")
+    return Text(parse_choice(*words), one_of(*words), f"expected one of {', '.join(words)}")
 
 
 def _number(parse: Any, expected: str, schema: dict[str, Any]) -> Text:
@@ -149,9 +147,7 @@ _File = Annotated[str, Text(parse_line, _Line, "expected the name of a file")]
 _Address = Annotated[str, Text(parse_line, _Line, "expected an address as apprise writes them")]
 _Directory = Annotated[str, Text(parse_line, _Line, "expected the name of a directory")]
 _Seconds = Annotated[float, duration()]
-_Boolean = Annotated[
-    bool, Text(parse_boolean, {"anyOf": [{"type": "boolean"}, {"enum": _CASES}]}, "expected true or false")
-]
+_Boolean = Annotated[bool, Text(parse_boolean, BOOLEAN_SCHEMA, "expected true or false")]
 _Count = Annotated[
     int,
     _number(parse_count(1), "expected a whole number of at least 1", {"type": "integer", "minimum": 1}),

@@ -23,6 +23,15 @@ _THE_KEY_ITSELF = "[key]"  # how pydantic says that the name of an entry is wron
 _TAG = "\0"  # marks the steps that a union adds to the place of an error
 
 
+def one_of(*words: str) -> dict[str, Any]:
+    """The schema of one of *words* in any letter case: an editor offers them as they are written here."""
+    any_case = "|".join("".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in word) for word in words)
+    return {"anyOf": [{"enum": list(words)}, {"type": "string", "pattern": f"^({any_case})$"}]}
+
+
+BOOLEAN_SCHEMA = {"anyOf": [{"type": "boolean"}, *one_of("true", "yes", "on", "false", "no", "off")["anyOf"]]}
+
+
 class Text:
     """Annotates a field: *parse* turns its text into a value; *schema* is what an editor may accept for it."""
 

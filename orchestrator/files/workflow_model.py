@@ -20,7 +20,7 @@ from ..core.workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, NO_HOOKS, Argv
 from ..text.durations import format_duration
 from ..text.likeness import closest
 from .commands import parse_commands
-from .fields import ModelOrWord, Text, TextModel, duration, json_schema, union_tag
+from .fields import BOOLEAN_SCHEMA, ModelOrWord, Text, TextModel, duration, json_schema, one_of, union_tag
 from .scalars import (
     LONGEST_NAME,
     LONGEST_VALUE,
@@ -36,7 +36,6 @@ from .scalars import (
 )
 
 _WORD = {"type": ["string", "number", "boolean"]}
-_CASES = [form for word in ("true", "yes", "on", "false", "no", "off") for form in (word, word.title(), word.upper())]
 _FIRST_YEAR, _LAST_YEAR = 2000, 2999  # beyond them no clock can be reckoned with in every time zone
 _OFF = frozenset({"off", "no", "false"})
 _ON = frozenset({"on", "yes", "true"})
@@ -200,7 +199,7 @@ _DayList = Annotated[
         {
             "type": "array",
             "minItems": 1,
-            "items": {"enum": [form for day in DAYS for form in (day, day.title(), day.upper())]},
+            "items": one_of(*DAYS),
         },
     ),
 ]
@@ -210,9 +209,7 @@ _DateList = Annotated[
         _Dates(), {"anyOf": [{"type": "null"}, {"type": "array", "items": {"type": "string", "format": "date"}}]}
     ),
 ]
-_Boolean = Annotated[
-    bool, Text(parse_boolean, {"anyOf": [{"type": "boolean"}, {"enum": _CASES}]}, "expected true or false")
-]
+_Boolean = Annotated[bool, Text(parse_boolean, BOOLEAN_SCHEMA, "expected true or false")]
 _Count = Annotated[
     int,
     Text(
@@ -299,12 +296,12 @@ class ApprovalSpec(TextModel):
 
 _GateOrOff = Annotated[
     GateSpec | Literal["off"],
-    ModelOrWord(GateSpec, _parse_gate_word, {"anyOf": [{"type": "boolean"}, {"enum": _CASES}]}),
+    ModelOrWord(GateSpec, _parse_gate_word, BOOLEAN_SCHEMA),
 ]
 
 _Approval = Annotated[
     ApprovalSpec | Literal[False],
-    ModelOrWord(ApprovalSpec, _parse_approval_word, {"anyOf": [{"type": "boolean"}, {"enum": _CASES}]}),
+    ModelOrWord(ApprovalSpec, _parse_approval_word, BOOLEAN_SCHEMA),
 ]
 
 
