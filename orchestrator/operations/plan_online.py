@@ -11,7 +11,7 @@ from http import HTTPStatus
 import anyio
 
 from ..atlas.clients import Clients, open_clients
-from ..atlas.errors import ApiError, AtlasError
+from ..atlas.errors import ApiError, AtlasError, KeysRefusedError
 from ..atlas.refusals import REFUSALS
 from ..atlas.shares import Priority
 from ..atlas.wire import Job
@@ -29,6 +29,11 @@ NO_ROLE = "without the role Organization Owner"
 NOT_READ = "not read this time"
 LACKS = ("not found", "not readable", NO_ROLE, "failed or expired", NOT_READ, "not ready", "cut over already")
 """Why a job could not be cut over now, the worst first."""
+
+_ELSEWHERE = (
+    " (Atlas takes these credentials, but not here: another organisation hosts the project, or their role in it is too small; "
+    "`credentials:` in the workflow names others)"
+)
 
 
 class Verdict(StrEnum):
@@ -159,7 +164,10 @@ async def _read(clients: Clients, migration: Migration) -> JobState:
         if error.status == HTTPStatus.NOT_FOUND:
             return JobState(verdict=Verdict.MISSING, text=text, lacks="not found", error=error.message)
         if error.refused or error.status in REFUSALS:
-            return JobState(verdict=Verdict.REFUSED, text=text, lacks="not readable", error=error.message)
+            why = error.message + (
+                _ELSEWHERE if isinstance(error, KeysRefusedError) and error.everywhere is False else ""
+            )
+            return JobState(verdict=Verdict.REFUSED, text=text, lacks="not readable", error=why)
         return _not_read(text, error)
     except AtlasError as error:
         return _not_read(error.message, error)

@@ -22,12 +22,13 @@ from orchestrator.core.events import (
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.settings import CredentialSet, Secret, ServiceAccount
 from orchestrator.core.workflow import Workflow
+from orchestrator.operations.plan_online import plan_online
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.organisations import Organisation
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
 from orchestrator.simulator.tokens import TokenRules
 
-from .house import READY, Hooks, House, house, migration, outcomes, wave, workflow
+from .house import READY, Hooks, House, house, migration, outcomes, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -101,6 +102,17 @@ async def test_a_migration_with_the_wrong_set_fails_alone(tmp_path: Path) -> Non
         ending = await it.start()
         assert outcomes(ending) == {"a": SUCCESS, "b": FAILED, "c": SUCCESS}
         assert it.puts("b") == 0
+
+
+async def test_plan_online_says_that_a_set_is_good_elsewhere(tmp_path: Path) -> None:
+    """Atlas's own words for a project of another organisation are those for a wrong key."""
+    plan = workflow(wave("w", "a", replace(european("b"), credentials=None), european("c")))
+    async with two_organisations(tmp_path, plan) as it:
+        found = await plan_online(plan, it.settings, now=wall())
+        assert {name: job.verdict for name, job in found.jobs.items()} == {"a": "ready", "b": "refused", "c": "ready"}
+        error = found.jobs["b"].error or ""
+        assert error.startswith("401 ")
+        assert "Atlas takes these credentials, but not here: another organisation hosts the project" in error
 
 
 def withdraw(it: House) -> None:
