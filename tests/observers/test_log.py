@@ -25,6 +25,7 @@ from orchestrator.core.events import (
     StatusPolled,
 )
 from orchestrator.core.outcomes import Outcome
+from orchestrator.observers.log.console import ConsoleRenderer
 from orchestrator.observers.log.sentences import sentence
 from orchestrator.observers.log.sink import configure_logging
 
@@ -275,15 +276,28 @@ def test_a_key_is_in_no_entry(event: Event, format: str) -> None:  # noqa: A002
 def test_the_console_says_time_level_event_and_a_sentence(event: Event) -> None:
     """A line that a person can read at 2 in the morning, without colour where there is no terminal."""
     first = logged(event, format="console").splitlines()[0]
-    assert re.match(rf"01:00:00 (debug|info |warn |error) {event.name}( \S+( \(\w+/\w+\))?)?: \S", first)
+    assert re.match(rf"01:00:00 UTC (debug|info |warn |error) {event.name}( \S+( \(\w+/\w+\))?)?: \S", first)
     assert "\x1b" not in first
 
 
 def test_the_console_shortens_ids_and_tells_what_happened() -> None:
     """The last digits tell migrations apart."""
     assert logged(EVENTS[-1], format="console") == (
-        "01:00:00 error migration_finished canary/orders (df43d0/b1e992): FAILED: oplog gone\n"
+        "01:00:00 UTC error migration_finished canary/orders (df43d0/b1e992): FAILED: oplog gone\n"
     )
+
+
+@pytest.mark.parametrize("width", [80, 60, 120])
+def test_a_line_breaks_at_words_on_a_terminal(width: int) -> None:
+    """No line is longer than the terminal is wide, no word is cut, and nothing is lost; a pipe gets whole lines."""
+    render = ConsoleRenderer(colour=False, zone=UTC, columns=lambda: width)
+    whole = ConsoleRenderer(colour=False, zone=UTC)
+    for event in EVENTS:
+        entry = json.loads(logged(event, format="json"))
+        broken, line = render(entry).splitlines(), whole(entry).splitlines()
+        text = [each for each in broken if not each.startswith("         | ")]
+        assert " ".join(" ".join(text).split()) == " ".join(line[0].split())
+        assert all(len(each) <= width or " " not in each.strip() for each in text)
 
 
 def test_the_console_shows_a_hooks_last_lines() -> None:

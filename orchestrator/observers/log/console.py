@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, TextIO
 
@@ -11,6 +13,9 @@ from .sentences import sentence
 
 SHORT_ID = 6
 """An id is shown by its last digits: the first ones are a date and alike for all."""
+
+_INDENT = " " * 4
+_NARROWEST = 40  # columns; below, the terminal breaks lines as it likes
 
 OUTPUT_LINES = 10
 """So many of the last lines of a hook's output are shown; JSON lines have all that was kept."""
@@ -39,32 +44,65 @@ def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return not stream.closed and stream.isatty()
 
 
+def columns(stream: TextIO) -> int | None:
+    """How wide the terminal is that *stream* is; None: it is none, or does not tell."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
+    except (OSError, ValueError):  # it is closed, or has no descriptor
+        return None
+
+
 class ConsoleRenderer:
-    """Renders entries; *zone* None shows times in the machine's own zone."""
+    """Renders entries; *zone* None shows times in the machine's own zone.
 
-    __slots__ = ("_colour", "_zone")
+    *columns*: how wide the terminal is, asked for each line, which breaks at words there; None: lines are never broken, so that they
+    can be searched.
+    """
 
-    def __init__(self, *, colour: bool, zone: tzinfo | None = None) -> None:
+    __slots__ = ("_colour", "_columns", "_zone")
+
+    def __init__(
+        self, *, colour: bool, zone: tzinfo | None = None, columns: Callable[[], int | None] = lambda: None
+    ) -> None:
         self._colour = colour
         self._zone = zone
+        self._columns = columns
 
     def __call__(self, entry: Mapping[str, Any]) -> str:
         """The line, without its end; a hook's output and tracebacks follow on lines of their own."""
         at = datetime.fromisoformat(entry["timestamp"]).astimezone(self._zone)
         level = entry["level"]
         parts = [
-            self._paint(_DIM, at.strftime("%H:%M:%S")),
-            self._paint(_COLOURS.get(level, ""), f"{_SHORT_LEVELS.get(level, level):5}"),
-            self._paint(_BOLD, one_line(str(entry["event"]))),
+            (_DIM, at.strftime("%H:%M:%S %Z")),
+            (_COLOURS.get(level, ""), f"{_SHORT_LEVELS.get(level, level):5}"),
+            (_BOLD, one_line(str(entry["event"]))),
         ]
         if entry.get("rehearsal"):
-            parts.append(self._paint(_DIM, "rehearsal"))
-        if whom := _whom(entry):
-            parts.append(one_line(whom))
-        if said := one_line(sentence(entry, self._zone) or _rest(entry)):
-            parts[-1] += ":"
-            parts.append(said)
-        return "\n".join([" ".join(parts), *self._following(entry)])
+            parts.append((_DIM, "rehearsal"))
+        whom, said = one_line(_whom(entry)), one_line(sentence(entry, self._zone) or _rest(entry))
+        told = ": ".join(part for part in (whom, said) if part)
+        between = " " if whom or not told else ": "
+        return "\n".join([*self._broken(parts, between, told), *self._following(entry)])
+
+    def _broken(self, parts: Sequence[tuple[str, str]], between: str, told: str) -> list[str]:
+        """The line, or its lines where the terminal is narrower: the coloured *parts*, then what is *told*."""
+        head = " ".join(self._paint(code, text) for code, text in parts)
+        width = self._columns()
+        length = len(" ".join(text for _, text in parts)) + len(between)
+        if not told or width is None or length + len(told) <= width or width < _NARROWEST:
+            return [f"{head}{between}{told}" if told else head]
+        first = length < width // 2
+        lines = textwrap.wrap(
+            told,
+            width,
+            initial_indent=" " * (length if first else len(_INDENT)),
+            subsequent_indent=_INDENT,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        if not first:
+            return [f"{head}{between}".rstrip(), *lines]
+        return [f"{head}{between}{lines[0][length:]}", *lines[1:]]
 
     def _following(self, entry: Mapping[str, Any]) -> list[str]:
         output = str(entry.get("output") or "").splitlines()[-OUTPUT_LINES:]

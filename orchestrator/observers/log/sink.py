@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -31,7 +32,7 @@ from ...core.observer import Observer
 from ...core.run import RunState
 from ...text.instants import iso
 from ...text.redaction import Redactor
-from .console import ConsoleRenderer, wants_colour
+from .console import ConsoleRenderer, columns, wants_colour
 from .entries import Entries, level_of
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -118,7 +119,11 @@ def configure_logging(
     if format not in FORMATS:
         raise InputError(f"log format {format!r}: expected one of {', '.join(FORMATS)}")
     target = sys.stderr if stream is None else stream
-    console = ConsoleRenderer(colour=wants_colour(target, environ), zone=zone) if format == "console" else json_line
+    console = (
+        ConsoleRenderer(colour=wants_colour(target, environ), zone=zone, columns=partial(columns, target))
+        if format == "console"
+        else json_line
+    )
     redactor = secrets if isinstance(secrets, Redactor) else Redactor(secrets)
     outputs = _Outputs(stream=target, render=console, file=_open(file), path=file)
     structlog.configure(

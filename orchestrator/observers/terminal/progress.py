@@ -171,6 +171,9 @@ class _Above(io.TextIOBase):
     def isatty(self) -> bool:
         return self._terminal.isatty()
 
+    def fileno(self) -> int:
+        return self._terminal.fileno()  # so that its width can be asked for
+
     def writable(self) -> bool:
         return True
 
