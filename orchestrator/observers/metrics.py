@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..core.events import Event, RunFinished, RunResumed, RunStarted
 from ..core.migration import UNDER_WAY
 from ..core.outcomes import Outcome, RunOutcome
 from ..core.run import RunState
-from ..core.times import cutover_seconds
+from ..core.times import cutover_seconds, downtime_seconds
 from ..machine.own_files import replace_file
 
 if TYPE_CHECKING:
@@ -158,7 +158,23 @@ def _families(state: RunState, now: float, previous_success: float | None) -> It
 
     under_way = sum(1 for name in state.selected if state.migrations[name].phase in UNDER_WAY)
     yield _gauge("atlas_cutover_migrations_under_way", "Cutovers requested and not yet final.", workflow, under_way)
-    yield _durations(state)
+    rows = [
+        (migration, state.migrations[migration.name])
+        for _, migration in state.rows()
+        if migration.name in state.selected
+    ]
+    yield _histogram(
+        "atlas_cutover_duration_seconds",
+        "Seconds from the PUT to the final status.",
+        state,
+        (cutover_seconds(known) for _, known in rows),
+    )
+    yield _histogram(
+        "atlas_cutover_downtime_seconds",
+        "Seconds for which an application stood still: from the first before hook to the last verify and after_success hook.",
+        state,
+        (downtime_seconds(known, migration.hooks) for migration, known in rows),
+    )
 
     statistics = state.request_statistics()
     requests = CounterMetricFamily(
@@ -192,20 +208,17 @@ def _families(state: RunState, now: float, previous_success: float | None) -> It
         )
 
 
-def _durations(state: RunState) -> Metric:
-    """Seconds from the PUT to the final status, of the migrations that Atlas brought to an end."""
+def _histogram(name: str, help_text: str, state: RunState, all_seconds: Iterable[float | None]) -> Metric:
+    """Of the migrations of which the seconds are known."""
     from prometheus_client.core import HistogramMetricFamily
 
     numbers, total = [0] * (len(BUCKETS) + 1), 0.0
-    for name in state.selected:
-        seconds = cutover_seconds(state.migrations[name])
+    for seconds in all_seconds:
         if seconds is not None:
             numbers[bisect_left(BUCKETS, seconds)] += 1
             total += seconds
     bounds = [*map(str, BUCKETS), "+Inf"]
-    family = HistogramMetricFamily(
-        "atlas_cutover_duration_seconds", "Seconds from the PUT to the final status.", labels=["workflow"]
-    )
+    family = HistogramMetricFamily(name, help_text, labels=["workflow"])
     buckets = [(bound, float(number)) for bound, number in zip(bounds, accumulate(numbers), strict=True)]
     family.add_metric([state.workflow.name], buckets=buckets, sum_value=total)
     return family

@@ -109,7 +109,7 @@ class Messages:
         self._standing.add(what)
         of = f"wave {event.wave}" if event.wave else "the run"
         body = (
-            f"{event.migration or f'The hooks of {of}'}: `before` hooks have run, and no PUT has left for "
+            f"{_with_vars(event.migration, state) if event.migration else f'The hooks of {of}'}: `before` hooks have run, and no PUT has left for "
             f"{rough_duration(event.seconds)}: {event.reason}. The log names the others that wait for the same."
         )
         return _make("warning", f"an application of {of} stands still", body, state)
@@ -120,7 +120,8 @@ class Messages:
             return None
         self._failed_waves.add(wave)
         reason = f": {event.error_message}" if event.error_message else ""
-        body = f"{event.migration}: {event.outcome}{reason}. Further failures of this wave are counted in the message of its end."
+        name = _with_vars(event.migration, state)
+        body = f"{name}: {event.outcome}{reason}. Further failures of this wave are counted in the message of its end."
         return _make("failure", f"first failure in wave {wave}", body, state)
 
 
@@ -254,6 +255,13 @@ def _quieten() -> None:
 def _label(number: int, url: str) -> str:
     scheme = re.match(r"([a-z][a-z0-9]{0,19})://", url)
     return f"{number + 1} ({scheme[1]})" if scheme else str(number + 1)
+
+
+def _with_vars(name: str, state: RunState) -> str:
+    """Migration *name* and its variables: whose it is, and where."""
+    _, migration = state.place_of(name)
+    told = ", ".join(f"{key}={value}" for key, value in migration.vars.items())
+    return f"{name} ({told})" if told else name
 
 
 def _finished(event: RunFinished, state: RunState) -> Message:

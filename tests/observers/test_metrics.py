@@ -11,13 +11,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator.core.errors import InputError
-from orchestrator.core.events import CutoverRequested, MigrationFinished, RunFinished
+from orchestrator.core.events import CutoverRequested, HookFinished, MigrationFinished, RunFinished
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
+from orchestrator.core.workflow import Hooks
 from orchestrator.observers.log.sink import configure_logging
 from orchestrator.observers.metrics import BudgetUse, MetricsFile, write_metrics
 
-from .examples import AT, running, started
+from .examples import AT, WORKFLOW, running, started
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 ENDED = RunFinished(
@@ -70,6 +71,8 @@ def test_the_metrics_of_a_finished_run(tmp_path: Path) -> None:
     assert samples["atlas_cutover_duration_seconds_sum", ()] == 45
     buckets = {le: samples["atlas_cutover_duration_seconds_bucket", (("le", le),)] for le in ("1.0", "5.0", "+Inf")}
     assert buckets == {"1.0": 1, "5.0": 5, "+Inf": 9}
+    assert samples["atlas_cutover_downtime_seconds_count", ()] == 9
+    assert samples["atlas_cutover_downtime_seconds_sum", ()] == 45
     assert samples["atlas_cutover_requests_total", (("status", "202"),)] == 9
     assert samples["atlas_cutover_request_retries_total", ()] == 2
     assert samples["atlas_cutover_budget_tokens", (("scope", "g1"),)] == 480.5
@@ -159,3 +162,27 @@ async def test_the_file_is_written_at_the_beginning_meanwhile_and_at_the_end(
     state.apply(ENDED)
     file.sink(ENDED, state)
     assert read(path)[written] == AT + 20
+
+
+def test_downtime_begins_with_the_first_hook_and_ends_with_the_last(tmp_path: Path) -> None:
+    """The cutover took 5 s, and its application stood still for 17 s."""
+    hooks = Hooks(before=(("stop",),), after_success=(("start",),))
+    (canary, *_) = WORKFLOW.waves
+    orders = replace(canary.migrations[0], hooks=hooks)
+    state = running(replace(WORKFLOW, waves=(replace(canary, migrations=(orders,)),)))
+
+    def hook_ends(name: str, at: float, seconds: float) -> HookFinished:
+        return HookFinished(
+            at=at, hook=name, argv=("x",), exit_code=0, seconds=seconds, wave="canary", migration="orders"
+        )
+
+    state.apply(hook_ends("before", AT + 10, 10))
+    state.apply(CutoverRequested(at=AT + 11, migration="orders"))
+    state.apply(MigrationFinished(at=AT + 16, migration="orders", outcome=Outcome.SUCCESS, status="COMPLETE"))
+    write_metrics(tmp_path / "before.prom", state, now=AT + 16)
+    state.apply(hook_ends("after_success", AT + 17, 1))
+    write_metrics(tmp_path / "after.prom", state, now=AT + 17)
+    assert read(tmp_path / "before.prom")["atlas_cutover_downtime_seconds_count", ()] == 0
+    after = read(tmp_path / "after.prom")
+    assert after["atlas_cutover_downtime_seconds_sum", ()] == 17
+    assert after["atlas_cutover_duration_seconds_sum", ()] == 5

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -17,11 +18,12 @@ from orchestrator.core.errors import InputError
 from orchestrator.core.events import ApprovalWaiting, Event, MigrationFinished, RunFinished, WaveFinished
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
+from orchestrator.core.vars import merged
 from orchestrator.observers import notify
 from orchestrator.observers.log.sink import configure_logging
 from orchestrator.observers.notify import Messages, Notifier
 
-from .examples import AT, EVENTS, running, started
+from .examples import AT, EVENTS, WORKFLOW, running, started
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # apprise's own imports
 
@@ -70,6 +72,18 @@ def test_a_night_makes_a_handful_of_messages() -> None:
     ]
     assert messages[2].body.startswith("atlas-cutover approve 20261128-010000-3f9a1c rest")
     assert messages[4].body.startswith("4 FAILED, 1 TIMED_OUT, 3 NOT_STARTED")
+
+
+def test_a_failure_tells_whose_it_is_by_its_variables() -> None:
+    """Who is woken knows the cluster and the owner."""
+    (canary, *_) = WORKFLOW.waves
+    orders = replace(canary.migrations[0], vars=merged([{"cluster": "orders-eu", "owner": "team shop"}]))
+    state = running(replace(WORKFLOW, waves=(replace(canary, migrations=(orders,)),)))
+    messages = Messages()
+    messages.message(started(state.workflow), state)
+    told = messages.message(failed("orders"), state)
+    assert told is not None
+    assert told.body.startswith("orders (cluster=orders-eu, owner=team shop): FAILED: oplog")
 
 
 def test_a_rehearsal_is_marked_in_every_message() -> None:
