@@ -68,12 +68,13 @@ def _print_status(args: Namespace, found: RunStatus) -> None:
 
     if args.watch and sys.stdout.isatty():
         sys.stdout.write("\x1b[H\x1b[2J")
-    reads = found.reads if args.all else None
     if args.format == "json":
-        print_json(found.report, file=sys.stdout, reads=reads)
+        print_json(found.report, file=sys.stdout, reads=found.reads if args.all else None)
         return
     options = same_place(args)
-    print_summary(found.report, file=sys.stdout, running=found.holder, options=options, reads=reads)
+    print_summary(
+        found.report, file=sys.stdout, running=found.holder, options=options, reads=found.reads, every=args.all
+    )
     said = {need.in_words() for need in found.report.needs}  # above, where they come first
     for hold in found.holds:
         if hold.in_words() not in said:

@@ -17,7 +17,7 @@ from ..core.needs import HOOK, Need
 from ..core.next_step import Phase
 from ..core.no_return import Point
 from ..core.outcomes import Outcome
-from ..store.last_read import LastReads
+from ..store.last_read import LastRead, LastReads
 from ..text.counts import names_listed, plural
 from .formats.json_ import render_json
 from .model import OTHERS, MigrationReport, Problem, RunReport
@@ -76,7 +76,7 @@ def print_json(report: RunReport, *, file: TextIO, reads: LastReads | None = Non
     file.write(render_json(report, ascii_only=not utf8, reads=reads))
 
 
-def print_summary(
+def print_summary(  # noqa: PLR0913 - all but the first are keywords, and most are rarely given
     report: RunReport,
     *,
     file: TextIO,
@@ -84,6 +84,7 @@ def print_summary(
     running: str | None = None,
     options: str = "",
     reads: LastReads | None = None,
+    every: bool = True,
     width: int | None = None,
     color: bool | None = None,
 ) -> None:
@@ -95,7 +96,8 @@ def print_summary(
         paths: Where the reports are.
         running: Who works on the run now; the summary then shows how far it is.
         options: What is added to the command that goes on with the run.
-        reads: What the last read of each job showed: every migration is listed with it, whatever their number.
+        reads: What the last read of each job showed, which migrations are listed with.
+        every: List every migration with *reads*, whatever their number and also where nobody works on the run.
         width: Columns; None: the terminal's, or as many as it takes where *file* is no terminal.
         color: None: on a terminal, unless NO_COLOR is set.
     """
@@ -110,7 +112,7 @@ def print_summary(
         no_color=None if color is None else not color,
     )
     summary = _Summary(report, console, file.encoding or "ascii", running, options, soft_wrap=endless)
-    summary.print(paths, reads)
+    summary.print(paths, reads, every=every)
     file.write(text.getvalue())
 
 
@@ -127,7 +129,7 @@ class _Summary:
         self.options = options
         self.soft_wrap = soft_wrap
 
-    def print(self, paths: Sequence[Path], reads: LastReads | None) -> None:
+    def print(self, paths: Sequence[Path], reads: LastReads | None, *, every: bool) -> None:
         """All of it, what needs a person first."""
         report = self.report
         if self.running:
@@ -150,13 +152,13 @@ class _Summary:
             self._no_return()
         self._others()
         self._waves()
-        if reads is not None:
-            self._reads(reads)
-        elif len(report.migrations) <= LIST_ALL:
-            self._migrations(self._in_order())
-        else:
-            if self.running and (moving := [m for m in self._in_order() if m.phase in _MOVING]):
-                self._migrations(moving[:LIST_ALL])
+        few = len(report.migrations) <= LIST_ALL
+        listed = self._in_order() if few or (every and reads is not None) else self._moving()
+        if reads is not None and (every or self.running):
+            self._reads(listed, reads)
+        elif listed:
+            self._migrations(listed)
+        if len(listed) < len(report.migrations):
             self.console.print()
             self.line(f"all of them: atlas-cutover status {report.run_id} --all{self.options}", soft_wrap=True)
         if paths:
@@ -266,6 +268,10 @@ class _Summary:
             self.report.migrations, key=lambda m: _MOVING.index(m.phase) if m.phase in _MOVING else len(_MOVING)
         )
 
+    def _moving(self) -> Sequence[MigrationReport]:
+        """What moves while the run is under way, the most urgent first, and no more than a screen of it."""
+        return [m for m in self._in_order() if m.phase in _MOVING][:LIST_ALL] if self.running else []
+
     def _migrations(self, migrations: Sequence[MigrationReport]) -> None:
         self._table(
             ("MIGRATION", "WAVE", "OUTCOME", "AT ATLAS", "CUTOVER>", "PUTS>"),
@@ -282,11 +288,13 @@ class _Summary:
             ),
         )
 
-    def _reads(self, reads: LastReads) -> None:
-        """Every migration, with what the last read of its job showed."""
+    def _reads(self, migrations: Sequence[MigrationReport], reads: LastReads) -> None:
+        """*migrations*, with what the last read of their jobs showed."""
+        if not migrations:
+            return
         self._table(
             ("MIGRATION", "WAVE", "STANDS", "AT ATLAS", "LAG>", "READ>", "PUTS>", "LAST FAILED READ"),
-            (self._read(migration, reads) for migration in self._in_order()),
+            (self._read(migration, reads) for migration in migrations),
         )
 
     def _read(self, migration: MigrationReport, reads: LastReads) -> Sequence[str]:
@@ -296,7 +304,7 @@ class _Summary:
         return (
             migration.name,
             migration.wave,
-            self._word(migration),
+            self._word(migration) + _why_at_the_gate(migration, read),
             (read.status if fresh else migration.remote_status) or "-",
             "-" if over else duration(read.lag),
             _ago(reads.age(read.seen_at)),
@@ -325,6 +333,13 @@ class _Summary:
         for row in rows:
             table.add_row(*(Text(self.shown(cell), style=_STYLES.get(cell, "")) for cell in row))
         self.console.print(table)
+
+
+def _why_at_the_gate(migration: MigrationReport, read: LastRead) -> str:
+    """What its gate waits for, by what was read last."""
+    if migration.phase is not Phase.GATE or read.seen_at is None:
+        return ""
+    return ": not ready" if read.ready is False else ": lag" if read.lag else ""
 
 
 def _ago(age: float | None) -> str:

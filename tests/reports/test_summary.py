@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.core.events import GateWaiting
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.reports.formats.json_ import render_json
@@ -243,3 +244,22 @@ def test_each_migration_of_the_report_is_on_one_side(report_of: MakeReport) -> N
         "in doubt": ["d"],
         "cut over": ["a", "b"],
     }
+
+
+def test_status_under_way_says_what_a_gate_waits_for(state_of: MakeState) -> None:
+    """The reason and the lag, without being asked for all of them."""
+    state = state_of({"w": {name: Ending(Outcome.NOT_STARTED) for name in ("a", "b", "c")}}, finished=False)
+    for name in ("a", "b"):
+        state.apply(GateWaiting(at=START + 10, migration=name, status="WORKING", ready=False, lag=50.0, max_lag=10.0))
+    reads = {
+        "a": LastRead(at=START + 20, seen_at=START + 20, status="WORKING", ready=False, lag=400.0),
+        "b": LastRead(at=START + 20, seen_at=START + 20, status="WORKING", ready=True, lag=42.0),
+    }
+    out = io.StringIO()
+    report = build(state, now=START + 25, holder="ops@bastion (4711)")
+    print_summary(
+        report, file=out, running="ops@bastion (4711)", reads=LastReads(by_name=reads, now=START + 25), every=False
+    )
+    rows = {line.split()[0]: " ".join(line.split()) for line in out.getvalue().splitlines() if line[:2] in ("a ", "b ")}
+    assert rows["a"].startswith("a w at the gate: not ready WORKING 6m40s 5s ago")
+    assert rows["b"].startswith("b w at the gate: lag WORKING 42s 5s ago")
