@@ -6,7 +6,8 @@ import re
 import ssl
 
 _BLOCK = re.compile(
-    r"-----BEGIN (?P<kind>(?:TRUSTED |X509 )?CERTIFICATE)-----\s[A-Za-z0-9+/=\s]+?-----END (?P=kind)-----"
+    r"-----BEGIN (?P<kind>(?:TRUSTED |X509 )?CERTIFICATE)-----\s[A-Za-z0-9+/=\s]+?-----END (?P=kind)-----",
+    re.ASCII,  # or \s would take Unicode's spaces in, and OpenSSL takes none
 )
 _OTHER = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 _DER = b"\x30"  # an ASN.1 sequence, as which every certificate begins

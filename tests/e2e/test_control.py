@@ -345,7 +345,7 @@ def test_status_lists_all_with_what_was_last_read(program: Program) -> None:
         running.process.terminate()
         running.end()
     (row,) = [line for line in listed.out.splitlines() if line.startswith("m07 ")]
-    assert re.search(r"^m07 +all +at the gate +\w+ .*s ago .*s ago: .*500", row)
+    assert re.search(r"^m07 +all +at the gate: not ready +\w+ .*s ago .*s ago: .*500", row)
     after = program.run("status", "--all")
     assert all(re.search(rf"^{name} +all ", after.out, re.MULTILINE) for name in ids)
     brief = program.run("status", run_id)

@@ -204,3 +204,11 @@ def test_a_signer_that_is_no_ca_is_told_as_that(tmp_path: Path) -> None:
     assert "nobody known here vouches" in said
     odd = OwnCa(is_ca=False)
     assert "is not made as a CA's has to be" in said_of(odd.server(tmp_path), odd.pem())
+
+
+@pytest.mark.parametrize("space", ["\x85", "\xa0", "\u2028"])
+def test_a_space_that_is_none_of_ascii_makes_no_certificate(space: str) -> None:
+    """OpenSSL takes ASCII alone, whatever encoding the file has."""
+    text = f"-----BEGIN CERTIFICATE-----{space}\nMIIB\n-----END CERTIFICATE-----\n"
+    with pytest.raises(ValueError, match="holds no PEM certificates"):
+        pem_certificates(b"\xff\xfe" + text.encode("utf-16-le"))
