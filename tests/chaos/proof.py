@@ -1,7 +1,7 @@
 """Verification and steering of a chaos night: hooks that prove cutovers good, and people who change their minds meanwhile.
 
 `verify.sh` says "not yet" to each migration's first question, and afterwards what the night has decided about it: `unproven/NAME`
-is there or not. It writes down whom it has proven good, so that a SUCCESS that nothing has proven can be seen.
+is there or not. The first hook of some is killed (`dying/NAME`). It writes down whom it has proven good, so that a SUCCESS that nothing has proven can be seen.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 from ..loaded import Process
 from .harness import Night
 
-UNPROVEN, ASKED, PROVEN = "unproven", "asked", "proven"
+UNPROVEN, DYING, ASKED, PROVEN = "unproven", "dying", "asked", "proven"
 AGAIN = ("UNVERIFIED", "NOT_STARTED")
 """Outcomes of what people take up again: verified once more, or no longer skipped."""
 
 SCRIPT = """#!/bin/sh
 set -eu
+[ -e "dying/$CUTOVER_MIGRATION" ] && { rm "dying/$CUTOVER_MIGRATION"; kill -9 $$; }
 [ -e "unproven/$CUTOVER_MIGRATION" ] && exit 1
 [ -e "asked/$CUTOVER_MIGRATION" ] || { : >"asked/$CUTOVER_MIGRATION"; exit 75; }
 : >"proven/$CUTOVER_MIGRATION"
@@ -28,15 +29,19 @@ set -eu
 SOAK = "2s"
 
 
-def with_proof(plan: dict[str, Any], directory: Path, unproven: Sequence[str]) -> dict[str, Any]:
-    """*plan* with a `verify` hook for each migration and a soak for the second wave; *unproven* are not good at first."""
-    for name in (UNPROVEN, ASKED, PROVEN):
+def with_proof(plan: dict[str, Any], directory: Path, unproven: Sequence[str], dying: Sequence[str]) -> dict[str, Any]:
+    """*plan* with a `verify` hook for each migration and a soak for the second wave.
+
+    *unproven* are not good at first; the first hook of each of *dying* is killed.
+    """
+    for name in (UNPROVEN, DYING, ASKED, PROVEN):
         (directory / name).mkdir(parents=True)
     script = directory / "verify.sh"
     script.write_text(SCRIPT, encoding="utf-8")
     script.chmod(0o755)
-    for name in unproven:
-        (directory / UNPROVEN / name).touch()
+    for kind, names in ((UNPROVEN, unproven), (DYING, dying)):
+        for name in names:
+            (directory / kind / name).touch()
     first, second, *others = plan["waves"]
     return {
         **plan,

@@ -128,7 +128,7 @@ def play(seed: int, directory: Path) -> Tally:
     scenario = draw_scenario(rng, seed, weather)
     proven = seed % 2 == 1
     if proven:
-        plan = with_proof(plan, directory, rng.sample(NAMES, 3))
+        plan = with_proof(plan, directory, rng.sample(NAMES, 3), rng.sample(NAMES, 3))
     atlas = {"request_timeout": f"{weather.request_timeout:g}s"}
     with night(directory, plan=plan, scenario=scenario, speed=SPEED, settle=weather.settle, atlas=atlas) as chaos:
         people = People(night=chaos, rng=rng, names=NAMES) if proven else None
