@@ -8,13 +8,17 @@ import random
 import uuid
 from collections.abc import Iterator
 from string import ascii_lowercase
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from .chromium import launched
 from .loaded import loaded_already
 from .virtualclock import VirtualClockLoop
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # A busy machine is slow at times, and that is no fault of a test; what hangs is ended by pytest's timeout.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -67,6 +71,13 @@ def no_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(nobody))
         yield
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for a module; it has to be gone before other modules run loops of their own."""
+    with launched() as running:
+        yield running
 
 
 @pytest.fixture(scope="session", autouse=True)

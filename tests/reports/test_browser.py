@@ -14,6 +14,7 @@ from orchestrator.core.outcomes import Outcome
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.reports.render import write_report
 
+from ..chromium import NEEDS_CHROMIUM
 from .conftest import START, Ending, MakeReport
 
 if TYPE_CHECKING:
@@ -21,17 +22,6 @@ if TYPE_CHECKING:
 
     OpenReport = Callable[..., Page]
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SERIOUS = {"serious", "critical"}
 SECONDS = 2.0  # in which 5,000 rows open, and in which they are sorted
 DELTA = (
@@ -41,21 +31,7 @@ DELTA = (
     "  requestAnimationFrame(() => setTimeout(() => done((performance.now() - start) / 1000), 0)); })"
 )
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's chromium."""
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield found
-        found.close()
+pytestmark = NEEDS_CHROMIUM
 
 
 def waves(count: int) -> dict[str, dict[str, Ending]]:

@@ -12,17 +12,6 @@ from pathlib import Path
 
 from ..loaded import Order, Process, loaded_program
 
-CHROMIUM_ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 WORKFLOW = """\
 version: 1
 name: retail-eu

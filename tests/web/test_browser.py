@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,30 +10,16 @@ from orchestrator.core import events as ev
 from orchestrator.core.outcomes import Outcome, RunOutcome
 
 from ..builders import NOW, WHO, workflow
-from .browsers import CHROMIUM_ARGUMENTS, Site, rehearsal, site
+from ..chromium import NEEDS_CHROMIUM
+from .browsers import Site, rehearsal, site
 from .nights import RUN, Night, cutover_of, fleet
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium")
-playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 PHONE, DESK = (375, 740), (1280, 900)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for this module; it has to be gone before other modules run loops of their own."""
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -14,31 +13,17 @@ from orchestrator.core import events as ev
 from orchestrator.store.last_read import SILENT_AFTER, reads_path
 
 from ..builders import NOW, workflow
-from .browsers import CHROMIUM_ARGUMENTS, Site, rehearsal, site
+from ..chromium import NEEDS_CHROMIUM
+from .browsers import Site, rehearsal, site
 from .nights import HOLDER, RUN, Night, cutover_of, fleet
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium")
-playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 TWO_BEATS = 12_000
 """Milliseconds after which a page that has heard nothing knows it."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for this module."""
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
