@@ -60,6 +60,22 @@ def test_what_the_project_needs_is_in_the_locks() -> None:
     assert {name: all_[name] for name in runtime} == runtime
 
 
+def test_what_examples_take_from_others_is_named_by_digest() -> None:
+    """Actions by commit and base images by digest, each with the version that a reader wants to know."""
+    examples = ROOT / "examples"
+    used = [line for path in examples.rglob("*.yml") for line in path.read_text().splitlines() if "uses:" in line]
+    based = [
+        line
+        for path in examples.rglob("Dockerfile*")
+        for line in path.read_text().splitlines()
+        if line.startswith(("ARG BASE=", "FROM ")) and "${BASE}" not in line
+    ]
+    assert used
+    assert based
+    assert [line for line in used if not re.search(r"uses: \S+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line)] == []
+    assert [line for line in based if not re.search(r"\S+:[\w.-]+@sha256:[0-9a-f]{64}$", line)] == []
+
+
 def test_an_image_is_made_of_the_program_alone() -> None:
     """Neither keys nor state of a checkout get into it, and it names what the Dockerfile takes."""
     ignored, *taken = [

@@ -21,7 +21,7 @@ from ..core.settings import (
     Temporal,
 )
 from ..text.durations import format_duration
-from ..text.likeness import skeleton
+from ..text.likeness import as_it_looks
 from .fields import BOOLEAN_SCHEMA, Text, TextModel, duration, json_schema, one_of
 from .scalars import parse_boolean, parse_choice, parse_count, parse_decimal, parse_key, parse_line, parse_name
 
@@ -89,9 +89,9 @@ def _check_host(host: str) -> None:
             shown = host.encode("ascii").decode("idna")
         except UnicodeError:
             shown = host
-        if skeleton(shown).isascii():
+        if (looks := as_it_looks(shown)).isascii():
             raise ValueError(
-                f"its host looks like {skeleton(shown)} and is another one: it is written with letters of another alphabet"
+                f"its host looks like {looks} and is another one: it is written with letters of another alphabet"
             )
 
 

@@ -14,7 +14,7 @@ from ..core.window import doubts_about
 from ..core.workflow import Workflow
 from ..files.config import load_settings
 from ..files.workflow_file import load_workflow
-from ..text.likeness import skeleton
+from ..text.likeness import skeletons
 from .missing_here import missing_here, refuse_foreign_programs
 from .secrets_in import refuse_secrets
 
@@ -90,9 +90,14 @@ _MOST_ALIKE = 5
 def names_alike(names: Iterable[str]) -> Iterator[str]:
     """Those of *names* that differ by letter case or by characters that look alike, each group as a sentence, a few of them."""
     groups: dict[str, list[str]] = {}
+    alike: list[list[str]] = []
     for name in names:
-        groups.setdefault(skeleton(name), []).append(name)
-    alike = [group for group in groups.values() if len(group) > 1]
+        forms = sorted(skeletons(name))
+        group = next((groups[form] for form in forms if form in groups), [])
+        group.append(name)
+        if len(group) == 2:
+            alike.append(group)
+        groups.update((form, group) for form in forms if form not in groups)
     for group in alike[:_MOST_ALIKE]:
         shown = ", ".join(f"{name!r}{_strange(name)}" for name in group[:_MOST_ALIKE])
         yield f"these names are easily taken for each other: {shown}"

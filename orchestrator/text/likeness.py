@@ -6,6 +6,8 @@ import difflib
 import unicodedata
 from collections.abc import Iterable
 
+from .confusables import prototypes
+
 _LONGEST = 100
 
 
@@ -24,36 +26,31 @@ def composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-_ALIKE = {
-    "0": "o",
-    "1": "l",
-    "i": "l",
-    "|": "l",
-    "\u0131": "l",
-    **dict(
-        zip(
-            "\u0430\u0441\u0501\u0435\u04bb\u0456\u0458\u043a\u04cf\u043c\u043e\u0440\u051b\u0455\u0442\u0443\u0475\u051d\u0445",
-            "acdehljklmopqstyvwx",
-            strict=True,
-        )
-    ),
-    **dict(zip("\u03b1\u03b5\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7", "aelkvoptux", strict=True)),
-    **dict(zip("\u0432\u043d\u0437\u0585\u057d\u0578\u057c", "bh3ounn", strict=True)),
-    **dict.fromkeys("\u00ad\u2010\u2011\u2012\u2013\u2014\u2212_", "-"),
-    **dict.fromkeys("\u2018\u2019\u02bc\u0060\u00b4", "'"),
+_ALSO_ALIKE = {
+    "i": "l",  # as its capital does
+    "_": "-",
+    "\u30fc": "-",  # for Unicode an em dash looks like this one
+    "\u00b4": "'",
+    **dict(zip("\u0138\u1d1b\ua793\u03c7\u0299\u029c\u025c", "ktexbh3", strict=True)),
+    "\u028d": "rn",  # as m is
 }
-"""Characters that are taken for others, after case and width are gone: an excerpt of the confusables of UTS 39 for letters that names
-have: Latin, Cyrillic, Greek, Armenian, digits, dashes, quotes."""
+"""What people take for each other at a glance, and Unicode does not: mostly small letters of other alphabets that have a capital's form."""
 
 
-def skeleton(name: str) -> str:
-    """What is left of *name* where letter case, width, accents' order and characters that look alike are no difference.
+def skeletons(name: str) -> frozenset[str]:
+    """What is left of *name* where width, accents' order and characters that look alike are no difference: as it is, and in one letter case.
 
-    Two names with one skeleton are easily taken for each other (UTS 39, section 4).
+    Two names that have a skeleton in common are easily taken for each other (UTS 39, section 4). There are two, because a capital may look
+    like another letter than the small one does (Greek nu).
     """
-    plain = unicodedata.normalize("NFKD", name).casefold()
-    alike = "".join(_ALIKE.get(character, character) for character in plain)
-    return unicodedata.normalize("NFD", " ".join(alike.replace("rn", "m").split()))
+    plain = unicodedata.normalize("NFKD", name)
+    return frozenset((_skeleton(plain), _skeleton(plain.casefold())))
+
+
+def _skeleton(plain: str) -> str:
+    alike = unicodedata.normalize("NFD", plain.translate(prototypes())).casefold()
+    alike = "".join(_ALSO_ALIKE.get(character, character) for character in alike)
+    return unicodedata.normalize("NFD", " ".join(alike.split()))
 
 
 def lookalike(character: str) -> str | None:
@@ -64,6 +61,16 @@ def lookalike(character: str) -> str | None:
         return ""
     plain = unicodedata.normalize("NFKD", character)
     if len(plain) != 1 or not plain.isascii():
-        alike = _ALIKE.get(character) or _ALIKE.get(character.lower())
-        plain = alike.upper() if alike and character.isupper() else alike or ""
+        plain = prototypes().get(ord(character), character)
+        if plain == "l" and character.isupper():
+            plain = "I"
+        if not plain.isascii():
+            plain = _ALSO_ALIKE.get(plain, plain)
+        if plain == "rn":
+            plain = "m"
     return plain if len(plain) == 1 and plain.isascii() else None
+
+
+def as_it_looks(text: str) -> str:
+    """*text* with characters of ASCII in the places of those that look like them."""
+    return "".join(character if (plain := lookalike(character)) is None else plain for character in text)

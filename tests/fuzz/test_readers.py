@@ -31,7 +31,7 @@ from orchestrator.simulator import load_scenario
 from orchestrator.store.last_read import read_reads
 from orchestrator.text.durations import parse_duration
 from orchestrator.text.escaping import lines_of_text, one_line, visible
-from orchestrator.text.likeness import skeleton
+from orchestrator.text.likeness import as_it_looks, skeletons
 from orchestrator.text.redaction import Redactor, secret_parts
 from orchestrator.web.access import split_host
 
@@ -205,7 +205,7 @@ def _headers(text: str, directory: Path) -> None:
 
 def _words(text: str, directory: Path) -> None:
     redactor = Redactor(["topsecret", "a\\b\"c'd"])
-    for read in (redactor.text, one_line, lines_of_text, visible, skeleton, secret_parts):
+    for read in (redactor.text, one_line, lines_of_text, visible, skeletons, as_it_looks, secret_parts):
         read(text)
     try:
         parse_duration(text)
