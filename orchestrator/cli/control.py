@@ -25,10 +25,8 @@ def add(commands: Commands) -> None:
         if about == "migrations":
             parser.add_argument("names", metavar="NAME", nargs="+", help="migrations, or waves for all of theirs")
         if name == "gate":
-            parser.add_argument(
-                "--max-lag", type=_seconds, metavar="D", help="the largest lag a cutover may start with"
-            )
-            parser.add_argument("--timeout", type=_seconds, metavar="D", help="how long to wait for it")
+            parser.add_argument("--max-lag", metavar="D", help="the largest lag a cutover may start with")
+            parser.add_argument("--timeout", metavar="D", help="how long to wait for it")
             parser.add_argument("--off", action="store_true", help="no gate")
         parser.add_argument("--reason", default="", metavar="TEXT", help="why, for log, report and page")
 
@@ -56,27 +54,13 @@ _VERBS = (
 )
 
 
-def _seconds(text: str) -> float:
-    from argparse import ArgumentTypeError
-
-    from ..text.durations import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
-
-
 def _steer(args: Namespace) -> int:
     from importlib import import_module
 
-    from ..core.errors import InputError
     from .inputs import read_state_dir
 
     more = {}
     if args.command == "gate":
-        if args.off == (args.max_lag is not None or args.timeout is not None):
-            raise InputError("gate: give --off, or --max-lag, --timeout or both")
         more = {"max_lag": args.max_lag, "timeout": args.timeout, "off": args.off}
     verb = getattr(import_module(f"..operations.{args.command}", __package__), args.command)
     names = getattr(args, "names", ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..text.counts import names_listed
 from ..text.likeness import closest
@@ -24,10 +24,27 @@ from .workflow import Gate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GateChange:
+    """What a gate is to be: *max_lag* and *timeout* in seconds; None: as it is, or where it is off, the default."""
+
+    max_lag: float | None = None
+    timeout: float | None = None
+
+    def of(self, gate: Gate | None) -> Gate:
+        """*gate*, changed."""
+        known = gate or Gate()
+        return replace(
+            known,
+            max_lag=known.max_lag if self.max_lag is None else self.max_lag,
+            timeout=known.timeout if self.timeout is None else self.timeout,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """*command* (`pause`, `unpause`, `abort`, `approve`, `reject`, `skip`, `retry`, `gate`) is asked by *who*, for *reason*.
 
-    *wave* and *migration* are what it is about; *gate* is the new one (None: off).
+    *wave* and *migration* are what it is about; *gate* is what changes of its gate (None: off).
     """
 
     command: str
@@ -35,7 +52,7 @@ class Request:
     reason: str = ""
     wave: str | None = None
     migration: str | None = None
-    gate: Gate | None = None
+    gate: GateChange | None = None
 
 
 def decide(run: RunState, request: Request, *, at: float) -> Event | str:
@@ -95,7 +112,7 @@ def _about_a_migration(run: RunState, request: Request, name: str, *, at: float)
             return why or MigrationRetried(at=at, migration=name, who=request.who, reason=request.reason)
     if state.phase not in BEFORE_THE_PUT:
         return f"{name}: {_how_it_stands(state)}, so its gate does not matter any more"
-    gate = request.gate
+    gate = None if request.gate is None else request.gate.of(run.place_of(name)[1].gate)
     return GateChanged(
         at=at,
         migration=name,

@@ -312,7 +312,7 @@ def select(workflow: Workflow, only: tuple[str, ...]) -> frozenset[str]:
         meant = closest(name, [*(wave.name for wave in workflow.waves), *workflow.names()])
         ask = f"; did you mean {meant!r}?" if meant else ""
         raise InputError(
-            f"--only {name}: workflow {workflow.name!r} has no wave or migration of that name{ask} (a run that is "
+            f"workflow {workflow.name!r} has neither a wave nor a migration {name!r}{ask} (a run that is "
             "continued has those it was started with)"
         ) from None
 

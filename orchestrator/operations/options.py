@@ -81,7 +81,7 @@ class Host:
     on_superseded: Callable[[RunState], None] = lambda _: None
     on_ended: Callable[[Ending], None] = lambda _: None
     place: str = ""
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     random: Random = field(default_factory=Random)
     wall: Callable[[], float] = time.time
     steady: Callable[[], float] = steady_time

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 from ..core.observer import Observer
 from ..core.settings import Settings
 from ..core.workflow import Workflow
+from .arguments import called, several, text
 from .find import settings_or_usual
 from .options import Host, Options
-from .result import EMBEDDED, RunResult, Stop, with_reports
+from .result import RunResult, Stop, outputs_of, with_reports
 from .target import Rehearsal
 from .work import start
 
@@ -21,11 +22,11 @@ async def rehearse(
     settings: Settings | None = None,
     rehearsal: Rehearsal | None = None,
     *,
-    only: Sequence[str] = (),
-    observers: Sequence[Observer] = (),
-    outputs: Sequence[Path | str] = (),
+    only: Iterable[str] = (),
+    observers: Iterable[Observer] = (),
+    outputs: Iterable[Path | str] = (),
     stop: Stop | None = None,
-    host: Host = EMBEDDED,
+    host: Host | None = None,
 ) -> RunResult:
     """Run *workflow* against a simulated Atlas on loopback: it needs no keys, and claims no live migration.
 
@@ -39,13 +40,14 @@ async def rehearse(
         observers: Are told of each event (`Observer`).
         outputs: Files to write the report to, besides those of the state directory; the suffix chooses the format.
         stop: Once it is set, no new cutover starts, answers on the wire are waited for, and the report says what is left.
-        host: What the process around gives the session.
+        host: What the process around gives the session; None: nothing but its environment, for hooks.
 
     Raises:
         InputError: A name in *only* is unknown.
         BusyError: Another process rehearses the workflow.
         JournalError: The journal cannot be used.
     """
+    names, told, paths = several("only", only, text), several("observers", observers, called), outputs_of(outputs)
     settings = settings_or_usual(settings)
-    options = Options(only=tuple(only), rehearsal=rehearsal or Rehearsal(), observers=observers, host=host)
-    return await with_reports(partial(start, workflow, settings), settings, options, outputs=outputs, stop=stop)
+    options = Options(only=names, rehearsal=rehearsal or Rehearsal(), observers=told, host=host or Host())
+    return await with_reports(partial(start, workflow, settings), settings, options, outputs=paths, stop=stop)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..reports.model import RunReport
-from ..reports.render import check_output_path, write_all
+from ..reports.render import write_all
 from ..store.journal import open_journal, worked_on_by
 from .find import find_run, place_of
 from .reporting import Unwritten, as_recorded
+from .result import outputs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class Reported:
 
 
 def report(
-    run_id: str | None = None, *, outputs: Sequence[Path | str] = (), state_dir: Path | str | None = None
+    run_id: str | None = None, *, outputs: Iterable[Path | str] = (), state_dir: Path | str | None = None
 ) -> Reported:
     """The report of a run as the journal has it, also while the run is under way.
 
@@ -38,9 +39,7 @@ def report(
         InputError: There is no such run, or a file could not be written there in any case.
         JournalError: The journal cannot be read.
     """
-    paths = [Path(path) for path in outputs]
-    for path in paths:
-        check_output_path(path)
+    paths = outputs_of(outputs)
     with open_journal(place_of(state_dir), readonly=True) as journal:
         row = find_run(journal, run_id)
         holder = worked_on_by(journal.state_dir, row)

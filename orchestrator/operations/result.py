@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +19,8 @@ from ..core.settings import Settings
 from ..observers.last_read import ReadsFile
 from ..reports.model import RunReport, build
 from ..reports.render import check_output_path
-from .options import Ending, Host, Interruption, Options
+from .arguments import path, several
+from .options import Ending, Interruption, Options
 from .reporting import Unwritten, write_reports
 
 Stop = asyncio.Event | anyio.Event
@@ -47,23 +48,31 @@ class RunResult:
         return ExitCode(self.report.exit_code)
 
 
+def outputs_of(outputs: Iterable[Path | str]) -> tuple[Path, ...]:
+    """The files that a report is to be written to.
+
+    Raises:
+        InputError: They are no list of paths, or one of them could not be written in any case.
+    """
+    paths = several("outputs", outputs, path)
+    for each in paths:
+        check_output_path(each)
+    return paths
+
+
 async def with_reports(
     session: Callable[[Options], Awaitable[Ending]],
     settings: Settings,
     options: Options,
     *,
-    outputs: Sequence[Path | str],
+    outputs: Sequence[Path],
     stop: Stop | None,
 ) -> RunResult:
     """Have a *session*, and write its reports and *outputs* before another process can work on the run.
 
     Raises:
-        InputError: One of *outputs* could not be written in any case; nothing was begun.
         CutoverError: As *session*.
     """
-    paths = [Path(path) for path in outputs]
-    for path in paths:
-        check_output_path(path)
     host = options.host
     reads = ReadsFile(settings.state_dir, host.say)
     observers = [_Guarded(observer) for observer in options.observers]
@@ -78,7 +87,7 @@ async def with_reports(
     def on_ended(ending: Ending) -> None:
         host.on_ended(ending)
         report = build(ending.state, now=host.wall(), exit_code=ending.exit_code)
-        good, bad = write_reports(report, settings.state_dir, paths, checkpoint=host.checkpoint)
+        good, bad = write_reports(report, settings.state_dir, outputs, checkpoint=host.checkpoint)
         reports.append(report)
         written.extend(good)
         unwritten.extend(bad)
@@ -128,7 +137,3 @@ def _when(stop: Stop) -> Iterator[AsyncIterator[Interruption]]:
         yield Interruption(by="its caller")
 
     yield once()
-
-
-EMBEDDED = Host()
-"""A program that embeds the package."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from ..core.observer import Observer
 from ..core.settings import Engine, Settings
 from ..store.journal import open_journal
 from . import work
+from .arguments import called, several, text
 from .find import find_unfinished, settings_or_usual
 from .options import Host, Options
-from .result import EMBEDDED, RunResult, Stop, with_reports
+from .result import RunResult, Stop, outputs_of, with_reports
 from .target import Rehearsal
 
 
@@ -21,13 +22,13 @@ async def resume(  # noqa: PLR0913 - each is one thing that may be asked for
     run_id: str | None = None,
     settings: Settings | None = None,
     *,
-    only: Sequence[str] = (),
+    only: Iterable[str] = (),
     retry_failed: bool = False,
     rehearsal: Rehearsal | None = None,
-    observers: Sequence[Observer] = (),
-    outputs: Sequence[Path | str] = (),
+    observers: Iterable[Observer] = (),
+    outputs: Iterable[Path | str] = (),
     stop: Stop | None = None,
-    host: Host = EMBEDDED,
+    host: Host | None = None,
 ) -> RunResult:
     """Continue a run as it is recorded, without its workflow file; one that is over is reported as it ended.
 
@@ -44,7 +45,7 @@ async def resume(  # noqa: PLR0913 - each is one thing that may be asked for
         observers: Are told of each event (`Observer`).
         outputs: Files to write the report to, besides those of the state directory; the suffix chooses the format.
         stop: Once it is set, no new cutover starts, answers on the wire are waited for, and the report says what is left.
-        host: What the process around gives the session.
+        host: What the process around gives the session; None: nothing but its environment, for hooks.
 
     Raises:
         InputError: There is no such run, nothing to resume, or *rehearsal* is given and the run is a real one.
@@ -52,6 +53,7 @@ async def resume(  # noqa: PLR0913 - each is one thing that may be asked for
         JournalError: The journal cannot be used.
         AtlasError: Atlas is not reachable or refuses the keys; nothing was begun.
     """
+    names, told, paths = several("only", only, text), several("observers", observers, called), outputs_of(outputs)
     settings = settings_or_usual(settings)
     with open_journal(settings.state_dir, readonly=True) as journal:
         row = find_unfinished(journal, run_id)
@@ -59,11 +61,11 @@ async def resume(  # noqa: PLR0913 - each is one thing that may be asked for
         raise InputError(f"run {row.run_id} is a real one, which cannot go on as a rehearsal; nothing was sent")
     engine = Engine.LOCAL if row.temporal is None else Engine.TEMPORAL
     options = Options(
-        only=tuple(only), retry_failed=retry_failed, engine=engine, rehearsal=rehearsal, observers=observers, host=host
+        only=names, retry_failed=retry_failed, engine=engine, rehearsal=rehearsal, observers=told, host=host or Host()
     )
     session = partial(work.resume, row.run_id, settings)
     if row.temporal is not None and (row.unfinished or retry_failed):
         from . import elsewhere
 
         session = partial(elsewhere.resume, row, settings)
-    return await with_reports(session, settings, options, outputs=outputs, stop=stop)
+    return await with_reports(session, settings, options, outputs=paths, stop=stop)

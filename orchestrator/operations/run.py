@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 from ..core.observer import Observer
 from ..core.settings import Engine, Settings
 from ..core.workflow import Workflow
+from .arguments import called, several, text
 from .find import settings_or_usual
 from .options import Host, Options
-from .result import EMBEDDED, RunResult, Stop, with_reports
+from .result import RunResult, Stop, outputs_of, with_reports
 from .work import start
 
 
@@ -19,14 +20,14 @@ async def run(  # noqa: PLR0913 - each is one thing that may be asked for
     workflow: Workflow,
     settings: Settings | None = None,
     *,
-    only: Sequence[str] = (),
+    only: Iterable[str] = (),
     new: bool = False,
     engine: Engine | None = None,
     retry_failed: bool = False,
-    observers: Sequence[Observer] = (),
-    outputs: Sequence[Path | str] = (),
+    observers: Iterable[Observer] = (),
+    outputs: Iterable[Path | str] = (),
     stop: Stop | None = None,
-    host: Host = EMBEDDED,
+    host: Host | None = None,
 ) -> RunResult:
     """Cut *workflow*'s live migrations over; where an unfinished run of it exists, continue that one.
 
@@ -42,7 +43,7 @@ async def run(  # noqa: PLR0913 - each is one thing that may be asked for
         observers: Are told of each event (`Observer`).
         outputs: Files to write the report to, besides those of the state directory; the suffix chooses the format.
         stop: Once it is set, no new cutover starts, answers on the wire are waited for, and the report says what is left.
-        host: What the process around gives the session.
+        host: What the process around gives the session; None: nothing but its environment, for hooks.
 
     Raises:
         InputError: A name in *only* is unknown, keys are missing, or the unfinished run is one of another workflow.
@@ -50,14 +51,15 @@ async def run(  # noqa: PLR0913 - each is one thing that may be asked for
         JournalError: The journal cannot be used.
         AtlasError: Atlas is not reachable or refuses the keys; nothing was begun.
     """
+    names, told, paths = several("only", only, text), several("observers", observers, called), outputs_of(outputs)
     settings = settings_or_usual(settings)
     engine = engine or settings.engine
     options = Options(
-        only=tuple(only), new=new, retry_failed=retry_failed, engine=engine, observers=observers, host=host
+        only=names, new=new, retry_failed=retry_failed, engine=engine, observers=told, host=host or Host()
     )
     session = partial(start, workflow, settings)
     if engine is Engine.TEMPORAL:
         from . import elsewhere
 
         session = partial(elsewhere.start, workflow, settings)
-    return await with_reports(session, settings, options, outputs=outputs, stop=stop)
+    return await with_reports(session, settings, options, outputs=paths, stop=stop)

@@ -11,14 +11,18 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..core.events import Event, RunFinished
 from ..core.run import RunState
-from ..core.steering import Request, decide
-from ..core.workflow import Gate
+from ..core.steering import GateChange, Request, decide
 from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, holder_of, locked, run_lock
 from ..text.likeness import composed
+from .arguments import several, text
 from .find import find_run, find_run_under_way, place_of
 from .reporting import Unwritten
+
+ABOUT_THE_RUN = ("pause", "unpause", "abort")
+ABOUT_A_WAVE = ("approve", "reject")
+ABOUT_MIGRATIONS = ("skip", "retry", "gate")
 
 
 class Taken(StrEnum):
@@ -66,7 +70,7 @@ def steer(
     state_dir: Path | str | None,
     who: str | None,
     reason: str = "",
-    gate: Gate | None = None,
+    gate: GateChange | None = None,
 ) -> Steered:
     """Ask for *command* about *names* (a wave, or migrations; none: the run), and tell what became of it.
 
@@ -80,12 +84,13 @@ def steer(
         state_dir: Where the journal is; None: the usual place.
         who: Who asks, for log and report; None: this process's user and host.
         reason: Why, for log and report.
-        gate: The new gate of `gate`; None: off.
+        gate: What `gate` changes; None: off.
 
     Raises:
         InputError: There is no such run, or what is asked changes nothing.
         JournalError: The journal cannot be read or written.
     """
+    names = several("names", names, text)
     place = place_of(state_dir)
     with open_journal(place, readonly=True) as reading:
         row = find_run_under_way(reading, run_id) if run_id is None else find_run(reading, run_id)
@@ -147,16 +152,20 @@ def decided(state: RunState, requests: Sequence[Request]) -> list[Event]:
 
 
 def requests_for(
-    state: RunState, command: str, names: Sequence[str], who: str, reason: str, gate: Gate | None
+    state: RunState, command: str, names: Sequence[str], who: str, reason: str, gate: GateChange | None
 ) -> list[Request]:
     """What *who* asks of the run with *command* about *names*, as `steer`.
 
     Raises:
-        InputError: One of *names* is neither a wave nor a migration of the run.
+        InputError: One of *names* is neither a wave nor a migration of the run, or *command* wants names and there are none.
     """
+    if not names and command in ABOUT_MIGRATIONS:
+        raise InputError(
+            f"{command}: name the migrations, or waves for all of theirs; nothing was asked of run {state.run_id}"
+        )
     if not names:
         return [Request(command=command, who=who, reason=reason)]
-    if command in ("approve", "reject"):
+    if command in ABOUT_A_WAVE:
         waves = [name if name in state.waves else composed(name) for name in names]
         found = [Request(command=command, who=who, reason=reason, wave=name) for name in waves]
         decided(state, [request for request in found if request.wave not in state.waves])

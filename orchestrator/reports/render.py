@@ -33,11 +33,11 @@ def check_output_path(path: Path) -> None:
     """
     suffix(path)
     if not path.parent.is_dir():
-        raise InputError(f"--output {path}: there is no directory {path.parent}")
+        raise InputError(f"{path}: there is no directory {path.parent}")
     if path.is_dir():
-        raise InputError(f"--output {path}: is a directory")
+        raise InputError(f"{path}: is a directory")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise InputError(f"--output {path}: the directory {path.parent} is not writable")
+        raise InputError(f"{path}: the directory {path.parent} is not writable")
 
 
 def suffix(path: Path) -> str:
@@ -48,7 +48,7 @@ def suffix(path: Path) -> str:
     """
     found = path.suffix.lower()
     if found not in FORMATS:
-        raise InputError(f"--output {path}: the suffix chooses the format: expected one of {' '.join(FORMATS)}")
+        raise InputError(f"{path}: the suffix chooses the format: expected one of {' '.join(FORMATS)}")
     return found
 
 

@@ -24,8 +24,8 @@ from ..core.errors import BusyError, JournalError
 from ..core.events import Event
 from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
-from ..core.steering import Request
-from ..core.workflow import Gate, Workflow
+from ..core.steering import GateChange, Request
+from ..core.workflow import Workflow
 from .ground import Place
 from .locks import holder_of, run_lock
 from .marks import Marks, Reach
@@ -491,5 +491,5 @@ def _request(command: str, wave: str | None, who: str, detail: dict[str, Any]) -
         reason=detail.get("reason", ""),
         wave=wave,
         migration=detail.get("migration"),
-        gate=Gate(max_lag=gate[0], timeout=gate[1]) if gate else None,
+        gate=GateChange(max_lag=gate[0], timeout=gate[1]) if gate else None,
     )

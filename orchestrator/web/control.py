@@ -13,16 +13,14 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.run import RunState
-from ..core.workflow import Gate
+from ..core.steering import GateChange
 from ..operations import steering
+from ..operations.arguments import gate_change
+from ..operations.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, ABOUT_THE_RUN
 from ..store.journal import open_journal
 from ..store.locks import holder_of, run_lock
 from ..store.schema import FILE
-from ..text.durations import parse_duration
 
-ABOUT_THE_RUN = ("pause", "unpause", "abort")
-ABOUT_A_WAVE = ("approve", "reject")
-ABOUT_MIGRATIONS = ("skip", "retry", "gate")
 COMMANDS = (*ABOUT_THE_RUN, *ABOUT_A_WAVE, *ABOUT_MIGRATIONS)
 
 LONGEST_NAME = 60
@@ -33,7 +31,7 @@ LONGEST_REASON = 500
 class Asked:
     """What the page's *who* asks for: *command* about *names* (a wave, migrations, or nothing: the run), for *reason*.
 
-    *count*: how many migrations they have typed that this cuts over. *gate*: the new one (None: off).
+    *count*: how many migrations they have typed that this cuts over. *gate*: what changes of it (None: off).
     """
 
     command: str
@@ -41,7 +39,7 @@ class Asked:
     reason: str = ""
     names: tuple[str, ...] = ()
     count: int | None = None
-    gate: Gate | None = None
+    gate: GateChange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +74,8 @@ def read(command: str, body: bytes) -> Asked | Refusal:
     count = given.get("count")
     try:
         gate = _gate(given) if command == "gate" else None
-    except (ValueError, TypeError, AttributeError) as error:
-        return _bad(f"gate: {error}")
+    except InputError as error:
+        return _bad(str(error))
     return Asked(
         command=command,
         who=who,
@@ -161,14 +159,7 @@ def _names(command: str, given: dict[str, Any]) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _gate(given: dict[str, Any]) -> Gate | None:
-    if given.get("off") is True:
-        return None
-    usual = Gate()
-    lag, timeout = (given.get(key) or None for key in ("max_lag", "timeout"))
-    if lag is None and timeout is None:
-        raise ValueError("give `max_lag`, `timeout` or `off`")
-    return Gate(
-        max_lag=usual.max_lag if lag is None else parse_duration(lag),
-        timeout=usual.timeout if timeout is None else parse_duration(timeout),
-    )
+def _gate(given: dict[str, Any]) -> GateChange | None:
+    """What the form says; a field that is left empty changes nothing."""
+    lag, timeout = (None if given.get(key) == "" else given.get(key) for key in ("max_lag", "timeout"))
+    return gate_change(max_lag=lag, timeout=timeout, off=given.get("off") or False)

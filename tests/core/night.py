@@ -59,9 +59,9 @@ from orchestrator.core.next_step import (
 )
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
+from orchestrator.core.steering import GateChange, decide
 from orchestrator.core.steering import Request as Asked
-from orchestrator.core.steering import decide
-from orchestrator.core.workflow import Gate, Migration, Workflow
+from orchestrator.core.workflow import Migration, Workflow
 
 from ..builders import NOW, WHO, run_started
 
@@ -289,7 +289,7 @@ class Night:
             if command == "reject" and self.dice.random() < 0.7:
                 return
         else:
-            gate = self.dice.choice([Gate(timeout=60.0), None]) if command == "gate" else None
+            gate = self.dice.choice([GateChange(timeout=60.0), None]) if command == "gate" else None
             asked = replace(asked, migration=self.dice.choice(sorted(self.workflow.names())), gate=gate)
         event = decide(self.run, asked, at=self.now)
         if isinstance(event, Event):

@@ -183,7 +183,7 @@ async def test_a_run_that_is_not_there_cannot_be_resumed(tmp_path: Path) -> None
     async with house(tmp_path, workflow(wave("a", "a1"))) as it:
         with pytest.raises(InputError, match="there is no run"):
             await it.resume("20261128-000000-ffffff")
-        with pytest.raises(InputError, match="--only nobody"):
+        with pytest.raises(InputError, match="neither a wave nor a migration 'nobody'"):
             await it.start(only=("nobody",))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 import orchestrator
 from orchestrator.core.events import Event
 from orchestrator.core.run import RunState
+from orchestrator.operations.options import Host
 
 from ..engines.house import house, wave, workflow
 
@@ -50,6 +53,18 @@ def test_what_is_not_offered_is_no_attribute() -> None:
     """With the message that Python gives for any module."""
     with pytest.raises(AttributeError, match="module 'orchestrator' has no attribute 'cutover_everything'"):
         _ = orchestrator.cutover_everything
+
+
+FUNCTIONS = {name: getattr(orchestrator, name) for name in orchestrator.__all__ if name.islower() and name != "events"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_signature_shows_nothing_of_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`help`, an editor and generated pages print signatures: a default must hold no key, and no whole environment."""
+    monkeypatch.setenv("MONGODB_ATLAS_PRIVATE_API_KEY", "5f0c1a5e-not-to-be-shown")
+    signature = str(inspect.signature(FUNCTIONS[name]))
+    assert not re.findall(r"environ\(|MONGODB_ATLAS|5f0c1a5e", signature)
+    assert "5f0c1a5e" not in repr(Host())
 
 
 OUTSIDE = {"cli", "web", "simulator"}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from orchestrator.core.errors import BusyError, JournalError
 from orchestrator.core.events import CutoverNotBegun, CutoverRequested, Event, RunFinished, RunPaused
 from orchestrator.core.outcomes import Outcome, RunOutcome
-from orchestrator.core.steering import Request
-from orchestrator.core.workflow import Gate, Wave, Workflow
+from orchestrator.core.steering import GateChange, Request
+from orchestrator.core.workflow import Wave, Workflow
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.locks import locked, run_lock
 from orchestrator.store.schema import FILE
@@ -269,7 +269,7 @@ def test_control_requests_wait_until_they_are_handled(journal: Journal, tmp_path
     for run_id in ("r1", "r2"):
         begin(journal, run_id, rehearsal=True)
     pause = Request(command="pause", who=WHO, reason="the network is down")
-    gate = Request(command="gate", who=WHO, migration="orders", gate=Gate(max_lag=60.0))
+    gate = Request(command="gate", who=WHO, migration="orders", gate=GateChange(max_lag=60.0))
     approve = Request(command="approve", who=WHO, wave="w1")
     with open_journal(tmp_path) as other:
         other.request("r1", pause, at=NOW)

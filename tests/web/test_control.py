@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core import events as ev
-from orchestrator.core.workflow import Gate
+from orchestrator.core.steering import GateChange
 from orchestrator.store.journal import open_journal
 
 from ..builders import NOW, WHO, workflow
@@ -83,7 +83,7 @@ async def test_waves_are_rejected_and_migrations_skipped_and_their_gates_changed
         ("skip", "orders", PAGE, "not tonight"),
         ("retry", "orders", PAGE, "not tonight"),
     ]
-    assert requests[1].gate == Gate(max_lag=60.0)
+    assert requests[1].gate == GateChange(max_lag=60.0)
 
 
 @pytest.mark.parametrize("command", ["pause", "unpause", "abort"])
@@ -117,7 +117,10 @@ async def test_nothing_is_asked_of_a_run_without_a_process(
         ("retry", {"migrations": ["orders"]}, 409, "nothing to retry"),
         ("gate", {"migrations": ["orders"]}, 400, "give `max_lag`, `timeout` or `off`"),
         ("gate", {"migrations": ["orders"], "max_lag": "soon"}, 400, "gate: "),
-        ("gate", {"migrations": ["orders"], "max_lag": 9}, 400, "gate: "),
+        ("gate", {"migrations": ["orders"], "max_lag": -9}, 400, "gate: max_lag"),
+        ("gate", {"migrations": ["orders"], "max_lag": [9]}, 400, "gate: max_lag"),
+        ("gate", {"migrations": ["orders"], "max_lag": "9s", "off": True}, 400, "`off` alone"),
+        ("gate", {"migrations": ["orders"], "off": "yes"}, 400, "gate: off"),
     ],
 )
 async def test_what_makes_no_sense_is_refused(

@@ -1,0 +1,135 @@
+"""What the arguments of the verbs may be, the same for the command line, the page and a program that embeds the package.
+
+Whatever is wrong raises `InputError`, which names the argument, before anything is read, written or sent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..core.errors import InputError
+from ..core.steering import GateChange
+from ..text.durations import LONGEST_DAYS, parse_duration
+
+T = TypeVar("T")
+
+
+def expect(argument: str, value: object, kind: type[T], *, way_on: str = "") -> T:
+    """*value*, where it is of this *kind*.
+
+    Args:
+        argument: What the caller calls it.
+        value: What was given.
+        kind: What it has to be.
+        way_on: What makes one, for the message.
+
+    Raises:
+        InputError: It is something else.
+    """
+    if isinstance(value, kind):
+        return value
+    raise InputError(f"{argument}: expected a {kind.__name__}, got {_shown(value)}{way_on and f': {way_on}'}")
+
+
+def text(argument: str, value: object) -> str:
+    """*value*, where it is a text.
+
+    Raises:
+        InputError: It is none.
+    """
+    if isinstance(value, str):
+        return value
+    raise InputError(f"{argument}: expected a text, got {_shown(value)}")
+
+
+def text_or_none(argument: str, value: object) -> str | None:
+    """*value*, where it is a text or nothing.
+
+    Raises:
+        InputError: It is neither.
+    """
+    return None if value is None else text(argument, value)
+
+
+def several(argument: str, values: object, each: Callable[[str, object], T]) -> tuple[T, ...]:
+    """*values*, each of them checked by *each*. A text alone is not taken for the list of its characters.
+
+    Raises:
+        InputError: They are no list, or one of them is wrong.
+    """
+    if isinstance(values, str | bytes | Path):
+        raise InputError(f"{argument}: expected a list, got {_shown(values)}: write [{_shown(values)}]")
+    if not isinstance(values, Iterable):
+        raise InputError(f"{argument}: expected a list, got {_shown(values)}")
+    return tuple(each(argument, value) for value in values)
+
+
+def path(argument: str, value: object) -> Path:
+    """*value* as a path.
+
+    Raises:
+        InputError: It is neither a path nor a text.
+    """
+    if isinstance(value, str | Path):
+        return Path(value)
+    raise InputError(f"{argument}: expected a path, got {_shown(value)}")
+
+
+def called(argument: str, value: object) -> Any:
+    """*value*, where it can be called.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if callable(value):
+        return value
+    raise InputError(f"{argument}: expected something that can be called, got {_shown(value)}")
+
+
+def seconds(argument: str, value: object) -> float:
+    """The seconds that *value* means: a number of them, or a duration as in a workflow (`90s`, `1m30s`, `PT90S`).
+
+    Raises:
+        InputError: It is neither, less than nothing, or longer than a duration may be.
+    """
+    if isinstance(value, str):
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            raise InputError(f"{argument}: {error}, got {value!r}") from None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{argument}: expected seconds, or a duration such as '90s', got {_shown(value)}")
+    if not (math.isfinite(value) and 0 <= value <= LONGEST_DAYS * 86_400):
+        raise InputError(f"{argument}: expected 0 to {LONGEST_DAYS} days in seconds, got {value!r}")
+    return float(value)
+
+
+def gate_change(
+    *, max_lag: float | str | None = None, timeout: float | str | None = None, off: bool = False
+) -> GateChange | None:
+    """What `gate` is to change; None: there is to be no gate.
+
+    Args:
+        max_lag: The largest lag that a cutover may start with: seconds, or a duration such as `60s`. None: as it is.
+        timeout: How long to wait for it, likewise.
+        off: No gate.
+
+    Raises:
+        InputError: One of them is no duration, nothing is to change, or both a gate and none is asked for.
+    """
+    if expect("gate: off", off, bool) == (max_lag is not None or timeout is not None):
+        raise InputError("gate: give `max_lag`, `timeout` or `off` (and `off` alone)")
+    if off:
+        return None
+    return GateChange(
+        max_lag=None if max_lag is None else seconds("gate: max_lag", max_lag),
+        timeout=None if timeout is None else seconds("gate: timeout", timeout),
+    )
+
+
+def _shown(value: object) -> str:
+    """*value* for a message; of what may be large, or hold a secret, the kind alone."""
+    return repr(value) if isinstance(value, str | int | float | Path | None) else f"a {type(value).__name__}"
