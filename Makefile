@@ -36,10 +36,11 @@ help: ## this list
 
 # --- the program -----------------------------------------------------------------------------------------------------
 
-.PHONY: rehearse
-rehearse: $(VENV)/runtime ## run workflows/example.yaml against the built-in simulator: no keys, no network
+# One of the example's migrations fails on purpose: any other end than that is told as what it is.
+define REHEARSED
 	@touch $(VENV)/rehearsal
-	@$(VENV)/bin/atlas-cutover run workflows/example.yaml --rehearse --state-dir $(STATE) $(ARGS); code=$$?; echo; \
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/atlas-cutover run workflows/example.yaml --rehearse $(1) --state-dir $(STATE) $(ARGS); \
+	code=$$?; echo; \
 	report=$$(find $(STATE)/runs -name report.json -newer $(VENV)/rehearsal 2>/dev/null | tail -n 1); \
 	case $$code$${report:+-reported} in \
 	  1-reported) \
@@ -49,6 +50,15 @@ rehearse: $(VENV)/runtime ## run workflows/example.yaml against the built-in sim
 	  0*) echo "Exit code 0: every migration succeeded, but one of the example's is meant to fail." >&2; exit 1;; \
 	  *) echo "Exit code $$code, where 1 was expected; the README says what each code means." >&2; exit $$code;; \
 	esac
+endef
+
+.PHONY: rehearse
+rehearse: $(VENV)/runtime ## run workflows/example.yaml against the built-in simulator: no keys, no network
+	$(call REHEARSED,--engine local)
+
+.PHONY: temporal
+temporal: $(VENV)/dev ## the same on Temporal: its development server and two workers, begun and ended by the rehearsal
+	$(call REHEARSED,--engine temporal --workers 2)
 
 # --- the checks ------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .core.observer import Observer
     from .core.outcomes import ExitCode, Outcome, RunOutcome
     from .core.run import RunState
-    from .core.settings import Settings
+    from .core.settings import Engine, Settings
     from .core.workflow import Workflow
     from .files.config import load_settings
     from .files.in_code import build_settings, build_workflow
@@ -48,6 +48,7 @@ __all__ = [
     "BusyError",
     "Checked",
     "CutoverError",
+    "Engine",
     "Event",
     "ExitCode",
     "Hold",
@@ -106,7 +107,7 @@ _HOMES = {
     "core.observer": ("Observer",),
     "core.outcomes": ("ExitCode", "Outcome", "RunOutcome"),
     "core.run": ("RunState",),
-    "core.settings": ("Settings",),
+    "core.settings": ("Engine", "Settings"),
     "core.workflow": ("Workflow",),
     "files.config": ("load_settings",),
     "files.in_code": ("build_settings", "build_workflow"),

@@ -168,3 +168,19 @@ def add_simulator_options(parser: ArgumentParser, *, default_speed: float, only:
     parser.add_argument(
         "--speed", type=float, metavar="X", help=f"{only}the simulator's seconds in one (default: {default_speed:g})"
     )
+
+
+def add_workers(parser: ArgumentParser, *, only: str) -> None:
+    """`--workers`: how many a rehearsal at Temporal has; *only* says in the help what it goes with."""
+    parser.add_argument(
+        "--workers",
+        type=_at_least_one,
+        metavar="N",
+        help=f"{only}worker processes, any of which may be killed (default: 1)",
+    )
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not {text!r}")
+    return int(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from ..core.speeds import REHEARSAL_SPEED
-from .parser import Commands, add_simulator_options
+from .parser import Commands, add_simulator_options, add_workers
 from .run import add_session_options
 
 
@@ -25,6 +25,7 @@ def add(commands: Commands) -> None:
         yes="do not ask, also where cutovers may still start and there is a terminal. A rehearsal: approve every wave",
     )
     add_simulator_options(parser, default_speed=REHEARSAL_SPEED, only="of a rehearsal: ")
+    add_workers(parser, only="of a rehearsal at Temporal: ")
 
 
 def _resume(args: Namespace) -> int:
@@ -53,6 +54,8 @@ def _resume(args: Namespace) -> int:
         row = find_unfinished(journal, args.run_id)
         workflow = journal.state(row.run_id).workflow
     goes_on = row.unfinished or args.retry_failed
+    if args.workers is not None and not (row.rehearsal and row.temporal is not None):
+        raise InputError(f"--workers goes with a rehearsal at Temporal, which run {row.run_id} is not")
     rehearsal, consent = None, Consent()
     if row.rehearsal:
         # Runs of an older version did not record what the file is called; most are called what their workflow is.

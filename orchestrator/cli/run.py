@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from ..core.speeds import REHEARSAL_SPEED
-from .parser import Commands, add_format, add_output, add_profile, add_simulator_options, add_workflow
+from .parser import Commands, add_format, add_output, add_profile, add_simulator_options, add_workers, add_workflow
 
 if TYPE_CHECKING:
     from ..core.settings import Settings
@@ -21,6 +21,7 @@ def add(commands: Commands) -> None:
         does="cut the workflow's live migrations over; continues its unfinished run if there is one",
         examples=(
             "atlas-cutover run retail.yaml --rehearse",
+            "atlas-cutover run retail.yaml --rehearse --engine temporal",
             "atlas-cutover run retail.yaml --only canary",
             "atlas-cutover run retail.yaml --yes --output report.xml   # from cron",
         ),
@@ -40,6 +41,7 @@ def add(commands: Commands) -> None:
         "--detach", action="store_true", help="with engine temporal: return when it has begun, and do not follow it"
     )
     add_simulator_options(parser, default_speed=REHEARSAL_SPEED, only="with --rehearse: ")
+    add_workers(parser, only="with --rehearse and engine temporal: ")
 
 
 def add_session_options(parser: ArgumentParser, *, yes: str) -> None:
@@ -82,14 +84,19 @@ def _run(args: Namespace) -> int:
         raise InputError(f"{given} goes with --rehearse: this would be a real run")
     settings = read_settings(args)
     elsewhere = settings.engine is Engine.TEMPORAL and not args.rehearse
-    if args.rehearse and args.engine == "temporal":
-        raise InputError("--engine temporal does not go with --rehearse: rehearsals run in this process")
+    if args.workers is not None and not (args.rehearse and settings.engine is Engine.TEMPORAL):
+        raise InputError(
+            "--workers goes with --rehearse and engine temporal: of a real run, `atlas-cutover worker` is one"
+        )
+    if args.detach and args.rehearse:
+        raise InputError("--detach does not go with --rehearse: a rehearsal ends with the process that began it")
     if args.detach and not elsewhere:
         raise InputError("--detach goes with --engine temporal")
     workflow = load_workflow(args.workflow, credentials=None if elsewhere else settings.credentials)
     if args.rehearse:
         rehearsal = rehearsal_of(args, read_scenario(args, args.workflow, workflow))
-        return conduct(args, settings, partial(rehearse, workflow, settings, rehearsal, only=args.only))
+        verb = partial(rehearse, workflow, settings, rehearsal, only=args.only)
+        return conduct(args, settings, verb)
     if elsewhere:
         return _run_elsewhere(args, settings, workflow)
     atlas_target(workflow, settings)  # before anybody is asked, all that is missing is told

@@ -63,7 +63,7 @@ def simulator_options(args: Namespace) -> str:
 def rehearsal_of(args: Namespace, scenario: Scenario | None) -> Rehearsal:
     """The rehearsal that *args* ask for."""
     speed = checked_speed(args.speed, default=REHEARSAL_SPEED)
-    return Rehearsal(scenario=scenario, speed=speed, approves=args.yes)
+    return Rehearsal(scenario=scenario, speed=speed, approves=args.yes, workers=args.workers or 1)
 
 
 def asked(args: Namespace, *, engine: Engine = Engine.LOCAL) -> Options:
@@ -109,6 +109,7 @@ def _observed(args: Namespace, settings: Settings, consent: Consent) -> Iterator
             on_line=observers.on_line,
             background=observers.tasks,
             say=structlog.get_logger().warning,
+            inform=structlog.get_logger().info,
             on_superseded=_superseded,
             on_ended=_ended,
             on_clients=observers.on_clients,

@@ -81,12 +81,7 @@ def hook_environment(
         secrets: The keys: a variable that holds one of them is left out whatever its name, and so is every
             ``MONGODB_ATLAS_…_API_KEY`` whatever its value.
     """
-    keys = tuple(key for key in secrets if key)
-    clean = {
-        name: value
-        for name, value in environ.items()
-        if not _KEY_NAME.fullmatch(name) and not name.startswith(HOOK_PREFIX) and not _holds_key(value, keys)
-    }
+    clean = {name: value for name, value in without_keys(environ, secrets).items() if not name.startswith(HOOK_PREFIX)}
     own = {f"{HOOK_PREFIX}{variable_key(name)}": value for name, value in facts.vars.items()}
     return clean | {
         "CUTOVER_RUN_ID": run_id,
@@ -102,6 +97,14 @@ def hook_environment(
         "CUTOVER_ERROR_MESSAGE": _text(facts.error_message),
         "CUTOVER_REASON": _text(facts.reason),
         **own,
+    }
+
+
+def without_keys(environ: Mapping[str, str], secrets: Iterable[str]) -> dict[str, str]:
+    """*environ* without variables that are named as keys are, or that hold one of the *secrets*."""
+    keys = tuple(key for key in secrets if key)
+    return {
+        name: value for name, value in environ.items() if not _KEY_NAME.fullmatch(name) and not _holds_key(value, keys)
     }
 
 

@@ -38,7 +38,7 @@ def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None =
     with open_journal(place, readonly=True) as reading:
         row = find_run(reading, run_id)
     request = Request(command="abort", who=who or who_am_i(), reason=reason)
-    if row.temporal is not None and row.unfinished:
+    if row.temporal is not None and row.unfinished and not row.rehearsal:
         return _abort_elsewhere(row, request, place)
     with open_journal(place) as journal:
         if row.unfinished:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from ..core.steering import GateChange
 from ..text.durations import LONGEST_DAYS, parse_duration
 
 T = TypeVar("T")
+W = TypeVar("W", bound=StrEnum)
 
 
 def expect(argument: str, value: object, kind: type[T], *, way_on: str = "") -> T:
@@ -76,6 +78,18 @@ def path(argument: str, value: object) -> Path:
     if isinstance(value, str | Path):
         return Path(value)
     raise InputError(f"{argument}: expected a path, got {_shown(value)}")
+
+
+def word(argument: str, value: object, kind: type[W]) -> W:
+    """The word of *kind* that *value* is, or is the text of.
+
+    Raises:
+        InputError: It is none of them.
+    """
+    try:
+        return kind(value)
+    except ValueError:
+        raise InputError(f"{argument}: expected {' or '.join(kind)}, got {_shown(value)}") from None
 
 
 def called(argument: str, value: object) -> Any:

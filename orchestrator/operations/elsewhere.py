@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -18,14 +18,15 @@ import anyio
 
 from ..core.changes import differences
 from ..core.errors import BusyError, InputError
-from ..core.events import CutoverInDoubt, Event, RunResumed, RunStarted
-from ..core.migration import BEFORE_THE_PUT
+from ..core.events import CutoverInDoubt, CutoversStopped, Event, RunFinished, RunPaused, RunResumed, RunStarted
+from ..core.migration import BEFORE_THE_PUT, Phase
 from ..core.outcomes import ExitCode
 from ..core.run import RunState, fold
 from ..core.settings import Settings, Temporal
 from ..core.steering import Request
 from ..core.workflow import Hooks, Workflow
 from ..engines.local.session import doubts_of_earlier_puts
+from ..machine.groups import alone
 from ..store.ground import Place
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, locked, run_lock
@@ -38,10 +39,12 @@ from .work import forecast_of, holding, new_run_id
 
 if TYPE_CHECKING:
     from ..engines.temporal.service import Remote
+    from .stage import Stage
 
 LOOK_EVERY = 0.5
 """Seconds between two questions for news."""
 _SAY_EVERY = 30.0
+_LAST_WORDS = 10.0  # seconds for answers that are still on their way when a rehearsal is stopped
 _PATIENCE = 60.0  # seconds for which Temporal may tell less, or something else, than is known here
 _EVENTS = 40_000  # what Temporal keeps of one run (51,200), with room to be steered
 _OF_A_MIGRATION, _OF_A_HOOK = 40, 8  # events of its history, at most in an undisturbed night
@@ -93,7 +96,7 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, det
         TemporalError: Temporal does not answer.
     """
     select(workflow, options.only)
-    _refuse_too_large(workflow)
+    refuse_too_large(workflow)
     refuse_secrets(workflow, settings)
     remote = await remote_of(settings.temporal, workflow.name, rehearsal=False)
     found = await remote.find()
@@ -103,8 +106,8 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, det
                 raise BusyError(
                     f"run {found.run_id} of workflow {workflow.name!r} is open: `abort {found.run_id}` ends it"
                 )
-            follower = _Follower(journal, remote, settings, options, run_id=found.run_id)
-            locks.enter_context(_followed(journal, workflow.name, found.run_id, options))
+            follower = Follower(journal, remote, settings, options, run_id=found.run_id)
+            locks.enter_context(followed(journal, workflow.name, found.run_id, options))
             await follower.catch_up(least=1)
             changes = differences(follower.state.workflow, workflow)
             if changes:
@@ -118,14 +121,14 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, det
             row = next(iter(journal.unfinished(workflow=workflow.name, rehearsal=False)), None)
             if row is not None:
                 refuse_foreign(row, options.engine)
-                locks.enter_context(_followed(journal, workflow.name, row.run_id, options))
+                locks.enter_context(followed(journal, workflow.name, row.run_id, options))
                 return await _go_on(journal, remote, row, workflow, settings, options, detach=detach)
         run_id = new_run_id(options.host.wall())
-        locks.enter_context(_followed(journal, workflow.name, run_id, options))
+        locks.enter_context(followed(journal, workflow.name, run_id, options))
         task = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
         task = replace(task, also=forecast_of(journal, task, settings))
         keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
-        follower = _Follower(journal, remote, settings, options, run_id=run_id)
+        follower = Follower(journal, remote, settings, options, run_id=run_id)
         return await follower.begin(task, detach=detach)
 
 
@@ -138,7 +141,7 @@ async def resume(row: RunRow, settings: Settings, options: Options) -> Ending:
     """
     remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
     with open_journal(settings.state_dir) as journal, ExitStack() as locks:
-        locks.enter_context(_followed(journal, row.workflow, row.run_id, options))
+        locks.enter_context(followed(journal, row.workflow, row.run_id, options))
         return await _go_on(journal, remote, row, None, settings, options)
 
 
@@ -154,7 +157,7 @@ async def _go_on(
 ) -> Ending:
     """Follow the run *row*, whose lock the caller holds, or begin its next session, as it stands at Temporal."""
     found = await remote.find()
-    follower = _Follower(journal, remote, settings, options, run_id=row.run_id)
+    follower = Follower(journal, remote, settings, options, run_id=row.run_id)
     if found is not None and found.run_id != row.run_id and found.is_open:
         raise BusyError(f"another run of workflow {row.workflow!r} is open at Temporal: {found.run_id}")
     if found is not None and found.run_id == row.run_id:
@@ -164,7 +167,7 @@ async def _go_on(
             options.host.say("run_closed", run_id=row.run_id, detail="it was closed at Temporal before it had ended")
     state = journal.state(row.run_id)
     if not state.unfinished and not options.retry_failed:
-        return _as_it_ended(state, options)
+        return as_it_ended(state, options)
     task = continuation(state, given, settings, options, now=options.host.wall())
     keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
     task = replace(task, also=(*task.also, *forecast_of(journal, task, settings)))
@@ -183,17 +186,28 @@ def _doubts(state: RunState, task: Task, settings: Settings) -> list[CutoverInDo
     ]
 
 
-class _Follower:
-    """Mirrors one run into the journal, and passes on what is asked of it there. The caller holds the run's lock."""
+class Follower:
+    """Mirrors one run into the journal, and passes on what is asked of it there. The caller holds the run's lock.
+
+    *stage*: what a rehearsal takes place on, which is cleared away when this process lets go of it.
+    """
 
     def __init__(
-        self, journal: Journal, remote: Remote, settings: Settings | None, options: Options, *, run_id: str
+        self,
+        journal: Journal,
+        remote: Remote,
+        settings: Settings | None,
+        options: Options,
+        *,
+        run_id: str,
+        stage: Stage | None = None,
     ) -> None:
         self._journal = journal
         self._remote = remote
         self._settings = settings
         self._options = options
         self._run_id = run_id
+        self._stage = stage
         self._disagreed_at: float | None = None
         self._known = [event for _, event in journal.events(run_id)]
         self.state = fold(run_id, self._known)
@@ -202,7 +216,7 @@ class _Follower:
 
     # -- beginning -----------------------------------------------------------------------------------------------------
 
-    async def begin(self, task: Task, *, detach: bool) -> Ending:
+    async def begin(self, task: Task, *, detach: bool = False) -> Ending:
         """Record the first events of a session here, and have it begun there."""
         from ..engines.temporal import forms, names, service
 
@@ -251,17 +265,25 @@ class _Follower:
     # -- following -----------------------------------------------------------------------------------------------------
 
     async def follow(self, *, detach: bool = False) -> Ending:
-        """Mirror the run until it has ended, or somebody wants this process to stop: the run goes on then."""
+        """Mirror the run until it has ended, or somebody wants this process to stop: the run goes on then, but for a rehearsal."""
         if detach:
             return Ending(state=self.state, exit_code=ExitCode.SUCCESS)
         received: list[Interruption] = []
-        with self._options.host.interruptions() as interruptions:
+        with alone(), self._options.host.interruptions() as interruptions:
             async with anyio.create_task_group() as beside:
                 with anyio.CancelScope() as work:
                     beside.start_soon(_heed, interruptions, work, received)
+                    if self._stage is not None:
+                        beside.start_soon(_heed_trouble, self._stage, work, received)
                     for task in self._options.host.background:
                         beside.start_soon(task)
                     await self._mirror()
+                if self._stage is not None and self._stage.trouble:
+                    self._options.host.say(
+                        "rehearsal_broken", run_id=self._run_id, rehearsal=True, detail=self._stage.trouble
+                    )
+                if self._stage is not None and received and self.state.finished_at is None:
+                    await self._end_here(self._stage, received[0])
                 beside.cancel_scope.cancel()
             code = ExitCode(self.state.recorded_exit_code or 0)
             if received and self.state.finished_at is None:
@@ -373,6 +395,47 @@ class _Follower:
             for observer in self._options.observers:
                 observer(event, self.state)
 
+    async def _end_here(self, stage: Stage, interruption: Interruption) -> None:
+        """End the session of a rehearsal in order: no PUT leaves any more, and what becomes of those that have left is taken in.
+
+        What is recorded here is all that is left of it, as its stage goes with this process.
+        """
+        news = [] if stage.trouble else await self._last_news(interruption.by)
+        # Who goes on with it has asked for no pause.
+        taken = [event for event in news if not isinstance(event, RunPaused)]
+        now = self._options.host.wall()
+        taken.append(CutoversStopped(at=now, reason=f"stopped by {interruption.by}"))
+        state = fold(self._run_id, [*self._known, *taken])
+        counted = stage.requests()
+        code = state.exit_code() if interruption.exit_code is None else interruption.exit_code
+        finished = RunFinished(
+            at=now,
+            outcome=state.outcome(),
+            exit_code=int(code),
+            unfinished=state.is_unfinished(),
+            requests={"total": sum(counted.values()), "by_status": counted, "retries": 0},
+        )
+        taken.append(finished)
+        await anyio.to_thread.run_sync(self._write, taken)
+        self._take_in(taken)
+
+    async def _last_news(self, who: str) -> list[Event]:
+        """What has happened that is not known here, when what has left has its answers and nothing leaves any more."""
+        from ..engines.temporal import forms
+        from ..engines.temporal.service import TemporalError
+
+        news: list[Event] = []
+        with suppress(TemporalError, InputError), anyio.move_on_after(_LAST_WORDS):
+            await self._look()
+            known = len(self._known)
+            await self._remote.steer([Request(command="pause", who=who)])
+            while True:
+                news = forms.events_of((await self._remote.news(known)).events)
+                if not _awaits_an_answer(fold(self._run_id, [*self._known, *news])):
+                    break
+                await anyio.sleep(LOOK_EVERY / 5)
+        return news
+
     async def _pass_on(self) -> None:
         """Pass on what other processes of this machine have left for the run."""
         controls = self._journal.controls(self._run_id)
@@ -392,6 +455,17 @@ async def _heed(
     async for interruption in interruptions:
         received.append(interruption)
         work.cancel()
+
+
+async def _heed_trouble(stage: Stage, work: anyio.CancelScope, received: list[Interruption]) -> None:
+    trouble = await stage.broken()
+    received.append(Interruption(by=trouble.partition("\n")[0], exit_code=ExitCode.UNREACHABLE))
+    work.cancel()
+
+
+def _awaits_an_answer(state: RunState) -> bool:
+    """Whether a PUT has left, or may have, of which the answer is not there yet."""
+    return any(known.phase is Phase.REQUESTED for known in state.migrations.values())
 
 
 async def is_open_row(row: RunRow) -> bool:
@@ -443,25 +517,26 @@ async def catch_up(row: RunRow, state_dir: Path) -> None:
     with open_journal(state_dir) as journal:
         try:
             with locked(run_lock(journal.state_dir, row.run_id), holder="status"):
-                await _Follower(journal, remote, None, Options(), run_id=row.run_id).catch_up()
+                await Follower(journal, remote, None, Options(), run_id=row.run_id).catch_up()
         except LockedError:
             return  # somebody follows it
 
 
-def _followed(
+def followed(
     journal: Journal, workflow: str, run_id: str, options: Options
 ) -> AbstractContextManager[tuple[Place, ...]]:
     """Hold a workflow and a run of it, as `work` does."""
     return holding(journal.state_dir, workflow, run_id, rehearsal=options.rehearsal is not None)
 
 
-def _as_it_ended(state: RunState, options: Options) -> Ending:
+def as_it_ended(state: RunState, options: Options) -> Ending:
+    """The ending of a run that was over before."""
     ending = Ending(state=state, exit_code=ExitCode(state.recorded_exit_code or 0))
     options.host.on_ended(ending)
     return ending
 
 
-def _refuse_too_large(workflow: Workflow) -> None:
+def refuse_too_large(workflow: Workflow) -> None:
     """Raise where a run's history would outgrow what Temporal keeps of one.
 
     Raises:

@@ -63,7 +63,7 @@ class Host:
     *confirmed*: nothing else than this is done (None: nobody was asked); *ask* puts the question in the session, whose
     *interactive* terminal answers it, and no cutover starts before. The number of its migrations, typed there (in a rehearsal: Enter), also approves the wave that
     waits, and *on_line* is called for every line typed there. *background*: tasks to run beside the engine (progress).
-    *say* logs a warning for the operator (the entry's event and fields). *on_clients* is given the clients, whose budget and
+    *say* logs a warning for the operator (the entry's event and fields), *inform* what is no warning. *on_clients* is given the clients, whose budget and
     statistics may be looked at; *on_superseded* the last state of an unfinished run in whose place another begins;
     *on_ended* the ending, while no other process can work on the run. *place*: the options with which another command finds
     the same state directory, a space before each. *environ* is the environment of hooks. *wall* is the wall clock (Unix
@@ -77,6 +77,7 @@ class Host:
     on_line: Callable[[], None] = lambda: None
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     say: Callable[..., None] = lambda _event, **_fields: None
+    inform: Callable[..., None] = lambda _event, **_fields: None
     on_clients: Callable[[Clients], None] = lambda _: None
     on_superseded: Callable[[RunState], None] = lambda _: None
     on_ended: Callable[[Ending], None] = lambda _: None

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from ..core.observer import Observer
-from ..core.settings import Settings
+from ..core.settings import Engine, Settings
 from ..core.workflow import Workflow
-from .arguments import called, several, text
+from .arguments import called, several, text, word
 from .find import settings_or_usual
 from .options import Host, Options
 from .result import RunResult, Stop, outputs_of, with_reports
@@ -17,12 +17,13 @@ from .target import Rehearsal
 from .work import start
 
 
-async def rehearse(
+async def rehearse(  # noqa: PLR0913 - each is one thing that may be asked for
     workflow: Workflow,
     settings: Settings | None = None,
     rehearsal: Rehearsal | None = None,
     *,
     only: Iterable[str] = (),
+    engine: Engine | None = None,
     observers: Iterable[Observer] = (),
     outputs: Iterable[Path | str] = (),
     stop: Stop | None = None,
@@ -37,17 +38,27 @@ async def rehearse(
         settings: Where journal and reports are; None: what environment and defaults say.
         rehearsal: What the simulated Atlas is like; None: calm, ten times as fast as the clock.
         only: Names of waves or migrations; empty: all. What is under way is followed in any case.
+        engine: What works on it; None: what the settings say. `TEMPORAL`: a Temporal server and workers of its own, which end with it.
         observers: Are told of each event (`Observer`).
         outputs: Files to write the report to, besides those of the state directory; the suffix chooses the format.
         stop: Once it is set, no new cutover starts, answers on the wire are waited for, and the report says what is left.
         host: What the process around gives the session; None: nothing but its environment, for hooks.
 
     Raises:
-        InputError: A name in *only* is unknown.
+        InputError: A name in *only* is unknown; or Temporal's development server is not installed.
         BusyError: Another process rehearses the workflow.
         JournalError: The journal cannot be used.
+        TemporalError: Temporal's development server, or a worker, did not come up; nothing was begun.
     """
     names, told, paths = several("only", only, text), several("observers", observers, called), outputs_of(outputs)
     settings = settings_or_usual(settings)
-    options = Options(only=names, rehearsal=rehearsal or Rehearsal(), observers=told, host=host or Host())
-    return await with_reports(partial(start, workflow, settings), settings, options, outputs=paths, stop=stop)
+    engine = word("engine", engine or settings.engine, Engine)
+    options = Options(
+        only=names, rehearsal=rehearsal or Rehearsal(), engine=engine, observers=told, host=host or Host()
+    )
+    session = partial(start, workflow, settings)
+    if engine is Engine.TEMPORAL:
+        from . import rehearsed_elsewhere
+
+        session = partial(rehearsed_elsewhere.start, workflow, settings)
+    return await with_reports(session, settings, options, outputs=paths, stop=stop)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..core.observer import Observer
 from ..core.settings import Engine, Settings
 from ..core.workflow import Workflow
-from .arguments import called, several, text
+from .arguments import called, several, text, word
 from .find import settings_or_usual
 from .options import Host, Options
 from .result import RunResult, Stop, outputs_of, with_reports
@@ -53,7 +53,7 @@ async def run(  # noqa: PLR0913 - each is one thing that may be asked for
     """
     names, told, paths = several("only", only, text), several("observers", observers, called), outputs_of(outputs)
     settings = settings_or_usual(settings)
-    engine = engine or settings.engine
+    engine = word("engine", engine or settings.engine, Engine)
     options = Options(
         only=names, new=new, retry_failed=retry_failed, engine=engine, observers=told, host=host or Host()
     )

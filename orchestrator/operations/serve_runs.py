@@ -65,6 +65,7 @@ async def serve_runs(
                 namespace=place.namespace,
                 task_queue=names.queue(first.base_url),
                 base_url=first.base_url,
+                pid=os.getpid(),
                 detail=f"serves the runs against {first.base_url} at Temporal, {place.address}",
             )
             async for interruption in received:

@@ -27,6 +27,7 @@ from ..text.counts import names_listed, plural
 if TYPE_CHECKING:
     from ..simulator.jobs import Past
     from ..simulator.scenario import Scenario
+    from ..simulator.server import RunningSimulator
 
 
 LEARNING = 10.0
@@ -38,19 +39,22 @@ class Rehearsal:
     """A run against the built-in simulator.
 
     *scenario* says what Atlas is like (None: calm), *speed* how fast its time passes. *approves*: it gives each approval by itself.
+    *workers*: so many processes work on it, where that is at Temporal.
     """
 
     scenario: Scenario | None = None
     speed: float = REHEARSAL_SPEED
     approves: bool = False
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where requests go (*settings*), and with which credentials, by the names of their *sets*."""
+    """Where requests go (*settings*), and with which credentials, by the names of their *sets*. *simulator*: the one that is there for a rehearsal."""
 
     settings: ClientSettings
     sets: Mapping[str | None, Credentials]
+    simulator: RunningSimulator | None = None
 
     @property
     def base_url(self) -> str:
@@ -123,6 +127,7 @@ async def open_target(
         yield Target(
             settings=client_settings(settings, running.base_url(settings.atlas.api), key),
             sets=dict.fromkeys(sets_of(workflow), key),
+            simulator=running,
         )
 
 

@@ -72,8 +72,11 @@ class RunRow:
 
     @property
     def open_elsewhere(self) -> bool:
-        """Whether, as far as is known here, workers of a Temporal cluster work on it."""
-        return self.temporal is not None and self.finished_at is None
+        """Whether, as far as is known here, workers of a Temporal cluster work on it.
+
+        A rehearsal has a cluster of its own, which ends with the process that follows it.
+        """
+        return self.temporal is not None and self.finished_at is None and not self.rehearsal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

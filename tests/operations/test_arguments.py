@@ -178,6 +178,19 @@ def test_what_a_session_cannot_do_is_refused_before_it_begins(verb: str, wrong: 
         anyio.run(main)
 
 
+@pytest.mark.parametrize("verb", ["run", "rehearse"])
+def test_an_engine_is_one_of_the_two(verb: str) -> None:
+    """Another word is no wish for the local one; `temporal` as a text means what the word of the library means."""
+
+    async def main(engine: str) -> None:
+        await VERBS[verb](engine=engine, only=["nobody"])  # type: ignore[misc]
+
+    with pytest.raises(orchestrator.InputError, match="engine: expected local or temporal, got 'Temporal'"):
+        anyio.run(main, "Temporal")
+    with pytest.raises(orchestrator.InputError, match="--only nobody"):
+        anyio.run(main, "temporal")
+
+
 def test_names_may_come_from_a_generator(night: Night) -> None:
     """Whatever can be gone through once."""
     names = (name for name in ("orders", "users"))

@@ -94,10 +94,21 @@ async def test_a_worker_that_reaches_nobody_ends_with_6(tmp_path: Path, temporal
             assert KEYS[1] not in those.logs()
 
 
-async def test_a_rehearsal_is_local_and_says_so(tmp_path: Path, temporal: Server) -> None:
-    """Nobody believes to have rehearsed what was not."""
+async def test_what_goes_with_a_rehearsal_alone_or_not_at_all_is_said(tmp_path: Path, temporal: Server) -> None:
+    """Nobody believes to have rehearsed what was not; nothing is sent."""
     plan = own(workflow(wave("one", "a")))
     async with house(tmp_path / "atlas", plan, quick()) as it:
         with fleet(tmp_path, temporal, it) as those:
-            asked = await those.run("run", str(those.write(plan)), "--engine", "temporal", "--rehearse")
-            assert (asked.code, "rehearsals run in this process" in asked.err) == (2, True)
+            file = str(those.write(plan))
+            for options, said in (
+                (("--engine", "temporal", "--rehearse", "--detach"), "--detach does not go with --rehearse"),
+                (
+                    ("--engine", "temporal", "--yes", "--workers", "2"),
+                    "--workers goes with --rehearse and engine temporal",
+                ),
+                (("--rehearse", "--workers", "2"), "--workers goes with --rehearse and engine temporal"),
+                (("--engine", "temporal", "--rehearse", "--workers", "0"), "expected a whole number of at least 1"),
+            ):
+                asked = await those.run("run", file, *options)
+                assert (asked.code, said in asked.err) == (2, True), asked.err
+            assert it.puts("a") == 0

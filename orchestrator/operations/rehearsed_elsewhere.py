@@ -1,0 +1,67 @@
+"""Rehearsals at Temporal: begun and gone on with on a stage of their own (`stage`), and mirrored as a real run is."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+
+from ..core.settings import Settings
+from ..core.workflow import Workflow
+from ..store.journal import Journal, RunRow, open_journal
+from .elsewhere import Follower, as_it_ended, followed, refuse_too_large, remote_of
+from .foresight import beginning, continuation, select
+from .options import Ending, Options
+from .secrets_in import refuse_secrets
+from .session import Task
+from .stage import find_server, stage
+from .target import Rehearsal
+from .work import forecast_of, new_run_id
+
+
+async def start(workflow: Workflow, settings: Settings, options: Options) -> Ending:
+    """Rehearse *workflow* at Temporal.
+
+    Raises:
+        InputError: As `work.start`; or what it takes is not installed.
+        BusyError: Another process rehearses the workflow.
+        JournalError: The journal cannot be used.
+        TemporalError: The stage could not be set; nothing was begun.
+    """
+    select(workflow, options.only)
+    refuse_too_large(workflow)
+    refuse_secrets(workflow, settings)
+    find_server(options.host.environ)
+    with open_journal(settings.state_dir) as journal, ExitStack() as locks:
+        run_id = new_run_id(options.host.wall())
+        locks.enter_context(followed(journal, workflow.name, run_id, options))
+        task = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
+        return await _play(journal, task, settings, options)
+
+
+async def resume(row: RunRow, settings: Settings, options: Options) -> Ending:
+    """Go on with the rehearsal *row*, on another stage, whose simulator has the past that the journal tells.
+
+    Raises:
+        InputError, BusyError, JournalError, TemporalError: As `start`.
+    """
+    find_server(options.host.environ)
+    with open_journal(settings.state_dir) as journal, ExitStack() as locks:
+        locks.enter_context(followed(journal, row.workflow, row.run_id, options))
+        state = journal.state(row.run_id)  # read under the lock: what another process still did is in it
+        if not state.unfinished and not options.retry_failed:
+            return as_it_ended(state, options)
+        task = continuation(state, None, settings, options, now=options.host.wall())
+        return await _play(journal, task, settings, options)
+
+
+async def _play(journal: Journal, task: Task, settings: Settings, options: Options) -> Ending:
+    """Have the session of *task*, whose run's lock the caller holds, on a stage of its own."""
+    rehearsal, workflow = options.rehearsal or Rehearsal(), task.workflow
+    async with stage(workflow, settings, rehearsal, so_far=task.state, host=options.host) as its_own:
+        # The first event says where the requests go; what had been recorded before was for a simulator that is gone.
+        first = replace(task.first, at=options.host.wall(), base_url=its_own.settings.atlas.base_url)
+        task = replace(task, first=first)
+        task = replace(task, also=(*task.also, *forecast_of(journal, task, settings)))
+        remote = await remote_of(its_own.settings.temporal, workflow.name, rehearsal=True)
+        follower = Follower(journal, remote, its_own.settings, options, run_id=task.state.run_id, stage=its_own)
+        return await follower.begin(task)

