@@ -87,7 +87,7 @@ def word(argument: str, value: object, kind: type[W]) -> W:
         InputError: It is none of them.
     """
     try:
-        return kind(value)
+        return kind(str(value))
     except ValueError:
         raise InputError(f"{argument}: expected {' or '.join(kind)}, got {_shown(value)}") from None
 
