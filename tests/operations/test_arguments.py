@@ -187,7 +187,7 @@ def test_an_engine_is_one_of_the_two(verb: str) -> None:
 
     with pytest.raises(orchestrator.InputError, match="engine: expected local or temporal, got 'Temporal'"):
         anyio.run(main, "Temporal")
-    with pytest.raises(orchestrator.InputError, match="neither a wave nor a migration .nobody."):
+    with pytest.raises(orchestrator.InputError, match="neither a wave nor a migration 'nobody'"):
         anyio.run(main, "temporal")
 
 
