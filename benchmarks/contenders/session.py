@@ -53,8 +53,8 @@ def main(base: str, workflow_file: Path, directory: Path) -> None:
         f"atlas: {{base_url: '{base}'}}\nrate_limit: {budget}\npolling: {{initial: {POLL_SECONDS}s}}\n",
         encoding="utf-8",
     )
-    overrides = {"state_dir": str(directory / "state"), "logging.format": "json"}
-    settings = load_settings(config, environ=os.environ, overrides=overrides, require_keys=True)
+    overrides = {"state_dir": str(directory / "state"), "logging": {"format": "json"}}
+    settings = load_settings(config, environ=os.environ, overrides=overrides)
     workflow = load_workflow(workflow_file)
     with ExitStack() as stack, _measured() as extra:
         stream = stack.enter_context((directory / "log.jsonl").open("w", encoding="utf-8"))

@@ -7,6 +7,7 @@ import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from ..core.settings import Settings
 from ..files.config import find_config, load_settings
@@ -29,17 +30,14 @@ def config_of(args: Namespace) -> Path | None:
     return find_config(args.config, os.environ, Path.cwd())
 
 
-def overrides_of(args: Namespace) -> dict[str, str]:
+def overrides_of(args: Namespace) -> dict[str, Any]:
     """What this command line says in place of the config file."""
-    given = {
-        "atlas.profile": getattr(args, "profile", None),
+    return {
+        "atlas": {"profile": getattr(args, "profile", None)},
         "state_dir": args.state_dir,
-        "logging.level": args.log_level,
-        "logging.format": args.log_format,
-        "logging.file": args.log_file,
+        "logging": {"level": args.log_level, "format": args.log_format, "file": args.log_file},
         "engine": getattr(args, "engine", None),
     }
-    return {key: str(value) for key, value in given.items() if value is not None}
 
 
 def read_state_dir(args: Namespace) -> Path:

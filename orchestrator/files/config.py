@@ -29,16 +29,14 @@ def load_settings(
     path: Path | str | None = None,
     *,
     environ: Mapping[str, str] | None = None,
-    overrides: Mapping[str, str] | None = None,
-    require_keys: bool = False,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Settings:
     """The settings from the config file *path* and what overrides it.
 
     Args:
         path: The config file; None: there is none.
         environ: The environment (None: this process's): keys, ``${NAME}`` in the file, and the ``ATLAS_CUTOVER_…`` variables.
-        overrides: What the command line gave, by dotted key (``state_dir``, ``logging.level``).
-        require_keys: Whether missing API keys are a mistake.
+        overrides: What the command line gave, as it would stand in the file: ``{"logging": {"level": "debug"}}``.
 
     Raises:
         InputError: Anything is wrong; `problems` has all of it. No message holds a key, nor any other value.
@@ -47,7 +45,7 @@ def load_settings(
 
     file = None if path is None else Path(path)
     environ = os.environ if environ is None else environ
-    return SettingsReader(file, environ=environ, overrides=overrides or {}).read(require_keys=require_keys)
+    return SettingsReader(file, environ=environ, overrides=overrides or {}).read()
 
 
 def config_schema() -> dict[str, Any]:

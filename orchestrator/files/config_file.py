@@ -7,7 +7,7 @@ bad value is told of the file, the variable or the option that gave it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -66,23 +66,34 @@ _VARIABLES: dict[str, KeyPath] = {
     "ATLAS_CUTOVER_LOG_FILE": ("logging", "file"),
     "TEMPORAL_API_KEY": ("temporal", "api_key"),
 }
-OPTIONS: dict[str, str] = {
-    "state_dir": "--state-dir",
-    "logging.level": "--log-level",
-    "logging.format": "--log-format",
-    "logging.file": "--log-file",
-    "engine": "--engine",
+_OPTIONS: dict[KeyPath, str] = {
+    ("atlas", "profile"): "--profile",
+    ("state_dir",): "--state-dir",
+    ("logging", "level"): "--log-level",
+    ("logging", "format"): "--log-format",
+    ("logging", "file"): "--log-file",
+    ("engine",): "--engine",
 }
 _SECRET_KEYS = frozenset(name for pair in FIELDS.values() for name in pair)
 _GOVERNMENT = "mongodbgov.com"
 
 
 class SettingsReader:
-    """Reads settings once; see `settings.load_settings`."""
+    """Reads settings once.
 
-    def __init__(self, path: Path | None, *, environ: Mapping[str, str], overrides: Mapping[str, str]) -> None:
+    Args:
+        path: The config file; None: there is none.
+        environ: The environment.
+        overrides: What goes before both, as it would stand in a file.
+        in_code: Whether they are a program's, and not those of the command line: mistakes are told by their keys.
+    """
+
+    def __init__(
+        self, path: Path | None, *, environ: Mapping[str, str], overrides: Mapping[str, Any], in_code: bool = False
+    ) -> None:
         self._environ = environ
-        self._overrides = overrides
+        self._overrides = dict(_leaves(overrides))
+        self._in_code = in_code
         self._path = path
         self._document = (
             parse_yaml(read_input(path), str(path)) if path else YamlDocument(data={}, lines=(0, {}), file="settings")
@@ -101,7 +112,7 @@ class SettingsReader:
             config=path,
         )
 
-    def read(self, *, require_keys: bool) -> Settings:
+    def read(self) -> Settings:
         """The settings.
 
         Raises:
@@ -109,7 +120,7 @@ class SettingsReader:
         """
         data = self._layers()
         # Before the model, whose mistakes end the reading: these are told together with them.
-        own, named = self._sets(data, required=require_keys)
+        own, named = self._sets(data)
         ca_file = self._ca_file(_under_atlas(data, "ca_file"))
         spec = self._spec(data)
         atlas = spec.atlas or AtlasSpec()
@@ -161,20 +172,19 @@ class SettingsReader:
             lease=spec.lease or default.lease,
         )
 
-    def _sets(self, data: Any, *, required: bool) -> tuple[CredentialSet, dict[str, CredentialSet]]:
+    def _sets(self, data: Any) -> tuple[CredentialSet, dict[str, CredentialSet]]:
         """The credentials of `atlas`, and those of `credentials` by name."""
         atlas = data.get("atlas") if isinstance(data, dict) else None
         sets = data.get("credentials") if isinstance(data, dict) else None
-        own = self._credentials.of_atlas(
-            atlas if isinstance(atlas, dict) else {}, option=self._overrides.get("atlas.profile")
-        )
+        nearest = {
+            str(path[1]): value for path, value in self._overrides.items() if path[0] == "atlas" and len(path) == 2
+        }
+        own = self._credentials.of_atlas(atlas if isinstance(atlas, dict) else {}, nearest=nearest)
         named = {
             str(name): self._credentials.named(str(name), given)
             for name, given in (sets if isinstance(sets, dict) else {}).items()
             if isinstance(given, dict)
         }
-        if required:
-            self._problems += own.problems
         return own, named
 
     def _base_url(self, atlas: AtlasSpec) -> str:
@@ -227,12 +237,13 @@ class SettingsReader:
             if value and not (variable in _OFFICIAL_URLS and _says_more(data, value)):
                 self._put(data, path, value, ("environment", variable))
                 self._check_literal(path, value)
-        for name, value in self._overrides.items():
-            if name == "atlas.profile":
-                continue  # whose credentials they are is no matter of single keys
-            self._put(data, tuple(name.split(".")), value, ("command line", OPTIONS.get(name, name)))
-            if name in OPTIONS:
-                self._check_literal(tuple(name.split(".")), value)
+        for path, value in self._overrides.items():
+            key = format_key(path)
+            self._put(
+                data, path, value, ("settings", key) if self._in_code else ("command line", _OPTIONS.get(path, key))
+            )
+            if path in _OPTIONS and isinstance(value, str):
+                self._check_literal(path, value)
         return data
 
     def _check_literal(self, path: KeyPath, value: str) -> None:
@@ -240,7 +251,7 @@ class SettingsReader:
         if (wrong := in_quotes(value) or unreplaced(value)) is not None:
             self._wrong(path, wrong)
 
-    def _put(self, data: dict[str, Any], path: KeyPath, value: str, origin: tuple[str, str]) -> None:
+    def _put(self, data: dict[str, Any], path: KeyPath, value: Any, origin: tuple[str, str]) -> None:
         inside: Any = data
         for step in path[:-1]:
             if inside.get(step) is None:
@@ -332,6 +343,33 @@ class SettingsReader:
         """*name* made absolute: what the config file says is relative to it, all else to the working directory."""
         from_file = self._path is not None and path not in self._origins
         return placed(name, self._path.parent if from_file and self._path else Path(), self._environ)
+
+
+def _leaves(given: Mapping[str, Any], above: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Every value of *given* by its path, as the text that would stand in a file."""
+    for key, value in given.items():
+        path = (*above, str(key))
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, path)
+        elif value is not None:
+            yield path, _as_text(value, path)
+
+
+def _as_text(value: Any, path: KeyPath) -> Any:
+    match value:
+        case None:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case str() | int() | float() | Path():
+            return str(value)
+        case list() | tuple():
+            return [_as_text(item, (*path, number)) for number, item in enumerate(value)]
+        case Mapping():
+            return {str(key): _as_text(item, (*path, str(key))) for key, item in value.items()}
+    raise InputError(
+        problems=[Problem(file="settings", line=0, key=format_key(path), message=f"cannot be a {type(value).__name__}")]
+    )
 
 
 def _under_atlas(data: Any, name: str) -> Any:

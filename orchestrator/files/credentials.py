@@ -76,12 +76,22 @@ class CredentialsReader:
         self.profiles: dict[str | None, Profile] = {}
         """The profiles that were read, by the name of their set; None: that of `atlas`."""
 
-    def of_atlas(self, given: Mapping[str, Any], *, option: str | None) -> CredentialSet:
-        """The set that holds where a workflow names none. *given*: what stands under `atlas`; *option*: `--profile`."""
+    def of_atlas(self, given: Mapping[str, Any], *, nearest: Mapping[str, Any]) -> CredentialSet:
+        """The set that holds where a workflow names none.
+
+        Args:
+            given: What stands under `atlas`.
+            nearest: What of it goes before the environment: `--profile`, or what a program gives.
+        """
         path: KeyPath = ("atlas",)
-        if option is not None:
-            self._origins[*path, "profile"] = ("command line", "--profile")
-            return self._of_profile(path, option, "--profile")
+        if kinds := self._kinds_of(nearest):
+            if not self._is_one_kind(path, kinds):
+                return CredentialSet()
+            (kind,) = kinds
+            return self._of_profile(path, nearest["profile"]) if kind == PROFILE else self._of_pair(path, given, kind)
+        return self._of_environment_or_file(path, given)
+
+    def _of_environment_or_file(self, path: KeyPath, given: Mapping[str, Any]) -> CredentialSet:
         near, far = self._kinds_of_environment(), self._kinds_of(given)
         if len(near) > 1:
             first, second = (next(iter(names)) for names in list(near.values())[:2])
@@ -107,8 +117,8 @@ class CredentialsReader:
                 name = given.get("profile")
                 if name is None:
                     self._origins[*path, "profile"] = ("environment", PROFILE_VARIABLE)
-                    return self._of_profile(path, self._environ[PROFILE_VARIABLE], PROFILE_VARIABLE)
-                return self._of_profile(path, name, f"{self._config}: atlas.profile")
+                    name = self._environ[PROFILE_VARIABLE]
+                return self._of_profile(path, name)
             case _:
                 return self._of_pair(path, given, kind)
 
@@ -120,7 +130,7 @@ class CredentialsReader:
             return CredentialSet()
         kind = next(iter(kinds), None)
         if kind == PROFILE:
-            return self._of_profile(path, given["profile"], f"{self._config}: credentials.{name}.profile", name=name)
+            return self._of_profile(path, given["profile"], name=name)
         if kind is None and (kind := self._kind_unset(path)) is None:
             self._wrong(path, "is empty: expected client_id and client_secret, public_key and private_key, or profile")
             return CredentialSet()
@@ -198,11 +208,10 @@ class CredentialsReader:
         where = ".".join(map(str, path))
         if file is not None:
             secret = self._from_file((*path, f"{name}_file"), name, file)
-            return None if secret is None else (secret, f"{self._config}: {where}.{name}_file")
-        source = f"{self._config}: {where}.{name}"
+            return None if secret is None else (secret, self._source((*path, f"{name}_file")))
         if key is None and variable and here not in self._unset and self._environ.get(variable):
             self._origins[here] = ("environment", variable)
-            key, source = self._environ[variable], f"environment: {variable}"
+            key = self._environ[variable]
         if key is None:
             unset = self._unset.get(here)
             why = f"is missing: {unset} is not set or empty; " if unset else "is missing: "
@@ -210,7 +219,14 @@ class CredentialsReader:
             problems.append(self._problem(here, f"{why}set {variable}, or {ways}" if variable else f"{why}give {ways}"))
             return None
         secret = self._checked(here, name, key)
-        return None if secret is None else (secret, source)
+        return None if secret is None else (secret, self._source(here))
+
+    def _source(self, path: KeyPath) -> str:
+        """Where the value at *path* comes from."""
+        if path not in self._origins:
+            return f"{self._config}: {'.'.join(map(str, path))}"
+        file, key = self._origins[path]
+        return key if file == "command line" else f"{file}: {key}"
 
     def _checked(self, path: KeyPath, name: str, value: str) -> Secret | None:
         if wrong := misplaced(name, value):
@@ -240,7 +256,8 @@ class CredentialsReader:
 
     # -- profiles ----------------------------------------------------------------------------------------------------
 
-    def _of_profile(self, path: KeyPath, wanted: str, source: str, *, name: str | None = None) -> CredentialSet:
+    def _of_profile(self, path: KeyPath, wanted: str, *, name: str | None = None) -> CredentialSet:
+        source = self._source((*path, "profile"))
         try:
             return self._profile(wanted, source, name=name)
         except ProfileError as error:

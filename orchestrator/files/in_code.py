@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,8 +14,7 @@ import yaml
 from ..core.errors import InputError, Problem
 from ..core.settings import Settings
 from ..core.workflow import Workflow
-from .config import load_settings
-from .config_file import OPTIONS
+from .config_file import SettingsReader
 from .workflow_file import read_workflow
 
 
@@ -28,13 +28,15 @@ def build_workflow(document: Mapping[str, Any], *, directory: Path | str = ".") 
     Raises:
         InputError: Anything is wrong with it; `problems` has all of it.
     """
-    with _called("workflow"):
-        source = _text({"version": 1, **document}, "workflow").encode()
+    with _without_lines("workflow"):
+        source = _text({"version": 1, **_mapping(document, "workflow", "load_workflow")}, "workflow").encode()
         return read_workflow(source, name="workflow", directory=Path(directory))
 
 
 def build_settings(config: Mapping[str, Any] | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings that a config file with *config* would make; what is not in it, environment and defaults say.
+    """The settings that a config file with *config* would make, and which go before the environment.
+
+    What is not in it, environment and defaults say; of credentials in it, no others are used beside them.
 
     Args:
         config: What the YAML file would have, with real values: `${NAME}` is not replaced.
@@ -43,25 +45,16 @@ def build_settings(config: Mapping[str, Any] | None = None, *, environ: Mapping[
     Raises:
         InputError: Anything is wrong with it; `problems` has all of it. No message holds a key, nor any other value.
     """
-    with _called("settings"):
-        return load_settings(None, environ=environ, overrides=dict(_leaves(config or {})))
+    config = {} if config is None else _mapping(config, "settings", "load_settings")
+    environ = os.environ if environ is None else environ
+    return SettingsReader(None, environ=environ, overrides=config, in_code=True).read()
 
 
-def _leaves(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value by its dotted key, as text where it is none."""
-    for key, value in config.items():
-        path = f"{above}{key}"
-        match value:
-            case None:
-                continue
-            case Mapping():
-                yield from _leaves(value, f"{path}.")
-            case list() | tuple():
-                yield path, [str(item) for item in value]
-            case bool():
-                yield path, "true" if value else "false"
-            case _:
-                yield path, str(value)
+def _mapping(given: object, name: str, way_on: str) -> Mapping[str, Any]:
+    if isinstance(given, Mapping):
+        return given
+    message = f"expected a mapping of keys, got a {type(given).__name__}; `{way_on}` reads a file"
+    raise InputError(problems=[Problem(file=name, line=0, key="", message=message)])
 
 
 def _text(document: Mapping[str, Any], name: str) -> str:
@@ -84,20 +77,11 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def _called(name: str) -> Iterator[None]:
-    """Tell of mistakes in what has no file, and so no lines, as *name*'s."""
+def _without_lines(name: str) -> Iterator[None]:
+    """Tell of mistakes in *name*, which has no file, without the lines of the text that it was made into."""
     try:
         yield
     except InputError as error:
         if not error.problems:
             raise
-        raise InputError(problems=[_of(problem, name) for problem in error.problems]) from None
-
-
-def _of(problem: Problem, name: str) -> Problem:
-    if problem.file == name:
-        return replace(problem, line=0)
-    if problem.file == "command line":  # where overrides come from, as a rule
-        keys = {option: key for key, option in OPTIONS.items()}
-        return replace(problem, file=name, key=keys.get(problem.key, problem.key))
-    return problem
+        raise InputError(problems=[replace(p, line=0) if p.file == name else p for p in error.problems]) from None

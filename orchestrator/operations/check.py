@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import InputError, Problem
 from ..core.settings import Settings
@@ -38,7 +39,7 @@ def check(
     config: Path | str | None = None,
     *,
     environ: Mapping[str, str] | None = None,
-    overrides: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Checked:
     """Read a workflow and the settings that it would run with.
 

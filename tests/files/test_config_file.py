@@ -20,6 +20,8 @@ from orchestrator.core.settings import Api, ApiKey, RateLimit, Secret, Settings
 from orchestrator.files.config import config_schema, find_config, load_settings
 from orchestrator.files.yaml_file import read_yaml
 
+from .with_keys import load_with_keys
+
 ROOT = Path(__file__).parents[2]
 PUBLIC, PRIVATE = "abcdwxyz", "11111111-2222-3333-4444-555555555555"
 KEYS = {"MONGODB_ATLAS_PUBLIC_API_KEY": PUBLIC, "MONGODB_ATLAS_PRIVATE_API_KEY": PRIVATE}
@@ -37,11 +39,15 @@ def key(public: str, private: str) -> ApiKey:
 def load(tmp_path: Path) -> Load:
     """Loads settings from the text of a config file, readable by its owner alone."""
 
-    def load(text: str, environ: Mapping[str, str] = KEYS, **options: Any) -> Settings:
+    def load(text: str, environ: Mapping[str, str] = KEYS, *, keys: bool = False, **options: Any) -> Settings:
         path = tmp_path / "c.yaml"
         path.write_text(text, encoding="utf-8")
         path.chmod(0o600)
-        return load_settings(path, environ=environ, **options)
+        return (
+            load_with_keys(path, environ=environ, **options)
+            if keys
+            else load_settings(path, environ=environ, **options)
+        )
 
     return load
 
@@ -60,7 +66,7 @@ def mistakes(load: Load, tmp_path: Path) -> Mistakes:
 
 def test_without_a_file_the_documented_defaults_hold() -> None:
     """Nothing has to be configured but the two keys."""
-    settings = load_settings(environ={**KEYS, "HOME": "/home/op"}, require_keys=True)
+    settings = load_with_keys(environ={**KEYS, "HOME": "/home/op"})
     assert settings.atlas.base_url == "https://cloud.mongodb.com/api/atlas/v2"
     assert (settings.atlas.api, settings.atlas.request_timeout, settings.atlas.ca_file) == (Api.V2, 30, None)
     assert settings.atlas.credentials.credentials == key(PUBLIC, PRIVATE)
@@ -182,7 +188,7 @@ def test_command_line_beats_environment_beats_file(load: Load, tmp_path: Path) -
     environ = {**KEYS, "ATLAS_CUTOVER_LOG_LEVEL": "WARNING", "ATLAS_CUTOVER_STATE_DIR": "/env"}
     assert load(text).state_dir == tmp_path / "from-file"
     assert load(text).logging.file == tmp_path / "log.jsonl"
-    settings = load(text, environ, overrides={"logging.level": "debug"})
+    settings = load(text, environ, overrides={"logging": {"level": "debug"}})
     assert (settings.logging.level, settings.logging.format, settings.state_dir) == ("debug", "json", Path("/env"))
     settings = load(text, environ, overrides={"state_dir": "here"})
     assert (settings.logging.level, settings.state_dir) == ("warning", Path.cwd() / "here")
@@ -198,7 +204,7 @@ def test_command_line_beats_environment_beats_file(load: Load, tmp_path: Path) -
 def test_a_bad_value_names_the_variable_or_option_it_came_from(mistakes: Mistakes) -> None:
     """Nobody looks in the file for what the file does not say."""
     environ = {**KEYS, "ATLAS_CUTOVER_LOG_LEVEL": "loud"}
-    assert mistakes("{}", environ, overrides={"logging.format": "xml", "state_dir": ""}) == [
+    assert mistakes("{}", environ, overrides={"logging": {"format": "xml"}, "state_dir": ""}) == [
         "command line: --log-format: expected one of console, json",
         "command line: --state-dir: expected text without control characters",
         "environment: ATLAS_CUTOVER_LOG_LEVEL: expected one of debug, info, warning, error",
@@ -217,7 +223,7 @@ def test_an_unset_variable_is_a_mistake_but_for_keys(load: Load, mistakes: Mista
     """A key that is not there is only missed where it is needed."""
     text = "atlas:\n  public_key: ${NO_KEY}\n  private_key: ${MONGODB_ATLAS_PRIVATE_API_KEY}\n"
     assert load(text, {}).atlas.credentials.credentials is None
-    lines = mistakes(text, {}, require_keys=True)
+    lines = mistakes(text, {}, keys=True)
     assert lines[0].startswith(
         "c.yaml:2: atlas.public_key: is missing: NO_KEY is not set or empty; set MONGODB_ATLAS_PU"
     )
@@ -235,7 +241,7 @@ def test_missing_keys_without_a_file_are_told(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"settings: atlas\.private_key: is missing: set MONGODB_ATLAS_PRIVATE_API_KEY"
     ):
-        load_settings(environ={"MONGODB_ATLAS_PRIVATE_API_KEY": ""}, require_keys=True)
+        load_with_keys(environ={"MONGODB_ATLAS_PRIVATE_API_KEY": ""})
 
 
 def test_a_key_named_by_the_file_is_used_before_the_usual_variables(load: Load, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from orchestrator.core.settings import ApiKey, Credentials, Secret, ServiceAccou
 from orchestrator.files.atlas_profiles import config_toml
 from orchestrator.files.config import config_schema, load_settings
 
+from .with_keys import load_with_keys
+
 ID, SECRET = "mdb_sa_id_65f0a1", "mdb_sa_sk_topsecret"
 ACCOUNT = ServiceAccount(client_id=ID, client_secret=Secret(SECRET))
 KEY = ApiKey(public_key=Secret("abcdefgh"), private_key=Secret("topsecret-key"))
@@ -75,14 +77,17 @@ class Home:
         path.chmod(mode)
         return path
 
-    def load(self, text: str | None = None, environ: Mapping[str, str] | None = None, **options: Any) -> Settings:
+    def load(
+        self, text: str | None = None, environ: Mapping[str, str] | None = None, *, keys: bool = False, **options: Any
+    ) -> Settings:
         """Settings of a config file with *text*."""
         path = None
         if text is not None:
             path = self.directory / "c.yaml"
             path.write_text(text)
             path.chmod(0o600)
-        return load_settings(path, environ={**self.environ, **(environ or {})}, **options)
+        read = load_with_keys if keys else load_settings
+        return read(path, environ={**self.environ, **(environ or {})}, **options)
 
     def found(
         self, text: str | None = None, environ: Mapping[str, str] | None = None, **options: Any
@@ -93,7 +98,7 @@ class Home:
     def mistakes(self, text: str | None = None, environ: Mapping[str, str] | None = None, **options: Any) -> list[str]:
         """What is wrong, as lines, none of which shows a secret."""
         with pytest.raises(InputError) as caught:
-            self.load(text, environ, require_keys=True, **options)
+            self.load(text, environ, keys=True, **options)
         lines = [str(problem).replace(f"{self.directory}/", "") for problem in caught.value.problems]
         assert "topsecret" not in "\n".join(lines)
         return lines
@@ -282,7 +287,7 @@ def test_a_profile_of_the_atlas_cli_is_used(home: Home, version: str) -> None:
     """Named by the option, the variable or the file; with its address."""
     path = home.profiles(PROFILES.replace("version = 2\n", version).replace("[hidden]", "[unused]"))
     for settings in (
-        home.load(overrides={"atlas.profile": "ops"}),
+        home.load(overrides={"atlas": {"profile": "ops"}}),
         home.load(environ={"MONGODB_ATLAS_PROFILE": "ops"}),
         home.load("atlas: {profile: ops}\n"),
     ):
@@ -296,7 +301,7 @@ def test_a_profile_of_the_atlas_cli_is_used(home: Home, version: str) -> None:
 def test_the_option_goes_before_everything(home: Home) -> None:
     """Whatever else is given."""
     home.profiles()
-    assert home.found(KEY_FILE, KEY_ENVIRON, overrides={"atlas.profile": "ops"}) == ACCOUNT
+    assert home.found(KEY_FILE, KEY_ENVIRON, overrides={"atlas": {"profile": "ops"}}) == ACCOUNT
 
 
 def test_the_default_profile_is_used_where_nothing_is_given(home: Home) -> None:
@@ -321,7 +326,7 @@ def test_the_default_profile_is_used_where_nothing_is_given(home: Home) -> None:
 def test_a_profile_that_cannot_be_used_says_why(home: Home, name: str, expected: str) -> None:
     """And what to do."""
     home.profiles()
-    (line,) = home.mistakes(overrides={"atlas.profile": name})
+    (line,) = home.mistakes(overrides={"atlas": {"profile": name}})
     assert line.startswith(f"command line: --profile: the Atlas CLI's profile {name!r} {expected}")
 
 
@@ -333,7 +338,7 @@ def test_a_file_that_cannot_be_read_is_told(home: Home, text: str, expected: str
     """Broken, or empty."""
     path = home.profiles()
     path.write_bytes(b"\xff" if "udcff" in text else text.encode())
-    (line,) = home.mistakes(overrides={"atlas.profile": "ops"})
+    (line,) = home.mistakes(overrides={"atlas": {"profile": "ops"}})
     assert expected in line
 
 
@@ -360,7 +365,7 @@ def test_a_profile_holds_keys_and_nothing_else(home: Home, key: str, broken: str
         "[odd]\n"
         + "".join(f'{name} = "{broken if name == key else "topsecret"}"\n' for name in ("client_id", "client_secret"))
     )
-    (line,) = home.mistakes(overrides={"atlas.profile": "odd"})
+    (line,) = home.mistakes(overrides={"atlas": {"profile": "odd"}})
     assert f"the Atlas CLI's profile 'odd' is not usable: its {key}: expected a key of printable ASCII" in line
     assert broken not in line
 

@@ -110,4 +110,4 @@ def test_a_host_that_is_not_what_it_seems_is_refused(tmp_path: Path, host: str, 
 )
 def test_other_hosts_are_taken(host: str) -> None:
     """A name with its last dot, addresses, a name with an umlaut."""
-    load_settings(None, environ={"HOME": "/"}, overrides={"atlas.base_url": host})
+    load_settings(None, environ={"HOME": "/"}, overrides={"atlas": {"base_url": host}})

@@ -78,7 +78,7 @@ def test_what_is_wrong_elsewhere_does_not_matter(tmp_path: Path, mistake: str) -
     path = config(tmp_path, f"state_dir: here\n{mistake}\n")
     assert (found(path, warnings=told), told) == (tmp_path / "here", [])
     with pytest.raises(InputError):
-        load_settings(path, environ=ENVIRON, require_keys=True)
+        load_settings(path, environ=ENVIRON)
 
 
 def test_a_file_that_is_no_yaml_still_says_where_the_state_is(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def _config(data: bytes, directory: Path) -> None:
     path = in_file("config.yaml", data, directory)
     environ = {"HOME": str(directory), "A": data[:40].decode(errors="replace").replace("\0", "")}
     find_state_dir(path, environ=environ, given=None, warn=lambda _: None)
-    load_settings(path, environ=environ, require_keys=True)
+    load_settings(path, environ=environ)
 
 
 def _scenario(data: bytes, directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +106,72 @@ def test_settings_built_in_code_have_the_defaults_of_files(tmp_path: Path) -> No
     assert len(settings.observers.notify) == 1
 
 
+KEY = {"public_key": "ijklmnop", "private_key": "in-code-0000"}
+ACCOUNT = {"client_id": "mdb_sa_id_c0de", "client_secret": "mdb_sa_sk_in-code"}
+OTHERS = {
+    "a key": {"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "environ"},
+    "an account": {"MONGODB_ATLAS_CLIENT_ID": "mdb_sa_id_e1", "MONGODB_ATLAS_CLIENT_SECRET": "mdb_sa_sk_e1"},
+    "a profile": {"MONGODB_ATLAS_PROFILE": "ops"},
+    "a key and an account": {"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_CLIENT_ID": "mdb_sa_id_e1"},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("others", OTHERS)
+@pytest.mark.parametrize("given", [KEY, ACCOUNT], ids=["key", "account"])
+def test_credentials_in_code_go_before_all_of_the_environment(given: dict[str, str], others: str) -> None:
+    """Whoever names an account in code must not ask as another, and is told where they come from."""
+    settings = orchestrator.build_settings({"atlas": given}, environ={"HOME": "/", **OTHERS[others]})
+    found = settings.atlas.credentials
+    assert found.credentials is not None
+    values = [value.reveal() if isinstance(value, Secret) else value for value in astuple(found.credentials)]
+    assert (values, settings.warnings) == (list(given.values()), ())
+    assert found.source == ", ".join(f"settings: atlas.{name}" for name in given)
+
+
+def test_a_profile_in_code_goes_before_the_environment(tmp_path: Path) -> None:
+    """Its mistakes are told by its key; two kinds in one place are one."""
+    path = tmp_path / ".config" / "atlascli" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('[ops]\npublic_api_key = "ijklmnop"\nprivate_api_key = "in-profile"\n')
+    path.chmod(0o600)
+    environ = {"HOME": str(tmp_path), **OTHERS["an account"]}
+    found = orchestrator.build_settings({"atlas": {"profile": "ops"}}, environ=environ).atlas.credentials
+    assert found.credentials == ApiKey(public_key=Secret("ijklmnop"), private_key=Secret("in-profile"))
+    assert found.source.endswith("(settings: atlas.profile)")
+    (problem,) = orchestrator.build_settings({"atlas": {"profile": "o"}}, environ=environ).atlas.credentials.problems
+    assert (problem.file, problem.key) == ("settings", "atlas.profile")
+    with pytest.raises(orchestrator.InputError, match=r"^settings: atlas\.client_id: stands beside public_key"):
+        orchestrator.build_settings({"atlas": {**KEY, **ACCOUNT}}, environ=environ)
+
+
+@pytest.mark.parametrize("name", ["eu", "eu.west", "a b"])
+def test_sets_of_credentials_have_any_name(name: str) -> None:
+    """A dot in it divides nothing; an empty set is a mistake, as in a file."""
+    settings = orchestrator.build_settings({"credentials": {name: KEY}}, environ={"HOME": "/"})
+    found = settings.credentials[name]
+    assert found.credentials == ApiKey(public_key=Secret("ijklmnop"), private_key=Secret("in-code-0000"))
+    with pytest.raises(orchestrator.InputError, match="is empty: expected client_id and client_secret"):
+        orchestrator.build_settings({"credentials": {name: {}}}, environ={"HOME": "/"})
+
+
+@pytest.mark.parametrize("wrong", ["night.yaml", Path("night.yaml"), 3, ["name"]], ids=repr)
+def test_what_is_no_mapping_is_refused_with_what_reads_files(wrong: Any) -> None:
+    """It is most likely the name of one."""
+    with pytest.raises(orchestrator.InputError, match=r"^workflow: expected a mapping.*`load_workflow` reads a file"):
+        orchestrator.build_workflow(wrong)
+    with pytest.raises(orchestrator.InputError, match=r"^settings: expected a mapping.*`load_settings` reads a file"):
+        orchestrator.build_settings(wrong)
+
+
 @pytest.mark.parametrize(
     ("config", "key"),
     [
+        ({"state_dir": object()}, "state_dir"),
+        ({"notify": {"urls": ["json://localhost", object()]}}, "notify.urls[1]"),
+        ({"notify": {"urls": [{"to": "json://localhost"}]}}, "notify.urls[0]"),
+        ({"credentials": {"eu": 3}}, "credentials.eu"),
+        ({"atlas": 3}, "atlas"),
         ({"state_dir": ""}, "state_dir"),
         ({"atlas": {"bas_url": "x"}}, "atlas.bas_url"),
         ({"polling": {"initial": "soon"}}, "polling.initial"),
