@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = NEEDS_CHROMIUM
 
 PHONE, DESK = (375, 740), (1280, 900)
+REFUSED = "PUT /api/atlas/v2/groups/1/liveMigrations/2/cutover: 409 CANNOT_CUTOVER: resyncing"
 
 
 @pytest.fixture
@@ -302,6 +303,61 @@ def test_what_atlas_and_the_workflow_say_is_text(tab: Page, night: Night) -> Non
     assert evil in tab.inner_text("#details")
     assert tab.locator("#main img, #details img").count() == 0
     assert "hit" not in tab.title().replace(evil, "")
+
+
+def test_rows_change_in_place(tab: Page, night: Night) -> None:
+    """What needs somebody is on top; text that is selected stays so, and so does the focus, while the run goes on."""
+    night.begin(workflow(("orders", "billing", "carts")))
+    night.write(*cutover_of("billing", NOW, outcome=Outcome.FAILED, message=REFUSED))
+    with night.held():
+        open_run(tab)
+        assert [name.split("\n")[0] for name in column(tab, "name")] == ["billing", "orders", "carts"]
+        assert column(tab, "note")[0] == "409 CANNOT_CUTOVER: resyncing"
+        tab.evaluate("getSelection().selectAllChildren(document.querySelector('#rows .note'))")
+        tab.evaluate("window.row = document.querySelector('#rows [data-index=\"2\"]')")
+        night.write(ev.GateWaiting(at=NOW + 9, migration="carts", status="WORKING", ready=True, lag=40.0, max_lag=10.0))
+        tab.wait_for_selector("#rows tr[data-index='2'] .state:has-text('at the gate')")
+        assert tab.evaluate("String(getSelection())") == "409 CANNOT_CUTOVER: resyncing"
+        assert [name.split("\n")[0] for name in column(tab, "name")] == ["billing", "orders", "carts"]
+        tab.evaluate("getSelection().removeAllRanges()")
+        tab.focus("#rows tr[data-index='2'] .link")
+        night.write(ev.GateOpened(at=NOW + 10, migration="carts", status="WORKING", ready=True, lag=1.0))
+        tab.wait_for_selector("#rows tr[data-index='2'] .state:has-text('ready')")
+        assert tab.evaluate("document.activeElement.textContent") == "carts"
+        tab.focus("#search")
+        tab.wait_for_selector("#rows tr[aria-rowindex='3'] .name:has-text('carts')")  # the order is free again
+        assert tab.evaluate("window.row === document.querySelector('#rows [data-index=\"2\"]')")
+
+
+def test_details_follow_the_run_at_an_address_of_their_own(tab: Page, night: Night) -> None:
+    """They open, close, reload and go back with it; what can be copied has a button, the request is told there."""
+    night.begin(workflow(("orders", "a/b #1")))
+    night.write(*cutover_of("orders", NOW, outcome=Outcome.FAILED, message=REFUSED))
+    with night.held():
+        open_run(tab)
+        tab.click("#rows tr[data-index='1'] .link")
+        assert tab.url.endswith("#migration/a%2Fb%20%231")
+        assert "nothing sent (waits)" in tab.inner_text("#details-list")
+        night.write(ev.CutoverRequested(at=NOW + 9, migration="a/b #1"))
+        tab.wait_for_selector("#details-list:has-text('sent (sent)')")
+        assert "let no writer return to the source" in tab.inner_text("#details-list")
+        assert tab.inner_text("#details-state") == "requested"
+        tab.keyboard.press("Escape")
+        tab.wait_for_url(lambda url: "#" not in url)
+        tab.click("#rows tr[data-index='0'] .link")
+        assert tab.inner_text("#details-why") == "409 CANNOT_CUTOVER: resyncing"
+        assert "PUT /api/atlas/v2/groups/1/liveMigrations/2/cutover" in tab.inner_text("#details-list")
+        assert tab.locator("#details .copy").count() == 3
+        tab.go_back()
+        tab.wait_for_selector("#details", state="hidden")
+        tab.go_forward()
+        tab.wait_for_selector("#details-title:has-text('orders')")
+        tab.reload()
+        tab.wait_for_selector("#details-title:has-text('orders')")
+        tab.click("#details button:has-text('Close')")
+        tab.wait_for_url(lambda url: "#" not in url)
+        tab.goto(f"{tab.url}#migration/nobody")
+        assert not tab.is_visible("#details")
 
 
 @pytest.mark.parametrize("size", [2000, 5000])

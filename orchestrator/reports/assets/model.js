@@ -71,9 +71,14 @@ export class Run {
     return row.requested_at != null && this.goesOn(row) ? Math.max(0, now - row.requested_at) : null;
   }
 
-  // Why the migration of this row stands as it does.
+  // Why the migration of this row stands as it does, with the requests that it names.
   message(row) {
     return row.error_message || row.note || "";
+  }
+
+  // The number of the migration of this name; -1: there is none.
+  number(name) {
+    return this.jobs.findIndex((job) => job.name === name);
   }
 }
 

@@ -1,7 +1,7 @@
 // One run: how it stands, its waves, timeline, migrations and log.
 
 import { controls } from "./controls.js";
-import { showDetails } from "./details.js";
+import { Details } from "./details.js";
 import { byId, chip, icon, make, oncePerFrame, say } from "./dom.js";
 import { Run } from "./model.js";
 import { now } from "./now.js";
@@ -17,7 +17,8 @@ export function showRun(runId) {
   const run = new Run();
   let knows = false;
   const steering = controls(run, runId);
-  const open = (index) => showDetails(run, index, steering.migration);
+  const details = new Details(run, steering.migration);
+  const open = (index) => details.open(index);
   const table = new Table(run, open);
   const timeline = new Timeline(byId("timeline"), run, open);
   const draw = oncePerFrame(() => {
@@ -29,6 +30,7 @@ export function showRun(runId) {
     drawLog(run);
     table.refresh();
     timeline.draw();
+    details.refresh();
   });
   follow(runId, {
     snapshot(document) {
@@ -50,6 +52,7 @@ export function showRun(runId) {
     drawNow(run, steering);
     table.tick();
     timeline.draw();
+    details.refresh();
   }, 1000);
 }
 
