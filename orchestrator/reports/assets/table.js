@@ -1,7 +1,7 @@
 // The migrations: searched, filtered, sorted, and only as many rows in the document as are seen; on paper, all of them. A row is made
 // once and its cells are changed: text in it stays selected, and its button keeps the focus.
 
-import { chip, byId, make, oncePerFrame, say } from "./dom.js";
+import { arrange, byId, chip, make, oncePerFrame, say } from "./dom.js";
 import { now } from "./now.js";
 import { FINAL, STATES, clock, duration, full, number, order, reason, zoneName } from "./words.js";
 
@@ -213,20 +213,6 @@ export class Table {
     cells.requested.title = full(row.requested_at);
     say(cells.time, duration(this.#run.cutoverSeconds(row, now())));
     drawn.row = row;
-  }
-}
-
-// Puts *elements* into *parent* in this order, and moves none that stands right.
-function arrange(parent, elements) {
-  let at = parent.firstChild;
-  for (const element of elements) {
-    if (element === at) at = at.nextSibling;
-    else parent.insertBefore(element, at);
-  }
-  while (at) {
-    const next = at.nextSibling;
-    at.remove();
-    at = next;
   }
 }
 

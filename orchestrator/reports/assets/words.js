@@ -143,3 +143,8 @@ export function reason(message) {
 export function requests(message) {
   return [...new Set((message || "").match(REQUEST) || [])];
 }
+
+// Names, with the number of those that are not shown.
+export function listed(names, most = 5) {
+  return names.length <= most + 1 ? names.join(", ") : `${names.slice(0, most).join(", ")} and ${number(names.length - most)} more`;
+}

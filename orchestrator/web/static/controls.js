@@ -161,10 +161,9 @@ function notices(run, now) {
   if (head.opening?.opens != null) {
     list.push(`The window opens ${both(head.opening.opens)}, in ${duration(head.opening.opens - now)}.`);
   } else if (head.opening && !head.stopped && head.opening.closes > now) {
-    const { closes, last_start: last } = head.opening;
-    const starts = last < closes && last > now ? `Cutovers may start until ${both(last)}, for ${duration(last - now)}. ` : "";
-    list.push(`${starts}The window closes ${both(closes)}, in ${duration(closes - now)}.`);
+    list.push(`The window closes ${both(head.opening.closes)}, in ${duration(head.opening.closes - now)}.`);
   }
+  if (head.last_start > now) list.push(`The last moment at which a cutover may start: ${both(head.last_start)}, in ${duration(head.last_start - now)}.`);
   const gated = run.rows.filter((row) => row.state === "GATE");
   if (gated.length && !head.stopped) {
     const oldest = Math.min(...gated.map((row) => row.gate_waiting_since ?? now));

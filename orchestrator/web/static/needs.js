@@ -6,11 +6,11 @@ import { STATES, both, duration, number, reason, requests } from "./words.js";
 
 const AT_MOST = 6; // shown; the others with a click
 const IDS_SHOWN = 3; // more of them only with a click
-const LOOKS = {
+export const LOOKS = {
   ...STATES,
-  UNDER_WAY: { ...STATES.UNDER_WAY, word: "UNDER_WAY, followed by nobody" },
-  SILENT: { word: "No sign of life", icon: "INTERRUPTED", tone: "failed" },
-  HOOK: { word: "Hook failed", icon: "FAILED", tone: "failed" },
+  UNDER_WAY: { ...STATES.UNDER_WAY, word: "UNDER_WAY, followed by nobody", short: "UNDER_WAY" },
+  SILENT: { word: "No sign of life", short: "without a sign of life", icon: "INTERRUPTED", tone: "failed" },
+  HOOK: { word: "Hook failed", short: "failed hook", icon: "FAILED", tone: "failed" },
   CONFIRMATION: { word: "Waits to be confirmed", icon: "WAITING", tone: "waits" },
   APPROVAL: { word: "Waits for approval", icon: "WAITING", tone: "waits" },
   PAUSE: { word: "Paused", icon: "PAUSED", tone: "waits" },
