@@ -21,6 +21,7 @@ from ..core.errors import InputError, Problem
 from ..core.settings import DEFAULT_POLLING, DEFAULT_RATE_LIMITS, DEFAULT_REQUEST_TIMEOUT, Api, Credentials
 from ..machine.certificates import pem_certificates
 from ..machine.descriptors import connections_at_most
+from ..machine.regular_files import open_regular, whole
 from ..machine.version import program_version
 from ..text.redaction import Redactor
 from .proxy import proxy_for
@@ -118,7 +119,8 @@ def most_out(session: aiohttp.ClientSession) -> int:
 def _authorities(file: Path) -> str:
     """The certificates in *file*, which was read before, and may have changed since."""
     try:
-        return pem_certificates(file.read_bytes())
+        with open_regular(file) as opened:
+            return pem_certificates(whole(opened))
     except (OSError, ValueError) as error:
         why = f"cannot be read: {error.strerror or error}" if isinstance(error, OSError) else str(error)
         raise InputError(problems=[Problem(file=str(file), line=0, key="", message=why)]) from None

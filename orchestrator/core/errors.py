@@ -27,7 +27,7 @@ class CutoverError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Problem:
-    """One mistake in a file: `file:line: key: message`. *line* 0 where a file has none, *key* may be empty."""
+    """One mistake in a file: `file:line: key: message`. *line* 0 where a file has none; *file* and *key* may be empty."""
 
     file: str
     line: int
@@ -36,14 +36,19 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+        return ": ".join(part for part in (place, self.key, self.message) if part)
 
 
 class InputError(CutoverError):
-    """Usage, workflow or config is wrong; *problems* are all of them, in file order, of which the message has the first."""
+    """Usage, workflow or config is wrong; *problems* are all of them, in file order, of which the message has the first.
+
+    A message alone is one problem, so whoever gathers those of several files loses none.
+    """
 
     def __init__(self, message: str = "", *, problems: Iterable[Problem] = ()) -> None:
         self.problems = tuple(problems)
+        if message and not self.problems:
+            self.problems = (Problem(file="", line=0, key="", message=message),)
         super().__init__(message or "\n".join(_listed(self.problems)))
 
 

@@ -140,7 +140,7 @@ class SettingsReader:
             ),
             rate_limit=_rate_limit(spec.rate_limit or RateLimitSpec(), api_of(base_url)),
             polling=Polling(initial=polling.initial, factor=polling.factor, max=polling.max, jitter=polling.jitter),
-            state_dir=self._file(("state_dir",), spec.state_dir or DEFAULT_STATE_DIR),
+            state_dir=self._file(("state_dir",), spec.state_dir or DEFAULT_STATE_DIR) or Path(),
             logging=Logging(
                 level=log.level or DEFAULT_LOG_LEVEL,
                 format=log.format,
@@ -328,6 +328,8 @@ class SettingsReader:
             return None  # where it is neither text nor nothing, the model tells it
         path: KeyPath = ("atlas", "ca_file")
         file = self._file(path, name)
+        if file is None:
+            return None
         try:
             data = read_bytes(file)
         except (OSError, ValueError) as error:
@@ -339,10 +341,14 @@ class SettingsReader:
             self._wrong(path, f"the file it names {error}")
         return file
 
-    def _file(self, path: KeyPath, name: str) -> Path:
-        """*name* made absolute: what the config file says is relative to it, all else to the working directory."""
+    def _file(self, path: KeyPath, name: str) -> Path | None:
+        """*name* made absolute: what the config file says is relative to it, all else to the working directory; None: it is nowhere."""
         from_file = self._path is not None and path not in self._origins
-        return placed(name, self._path.parent if from_file and self._path else Path(), self._environ)
+        try:
+            return placed(name, self._path.parent if from_file and self._path else Path(), self._environ)
+        except InputError as error:
+            self._wrong(path, str(error))
+            return None
 
 
 def _leaves(given: Mapping[str, Any], above: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

@@ -64,6 +64,8 @@ def parse_base_url(text: str) -> str:
         raise ValueError("expected an address without a user name or password; keys have their own settings")
     if "?" in text or "#" in text:
         raise ValueError("expected an address without '?' and '#'")
+    if port == 0:
+        raise ValueError("expected a port from 1 to 65535, or none")
     host = parts.netloc.removesuffix(f":{port}") if port is not None else parts.netloc
     if not _HOST.fullmatch(host):
         raise ValueError("expected an address with a host such as cloud.mongodb.com")
@@ -103,6 +105,8 @@ def parse_address(text: str) -> str:
     """
     if not _ADDRESS.fullmatch(text):
         raise ValueError("expected HOST:PORT, such as 127.0.0.1:7233")
+    if not 0 < int(text.rpartition(":")[2]) < 65536:
+        raise ValueError("expected a port from 1 to 65535 behind the colon")
     return text
 
 

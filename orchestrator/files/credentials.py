@@ -48,7 +48,7 @@ class CredentialsReader:
         environ: The environment.
         wrong: Is told of mistakes, by the key's path.
         problem: Makes a problem of what is missing at a key's path.
-        placed: Makes the name of a file that stands at a key's path absolute.
+        placed: Makes the name of a file that stands at a key's path absolute; None: it is nowhere, and that has been told.
         unset: The variables in the config file that are not set, by the key's path.
         origins: Where a value came from that is not in the config file, by the key's path; is added to.
         config: The config file.
@@ -60,7 +60,7 @@ class CredentialsReader:
         environ: Mapping[str, str],
         wrong: Callable[[KeyPath, str], None],
         problem: Callable[[KeyPath, str], Problem],
-        placed: Callable[[KeyPath, str], Path],
+        placed: Callable[[KeyPath, str], Path | None],
         unset: Mapping[KeyPath, str],
         origins: dict[KeyPath, tuple[str, str]],
         config: Path | None,
@@ -240,6 +240,8 @@ class CredentialsReader:
 
     def _from_file(self, path: KeyPath, name: str, named: str) -> Secret | None:
         file = self._placed(path, named)
+        if file is None:
+            return None
         try:
             text = decode(read_bytes(file), str(file)).rstrip("\r\n")
         except InputError:

@@ -82,6 +82,4 @@ def _without_lines(name: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if not error.problems:
-            raise
         raise InputError(problems=[replace(p, line=0) if p.file == name else p for p in error.problems]) from None

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import errno
 import os
-import stat
 from pathlib import Path
 
 from ..core.errors import InputError, Problem
 from ..machine.ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
-
-LARGEST_BYTES = 64 * 1024 * 1024
-
-
-class SpecialFileError(OSError):
-    """Raised for a pipe, device or socket in a file's place."""
+from ..machine.regular_files import SpecialFileError, open_regular, whole
 
 
 def why_unreadable(error: OSError | ValueError) -> str:
@@ -44,24 +37,10 @@ def read_bytes(path: Path) -> bytes:
         OSError, ValueError: It is no regular file, somebody else's, cannot be read, is too large, or its name is impossible (see
             `why_unreadable`).
     """
-    _refuse_special(path, path.stat())  # before it is opened: a pipe would wait for its writer, a tape would rewind
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-        _refuse_special(path, os.fstat(file.fileno()))
+    with open_regular(path) as file:
         refuse_foreign(path, os.fstat(file.fileno()))
         refuse_foreign_place(path)
-        data = file.read(LARGEST_BYTES + 1)
-    if len(data) > LARGEST_BYTES:
-        raise OSError(0, f"it is larger than {LARGEST_BYTES // 1024 // 1024} MiB")
-    return data
-
-
-def _refuse_special(path: Path, status: os.stat_result) -> None:
-    """Raise where *status* is of something that has no end, or no content."""
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not stat.S_ISREG(status.st_mode):
-        kinds = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
-        raise SpecialFileError(errno.EINVAL, kinds.get(stat.S_IFMT(status.st_mode), "something else"), str(path))
+        return whole(file)
 
 
 def read_input(path: Path) -> bytes:

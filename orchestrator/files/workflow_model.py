@@ -84,7 +84,8 @@ def _parse_timezone(text: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         known = False
     if not known:
-        example = closest(text, available_timezones()) or "Europe/Berlin"
+        places = (zone for zone in available_timezones() if zone.partition("/")[0] not in _NO_ZONES)
+        example = closest(text, places) or "Europe/Berlin"
         raise ValueError(f"expected a time zone such as {example}")
     if (meant := _MISLEADING_ZONES.get(text)) is not None:
         raise ValueError(

@@ -68,11 +68,14 @@ def _trouble_with_interpreter(script: Path) -> str | None:
     """What is wrong with the first line of *script*, which names its interpreter."""
     try:
         with script.open("rb") as file:
-            line = file.read(_FIRST_LINE).partition(b"\n")[0]
+            line = file.read(_FIRST_LINE)
     except OSError:
         return None  # a program may be run that cannot be read
+    if line.startswith(b"\xef\xbb\xbf#!"):
+        return f"it begins with a byte order mark, so the system does not see its '#!': sed -i '1s/^\\xef\\xbb\\xbf//' {script}"
     if not line.startswith(b"#!"):
-        return None
+        return None if b"\0" in line else "its first line names no interpreter, such as #!/bin/sh"
+    line = line.partition(b"\n")[0]
     named = os.fsdecode(line[2:].strip(b" \t").partition(b" ")[0])
     if line.endswith(b"\r"):
         return (

@@ -24,6 +24,7 @@ from ..core.outcomes import Outcome, RunOutcome
 from ..core.run import RunState
 from ..core.times import cutover_seconds, downtime_seconds
 from ..machine.own_files import replace_file
+from ..machine.regular_files import SpecialFileError, open_regular, whole
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -257,8 +258,9 @@ def _previous_success(path: Path, state: RunState) -> float | None:
     from prometheus_client.parser import text_string_to_metric_families
 
     try:
-        families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError):
+        with open_regular(path) as file:
+            families = list(text_string_to_metric_families(whole(file).decode()))
+    except (FileNotFoundError, SpecialFileError, ValueError):
         return None  # none yet, or no file of ours: it is replaced
     samples = (sample for family in families for sample in family.samples)
     found = [s.value for s in samples if s.name == _LAST_SUCCESS and s.labels.get("workflow") == state.workflow.name]

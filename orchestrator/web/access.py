@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..core.errors import InputError
+from ..files.input_file import read_bytes, why_unreadable
 
 SHORTEST_TOKEN, SHORTEST_HEX, FEWEST_SIGNS = 22, 32, 8
 """128 bits as letters and digits, as hexadecimal digits, and of how many different ones at least."""
@@ -65,10 +66,11 @@ def read_tokens(path: Path) -> tuple[Visitor, ...]:
         InputError: The file cannot be read, or says something that cannot be; a token has less than 128 bits.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise InputError(f"--token-file {path}: cannot be read: {why}") from None
+        text = read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"--token-file {path}: is not UTF-8 text") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"--token-file {path}: {why_unreadable(error)}") from None
     lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1)]
     lines = [(number, words) for number, words in lines if words and not words[0].startswith("#")]
     if not lines:

@@ -10,6 +10,7 @@ from orchestrator.core.errors import InputError
 from orchestrator.core.settings import ApiKey
 from orchestrator.files.config import load_settings
 from orchestrator.files.state_place import find_state_dir
+from orchestrator.operations.check import check
 
 KEYS = {"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "0123-4567"}
 
@@ -59,6 +60,70 @@ def test_the_home_of_somebody_else_is_not_guessed(tmp_path: Path) -> None:
     """`~ana/x` would be a directory of that name."""
     with pytest.raises(InputError, match="~ana/x: ~ alone is replaced"):
         load_settings(None, environ={"HOME": str(tmp_path)}, overrides={"state_dir": "~ana/x"})
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "state_dir",
+        "logging.file",
+        "atlas.ca_file",
+        "metrics.textfile",
+        "temporal.codec_key_file",
+        "atlas.private_key_file",
+    ],
+)
+def test_a_home_that_is_nowhere_is_told_at_its_line_with_the_other_mistakes(
+    tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of somebody else, or of a user who has none; whoever gathers mistakes must not lose it."""
+    section, _, name = key.rpartition(".")
+
+    def text(value: str) -> str:
+        return f"{section}: {{{name}: {value}}}" if section else f"{name}: {value}"
+
+    [told] = mistakes(tmp_path, text("~ana/x"))
+    assert (
+        told
+        == f"./c.yaml:1: {key}: ~ana/x: ~ alone is replaced, by your own home directory: give another's with its whole path"
+    )
+    monkeypatch.setattr("orchestrator.files.state_place.home_of", lambda _: None)
+    said = f"./c.yaml:1: {key}: ~/x is in the home directory, and this user has none: set HOME"
+    assert any(told.startswith(said) for told in mistakes(tmp_path, text("~/x")))
+
+
+def test_check_tells_what_has_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the default of a setting is what is wrong: it ended without a word."""
+    monkeypatch.setattr("orchestrator.files.state_place.home_of", lambda _: None)
+    with pytest.raises(InputError, match="set HOME") as refused:
+        check(tmp_path / "none.yaml", environ={})
+    assert "none.yaml: does not exist" in str(refused.value)
+
+
+def test_an_error_that_is_one_sentence_is_one_problem() -> None:
+    """So that it stays in a list of them."""
+    [problem] = InputError("there is none").problems
+    assert str(problem) == "there is none" == str(InputError(problems=[problem]))
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        (
+            "atlas: {base_url: 'https://cloud.mongodb.com:0'}",
+            "atlas.base_url: expected a port from 1 to 65535, or none",
+        ),
+        (
+            "temporal: {address: '127.0.0.1:99999'}",
+            "temporal.address: expected a port from 1 to 65535 behind the colon",
+        ),
+        ("temporal: {address: '127.0.0.1:0'}", "temporal.address: expected a port from 1 to 65535 behind the colon"),
+    ],
+)
+def test_a_port_that_nothing_listens_on_is_a_mistake(tmp_path: Path, section: str, said: str) -> None:
+    """It would be no mistake of the file, but of a connection in the night."""
+    [told] = mistakes(tmp_path, section)
+    assert told.startswith(f"./c.yaml:1: {said}")
 
 
 @pytest.mark.parametrize("quote", ['"', "'"])

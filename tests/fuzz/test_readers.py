@@ -244,6 +244,7 @@ def test_a_reader_reads_or_says_what_is_wrong(name: str, tmp_path: Path) -> None
             read(value, tmp_path)
         except InputError as error:
             told.extend(problem.message for problem in error.problems)
+            assert told
         assert time.process_time() - began < SLOWEST
         assert all(message and "\n" not in message for message in told)
 

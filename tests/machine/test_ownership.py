@@ -155,7 +155,7 @@ def test_a_program_that_others_can_change_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_keeps_a_program_from_starting_is_told(tmp_path: Path) -> None:
-    """A directory, lines of Windows, an interpreter that is not there, a missing bit."""
+    """A directory, lines of Windows, no interpreter or one that is not there, a missing bit."""
 
     def trouble(name: str, text: str, mode: int = 0o755) -> str:
         (tmp_path / name).write_bytes(text.encode())
@@ -170,6 +170,8 @@ def test_what_keeps_a_program_from_starting_is_told(tmp_path: Path) -> None:
         "its first line names the interpreter /opt/nowhere/python3, which is not there, or cannot be run"
     )
     assert trouble("good", "#!/bin/sh\n") == "none"
-    assert trouble("bare", "echo\n") == "none"
+    assert trouble("binary", "\x7fELF\0\n") == "none"
+    assert trouble("bare", "echo\n") == "its first line names no interpreter, such as #!/bin/sh"
+    assert trouble("marked", "\ufeff#!/bin/sh\n").startswith("it begins with a byte order mark")
     assert trouble_with("no-such-command-anywhere", tmp_path, "/bin") == "is not there, or cannot be run"
     assert trouble_with("sh", tmp_path, "/bin:/usr/bin") is None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import shlex
 import stat
@@ -357,6 +358,9 @@ def test_the_file_gets_json_lines_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_opened_is_a_mistake_of_input(tmp_path: Path) -> None:
     """Said before anything is sent."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"log file .*pipe: cannot be opened: it is a pipe that nobody reads"):
+        configure_logging(level="info", format="json", file=tmp_path / "pipe", secrets=[])
     with pytest.raises(InputError, match=r"log file .*: cannot be opened"):
         configure_logging(level="info", format="json", file=tmp_path / "no" / "log", secrets=[])
 

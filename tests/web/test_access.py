@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -300,5 +301,22 @@ def test_a_bad_token_file_is_refused(tmp_path: Path, text: str, why: str) -> Non
 
 def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
     """With what was wrong."""
-    with pytest.raises(InputError, match="none: cannot be read: No such file"):
+    with pytest.raises(InputError, match="none: does not exist"):
         read_tokens(tmp_path / "none")
+
+
+def test_a_token_file_is_a_file_of_ones_own(tmp_path: Path) -> None:
+    """A pipe would be waited for and a device has no end; whoever else can write it would let themselves in."""
+    pipe, file = tmp_path / "pipe", tmp_path / "token"
+    os.mkfifo(pipe)
+    file.write_text(STRONG, encoding="utf-8")
+    for path, why in ((pipe, "is a pipe"), (Path("/dev/zero"), "is a device"), (tmp_path, "is a directory")):
+        with pytest.raises(InputError, match=f"--token-file {path}: {why}, expected a file"):
+            read_tokens(path)
+    file.chmod(0o666)
+    with pytest.raises(InputError, match="can be written by everybody"):
+        read_tokens(file)
+    file.chmod(0o600)
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        read_tokens(file)

@@ -12,6 +12,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
 from ...core.errors import InputError
+from ...files.input_file import read_bytes, why_unreadable
 
 ENCODING = b"binary/atlas-cutover-aes-gcm"
 _NONCE = 12
@@ -57,9 +58,13 @@ def read_key(path: Path) -> bytes:
         InputError: There is none.
     """
     try:
-        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+        data = read_bytes(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"temporal.codec_key_file: {path}: {error}") from None
+        raise InputError(f"temporal.codec_key_file: {path}: {why_unreadable(error)}") from None
+    try:
+        key = bytes.fromhex(data.decode("ascii").strip())
+    except ValueError:  # whose message would have some of the key in it
+        key = b""
     if len(key) != 32:
         raise InputError(f"temporal.codec_key_file: {path}: expected 64 hex digits; `openssl rand -hex 32` makes a key")
     return key

@@ -11,6 +11,7 @@ The events of a run, by far the most entries, come with time, level and order, s
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -259,6 +260,9 @@ def _open(file: Path | None) -> int | None:
     if file is None:
         return None
     try:
-        return os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     except OSError as error:
-        raise InputError(f"log file {file}: cannot be opened: {error.strerror}") from error
+        why = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
+        raise InputError(f"log file {file}: cannot be opened: {why}") from error
+    os.set_blocking(descriptor, True)
+    return descriptor

@@ -44,6 +44,11 @@ def test_a_key_file_holds_64_hex_digits(tmp_path: Path) -> None:
         read_key(path)
     with pytest.raises(InputError, match=r"missing\.key"):
         read_key(tmp_path / "missing.key")
+    with pytest.raises(InputError, match="is a device, expected a file"):
+        read_key(Path("/dev/zero"))
+    path.chmod(0o666)
+    with pytest.raises(InputError, match="can be written by everybody"):
+        read_key(path)
 
 
 @needs_temporal
