@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -214,8 +215,8 @@ class Activities:
     # -- reads -----------------------------------------------------------------------------------------------------------
 
     @activity.defn(name="follow")
-    async def follow(self, task: forms.Task, held: bool) -> forms.Done:
-        """Read a job until something follows from it. *held*: no cutover may start meanwhile."""
+    async def follow(self, task: forms.Task) -> forms.Done:
+        """Read a job until something follows from it."""
         way = self._way(task)
         polls = 0
         with counted() as count:
@@ -230,7 +231,7 @@ class Activities:
                 group.start_soon(heart.run)
                 group.start_soon(end_with_the_worker)
                 while polls < _MOST_READS and heart.holds and not over:
-                    step = core.next_step(way.state, way.policy, self.clock.now(), held=held)
+                    step = core.next_step(way.state, way.policy, self.clock.now(), held=task.held)
                     over = not isinstance(step, core.Read)
                     if isinstance(step, core.Read):
                         found = await way.reader.read(step, lambda: way.state, way.policy)
@@ -267,6 +268,10 @@ class Activities:
     async def hook(self, task: forms.HookTask) -> list[Any]:
         """Run a hook to its end, once."""
         self.clock.hear(activity.info().started_time)
+        if not await self.is_open(task.session, task.lease):
+            raise ApplicationError(
+                "its run was closed, or Temporal does not say whether it is open", non_retryable=True
+            )
         migration = None if task.migration is None else forms.migration_of(task.migration)
         environment = hook_environment(
             self.environ,
@@ -294,6 +299,16 @@ class Activities:
             )
             group.cancel_scope.cancel()
         return forms.out([finished])
+
+    async def is_open(self, session: forms.Session, lease: float) -> bool:
+        """Whether *session* goes on: its run is open, and was not begun anew meanwhile. No answer within a fraction of a lease is no."""
+        run: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(session.workflow)
+        try:
+            known = await run.describe(rpc_timeout=timedelta(seconds=lease / 4))
+        except RPCError:
+            return False
+        first = known.raw_description.workflow_execution_info.first_run_id
+        return known.status is WorkflowExecutionStatus.RUNNING and first == session.first
 
     def _way(self, task: forms.Task) -> _Way:
         self.clock.hear(activity.info().started_time)
@@ -358,6 +373,7 @@ class _Putting:
         self._activities = activities
         self._clock = activities.clock
         self._lease = task.lease
+        self._session = task.session
         self._span = forms.span_of(task.span)
         self._way = way
         self._waits = anyio.CancelScope()
@@ -405,9 +421,12 @@ class _Putting:
                     way.take_in(*found)
                     if way.state.phase is not Phase.REQUESTED:
                         return reads
-                confirmed_at = await self._heart.confirm()
-                if confirmed_at is not None:
-                    self._leave_by = confirmed_at + LEAVES_WITHIN * self._lease
+                asked_at = self._clock.steady()
+                if (
+                    await self._activities.is_open(self._session, self._lease)
+                    and await self._heart.confirm() is not None
+                ):
+                    self._leave_by = asked_at + LEAVES_WITHIN * self._lease
             if self._given_up or permit is None or self._leave_by < 0.0:
                 self._hold_back("the run does not want it any more" if self._given_up else "Temporal did not answer")
                 return reads

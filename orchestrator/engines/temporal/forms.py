@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass
+from enum import StrEnum
 from typing import Any
 
 from ...core import events as ev
@@ -27,6 +29,14 @@ from ...core.workflow import HOOKS, Gate, Hooks, Migration
 FRESH = 5.0
 """Seconds within which a worker has to take a PUT up, or it is proven that none has."""
 
+TURN_AFTER = 4_000
+"""Events of a run's history after which it goes on with an empty one. Whoever takes a run over does all of them again first."""
+
+MOST_CARRIED = 1_900_000
+"""Characters that a run may begin with: Temporal takes 2 MB."""
+
+_READS_LOOKED_BACK_TO = 2  # by any rule
+
 Json = dict[str, Any]
 
 
@@ -36,7 +46,8 @@ class Order:
 
     *events*: all that is recorded of the run so far, packed, from the event that began it to those that begin this session.
     *settle*: `atlas.settle`. *queue*: the task queue of the workers for this Atlas and this version of the rules; *account*: all
-    projects share one budget. *lease*: how long a worker may be silent.
+    projects share one budget. *lease*: how long a worker may be silent. *turn_after*: how many events of its history a run
+    has at most, about, before it goes on with an empty one (continue-as-new); *carried*: what it then takes along, packed.
     """
 
     run_id: str
@@ -46,6 +57,8 @@ class Order:
     queue: str
     lease: float
     account: bool = False
+    turn_after: int = TURN_AFTER
+    carried: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +83,14 @@ class News:
 
     *lengths*: how long the run's history was when each happened. Temporal may answer a question with what a worker has done and
     the server has not committed yet, and never will if one of them dies; an event counts once the history is longer than that.
+    *execution*: whose history that is. A run that has gone on with an empty one has another.
     """
 
     first: int
     events: list[Any]
     lengths: list[int]
     over: bool
+    execution: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +106,53 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Whose errand an activity is: the workflow that is the run, and the execution that its session began with."""
+
+    workflow: str
+    first: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOrder:
+    """What a batch is begun with: *session* is whose it is, *batch* its own id."""
+
+    batch: str
+    session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a run and one of its batches say to each other. *number*: the how-manieth it is, from 1 on. *body*: items, packed."""
+
+    batch: str
+    number: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """What came of an errand: the *result* of its activity, or why there is none."""
+
+    number: int
+    result: Any = None
+    failed: Failed | None = None
+    detail: str = ""
+
+
+class Failed(StrEnum):
+    """Why an activity has no result."""
+
+    NOT_TAKEN_UP = "not taken up"  # in time, by any worker: it has done nothing
+    CALLED_OFF = "called off"  # before it had done anything
+    LOST = "lost"  # with its worker, or its batch: what it has done is not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One activity that speaks to Atlas about one migration. *span*: the opening of the window that it has to be in."""
 
+    session: Session
     run_id: str
     migration: Json
     state: Json
@@ -108,6 +167,7 @@ class Task:
 class HookTask:
     """One hook, whose it is, and what it is told."""
 
+    session: Session
     run_id: str
     workflow: str
     directory: str
@@ -131,24 +191,62 @@ def events_of(data: Iterable[Sequence[Any]]) -> list[Event]:
     return [ev.from_json(name, at, dict(fields)) for name, at, fields in data]
 
 
+def packed(data: Any) -> str:
+    """JSON *data* as a short text: an input of a workflow may have 2 MB, and all that it is told is kept."""
+    return base64.b64encode(zlib.compress(json.dumps(data, separators=(",", ":")).encode())).decode()
+
+
+def unpacked(text: str) -> Any:
+    """The inverse of `packed`."""
+    return json.loads(zlib.decompress(base64.b64decode(text)))
+
+
+def plain(value: Any) -> Any:
+    """*value* as JSON data: a form, or such already."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
 def pack(events: Iterable[Event]) -> str:
-    """*events* as a short text: an input of a workflow may have 2 MB."""
-    text = json.dumps(out(events), separators=(",", ":"))
-    return base64.b85encode(zlib.compress(text.encode(), 9)).decode()
+    """*events*, packed."""
+    return packed(out(events))
 
 
-def unpack(packed: str) -> list[Event]:
+def unpack(text: str) -> list[Event]:
     """The inverse of `pack`."""
-    return events_of(json.loads(zlib.decompress(base64.b85decode(packed))))
+    return events_of(unpacked(text))
 
 
 def without_idle_reads(events: Iterable[Event]) -> list[Event]:
     """*events* without reads that two more follow: no rule counts further back than that."""
     kept: list[Event] = []
     for event in events:
-        if isinstance(event, StatusPolled) and len(kept) > 1 and all(isinstance(e, StatusPolled) for e in kept[-2:]):
-            del kept[-2]
+        last = kept[-_READS_LOOKED_BACK_TO:]
+        if (
+            isinstance(event, StatusPolled)
+            and len(last) == _READS_LOOKED_BACK_TO
+            and all(isinstance(e, StatusPolled) for e in last)
+        ):
+            del kept[-_READS_LOOKED_BACK_TO]
         kept.append(event)
+    return kept
+
+
+def to_carry(events: Sequence[Sequence[Any]], over: Container[str]) -> list[Any]:
+    """What of *events* (as of `out`) has to be known of a run that goes on: all but reads that no rule looks back to.
+
+    *over*: the migrations of which nothing is left to do, so no read of theirs matters.
+    """
+    kept: list[Any] = []
+    reads: Counter[str] = Counter()
+    for event in reversed(events):
+        name, _, fields = event
+        if name == StatusPolled.name:
+            migration = fields["migration"]
+            reads[migration] += 1
+            if reads[migration] > _READS_LOOKED_BACK_TO or migration in over:
+                continue
+        kept.append(event)
+    kept.reverse()
     return kept
 
 

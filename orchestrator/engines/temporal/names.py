@@ -60,6 +60,11 @@ def run_workflow_id(workflow: str, *, rehearsal: bool) -> str:
     return f"{PREFIX}/rehearsal/{workflow}" if rehearsal else f"{PREFIX}/{workflow}"
 
 
+def batch_id(run: str, first: str, number: int) -> str:
+    """The batch *number* of the session that began with the execution *first* of the workflow *run*."""
+    return f"{run}/batch/{first[:8]}/{number}"
+
+
 def claim_id(job: str) -> str:
     """The workflow that is the claim to *job* (`project/live migration`): Temporal opens no second one."""
     return f"{PREFIX}/{job}"

@@ -52,12 +52,14 @@ class NoWorkerError(TemporalError):
 class Found:
     """What Temporal has under the name of a run's workflow.
 
-    *run_id*: the run that it is; *is_open*: it goes on; *length*: of its history, as far as it is committed.
+    *run_id*: the run that it is; *is_open*: it goes on; *length*: of its history, as far as it is committed; *execution*: whose
+    history that is, as a run goes on with an empty one from time to time.
     """
 
     run_id: str
     is_open: bool
     length: int
+    execution: str
 
 
 def as_json(place: Temporal) -> dict[str, Any]:
@@ -146,7 +148,7 @@ class Remote:
             raise _unheard(error) from None
         run_id = str((await known.memo()).get("run_id", ""))
         is_open = known.status is WorkflowExecutionStatus.RUNNING
-        return Found(run_id=run_id, is_open=is_open, length=known.history_length)
+        return Found(run_id=run_id, is_open=is_open, length=known.history_length, execution=known.run_id or "")
 
     async def begin(self, order: forms.Order) -> bool:
         """Begin a session; False: one is open already.

@@ -21,7 +21,7 @@ from . import names
 from .activities import Activities
 from .counting import PerActivity, tell
 from .guard import threads
-from .workflows import Project, Run
+from .workflows import SERVED
 
 _ENOUGH = 2000  # activities at once: most of them wait
 _POLLS = 1  # a worker that is frozen takes as many tasks with it
@@ -94,12 +94,13 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
         runs = Worker(
             client,
             task_queue=queue,
-            workflows=[Run, Project],
+            workflows=list(SERVED),
             activities=[activities.claim, activities.release, activities.reach, activities.own_project],
             workflow_runner=UnsandboxedWorkflowRunner(),  # the core is pure, and import-linter holds it
             workflow_task_executor=executor,
             max_concurrent_activities=_ENOUGH,
             max_concurrent_activity_task_polls=_POLLS,
+            max_concurrent_workflow_tasks=_THREADS,  # one that waits for a thread would be held for stuck
             max_concurrent_workflow_task_polls=2,
             graceful_shutdown_timeout=_DRAIN,
             disable_eager_activity_execution=True,

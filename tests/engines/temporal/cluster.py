@@ -172,7 +172,14 @@ class Begun:
 
 
 async def begin(
-    client: Client, it: House, plan: Workflow, *, run_id: str = "one", name: str = "", **first: Any
+    client: Client,
+    it: House,
+    plan: Workflow,
+    *,
+    run_id: str = "one",
+    name: str = "",
+    turn_after: int = forms.TURN_AFTER,
+    **first: Any,
 ) -> Begun:
     """Begin a run of *plan*; *first* are fields of its first event."""
     names_of = tuple(migration.name for _, migration in plan.migrations())
@@ -185,6 +192,7 @@ async def begin(
         polling=asdict(it.settings.polling),
         queue=names.queue(it.settings.atlas.base_url),
         lease=LEASE,
+        turn_after=turn_after,
     )
     handle = await client.start_workflow(
         Run.run,

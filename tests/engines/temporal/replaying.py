@@ -11,12 +11,12 @@ import sys
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from orchestrator.engines.temporal.workflows import Project, Run
+from orchestrator.engines.temporal.workflows import SERVED
 
 
 async def replay(workflow_id: str, history: str) -> None:
     """Raise where the commands are not those of the history."""
-    replayer = Replayer(workflows=[Run, Project], workflow_runner=UnsandboxedWorkflowRunner())
+    replayer = Replayer(workflows=list(SERVED), workflow_runner=UnsandboxedWorkflowRunner())
     await replayer.replay_workflow(WorkflowHistory.from_json(workflow_id, history))
 
 

@@ -1,0 +1,274 @@
+"""One migration of a run, from where it stands to its end: what the core says comes next is begun as an errand of its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from temporalio import workflow
+
+from ...core.events import CutoverRequested, MigrationFinished
+from ...core.migration import BEFORE_THE_PUT
+from ...core.next_actions import Wait, may_request, migration_step, why_held
+from ...core.next_step import (
+    GATE_LIFE,
+    Answer,
+    AnswerKind,
+    Done,
+    Finish,
+    MigrationState,
+    Policy,
+    Read,
+    Request,
+    RunHook,
+    Step,
+    answered,
+    held_back,
+)
+from ...core.outcomes import Outcome
+from ...core.polling import backoff
+from ...core.workflow import Migration, Wave
+from . import forms
+from .alarm import now
+from .errands import Errand, Errands
+from .forms import Failed
+from .hooks import Hooks
+from .ledger import Ledger
+
+_LONGEST_READING = 86_400.0  # seconds, of one activity
+
+
+class Driver:
+    """Takes one migration through its steps.
+
+    Args:
+        wave: Its wave.
+        migration: The migration, as the workflow file has it.
+        order: How to go about it.
+        ledger: What has happened in the run.
+        errands: What batches are doing.
+        hooks: Runs hooks.
+        queue: Where requests for a migration wait for the owner of its budget.
+        place: Whose batch does its errands.
+    """
+
+    def __init__(
+        self,
+        wave: Wave,
+        migration: Migration,
+        *,
+        order: forms.Order,
+        ledger: Ledger,
+        errands: Errands,
+        hooks: Hooks,
+        queue: Callable[[Migration], str],
+        place: str,
+    ) -> None:
+        self._wave = wave
+        self._name = migration.name
+        self._order = order
+        self._ledger = ledger
+        self._errands = errands
+        self._hooks = hooks
+        self._queue = queue
+        self._place = place
+        self._bell = ledger.bells[migration.name]
+        self.flying: Errand | None = None
+        """Its PUT, which may be on its way."""
+
+    @property
+    def _migration(self) -> Migration:
+        return self._ledger.state.place_of(self._name)[1]  # its gate may have been changed
+
+    @property
+    def _state(self) -> MigrationState:
+        return self._ledger.state.migrations[self._name]
+
+    @property
+    def _policy(self) -> Policy:
+        return forms.policy_of(self._migration, self._order.settle)
+
+    def _next(self) -> Step | Wait:
+        return migration_step(self._ledger.state, self._name, self._policy, now(), now())
+
+    async def drive(self) -> None:
+        """Take it from where it stands to its end, or to where it is not started in this session."""
+        left = self._errands.left_for(self._name)
+        if left is not None:
+            await self._go_on_with(left)
+        while True:
+            self._bell.clear()
+            match self._next():
+                case Done():
+                    return
+                case Wait():
+                    await self._bell.wait()
+                case RunHook(not_before=later) if later > now():
+                    await self._wait_until(later)
+                case Finish(outcome=outcome, error_message=message):
+                    self._end(outcome, message)
+                case Read():
+                    await self._follow()
+                case RunHook() as hook:
+                    await self._hook(hook)
+                case Request() as request:
+                    await self._request(request)
+
+    async def _go_on_with(self, errand: Errand) -> None:
+        """Wait for what an earlier execution of the run has begun."""
+        errand.bell = self._bell
+        match errand.kind:
+            case "follow":
+                await self._reading(errand)
+            case "hook":
+                await self._hooks.running(errand)
+            case _:
+                await self._sending(errand)
+
+    async def _wait_until(self, when: float) -> None:
+        """Wait until *when*, or for news."""
+        with suppress(TimeoutError):
+            await workflow.wait_condition(self._bell.is_set, timeout=max(0.001, when - now()))
+
+    async def _news(self) -> None:
+        await self._bell.wait()
+        self._bell.clear()
+
+    def _end(self, outcome: Outcome, message: str | None) -> None:
+        state = self._state
+        polls = max(state.polls, self._ledger.polls[self._name])
+        ended = MigrationFinished(
+            at=now(),
+            migration=self._name,
+            outcome=outcome,
+            status=state.remote_status,
+            error_message=message,
+            polls=polls,
+        )
+        self._ledger.record(ended)
+
+    def _task(self, *, held: bool = False) -> forms.Task:
+        run, state = self._ledger.state, self._state
+        known = state._replace(polls=max(state.polls, self._ledger.polls[self._name]))
+        return forms.Task(
+            session=self._errands.session,
+            run_id=run.run_id,
+            migration=forms.migration_out(self._migration),
+            state=forms.state_out(known),
+            settle=self._order.settle,
+            polling=self._order.polling,
+            lease=self._order.lease,
+            held=held,
+            span=forms.span_out(run.opening if run.workflow.window is not None else None),
+        )
+
+    # -- reads -----------------------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Have the job read until something follows from it; on the way to a cutover, also until somebody decides otherwise."""
+        ledger = self._ledger
+        errand = self._errands.begin(
+            "follow",
+            self._name,
+            self._place,
+            self._task(held=why_held(ledger.state, now()) is not None),
+            queue=self._queue(self._migration),
+            to_close=_LONGEST_READING,
+            notes={
+                "on the way": self._state.phase in BEFORE_THE_PUT,
+                "decided": [ledger.door, ledger.steered[self._name]],
+            },
+            bell=self._bell,
+        )
+        await self._reading(errand)
+
+    async def _reading(self, errand: Errand) -> None:
+        ledger, notes = self._ledger, errand.notes
+        while errand.returned is None:
+            if notes["on the way"] and notes["decided"] != [ledger.door, ledger.steered[self._name]]:
+                self._errands.call_off(errand)
+            await self._news()
+        returned = self._errands.noted(errand)
+        if returned.failed is None:
+            ledger.record_done(self._name, forms.Done(**returned.result))
+
+    # -- the cutover -----------------------------------------------------------------------------------------------------
+
+    def why_held(self) -> str | None:
+        """Why its PUT may not leave, whatever its age, which the worker sees to; None: it may."""
+        return may_request(self._ledger.state, self._name, self._state.known_at or now(), now())
+
+    async def _request(self, request: Request) -> None:
+        """Have the PUT sent, once. What is committed with the errand is its intent."""
+        state, migration = self._state, self._migration
+        if request.attempt > 0 and state.not_begun_at is not None:
+            due = state.not_begun_at + backoff(forms.polling_of(self._order.polling), request.attempt)
+            if due > now():
+                await self._wait_until(due)
+                return
+        if self.why_held() is not None:
+            await self._bell.wait()
+            return
+        self._ledger.record(CutoverRequested(at=now(), migration=self._name))
+        patience = migration.gate.timeout if migration.gate else migration.timeout
+        errand = self._errands.begin(
+            "cutover",
+            self._name,
+            self._place,
+            self._task(),
+            queue=self._queue(migration),
+            to_start=forms.FRESH,
+            to_close=patience + 4 * self._order.settle + 60,
+            bell=self._bell,
+        )
+        await self._sending(errand)
+
+    async def _sending(self, errand: Errand) -> None:
+        self.flying = errand
+        try:
+            await self._sent(errand)
+        finally:
+            self.flying = None
+
+    async def _sent(self, errand: Errand) -> None:
+        why: str | None = None
+        while errand.returned is None:
+            why = why or self.why_held()
+            if why is not None:
+                self._errands.call_off(errand)
+            await self._news()
+        returned = self._errands.noted(errand)
+        name, policy, at = self._name, self._policy, now()
+        match returned.failed:
+            case None:
+                self._ledger.record_done(name, forms.Done(**returned.result))
+            case Failed.NOT_TAKEN_UP:
+                reason = f"no worker took it up within {forms.FRESH:g} s"
+                self._ledger.record(held_back(reason, migration=name, now=at))
+            case Failed.CALLED_OFF:
+                reason = why or self.why_held() or "the run was stopped"
+                self._ledger.record(held_back(reason, migration=name, now=at))
+            case Failed.LOST:
+                lost = Answer(kind=AnswerKind.LOST, reason="its worker was lost while the PUT may have been on its way")
+                self._ledger.record(*answered(self._state, lost, policy, migration=name, now=at))
+
+    # -- hooks -----------------------------------------------------------------------------------------------------------
+
+    async def _hook(self, hook: RunHook) -> None:
+        """Run a hook and record it."""
+        migration, run = self._migration, self._ledger.state
+        done = Outcome.SUCCESS if hook.hook == "verify" else run.result(self._name).outcome
+        outcome = None if hook.hook == "before" else done
+        soon = hook.hook == "before" and not self._state.prepared  # no application is stopped on what was read long ago
+        errand = self._hooks.begin(
+            migration.hooks,
+            hook.hook,
+            hook.index,
+            outcome=outcome,
+            wave=self._wave,
+            migration=migration,
+            place=self._place,
+            bell=self._bell,
+            within=GATE_LIFE if soon else None,
+        )
+        await self._hooks.running(errand)

@@ -1,0 +1,307 @@
+"""What a run has its batches do: errands, each one activity. They outlive the execution of the run that has begun them.
+
+A run sends each batch one message at a time, and all that comes up meanwhile with the next. An errand is an intent the moment that
+it is said here: Temporal commits the message, and what the run has recorded with it, before any batch or worker hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ChildWorkflowError, FailureError
+
+from . import forms, names
+from .batch import Batch
+from .forms import Failed, Json, Returned
+
+OF_A_BATCH = 100
+"""Migrations."""
+_MOST = 400  # errands of one batch, whose history must not outgrow what Temporal keeps; then another takes its place
+
+
+@dataclass(slots=True, kw_only=True)
+class Errand:
+    """One activity. *whose*: a migration's name, or what else it is for. *notes*: what whoever wants it has to know when it returns.
+
+    *bell* rings when something has become of it. *off*: it was called off; *is_off*: and its batch has done what there is to do.
+    """
+
+    number: int
+    kind: str
+    batch: str
+    whose: str
+    notes: Json
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    off: bool = False
+    is_off: bool = False
+    returned: Returned | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Line:
+    """The run's line to one batch. *said*, *heard*: messages. *given*: errands, *open*: those not noted yet.
+
+    *begun*: the batch has been; *over*: it is to end. *hushed*: it was asked to be quiet, and is told nothing; *quiet*: it is.
+    """
+
+    batch: str
+    place: str
+    said: int = 0
+    heard: int = 0
+    given: int = 0
+    open: int = 0
+    begun: bool = False
+    hushed: bool = False
+    quiet: bool = False
+    over: bool = False
+    to_say: list[Json] = field(default_factory=list)
+    sending: asyncio.Task[None] | None = None
+
+
+class Errands:
+    """All errands of a session that have not returned. *session*: whose they are; *lease*: how long a worker may be silent."""
+
+    def __init__(self, session: forms.Session, lease: float) -> None:
+        self.session = session
+        self._lease = lease
+        self._numbers = self._batches = 0
+        self._open: dict[int, Errand] = {}
+        self._lines: dict[str, _Line] = {}
+        self._serving: dict[str, _Line] = {}  # by place
+        self._left: dict[str, Errand] = {}
+        self._watches: list[asyncio.Task[None]] = []
+        self._hushing = False
+
+    # -- giving ------------------------------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        kind: str,
+        whose: str,
+        place: str,
+        *args: Any,
+        queue: str,
+        to_close: float,
+        to_start: float | None = None,
+        notes: Json | None = None,
+        bell: asyncio.Event | None = None,
+    ) -> Errand:
+        """Have the activity *kind* done with *args*, by the batch of *place*; *to_start*, *to_close*: its timeouts in seconds."""
+        line = self._line(place)
+        self._numbers += 1
+        line.given += 1
+        line.open += 1
+        errand = Errand(
+            number=self._numbers,
+            kind=kind,
+            batch=line.batch,
+            whose=whose,
+            notes=notes or {},
+            bell=bell or asyncio.Event(),
+        )
+        self._open[errand.number] = errand
+        item = {"number": errand.number, "kind": kind, "args": [forms.plain(each) for each in args], "queue": queue}
+        self._say(line, "begin", **item, to_start=to_start, to_close=to_close, lease=self._lease)
+        return errand
+
+    def call_off(self, errand: Errand) -> None:
+        """Let *errand* not be done, if that can still be helped. It returns all the same."""
+        if not errand.off:
+            errand.off = True
+            self._say(self._lines[errand.batch], "call off", number=errand.number)
+
+    def left(self) -> list[str]:
+        """For whom there are errands that an earlier execution of the run has begun."""
+        return list(self._left)
+
+    def left_for(self, whose: str) -> Errand | None:
+        """The errand that an earlier execution of the run has begun for *whose*, for who goes on with it."""
+        return self._left.pop(whose, None)
+
+    def noted(self, errand: Errand) -> Returned:
+        """What has come of *errand*, which is done with."""
+        assert errand.returned is not None
+        del self._open[errand.number]
+        line = self._lines.get(errand.batch)
+        if line is not None:
+            line.open -= 1
+            if self._serving.get(line.place) is not line:
+                self._end_if_idle(line)
+        return errand.returned
+
+    # -- what batches say ----------------------------------------------------------------------------------------------
+
+    def take_in(self, message: forms.Message) -> bool:
+        """Take *message* of a batch in; False: it is of another session."""
+        line = self._lines.get(message.batch)
+        if line is None:
+            return False
+        if message.number > line.heard:
+            line.heard = message.number
+            for item in forms.unpacked(message.body):
+                self._take(line, item)
+        return True
+
+    def _take(self, line: _Line, item: Json) -> None:
+        if item["item"] == "quiet":
+            line.quiet = True
+            return
+        errand = self._open.get(item["number"])
+        if errand is None:
+            return
+        if item["item"] == "called off":
+            errand.is_off = True
+        else:
+            errand.returned = _returned(item)
+        errand.bell.set()
+
+    # -- saying it -----------------------------------------------------------------------------------------------------
+
+    def _line(self, place: str) -> _Line:
+        """The line to the batch that serves *place*; a batch that has had enough to do is followed by another."""
+        line = self._serving.get(place)
+        if line is None or line.given >= _MOST:
+            self._batches += 1
+            batch = names.batch_id(self.session.workflow, self.session.first, self._batches)
+            before, line = line, _Line(batch=batch, place=place)
+            self._lines[batch] = self._serving[place] = line
+            if before is not None:
+                self._end_if_idle(before)
+        return line
+
+    def _end_if_idle(self, line: _Line) -> None:
+        if not line.open and not line.over:
+            line.over = True
+            self._say(line, "end")
+
+    def _say(self, line: _Line, item: str, **facts: Any) -> None:
+        line.to_say.append({"item": item, **facts})
+        self._speak(line)
+
+    def _speak(self, line: _Line) -> None:
+        """Have said to a batch what there is to say."""
+        if self._has_to_speak(line) and _is_idle(line):
+            line.sending = asyncio.create_task(self._send(line))
+
+    def _has_to_speak(self, line: _Line) -> bool:
+        return not line.hushed and bool(line.to_say or (self._hushing and not line.over))
+
+    async def _send(self, line: _Line) -> None:
+        try:
+            if not line.begun:
+                begun = await workflow.start_child_workflow(
+                    Batch.run,
+                    forms.BatchOrder(batch=line.batch, session=self.session),
+                    id=line.batch,
+                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                    cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
+                )
+                line.begun = True
+                self._watches.append(asyncio.create_task(self._watch(line, begun)))
+            while self._has_to_speak(line):
+                items, line.to_say = line.to_say, []
+                if self._hushing and not line.over:
+                    items.append({"item": "hush"})
+                    line.hushed = True
+                line.said += 1
+                message = forms.Message(batch=line.batch, number=line.said, body=forms.packed(items))
+                await workflow.get_external_workflow_handle_for(Batch.run, line.batch).signal(Batch.errands, message)
+        except FailureError as error:
+            self._lost(line, f"its batch is closed: {error}")
+
+    async def _watch(self, line: _Line, batch: workflow.ChildWorkflowHandle[Any, Any]) -> None:
+        """A batch that somebody has terminated does nothing more."""
+        try:
+            await batch
+        except ChildWorkflowError as error:
+            self._lost(line, f"its batch was closed: {error.cause or error}")
+
+    def _lost(self, line: _Line, why: str) -> None:
+        """It is not known what a batch has done of what it had to do, and nothing more will be heard of it."""
+        line.over = True
+        line.to_say = []
+        if self._serving.get(line.place) is line:
+            del self._serving[line.place]
+        for errand in self._open.values():
+            if errand.batch == line.batch and errand.returned is None:
+                errand.returned = Returned(number=errand.number, failed=Failed.LOST, detail=why)
+                errand.bell.set()
+
+    async def end(self) -> None:
+        """End all batches, when nothing is left to do."""
+        for line in self._lines.values():
+            self._end_if_idle(line)
+        await workflow.wait_condition(lambda: all(_is_idle(line) and not line.to_say for line in self._lines.values()))
+
+    # -- going on with an empty history --------------------------------------------------------------------------------
+
+    def hush(self) -> None:
+        """Ask the batches to say nothing until the run speaks to them again; it says nothing more to them after that."""
+        self._hushing = True
+        for line in self._lines.values():
+            self._speak(line)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no batch says anything, and nothing is on its way to one."""
+        return self.is_idle and all(line.quiet or line.over for line in self._lines.values())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way to a batch."""
+        return all(_is_idle(line) for line in self._lines.values())
+
+    def speak(self) -> None:
+        """Speak with the batches again."""
+        self._hushing = False
+        for line in self._lines.values():
+            if line.hushed:
+                line.hushed = line.quiet = False
+                line.to_say.insert(0, {"item": "speak"})
+            self._speak(line)
+
+    def carried(self) -> Json:
+        """What the run takes along."""
+        return {
+            "numbers": self._numbers,
+            "batches": self._batches,
+            "open": [_kept(each, _OF_AN_ERRAND) for each in self._open.values()],
+            "lines": [_kept(each, _OF_A_LINE) for each in self._lines.values() if each.to_say or not each.over],
+            "serving": {place: line.batch for place, line in self._serving.items()},
+        }
+
+    def take_up(self, carried: Json) -> None:
+        """The inverse of `carried`, for who has begun nothing yet."""
+        self._numbers, self._batches = carried["numbers"], carried["batches"]
+        for kept in carried["lines"]:
+            self._lines[kept["batch"]] = _Line(**kept)
+        self._serving = {place: self._lines[batch] for place, batch in carried["serving"].items()}
+        for kept in carried["open"]:
+            returned = kept.pop("returned")
+            errand = Errand(**kept, returned=None if returned is None else _returned(returned))
+            self._open[errand.number] = self._left[errand.whose] = errand
+
+
+_OF_AN_ERRAND = ("number", "kind", "batch", "whose", "notes", "off", "is_off", "returned")
+_OF_A_LINE = ("batch", "place", "said", "heard", "given", "open", "begun", "hushed", "over", "to_say")
+
+
+def _kept(it: Errand | _Line, keys: tuple[str, ...]) -> Json:
+    return {key: forms.plain(getattr(it, key)) for key in keys}
+
+
+def _returned(data: Json) -> Returned:
+    failed = data.get("failed")
+    return Returned(
+        number=data["number"],
+        result=data.get("result"),
+        failed=None if failed is None else Failed(failed),
+        detail=data.get("detail", ""),
+    )
+
+
+def _is_idle(line: _Line) -> bool:
+    return line.sending is None or line.sending.done()

@@ -1,0 +1,349 @@
+"""The workflow that is one session of a run. It knows no rule: it asks the core what comes next, and has it done.
+
+It holds the fold of the run's events, asks `next_actions` after each of them, and takes its migrations through their steps. When its
+history has become long it goes on with an empty one, and what its batches are doing goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import FailureError
+
+from ...core.events import ApplicationWaiting, CutoversStopped, RunFinished
+from ...core.next_actions import Action, Agenda, Drive, Record, RunGroupHook, next_actions, to_drive
+from ...core.outcomes import ExitCode, RunOutcome
+from ...core.run import RunState
+from ...core.standstill import is_to_be_told, standstills
+from ...core.steering import decide
+from ...core.workflow import Migration, Wave
+from . import forms, names
+from .alarm import Alarm, now
+from .batch import Batch
+from .driver import Driver
+from .errands import OF_A_BATCH, Errand, Errands
+from .hooks import Hooks, whose_group
+from .ledger import Ledger
+
+LEAVES_WITHIN = 0.3
+"""Of a lease: a PUT leaves so long after its worker was told that it still may, or never."""
+DEAD_BY = 0.4
+"""Of a lease; by then the process that has not let it go is dead."""
+_AGAIN = RetryPolicy(initial_interval=timedelta(seconds=0.2), maximum_interval=timedelta(seconds=5))
+_STANDING = 30.0  # seconds between two looks at applications that stand still
+_HUSH = 10.0  # seconds that batches get to end what they are saying
+_HOOKS = "hooks"  # the place of the batch that runs those of waves and of the run
+
+
+@workflow.defn(name="Run")
+class Run:
+    """One session of a run."""
+
+    @workflow.init
+    def __init__(self, order: forms.Order) -> None:
+        info = workflow.info()
+        session = forms.Session(workflow=info.workflow_id, first=info.first_execution_run_id)
+        self._order = order
+        self._ledger = Ledger(order.run_id, order.events)
+        self._errands = Errands(session, order.lease)
+        self._hooks = Hooks(order, self._ledger, self._errands)
+        self._drivers: dict[str, Driver] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._at_work: Counter[str] = Counter()
+        self._begun: set[Action] = set()  # asked for members alone
+        self._told: dict[tuple[str | None, str | None], float] = {}
+        self._places = _places(self._state)
+        self._over = False
+        self._fits = True
+        self._failure: BaseException | None = None
+        if order.carried:
+            carried = forms.unpacked(order.carried)
+            self._ledger.take_up(carried["ledger"])
+            self._errands.take_up(carried["errands"])
+            self._told = {(wave, migration): at for wave, migration, at in carried["told"]}
+
+    @property
+    def _state(self) -> RunState:
+        return self._ledger.state
+
+    # -- from outside ----------------------------------------------------------------------------------------------
+
+    @workflow.query
+    def news(self, after: int) -> forms.News:
+        """The journaled events after the first *after* ones."""
+        return self._ledger.news(after, over=self._over)
+
+    @workflow.signal
+    async def returned(self, message: forms.Message) -> None:
+        """A batch says what has come of its errands."""
+        if not self._errands.take_in(message):
+            stray = workflow.get_external_workflow_handle_for(Batch.run, message.batch)
+            stop = forms.Message(batch=message.batch, number=_LAST, body=forms.packed([{"item": "stop"}]))
+            with suppress(FailureError):  # it has ended
+                await stray.signal(Batch.errands, stop)
+
+    @workflow.update
+    async def steer(self, requests: list[dict[str, Any]]) -> list[str | None]:
+        """Do what people ask for; why each did nothing, or None. After the answer no PUT leaves that they have held up."""
+        answers: list[str | None] = []
+        for data in requests:
+            decided = decide(self._state, forms.request_of(data), at=now())
+            if isinstance(decided, str):
+                answers.append(decided)
+            else:
+                self._ledger.record(decided)
+                answers.append(None)
+        flying = [(driver, driver.flying) for driver in self._drivers.values() if driver.flying is not None]
+        held = [errand for driver, errand in flying if driver.why_held() is not None]
+        await workflow.wait_condition(lambda: all(errand.is_off or errand.returned for errand in held))
+        with suppress(TimeoutError):  # what has not left by then does not leave any more
+            gone = DEAD_BY * self._order.lease
+            await workflow.wait_condition(lambda: all(errand.returned for errand in held), timeout=gone)
+        return answers
+
+    # -- the session -------------------------------------------------------------------------------------------------
+
+    @workflow.run
+    async def run(self, order: forms.Order) -> dict[str, Any]:
+        """Work until every selected migration has ended, or no more may be started."""
+        code = None if order.carried else await self._enter()
+        if code is None:
+            await self._work()
+        return await self._finish(code)
+
+    async def _enter(self) -> ExitCode | None:
+        """Claim the live migrations, and see that Atlas is reached; what the run ends with if that fails."""
+        held = await self._activity("claim", self._claims(), result_type=list[list[str]])
+        if held:
+            name, job, other = held[0]
+            reason = f"live migration {job.partition('/')[2]} ({name}) is held by run {other}"
+            self._ledger.record(CutoversStopped(at=now(), reason=reason))
+            return ExitCode.BUSY
+        trouble = await self._activity("reach", self._ledger.sets(), self._order.lease, result_type=str)
+        if trouble:
+            self._ledger.record(CutoversStopped(at=now(), reason=trouble))
+            return ExitCode.UNREACHABLE
+        return None
+
+    async def _activity(self, name: str, *args: Any, result_type: Any = None) -> Any:
+        return await workflow.execute_activity(
+            name,
+            args=args,
+            result_type=result_type,
+            start_to_close_timeout=timedelta(minutes=30),
+            heartbeat_timeout=timedelta(seconds=self._order.lease),
+            retry_policy=_AGAIN,
+        )
+
+    async def _work(self) -> None:
+        """Do what the core says until nothing is left, or the history is long: then go on with an empty one."""
+        self._go_on_with_what_is_left()
+        alarm, standing = Alarm(), Alarm()
+        while not (agenda := self._agenda()).over:
+            self._ledger.changed = False
+            for action in agenda.actions:
+                self._carry_out(action)
+            alarm.set(agenda.look_again)
+            self._watch_for_standstills(standing)
+            await workflow.wait_condition(lambda: self._ledger.changed or alarm.rung or standing.rung)
+            if self._failure is not None:
+                raise self._failure
+            if self._is_to_turn():
+                await self._turn()
+        alarm.set(None)
+        standing.set(None)
+
+    async def _finish(self, code: ExitCode | None) -> dict[str, Any]:
+        state = self._state
+        await self._errands.end()
+        keep = bool(state.unsettled())
+        refused_to_begin = code is ExitCode.BUSY
+        await self._activity("release", self._claims(), keep)
+        finished = RunFinished(
+            at=now(),
+            outcome=RunOutcome.INCOMPLETE if code is not None and not keep else state.outcome(),
+            exit_code=int(state.exit_code() if code is None else code),
+            unfinished=state.is_unfinished() and not refused_to_begin,
+            requests=self._ledger.request_statistics(),
+            keep_claims=keep,
+        )
+        self._ledger.record(finished)
+        self._over = True
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return {"run_id": state.run_id, "exit_code": finished.exit_code, "events": self._ledger.journaled}
+
+    def _claims(self) -> forms.Claims:
+        state = self._state
+        rows = [migration for _, migration in state.workflow.migrations()]
+        scopes = dict.fromkeys(self._scope(m) for m in rows if m.name in state.selected)
+        return forms.Claims(
+            run_id=state.run_id,
+            workflow=workflow.info().workflow_id,
+            jobs=[] if state.rehearsal else [[m.name, f"{m.group_id}/{m.live_migration_id}"] for m in rows],
+            scopes=list(scopes),
+            queue=self._order.queue,
+            lease=self._order.lease,
+        )
+
+    def _scope(self, migration: Migration) -> str:
+        return names.scope_of(migration.group_id, migration.credentials, account=self._order.account)
+
+    def _queue(self, migration: Migration) -> str:
+        return names.project_queue(self._order.queue, self._scope(migration))
+
+    # -- what is to be done --------------------------------------------------------------------------------------------
+
+    def _agenda(self) -> Agenda:
+        """What is to be done now, when all that there was to record has been recorded."""
+        while True:
+            agenda = next_actions(self._state, now(), now(), self._at_work)
+            events = [action.event for action in agenda.actions if isinstance(action, Record)]
+            if not events:
+                return agenda
+            self._ledger.record(*events)
+
+    def _carry_out(self, action: Action) -> None:
+        """Begin *action*, unless that has been done."""
+        if action in self._begun:
+            return
+        self._begun.add(action)
+        match action:
+            case RunGroupHook(wave=name):
+                wave = None if name is None else self._state.wave(name)
+                hooks = self._state.workflow.hooks if wave is None else wave.hooks
+                errand = self._hooks.begin(
+                    hooks, action.hook, action.index, outcome=action.outcome, wave=wave, place=_HOOKS
+                )
+                self._begin(whose_group(name), self._group_hook(action, errand))
+            case Drive(wave=name):
+                wave = self._state.wave(name)
+                for migration in to_drive(self._state, wave):
+                    if migration.name not in self._drivers:
+                        self._drive(wave, migration)
+
+    def _begin(self, name: str, doing: Any) -> None:
+        self._tasks[name] = asyncio.create_task(self._guarded(doing))
+
+    async def _guarded(self, doing: Any) -> None:
+        """A fault of the program stops the run where it stands, for an operator to see; it is no outcome of any job."""
+        try:
+            await doing
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            self._failure = self._failure or error
+            self._ledger.changed = True
+
+    async def _group_hook(self, action: RunGroupHook, errand: Errand) -> None:
+        await self._hooks.running(errand)
+        self._begun.discard(action)
+        self._ledger.changed = True
+
+    def _drive(self, wave: Wave, migration: Migration) -> None:
+        """Take *migration* through its steps."""
+        self._at_work[wave.name] += 1
+        self._ledger.bells[migration.name] = asyncio.Event()
+        driver = self._drivers[migration.name] = Driver(
+            wave,
+            migration,
+            order=self._order,
+            ledger=self._ledger,
+            errands=self._errands,
+            hooks=self._hooks,
+            queue=self._queue,
+            place=self._places[migration.name],
+        )
+        self._begin(migration.name, self._driving(driver, wave.name, migration.name))
+
+    async def _driving(self, driver: Driver, wave: str, name: str) -> None:
+        try:
+            await driver.drive()
+        finally:
+            del self._drivers[name], self._ledger.bells[name], self._tasks[name]
+            self._at_work[wave] -= 1
+            if not self._at_work[wave]:
+                del self._at_work[wave]
+            self._ledger.changed = True
+
+    def _watch_for_standstills(self, alarm: Alarm) -> None:
+        """Tell of applications that stand still while their PUT does not leave."""
+        at = now()
+        standing = list(standstills(self._state, at))
+        for still in standing:
+            who = still.wave, still.migration
+            if is_to_be_told(still.since, self._told.get(who), at):
+                self._told[who] = at
+                seconds = round(at - still.since, 1)
+                self._ledger.record(
+                    ApplicationWaiting(
+                        at=at, wave=still.wave, migration=still.migration, seconds=seconds, reason=still.reason
+                    )
+                )
+        if not standing:
+            alarm.set(None)
+        elif alarm.rung or not alarm.is_set:
+            alarm.set(at + _STANDING)
+
+    # -- going on with an empty history --------------------------------------------------------------------------------
+
+    def _is_to_turn(self) -> bool:
+        info = workflow.info()
+        is_long = info.get_current_history_length() >= self._order.turn_after or info.is_continue_as_new_suggested()
+        return self._fits and is_long and workflow.all_handlers_finished()
+
+    async def _turn(self) -> None:
+        """Go on with an empty history, if that can be done now: not while somebody steers, nor while messages are on their way.
+
+        Temporal takes no end of a workflow that has been told something meanwhile; so batches are asked to be quiet first.
+        """
+        self._errands.hush()
+        with suppress(TimeoutError):  # one whose worker has just died says nothing, either
+            await workflow.wait_condition(
+                lambda: self._errands.is_quiet or not workflow.all_handlers_finished(), timeout=_HUSH
+            )
+        if self._errands.is_idle and workflow.all_handlers_finished() and self._failure is None:
+            order = replace(self._order, events=self._ledger.events(), carried=self._carried())
+            self._fits = len(order.events) + len(order.carried) <= forms.MOST_CARRIED
+            if self._fits:
+                workflow.continue_as_new(order)
+        self._errands.speak()
+
+    def _carried(self) -> str:
+        return forms.packed(
+            {
+                "ledger": self._ledger.carried(),
+                "errands": self._errands.carried(),
+                "told": [[wave, migration, at] for (wave, migration), at in self._told.items()],
+            }
+        )
+
+    def _go_on_with_what_is_left(self) -> None:
+        """Wait for what an earlier execution has begun, before anything else is decided."""
+        for whose in self._errands.left():
+            if whose in self._state.migrations:
+                self._drive(*self._state.place_of(whose))
+                continue
+            errand = self._errands.left_for(whose)
+            assert errand is not None
+            action = RunGroupHook(**errand.notes["action"])
+            self._begun.add(action)
+            self._begin(whose, self._group_hook(action, errand))
+        self._errands.speak()
+
+
+_LAST = 2**31
+"""The number of a message after which none is read."""
+
+
+def _places(state: RunState) -> dict[str, str]:
+    """By migration: whose batch does its errands."""
+    return {
+        migration.name: f"{number}.{place // OF_A_BATCH}"
+        for number, wave in enumerate(state.workflow.waves)
+        for place, migration in enumerate(wave.migrations)
+    }
