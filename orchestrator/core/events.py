@@ -280,6 +280,20 @@ class WaveFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookStarted(Event):
+    """A `before` hook is about to run: *migration*'s, *wave*'s, or the run's (both None).
+
+    On disk before it does: what it may have done is to be undone, also where the process is lost meanwhile.
+    """
+
+    name: ClassVar[str] = "hook_started"
+    hook: str
+    argv: tuple[str, ...]
+    wave: str | None = None
+    migration: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HookFinished(Event):
     """A hook ended. *migration* and *wave* say whose it was (both None: the run's).
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from .events import HookFinished
+from .events import HookFinished, HookStarted
 from .workflow import NO_HOOKS, Hooks
 
 
@@ -54,9 +54,11 @@ class GroupHooks:
         self.owed = True
         self._done.clear()
 
-    def take_in(self, event: HookFinished, selected: frozenset[str]) -> None:
-        """One of them has ended."""
-        if event.hook == "before":
+    def take_in(self, event: HookStarted | HookFinished, selected: frozenset[str]) -> None:
+        """One of them has ended, or a `before` hook begins."""
+        if isinstance(event, HookStarted):
+            self.begin(selected)
+        elif event.hook == "before":
             self.begin(selected)
             self.before_done += event.ok
             self.before_at = self.before_at or event.at

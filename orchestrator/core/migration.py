@@ -23,6 +23,7 @@ from .events import (
     GateOpened,
     GateWaiting,
     HookFinished,
+    HookStarted,
     MigrationFinished,
     MigrationRetried,
     MigrationSkipped,
@@ -239,12 +240,15 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
             return _steered(state, event)
         case CutoverAdmitted():
             return state._replace(admitted=True)
-        case HookFinished():
+        case HookStarted() | HookFinished():
             return _hook(state, event)
     return state
 
 
-def _hook(state: MigrationState, event: HookFinished) -> MigrationState:
+def _hook(state: MigrationState, event: HookStarted | HookFinished) -> MigrationState:
+    if isinstance(event, HookStarted):
+        down_since = event.at if state.down_since is None else state.down_since
+        return state._replace(prepared=True, down_since=down_since, after_hooks_done=0)
     if event.hook == "before":  # also one that was ended half-way
         return state._replace(
             before_hooks_done=state.before_hooks_done + event.ok,

@@ -24,6 +24,7 @@ from .events import (
     ForecastMade,
     GateChanged,
     HookFinished,
+    HookStarted,
     MigrationEvent,
     MigrationRetried,
     RunAborted,
@@ -176,7 +177,7 @@ class RunState:
                 self._count()
             case WindowChanged() | WindowWaiting() | WindowOpened():
                 self._window(event)
-            case HookFinished():
+            case HookStarted() | HookFinished():
                 self._hook(event)
             case ApprovalWaiting() | WaveApproved() | WaveRejected() | WaveStarted() | WaveSoaking() | WaveFinished():
                 self._wave(event)
@@ -318,8 +319,9 @@ class RunState:
         for name, state in self.migrations.items():
             self.migrations[name] = migrationstate.without_pause(state, since=since, until=until)
 
-    def _hook(self, event: HookFinished) -> None:
-        self.hooks.append(event)
+    def _hook(self, event: HookStarted | HookFinished) -> None:
+        if isinstance(event, HookFinished):
+            self.hooks.append(event)
         if event.migration is not None:
             self._migrate(event.migration, event)
         elif event.wave is None:

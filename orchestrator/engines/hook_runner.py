@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from ..atlas.connection import MAX_IN_FLIGHT
-from ..core.events import HookFinished
+from ..core.events import HookFinished, HookStarted
 from ..core.hook_facts import facts_for_hook
 from ..core.run import RunState
 from ..core.workflow import Argv, Hooks, Migration, Wave
@@ -49,6 +49,18 @@ class HookRunner:
     on_interrupted: Callable[[HookFinished], None]
     before_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_half()))
     after_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_half()))
+
+    def start_of(self, wave: Wave | None, migration: Migration | None, hook: str, index: int) -> HookStarted:
+        """What is recorded before hook number *index* of *migration*'s, *wave*'s or the run's *hook* runs."""
+        hooks = migration.hooks if migration else wave.hooks if wave else self.state.workflow.hooks
+        argvs: tuple[Argv, ...] = getattr(hooks, hook)
+        return HookStarted(
+            at=self.now(),
+            hook=hook,
+            argv=tuple(map(self.redactor.text, argvs[index])),
+            wave=wave.name if wave else None,
+            migration=migration.name if migration else None,
+        )
 
     async def run_for_migration(
         self, wave: Wave, migration: Migration, hook: str, index: int, *, outcome: str | None

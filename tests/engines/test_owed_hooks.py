@@ -189,20 +189,26 @@ async def test_a_run_that_ended_without_hooks_has_ended(tmp_path: Path) -> None:
         assert hooks_run(it) == []
 
 
-async def killed_after_its_before_hook(it: House) -> str:
-    """Lose the process without the hooks that a cancellation still runs; the id of the run it leaves."""
+async def killed_after_its_before_hook(it: House, *, recorded: bool) -> str:
+    """Lose the process without the hooks that a cancellation still runs; the id of the run it leaves.
+
+    *recorded*: the hook's end is on disk. Else the process was lost while the hook ran, or right after.
+    """
     run_id = await die_when(it, lambda event: isinstance(event, HookFinished) and event.argv[1] == "stop")
     with open_journal(it.settings.state_dir) as journal:
         (seq,) = [seq for seq, event in journal.events(run_id) if isinstance(event, HookFinished) and event.ok][:1]
-        journal._db.execute("DELETE FROM events WHERE seq > ?", (seq,))
+        journal._db.execute("DELETE FROM events WHERE seq > ?", (seq if recorded else seq - 1,))
         kept = journal._db.execute(ROWS, (run_id, 0, None)).fetchall()
     Marks(it.settings.state_dir).of(run_id).write(Reach().after(kept))  # they were never written
     it.events.clear()
     return run_id
 
 
+@pytest.mark.parametrize("recorded", [True, False], ids=["ended", "running"])
 @pytest.mark.parametrize("why", ["window", "only", "abort", "starts"])
-async def test_what_a_before_hook_did_is_undone_by_the_session_after_a_death(tmp_path: Path, why: str) -> None:
+async def test_what_a_before_hook_did_is_undone_by_the_session_after_a_death(
+    tmp_path: Path, why: str, recorded: bool
+) -> None:
     """Unless that session starts the cutover, whose `before` hooks it runs again."""
     hooks = Hooks(
         before=(("true", "stop"), ("true", "lock")), after_success=(("true", "go"),), after_failure=(("true", "undo"),)
@@ -210,7 +216,7 @@ async def test_what_a_before_hook_did_is_undone_by_the_session_after_a_death(tmp
     window = AbsoluteWindow(opens=wall() - 60, closes=wall() + 60)
     plan = workflow(wave("w", migration("a", hooks=hooks)), wave("v", "b"), window=window)
     async with house(tmp_path, plan) as it:
-        run_id = await killed_after_its_before_hook(it)
+        run_id = await killed_after_its_before_hook(it, recorded=recorded)
         if why == "window":
             await anyio.sleep(120)
         if why == "abort":

@@ -25,6 +25,7 @@ from orchestrator.core.events import (
     GateOpened,
     GateWaiting,
     HookFinished,
+    HookStarted,
     MigrationFinished,
     MigrationRetried,
     MigrationSkipped,
@@ -145,6 +146,7 @@ EVENTS: tuple[Event, ...] = (
     GateChanged(at=AT, migration="orders", max_lag=60.0, timeout=1800.0, who="ada@night", reason="it is late"),
     WaveStarted(at=AT, wave="rest", migrations=8, concurrency=4),
     WaveFinished(at=AT, wave="rest", counts={"SUCCESS": 7, "FAILED": 1}),
+    HookStarted(at=AT, hook="before", argv=("./stop", "writes"), migration="orders"),
     HookFinished(
         at=AT, hook="before", argv=("./stop", "writes"), exit_code=3, seconds=1.5, output="no\nway", migration="orders"
     ),

@@ -21,6 +21,7 @@ from orchestrator.core.events import (
     CutoverRequested,
     Event,
     HookFinished,
+    HookStarted,
     MigrationFinished,
     StatusChanged,
     StatusPolled,
@@ -112,6 +113,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "gate_changed": ("info", JOB | {"max_lag": 60.0, "timeout": 1800.0, "who": "ada@night", "reason": "it is late"}),
     "wave_started": ("info", {"wave": "rest", "migrations": 8, "concurrency": 4}),
     "wave_finished": ("info", {"wave": "rest", "counts": {"SUCCESS": 7, "FAILED": 1}}),
+    "hook_started": ("debug", JOB | {"hook": "before", "argv": ["./stop", "writes"]}),
     "hook_finished": (
         "warning",
         JOB
@@ -246,7 +248,7 @@ def with_secret(event: Event) -> list[Event]:
         planted: Any
         if isinstance(value, Outcome) or field.name in {"migration", "workflow", "outcome", "selected"}:
             continue
-        if isinstance(event, (HookFinished, ApplicationWaiting)) and field.name == "wave":
+        if isinstance(event, (HookStarted, HookFinished, ApplicationWaiting)) and field.name == "wave":
             continue  # the migration's own is shown
         if isinstance(value, str) or value is None:
             planted = f"before {SECRET} after"

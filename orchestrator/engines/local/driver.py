@@ -11,7 +11,6 @@ from ...atlas.budget import Permit
 from ...atlas.errors import AtlasError, KeysRefusedError, NotSentError
 from ...atlas.shares import Priority
 from ...core import next_step as core
-from ...core.errors import JournalError
 from ...core.events import CutoverRequested, MigrationFinished
 from ...core.migration import BEFORE_THE_PUT, undo_left
 from ...core.next_actions import Wait, WaitsFor, may_request, migration_step, why_held
@@ -198,14 +197,11 @@ class Driver:
     async def _record_intent(self) -> bool:
         """Write down that the PUT is about to leave; False: it cannot be, so nothing more is sent in this session."""
         session, name = self._session, self._migration.name
-        self._session.checkpoint("before_intent")
-        try:
-            await session.recorder.commit(CutoverRequested(at=session.now(), migration=name))
-        except JournalError as error:
-            session.stop(f"the journal failed: {error}")
-            return False
-        self._session.checkpoint("after_intent")
-        return True
+        session.checkpoint("before_intent")
+        recorded = await session.commit(CutoverRequested(at=session.now(), migration=name))
+        if recorded:
+            session.checkpoint("after_intent")
+        return recorded
 
     async def _is_fresh(self) -> bool:
         """Whether the PUT may leave on what is known of the job, which is read again if the journal took long.
@@ -271,7 +267,9 @@ class Driver:
                 with self._interruptible():
                     await self._read(step)
             if self._next() == hook:
-                await self._run_hook(hook, turn=True)
+                started = session.hooks.start_of(self._wave, self._migration, hook.hook, hook.index)
+                if await session.commit(started) and self._next() == hook:
+                    await self._run_hook(hook, turn=True)
 
     async def _run_hook(self, hook: core.RunHook, *, turn: bool = False) -> None:
         """Run a hook and record it; *turn*: its turn has come already."""

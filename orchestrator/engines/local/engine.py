@@ -139,10 +139,16 @@ class LocalEngine:
                         group.start_soon(self._drive, driver, wave, migration)
 
     async def _group_hook(self, action: RunGroupHook) -> None:
+        session = self._session
         wave = None if action.wave is None else self._state.wave(action.wave)
-        finished = await self._session.hooks.run_for_group(wave, action.hook, action.index, outcome=action.outcome)
+        if action.hook == "before":
+            recorded = await session.commit(session.hooks.start_of(wave, None, action.hook, action.index))
+            if not recorded or self._state.stopped is not None:
+                self._begun.discard(action)
+                return
+        finished = await session.hooks.run_for_group(wave, action.hook, action.index, outcome=action.outcome)
         self._begun.discard(action)
-        self._session.recorder.record(finished)
+        session.recorder.record(finished)
 
     async def _drive(self, driver: Driver, wave: Wave, migration: Migration) -> None:
         try:

@@ -12,7 +12,8 @@ import anyio
 from ...atlas.clients import Clients
 from ...atlas.errors import KeysRefusedError
 from ...core.checkpoints import Checkpoint, unwatched
-from ...core.events import CutoverInDoubt, CutoversStopped, RunResumed, RunStarted
+from ...core.errors import JournalError
+from ...core.events import CutoverInDoubt, CutoversStopped, Event, RunResumed, RunStarted
 from ...core.migration import MigrationState, starts_afresh
 from ...core.next_step import Policy
 from ...core.outcomes import Outcome
@@ -100,6 +101,15 @@ class Session:
         """No further cutover starts in this session, for *reason*. The first reason stays."""
         if self.state.stopped is None:
             self.recorder.record(CutoversStopped(at=self.now(), reason=reason))
+
+    async def commit(self, intent: Event) -> bool:
+        """Write down what is about to be done; False: it cannot be, so nothing more starts in this session."""
+        try:
+            await self.recorder.commit(intent)
+        except JournalError as error:
+            self.stop(f"the journal failed: {error}")
+            return False
+        return True
 
     def heed_refusal(self, error: KeysRefusedError, credentials: str | None) -> None:
         """Start nothing more with the set *credentials* if Atlas refuses it altogether (`core.refusals`)."""

@@ -23,6 +23,7 @@ from ...core.events import (
     GateOpened,
     GateWaiting,
     HookFinished,
+    HookStarted,
     MigrationEvent,
     MigrationFinished,
     RateLimited,
@@ -57,7 +58,7 @@ _BY_OUTCOME = {
 def level_of(event: Event) -> int:
     """How loud *event* is, as a level of the standard library's logging."""
     match event:
-        case StatusPolled() | CutoverAdmitted():
+        case StatusPolled() | CutoverAdmitted() | HookStarted():
             return logging.DEBUG
         case MigrationFinished():
             return _BY_OUTCOME.get(event.outcome, logging.INFO)
@@ -114,7 +115,7 @@ class Entries:
     def _place(self, event: Event) -> dict[str, str]:
         """Wave, migration and ids that *event* is about."""
         name: str | None = None
-        if isinstance(event, (MigrationEvent, HookFinished, ApplicationWaiting)):
+        if isinstance(event, (MigrationEvent, HookStarted, HookFinished, ApplicationWaiting)):
             name = event.migration
         elif isinstance(event, (RateLimited, RequestRetried)):
             name = self._named_in(event.path)
@@ -170,7 +171,7 @@ def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
             own = _forecast(event.forecast, rehearsal=state.rehearsal)
         case WindowChanged():
             own["window"] = window_to_json(event.window)
-        case HookFinished() | ApplicationWaiting():
+        case HookStarted() | HookFinished() | ApplicationWaiting():
             del own["wave"], own["migration"]
         case MigrationEvent():
             del own["migration"]

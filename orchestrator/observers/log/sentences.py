@@ -56,6 +56,10 @@ def _wave_started(f: Fields) -> str:
     return f"{plural(f['migrations'], 'migration')}, {f['concurrency']} at once"
 
 
+def _hook_started(f: Fields) -> str:
+    return f"hook {f['hook']} `{' '.join(f['argv'])}` starts"
+
+
 def _hook_finished(f: Fields) -> str:
     ended = f["error"] or ("done" if f["exit_code"] == 0 else f"exit code {f['exit_code']}")
     return f"hook {f['hook']} `{' '.join(f['argv'])}`: {ended} after {rough_duration(f['seconds'])}"
@@ -194,6 +198,7 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "gate_changed": _gate_changed,
     "wave_started": _wave_started,
     "wave_finished": lambda f: counts(f["counts"]),
+    "hook_started": _hook_started,
     "hook_finished": _hook_finished,
     "rate_limited": _rate_limited,
     "request_retried": _request_retried,
