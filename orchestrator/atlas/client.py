@@ -125,6 +125,14 @@ class AtlasClient:
             if error.verdict is not Verdict.REFUSED or error.status == 403:
                 raise
 
+    async def heard(self) -> None:
+        """Return when Atlas has answered for the first time, whatever it said; a service account has its token then.
+
+        Raises:
+            AtlasError: It gave the service account no token.
+        """
+        await self._transport.auth.heard()
+
     async def identity(self) -> Identity:
         """Who Atlas says is asking, as the root resource tells it.
 

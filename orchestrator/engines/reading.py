@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from random import Random
 
@@ -26,6 +27,15 @@ from ..core.workflow import Migration
 _PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyRead:
+    """A *job*, and when the request left that read it: by the clock of rules (*asked_at*), and by the event loop's (*left*)."""
+
+    job: Job
+    asked_at: float
+    left: float
+
+
 class JobReader:
     """Reads the job of *migration*.
 
@@ -37,9 +47,20 @@ class JobReader:
         random: For jitter.
         on_refused: Is told that the keys are refused, before the caller is.
         checkpoint: See `core.checkpoints`.
+        first: Gives what was read of the job already, if anything, in place of the first read.
     """
 
-    __slots__ = ("_checkpoint", "_client", "_last_left", "_migration", "_now", "_on_refused", "_polling", "_random")
+    __slots__ = (
+        "_checkpoint",
+        "_client",
+        "_first",
+        "_last_left",
+        "_migration",
+        "_now",
+        "_on_refused",
+        "_polling",
+        "_random",
+    )
 
     def __init__(
         self,
@@ -51,7 +72,9 @@ class JobReader:
         random: Random,
         on_refused: Callable[[KeysRefusedError], None],
         checkpoint: Checkpoint = unwatched,
+        first: Callable[[], Awaitable[EarlyRead | None]] | None = None,
     ) -> None:
+        self._first = first
         self._client = client
         self._migration = migration
         self._polling = polling
@@ -70,6 +93,10 @@ class JobReader:
             AtlasError: There was no answer, or none that makes sense.
         """
         now, migration = self._now, self._migration
+        take, self._first = self._first, None
+        if take is not None and (early := await take()) is not None:
+            self._last_left = early.left
+            return reading_of(early.job, took=now() - early.asked_at)
         asked_at = now()
         if state.prepared and state.phase in BEFORE_THE_PUT:
             priority = Priority.CUTOVER

@@ -1,6 +1,6 @@
 """One session: a process's work on one run, from the event that begins it to the one that ends it.
 
-reach Atlas ▸ begin or resume ▸ execute, beside interruptions, control requests and the terminal ▸ finish
+reach Atlas, and read what comes first ▸ begin or resume ▸ execute, beside interruptions, control requests and the terminal ▸ finish
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import anyio
 from ..atlas.clients import Clients, open_clients
 from ..core.errors import JournalError
 from ..core.events import Event, RequestRetried, RunFinished, RunResumed, RunStarted
+from ..core.read_first import read_first
 from ..core.run import RunState
 from ..core.settings import Settings
 from ..core.workflow import Workflow
@@ -22,6 +23,7 @@ from ..engines.hook_runner import HookRunner
 from ..engines.local.confirmation import Confirmation
 from ..engines.local.controls import heed_controls, heed_terminal
 from ..engines.local.engine import LocalEngine
+from ..engines.local.first_reads import FirstReads, reading_ahead
 from ..engines.local.locked_journal import LockedJournal
 from ..engines.local.session import Session, doubts_of_earlier_puts
 from ..engines.recorder import Recorder
@@ -70,15 +72,20 @@ async def conduct(journal: Journal, task: Task, settings: Settings, options: Opt
     async with (
         open_target(task.workflow, settings, rehearsal, so_far=task.state, wall=clock.now) as target,
         open_clients(target.settings, target.sets, wall=clock.now, on_event=relay) as clients,
+        reading_ahead(clients, now=clock.now) as first_reads,
     ):
-        await reach_atlas(clients, target.base_url, so_far=task.state)
+        events = (task.first, *task.also)
+        settle, now, wall = settings.atlas.settle, clock.now(), clock.wall()
+        first_reads.begin(read_first(task.state, events, settle=settle, now=now, wall=wall))
+        await reach_atlas(clients, target.base_url, so_far=task.state, prove=first_reads.proved)
+        atlas = _Atlas(clients=clients, relay=relay, clock=clock, first_reads=first_reads)
         await LockedJournal(task.state.run_id, options.host.say).wait_until_free(journal)
         options.host.on_clients(clients)
         if isinstance(task.first, RunStarted):  # a rehearsal's requests go to the simulator, and its report says so
             task = replace(task, first=replace(task.first, base_url=target.base_url))
         # From here on an interruption stops the run in order, also while its beginning is still being recorded.
         with options.host.interruptions() as interruptions:
-            ending = await _session(journal, task, settings, options, clients, relay, interruptions, clock=clock)
+            ending = await _session(journal, task, settings, options, atlas, interruptions)
         options.host.on_ended(ending)
         return ending
 
@@ -106,18 +113,25 @@ class _Relay:
         self._early.clear()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Atlas:
+    """Atlas as it was reached: who asks it, who hears what comes of that, by which clock, and what was asked already."""
+
+    clients: Clients
+    relay: _Relay
+    clock: SessionClock
+    first_reads: FirstReads
+
+
 async def _session(
     journal: Journal,
     task: Task,
     settings: Settings,
     options: Options,
-    clients: Clients,
-    relay: _Relay,
+    atlas: _Atlas,
     interruptions: AsyncIterator[Interruption],
-    *,
-    clock: SessionClock,
 ) -> Ending:
-    state = task.state
+    state, clock = task.state, atlas.clock
     ids = {} if task.rehearsal else {m.name: (m.group_id, m.live_migration_id) for _, m in task.workflow.migrations()}
     settle = settings.atlas.settle
     doubts_of = partial(doubts_of_earlier_puts, task.workflow, state, task.first, settle=settle)
@@ -140,16 +154,17 @@ async def _session(
     recorder = Recorder(state, writer, options.observers)
     for event in (task.first, *task.also, *doubts):
         recorder.take_in(event)
-    relay.connect(recorder)
+    atlas.relay.connect(recorder)
     session = Session(
         state=state,
-        clients=clients,
+        clients=atlas.clients,
         recorder=recorder,
         polling=settings.polling,
         settle=settle,
         clock=clock,
         random=options.host.random,
         checkpoint=options.host.checkpoint,
+        first_reads=atlas.first_reads,
         hooks=HookRunner(
             state=state,
             environ=options.host.environ,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -175,22 +175,43 @@ async def learn_limits(clients: Clients, workflow: Workflow) -> None:
                 group.start_soon(clients.of(credentials).learn_limits, group_id)
 
 
-async def reach_atlas(clients: Clients, base_url: str, *, so_far: RunState | None = None) -> None:
-    """See before anything else that Atlas answers at *base_url* and takes the keys.
+Prove = Callable[[str | None, Callable[[], Awaitable[None]]], Awaitable[None]]
+"""Waits until the set of credentials of that name is proved good: by the given call, or by something else that proves it."""
 
-    *so_far*: what is known of the run that is to be worked on, if any.
+
+async def reach_atlas(
+    clients: Clients, base_url: str, *, so_far: RunState | None = None, prove: Prove | None = None
+) -> None:
+    """See before anything else that Atlas answers at *base_url* and takes the keys of every set, all of them asked at once.
+
+    *so_far*: what is known of the run that is to be worked on, if any. *prove*: what else proves them (None: nothing).
 
     Raises:
-        AtlasError: It does not; a note of the error says what became of the cutovers, and what to look at.
+        AtlasError: It does not; a note of the error says what became of the cutovers, and what to look at. Of several sets,
+            it is the first one's.
     """
-    for name, client in clients.all().items():
-        await _reach(client, name, base_url, so_far)
+    failures: dict[str | None, AtlasError] = {}
+
+    async def reach(name: str | None, client: AtlasClient) -> None:
+        try:
+            await _reach(client, name, base_url, so_far, prove)
+        except AtlasError as error:
+            failures[name] = error
+
+    async with anyio.create_task_group() as group:
+        for name, client in clients.all().items():
+            group.start_soon(reach, name, client)
+    for name in clients.all():
+        if name in failures:
+            raise failures[name]
 
 
-async def _reach(client: AtlasClient, name: str | None, base_url: str, so_far: RunState | None) -> None:
+async def _reach(
+    client: AtlasClient, name: str | None, base_url: str, so_far: RunState | None, prove: Prove | None
+) -> None:
     called = "" if name is None else f" {name!r}"
     try:
-        await client.check_access()
+        await (client.check_access() if prove is None else prove(name, client.check_access))
     except ApiError as error:
         if isinstance(error, KeysRefusedError):
             error.add_note(

@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from orchestrator.atlas.wire import V2_MEDIA_TYPE
+from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import Workflow
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.digest import NonceRules
@@ -22,7 +23,7 @@ from orchestrator.simulator.latency import ATLAS
 from orchestrator.simulator.scenario import Fault, FaultKind, JobRules, Kind, Range, Special
 from tests.virtualclock import VirtualClockLoop
 
-from .house import KEYS, READY, Gate, House, house, migration, wave, workflow
+from .house import KEYS, READY, Gate, House, house, migration, outcomes, wave, workflow
 
 SLOWEST = 4.0  # seconds, of Atlas's answers
 NONCES = {"lasting": NonceRules(), "50 uses": NonceRules(uses=50, seconds=None)}
@@ -162,3 +163,30 @@ def test_puts_leave_while_others_answers_hang() -> None:
 
     scenario = Scenario(jobs=READY, latency=ATLAS, faults=(hangs,), nonce=NonceRules(uses=5, seconds=None))
     assert in_house(plan, scenario, night) <= 4 * SLOWEST
+
+
+def test_jobs_are_read_while_the_root_resource_is_still_to_answer() -> None:
+    """A job that was read proves the keys as well: the last PUT does not wait for an answer that hangs."""
+    hangs = Fault(on=Kind.ROOT, kind=FaultKind.SLOW, delay=20.0)
+    plan = workflow(wave("w", "a", "b"), wave("v", "c"))
+
+    async def night(it: House) -> tuple[float, dict[str, Outcome]]:
+        ending = await it.start()
+        return max(it.put_at("a"), it.put_at("b")), outcomes(ending)
+
+    last, found = in_house(plan, Scenario(jobs=READY, faults=(hangs,)), night)
+    assert last <= 1.5  # the answer that hangs is that to the first request, whose challenge is waited for for a second
+    assert set(found.values()) == {Outcome.SUCCESS}
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_what_could_not_be_read_ahead_is_read_again(status: int) -> None:
+    """A first read that failed says nothing of its migration, and a root resource that is there proves the keys."""
+    breaks = Fault(on=Kind.READ, kind=FaultKind.STATUS, status=status, until=1.0)
+    slow = Fault(on=Kind.ROOT, kind=FaultKind.SLOW, delay=2.0, until=1.5)
+    plan = workflow(wave("w", "a", "b"))
+
+    async def night(it: House) -> dict[str, Outcome]:
+        return outcomes(await it.start())
+
+    assert set(in_house(plan, Scenario(jobs=READY, faults=(breaks, slow)), night).values()) == {Outcome.SUCCESS}

@@ -37,6 +37,10 @@ class DigestAuth:
         """See `Auth`: without any challenge in hand, one request goes ahead and the others wait for its answer."""
         return self._first_answer.failed if await self._first_answer.wait() else _nothing
 
+    async def heard(self) -> None:
+        """See `Auth`: with a challenge, as a rule."""
+        await self._first_answer.heard()
+
     async def send(self, request: aiohttp.ClientRequest, wire: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         """See `Auth`: a 401 is answered with its challenge, and again for as long as it says that the nonce is stale."""
         legs = 0

@@ -21,6 +21,11 @@ class FirstAnswer:
         self._ahead = False  # somebody has gone ahead
         self._until = 0.0
         self._changed = anyio.Event()
+        self._heard = anyio.Event()
+
+    async def heard(self) -> None:
+        """Return when there has been an answer, which no time limit stands in for."""
+        await self._heard.wait()
 
     async def wait(self) -> bool:
         """Return when a request may leave; whether it is the one that goes ahead."""
@@ -28,7 +33,7 @@ class FirstAnswer:
             with anyio.CancelScope(deadline=self._until) as scope:
                 await self._changed.wait()
             if scope.cancelled_caught:
-                self.came()
+                self._open()
         if not self._shut:
             return False
         self._ahead = True
@@ -37,9 +42,8 @@ class FirstAnswer:
 
     def came(self) -> None:
         """There has been an answer, of whatever kind."""
-        if self._shut:
-            self._shut = False
-            self._changed.set()
+        self._heard.set()
+        self._open()
 
     def failed(self) -> None:
         """The request that went ahead has ended without an answer: another does."""
@@ -47,3 +51,8 @@ class FirstAnswer:
             self._ahead = False
             self._changed.set()
             self._changed = anyio.Event()
+
+    def _open(self) -> None:
+        if self._shut:
+            self._shut = False
+            self._changed.set()

@@ -30,6 +30,14 @@ class Auth(Protocol):
         """
         ...
 
+    async def heard(self) -> None:
+        """Return when Atlas has answered these credentials for the first time: with a challenge, or with a token.
+
+        Raises:
+            AtlasError: It gave no token.
+        """
+        ...
+
     async def send(self, request: aiohttp.ClientRequest, wire: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         """Sign *request* and send it by *wire*; once more, where the answer is a 401 that another signature may cure.
 

@@ -33,6 +33,10 @@ class ServiceAccountAuth:
         await self._tokens.current()
         return _nothing
 
+    async def heard(self) -> None:
+        """See `Auth`: with a token."""
+        await self._tokens.current()
+
     async def send(self, request: aiohttp.ClientRequest, wire: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         """See `Auth`: a 401 is answered with another token, once."""
         token = await self._tokens.current()

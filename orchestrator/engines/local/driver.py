@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import anyio
 
@@ -44,6 +45,7 @@ class Driver:
             random=session.random,
             on_refused=self._heed_refusal,
             checkpoint=session.checkpoint,
+            first=partial(session.first_reads.take, migration.name) if session.first_reads else None,
         )
         self._announced = 0  # the last attempt of its PUT that was told as a repetition
         self._news = anyio.Event()

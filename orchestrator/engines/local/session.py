@@ -25,6 +25,7 @@ from ...text.instants import in_words
 from ..clock import SessionClock
 from ..hook_runner import HookRunner
 from ..recorder import Recorder
+from .first_reads import FirstReads
 
 
 def doubts_of_earlier_puts(
@@ -66,6 +67,7 @@ class Session:
         random: For jitter.
         hooks: How hooks are run.
         checkpoint: Is told of each moment at which losing the process would leave something half done.
+        first_reads: What was read of jobs while the session was being begun.
     """
 
     state: RunState
@@ -77,6 +79,7 @@ class Session:
     random: Random
     hooks: HookRunner
     checkpoint: Checkpoint = unwatched
+    first_reads: FirstReads | None = None
     _interruptible: set[anyio.CancelScope] = field(default_factory=set)
     _policies: dict[tuple[Gate | None, float, Hooks], Policy] = field(default_factory=dict)
 
