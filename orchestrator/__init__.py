@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .atlas.errors import AtlasError
     from .core import events
-    from .core.advice import Hold
-    from .core.errors import BusyError, CutoverError, InputError, JournalError
+    from .core.advice import Advice, Hold
+    from .core.errors import BusyError, CutoverError, InputError, JournalError, Problem, TemporalError
     from .core.events import Event
+    from .core.forecast import Forecast
+    from .core.migration import Phase
+    from .core.needs import Need, Subject
+    from .core.no_return import Point, Side
     from .core.observer import Observer
     from .core.outcomes import ExitCode, Outcome, RunOutcome
+    from .core.readiness import Expiring
     from .core.run import RunState
     from .core.settings import Engine, Settings
+    from .core.vars import Vars
+    from .core.window import Span
     from .core.workflow import Workflow
     from .files.config import load_settings
     from .files.in_code import build_settings, build_workflow
@@ -25,13 +32,15 @@ if TYPE_CHECKING:
     from .operations.approve import approve
     from .operations.check import Checked, check
     from .operations.gate import gate
+    from .operations.options import Host
     from .operations.pause import pause
-    from .operations.plan import Plan, plan
+    from .operations.plan import Call, GoingOn, Plan, WavePlan, plan
     from .operations.plan_online import JobState, OnlinePlan, Verdict, plan_online
     from .operations.rehearse import rehearse
     from .operations.reject import reject
     from .operations.report import Reported, report
-    from .operations.result import RunResult
+    from .operations.reporting import Unwritten
+    from .operations.result import RunResult, Stop
     from .operations.resume import resume
     from .operations.retry import retry
     from .operations.run import run
@@ -40,40 +49,87 @@ if TYPE_CHECKING:
     from .operations.steering import Steered, Taken
     from .operations.target import Rehearsal
     from .operations.unpause import unpause
-    from .reports.model import MigrationReport, RunReport, WaveReport
+    from .reports.forecast import ForecastReport, KindReport, TimesReport, WaveForecastReport
+    from .reports.model import (
+        HookReport,
+        MigrationReport,
+        OpeningReport,
+        PointReport,
+        RunReport,
+        WaveReport,
+        WindowReport,
+    )
+    from .reports.percentiles import Statistics
+    from .simulator.scenario import Scenario
     from .simulator.scenariofile import load_scenario
+    from .store.journal import RunRow
+    from .store.last_read import LastRead, LastReads
+
+    __version__: str
 
 __all__ = [
+    "Advice",
     "AtlasError",
     "BusyError",
+    "Call",
     "Checked",
     "CutoverError",
     "Engine",
     "Event",
     "ExitCode",
+    "Expiring",
+    "Forecast",
+    "ForecastReport",
+    "GoingOn",
     "Hold",
+    "HookReport",
+    "Host",
     "InputError",
     "JobState",
     "JournalError",
+    "KindReport",
+    "LastRead",
+    "LastReads",
     "MigrationReport",
+    "Need",
     "Observer",
     "OnlinePlan",
+    "OpeningReport",
     "Outcome",
+    "Phase",
     "Plan",
+    "Point",
+    "PointReport",
+    "Problem",
     "Rehearsal",
     "Reported",
     "RunListed",
     "RunOutcome",
     "RunReport",
     "RunResult",
+    "RunRow",
     "RunState",
     "RunStatus",
+    "Scenario",
     "Settings",
+    "Side",
+    "Span",
+    "Statistics",
     "Steered",
+    "Stop",
+    "Subject",
     "Taken",
+    "TemporalError",
+    "TimesReport",
+    "Unwritten",
+    "Vars",
     "Verdict",
+    "WaveForecastReport",
+    "WavePlan",
     "WaveReport",
+    "WindowReport",
     "Workflow",
+    "__version__",
     "abort",
     "approve",
     "build_settings",
@@ -101,44 +157,130 @@ __all__ = [
 
 _HOMES = {
     "atlas.errors": ("AtlasError",),
-    "core.advice": ("Hold",),
-    "core.errors": ("BusyError", "CutoverError", "InputError", "JournalError"),
+    "core.advice": (
+        "Advice",
+        "Hold",
+    ),
+    "core.errors": (
+        "BusyError",
+        "CutoverError",
+        "InputError",
+        "JournalError",
+        "Problem",
+        "TemporalError",
+    ),
     "core.events": ("Event",),
+    "core.forecast": ("Forecast",),
+    "core.migration": ("Phase",),
+    "core.needs": (
+        "Need",
+        "Subject",
+    ),
+    "core.no_return": (
+        "Point",
+        "Side",
+    ),
     "core.observer": ("Observer",),
-    "core.outcomes": ("ExitCode", "Outcome", "RunOutcome"),
+    "core.outcomes": (
+        "ExitCode",
+        "Outcome",
+        "RunOutcome",
+    ),
+    "core.readiness": ("Expiring",),
     "core.run": ("RunState",),
-    "core.settings": ("Engine", "Settings"),
+    "core.settings": (
+        "Engine",
+        "Settings",
+    ),
+    "core.vars": ("Vars",),
+    "core.window": ("Span",),
     "core.workflow": ("Workflow",),
     "files.config": ("load_settings",),
-    "files.in_code": ("build_settings", "build_workflow"),
+    "files.in_code": (
+        "build_settings",
+        "build_workflow",
+    ),
     "files.workflow_file": ("load_workflow",),
     "operations.abort": ("abort",),
     "operations.approve": ("approve",),
-    "operations.check": ("Checked", "check"),
+    "operations.check": (
+        "Checked",
+        "check",
+    ),
     "operations.gate": ("gate",),
+    "operations.options": ("Host",),
     "operations.pause": ("pause",),
-    "operations.plan": ("Plan", "plan"),
-    "operations.plan_online": ("JobState", "OnlinePlan", "Verdict", "plan_online"),
+    "operations.plan": (
+        "Call",
+        "GoingOn",
+        "Plan",
+        "WavePlan",
+        "plan",
+    ),
+    "operations.plan_online": (
+        "JobState",
+        "OnlinePlan",
+        "Verdict",
+        "plan_online",
+    ),
     "operations.rehearse": ("rehearse",),
     "operations.reject": ("reject",),
-    "operations.report": ("Reported", "report"),
-    "operations.result": ("RunResult",),
+    "operations.report": (
+        "Reported",
+        "report",
+    ),
+    "operations.reporting": ("Unwritten",),
+    "operations.result": (
+        "RunResult",
+        "Stop",
+    ),
     "operations.resume": ("resume",),
     "operations.retry": ("retry",),
     "operations.run": ("run",),
     "operations.skip": ("skip",),
-    "operations.status": ("RunListed", "RunStatus", "runs", "status"),
-    "operations.steering": ("Steered", "Taken"),
+    "operations.status": (
+        "RunListed",
+        "RunStatus",
+        "runs",
+        "status",
+    ),
+    "operations.steering": (
+        "Steered",
+        "Taken",
+    ),
     "operations.target": ("Rehearsal",),
     "operations.unpause": ("unpause",),
-    "reports.model": ("MigrationReport", "RunReport", "WaveReport"),
+    "reports.forecast": (
+        "ForecastReport",
+        "KindReport",
+        "TimesReport",
+        "WaveForecastReport",
+    ),
+    "reports.model": (
+        "HookReport",
+        "MigrationReport",
+        "OpeningReport",
+        "PointReport",
+        "RunReport",
+        "WaveReport",
+        "WindowReport",
+    ),
+    "reports.percentiles": ("Statistics",),
+    "simulator.scenario": ("Scenario",),
     "simulator.scenariofile": ("load_scenario",),
+    "store.journal": ("RunRow",),
+    "store.last_read": (
+        "LastRead",
+        "LastReads",
+    ),
 }
 
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
+    if name == "__version__":
+        return import_module(".machine.version", __name__).program_version()
     if name == "events":
         return import_module(".core.events", __name__)
     for home, names in _HOMES.items():

@@ -29,15 +29,14 @@ def add(commands: Commands) -> None:
 def _report(args: Namespace) -> int:
     from ..core.errors import InputError
     from ..operations.report import report
-    from ..operations.status import take_in
     from ..reports.summary import print_json, print_summary
     from .inputs import read_state_dir, same_place
     from .outputs import warn
 
     state_dir = read_state_dir(args)
-    for trouble in take_in(args.run_id, state_dir=state_dir):
-        warn(trouble)
     found = report(args.run_id, outputs=args.output, state_dir=state_dir)
+    if found.stale is not None:
+        warn(found.stale)
     if found.holder is not None:
         print(f"run {found.report.run_id} is under way ({found.holder}): this is how it stands now", file=sys.stderr)
     if args.format == "json":

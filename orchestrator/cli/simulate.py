@@ -88,10 +88,7 @@ def read_scenario(args: Namespace, file: Path | None, workflow: Workflow | None)
 
 def checked_speed(speed: float | None, *, default: float) -> float:
     """*speed*, if time passes with it; *default* where none was given."""
-    from ..core.errors import InputError
+    from ..core.arguments import number
+    from ..core.speeds import HIGHEST_SPEED
 
-    if speed is None:
-        return default
-    if not 0 < speed <= 100_000:
-        raise InputError(f"--speed {speed:g}: expected a number above 0, at most 100000")
-    return speed
+    return default if speed is None else number("--speed", speed, over=0, most=HIGHEST_SPEED)

@@ -41,24 +41,27 @@ def add(commands: Commands) -> None:
 
 
 def _status(args: Namespace) -> int:
-    from ..operations.status import runs, status, take_in
+    from ..operations.status import runs, status
     from .inputs import read_state_dir
     from .outputs import warn
 
     state_dir = read_state_dir(args)
-    for trouble in take_in(args.run_id, state_dir=state_dir):
-        warn(trouble)
     if args.run_id is None and not (args.watch or args.all):
-        _print_runs(args, runs(state_dir=state_dir))
+        listed = runs(state_dir=state_dir)
+        for each in listed:
+            if each.stale is not None:
+                warn(each.stale)
+        _print_runs(args, listed)
         return 0
     found = status(args.run_id, state_dir=state_dir)
+    if found.stale is not None:
+        warn(found.stale)
     while True:
         _print_status(args, found)
         if not args.watch or found.holder is None:
             return 0
         sys.stdout.flush()
         time.sleep(WATCH_EVERY)
-        take_in(found.report.run_id, state_dir=state_dir)
         found = status(found.report.run_id, state_dir=state_dir)
 
 

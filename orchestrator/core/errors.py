@@ -5,6 +5,7 @@
     ├── BusyError           another active run holds this workflow or one of its live migrations     5
     ├── JournalError        the journal cannot be opened, read or written: nothing more is started   2
     │   └── JournalLockedError  another program keeps it locked: it may be asked again
+    ├── TemporalError       Temporal is not reachable, or does not do what it is asked                  6
     └── AtlasError          (orchestrator.atlas.errors) what went wrong with one request             6
 
 Each message says what is wrong, where, and what to do next. A failed migration is no exception but a result.
@@ -75,6 +76,12 @@ class BusyError(CutoverError):
 
 class JournalError(CutoverError):
     """The journal cannot be used; the message names the file and the remedy."""
+
+
+class TemporalError(CutoverError):
+    """Temporal cannot be reached, or does not do what it is asked; a run that it works on is not touched by that."""
+
+    exit_code = ExitCode.UNREACHABLE
 
 
 class JournalLockedError(JournalError):

@@ -5,3 +5,4 @@ from __future__ import annotations
 REHEARSAL_SPEED = 10.0
 SIMULATOR_SPEED = 1.0
 """Of the simulator on its own."""
+HIGHEST_SPEED = 100_000.0

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core import arguments
 from ..core.settings import Settings
 
 CONFIG_VARIABLE = "ATLAS_CUTOVER_CONFIG"
@@ -43,9 +44,10 @@ def load_settings(
     """
     from .config_file import SettingsReader  # pydantic is for those who read settings, not for those who use them
 
-    file = None if path is None else Path(path)
-    environ = os.environ if environ is None else environ
-    return SettingsReader(file, environ=environ, overrides=overrides or {}).read()
+    file = None if path is None else arguments.path("path", path)
+    environ = os.environ if environ is None else arguments.mapping("environ", environ)
+    overrides = {} if overrides is None else arguments.mapping("overrides", overrides)
+    return SettingsReader(file, environ=environ, overrides=overrides).read()
 
 
 def config_schema() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from ..core import arguments
 from ..core.errors import InputError, Problem
 from ..core.settings import Settings
 from ..core.workflow import Workflow
@@ -30,7 +31,7 @@ def build_workflow(document: Mapping[str, Any], *, directory: Path | str = ".") 
     """
     with _without_lines("workflow"):
         source = _text({"version": 1, **_mapping(document, "workflow", "load_workflow")}, "workflow").encode()
-        return read_workflow(source, name="workflow", directory=Path(directory))
+        return read_workflow(source, name="workflow", directory=arguments.path("directory", directory))
 
 
 def build_settings(config: Mapping[str, Any] | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
@@ -46,7 +47,7 @@ def build_settings(config: Mapping[str, Any] | None = None, *, environ: Mapping[
         InputError: Anything is wrong with it; `problems` has all of it. No message holds a key, nor any other value.
     """
     config = {} if config is None else _mapping(config, "settings", "load_settings")
-    environ = os.environ if environ is None else environ
+    environ = os.environ if environ is None else arguments.mapping("environ", environ)
     return SettingsReader(None, environ=environ, overrides=config, in_code=True).read()
 
 

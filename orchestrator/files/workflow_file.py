@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ..core import arguments
 from ..core.errors import InputError
 from ..core.vars import Vars, merged, variable_key
 from ..core.window import AbsoluteWindow, RecurringWindow, Window
@@ -42,12 +43,16 @@ USUAL_KIND = "size"
 def load_workflow(path: str | Path, *, credentials: Collection[str] | None = None) -> Workflow:
     """The workflow in the file *path*, with the CSV files it names, every default filled in.
 
-    *credentials*: the names of the sets that the config has, of which it may name no other; None: nobody looks.
+    Args:
+        path: The workflow file (YAML).
+        credentials: The names of the sets that the config has, of which it may name no other; None: nobody looks.
 
     Raises:
         InputError: Anything is wrong with any of the files; `problems` has all of it, by file and line.
     """
-    path = Path(path)
+    path = arguments.path("path", path)
+    if credentials is not None:
+        credentials = arguments.several("credentials", credentials, arguments.text)
     return read_workflow(
         read_input(path), name=str(path), directory=path.parent, file=path.name, credentials=credentials
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
+from ..core.arguments import text, text_or_none
 from ..core.errors import InputError
 from ..core.run import RunState
 from ..core.steering import Request
@@ -12,6 +14,7 @@ from ..machine.person import who_am_i
 from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, locked, run_lock
+from .apart import wait_for
 from .find import find_run, place_of
 from .foresight import last_words
 from .reporting import write_reports
@@ -33,7 +36,10 @@ def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None =
     Raises:
         InputError: There is no such run, or it is over.
         JournalError: The journal cannot be read or written.
+        TemporalError: The run is at Temporal, which does not answer.
     """
+    text("reason", reason)
+    text_or_none("who", who)
     place = place_of(state_dir)
     with open_journal(place, readonly=True) as reading:
         row = find_run(reading, run_id)
@@ -48,18 +54,16 @@ def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None =
 
 def _abort_elsewhere(row: RunRow, request: Request, place: Path) -> Steered:
     """Abort a run of Temporal's: by its workers where it is open, else here, and then it lets go of its claims there."""
-    import anyio
-
     from . import elsewhere
 
-    if anyio.run(elsewhere.is_open_row, row):
+    if wait_for(row.run_id, partial(elsewhere.is_open_row, row)):
         return ask_elsewhere(row, [request])
     if row.open_elsewhere:  # it was closed there before it had ended: what it has sent is in its history
-        anyio.run(elsewhere.catch_up, row, place)
+        wait_for(row.run_id, partial(elsewhere.catch_up, row, place))
     with open_journal(place) as journal:
         ended = _end(journal, find_run(journal, row.run_id), request)
         workflow = journal.state(row.run_id).workflow
-    anyio.run(elsewhere.let_go, row, workflow)
+    wait_for(row.run_id, partial(elsewhere.let_go, row, workflow))
     return ended
 
 

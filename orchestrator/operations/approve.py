@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..core.arguments import text
 from .steering import Steered, steer
 
 
@@ -22,5 +23,6 @@ def approve(
     Raises:
         InputError: There is no such run, or what is asked changes nothing: the message says why.
         JournalError: The journal cannot be read or written.
+        TemporalError: The run is at Temporal, which does not answer.
     """
-    return steer(run_id, "approve", wave, state_dir=state_dir, who=who, reason=reason)
+    return steer(run_id, "approve", text("wave", wave), state_dir=state_dir, who=who, reason=reason)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..core.arguments import mapping, path
 from ..core.errors import InputError, Problem
 from ..core.settings import Settings
 from ..core.window import doubts_about
@@ -52,6 +53,12 @@ def check(
     Raises:
         InputError: Anything is wrong with any of the files; `problems` has all of it.
     """
+    path("workflow", workflow)
+    if config is not None:
+        path("config", config)
+    for argument, given in (("environ", environ), ("overrides", overrides)):
+        if given is not None:
+            mapping(argument, given)
     problems: list[Problem] = []
     of_config: tuple[Problem, ...] = ()
     read = settings = None

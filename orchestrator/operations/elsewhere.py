@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ..core.changes import differences
-from ..core.errors import BusyError, InputError
+from ..core.errors import BusyError, InputError, TemporalError
 from ..core.events import CutoverInDoubt, CutoversStopped, Event, RunFinished, RunPaused, RunResumed, RunStarted
 from ..core.migration import BEFORE_THE_PUT, Phase
 from ..core.outcomes import ExitCode
@@ -293,8 +293,6 @@ class Follower:
             return ending
 
     async def _mirror(self) -> None:
-        from ..engines.temporal.service import TemporalError
-
         said_at = -_SAY_EVERY
         while True:
             try:
@@ -424,7 +422,6 @@ class Follower:
     async def _last_news(self, who: str) -> list[Event]:
         """What has happened that is not known here, when what has left has its answers and nothing leaves any more."""
         from ..engines.temporal import forms
-        from ..engines.temporal.service import TemporalError
 
         news: list[Event] = []
         with suppress(TemporalError, InputError), anyio.move_on_after(_LAST_WORDS):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..core.arguments import expect, path, text_or_none
 from ..core.errors import InputError
 from ..core.settings import Settings
+from ..core.workflow import Workflow
 from ..files.config import load_settings
 from ..files.state_place import find_state_dir
 from ..store.journal import Journal, RunRow, worked_on_by
@@ -15,7 +17,7 @@ from ..text.counts import names_listed
 
 def place_of(state_dir: Path | str | None) -> Path:
     """*state_dir*; None: the one that the environment names, else the usual one of this user."""
-    given = None if state_dir is None else Path(state_dir)
+    given = None if state_dir is None else path("state_dir", state_dir)
     return find_state_dir(None, environ=os.environ, given=given, warn=lambda _: None)
 
 
@@ -23,9 +25,24 @@ def settings_or_usual(settings: Settings | None) -> Settings:
     """*settings*; None: those of the environment, and defaults.
 
     Raises:
-        InputError: The environment says something that cannot be.
+        InputError: They are none, or the environment says something that cannot be.
     """
-    return load_settings() if settings is None else settings
+    if settings is None:
+        return load_settings()
+    return expect(
+        "settings", settings, Settings, way_on="`load_settings` reads a file, `build_settings` takes a mapping"
+    )
+
+
+def workflow_given(workflow: Workflow) -> Workflow:
+    """*workflow*, where it is one.
+
+    Raises:
+        InputError: It is something else, such as the name of its file.
+    """
+    return expect(
+        "workflow", workflow, Workflow, way_on="`load_workflow` reads a file, `build_workflow` takes a mapping"
+    )
 
 
 def find_run(journal: Journal, run_id: str | None) -> RunRow:
@@ -36,7 +53,7 @@ def find_run(journal: Journal, run_id: str | None) -> RunRow:
     Raises:
         InputError: There is none, or more than one.
     """
-    if run_id is None:
+    if text_or_none("run_id", run_id) is None:
         rows = runs_under_way(journal) or journal.runs()
         if not rows:
             raise InputError(f"{journal.path}: no run has been started yet")
@@ -89,4 +106,4 @@ def find_unfinished(journal: Journal, run_id: str | None) -> RunRow:
 
 def runs_under_way(journal: Journal) -> list[RunRow]:
     """The runs that a process works on, newest first."""
-    return [row for row in journal.runs() if row.unfinished and worked_on_by(journal.state_dir, row) is not None]
+    return [row for row in journal.unfinished() if worked_on_by(journal.state_dir, row) is not None]

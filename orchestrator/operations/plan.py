@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from ..core.arguments import moment
 from ..core.errors import InputError, JournalError
 from ..core.forecast import Forecast
 from ..core.forecast_words import in_sentences, no_history
@@ -20,6 +21,7 @@ from ..store.journal import open_journal
 from ..store.schema import FILE
 from ..text.durations import format_duration
 from ..text.instants import in_words
+from .find import settings_or_usual, workflow_given
 from .forecasting import history_of, least_seconds, make_forecast
 from .foresight import foresee_going_on
 from .options import Options
@@ -95,15 +97,20 @@ class Plan:
     waves: tuple[WavePlan, ...]
 
 
-def plan(workflow: Workflow, settings: Settings, *, now: float | None = None) -> Plan:
+def plan(workflow: Workflow, settings: Settings | None = None, *, now: float | None = None) -> Plan:
     """The plan for *workflow* under *settings*.
 
     Args:
         workflow: What is to be cut over.
-        settings: Where, and how fast.
+        settings: Where, and how fast; None: what environment and defaults say.
         now: Unix seconds; it tells which opening of a recurring window is next. None: now.
+
+    Raises:
+        InputError: One of them is something else, or what the environment says cannot be.
     """
-    now = time.time() if now is None else now
+    workflow_given(workflow)
+    settings = settings_or_usual(settings)
+    now = time.time() if now is None else moment("now", now)
     least = least_seconds(workflow, settings)
     seconds = sum(least.values())
     opening = None if workflow.window is None else workflow.window.span_at_or_after(now)

@@ -15,6 +15,7 @@ from ..atlas.errors import ApiError, AtlasError, KeysRefusedError
 from ..atlas.refusals import REFUSALS
 from ..atlas.shares import Priority
 from ..atlas.wire import Job
+from ..core.arguments import moment
 from ..core.errors import JournalError
 from ..core.evidence import at_gate
 from ..core.outcomes import ExitCode, RemoteStatus, normalise
@@ -22,6 +23,7 @@ from ..core.settings import Settings
 from ..core.workflow import Migration, Workflow
 from ..store.journal import open_journal
 from ..text.durations import rough_duration
+from .find import settings_or_usual, workflow_given
 from .plan import Plan, plan
 from .target import atlas_target, reach_atlas
 
@@ -80,16 +82,23 @@ class OnlinePlan:
         return ExitCode.INCOMPLETE if Verdict.WAITING in verdicts else ExitCode.SUCCESS
 
 
-async def plan_online(workflow: Workflow, settings: Settings, *, now: float | None = None) -> OnlinePlan:
+async def plan_online(workflow: Workflow, settings: Settings | None = None, *, now: float | None = None) -> OnlinePlan:
     """As `plan`; each job is read once, and the root resource with each set of credentials; nothing else is sent.
 
-    The journal remembers which jobs are ready, so that it is known later when each was first seen so. *now*: Unix seconds (None: now).
+    The journal remembers which jobs are ready, so that it is known later when each was first seen so.
+
+    Args:
+        workflow: What is to be cut over.
+        settings: Where, how fast, and with which keys; None: what environment and defaults say.
+        now: Unix seconds; it tells which opening of a recurring window is next. None: now.
 
     Raises:
-        InputError: There are not all credentials that *workflow* needs.
+        InputError: There are not all credentials that *workflow* needs, or it is no workflow.
         AtlasError: Atlas is not reachable or refuses them.
     """
-    now = time.time() if now is None else now
+    workflow_given(workflow)
+    settings = settings_or_usual(settings)
+    now = time.time() if now is None else moment("now", now)
     jobs = await _read_jobs(workflow, settings)
     unwritten = _remember(workflow, settings, jobs, at=now)
     planned = plan(workflow, settings, now=now)

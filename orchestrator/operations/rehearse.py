@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from ..core.arguments import called, several, text, word
 from ..core.observer import Observer
 from ..core.settings import Engine, Settings
 from ..core.workflow import Workflow
-from .arguments import called, several, text, word
-from .find import settings_or_usual
+from .find import settings_or_usual, workflow_given
 from .options import Host, Options
-from .result import RunResult, Stop, outputs_of, with_reports
-from .target import Rehearsal
+from .result import RunResult, Stop, host_given, outputs_of, with_reports
+from .target import Rehearsal, rehearsal_given
 from .work import start
 
 
@@ -50,11 +50,12 @@ async def rehearse(  # noqa: PLR0913 - each is one thing that may be asked for
         JournalError: The journal cannot be used.
         TemporalError: Temporal's development server, or a worker, did not come up; nothing was begun.
     """
+    workflow_given(workflow)
     names, told, paths = several("only", only, text), several("observers", observers, called), outputs_of(outputs)
     settings = settings_or_usual(settings)
     engine = word("engine", engine or settings.engine, Engine)
     options = Options(
-        only=names, rehearsal=rehearsal or Rehearsal(), engine=engine, observers=told, host=host or Host()
+        only=names, rehearsal=rehearsal_given(rehearsal), engine=engine, observers=told, host=host_given(host)
     )
     session = partial(start, workflow, settings)
     if engine is Engine.TEMPORAL:

@@ -13,22 +13,28 @@ from ..store.journal import open_journal, worked_on_by
 from .find import find_run, place_of
 from .reporting import Unwritten, as_recorded
 from .result import outputs_of
+from .status import up_to_date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """A report and its files. *holder*: who works on the run, so that this is how it stands now (None: nobody)."""
+    """A report and its files.
+
+    *holder*: who works on the run, so that this is how it stands now (None: nobody); *stale*: why Temporal, where it goes on, could
+    not be asked, so that this is how it stood when it was last followed from here (None: this is how it stands).
+    """
 
     report: RunReport
     holder: str | None
     written: tuple[Path, ...] = ()
     unwritten: tuple[Unwritten, ...] = ()
+    stale: str | None = None
 
 
 def report(
     run_id: str | None = None, *, outputs: Iterable[Path | str] = (), state_dir: Path | str | None = None
 ) -> Reported:
-    """The report of a run as the journal has it, also while the run is under way.
+    """The report of a run, also while it is under way. One that goes on at Temporal, and nobody here follows, is asked for there.
 
     Args:
         run_id: The run, or how its id begins; None: the newest of those under way, else of all, real ones first.
@@ -40,9 +46,11 @@ def report(
         JournalError: The journal cannot be read.
     """
     paths = outputs_of(outputs)
-    with open_journal(place_of(state_dir), readonly=True) as journal:
-        row = find_run(journal, run_id)
+    place = place_of(state_dir)
+    whole_id, stale = up_to_date(run_id, place)
+    with open_journal(place, readonly=True) as journal:
+        row = find_run(journal, whole_id)
         holder = worked_on_by(journal.state_dir, row)
         found = as_recorded(journal.state(row.run_id), now=time.time())
     written, unwritten = write_all(found, paths)
-    return Reported(report=found, holder=holder, written=tuple(written), unwritten=tuple(unwritten))
+    return Reported(report=found, holder=holder, written=tuple(written), unwritten=tuple(unwritten), stale=stale)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio
 
+from ..core.arguments import called, expect, path, several
 from ..core.events import Event
 from ..core.observer import Observer
 from ..core.outcomes import ExitCode
@@ -19,8 +20,7 @@ from ..core.settings import Settings
 from ..observers.last_read import ReadsFile
 from ..reports.model import RunReport, build
 from ..reports.render import check_output_path
-from .arguments import path, several
-from .options import Ending, Interruption, Options
+from .options import Ending, Host, Interruption, Options
 from .reporting import Unwritten, write_reports
 
 Stop = asyncio.Event | anyio.Event
@@ -60,6 +60,15 @@ def outputs_of(outputs: Iterable[Path | str]) -> tuple[Path, ...]:
     return paths
 
 
+def host_given(host: Host | None) -> Host:
+    """*host*; None: a process that has nothing to say.
+
+    Raises:
+        InputError: It is something else.
+    """
+    return Host() if host is None else expect("host", host, Host)
+
+
 async def with_reports(
     session: Callable[[Options], Awaitable[Ending]],
     settings: Settings,
@@ -74,6 +83,8 @@ async def with_reports(
         CutoverError: As *session*.
     """
     host = options.host
+    if stop is not None:
+        called("stop", getattr(stop, "wait", stop))
     reads = ReadsFile(settings.state_dir, host.say)
     observers = [_Guarded(observer) for observer in options.observers]
     written: list[Path] = []

@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from ..core.arguments import called, expect, several, text
 from ..core.errors import InputError
 from ..core.observer import Observer
 from ..core.settings import Engine, Settings
 from ..store.journal import open_journal
 from . import work
-from .arguments import called, several, text
 from .find import find_unfinished, settings_or_usual
 from .options import Host, Options
-from .result import RunResult, Stop, outputs_of, with_reports
-from .target import Rehearsal
+from .result import RunResult, Stop, host_given, outputs_of, with_reports
+from .target import Rehearsal, rehearsal_given
 
 
 async def resume(  # noqa: PLR0913 - each is one thing that may be asked for
@@ -53,15 +53,18 @@ async def resume(  # noqa: PLR0913 - each is one thing that may be asked for
         JournalError: The journal cannot be used.
         AtlasError: Atlas is not reachable or refuses the keys; nothing was begun.
     """
+    expect("retry_failed", retry_failed, bool)
     names, told, paths = several("only", only, text), several("observers", observers, called), outputs_of(outputs)
     settings = settings_or_usual(settings)
     with open_journal(settings.state_dir, readonly=True) as journal:
         row = find_unfinished(journal, run_id)
+    if rehearsal is not None:
+        rehearsal_given(rehearsal)
     if rehearsal is not None and not row.rehearsal:
         raise InputError(f"run {row.run_id} is a real one, which cannot go on as a rehearsal; nothing was sent")
     engine = Engine.LOCAL if row.temporal is None else Engine.TEMPORAL
     options = Options(
-        only=names, retry_failed=retry_failed, engine=engine, rehearsal=rehearsal, observers=told, host=host or Host()
+        only=names, retry_failed=retry_failed, engine=engine, rehearsal=rehearsal, observers=told, host=host_given(host)
     )
     session = partial(work.resume, row.run_id, settings)
     if row.temporal is not None and (row.unfinished or retry_failed):

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from ..core.arguments import called, expect, several, text, word
 from ..core.observer import Observer
 from ..core.settings import Engine, Settings
 from ..core.workflow import Workflow
-from .arguments import called, several, text, word
-from .find import settings_or_usual
+from .find import settings_or_usual, workflow_given
 from .options import Host, Options
-from .result import RunResult, Stop, outputs_of, with_reports
+from .result import RunResult, Stop, host_given, outputs_of, with_reports
 from .work import start
 
 
@@ -51,11 +51,14 @@ async def run(  # noqa: PLR0913 - each is one thing that may be asked for
         JournalError: The journal cannot be used.
         AtlasError: Atlas is not reachable or refuses the keys; nothing was begun.
     """
+    workflow_given(workflow)
+    expect("new", new, bool)
+    expect("retry_failed", retry_failed, bool)
     names, told, paths = several("only", only, text), several("observers", observers, called), outputs_of(outputs)
     settings = settings_or_usual(settings)
     engine = word("engine", engine or settings.engine, Engine)
     options = Options(
-        only=names, new=new, retry_failed=retry_failed, engine=engine, observers=told, host=host or Host()
+        only=names, new=new, retry_failed=retry_failed, engine=engine, observers=told, host=host_given(host)
     )
     session = partial(start, workflow, settings)
     if engine is Engine.TEMPORAL:

@@ -22,5 +22,6 @@ def skip(
     Raises:
         InputError: There is no such run, or what is asked changes nothing: the message says why.
         JournalError: The journal cannot be read or written.
+        TemporalError: The run is at Temporal, which does not answer.
     """
     return steer(run_id, "skip", *names, state_dir=state_dir, who=who, reason=reason)

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import anyio
 
-from ..core.errors import InputError
+from ..core.errors import InputError, TemporalError
 from ..core.run import RunState
 from ..core.settings import ApiKey, CredentialSet, Settings, Temporal
 from ..core.workflow import Workflow
@@ -165,7 +165,7 @@ async def _answers(place: Temporal) -> None:
     from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
     from temporalio.service import RPCError
 
-    from ..engines.temporal.service import TemporalError, connect
+    from ..engines.temporal.service import connect
 
     while True:
         try:
@@ -209,8 +209,6 @@ async def _up(program: Kept, comes_up: Callable[[], Awaitable[None]]) -> None:
     Raises:
         TemporalError: It has ended, or takes too long.
     """
-    from ..engines.temporal.service import TemporalError
-
     async with anyio.create_task_group() as group:
 
         async def give_up() -> None:

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..core.advice import Hold, holds, silence
+from ..core.arguments import count
 from ..core.errors import CutoverError
 from ..reports.model import RunReport
-from ..store.journal import RunRow, open_journal, worked_on_by
+from ..store.journal import MOST_RUNS, RunRow, open_journal, worked_on_by
 from ..store.last_read import LastReads, read_reads, reads_path, silent_since
 from ..store.locks import holder_of, run_lock
+from .apart import wait_for
 from .find import find_run, place_of
 from .reporting import as_recorded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunListed:
-    """A run in the list of runs. *holder*: who works on it (None: nobody)."""
+    """A run in the list of runs.
+
+    *holder*: who works on it (None: nobody); *stale*: why Temporal, where it goes on, could not be asked, so that this is how it
+    stood when it was last followed from here (None: this is how it stands).
+    """
 
     row: RunRow
     holder: str | None
+    stale: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,60 +37,65 @@ class RunStatus:
     """How a run stands: its *report* as it would be were it to end now.
 
     *holder*: who works on it (None: nobody); *holds*: what keeps them from going on; *reads*: what the last read of each job
-    showed.
+    showed; *stale*: as of `RunListed`.
     """
 
     report: RunReport
     holder: str | None
     holds: tuple[Hold, ...]
     reads: LastReads
+    stale: str | None = None
 
 
-def runs(*, state_dir: Path | str | None = None) -> tuple[RunListed, ...]:
-    """The runs of a state directory, newest first.
+def runs(*, state_dir: Path | str | None = None, limit: int = MOST_RUNS) -> tuple[RunListed, ...]:
+    """The runs of a state directory, newest first. Those that go on at Temporal, and nobody here follows, are asked for there.
 
     Args:
         state_dir: Where the journal is; None: the usual place.
+        limit: How many, at most.
 
     Raises:
+        InputError: *limit* is no whole number of at least 1.
         JournalError: The journal cannot be read.
     """
-    with open_journal(place_of(state_dir), readonly=True) as journal:
-        return tuple(RunListed(row=row, holder=worked_on_by(journal.state_dir, row)) for row in journal.runs())
+    count("limit", limit)
+    place = place_of(state_dir)
+    with open_journal(place, readonly=True) as journal:
+        stale = {row.run_id: why for row in journal.runs(limit=limit) if (why := _take_in(row, place)) is not None}
+    with open_journal(place, readonly=True) as journal:
+        return tuple(
+            RunListed(row=row, holder=worked_on_by(place, row), stale=stale.get(row.run_id))
+            for row in journal.runs(limit=limit)
+        )
 
 
-def take_in(run_id: str | None = None, *, state_dir: Path | str | None = None) -> tuple[str, ...]:
-    """Take in what Temporal knows of runs that it works on and that nobody here follows; why that could not be done, for each.
-
-    Args:
-        run_id: The run, or how its id begins; None: all of them.
-        state_dir: Where the journal is; None: the usual place.
+def up_to_date(run_id: str | None, place: Path) -> tuple[str, str | None]:
+    """The id of the run that *run_id* names, with what Temporal knows of it taken in; and why that could not be done.
 
     Raises:
         InputError: There is no such run.
-        JournalError: The journal cannot be read or written.
+        JournalError: The journal cannot be read.
     """
-    place = place_of(state_dir)
     with open_journal(place, readonly=True) as journal:
-        rows = journal.runs() if run_id is None else [find_run(journal, run_id)]
-    rows = [row for row in rows if row.open_elsewhere and holder_of(run_lock(place, row.run_id)) is None]
-    if not rows:
-        return ()
-    import anyio
+        row = find_run(journal, run_id)
+    return row.run_id, _take_in(row, place)
 
+
+def _take_in(row: RunRow, place: Path) -> str | None:
+    """Take in what Temporal knows of the run *row*, where it goes on there and nobody here follows it; why not, otherwise."""
+    if not row.open_elsewhere or holder_of(run_lock(place, row.run_id)) is not None:
+        return None
     from . import elsewhere
 
-    trouble = []
-    for row in rows:
-        try:
-            anyio.run(elsewhere.catch_up, row, place)
-        except CutoverError as error:
-            trouble.append(f"run {row.run_id}: this is how it stood when it was last followed from here; {error}")
-    return tuple(trouble)
+    try:
+        wait_for(row.run_id, partial(elsewhere.catch_up, row, place))
+    except CutoverError as error:
+        return f"run {row.run_id}: this is how it stood when it was last followed from here; {error}"
+    return None
 
 
 def status(run_id: str | None = None, *, state_dir: Path | str | None = None) -> RunStatus:
-    """How one run stands, from the journal: nothing is sent.
+    """How one run stands, from the journal: Atlas is not asked. One that goes on at Temporal, and nobody here follows, is asked for there.
 
     Args:
         run_id: The run, or how its id begins; None: the newest of those under way, else of all, real ones first.
@@ -92,8 +105,10 @@ def status(run_id: str | None = None, *, state_dir: Path | str | None = None) ->
         InputError: There is no such run.
         JournalError: The journal cannot be read.
     """
-    with open_journal(place_of(state_dir), readonly=True) as journal:
-        row = find_run(journal, run_id)
+    place = place_of(state_dir)
+    whole_id, stale = up_to_date(run_id, place)
+    with open_journal(place, readonly=True) as journal:
+        row = find_run(journal, whole_id)
         state = journal.state(row.run_id)
         holder = worked_on_by(journal.state_dir, row)
         silent = silent_since(journal.state_dir, row.run_id, now=time.time()) if holder else None
@@ -103,4 +118,5 @@ def status(run_id: str | None = None, *, state_dir: Path | str | None = None) ->
             holder=holder,
             holds=((silence(holder, silent),) if holder and silent else ()) + (holds(state) if holder else ()),
             reads=LastReads(by_name=read_reads(reads_path(journal.state_dir, row.run_id)), now=time.time()),
+            stale=stale,
         )

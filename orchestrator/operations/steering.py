@@ -6,8 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
+from ..core.arguments import several, text, text_or_none
 from ..core.errors import InputError
 from ..core.events import Event, RunFinished
 from ..core.run import RunState
@@ -16,7 +18,7 @@ from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, holder_of, locked, run_lock
 from ..text.likeness import composed
-from .arguments import several, text
+from .apart import wait_for
 from .find import find_run, find_run_under_way, place_of
 from .reporting import Unwritten
 
@@ -89,8 +91,11 @@ def steer(
     Raises:
         InputError: There is no such run, or what is asked changes nothing.
         JournalError: The journal cannot be read or written.
+        TemporalError: The run is at Temporal, which does not answer.
     """
     names = several("names", names, text)
+    text("reason", reason)
+    text_or_none("who", who)
     place = place_of(state_dir)
     with open_journal(place, readonly=True) as reading:
         row = find_run_under_way(reading, run_id) if run_id is None else find_run(reading, run_id)
@@ -110,16 +115,12 @@ def ask_elsewhere(row: RunRow, requests: Sequence[Request]) -> Steered:
     """Ask the run *row*, which is open at Temporal, for *requests*; it has taken them when this returns.
 
     Raises:
-        InputError: They change nothing.
+        InputError: They change nothing, or an event loop works in this thread.
         TemporalError: Temporal does not answer, or no worker.
     """
-    from functools import partial
-
-    import anyio
-
     from . import elsewhere
 
-    anyio.run(partial(elsewhere.steer, row, requests))
+    wait_for(row.run_id, partial(elsewhere.steer, row, requests))
     return Steered(run_id=row.run_id, taken=Taken.TAKEN)
 
 

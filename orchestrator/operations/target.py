@@ -14,12 +14,13 @@ from ..atlas.client import AtlasClient
 from ..atlas.clients import Clients
 from ..atlas.connection import ClientSettings
 from ..atlas.errors import ApiError, AtlasError, KeysRefusedError
+from ..core.arguments import expect, number
 from ..core.errors import InputError, Problem
 from ..core.migration import UNDER_WAY, MigrationState, Phase
 from ..core.outcomes import Outcome, RemoteStatus, normalise
 from ..core.run import RunState
 from ..core.settings import ApiKey, Credentials, Secret, Settings
-from ..core.speeds import REHEARSAL_SPEED
+from ..core.speeds import HIGHEST_SPEED, REHEARSAL_SPEED
 from ..core.workflow import Workflow
 from ..reports.words import plain
 from ..text.counts import names_listed, plural
@@ -46,6 +47,17 @@ class Rehearsal:
     speed: float = REHEARSAL_SPEED
     approves: bool = False
     workers: int = 1
+
+
+def rehearsal_given(rehearsal: Rehearsal | None) -> Rehearsal:
+    """*rehearsal*; None: a calm one.
+
+    Raises:
+        InputError: It is something else, or time does not pass in it.
+    """
+    found = Rehearsal() if rehearsal is None else expect("rehearsal", rehearsal, Rehearsal)
+    number("rehearsal.speed", found.speed, over=0, most=HIGHEST_SPEED)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

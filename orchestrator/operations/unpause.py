@@ -21,5 +21,6 @@ def unpause(
     Raises:
         InputError: There is no such run, or what is asked changes nothing: the message says why.
         JournalError: The journal cannot be read or written.
+        TemporalError: The run is at Temporal, which does not answer.
     """
     return steer(run_id, "unpause", state_dir=state_dir, who=who, reason=reason)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ..core import arguments
 from ..core.errors import InputError, Problem
 from ..core.workflow import Workflow
 from ..files.fields import problems_of
@@ -31,12 +32,18 @@ _MAY_BE_EMPTY = {"jobs", "nonce", "special", "faults", "tokens", "organisations"
 
 
 def load_scenario(path: str | Path, *, workflow: Workflow | None = None) -> Scenario:
-    """The scenario in the file *path*; names of migrations in it are checked against *workflow* where it is given.
+    """The scenario in the file *path*.
+
+    Args:
+        path: The scenario file (YAML).
+        workflow: What it is for: names of migrations are checked against it. None: nobody looks.
 
     Raises:
-        InputError: It cannot be read, or it is wrong; all problems are in it.
+        InputError: It cannot be read, or it is wrong; `problems` has all of it, by line.
     """
-    document = read_yaml(path)
+    if workflow is not None:
+        arguments.expect("workflow", workflow, Workflow)
+    document = read_yaml(arguments.path("path", path))
     data = _without_empty(document.data)
     spec, problems = None, [*_Checks(document, workflow).all()]
     try:

@@ -49,6 +49,8 @@ _FORGET = (
 )
 """In this order, as all that is recorded of a run refers to it."""
 
+MOST_RUNS = 1000
+"""Runs that are listed, where nobody says how many: the newest."""
 _NEWEST_FIRST = "ORDER BY started_at DESC, run_id DESC LIMIT ?"
 
 
@@ -109,8 +111,8 @@ class Journal:
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
-    def runs(self, *, limit: int = 1000) -> list[RunRow]:
-        """All runs, newest first."""
+    def runs(self, *, limit: int = MOST_RUNS) -> list[RunRow]:
+        """The newest runs, newest first."""
         return [_run_row(row) for row in self._query(f"{_RUNS} {_NEWEST_FIRST}", (limit,))]
 
     def runs_with(self, event: type[Event], *, rehearsal: bool, limit: int) -> list[RunRow]:
@@ -124,7 +126,7 @@ class Journal:
         rows = self._query(f"{_RUNS} WHERE run_id = ?", (run_id,))
         return _run_row(rows[0]) if rows else None
 
-    def matching(self, beginning: str, *, limit: int = 1000) -> list[RunRow]:
+    def matching(self, beginning: str, *, limit: int = MOST_RUNS) -> list[RunRow]:
         """The runs whose ids begin with *beginning*, newest first; only the one whose whole id it is, where there is one."""
         whole = self.find(beginning)
         if whole is not None:
@@ -135,7 +137,7 @@ class Journal:
     def unfinished(self, *, workflow: str | None = None, rehearsal: bool | None = None) -> list[RunRow]:
         """The unfinished runs (of *workflow*, where given), newest first."""
         conditions = "unfinished AND workflow = ifnull(?, workflow) AND rehearsal = ifnull(?, rehearsal)"
-        rows = self._query(f"{_RUNS} WHERE {conditions} {_NEWEST_FIRST}", (workflow, rehearsal, 1000))
+        rows = self._query(f"{_RUNS} WHERE {conditions} {_NEWEST_FIRST}", (workflow, rehearsal, -1))
         return [_run_row(row) for row in rows]
 
     def events(self, run_id: str, *, after: int = 0) -> Iterator[tuple[int, Event]]:

@@ -15,7 +15,7 @@ from ..core.errors import InputError
 from ..core.run import RunState
 from ..core.steering import GateChange
 from ..operations import steering
-from ..operations.arguments import gate_change
+from ..operations.gate import gate_change
 from ..operations.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, ABOUT_THE_RUN
 from ..store.journal import open_journal
 from ..store.locks import holder_of, run_lock

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,13 @@ import anyio
 import pytest
 
 import orchestrator
-from orchestrator.core.events import Event, GateChanged
+from orchestrator.core.events import Event, GateChanged, WaveApproved
 from orchestrator.core.steering import GateChange, Request, decide
 from orchestrator.core.workflow import Gate
+from orchestrator.operations import elsewhere
 from orchestrator.store.journal import open_journal
 
-from ..builders import NOW, WHO, wave_with, workflow
+from ..builders import NOW, WHO, run_started, wave_with, workflow
 from ..web.nights import RUN, Night
 
 OWN = Gate(max_lag=5.0, timeout=600.0)
@@ -196,3 +199,130 @@ def test_names_may_come_from_a_generator(night: Night) -> None:
     names = (name for name in ("orders", "users"))
     orchestrator.skip(RUN, *names, state_dir=night.state_dir, who=WHO)
     assert [event.name for event in recorded(night)] == ["migration_skipped"] * 2
+
+
+# -- every function, every argument ------------------------------------------------------------------------------------
+
+FUNCTIONS = {
+    name: function
+    for name in orchestrator.__all__
+    if name.islower() and inspect.isfunction(function := getattr(orchestrator, name))
+}
+ARGUMENTS = [(name, each) for name, function in FUNCTIONS.items() for each in inspect.signature(function).parameters]
+
+
+def given_to(name: str, night: Night) -> dict[str, Any]:
+    """Arguments that are right, for the function *name*, as far as it needs any."""
+    file = night.state_dir / "night.yaml"
+    file.write_text("{}")
+    needed: dict[str, Any] = {"path": file, "run_id": RUN, "wave": "w1", "workflow": workflow(), "document": {}}
+    settings = orchestrator.build_settings({"state_dir": night.state_dir}, environ={"HOME": "/"})
+    needed |= {"state_dir": night.state_dir, "settings": settings}
+    if name == "check":
+        needed["workflow"] = file
+    if name == "gate":
+        needed["max_lag"] = 5
+    known = inspect.signature(FUNCTIONS[name]).parameters
+    return {key: value for key, value in needed.items() if key in known}
+
+
+@pytest.mark.parametrize(("name", "argument"), ARGUMENTS, ids=[".".join(each) for each in ARGUMENTS])
+def test_an_argument_of_the_wrong_kind_is_named(night: Night, name: str, argument: str) -> None:
+    """Whatever it is: one error of the package, which says which argument, and nothing is recorded or sent."""
+    function, arguments, names = FUNCTIONS[name], given_to(name, night), [object()]
+    if inspect.signature(function).parameters[argument].kind is inspect.Parameter.VAR_POSITIONAL:
+        call = partial(function, arguments.pop("run_id"), *names, **arguments)
+    else:
+        call = partial(function, **arguments | {argument: object()})
+
+    with pytest.raises(orchestrator.InputError) as caught:
+        anyio.run(call) if inspect.iscoroutinefunction(function) else call()
+    called = {argument, {"document": "workflow", "config": "settings"}.get(argument, argument)}
+    assert any(f"{each}:" in str(caught.value) for each in called)
+    assert recorded(night) == []
+
+
+# -- runs at Temporal --------------------------------------------------------------------------------------------------
+
+TEMPORAL = {"address": "127.0.0.1:1", "namespace": "default", "tls": False, "codec_key_file": None, "lease": 10.0}
+
+
+@pytest.fixture
+def elsewhere_night(tmp_path: Path) -> Night:
+    """A run that a Temporal cluster works on, and that nobody here follows."""
+    with open_journal(tmp_path) as journal:
+        given = workflow(("orders",), ("users",))
+        journal.begin(RUN, given, run_started(given), temporal=TEMPORAL)
+    return Night(state_dir=tmp_path)
+
+
+STEERING: dict[str, tuple[Any, ...]] = {
+    "pause": (),
+    "abort": (),
+    "reject": ("w2",),
+    "skip": ("orders",),
+    "gate": ("orders",),
+}
+
+
+@pytest.mark.parametrize("verb", STEERING)
+@pytest.mark.anyio
+async def test_what_has_to_ask_temporal_does_not_hold_up_a_loop(elsewhere_night: Night, verb: str) -> None:
+    """It says how to call it instead: an answer of Temporal's may take seconds."""
+    more = {"off": True} if verb == "gate" else {}
+    with pytest.raises(orchestrator.InputError, match=r"await asyncio\.to_thread\(orchestrator"):
+        getattr(orchestrator, verb)(RUN, *STEERING[verb], state_dir=elsewhere_night.state_dir, **more)
+
+
+@pytest.mark.anyio
+async def test_what_reads_under_a_loop_says_that_temporal_was_not_asked(elsewhere_night: Night) -> None:
+    """What the journal has is better than nothing, and is told to be older."""
+    where = elsewhere_night.state_dir
+    for stale in (
+        orchestrator.status(RUN, state_dir=where).stale,
+        orchestrator.report(state_dir=where).stale,
+        orchestrator.runs(state_dir=where)[0].stale,
+    ):
+        assert stale is not None
+        assert "when it was last followed from here" in stale
+        assert "asyncio.to_thread" in stale
+
+
+def test_what_reads_asks_temporal_first(elsewhere_night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to know that a run is there; one that Temporal does not tell of is told to be older."""
+    where = elsewhere_night.state_dir
+    asked: list[str] = []
+
+    async def catch_up(row: orchestrator.RunRow, state_dir: Path) -> None:
+        asked.append(row.run_id)
+        elsewhere_night.write(WaveApproved(at=NOW + len(asked), wave="w2", who=WHO))
+
+    monkeypatch.setattr(elsewhere, "catch_up", catch_up)
+    assert orchestrator.status(RUN, state_dir=where).report.waves[1].approved_by == WHO
+    assert orchestrator.report(RUN, state_dir=where).stale is None
+    assert [each.stale for each in orchestrator.runs(state_dir=where)] == [None]
+    assert asked == [RUN] * 3
+
+    async def unheard(row: orchestrator.RunRow, state_dir: Path) -> None:
+        raise orchestrator.TemporalError("Temporal does not answer")
+
+    monkeypatch.setattr(elsewhere, "catch_up", unheard)
+    stale = orchestrator.status(RUN, state_dir=where).stale
+    assert stale is not None
+    assert stale.endswith("Temporal does not answer")
+    with elsewhere_night.held():  # whoever follows it writes down all that Temporal tells
+        assert orchestrator.status(RUN, state_dir=where).stale is None
+
+
+def test_the_list_of_runs_is_as_long_as_it_is_asked_to_be(tmp_path: Path) -> None:
+    """The newest; and a run under way is found however many have been started after it."""
+    given = workflow()
+    with open_journal(tmp_path) as journal:
+        for number in range(5):
+            run_id = f"20270115-08000{number}-3f9a1c"
+            journal.begin(run_id, given, run_started(given, at=NOW + number, rehearsal=True))
+    listed = [each.row.run_id[14:15] for each in orchestrator.runs(state_dir=tmp_path, limit=2)]
+    assert listed == ["4", "3"]
+    for wrong in (0, -1, True, "2"):
+        with pytest.raises(orchestrator.InputError, match="limit: expected a whole number"):
+            orchestrator.runs(state_dir=tmp_path, limit=wrong)  # type: ignore[arg-type]

@@ -7,7 +7,10 @@ import inspect
 import os
 import re
 import signal
+import sys
+from dataclasses import is_dataclass
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import anyio
 import pytest
@@ -15,7 +18,7 @@ import pytest
 import orchestrator
 from orchestrator.core.events import Event
 from orchestrator.core.run import RunState
-from orchestrator.operations.options import Host
+from orchestrator.machine.version import program_version
 
 from ..engines.house import house, wave, workflow
 
@@ -40,7 +43,8 @@ def test_what_type_checkers_see_is_what_there_is() -> None:
     }
     homes = {name: home for home, names in vars(orchestrator)["_HOMES"].items() for name in names}
     assert seen == {**homes, "events": "core"}
-    assert sorted(seen) == orchestrator.__all__
+    assert sorted([*seen, "__version__"]) == orchestrator.__all__
+    assert orchestrator.__version__ == program_version()
 
 
 def test_a_room_hides_nothing_that_is_offered() -> None:
@@ -55,7 +59,59 @@ def test_what_is_not_offered_is_no_attribute() -> None:
         _ = orchestrator.cutover_everything
 
 
-FUNCTIONS = {name: getattr(orchestrator, name) for name in orchestrator.__all__ if name.islower() and name != "events"}
+LOOKED_INTO = {"Forecast", "Host", "RunState", "Scenario", "Settings", "Workflow"}
+"""What functions make and take as a whole: what is in them is no name that a caller needs."""
+
+
+def named_in(thing: Any) -> set[type]:
+    """The classes of this package in the annotations of a function or a dataclass."""
+    known = vars(sys.modules[thing.__module__]) | {"Scenario": orchestrator.Scenario}
+    found: set[type] = set()
+    hints = list(get_type_hints(thing, globalns=known).values())
+    while hints:
+        hint = hints.pop()
+        if isinstance(hint, type) and hint.__module__.startswith("orchestrator."):
+            found.add(hint)
+        hints += hint if isinstance(hint, list) else get_args(hint)
+    return found
+
+
+def test_what_signatures_and_results_name_is_offered() -> None:
+    """Whoever annotates a variable with what a function takes or gives can import its name, and so on with its fields."""
+    offered = [getattr(orchestrator, name) for name in orchestrator.__all__ if name not in ("events", "__version__")]
+    facts = [
+        each
+        for each in offered
+        if inspect.isfunction(each)
+        or (isinstance(each, type) and is_dataclass(each) and each.__name__ not in LOOKED_INTO)
+    ]
+    lacking = {(each.__name__, kind.__name__) for each in facts for kind in named_in(each) - set(offered)}
+    assert lacking == set()
+
+
+def test_the_page_names_everything_that_is_offered() -> None:
+    """docs/library.md has no function, class or argument fewer than there are."""
+    page = (PACKAGE.parent / "docs" / "library.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"\w+", page))
+    functions = [getattr(orchestrator, name) for name in FUNCTIONS]
+    arguments = {each for function in functions for each in inspect.signature(function).parameters}
+    spelt = {
+        "path": "FILE",
+        "run_id": "RUN_ID",
+        "wave": "WAVE",
+        "names": "NAME",
+        "document": "DOCUMENT",
+        "config": "CONFIG",
+    }
+    lacking = {each for each in arguments if spelt.get(each, each) not in words}
+    assert (lacking, set(orchestrator.__all__) - words) == (set(), set())
+
+
+FUNCTIONS = {
+    name: getattr(orchestrator, name)
+    for name in orchestrator.__all__
+    if inspect.isfunction(getattr(orchestrator, name))
+}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -64,7 +120,7 @@ def test_a_signature_shows_nothing_of_the_environment(name: str, monkeypatch: py
     monkeypatch.setenv("MONGODB_ATLAS_PRIVATE_API_KEY", "5f0c1a5e-not-to-be-shown")
     signature = str(inspect.signature(FUNCTIONS[name]))
     assert not re.findall(r"environ\(|MONGODB_ATLAS|5f0c1a5e", signature)
-    assert "5f0c1a5e" not in repr(Host())
+    assert "5f0c1a5e" not in repr(orchestrator.Host())
 
 
 OUTSIDE = {"cli", "web", "simulator"}

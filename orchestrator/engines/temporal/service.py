@@ -26,8 +26,7 @@ from temporalio.converter import DataConverter
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 
-from ...core.errors import CutoverError
-from ...core.outcomes import ExitCode
+from ...core.errors import TemporalError
 from ...core.settings import Secret, Temporal
 from ...core.steering import Request
 from . import forms, names
@@ -36,12 +35,6 @@ from .workflows import Run
 _PATIENCE = timedelta(seconds=10)  # for one answer of Temporal's
 CONNECTING = 10.0
 """Seconds for which a connection is tried."""
-
-
-class TemporalError(CutoverError):
-    """Temporal cannot be reached, or does not do what it is asked."""
-
-    exit_code = ExitCode.UNREACHABLE
 
 
 class NoWorkerError(TemporalError):

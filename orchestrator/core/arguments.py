@@ -6,14 +6,13 @@ Whatever is wrong raises `InputError`, which names the argument, before anything
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..core.errors import InputError
-from ..core.steering import GateChange
 from ..text.durations import LONGEST_DAYS, parse_duration
+from .errors import InputError
 
 T = TypeVar("T")
 W = TypeVar("W", bound=StrEnum)
@@ -69,6 +68,17 @@ def several(argument: str, values: object, each: Callable[[str, object], T]) -> 
     return tuple(each(argument, value) for value in values)
 
 
+def mapping(argument: str, value: object) -> Mapping[Any, Any]:
+    """*value*, where it is a mapping.
+
+    Raises:
+        InputError: It is none.
+    """
+    if isinstance(value, Mapping):
+        return value
+    raise InputError(f"{argument}: expected a mapping, got {_shown(value)}")
+
+
 def path(argument: str, value: object) -> Path:
     """*value* as a path.
 
@@ -121,27 +131,37 @@ def seconds(argument: str, value: object) -> float:
     return float(value)
 
 
-def gate_change(
-    *, max_lag: float | str | None = None, timeout: float | str | None = None, off: bool = False
-) -> GateChange | None:
-    """What `gate` is to change; None: there is to be no gate.
-
-    Args:
-        max_lag: The largest lag that a cutover may start with: seconds, or a duration such as `60s`. None: as it is.
-        timeout: How long to wait for it, likewise.
-        off: No gate.
+def number(argument: str, value: object, *, over: float, most: float) -> float:
+    """*value*, where it is a number above *over*, and *most* at most.
 
     Raises:
-        InputError: One of them is no duration, nothing is to change, or both a gate and none is asked for.
+        InputError: It is none.
     """
-    if expect("gate: off", off, bool) == (max_lag is not None or timeout is not None):
-        raise InputError("gate: give `max_lag`, `timeout` or `off` (and `off` alone)")
-    if off:
-        return None
-    return GateChange(
-        max_lag=None if max_lag is None else seconds("gate: max_lag", max_lag),
-        timeout=None if timeout is None else seconds("gate: timeout", timeout),
-    )
+    if isinstance(value, bool) or not isinstance(value, int | float) or not over < value <= most:
+        raise InputError(f"{argument}: expected a number above {over:g}, at most {most:g}, got {_shown(value)}")
+    return value
+
+
+def moment(argument: str, value: object) -> float:
+    """*value*, where it is a moment in Unix seconds.
+
+    Raises:
+        InputError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"{argument}: expected Unix seconds, got {_shown(value)}")
+    return value
+
+
+def count(argument: str, value: object) -> int:
+    """*value*, where it is a whole number of at least 1.
+
+    Raises:
+        InputError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f"{argument}: expected a whole number of at least 1, got {_shown(value)}")
+    return value
 
 
 def _shown(value: object) -> str:
