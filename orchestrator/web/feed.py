@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import WARNING
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,7 @@ class RunFeed(Feed):
         self._numbers: dict[str, int] = {}
         self._rows: list[tuple[int, view.Row]] = []  # with the version at which it came
         self._log: deque[tuple[int, dict[str, Any]]] = deque(maxlen=LOG_LINES)
+        self._problems: deque[tuple[int, dict[str, Any]]] = deque(maxlen=LOG_LINES)
         self._said: tuple[int, int, Message] | None = None
 
     async def _look(self) -> bool:
@@ -170,10 +172,12 @@ class RunFeed(Feed):
             self._rows = [(version, changes.rows[name]) for name in changes.jobs]
             if "missing" in changes.head:
                 self._log.clear()
+                self._problems.clear()
         else:
             for name, row in changes.rows.items():
                 self._rows[self._numbers[name]] = (version, row)
         self._log.extend((version, line) for line in changes.log)
+        self._problems.extend((version, line) for line in changes.log if line["level"] >= WARNING)
 
     def _message(self, version: int) -> Message:
         if self._said is not None and self._said[:2] == (version, self._version):
@@ -185,7 +189,8 @@ class RunFeed(Feed):
         if not version or self._needs[0] > version:
             document["needs"] = self._needs[1]
         document["rows"] = [[number, *row] for number, (since, row) in enumerate(self._rows) if since > version]
-        document["log"] = [line for since, line in self._log if since > version]
+        lines = {line["seq"]: line for since, line in (*self._problems, *self._log) if since > version}
+        document["log"] = [lines[seq] for seq in sorted(lines)]
         message = Message(event="delta" if version else "snapshot", id=self._place(), data=_compact(document))
         self._said = (version, self._version, message)
         return message

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC
+from logging import WARNING
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ from . import view
 RUNS = 500
 """How many runs are listed, the newest."""
 LOG_LINES = 200
-"""How many of the last events are shown in words."""
+"""How many of the last events are shown in words, and how many of the last problems: a large run's are thousands of lines apart."""
 
 _CONCERNS_ALL = (CredentialsRefused, CutoversStopped, RunAborted, RunFinished)
 """Events after which every migration may stand differently."""
@@ -189,8 +190,11 @@ class RunLook:
 
     def _words(self, events: list[tuple[int, Event]]) -> list[dict[str, Any]]:
         known, lines = self._known, []
-        for seq, event in events[-LOG_LINES:]:
-            level = level_of(event)
+        levels = [level_of(event) for _, event in events]
+        problems = [place for place, level in enumerate(levels) if level >= WARNING]
+        places = sorted({*problems[-LOG_LINES:], *range(max(0, len(events) - LOG_LINES), len(events))})
+        for place in places:
+            (seq, event), level = events[place], levels[place]
             fields = known.entries.entry(event, level, known.state)
             lines.append(
                 {

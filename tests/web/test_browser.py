@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.core import events as ev
+from orchestrator.core.no_return import WHAT_IS_RIGHT, Point
 from orchestrator.core.outcomes import Outcome, RunOutcome
+from orchestrator.core.window import AbsoluteWindow
 
-from ..builders import NOW, WHO, workflow
-from ..chromium import NEEDS_CHROMIUM
+from ..builders import NOW, WHO, migration, workflow
+from ..chromium import NEEDS_CHROMIUM, busy
 from .browsers import Site, rehearsal, site
 from .nights import RUN, Night, cutover_of, fleet
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = NEEDS_CHROMIUM
 
 PHONE, DESK = (375, 740), (1280, 900)
+REFUSED = "PUT /api/atlas/v2/groups/1/liveMigrations/2/cutover: 409 CANNOT_CUTOVER: resyncing"
 
 
 @pytest.fixture
@@ -304,28 +307,196 @@ def test_what_atlas_and_the_workflow_say_is_text(tab: Page, night: Night) -> Non
     assert "hit" not in tab.title().replace(evil, "")
 
 
+def test_rows_change_in_place(tab: Page, night: Night) -> None:
+    """What needs somebody is on top; text that is selected stays so, and so does the focus, while the run goes on."""
+    night.begin(workflow(("orders", "billing", "carts")))
+    night.write(*cutover_of("billing", NOW, outcome=Outcome.FAILED, message=REFUSED))
+    with night.held():
+        open_run(tab)
+        assert [name.split("\n")[0] for name in column(tab, "name")] == ["billing", "orders", "carts"]
+        assert column(tab, "note")[0] == "409 CANNOT_CUTOVER: resyncing"
+        tab.evaluate("getSelection().selectAllChildren(document.querySelector('#rows .note'))")
+        tab.evaluate("window.row = document.querySelector('#rows [data-index=\"2\"]')")
+        night.write(ev.GateWaiting(at=NOW + 9, migration="carts", status="WORKING", ready=True, lag=40.0, max_lag=10.0))
+        tab.wait_for_selector("#rows tr[data-index='2'] .state:has-text('at the gate')")
+        assert tab.evaluate("String(getSelection())") == "409 CANNOT_CUTOVER: resyncing"
+        assert [name.split("\n")[0] for name in column(tab, "name")] == ["billing", "orders", "carts"]
+        tab.evaluate("getSelection().removeAllRanges()")
+        tab.focus("#rows tr[data-index='2'] .link")
+        night.write(ev.GateOpened(at=NOW + 10, migration="carts", status="WORKING", ready=True, lag=1.0))
+        tab.wait_for_selector("#rows tr[data-index='2'] .state:has-text('ready')")
+        assert tab.evaluate("document.activeElement.textContent") == "carts"
+        tab.focus("#search")
+        tab.wait_for_selector("#rows tr[aria-rowindex='3'] .name:has-text('carts')")  # the order is free again
+        assert tab.evaluate("window.row === document.querySelector('#rows [data-index=\"2\"]')")
+
+
+def test_details_follow_the_run_at_an_address_of_their_own(tab: Page, night: Night) -> None:
+    """They open, close, reload and go back with it; what can be copied has a button, the request is told there."""
+    night.begin(workflow(("orders", "a/b #1")))
+    night.write(*cutover_of("orders", NOW, outcome=Outcome.FAILED, message=REFUSED))
+    with night.held():
+        open_run(tab)
+        tab.click("#rows tr[data-index='1'] .link")
+        assert tab.url.endswith("#migration/a%2Fb%20%231")
+        assert "nothing sent (waits)" in tab.inner_text("#details-list")
+        night.write(ev.CutoverRequested(at=NOW + 9, migration="a/b #1"))
+        tab.wait_for_selector("#details-list:has-text('sent (sent)')")
+        assert "let no writer return to the source" in tab.inner_text("#details-list")
+        assert tab.inner_text("#details-state") == "requested"
+        tab.keyboard.press("Escape")
+        tab.wait_for_url(lambda url: "#" not in url)
+        tab.click("#rows tr[data-index='0'] .link")
+        assert tab.inner_text("#details-why") == "409 CANNOT_CUTOVER: resyncing"
+        assert "PUT /api/atlas/v2/groups/1/liveMigrations/2/cutover" in tab.inner_text("#details-list")
+        assert tab.locator("#details .copy").count() == 3
+        tab.go_back()
+        tab.wait_for_selector("#details", state="hidden")
+        tab.go_forward()
+        tab.wait_for_selector("#details-title:has-text('orders')")
+        tab.reload()
+        tab.wait_for_selector("#details-title:has-text('orders')")
+        tab.click("#details button:has-text('Close')")
+        tab.wait_for_url(lambda url: "#" not in url)
+        tab.goto(f"{tab.url}#migration/nobody")
+        assert not tab.is_visible("#details")
+
+
+def test_waves_are_a_table_with_the_done_ones_folded(tab: Page, night: Night) -> None:
+    """What they came to is told all the same; a click, or Enter, shows them."""
+    given = workflow(*((f"a{number}", f"b{number}") for number in range(6)))
+    night.begin(given)
+    for number in range(3):
+        bad = Outcome.FAILED if number == 1 else Outcome.SUCCESS
+        night.write(
+            ev.WaveStarted(at=NOW, wave=f"w{number + 1}", migrations=2, concurrency=2),
+            *cutover_of(f"a{number}", NOW, outcome=bad, message="disk full"),
+            *cutover_of(f"b{number}", NOW),
+            ev.WaveFinished(at=NOW + 20, wave=f"w{number + 1}", counts={}),
+        )
+    night.write(ev.WaveStarted(at=NOW + 21, wave="w4", migrations=2, concurrency=2))
+    with night.held():
+        open_run(tab)
+        rows = tab.locator("#waves tr")
+        assert [text.split("\n")[0].split("\t")[0] for text in rows.all_inner_texts()] == [
+            "3 waves done", "w4", "2 waves to come"
+        ]  # fmt: skip
+        assert "1 FAILED" in rows.nth(0).inner_text()
+        assert "5 SUCCESS" in rows.nth(0).inner_text()
+        tab.focus("#waves button >> nth=0")
+        tab.keyboard.press("Enter")
+        assert rows.count() == 6
+        assert "done, with failures" in rows.nth(2).inner_text()
+        assert tab.evaluate("document.activeElement.getAttribute('aria-expanded')") == "true"
+
+
+def test_the_log_is_filtered_to_problems_that_are_long_past(tab: Page, night: Night) -> None:
+    """Hundreds of events came after them."""
+    names = tuple(f"db-{number}" for number in range(60))
+    night.begin(workflow(names))
+    night.write(*cutover_of("db-0", NOW, outcome=Outcome.FAILED, message="disk full"))
+    night.write(*(event for name in names[1:] for event in cutover_of(name, NOW + 30)))
+    with night.held():
+        open_run(tab)
+        tab.wait_for_selector("#log li")
+        assert "disk full" not in tab.inner_text("#log")
+        tab.check("#only-problems")
+        assert tab.locator("#log li").count() == 1
+        assert "db-0 FAILED: disk full" in tab.inner_text("#log")
+        night.write(
+            ev.HookFinished(
+                at=NOW + 60, hook="after_success", argv=("./x",), exit_code=3, seconds=1.0, migration="db-1"
+            )
+        )
+        tab.wait_for_selector("#log li:has-text('hook_finished') >> nth=0")
+        assert tab.inner_text("#problems-count").strip() == "(2)"
+
+
+def test_the_point_of_no_return_is_told_in_the_reports_words(tab: Page, night: Night) -> None:
+    """How many are on which side, what is right there, and the last moment at which a cutover may start."""
+    given = workflow(("orders", "billing", "carts"), window=AbsoluteWindow(opens=0.0, closes=NOW + 9e8))
+    night.begin(given)
+    night.write(
+        ev.WindowOpened(at=NOW, closes=NOW + 9e8, opens=0.0, last_start=NOW + 9e8),
+        *cutover_of("orders", NOW),
+        ev.CutoverRequested(at=NOW + 9, migration="billing"),
+    )
+    with night.held():
+        open_run(tab)
+        assert tab.inner_text("#sides-line") == "1 nothing sent, 1 sent, 1 over"
+        assert "The last moment at which a cutover may start: " in tab.inner_text("#notices")
+        tab.focus(".sides summary")
+        tab.keyboard.press("Enter")
+        sides = [text.split("\t") for text in tab.locator("#sides-rows tr").all_inner_texts()]
+        assert [row[:3] for row in sides] == [
+            ["nothing sent", "waits", "1: carts"], ["sent", "sent", "1: billing"], ["over", "cut over", "1: orders"]
+        ]  # fmt: skip
+        assert [row[3] for row in sides] == [WHAT_IS_RIGHT[Point(row[1])].replace("`", "") for row in sides]
+        night.write(*cutover_of("carts", NOW + 10))
+        tab.wait_for_selector("#sides-line:text-is('1 sent, 2 over')")
+
+
+def test_runs_are_filtered_and_come_in_pages(tab: Page, night: Night) -> None:
+    """By words and by kind; long names are shown whole or shortened, never broken."""
+    for number in range(30):
+        run_id = f"20270115-0800{number:02}-000000"
+        name = "the-back-office-of-the-whole-company-and-its-friends" if number == 7 else "retail"
+        given = workflow(name=name)
+        only = replace(given.waves[0], migrations=(migration("orders", number + 1),))
+        night.begin(replace(given, waves=(only,)), run_id=run_id, rehearsal=number == 3)
+        if number > 3:
+            night.finish(run_id=run_id)
+    tab.wait_for_selector("#runs-page:has-text('1 to 25 of 30')")
+    tab.click("#runs-older")
+    tab.wait_for_selector("#runs-page:has-text('26 to 30 of 30')")
+    tab.select_option("#runs-kind", "open")
+    tab.wait_for_selector("#runs-count:text-is('4 of 30 shown')")
+    assert not tab.is_visible("#runs-pager")
+    tab.select_option("#runs-kind", "real")
+    tab.fill("#runs-search", "BACK office")
+    tab.wait_for_selector("#runs-count:text-is('1 of 30 shown')")
+    tab.set_viewport_size({"width": 390, "height": 844})
+    lines = "new Set([...document.querySelector('#runs-rows a').getClientRects()].map(({ y }) => y)).size"
+    assert tab.evaluate(lines) == 1
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_phones_first_screen_shows_what_failed(browser: Browser, night: Night, served: Site) -> None:
+    """How many need somebody, by kind, in the tab and above everything, and the first of them."""
+    night.begin(workflow(("orders", "billing", "carts")))
+    night.write(
+        *cutover_of("orders", NOW, outcome=Outcome.FAILED, message="disk full"),
+        *cutover_of("billing", NOW, outcome=Outcome.TIMED_OUT, message="no end seen"),
+    )
+    with night.held(), opened(browser, served, size=(390, 844)) as page:
+        open_run(page)
+        assert page.title().startswith("▶ 2 need you · retail-eu")
+        assert page.inner_text("#need-you").split("\n") == ["2 need you", "1 TIMED_OUT", "1 FAILED"]
+        for selector in ("#need-you", "#needs .need >> nth=0", "#needs .need >> nth=1"):
+            box = page.locator(selector).bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] < 844
+
+
 @pytest.mark.parametrize("size", [2000, 5000])
 def test_thousands_of_migrations_stay_usable(tab: Page, night: Night, size: int) -> None:
-    """They open and sort in under two seconds, and only what is seen is in the document."""
+    """They open and sort in under two seconds of processor time, and only what is seen is in the document."""
     given = fleet(size)
     night.begin(given)
     events = [event for _, m in given.migrations() for event in cutover_of(m.name, NOW)]
     night.write(*events, *cutover_of("db-01234", NOW, outcome=Outcome.FAILED, message="disk full"))
     open_run(tab)
-    tab.reload()
-    tab.wait_for_selector("#rows tr[data-index]")
-    assert tab.evaluate("performance.now()") < 2000
-    took = tab.evaluate(
+    assert busy(tab) < 2
+    before = busy(tab)
+    tab.evaluate(
         """async () => {
-          const start = performance.now();
           for (const key of ["name", "state", "time", "note", "time"]) {
             document.querySelector(`#columns [data-key=${key}] button`).click();
           }
           await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-          return performance.now() - start;
         }"""
     )
-    assert took < 2000
+    assert busy(tab) - before < 2
     assert tab.get_attribute("#columns [data-key=time]", "aria-sort") == "ascending"
     assert len(column(tab, "name")) < 60
     tab.evaluate("document.querySelector('#rows-scroller').scrollTo(0, 1e9)")

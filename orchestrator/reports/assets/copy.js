@@ -1,17 +1,29 @@
-// What is to be typed somewhere else, with a button that copies it.
+// What is to be typed or searched somewhere else, with a button that copies it.
 
 import { make } from "./dom.js";
 
 const SAID_FOR = 1500; // milliseconds
 
+// A command.
 export function copyable(text) {
   const code = make("code", { class: "command" }, text);
-  const button = make("button", { type: "button", class: "copy", "aria-label": `Copy: ${text}` }, "Copy");
+  return make("span", { class: "copyable" }, code, copyButton(text, { label: `Copy: ${text}`, code }));
+}
+
+// An id.
+export function copyableId(id) {
+  const code = make("code", { class: "id" }, id);
+  return make("span", { class: "copyable" }, code, copyButton(id, { label: `Copy ${id}`, code }));
+}
+
+// word: what it shows; label: what it is called, for those who only hear it; code: what is selected where there is no clipboard.
+export function copyButton(text, { word = "Copy", label, code = null }) {
+  const button = make("button", { type: "button", class: "copy", "aria-label": label }, word);
   button.addEventListener("click", async () => {
-    button.textContent = (await copied(text, code)) ? "Copied" : "Selected";
-    setTimeout(() => (button.textContent = "Copy"), SAID_FOR);
+    button.textContent = (await copied(text, code)) ? "Copied" : code ? "Selected" : "No clipboard here";
+    setTimeout(() => (button.textContent = word), SAID_FOR);
   });
-  return make("span", { class: "copyable" }, code, button);
+  return button;
 }
 
 // Without a clipboard (a page over plain HTTP from another machine has none) the text is selected at least.
@@ -20,7 +32,7 @@ async function copied(text, code) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    getSelection().selectAllChildren(code);
+    if (code) getSelection().selectAllChildren(code);
     return false;
   }
 }

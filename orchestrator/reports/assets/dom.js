@@ -41,6 +41,20 @@ export function chip(state) {
   return make("span", { class: "chip" }, icon(state), make("span", {}, state.word));
 }
 
+// Puts elements into parent in this order, and moves none that stands right.
+export function arrange(parent, elements) {
+  let at = parent.firstChild;
+  for (const element of elements) {
+    if (element === at) at = at.nextSibling;
+    else parent.insertBefore(element, at);
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
 // At most once a frame, however often it is asked for.
 export function oncePerFrame(action) {
   let asked = false;

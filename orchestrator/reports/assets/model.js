@@ -3,7 +3,8 @@
 
 import { FINAL } from "./words.js";
 
-const LOG_LINES = 200;
+const LOG_LINES = 200; // of all events, and of problems
+export const PROBLEM = 30; // the level of a log line from which on it is one
 const TIMES = /(^|_)(at|since|opens|closes|last_start)$/;
 
 export class Run {
@@ -27,7 +28,18 @@ export class Run {
     this.head = withTimes(head);
     if (needs) this.needs = withTimes(needs);
     for (const [number, ...row] of rows) this.rows[number] = named(this.#columns.row, row);
-    if (log.length) this.log = [...this.log, ...withTimes(log)].slice(-LOG_LINES);
+    if (log.length) this.#keep([...this.log, ...withTimes(log)]);
+  }
+
+  #keep(lines) {
+    const problems = lines.filter(({ level }) => level >= PROBLEM);
+    const kept = new Set([...lines.slice(-LOG_LINES), ...problems.slice(-LOG_LINES)]);
+    this.log = lines.filter((line) => kept.has(line));
+  }
+
+  // The newest lines first.
+  lines({ problems }) {
+    return (problems ? this.log.filter(({ level }) => level >= PROBLEM) : this.log).slice(-LOG_LINES).reverse();
   }
 
   get missing() {
@@ -39,6 +51,14 @@ export class Run {
     const states = {};
     for (const { state } of this.rows) states[state] = (states[state] || 0) + 1;
     return states;
+  }
+
+  // The migrations by where they are, seen from the point of no return: [{side, point, names, what_is_right}], as in the report.
+  sides() {
+    const found = Object.entries(this.head.points || {}).map(([point, { side, what_is_right }]) => ({ side, point, what_is_right, names: [] }));
+    const byPoint = Object.fromEntries(found.map((each) => [each.point, each]));
+    this.rows.forEach(({ point }, index) => byPoint[point]?.names.push(this.jobs[index].name));
+    return found.filter(({ names }) => names.length);
   }
 
   // RUNNING, what it waits for (SILENT, CONFIRMATION, APPROVAL, PAUSED, WINDOW), INTERRUPTED, or the outcome.
@@ -71,9 +91,14 @@ export class Run {
     return row.requested_at != null && this.goesOn(row) ? Math.max(0, now - row.requested_at) : null;
   }
 
-  // Why the migration of this row stands as it does.
+  // Why the migration of this row stands as it does, with the requests that it names.
   message(row) {
     return row.error_message || row.note || "";
+  }
+
+  // The number of the migration of this name; -1: there is none.
+  number(name) {
+    return this.jobs.findIndex((job) => job.name === name);
   }
 }
 

@@ -1,7 +1,7 @@
 // report.html: a run that is over, drawn from the data inside the page. All times are UTC, wherever it is read.
 
 import { copyable } from "./copy.js";
-import { showDetails } from "./details.js";
+import { Details } from "./details.js";
 import { byId } from "./dom.js";
 import { Run } from "./model.js";
 import { Table } from "./table.js";
@@ -12,9 +12,11 @@ useZone("UTC");
 const run = new Run();
 run.takeSnapshot(JSON.parse(byId("data").textContent));
 for (const part of document.querySelectorAll("[data-scripted]")) part.hidden = false;
-const open = (index) => showDetails(run, index);
+const details = new Details(run);
+const open = (index) => details.open(index);
 const table = new Table(run, open, { without: ["lag"] });
 table.refresh();
+details.refresh();
 new Timeline(byId("timeline"), run, open).draw();
 for (const tile of document.querySelectorAll("[data-outcome]")) {
   tile.addEventListener("click", () => table.show(tile.dataset.outcome));

@@ -1,13 +1,16 @@
-// The migrations: searched, filtered, sorted, and only as many rows in the document as are seen; on paper, all of them.
+// The migrations: searched, filtered, sorted, and only as many rows in the document as are seen; on paper, all of them. A row is made
+// once and its cells are changed: text in it stays selected, and its button keeps the focus.
 
-import { chip, byId, make, oncePerFrame, say } from "./dom.js";
+import { arrange, byId, chip, make, oncePerFrame, say } from "./dom.js";
 import { now } from "./now.js";
-import { FINAL, STATES, clock, duration, full, number, order, zoneName } from "./words.js";
+import { FINAL, STATES, clock, duration, full, number, order, reason, zoneName } from "./words.js";
 
 const TALLEST = 640; // pixels of rows that are seen at once: base.css
 const SPARE = 8; // rows above and below what is seen
 const PHONE = matchMedia("(max-width: 720px)");
 const rowHeight = () => (PHONE.matches ? 56 : 36); // --row in base.css
+
+const URGENT = "urgent"; // not a column: what needs somebody goes first, then as in the workflow
 
 const text = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
@@ -16,7 +19,10 @@ export class Table {
   #open;
   #shown = []; // the numbers of the migrations that pass the filters, in order
   #drawn = new Map(); // row elements in the document, by migration number
-  #sort = { key: "order", down: false };
+  #above = spacer();
+  #below = spacer();
+  #none = null; // what stands there when nothing passes
+  #sort = { key: URGENT, down: false };
   #jobs = null;
   #haystacks = [];
   #columns;
@@ -26,16 +32,16 @@ export class Table {
     this.#run = run;
     this.#open = open;
     const waveName = (index) => run.head.waves[run.jobs[index].wave].name;
-        // value: what it is sorted by; unset values go last, whichever way.
+    // value: what it is sorted by; unset values go last, whichever way.
     this.#columns = [
       { key: "name", title: "Migration", value: (i) => run.jobs[i].name },
-      { key: "wave", title: "Wave", value: (i) => run.jobs[i].wave },
       { key: "state", title: "State", value: (i) => STATES[run.rows[i].state].rank },
+      { key: "note", title: "Message", value: (i) => reason(run.message(run.rows[i])) || null },
+      { key: "wave", title: "Wave", value: (i) => run.jobs[i].wave },
       { key: "remote", title: "At Atlas", value: (i) => run.rows[i].remote_status },
       { key: "lag", title: "Lag", num: true, value: (i) => run.rows[i].lag_seconds },
-      { key: "requested", title: `Requested (${zoneName(now())})`, num: true, value: (i) => run.rows[i].requested_at },
+      { key: "requested", title: `PUT (${zoneName(now())})`, num: true, value: (i) => run.rows[i].requested_at },
       { key: "time", title: "Cutover", num: true, value: (i) => run.cutoverSeconds(run.rows[i], now()) },
-      { key: "note", title: "Message", value: (i) => run.message(run.rows[i]) || null },
     ].filter(({ key }) => !without.includes(key));
     this.waveName = waveName;
     this.#drawColumns();
@@ -48,6 +54,8 @@ export class Table {
     byId("search").addEventListener("input", filter);
     byId("by-state").addEventListener("change", filter);
     byId("by-wave").addEventListener("change", filter);
+    const release = oncePerFrame(() => this.#held() || this.#filter());
+    for (const kind of ["focusout", "mouseup", "keyup"]) byId("rows").addEventListener(kind, release);
     addEventListener("beforeprint", () => this.#draw({ all: true }));
     addEventListener("afterprint", draw);
   }
@@ -70,16 +78,22 @@ export class Table {
     }
     const counts = this.#run.states();
     fill(byId("by-state"), [["", "all states"], ...order(counts).map((state) => [state, `${STATES[state].word} (${number(counts[state])})`])]);
-    this.#filter();
+    if (this.#shown.length && this.#held()) this.#draw();
+    else this.#filter();
   }
 
   // A second has passed: cutovers under way take longer.
   tick() {
-    for (const [index, drawn] of this.#drawn) {
+    for (const [index, { cells }] of this.#drawn) {
       const row = this.#run.rows[index];
-      if (this.#run.goesOn(row)) drawn.row = null;
+      if (this.#run.goesOn(row)) say(cells.time, duration(this.#run.cutoverSeconds(row, now())));
     }
-    this.#draw();
+  }
+
+  // Whether somebody is about to use what is in the rows: they stay where they are then.
+  #held() {
+    const rows = byId("rows"), selection = getSelection();
+    return rows.contains(document.activeElement) || (!selection.isCollapsed && selection.containsNode(rows, true));
   }
 
   #filter() {
@@ -105,8 +119,8 @@ export class Table {
   }
 
   #sorted(indices) {
-    const column = this.#columns.find(({ key }) => key === this.#sort.key);
-    if (!column) return indices;
+    const key = this.#sort.key === URGENT ? "state" : this.#sort.key;
+    const column = this.#columns.find((it) => it.key === key);
     const way = this.#sort.down ? -1 : 1;
     const values = new Map(indices.map((index) => [index, column.value(index)]));
     return indices.sort((a, b) => {
@@ -122,10 +136,10 @@ export class Table {
     }, make("button", { type: "button", onclick: () => this.#sortBy(key) }, title))));
   }
 
-  // Once up, once down, then as in the workflow.
+  // Once up, once down, then what is urgent first again.
   #sortBy(key) {
     const same = this.#sort.key === key;
-    this.#sort = same && this.#sort.down ? { key: "order", down: false } : { key, down: same };
+    this.#sort = same && this.#sort.down ? { key: URGENT, down: false } : { key, down: same };
     for (const th of byId("columns").children) {
       const way = th.dataset.key === this.#sort.key ? (this.#sort.down ? "descending" : "ascending") : "none";
       th.setAttribute("aria-sort", way);
@@ -151,48 +165,59 @@ export class Table {
     const top = Math.min(scroller.scrollTop, lowest);
     const first = all ? 0 : Math.max(0, Math.floor(top / height) - SPARE);
     const last = all ? this.#shown.length : Math.min(this.#shown.length, Math.ceil((top + seen) / height) + SPARE);
-    const focused = document.activeElement?.closest?.("#rows tr")?.dataset.index;
-    const drawn = new Map();
-    const elements = [spacer(first * height)];
-    for (let place = first; place < last; place++) {
-      const index = this.#shown[place], row = this.#run.rows[index];
-      let known = this.#drawn.get(index);
-      if (!known || known.row !== row) known = { row, element: this.#row(index, row) };
-      known.element.setAttribute("aria-rowindex", place + 2);
-      drawn.set(index, known);
-      elements.push(known.element);
+    const wanted = this.#shown.slice(first, last), keep = new Set(wanted);
+    for (const [index, { element }] of this.#drawn) {
+      if (keep.has(index)) continue;
+      if (element.contains(document.activeElement)) scroller.focus({ preventScroll: true });
+      element.remove();
+      this.#drawn.delete(index);
     }
-    elements.push(spacer((this.#shown.length - last) * height));
+    this.#above.style.height = `${first * height}px`;
+    this.#below.style.height = `${(this.#shown.length - last) * height}px`;
+    const elements = wanted.map((index, place) => {
+      const drawn = this.#drawn.get(index) || this.#made(index);
+      if (drawn.row !== this.#run.rows[index]) this.#fill(drawn, index);
+      drawn.element.setAttribute("aria-rowindex", first + place + 2);
+      return drawn.element;
+    });
     if (!this.#shown.length) {
-      elements.push(make("tr", {}, make("td", { colspan: this.#columns.length, class: "none" }, "Nothing passes the filters.")));
-    }
-    this.#drawn = drawn;
-    byId("rows").replaceChildren(...elements);
-    if (focused != null) drawn.get(Number(focused))?.element.querySelector("button").focus({ preventScroll: true });
+      this.#none ??= make("tr", {}, make("td", { colspan: this.#columns.length, class: "none" }, "Nothing passes the filters."));
+      elements.push(this.#none);
+    } else this.#none?.remove();
+    arrange(byId("rows"), [this.#above, ...elements, this.#below]);
   }
 
-  #row(index, row) {
-    const job = this.#run.jobs[index], note = this.#run.message(row);
-    const wave = this.waveName(index);
-    return make("tr", { "data-index": index },
-      make("th", { scope: "row", class: "name" },
-        make("button", { type: "button", class: "link", title: job.name, onclick: () => this.#open(index) }, job.name),
-        make("span", { class: "under" }, note || wave)),
-      make("td", { class: "wave", title: wave }, wave),
-      make("td", { class: "state" }, chip(STATES[row.state])),
-      make("td", { class: "remote" }, row.remote_status || ""),
-      this.#columns.some(({ key }) => key === "lag")
-        ? make("td", { class: "lag num" }, FINAL.has(row.state) ? "" : duration(row.lag_seconds)) : null,
-      make("td", { class: "requested num", title: full(row.requested_at) }, clock(row.requested_at)),
-      make("td", { class: "time num" }, duration(this.#run.cutoverSeconds(row, now()))),
-      make("td", { class: "note", title: note }, note));
+  #made(index) {
+    const job = this.#run.jobs[index], wave = this.waveName(index);
+    const under = make("span", { class: "under" });
+    const cells = { under };
+    const name = make("th", { scope: "row", class: "name" },
+      make("button", { type: "button", class: "link", title: job.name, onclick: () => this.#open(index) }, job.name), under);
+    const others = this.#columns.slice(1).map(({ key, num }) => (cells[key] = make("td", { class: `${key}${num ? " num" : ""}` })));
+    cells.wave.textContent = cells.wave.title = wave;
+    const drawn = { row: null, cells, element: make("tr", { "data-index": index }, name, ...others) };
+    this.#drawn.set(index, drawn);
+    return drawn;
+  }
+
+  #fill(drawn, index) {
+    const row = this.#run.rows[index], { cells } = drawn;
+    const message = this.#run.message(row), why = reason(message);
+    say(cells.under, why || this.waveName(index));
+    if (drawn.row?.state !== row.state) cells.state.replaceChildren(chip(STATES[row.state]));
+    say(cells.note, why);
+    cells.note.title = message;
+    say(cells.remote, row.remote_status || "");
+    if (cells.lag) say(cells.lag, FINAL.has(row.state) ? "" : duration(row.lag_seconds));
+    say(cells.requested, clock(row.requested_at));
+    cells.requested.title = full(row.requested_at);
+    say(cells.time, duration(this.#run.cutoverSeconds(row, now())));
+    drawn.row = row;
   }
 }
 
-function spacer(height) {
-  const element = make("tr", { "aria-hidden": "true", class: "spacer" });
-  element.style.height = `${height}px`;
-  return element;
+function spacer() {
+  return make("tr", { "aria-hidden": "true", class: "spacer" });
 }
 
 function fill(select, options) {

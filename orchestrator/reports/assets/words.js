@@ -130,3 +130,21 @@ export function budgetInWords({ max_failures: most, failures, migrations }) {
   if (left <= 0) return `${are}, ${number(most)} allowed: the run starts nothing more`;
   return `${number(failures)} of ${plural(most, "failure")} used, ${number(left)} more ${left === 1 ? "stops" : "stop"} the run`;
 }
+
+const REQUEST = /\b(?:GET|PUT|POST|PATCH|DELETE) \/[^\s:,;)]*/g;
+
+// `PUT /api/…/cutover: 409 CANNOT_CUTOVER: …` begins with what is the same for all of a wave: why it is so, without the requests.
+export function reason(message) {
+  const rest = (message || "").replace(new RegExp(`${REQUEST.source}(?:: )?`, "g"), "").replace(/\s*\(\s*\)/g, "").trim();
+  return rest || message || "";
+}
+
+// The requests that it names.
+export function requests(message) {
+  return [...new Set((message || "").match(REQUEST) || [])];
+}
+
+// Names, with the number of those that are not shown.
+export function listed(names, most = 5) {
+  return names.length <= most + 1 ? names.join(", ") : `${names.slice(0, most).join(", ")} and ${number(names.length - most)} more`;
+}

@@ -20,7 +20,7 @@ export function controls(run, runId) {
 
   const may = document.querySelector("meta[name=role]").content === "steer";
   let knows = false; // whether what is shown is so now
-  let typed = ""; // the commands that are shown in place of buttons
+  let instead = ""; // the commands that are shown in place of buttons
 
   function draw(now) {
     const { head } = run;
@@ -48,16 +48,19 @@ export function controls(run, runId) {
 
   // What to type in place of the buttons, which would reach nobody, or a run that stands otherwise than it seems.
   function drawCommands(list) {
-    if (typed === list.join("\n")) return;
-    typed = list.join("\n");
+    if (instead === list.join("\n")) return;
+    instead = list.join("\n");
     byId("commands").replaceChildren(...list.map((command) => make("li", {}, copyable(command))));
     byId("instead").hidden = !list.length;
   }
 
   // What somebody can do here about what waits for them.
   function buttons(need, place, knows) {
-    if (!place.firstChild) for (const [asking, text, look] of answers(need)) {
-      place.append(make("button", { type: "button", class: look, "data-key": keyOf(asking), onclick: () => ask(asking) }, `${text} …`));
+    const list = answers(need), keys = list.map(([asking]) => keyOf(asking)).join("\n");
+    if (place.dataset.keys !== keys) {
+      place.dataset.keys = keys;
+      place.replaceChildren(...list.map(([asking, text, look]) =>
+        make("button", { type: "button", class: look, "data-key": keyOf(asking), onclick: () => ask(asking) }, `${text} …`)));
     }
     for (const element of place.children) button(element, { hidden: !knows || !run.head.running, off: pending(element.dataset.key) });
   }
@@ -70,18 +73,21 @@ export function controls(run, runId) {
     return again ? [[{ command: "retry", migrations: names }, "Retry", ""]] : [];
   }
 
-  // The buttons of one migration, in its details.
+  // What steers one migration, in its details: buttons, or the commands in their place.
   function migration(job, row, place) {
-    if (!knows || !may || !run.head.running || run.head.aborted_by) return;
     const open = ["WAITING", "GATE", "READY"].includes(row.state);
     const again = row.state === "UNVERIFIED" || (row.state === "FAILED" && !row.cutover_requests) || (row.state === "NOT_STARTED" && !run.head.stopped);
-    for (const command of [...(open ? ["gate", "skip"] : []), ...(again ? ["retry"] : [])]) {
-      const text = { gate: "Change gate …", skip: "Skip …", retry: "Retry …" }[command];
-      place.append(make("button", { type: "button", onclick() {
-        byId("details").close();
-        ask({ command, migrations: [job.name] });
-      } }, text));
-    }
+    const goes = run.head.running && !run.head.aborted_by;
+    const presses = knows && may;
+    const verbs = goes ? [...(open ? [...(presses ? ["gate"] : []), "skip"] : []), ...(again ? ["retry"] : [])] : [];
+    const known = [presses, job.name, ...verbs].join(" ");
+    if (place.dataset.known === known && place.childElementCount === verbs.length) return;
+    place.dataset.known = known;
+    const words = { gate: "Change gate …", skip: "Skip …", retry: "Retry …" };
+    place.replaceChildren(...verbs.map((command) => (presses ? make("button", { type: "button", onclick() {
+      byId("details").close();
+      ask({ command, migrations: [job.name] });
+    } }, words[command]) : copyable(typed(runId, command, job.name)))));
   }
 
   function pending(key) {
@@ -112,10 +118,14 @@ function keyOf({ command, wave, migrations }) {
   return [command, wave ?? "", ...(migrations ?? [])].join(" ").trim();
 }
 
+// A command, as it is to be typed.
+function typed(runId, verb, ...names) {
+  return `atlas-cutover ${verb} ${[runId, ...names.map(quoted)].join(" ")}${document.querySelector("meta[name=options]").content}`;
+}
+
 function commands(run, runId) {
   const { head } = run;
-  const given = document.querySelector("meta[name=options]").content;
-  const command = (verb, ...names) => `atlas-cutover ${verb} ${[runId, ...names.map(quoted)].join(" ")}${given}`;
+  const command = (verb, ...names) => typed(runId, verb, ...names);
   const steer = !head.running ? [] : [
     ...run.waitingForApproval().map((wave) => command("approve", wave.name)),
     head.paused ? command("unpause") : command("pause"),
@@ -151,10 +161,9 @@ function notices(run, now) {
   if (head.opening?.opens != null) {
     list.push(`The window opens ${both(head.opening.opens)}, in ${duration(head.opening.opens - now)}.`);
   } else if (head.opening && !head.stopped && head.opening.closes > now) {
-    const { closes, last_start: last } = head.opening;
-    const starts = last < closes && last > now ? `Cutovers may start until ${both(last)}, for ${duration(last - now)}. ` : "";
-    list.push(`${starts}The window closes ${both(closes)}, in ${duration(closes - now)}.`);
+    list.push(`The window closes ${both(head.opening.closes)}, in ${duration(head.opening.closes - now)}.`);
   }
+  if (head.last_start > now) list.push(`The last moment at which a cutover may start: ${both(head.last_start)}, in ${duration(head.last_start - now)}.`);
   const gated = run.rows.filter((row) => row.state === "GATE");
   if (gated.length && !head.stopped) {
     const oldest = Math.min(...gated.map((row) => row.gate_waiting_since ?? now));

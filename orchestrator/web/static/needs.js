@@ -1,15 +1,16 @@
 // What waits for a person, first on the page: what happened, to which, what to do, and the command.
 
-import { copyable } from "./copy.js";
+import { copyButton, copyable, copyableId } from "./copy.js";
 import { byId, icon, make, say } from "./dom.js";
-import { STATES, both, duration, number } from "./words.js";
+import { STATES, both, duration, number, reason, requests } from "./words.js";
 
 const AT_MOST = 6; // shown; the others with a click
-const LOOKS = {
+const IDS_SHOWN = 3; // more of them only with a click
+export const LOOKS = {
   ...STATES,
-  UNDER_WAY: { ...STATES.UNDER_WAY, word: "UNDER_WAY, followed by nobody" },
-  SILENT: { word: "No sign of life", icon: "INTERRUPTED", tone: "failed" },
-  HOOK: { word: "Hook failed", icon: "FAILED", tone: "failed" },
+  UNDER_WAY: { ...STATES.UNDER_WAY, word: "UNDER_WAY, followed by nobody", short: "UNDER_WAY" },
+  SILENT: { word: "No sign of life", short: "without a sign of life", icon: "INTERRUPTED", tone: "failed" },
+  HOOK: { word: "Hook failed", short: "failed hook", icon: "FAILED", tone: "failed" },
   CONFIRMATION: { word: "Waits to be confirmed", icon: "WAITING", tone: "waits" },
   APPROVAL: { word: "Waits for approval", icon: "WAITING", tone: "waits" },
   PAUSE: { word: "Paused", icon: "PAUSED", tone: "waits" },
@@ -28,19 +29,20 @@ export function needs(run, options, buttons) {
   function draw(now, knows) {
     const shown = all ? run.needs : run.needs.slice(0, AT_MOST);
     const keys = shown.map(keyOf);
-    for (const [key, item] of items) {
+    for (const [key, { element }] of items) {
       if (keys.includes(key)) continue;
-      item.remove();
+      element.remove();
       items.delete(key);
     }
     const list = byId("needs");
     shown.forEach((need, place) => {
       const key = keys[place];
-      if (!items.has(key)) items.set(key, made(need, options));
-      const item = items.get(key);
-      if (list.children[place] !== item) list.insertBefore(item, list.children[place] || null);
-      if (need.since && now) say(item.querySelector(".since"), `since ${both(need.since)}, ${duration(now - need.since)}`);
-      buttons(need, item.querySelector(".buttons"), knows);
+      if (!items.has(key)) items.set(key, made(need));
+      const { element, parts } = items.get(key);
+      fill(parts, need, options);
+      if (list.children[place] !== element) list.insertBefore(element, list.children[place] || null);
+      if (need.since && now) say(parts.since, `since ${both(need.since)}, ${duration(now - need.since)}`);
+      buttons(need, parts.buttons, knows);
     });
     const more = run.needs.length - shown.length;
     byId("needs-more").hidden = !more;
@@ -51,29 +53,51 @@ export function needs(run, options, buttons) {
   return { draw };
 }
 
-function keyOf({ since, ...need }) {
-  return JSON.stringify(need);
+// The same need, though more migrations may have come to it.
+function keyOf({ kind, wave, said, to_do: toDo, what }) {
+  return JSON.stringify([kind, wave, said, toDo, kind === "HOOK" ? what.split(" of ")[0] : ""]);
 }
 
-function made(need, options) {
-  const look = LOOKS[need.kind];
-  return make("li", { class: `need ${look.tone}` },
-    make("p", { class: "need-head" }, icon(look), make("strong", {}, look.word), " ", make("span", { class: "what" }, need.what === "the run" ? "" : need.what),
-      need.count === 1 && need.about.length ? make("span", { class: "quiet" }, need.about[0].wave) : null,
-      make("span", { class: "quiet since" })),
-    need.said && need.kind !== "APPROVAL" ? make("p", { class: "said" }, need.said) : null,
-    ids(need),
-    make("p", { class: "to-do" }, need.to_do.replaceAll("`", "")),
-    make("div", { class: "need-foot" }, need.command ? copyable(need.command + options) : null, make("div", { class: "buttons" })));
+function made({ kind }) {
+  const look = LOOKS[kind];
+  const parts = {};
+  for (const [name, tag] of [["what", "span"], ["wave", "span"], ["since", "span"], ["said", "p"], ["todo", "p"], ["ids", "div"], ["command", "div"], ["buttons", "div"]]) {
+    parts[name] = make(tag, { class: { wave: "quiet", since: "quiet since", todo: "to-do", ids: "quiet ids", command: "to-type" }[name] || name });
+  }
+  const element = make("li", { class: `need ${look.tone}` },
+    make("p", { class: "need-head" }, icon(look), make("strong", {}, look.word), " ", parts.what, " ", parts.wave, " ", parts.since),
+    parts.said, parts.todo, parts.ids,
+    make("div", { class: "need-foot" }, parts.command, parts.buttons));
+  return { element, parts };
 }
 
-function ids({ about, count }) {
-  if (!about.length) return null;
-  const line = make("p", { class: "quiet ids" });
-  about.forEach((each, place) => {
-    line.append(place ? ", " : "", count > 1 ? `${each.name} ` : "", make("code", {}, each.live_migration_id));
-    if (count === 1) line.append(", project ", make("code", {}, each.group_id));
-  });
-  if (count > about.length) line.append(` and ${number(count - about.length)} more: see the table`);
-  return line;
+function fill(parts, need, options) {
+  const { kind, what, said, about, count, to_do: toDo, command } = need;
+  say(parts.what, what === "the run" ? "" : what);
+  say(parts.wave, count === 1 && about.length ? about[0].wave : "");
+  say(parts.said, kind === "APPROVAL" ? "" : reason(said));
+  say(parts.todo, toDo.replaceAll("`", ""));
+  once(parts.command, command && command + options, () => [copyable(command + options)]);
+  once(parts.ids, JSON.stringify([said, about, count]), () => ids(need));
+}
+
+// Draws it again only where it is something else than before.
+function once(element, known, draw) {
+  if (element.dataset.known === (known || "")) return;
+  element.dataset.known = known || "";
+  element.replaceChildren(...(known ? draw() : []));
+}
+
+function ids({ about, count, said }) {
+  if (!about.length) return [];
+  const asked = requests(said).map((request) => make("p", { class: "request" }, "Request: ", make("code", {}, request)));
+  if (count === 1) {
+    return [make("p", {}, "live migration ", copyableId(about[0].live_migration_id), " project ", copyableId(about[0].group_id)), ...asked];
+  }
+  const list = about.map(({ name, live_migration_id: id }) => make("li", {}, `${name} `, copyableId(id)));
+  if (count > about.length) list.push(make("li", {}, `and ${number(count - about.length)} more: see the table`));
+  const shown = [make("ul", {}, ...list), copyButton(about.map(({ live_migration_id: id }) => id).join("\n"), {
+    word: `Copy ${number(about.length)} ids`, label: `Copy ${number(about.length)} ids of live migrations`,
+  }), ...asked];
+  return count <= IDS_SHOWN ? shown : [make("details", {}, make("summary", {}, "Ids"), ...shown)];
 }

@@ -1,15 +1,21 @@
 // One run: how it stands, its waves, timeline, migrations and log.
 
 import { controls } from "./controls.js";
-import { showDetails } from "./details.js";
-import { byId, chip, icon, make, oncePerFrame, say } from "./dom.js";
+import { Details } from "./details.js";
+import { byId, icon, make, oncePerFrame, say } from "./dom.js";
+import { logLines } from "./loglines.js";
 import { Run } from "./model.js";
+import { LOOKS } from "./needs.js";
 import { now } from "./now.js";
+import { drawSides } from "./sides.js";
 import { follow } from "./stream.js";
 import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { show } from "./views.js";
-import { RUN_OUTCOMES, STATES, both, budgetInWords, clock, counts, duration, full, number, order, plural, zoneName } from "./words.js";
+import { parts, tally, waves } from "./waves.js";
+import { RUN_OUTCOMES, both, clock, counts, duration, number, plural } from "./words.js";
+
+const PHONE = matchMedia("(max-width: 720px)");
 
 export function showRun(runId) {
   document.title = `${runId} · atlas-cutover`;
@@ -17,18 +23,21 @@ export function showRun(runId) {
   const run = new Run();
   let knows = false;
   const steering = controls(run, runId);
-  const open = (index) => showDetails(run, index, steering.migration);
+  const details = new Details(run, steering.migration);
+  const open = (index) => details.open(index);
   const table = new Table(run, open);
+  const waveTable = waves(run), log = logLines(run);
   const timeline = new Timeline(byId("timeline"), run, open);
   const draw = oncePerFrame(() => {
     byId("loading").hidden = true;
     drawHead(run, knows);
     if (run.missing) return;
     drawNow(run, steering);
-    drawWaves(run);
-    drawLog(run);
+    waveTable.draw();
+    log.draw();
     table.refresh();
     timeline.draw();
+    details.refresh();
   });
   follow(runId, {
     snapshot(document) {
@@ -45,11 +54,15 @@ export function showRun(runId) {
       if (run.head) draw();
     },
   });
+  const placeFacts = () => byId(PHONE.matches ? "about" : "top-page").append(byId("facts")); // a phone's first screen is for what is urgent
+  PHONE.addEventListener("change", placeFacts);
+  placeFacts();
   setInterval(() => {
     if (document.hidden || !knows || !run.head?.running) return;
     drawNow(run, steering);
     table.tick();
     timeline.draw();
+    details.refresh();
   }, 1000);
 }
 
@@ -60,6 +73,7 @@ function drawHead(run, knows) {
   byId("top").hidden = false;
   byId("rehearsal").hidden = !head.rehearsal;
   say(byId("workflow"), missing ? head.run_id : head.workflow);
+  byId("need-you").hidden = missing;
   if (missing) {
     say(byId("missing"), head.error || "There is no such run in this state directory yet. It appears here when it starts.");
     byId("top").className = "top idle";
@@ -74,7 +88,27 @@ function drawHead(run, knows) {
   if (byId("outcome").textContent !== outcome.word) {
     byId("outcome").replaceChildren(icon(outcome), make("strong", {}, outcome.word));
   }
+  drawNeedYou(run);
   drawFacts(head);
+}
+
+const WAITS = new Set(["CONFIRMATION", "APPROVAL", "PAUSE"]); // not failures, and said by the outcome
+
+function troubles(run) {
+  return run.needs.filter(({ kind }) => !WAITS.has(kind));
+}
+
+// What is wrong, counted: the first screen of a phone has room for no more.
+function drawNeedYou(run) {
+  const counts = new Map();
+  for (const { kind, count } of troubles(run)) counts.set(kind, (counts.get(kind) || 0) + Math.max(1, count));
+  const element = byId("need-you"), known = JSON.stringify([...counts]);
+  element.hidden = !counts.size;
+  if (element.dataset.known === known) return;
+  element.dataset.known = known;
+  const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  element.replaceChildren(make("a", { href: "#needs-title" }, `${number(all)} ${all === 1 ? "needs" : "need"} you`),
+    ...[...counts].map(([kind, count]) => make("span", { class: "chip" }, icon(LOOKS[kind]), `${number(count)} ${LOOKS[kind].short || LOOKS[kind].word}`)));
 }
 
 // What a tab that nobody looks at says.
@@ -84,7 +118,8 @@ function title(run, outcome) {
   if (run.outcome() === "APPROVAL") return `approve: ${waiting.join(", ")} · ${head.workflow}`;
   if (run.outcome() === "CONFIRMATION") return `confirm on the terminal · ${head.workflow}`;
   if (run.outcome() === "WINDOW") return `opens ${clock(head.opening.opens)} · ${head.workflow}`;
-  return `${head.workflow}: ${outcome.word}`;
+  const bad = troubles(run).reduce((sum, { count }) => sum + Math.max(1, count), 0);
+  return `${bad && head.running ? `${number(bad)} ${bad === 1 ? "needs" : "need"} you · ` : ""}${head.workflow}: ${outcome.word}`;
 }
 
 const COLOURS = { success: "#00866a", failed: "#cc4e00", late: "#a06a00", doubt: "#9a3d94", idle: "#6b737d", active: "#0b5cad", waits: "#f0b429" };
@@ -118,6 +153,7 @@ function drawFacts(head) {
 function drawNow(run, steering) {
   say(byId("sentence"), sentence(run));
   steering.draw(now());
+  drawSides(run);
   const byState = run.states();
   const over = (byState.SUCCESS || 0) + (byState.UNVERIFIED || 0);
   const text = `${number(over)} of ${plural(run.rows.length, "migration")} cut over${left(run.head.cutovers_left)}`;
@@ -150,63 +186,4 @@ function sentence(run) {
   if (head.opening?.opens != null) return `It opens ${both(head.opening.opens)}.`;
   const active = head.waves.filter((wave) => wave.started_at && !wave.finished_at).map((wave) => wave.name);
   return active.length ? `Wave ${active.join(", ")}.` : "";
-}
-
-function parts(byState) {
-  const bar = make("div", { class: "parts", "aria-hidden": "true" });
-  for (const state of [...order(byState)].reverse()) {
-    const part = make("span", { class: `part ${STATES[state].tone}` });
-    part.style.flexGrow = byState[state];
-    bar.append(part);
-  }
-  return bar;
-}
-
-function tally(byState) {
-  const list = make("div", { class: "tally" });
-  for (const state of order(byState)) {
-    list.append(make("span", { class: "chip" }, icon(STATES[state]), make("span", {}, make("b", {}, number(byState[state])), ` ${STATES[state].word}`)));
-  }
-  return list;
-}
-
-function drawWaves(run) {
-  byId("waves").replaceChildren(...run.head.waves.filter((wave) => wave.migrations).map((wave) => {
-    const facts = [
-      plural(wave.migrations, "migration"),
-      wave.concurrency ? `${number(wave.concurrency)} at once` : null,
-      wave.rejected_by ? `rejected by ${wave.rejected_by}` : wave.approved_by ? `approved by ${wave.approved_by}` : wave.approval ? "needs approval" : null,
-    ];
-    const times = wave.finished_at && wave.started_at
-      ? `${clock(wave.started_at)} – ${clock(wave.finished_at)} (${duration(wave.finished_at - wave.started_at)})`
-      : wave.started_at ? `since ${clock(wave.started_at)}` : "";
-    return make("li", { class: "card" },
-      make("div", { class: "wave-title" }, make("h3", {}, wave.name), make("span", { class: "quiet" }, times)),
-      parts(wave.states), tally(wave.states), budget(wave),
-      make("p", { class: "quiet" }, facts.filter(Boolean).join(" · ")));
-  }));
-}
-
-// How many failures the wave may have, and has: the run stops with one more than it may.
-function budget(wave) {
-  const meter = make("div", { class: "budget" }, make("p", {}, budgetInWords(wave)));
-  if (wave.max_failures == null || wave.max_failures >= wave.migrations) return meter;
-  const bar = make("div", { class: "budget-bar", "aria-hidden": "true" }, make("span"));
-  bar.firstChild.style.width = `${Math.min(100, (100 * wave.failures) / (wave.max_failures + 1))}%`;
-  meter.append(bar);
-  return meter;
-}
-
-const LEVELS = { 30: "warning", 40: "error" };
-
-function drawLog(run) {
-  const list = byId("log");
-  const newest = run.log.at(-1)?.seq;
-  if (list.dataset.newest === String(newest)) return;
-  list.dataset.newest = newest;
-  say(byId("log-zone"), `Times of day: ${zoneName(now())}`);
-  list.replaceChildren(...run.log.toReversed().map((line) => make("li", { class: LEVELS[line.level] },
-    make("time", { datetime: new Date(line.at * 1000).toISOString(), title: full(line.at) }, clock(line.at)),
-    make("span", { class: "event" }, line.event),
-    make("span", { class: "text" }, line.about ? make("b", {}, line.about) : null, line.about ? " " : null, line.text))));
 }
