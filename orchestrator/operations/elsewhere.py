@@ -163,8 +163,8 @@ async def _go_on(
     if found is not None and found.run_id == row.run_id:
         if found.is_open:
             return await follower.follow(detach=detach)
-        if not await follower.catch_up():  # it was terminated: what is known of its PUTs is in its history
-            options.host.say("run_closed", run_id=row.run_id, detail="it was closed at Temporal before it had ended")
+        await follower.catch_up()
+        follower.tell_if_closed()  # what is known of its PUTs is in its history
     state = journal.state(row.run_id)
     if not state.unfinished and not options.retry_failed:
         return as_it_ended(state, options)
@@ -209,6 +209,7 @@ class Follower:
         self._run_id = run_id
         self._stage = stage
         self._disagreed_at: float | None = None
+        self.closed = False
         self._known = [event for _, event in journal.events(run_id)]
         self.state = fold(run_id, self._known)
         if journal.find(run_id) is not None:
@@ -285,12 +286,23 @@ class Follower:
                 if self._stage is not None and received and self.state.finished_at is None:
                     await self._end_here(self._stage, received[0])
                 beside.cancel_scope.cancel()
-            code = ExitCode(self.state.recorded_exit_code or 0)
+            self.tell_if_closed()
+            code = self.state.exit_code() if self.closed else ExitCode(self.state.recorded_exit_code or 0)
             if received and self.state.finished_at is None:
                 code = received[0].exit_code or ExitCode.SUCCESS
             ending = Ending(state=self.state, exit_code=code, journaled=len(self._known))
             self._options.host.on_ended(ending)
             return ending
+
+    def tell_if_closed(self) -> None:
+        """Say that somebody has closed the run at Temporal before it had ended, if that is so."""
+        if self.closed:
+            self._options.host.say(
+                "run_closed",
+                run_id=self._run_id,
+                detail="it was closed at Temporal before it had ended: "
+                f"`atlas-cutover resume {self._run_id}` goes on with it, `atlas-cutover abort {self._run_id}` gives it up",
+            )
 
     async def _mirror(self) -> None:
         said_at = -_SAY_EVERY
@@ -306,7 +318,7 @@ class Follower:
             await anyio.sleep(LOOK_EVERY)
 
     async def catch_up(self, *, least: int = 0) -> bool:
-        """Take in what has happened so far, *least* so many events; whether the session has ended.
+        """Take in what has happened so far, *least* so many events; whether nothing more comes.
 
         Raises:
             TemporalError: No worker answers.
@@ -316,7 +328,7 @@ class Follower:
         return over
 
     async def _look(self) -> bool:
-        """Take in all that is new; True: the session has ended."""
+        """Take in all that is new; True: nothing more comes, as the session has ended, or was closed before it had (`closed`)."""
         from ..engines.temporal import forms
 
         while True:
@@ -341,7 +353,8 @@ class Follower:
             if news.over and committed == len(news.events):
                 return True
             if not events:
-                return False
+                self.closed = not found.is_open
+                return self.closed
 
     def _disagree(self, last: int, events: Sequence[Event]) -> None:
         """What is known last is not (yet) what Temporal tells: a worker that lags behind, or another story.
@@ -504,21 +517,23 @@ async def let_go(row: RunRow, workflow: Workflow) -> None:
     await remote.let_go([f"{m.group_id}/{m.live_migration_id}" for _, m in workflow.migrations()], row.run_id)
 
 
-async def catch_up(row: RunRow, state_dir: Path) -> None:
-    """Take in what has happened in the run *row*, if nobody here follows it.
+async def catch_up(row: RunRow, state_dir: Path) -> bool:
+    """Take in what has happened in the run *row*, if nobody here follows it; whether it was closed before it had ended.
 
     Raises:
         TemporalError: Temporal does not answer, or no worker.
     """
     remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
     if await remote.find() is None:
-        return  # Temporal has forgotten it
+        return False  # Temporal has forgotten it
     with open_journal(state_dir) as journal:
         try:
             with locked(run_lock(journal.state_dir, row.run_id), holder="status"):
-                await Follower(journal, remote, None, Options(), run_id=row.run_id).catch_up()
+                follower = Follower(journal, remote, None, Options(), run_id=row.run_id)
+                await follower.catch_up()
+                return follower.closed
         except LockedError:
-            return  # somebody follows it
+            return False  # somebody follows it
 
 
 def followed(

@@ -24,7 +24,7 @@ class RunListed:
     """A run in the list of runs.
 
     *holder*: who works on it (None: nobody); *stale*: why Temporal, where it goes on, could not be asked, so that this is how it
-    stood when it was last followed from here (None: this is how it stands).
+    stood when it was last followed from here, or that somebody has closed it there (None: this is how it stands).
     """
 
     row: RunRow
@@ -88,9 +88,14 @@ def _take_in(row: RunRow, place: Path) -> str | None:
     from . import elsewhere
 
     try:
-        wait_for(row.run_id, partial(elsewhere.catch_up, row, place))
+        closed = wait_for(row.run_id, partial(elsewhere.catch_up, row, place))
     except CutoverError as error:
         return f"run {row.run_id}: this is how it stood when it was last followed from here; {error}"
+    if closed:
+        return (
+            f"run {row.run_id}: it was closed at Temporal before it had ended: `atlas-cutover resume {row.run_id}` goes on "
+            "with it"
+        )
     return None
 
 

@@ -15,7 +15,7 @@ import pytest
 from orchestrator.core.outcomes import Outcome
 
 from ..house import House, house, wave, workflow
-from .cluster import Server, needs_temporal, server, until
+from .cluster import LEASE, Server, needs_temporal, server, until
 from .fleet import Fleet, fleet
 from .test_nights import own, quick
 
@@ -119,3 +119,29 @@ async def test_a_night_survives_its_workers_and_its_server(tmp_path: Path) -> No
             assert set(done.outcomes.values()) == {str(Outcome.SUCCESS)}
             assert {it.seen(name)["puts_processed"] for name in names} == {1}
             assert "429" not in it.atlas.record()["requests"]["by_status"]
+
+
+async def test_a_budgets_owner_dies_and_another_worker_reads_on_within_the_lease_and_3_s(
+    tmp_path: Path, temporal: Server
+) -> None:
+    """From the last read of the first to the first of the second, with jobs under way; Atlas refuses nobody, and sees one PUT each."""
+    names = [f"m{number}" for number in range(4)]
+    plan = own(workflow(wave("one", *names)))
+    async with house(tmp_path / "atlas", plan, quick(25.0)) as it:
+        with fleet(tmp_path, temporal, it) as those:
+            owner = those.worker()
+            await those.serves(1)
+            run = those.begin("run", str(those.write(plan)), "--engine", "temporal", "--yes", "--format", "json")
+            await until(lambda: all(it.puts(name) for name in names))
+            those.worker()
+            await those.serves(2)
+            owner.kill()
+            owner.wait()
+            read, died = sum(it.seen(name)["reads"] for name in names), anyio.current_time()
+            await until(lambda: sum(it.seen(name)["reads"] for name in names) > read)
+            taken_over = anyio.current_time() - died
+            done = await those.end(run)
+            assert (done.code, set(done.outcomes.values())) == (0, {"SUCCESS"}), done.err
+            assert {it.puts(name) for name in names} == {1}
+            assert "429" not in it.atlas.record()["requests"]["by_status"]
+    assert taken_over <= LEASE + 3.0
