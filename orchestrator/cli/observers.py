@@ -47,8 +47,8 @@ class Observers:
         }
 
 
-def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
-    """Set the observers up, to be undone by *stack*.
+def observe(settings: Settings, stack: ExitStack, stream: TextIO, *, options: str = "") -> Observers:
+    """Set the observers up, to be undone by *stack*. *options*: what is added to commands that are shown.
 
     Raises:
         InputError: The log file cannot be opened, or an extra that the config asks for is not installed.
@@ -57,13 +57,14 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO) -> Observers:
     from ..observers.log.sink import configure_logging
     from ..observers.metrics import MetricsFile
     from ..observers.notify import Notifier
-    from ..observers.terminal.progress import Progress, wanted
+    from ..observers.terminal.progress import Progress
+    from ..observers.terminal.screen import can_move
 
     observers = Observers()
     sinks, tasks = observers.sinks, observers.tasks
     console = settings.logging.format == "console" or (settings.logging.format is None and stream.isatty())
-    if console and wanted(stream, os.environ):
-        progress = stack.enter_context(Progress(stream))
+    if console and can_move(stream, os.environ):
+        progress = stack.enter_context(Progress(stream, options=options))
         sinks.append(progress.sink)
         tasks.append(progress.run)
         observers.on_line = progress.line_typed

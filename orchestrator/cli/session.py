@@ -96,7 +96,7 @@ def conduct(
 def _observed(args: Namespace, settings: Settings, consent: Consent) -> Iterator[tuple[Observers, Host]]:
     """Who observes a session (log, progress, metrics, notifications), and what this process gives it."""
     with ExitStack() as stack:
-        observers = observe(settings, stack, sys.stderr)
+        observers = observe(settings, stack, sys.stderr, options=same_place(args))
         window = consent.asked.recorded_window if consent.asked else None
 
         def ask(intention: Intention) -> None:

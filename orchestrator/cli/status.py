@@ -13,7 +13,7 @@ from .parser import Commands, add_format
 if TYPE_CHECKING:
     from ..operations.status import RunListed, RunStatus
 
-WATCH_EVERY = 2.0  # seconds
+JSON_EVERY = 2.0  # seconds between two documents
 
 
 def add(commands: Commands) -> None:
@@ -31,7 +31,11 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "run_id", nargs="?", metavar="RUN_ID", help="default: the list of all runs; with --watch or --all as `report`"
     )
-    parser.add_argument("--watch", action="store_true", help="show it again and again until it is over")
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="follow it until it is over, as the status page shows it: who is wanted first, then waves and what moves",
+    )
     parser.add_argument(
         "--all",
         action="store_true",
@@ -53,15 +57,20 @@ def _status(args: Namespace) -> int:
                 warn(each.stale)
         _print_runs(args, listed)
         return 0
-    found = status(args.run_id, state_dir=state_dir)
+    run_id = args.run_id
+    if args.watch and args.format == "table":
+        from .watch import watch
+
+        run_id = watch(args, state_dir)
+    found = status(run_id, state_dir=state_dir)
     if found.stale is not None:
         warn(found.stale)
     while True:
         _print_status(args, found)
-        if not args.watch or found.holder is None:
+        if not args.watch or args.format == "table" or found.holder is None:
             return 0
         sys.stdout.flush()
-        time.sleep(WATCH_EVERY)
+        time.sleep(JSON_EVERY)
         found = status(found.report.run_id, state_dir=state_dir)
 
 
@@ -69,8 +78,6 @@ def _print_status(args: Namespace, found: RunStatus) -> None:
     from ..reports.summary import print_json, print_summary
     from .inputs import same_place
 
-    if args.watch and sys.stdout.isatty():
-        sys.stdout.write("\x1b[H\x1b[2J")
     if args.format == "json":
         print_json(found.report, file=sys.stdout, reads=found.reads if args.all else None)
         return

@@ -103,6 +103,8 @@ def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:
         known = state.migrations[migration.name]
         if known.phase is Phase.NEW or (running and known.phase is not Phase.FINISHED):
             continue
+        if known.outcome is Outcome.SUCCESS:
+            continue  # nearly all of them, in the end
         result = state.result(migration.name)
         if result.outcome in URGENCY:
             put = known.cutover_requests > 0

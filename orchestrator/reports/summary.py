@@ -17,6 +17,7 @@ from ..core.needs import HOOK, Need
 from ..core.next_step import Phase
 from ..core.no_return import Point
 from ..core.outcomes import Outcome
+from ..core.standing import MOVING, WORDS
 from ..store.last_read import LastRead, LastReads
 from ..text.counts import names_listed, plural
 from .formats.json_ import render_json
@@ -55,18 +56,6 @@ _STYLES = {
     "NOT_STARTED": "yellow",
     "INCOMPLETE": "bold yellow",
 }
-_UNDER_WAY = {
-    Phase.NEW: "not yet",
-    Phase.GATE: "at the gate",
-    Phase.READY: "ready",
-    Phase.REQUESTED: "requested",
-    Phase.DOUBT: "in doubt",
-    Phase.ACCEPTED: "cutting over",
-    Phase.VERIFYING: "being verified",
-}
-_MOVING = (Phase.DOUBT, Phase.REQUESTED, Phase.ACCEPTED, Phase.VERIFYING, Phase.READY, Phase.GATE)
-"""Phases of what is under way or about to be, the most urgent first."""
-
 _SKIPPED = "skipped"
 
 
@@ -264,13 +253,11 @@ class _Summary:
         """As in the file; while the run is under way, what moves goes first."""
         if not self.running:
             return self.report.migrations
-        return sorted(
-            self.report.migrations, key=lambda m: _MOVING.index(m.phase) if m.phase in _MOVING else len(_MOVING)
-        )
+        return sorted(self.report.migrations, key=lambda m: MOVING.index(m.phase) if m.phase in MOVING else len(MOVING))
 
     def _moving(self) -> Sequence[MigrationReport]:
         """What moves while the run is under way, the most urgent first, and no more than a screen of it."""
-        return [m for m in self._in_order() if m.phase in _MOVING][:LIST_ALL] if self.running else []
+        return [m for m in self._in_order() if m.phase in MOVING][:LIST_ALL] if self.running else []
 
     def _migrations(self, migrations: Sequence[MigrationReport]) -> None:
         self._table(
@@ -356,7 +343,7 @@ def _subject(problem: Problem) -> str:
 def _standing(migrations: Sequence[MigrationReport]) -> str:
     """How far *migrations* are while their run is under way."""
     counts = Counter(_standing_of(m) for m in migrations)
-    order = [*(str(outcome) for outcome in Outcome), *reversed(_UNDER_WAY.values()), _SKIPPED]
+    order = [*(str(outcome) for outcome in Outcome), *(WORDS[phase] for phase in MOVING), WORDS[Phase.NEW], _SKIPPED]
     return counts_text({word: counts[word] for word in order})
 
 
@@ -364,7 +351,7 @@ def _standing_of(migration: MigrationReport) -> str:
     """How far *migration* is while its run is under way."""
     if migration.point is Point.NOT_CUT_OVER and migration.phase is not Phase.FINISHED:
         return _SKIPPED
-    return _UNDER_WAY.get(migration.phase, str(migration.outcome))
+    return WORDS.get(migration.phase, str(migration.outcome))
 
 
 def _encodable(text: str, encoding: str | None) -> str:

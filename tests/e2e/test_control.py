@@ -123,7 +123,7 @@ def test_the_run_under_way_goes_before_newer_ones_that_are_over(program: Program
         assert "the run is over" not in report.out
         with program.started("status", "--watch") as watching:
             assert watching.process.stdout is not None
-            assert watching.process.stdout.readline().startswith("REHEARSAL under way")
+            assert watching.process.stdout.readline().startswith("REHEARSAL night  waits for approval  1 of 2")
             running.process.terminate()
             running.end()
             assert run_id in watching.end().out

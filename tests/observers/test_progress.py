@@ -39,7 +39,8 @@ from orchestrator.core.workflow import Wave, Workflow
 from orchestrator.observers.log.heartbeat import Heartbeat
 from orchestrator.observers.log.sink import configure_logging
 from orchestrator.observers.terminal.board import Size, board
-from orchestrator.observers.terminal.progress import Progress, wanted
+from orchestrator.observers.terminal.progress import Progress
+from orchestrator.observers.terminal.screen import can_move
 from orchestrator.observers.terminal.tally import Tally
 
 from ..terminal import screen
@@ -97,11 +98,11 @@ def lines_of(
 def test_a_wide_display_shows_waves_migrations_waits_and_time() -> None:
     """All that a person wants to know at once."""
     assert lines_of(*BUSY, ascii_only=True) == [
-        "retail-eu  3/9 done  1m10s",
-        "canary                   #################### 1/1  1 SUCCESS",
-        "rest                     #####............... 2/8  1 SUCCESS  1 FAILED  1 under way  1 gate  4 to come",
-        "  m002                     accepted  WORKING   1m10s",
-        "  m003                     gate      WORKING   lag 34s  1m",
+        "retail-eu  2 of 9 cut over  1m10s",
+        "canary #################### 1/1  1 SUCCESS",
+        "rest   #####............... 2/8  1 SUCCESS  1 FAILED  1 cutting over  1 at the gate  4 not yet",
+        "  m002 cutting over    WORKING   1m10s",
+        "  m003 at the gate     WORKING   lag 34s  1m",
         "waits 1m for 1 gate",
         "window closes in 58m50s  cutovers left: 9s to 16s",
     ]
@@ -119,11 +120,12 @@ def test_the_display_fits_any_terminal(columns: int, rows: int) -> None:
 
 
 def test_a_narrow_display_keeps_what_matters() -> None:
-    """Names, numbers and waits, shortened at the right."""
+    """Names, numbers and waits; a wave's numbers go below its bar where they have no room beside it."""
     lines = lines_of(*BUSY, columns=40)
-    assert lines[0] == "retail-eu  3/9 done  1m10s"
-    assert lines[1].startswith("canary        \N{FULL BLOCK}")
-    assert "lag 34s  1m" in lines[4]
+    assert lines[0] == "retail-eu  2 of 9 cut over  1m10s"
+    assert lines[1].startswith("canary \N{FULL BLOCK}")
+    assert [lines[3], lines[4]] == ["  1 SUCCESS, 1 FAILED, 1 cutting over,", "  1 at the gate, 4 not yet"]
+    assert "lag 34s" in lines[6]
     assert lines[-1].startswith("window closes in 58m50s")
 
 
@@ -261,8 +263,8 @@ def test_log_lines_stand_above_the_display_and_stay() -> None:
         shown = screen(terminal.text(), 10_000)
         logged = [i for i, row in enumerate(shown) if re.match(r"\d\d:\d\d:\d\d ", row)]
         assert logged == list(range(len(logged)))
-        assert shown[len(logged)].startswith("retail-eu  3/9 done")
-        assert len(shown) == len(logged) + 7
+        assert shown[len(logged)].startswith("retail-eu  2 of 9 cut over")
+        assert shown[-1].startswith("point of no return: ")
         progress.stream.write("an unfinished line")
     after = screen(terminal.text(), 10_000)
     assert after[: len(logged)] == shown[: len(logged)]
@@ -332,7 +334,7 @@ def test_colour_is_used_unless_it_is_not_wanted() -> None:
 )
 def test_a_display_is_for_terminals_that_can(tty: bool, term: str, expected: bool) -> None:
     """Not for files, nor for dumb ones."""
-    assert wanted(Terminal() if tty else io.StringIO(), {"TERM": term}) is expected
+    assert can_move(Terminal() if tty else io.StringIO(), {"TERM": term}) is expected
 
 
 def test_a_terminal_that_is_gone_hurts_nothing() -> None:
@@ -354,7 +356,7 @@ async def test_the_display_is_drawn_by_its_task(virtual_time: object) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(progress.run)
             await anyio.sleep(2.1)
-            assert terminal.text().count("3/9 done") == 9
+            assert terminal.text().count("2 of 9 cut over") == 9
             progress.stream.write("held\n")
             assert "held" not in terminal.text()
             await anyio.sleep(0.25)
@@ -387,7 +389,7 @@ async def test_a_sign_of_life_is_logged_where_there_is_no_terminal(virtual_time:
         "finished": 3,
         "under_way": 1,
         "at_gate": 1,
-        "counts": {"SUCCESS": 2, "FAILED": 1, "under way": 1, "gate": 1, "to come": 4},
+        "counts": {"SUCCESS": 2, "FAILED": 1, "cutting over": 1, "at the gate": 1, "not yet": 4},
         "waiting_for": "1 gate",
         "estimate": "9s to 16s",
     }

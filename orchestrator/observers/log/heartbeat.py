@@ -12,7 +12,7 @@ import structlog
 from ...core.events import Event
 from ...core.run import RunState
 from ..terminal.board import estimate_text
-from ..terminal.tally import CUTOVER, GATE, Tally
+from ..terminal.tally import AT_GATE, Tally
 
 EARLY, OFTEN, SELDOM = 600.0, 30.0, 300.0
 _TICK = 5.0
@@ -59,8 +59,8 @@ class Heartbeat:
         return (head | {"rehearsal": True} if state.rehearsal else head) | {
             "migrations": self._tally.total,
             "finished": self._tally.finished,
-            "under_way": stages[CUTOVER],
-            "at_gate": stages[GATE],
+            "under_way": self._tally.being_cut_over,
+            "at_gate": sum(stages[word] for word in AT_GATE),
             "counts": {stage: number for stage, number in stages.items() if number},
             "waiting_for": "; ".join(wait.what for wait in waits) or None,
             "estimate": estimate_text(self._tally) or None,

@@ -1,29 +1,33 @@
-"""What the live display shows, as lines of text that fit the terminal. Pure: told the time and the size."""
+"""What a display shows of a run under way, as lines of text that fit the terminal, the most urgent first. Pure: told the time and the size.
+
+The run's own terminal and `status --watch` show this: what the status page shows, in the same order and words.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from ...core.migration import MigrationState
+from ...core.needs import HOOK, Need
 from ...core.run import RunState
-from ...text.counts import plural
+from ...core.standing import MOVING, WORDS, verdict
+from ...store.last_read import LastRead
 from ...text.durations import rough_duration
 from ...text.escaping import one_line
-from .tally import CUTOVER, GATE, Tally, WaveTally
+from ...text.instants import in_words
+from ..columns import ELLIPSIS, command_lines, longest, packed, shortened, wrapped
+from . import waves
+from .tally import Tally
 
 LONGEST_NAME = 24
-BAR = 20
 MOST_WAVES = 12
-_NARROW = 60
-_STYLES = {
-    "SUCCESS": "green",
-    "FAILED": "bold red",
-    "UNVERIFIED": "bold red",
-    "TIMED_OUT": "bold yellow",
-    "IN_DOUBT": "bold yellow",
-}
+OLD_READ = 20.0
+"""Seconds after which it is said how old the last read of a job is."""
+
+_ORDER = tuple(WORDS[phase] for phase in MOVING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,100 +38,208 @@ class Size:
     rows: int
     ascii_only: bool = False
 
+    @property
+    def width(self) -> int:
+        """How wide a line may be: the last column stays free, as some terminals break lines there."""
+        return max(1, self.columns - 1)
 
-def board(tally: Tally, state: RunState, *, now: float, size: Size) -> list[Text]:
+    @property
+    def narrow(self) -> bool:
+        """Whether a name and what is said of it do not go on one line."""
+        return self.columns < 40
+
+    @property
+    def ellipsis(self) -> str:
+        """What stands for what is left out."""
+        return "~" if self.ascii_only else ELLIPSIS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of a run beside its events.
+
+    *needs*: what waits for a person, the most urgent first; *sentences*: the forecast. *reads*: what the last read of each job showed, where
+    that is not in the events. *last_start*: until when a cutover may start (Unix seconds). *silent*: the run's process gives no sign of
+    life. *as_of*: when all this was so (None: it is so now); *no_news*: why nothing newer is known. *options*: what is added to commands.
+    """
+
+    needs: tuple[Need, ...] = ()
+    sentences: tuple[str, ...] = ()
+    reads: Mapping[str, LastRead] = field(default_factory=dict)
+    last_start: float | None = None
+    silent: bool = False
+    as_of: float | None = None
+    no_news: str | None = None
+    options: str = ""
+
+
+NOTHING = Known()
+
+
+def board(tally: Tally, state: RunState, *, now: float, size: Size, known: Known = NOTHING) -> list[Text]:
     """The lines of the display, at most ``size.rows - 1`` of them, none as wide as the terminal."""
     room = max(1, size.rows - 1)
-    top = [_header(tally, state, now)]
-    bottom = [*_waiting(tally, state, now), *_time_left(tally, state, now)]
+    top = [*_news(known, size), *_header(tally, state, now, known, size)]
+    top += _needs(known, state.run_id, size, max(2, (room - len(top)) // 2))
+    bottom = [*_waiting(tally, state, now, known, size), *_time_left(tally, state, now, known, size)][
+        : max(2, room // 4)
+    ]
     rest = room - len(top) - len(bottom)
-    waves = _waves(tally, size, max(1, min(MOST_WAVES, rest // 2))) if rest > 0 else []
-    rows = _migrations(tally, state, now, size, rest - len(waves))
-    lines = [*top, *waves, *rows, *bottom][:room]
+    shown = waves.lines(tally, state, size, max(1, min(MOST_WAVES, rest // 2))) if rest > 0 else []
+    rows = _migrations(tally, state, now, size, rest - len(shown), known)
+    lines = [*top, *shown, *rows, *bottom][:room]
     for line in lines:
-        line.truncate(max(1, size.columns - 1), overflow="crop" if size.ascii_only else "ellipsis")
+        line.truncate(size.width, overflow="crop" if size.ascii_only else "ellipsis")
+        if known.no_news is not None and line is not lines[0]:
+            line.stylize("dim")
     return lines
 
 
-def _header(tally: Tally, state: RunState, now: float) -> Text:
-    line = Text("REHEARSAL " if state.rehearsal else "", style="bold magenta")
-    line.append(state.workflow.name or state.run_id, style="bold")
-    line.append(f"  {tally.finished}/{tally.total} done", style="not bold default")
+def _news(known: Known, size: Size) -> list[Text]:
+    """Since when there is no news, before all else: what is shown was so then."""
+    if known.no_news is None or known.as_of is None:
+        return []
+    said = f"NO NEWS SINCE {in_words(known.as_of)}: what is shown was so then. {one_line(known.no_news)}"
+    return [Text(line, style="bold reverse") for line in wrapped(said, size.width)[:3]]
+
+
+def _header(tally: Tally, state: RunState, now: float, known: Known, size: Size) -> list[Text]:
+    name = Text("REHEARSAL " if state.rehearsal else "", style="bold magenta")
+    parts = [name.append(state.workflow.name or state.run_id, style="bold")]
+    stands = verdict(state, silent=known.silent)
+    if stands != "under way" or known.as_of is not None:
+        parts.append(Text(stands, style="bold cyan" if stands == "under way" else "bold yellow"))
+    parts.append(Text(f"{tally.cut_over} of {tally.total} cut over"))
     if state.started_at is not None:
-        line.append(f"  {rough_duration(now - state.started_at)}", style="not bold default")
+        parts.append(Text(rough_duration(now - state.started_at)))
     if state.aborted_by is not None:
-        line.append(f"  aborted by {state.aborted_by}", style="bold yellow")
-    return line
+        parts.append(Text(f"aborted by {state.aborted_by}", style="bold yellow"))
+    if known.as_of is not None and known.no_news is None:
+        parts.append(Text(f"as of {in_words(known.as_of)[11:]}", style="dim"))
+    return packed(parts, size.width)
 
 
-def _waves(tally: Tally, size: Size, most: int) -> list[Text]:
-    """One line for each wave; where they are too many, those that matter now."""
-    waves = list(tally.waves.values())
-    if len(waves) <= most:
-        return [_wave(wave, size) for wave in waves]
-    first = next((i for i, wave in enumerate(waves) if wave.finished < wave.total), len(waves) - 1)
-    shown = waves[first : first + most - 1]
-    over = f"({plural(first, 'wave')} done, {len(waves) - first - len(shown)} to come)"
-    return [*(_wave(wave, size) for wave in shown), Text(over, style="dim")]
+def _needs(known: Known, run_id: str, size: Size, most: int) -> list[Text]:
+    """What needs a person, in at most *most* lines: all that is to be said of it, else how many there are and where to read on."""
+    if not known.needs:
+        return []
+    title = [Text("NEEDS YOU NOW", style="bold")]
+    whole = [line for need in known.needs for line in _need(need, known, size, advice=True)]
+    if len(whole) < most:
+        return title + whole
+    lines: list[Text] = []
+    for number, need in enumerate(known.needs):
+        said = _need(need, known, size, advice=False)
+        left = len(known.needs) - number - 1
+        if number and len(lines) + len(said) + (left > 0) >= most:
+            more = f"and {len(known.needs) - number} more: atlas-cutover status {run_id}{known.options}"
+            return [*title, *lines, *(Text(line, style="bold") for line in wrapped(more, size.width, then="  "))]
+        lines += said
+    return title + lines
 
 
-def _wave(wave: WaveTally, size: Size) -> Text:
-    full, empty = ("#", ".") if size.ascii_only else ("\N{FULL BLOCK}", "\N{LIGHT SHADE}")
-    width = BAR if size.columns >= _NARROW else BAR // 2
-    done = wave.finished * width // wave.total
-    line = Text(f"{_fit(wave.name, size)} ", style="bold" if wave.active else "")
-    line.append(full * done, style="not bold green")
-    line.append(empty * (width - done), style="not bold dim")
-    line.append(f" {wave.finished}/{wave.total}", style="not bold default")
-    for word, number in wave.counts().items():
-        line.append(f"  {number} {word}", style=f"not bold {_STYLES.get(word, 'default')}")
-    return line
+def _need(need: Need, known: Known, size: Size, *, advice: bool) -> list[Text]:
+    failed = need.kind == HOOK
+    kind = "" if need.kind.isupper() and need.kind in _WAITS else f"{'FAILED' if failed else need.kind} "
+    subject = "" if need.what == "the run" else need.what
+    since = f" since {in_words(need.since)}" if need.since else ""
+    said = f": {need.said}" if subject and kind and need.said else f" {need.said}" if subject else need.said
+    style = "bold yellow" if not kind else "bold red"
+    lines = [
+        Text(line, style=style) for line in wrapped(f"{kind}{one_line(subject + said)}{since}", size.width, then="  ")
+    ]
+    if advice:
+        lines += [Text(line) for line in wrapped(need.to_do, size.width, first="  ", then="  ")]
+    if need.command:
+        lines += [Text(line) for line in command_lines(need.command + known.options, size.width)]
+    return lines
 
 
-def _migrations(tally: Tally, state: RunState, now: float, size: Size, most: int) -> list[Text]:
-    """One line for each migration under way, those past their PUT first."""
+_WAITS = frozenset({"SILENT", "CONFIRMATION", "APPROVAL", "PAUSE"})
+
+
+def _migrations(tally: Tally, state: RunState, now: float, size: Size, most: int, known: Known) -> list[Text]:
+    """Each migration under way, the most urgent first, in at most *most* lines."""
     if most <= 0 or not tally.under_way:
         return []
-    names: list[str] = []
-    for stage in (CUTOVER, GATE):
-        for name, its in tally.under_way.items():
-            if its == stage:
-                names.append(name)
-                if len(names) == most:
-                    break
-        if len(names) == most:
-            break
+    each = 2 if size.narrow else 1
+    fit = max(1, most // each)
+    names = _most_urgent(tally, fit if len(tally.under_way) <= fit else max(0, (most - 1) // each))
+    width = min(longest(names), LONGEST_NAME, size.columns // 3)
+    lines = [line for name in names for line in _migration(name, state, now, size, known, width)]
     more = len(tally.under_way) - len(names)
-    if more:
-        names.pop()
-        return [*(_migration(name, state, now, size) for name in names), Text(f"  and {more + 1} more", style="dim")]
-    return [_migration(name, state, now, size) for name in names]
+    return [*lines, Text(f"  and {more} more", style="dim")] if more else lines
 
 
-def _migration(name: str, state: RunState, now: float, size: Size) -> Text:
-    known = state.migrations[name]
-    since = known.requested_at or known.gate_opened_at or known.gate_since
-    lag = f"lag {rough_duration(known.lag)}" if known.lag is not None else ""
-    status = f"{one_line(known.remote_status or '-'):8}"
-    waited = rough_duration(now - since) if since is not None else ""
-    parts = [(status, "cyan"), (lag, "cyan"), (waited, ""), (one_line(known.note or ""), "dim")]
-    if size.columns < _NARROW:
+def _most_urgent(tally: Tally, most: int) -> list[str]:
+    names: list[str] = []
+    for word in _ORDER:
+        for name, its in tally.under_way.items():
+            if len(names) >= most:
+                return names
+            if its == word:
+                names.append(name)
+    return names
+
+
+def _migration(name: str, state: RunState, now: float, size: Size, known: Known, width: int) -> list[Text]:
+    its = state.migrations[name]
+    read = known.reads.get(name)
+    lag = read.lag if read is not None and read.seen_at is not None else its.lag
+    since = its.requested_at or its.gate_opened_at or its.gate_since
+    word = WORDS.get(its.phase, str(its.phase))
+    parts = [
+        (one_line((read and read.status) or its.remote_status or "-"), "cyan"),
+        (f"lag {rough_duration(lag)}" if lag is not None else "", "cyan"),
+        (rough_duration(now - since) if since is not None else "", ""),
+        (one_line(its.note or ""), "dim"),
+        (_last_read(read, its, now), "yellow"),
+    ]
+    if not _room_for_all(size):
         parts.append(parts.pop(0))  # the lag is what is looked at
+    else:
+        parts[0] = (f"{parts[0][0]:8}", "cyan")
+    if size.narrow:
+        facts = [Text(text, style=style) for text, style in [(word, ""), *parts] if text]
+        named = Text(shortened(name, size.width, size.ellipsis).rstrip(), style="bold")
+        return [named, *(Text("  ").append_text(line) for line in packed(facts, size.width - 2)[:1])]
     shown = Text("  ").join(Text(text, style=style) for text, style in parts if text)
-    return Text(f"  {_fit(name, size)} {known.phase:9} ").append_text(shown)
+    fitted = shortened(name, width, size.ellipsis)
+    return [Text(f"  {fitted} {word:{_LONGEST_WORD}}  ").append_text(shown)]
 
 
-def _waiting(tally: Tally, state: RunState, now: float) -> list[Text]:
-    lines = [
-        Text(f"waits {rough_duration(now - wait.since)} for {one_line(wait.what)}", style="yellow")
+_LONGEST_WORD = max(map(len, _ORDER))
+
+
+def _room_for_all(size: Size) -> bool:
+    return size.columns >= 72
+
+
+def _last_read(read: LastRead | None, its: MigrationState, now: float) -> str:
+    """What went wrong with the last read of its job, or how long that is ago."""
+    if read is None:
+        return ""
+    if read.error is not None and read.error_at is not None and (read.seen_at is None or read.error_at > read.seen_at):
+        same = one_line(read.error) == one_line(its.note or "")
+        return f"read failed {rough_duration(now - read.error_at)} ago{'' if same else f': {one_line(read.error)}'}"
+    old = read.seen_at is not None and now - read.seen_at > OLD_READ
+    return f"read {rough_duration(now - read.seen_at)} ago" if old and read.seen_at is not None else ""
+
+
+def _waiting(tally: Tally, state: RunState, now: float, known: Known, size: Size) -> list[Text]:
+    """What the run waits for; not what is said above already, as a person is wanted for it."""
+    said = bool(known.needs)
+    told = [
+        (f"waits {rough_duration(now - wait.since)} for {one_line(wait.what)}", "yellow")
         for wait in tally.waits(state, now)
+        if not (said and wait.wants_somebody)
     ]
     if state.stopped:
-        lines.append(Text(f"no further cutover starts: {one_line(state.stopped)}", style="bold yellow"))
-    return lines
+        told.append((f"no further cutover starts: {one_line(state.stopped)}", "bold yellow"))
+    return [Text(line, style=style) for text, style in told for line in wrapped(text, size.width, then="  ")]
 
 
-def _time_left(tally: Tally, state: RunState, now: float) -> list[Text]:
+def _time_left(tally: Tally, state: RunState, now: float, known: Known, size: Size) -> list[Text]:
     parts = []
     if state.window_closes is not None and state.window_opens is None:
         left = state.window_closes - now
@@ -135,9 +247,19 @@ def _time_left(tally: Tally, state: RunState, now: float) -> list[Text]:
         if 0 < starts < left:
             parts.append(f"cutovers may start for {rough_duration(starts)}")
         parts.append(f"window closes in {rough_duration(left)}" if left > 0 else "window closed")
+    elif known.last_start is not None:
+        parts.append(f"the last moment at which a cutover may start: {in_words(known.last_start)}")
     if text := estimate_text(tally):
         parts.append(f"cutovers left: {text}")
-    return [Text("  ".join(parts))] if parts else []
+    if size.narrow:
+        lines = [Text(part) for whole in parts for part in wrapped(whole, size.width, then="  ")]
+    else:
+        lines = [Text("  ".join(parts))] if parts else []
+    return [*lines, *_said(known.sentences, size)]
+
+
+def _said(sentences: Iterable[str], size: Size) -> list[Text]:
+    return [Text(line) for sentence in sentences for line in wrapped(one_line(sentence), size.width, then="  ")]
 
 
 def estimate_text(tally: Tally) -> str:
@@ -147,10 +269,3 @@ def estimate_text(tally: Tally) -> str:
         return ""
     low, high = rough_duration(left.low), rough_duration(left.high)
     return f"about {high}" if low == high else f"{low} to {high}"
-
-
-def _fit(name: str, size: Size) -> str:
-    width = min(LONGEST_NAME, size.columns // 3)
-    if cell_len(name) > width:
-        name = set_cell_size(name, width - 1) + ("~" if size.ascii_only else "\N{HORIZONTAL ELLIPSIS}")
-    return set_cell_size(name, width)

@@ -22,12 +22,13 @@ from typing import Self, TextIO, cast
 
 import anyio
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from ...core.events import Event
 from ...core.run import RunState
-from .board import Size, board
+from .board import Known, Size, board
+from .insight import Insight
+from .screen import Painter, ascii_only, size_of
 from .tally import Tally
 
 FRAME = 0.25
@@ -37,14 +38,6 @@ MOST_HELD = 2000
 """So many log lines wait for the next frame; one more and they are written at once."""
 
 _ERASE_BELOW = "\x1b[J"
-_FALLBACK = os.terminal_size((80, 24))
-
-
-def wanted(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether a live display makes sense on *stream*: a terminal, and one that can move its cursor."""
-    if stream.closed or not stream.isatty():
-        return False
-    return environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 class Progress:
@@ -55,6 +48,7 @@ class Progress:
         environ: Asked for ``NO_COLOR``.
         wall: Unix seconds.
         size: The terminal's size, asked for before every frame.
+        options: What is added to commands that are shown, a space before each option.
     """
 
     def __init__(
@@ -64,15 +58,16 @@ class Progress:
         environ: Mapping[str, str] = os.environ,
         wall: Callable[[], float] = time.time,
         size: Callable[[], os.terminal_size] | None = None,
+        options: str = "",
     ) -> None:
         self._terminal = stream
         self._wall = wall
-        self._size = size or (lambda: _size_of(stream))
-        self._console = Console(
-            file=io.StringIO(), force_terminal=True, no_color=bool(environ.get("NO_COLOR")), _environ=environ
-        )
-        self._ascii_only = not _can_encode(stream, "\N{FULL BLOCK}\N{LIGHT SHADE}\N{HORIZONTAL ELLIPSIS}")
+        self._size = size or (lambda: size_of(stream))
+        self._painter = Painter(environ)
+        self._ascii_only = ascii_only(stream)
         self._tally = Tally()
+        self._insight = Insight()
+        self._options = options
         self._state: RunState | None = None
         self._held: list[str] = []
         self._widths: list[int] = []  # of the lines now on the screen, in cells
@@ -96,6 +91,7 @@ class Progress:
         """Take *event* in; nothing is drawn."""
         self._state = state
         self._tally.take(event, state)
+        self._insight.take(event)
 
     async def run(self) -> None:
         """Draw, `FRAME` seconds apart, until cancelled."""
@@ -115,7 +111,15 @@ class Progress:
             return
         columns, rows = self._size()
         size = Size(columns=max(1, columns), rows=max(2, rows), ascii_only=self._ascii_only)
-        self._draw(board(self._tally, self._state, now=self._wall(), size=size))
+        now, insight = self._wall(), self._insight
+        insight.reckon(self._state, now, holder=self._state.who)
+        known = Known(
+            needs=insight.needs,
+            sentences=insight.sentences,
+            last_start=insight.last_start,
+            options=self._options,
+        )
+        self._draw(board(self._tally, self._state, now=now, size=size, known=known))
 
     def line_typed(self) -> None:
         """The operator typed Enter, and the terminal's echo has moved the cursor below the display."""
@@ -131,7 +135,7 @@ class Progress:
     def _draw(self, lines: list[Text]) -> None:
         if not (self._held or lines or self._widths):
             return
-        shown = [self._render(line) for line in lines]
+        shown = [self._painter.painted(line) for line in lines]
         frame = self._erase() + "".join(self._held) + "\n".join(shown)
         self._held.clear()
         self._widths = [cell_len(line.plain) for line in lines]
@@ -148,11 +152,6 @@ class Progress:
         columns = max(1, self._size()[0])
         rows = sum(max(1, -(-width // columns)) for width in self._widths) + self._typed
         return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "") + _ERASE_BELOW
-
-    def _render(self, line: Text) -> str:
-        with self._console.capture() as capture:
-            self._console.print(line, end="", no_wrap=True, crop=False, overflow="ignore", soft_wrap=True)
-        return capture.get()
 
 
 class _Above(io.TextIOBase):
@@ -187,19 +186,3 @@ class _Above(io.TextIOBase):
         """Write a line that was begun and not ended."""
         if self._begun:
             self.write("\n")
-
-
-def _size_of(stream: TextIO) -> os.terminal_size:
-    try:
-        size = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError):
-        return _FALLBACK
-    return size if size.columns > 0 and size.lines > 0 else _FALLBACK
-
-
-def _can_encode(stream: TextIO, text: str) -> bool:
-    try:
-        text.encode(stream.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

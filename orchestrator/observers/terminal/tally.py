@@ -22,21 +22,26 @@ from ...core.events import (
     WaveStarted,
     WindowWaiting,
 )
-from ...core.migration import UNDER_WAY
-from ...core.next_step import MigrationState, Phase
+from ...core.migration import Phase
 from ...core.outcomes import Outcome
 from ...core.run import RunState
+from ...core.standing import CUT_OVER, MOVING, WORDS, standing
 from ...core.times import cutover_seconds
 from ...text.counts import plural
 from ...text.durations import rough_duration
 
-TO_COME, GATE, CUTOVER = "to come", "gate", "under way"
-"""The stages of a migration that has no outcome yet; READY counts as the gate's end."""
+TO_COME = WORDS[Phase.NEW]
+AT_GATE = frozenset({WORDS[Phase.GATE], WORDS[Phase.READY]})
+"""Where a migration is before its PUT; READY counts as the gate's end."""
+
+_ORDER = (*(str(outcome) for outcome in Outcome), *(WORDS[phase] for phase in MOVING), TO_COME)
+_MOVING = frozenset(WORDS[phase] for phase in MOVING)
+_CUT_OVER = frozenset(str(outcome) for outcome in CUT_OVER)
 
 
 @dataclass(slots=True, kw_only=True)
 class WaveTally:
-    """One wave's selected migrations by stage or outcome. *concurrency* is what the wave allows."""
+    """One wave's selected migrations by how they stand. *concurrency* is what the wave allows."""
 
     name: str
     total: int = 0
@@ -47,20 +52,30 @@ class WaveTally:
     @property
     def finished(self) -> int:
         """How many have an outcome."""
-        return self.total - self.stages[TO_COME] - self.stages[GATE] - self.stages[CUTOVER]
+        return self.total - self.stages[TO_COME] - self.moving
+
+    @property
+    def moving(self) -> int:
+        """How many are under way or at their gates."""
+        return sum(self.stages[word] for word in _MOVING)
+
+    @property
+    def under_way(self) -> int:
+        """How many are past their gates and have no outcome yet."""
+        return sum(self.stages[word] for word in _MOVING - AT_GATE)
 
     def counts(self) -> dict[str, int]:
         """The numbers above zero: outcomes in their order, then the stages."""
-        order = (*(str(outcome) for outcome in Outcome), CUTOVER, GATE, TO_COME)
-        return {stage: self.stages[stage] for stage in order if self.stages[stage]}
+        return {word: self.stages[word] for word in _ORDER if self.stages[word]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """The run waits for *what* since *since* (Unix seconds)."""
+    """The run waits for *what* since *since* (Unix seconds). *wants_somebody*: a person can end it."""
 
     what: str
     since: float
+    wants_somebody: bool = False
 
 
 class Tally:
@@ -68,7 +83,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.waves: dict[str, WaveTally] = {}
-        self.under_way: dict[str, str] = {}  # migration to stage, in the order in which they began
+        self.under_way: dict[str, str] = {}  # migration to how it stands, in the order in which they began
         self.durations: list[float] = []  # of finished cutovers, ascending, in seconds
         self._stage: dict[str, str] = {}
         self._wave: dict[str, WaveTally] = {}
@@ -88,8 +103,18 @@ class Tally:
         """How many have an outcome."""
         return sum(wave.finished for wave in self.waves.values())
 
+    @property
+    def cut_over(self) -> int:
+        """How many are cut over, good or not."""
+        return sum(wave.stages[word] for wave in self.waves.values() for word in _CUT_OVER)
+
+    @property
+    def being_cut_over(self) -> int:
+        """How many are past their gates and have no outcome yet."""
+        return sum(wave.under_way for wave in self.waves.values())
+
     def stages(self) -> Counter[str]:
-        """All selected migrations by stage or outcome."""
+        """All selected migrations by how they stand."""
         total: Counter[str] = Counter()
         for wave in self.waves.values():
             total += wave.stages
@@ -125,10 +150,15 @@ class Tally:
         """What is being waited for, what a person can do something about first."""
         found = []
         if state.paused_by is not None:
-            found.append(Wait(what=f"unpause (paused by {state.paused_by})", since=state.paused_at or now))
+            what = f"unpause (paused by {state.paused_by})"
+            found.append(Wait(what=what, since=state.paused_at or now, wants_somebody=True))
         if state.unconfirmed_since is not None:
-            found.append(Wait(what="confirmation on the run's terminal", since=state.unconfirmed_since))
-        found += [Wait(what=f"approval of wave {wave}", since=since) for wave, since in self._approvals.items()]
+            what = "confirmation on the run's terminal"
+            found.append(Wait(what=what, since=state.unconfirmed_since, wants_somebody=True))
+        found += [
+            Wait(what=f"approval of wave {wave}", since=since, wants_somebody=True)
+            for wave, since in self._approvals.items()
+        ]
         if state.window_opens is not None and now < state.window_opens:
             what = f"the window, which opens in {rough_duration(state.window_opens - now)}"
             found.append(Wait(what=what, since=self._window_since))
@@ -140,7 +170,7 @@ class Tally:
             if now < until:
                 what = f"the request budget ({scope}), {rough_duration(max(1.0, until - now))} more"
                 found.append(Wait(what=what, since=since))
-        gates = [name for name, stage in self.under_way.items() if stage == GATE]
+        gates = [name for name, stage in self.under_way.items() if stage in AT_GATE]
         if gates and state.migrations[gates[0]].phase is Phase.GATE:
             since = state.migrations[gates[0]].gate_since or now
             found.append(Wait(what=plural(len(gates), "gate"), since=since))
@@ -149,7 +179,7 @@ class Tally:
     def estimate(self) -> Estimate | None:
         """How long the cutovers of all waves that are left may take."""
         left = [
-            (wave.concurrency, wave.stages[CUTOVER] if self._stopped else wave.total - wave.finished)
+            (wave.concurrency, wave.under_way if self._stopped else wave.total - wave.finished)
             for wave in self.waves.values()
         ]
         return estimate_waves(self.durations, left)
@@ -164,7 +194,7 @@ class Tally:
                 if migration.name in state.selected:
                     tally.total += 1
                     self._wave[migration.name] = tally
-                    self._set(migration.name, _stage_of(state.migrations[migration.name]))
+                    self._set(migration.name, standing(state.migrations[migration.name]))
             if tally.total:
                 self.waves[wave.name] = tally
 
@@ -173,7 +203,7 @@ class Tally:
         before = self._stage.get(name)
         if known is None or before is None:
             return
-        stage = _stage_of(known)
+        stage = standing(known)
         if stage == before:
             return
         self._wave[name].stages[before] -= 1
@@ -185,15 +215,7 @@ class Tally:
     def _set(self, name: str, stage: str) -> None:
         self._stage[name] = stage
         self._wave[name].stages[stage] += 1
-        if stage in (GATE, CUTOVER):
+        if stage in _MOVING:
             self.under_way[name] = stage
         else:
             self.under_way.pop(name, None)
-
-
-def _stage_of(state: MigrationState) -> str:
-    if state.outcome is not None:
-        return str(state.outcome)
-    if state.phase in UNDER_WAY or state.phase is Phase.VERIFYING:
-        return CUTOVER
-    return TO_COME if state.phase is Phase.NEW else GATE

@@ -3,7 +3,7 @@
 import { now } from "./now.js";
 
 // What a migration's state is called, its picture, its sign where there is no room for one, and its colour: states are
-// never told by colour alone. Outcomes have the words of the report.
+// never told by colour alone. The words are those of core/standing.py.
 export const STATES = {
   IN_DOUBT: { word: "IN_DOUBT", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 0 },
   FAILED: { word: "FAILED", icon: "FAILED", sign: "✕", tone: "failed", rank: 3 },
@@ -11,12 +11,12 @@ export const STATES = {
   TIMED_OUT: { word: "TIMED_OUT", icon: "TIMED_OUT", sign: "!", tone: "late", rank: 1 },
   UNDER_WAY: { word: "UNDER_WAY", icon: "ACTIVE", sign: "▶", tone: "active", rank: 0.5 },
   DOUBT: { word: "answer lost", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 4 },
-  CUTOVER: { word: "cutover", icon: "ACTIVE", sign: "▶", tone: "active", rank: 5 },
+  CUTOVER: { word: "cutting over", icon: "ACTIVE", sign: "▶", tone: "active", rank: 5 },
   REQUESTED: { word: "requested", icon: "REQUESTED", sign: "▷", tone: "active", rank: 6 },
   VERIFYING: { word: "being verified", icon: "ACTIVE", sign: "▷", tone: "active", rank: 6 },
   READY: { word: "ready", icon: "READY", sign: "◆", tone: "gate", rank: 7 },
   GATE: { word: "at the gate", icon: "GATE", sign: "◇", tone: "gate", rank: 8 },
-  WAITING: { word: "waiting", icon: "WAITING", sign: "·", tone: "idle", rank: 9 },
+  WAITING: { word: "not yet", icon: "WAITING", sign: "·", tone: "idle", rank: 9 },
   NOT_STARTED: { word: "NOT_STARTED", icon: "NOT_STARTED", sign: "–", tone: "idle", rank: 10 },
   SUCCESS: { word: "SUCCESS", icon: "SUCCESS", sign: "✓", tone: "success", rank: 11 },
 };
@@ -113,7 +113,7 @@ export function plural(count, one, many = `${one}s`) {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
 
-// `{CUTOVER: 3, SUCCESS: 2}` as "3 cutover, 2 success", the most urgent first.
+// `{CUTOVER: 3, SUCCESS: 2}` as "3 cutting over, 2 SUCCESS", the most urgent first.
 export function counts(byState) {
   return order(byState).map((state) => `${number(byState[state])} ${STATES[state].word}`).join(", ");
 }
@@ -126,6 +126,7 @@ export function order(byState) {
 export function budgetInWords({ max_failures: most, failures, migrations }) {
   const are = plural(failures, "failure");
   if (most == null || most >= migrations) return `${are}, no limit`;
+  if (!most && !failures) return "no failure allowed: the first one stops the run";
   const left = most + 1 - failures;
   if (left <= 0) return `${are}, ${number(most)} allowed: the run starts nothing more`;
   return `${number(failures)} of ${plural(most, "failure")} used, ${number(left)} more ${left === 1 ? "stops" : "stop"} the run`;

@@ -1,0 +1,62 @@
+"""How a run under way, its waves and its migrations stand, in the words of status page, report, terminal and log. Pure.
+
+`assets/words.js` has the same words for browsers; a test holds them together.
+"""
+
+from __future__ import annotations
+
+from .migration import MigrationState, Phase
+from .outcomes import Outcome
+from .run import RunState
+
+WORDS: dict[Phase, str] = {
+    Phase.NEW: "not yet",
+    Phase.GATE: "at the gate",
+    Phase.READY: "ready",
+    Phase.REQUESTED: "requested",
+    Phase.DOUBT: "answer lost",
+    Phase.ACCEPTED: "cutting over",
+    Phase.VERIFYING: "being verified",
+}
+"""How a migration stands that has no outcome yet, while a process works on its run."""
+
+MOVING = (Phase.DOUBT, Phase.REQUESTED, Phase.ACCEPTED, Phase.VERIFYING, Phase.READY, Phase.GATE)
+"""Phases of what is under way or about to be, the most urgent first."""
+
+CUT_OVER = (Outcome.SUCCESS, Outcome.UNVERIFIED)
+"""Outcomes of a migration that is cut over, good or not."""
+
+
+def standing(state: MigrationState) -> str:
+    """How the migration in *state* stands: its outcome, else the word of its phase."""
+    return str(state.outcome) if state.outcome is not None else WORDS.get(state.phase, str(state.phase))
+
+
+def verdict(run: RunState, *, silent: bool = False) -> str:
+    """How *run*, on which a process works, stands as a whole; *silent*: that process gives no sign of life."""
+    if silent:
+        return "no sign of life"
+    if run.stopped is not None:
+        return "under way"
+    if run.unconfirmed_since is not None:
+        return "waits to be confirmed"
+    if any(
+        w.approval_since is not None and w.approved_by is None and w.rejected_by is None for w in run.waves.values()
+    ):
+        return "waits for approval"
+    if run.paused_by is not None:
+        return "paused"
+    return "under way" if run.window_opens is None else "window not open yet"
+
+
+def budget_in_words(*, failures: int, most: int | None, migrations: int) -> str:
+    """The *failures* of a wave of so many *migrations* against the *most* that it may have (None: no limit)."""
+    are = "1 failure" if failures == 1 else f"{failures} failures"
+    if most is None or most >= migrations:
+        return f"{are}, no limit"
+    if not most and not failures:
+        return "no failure allowed: the first one stops the run"
+    left = most + 1 - failures
+    if left <= 0:
+        return f"{are}, {most} allowed: the run starts nothing more"
+    return f"{failures} of {most} failure{'' if most == 1 else 's'} used, {left} more {'stops' if left == 1 else 'stop'} the run"

@@ -1,0 +1,83 @@
+"""Text fitted into columns of a terminal, measured as it shows them: two for an ideograph, none for a combining mark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+
+
+def shortened(text: str, width: int, ellipsis: str = ELLIPSIS) -> str:
+    """*text* in exactly *width* columns; where it is longer its middle is left out, as names differ at their ends."""
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    behind = max(0, (width - 1) // 2)
+    end = len(text)
+    while end > 0 and cell_len(text[end - 1 :]) <= behind:
+        end -= 1
+    tail = text[end:]
+    while tail and cell_len(tail[0]) == 0:  # a mark that would go with the ellipsis
+        tail = tail[1:]
+    head = set_cell_size(text, max(0, width - 1 - cell_len(tail)))
+    return set_cell_size(f"{head}{ellipsis}{tail}", width)
+
+
+def longest(texts: Iterable[str]) -> int:
+    """How many columns the longest of *texts* takes."""
+    return max(map(cell_len, texts), default=0)
+
+
+def wrapped(text: str, width: int, *, first: str = "", then: str = "") -> list[str]:
+    """*text* in lines of at most *width* columns, broken at words; a word that is longer than a line is broken where it ends.
+
+    *first*, *then*: what the first line, and each other one, begins with.
+    """
+    return _filled(text.split(), width, first, then)
+
+
+def command_lines(command: str, width: int) -> list[str]:
+    r"""*command* for a shell, its lines broken by ``\`` between its words, so that it can be copied as it is shown."""
+    lines = _filled(_SHELL_WORD.findall(command), max(1, width - 2), "  $ ", "    ")
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
+
+
+_SHELL_WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"]|['"])+""")
+
+
+def _filled(words: Iterable[str], width: int, first: str, then: str) -> list[str]:
+    room = max(1, width - max(cell_len(first), cell_len(then)))
+    lines: list[str] = []
+    line = ""
+    for word in words:
+        for piece in _pieces(word, room):
+            if line and cell_len(line) + 1 + cell_len(piece) > room:
+                lines.append(line)
+                line = piece
+            else:
+                line = f"{line} {piece}" if line else piece
+    return [f"{then if number else first}{line}" for number, line in enumerate([*lines, line])]
+
+
+def packed(parts: Iterable[Text], width: int, *, then: str = "", between: str = "  ") -> list[Text]:
+    """*parts* side by side, as many as go on a line of *width* columns; *then*: what each line but the first begins with."""
+    lines: list[Text] = []
+    for part in parts:
+        if lines and cell_len(lines[-1].plain) + len(between) + cell_len(part.plain) <= width:
+            lines[-1].append(between).append_text(part)
+        else:
+            lines.append(Text(then if lines else "").append_text(part))
+    return lines
+
+
+def _pieces(word: str, room: int) -> Iterator[str]:
+    while cell_len(word) > room:
+        end = 1
+        while end < len(word) and cell_len(word[: end + 1]) <= room:
+            end += 1
+        yield word[:end]
+        word = word[end:]
+    yield word

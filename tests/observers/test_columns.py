@@ -1,0 +1,52 @@
+"""Text in columns: names in any script fit, and nothing of a command is lost."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.text import Text
+
+from orchestrator.observers.columns import command_lines, packed, shortened, wrapped
+
+NAMES = st.text(st.sampled_from("ab-_ 注文보고서e\u0301\u0308é"), max_size=40)
+
+
+@given(NAMES, st.integers(1, 50))
+def test_a_name_takes_exactly_its_columns(name: str, width: int) -> None:
+    """Ideographs take two, combining marks none; what is left over is spaces."""
+    assert cell_len(shortened(name, width)) == width
+
+
+def test_a_long_name_keeps_its_end() -> None:
+    """Names of one fleet begin alike."""
+    one, other = (shortened(f"eu-central-orders-cluster-{number:02}", 20) for number in (1, 2))
+    assert (one, other) == ("eu-central…luster-01", "eu-central…luster-02")
+    assert shortened("cafe\u0301" * 9, 9, "~").rstrip().count("~") == 1
+
+
+@given(st.text(st.sampled_from("ab 注é-"), max_size=120), st.integers(4, 60))
+def test_wrapped_text_fits_and_loses_nothing(text: str, width: int) -> None:
+    """But for the spaces between words."""
+    lines = wrapped(text, width, then="  ")
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize("columns", [79, 59, 40])
+def test_a_command_that_is_broken_can_be_copied_as_it_is(columns: int) -> None:
+    """A shell reads it as the one line that it was."""
+    command = "atlas-cutover approve 20261126-084218-067215 'mittlere Welle 中' --state-dir /var/lib/atlas-cutover"
+    lines = command_lines(command, columns)
+    assert len(lines) > 1
+    assert all(cell_len(line) <= columns for line in lines)
+    assert shlex.split("\n".join(lines).removeprefix("  $ ").replace("\\\n", "")) == shlex.split(command)
+
+
+def test_parts_go_side_by_side_as_far_as_there_is_room() -> None:
+    """Each stays whole."""
+    parts = [Text(word) for word in ("retail-eu", "paused", "3 of 9 cut over")]
+    assert [line.plain for line in packed(parts, 20, then=" ")] == ["retail-eu  paused", " 3 of 9 cut over"]
