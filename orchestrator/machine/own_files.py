@@ -12,6 +12,7 @@ from .ownership import ForeignFileError, refuse_foreign
 
 PRIVATE = 0o600
 PRIVATE_DIRECTORY = 0o700
+LARGEST_BYTES = 64 * 1024 * 1024
 
 
 def make_directory(path: Path) -> None:
@@ -46,6 +47,20 @@ def open_own(path: Path, flags: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def read_own(path: Path) -> bytes:
+    """The bytes of *path*, a file that this program keeps, at most `LARGEST_BYTES` of them.
+
+    Raises:
+        ForeignFileError: It is a link, has a second name, or somebody else can write it.
+        OSError: It cannot be read, or is larger.
+    """
+    with os.fdopen(open_own(path, os.O_RDONLY), "rb") as file:
+        data = file.read(LARGEST_BYTES + 1)
+    if len(data) > LARGEST_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data
 
 
 def _refuse_unusual(path: Path, status: os.stat_result) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.events import StatusPolled
+from ..machine.own_files import read_own
 
 DIRECTORY = "reads"
 SILENT_AFTER = 20.0
@@ -47,9 +48,9 @@ def reads_path(state_dir: Path, run_id: str) -> Path:
 
 
 def read_reads(path: Path) -> dict[str, LastRead]:
-    """The last reads in *path*, by the migration's name; none where there is no such file, or half of one."""
+    """The last reads in *path*, by the migration's name; none where there is no such file, half of one, or one that is not ours."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_own(path))
         return {name: LastRead(**read) for name, read in data.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
@@ -58,7 +59,7 @@ def read_reads(path: Path) -> dict[str, LastRead]:
 def sign_of_life(state_dir: Path, run_id: str) -> float | None:
     """When the process that works on run *run_id* last showed that it goes on (Unix seconds); None: that is not known."""
     try:
-        return reads_path(state_dir, run_id).stat().st_mtime
+        return reads_path(state_dir, run_id).lstat().st_mtime
     except OSError:
         return None
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,15 @@ def test_a_file_that_cannot_be_written_hurts_nothing(tmp_path: Path) -> None:
     said: list[str] = []
     assert over(tmp_path, seen(NOW), said=said) == {}
     assert said == ["reads_failed"]
+
+
+def test_reads_that_somebody_else_could_have_written_are_not_shown(tmp_path: Path) -> None:
+    """Nor those behind a link, or a pipe, which would wait for its writer."""
+    true = tmp_path / "true.json"
+    true.write_text('{"orders": {"at": 1.0, "lag": 2.0}}')
+    assert read_reads(true)["orders"].lag == 2.0
+    (tmp_path / "link.json").symlink_to(true)
+    os.mkfifo(tmp_path / "pipe.json")
+    assert read_reads(tmp_path / "link.json") == read_reads(tmp_path / "pipe.json") == {}
+    true.chmod(0o622)
+    assert read_reads(true) == {}
