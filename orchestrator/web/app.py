@@ -6,6 +6,7 @@ GET  /login, POST /login             the form for a token; what it opens
 GET  /?code=CODE                     the printed address: as the form, once
 GET  /api/session                    who the visitor is, while cookie and key are good
 GET  /api/events?follow=…&key=KEY    server-sent events: the list of runs, runs (`streams`)
+GET  /api/runs/RUN_ID/report.html    the report as it would be now, to keep
 POST /api/runs/RUN_ID/COMMAND        what the buttons ask (`control.read`)
 """
 
@@ -28,6 +29,7 @@ from .access import KEY_HEADER, SECURITY_HEADERS, Access, Code, Visitor
 from .attempts import Attempts
 from .control import COMMANDS, Refusal, ask, read
 from .feed import Feed, Feeds
+from .report import report_of
 from .streams import RUNS, Stream, topics_in
 
 LARGEST_BODY = 16 * 1024
@@ -75,6 +77,7 @@ class App:
         self._options = options
         self._say = say
         self._attempts = Attempts()
+        self._reporting = anyio.Lock()  # one at a time: a report of thousands takes a second of a processor
         templates = Environment(
             loader=FileSystemLoader([_HERE / "templates", ASSETS]),
             autoescape=True,
@@ -101,6 +104,7 @@ class App:
         application.router.add_get("/api/session", self._tell_session)
         application.router.add_get("/static/{name}", self._show_file)
         application.router.add_get("/api/events", self._follow)
+        application.router.add_get("/api/runs/{run_id}/report.html", self._report)
         application.router.add_post("/api/runs/{run_id}/{command}", self._command)
         return application
 
@@ -224,6 +228,17 @@ class App:
 
     def _watch(self, topic: str) -> AbstractContextManager[Feed]:
         return self._feeds.watch_runs() if topic == RUNS else self._feeds.watch(topic)
+
+    async def _report(self, request: web.Request) -> web.Response:
+        run_id = request.match_info["run_id"]
+        if RUN_ID.fullmatch(run_id) is None:
+            raise web.HTTPNotFound
+        async with self._reporting:
+            text = await anyio.to_thread.run_sync(report_of, self._state_dir, run_id, self._wall())
+        if text is None:
+            raise web.HTTPNotFound
+        name = f'attachment; filename="report-{run_id}.html"'
+        return web.Response(text=text, content_type="text/html", headers={"Content-Disposition": name})
 
     async def _command(self, request: web.Request) -> web.Response:
         run_id, command = request.match_info["run_id"], request.match_info["command"]

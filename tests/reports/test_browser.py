@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,17 +158,63 @@ def test_five_thousand_rows_open_and_sort_in_two_seconds(open_report: OpenReport
         assert busy(page) - before < SECONDS
 
 
-def test_scrolling_and_printing_bring_all_rows(open_report: OpenReport) -> None:
-    """Rows come as they are scrolled to; on paper all of them are there, and afterwards only those that are seen."""
+def test_rows_come_as_they_are_scrolled_to(open_report: OpenReport) -> None:
+    """Only those that are seen are in the document."""
     page = open_report(1000)
     assert len(names(page)) < 60
     page.evaluate("document.querySelector('#rows-scroller').scrollTo(0, 1e9)")
     page.wait_for_selector("#rows tr[aria-rowindex='1001']")
-    page.evaluate(
-        "window.printed = 0; addEventListener('beforeprint', () => printed = document.querySelectorAll('#rows th').length)"
+
+
+PAPER = """() => { dispatchEvent(new Event("beforeprint")); const paper = document.querySelector("#paper");
+    const told = [paper.innerText, paper.querySelectorAll("tbody tr").length]; dispatchEvent(new Event("afterprint"));
+    return [...told, paper.childElementCount]; }"""
+
+
+def test_on_paper_are_problems_what_is_filtered_or_all_on_request(open_report: OpenReport) -> None:
+    """A morning's report of a thousand is no book; afterwards nothing of it is left in the document."""
+    page = open_report(1000)
+    page.emulate_media(media="print")
+    text, rows, left = page.evaluate(PAPER)
+    assert text.startswith("77 of 1,000 migrations: those without SUCCESS.")
+    assert (rows, "orders-0007" in text, "orders-0008" in text, left) == (77, True, False, 0)
+    page.emulate_media(media="screen")
+    page.check("#print-all")
+    page.emulate_media(media="print")
+    text, _, _ = page.evaluate(PAPER)
+    assert text.startswith("All 1,000 migrations.")
+    lines = text.split("\n")
+    assert sum(line.startswith("orders-") for line in lines) == 1000
+    assert (
+        lines[lines.index(next(line for line in lines if line.startswith("orders-0007"))) + 1].strip()
+        == "<i>batch 7</i> & no more"
     )
-    page.pdf()
-    assert page.evaluate("printed") == 1000
+    page.emulate_media(media="screen")
+    page.locator("a[data-outcome=IN_DOUBT]").click()
+    page.emulate_media(media="print")
+    text, rows, _ = page.evaluate(PAPER)
+    assert (rows, text.startswith("24 of 1,000 migrations: those that pass the filters.")) == (24, True)
+
+
+def test_on_paper_nothing_is_left_to_press_or_to_scroll(open_report: OpenReport) -> None:
+    """And a short run has all of its migrations there."""
+    page = open_report(20)
+    page.emulate_media(media="print")
+    text, rows, _ = page.evaluate(PAPER)
+    assert (rows, "orders-0019" in text, "All 20 migrations." in text) == (20, True, True)
+    for selector in (".filters", ".scroller.rows", "button.copy"):
+        assert not page.locator(selector).first.is_visible()
+    assert page.locator(".problem").first.is_visible()
+
+
+@pytest.mark.chaos
+def test_twenty_thousand_rows_are_printed_in_seconds(open_report: OpenReport) -> None:
+    """All of them, into a PDF of some hundred pages: as a table that took 141 s."""
+    page = open_report(20_000)
+    page.check("#print-all")
+    began = time.monotonic()
+    assert page.pdf().startswith(b"%PDF")
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,8 +1,9 @@
-// The migrations: searched, filtered, sorted, and only as many rows in the document as are seen; on paper, all of them. A row is made
+// The migrations: searched, filtered, sorted, and only as many rows in the document as are seen; what is printed is in paper.js. A row is made
 // once and its cells are changed: text in it stays selected, and its button keeps the focus.
 
 import { arrange, byId, chip, make, oncePerFrame, say } from "./dom.js";
 import { now } from "./now.js";
+import { forPaper, onPaper } from "./paper.js";
 import { FINAL, STATES, clock, duration, full, number, order, reason, zoneName } from "./words.js";
 
 const TALLEST = 640; // pixels of rows that are seen at once: base.css
@@ -56,8 +57,8 @@ export class Table {
     byId("by-wave").addEventListener("change", filter);
     const release = oncePerFrame(() => this.#held() || this.#filter());
     for (const kind of ["focusout", "mouseup", "keyup"]) byId("rows").addEventListener(kind, release);
-    addEventListener("beforeprint", () => this.#draw({ all: true }));
-    addEventListener("afterprint", draw);
+    addEventListener("beforeprint", () => this.#print());
+    addEventListener("afterprint", () => byId("paper").replaceChildren());
   }
 
   // Only the migrations that stand so ("": all), every other filter off.
@@ -65,6 +66,13 @@ export class Table {
     byId("search").value = byId("by-wave").value = "";
     byId("by-state").value = state;
     this.#filter();
+  }
+
+  #print() {
+    if (!this.#run.head || this.#run.missing) return;
+    const filtered = ["search", "by-state", "by-wave"].some((id) => byId(id).value);
+    const [indices, about] = forPaper(this.#run, this.#shown, { filtered, all: byId("print-all").checked });
+    byId("paper").replaceChildren(...onPaper(this.#run, indices, this.waveName, about));
   }
 
   // The run has changed.
@@ -157,14 +165,14 @@ export class Table {
     byId("rows").replaceChildren();
   }
 
-  #draw({ all = false } = {}) {
+  #draw() {
     if (!this.#run.head || this.#run.missing) return;
     const scroller = byId("rows-scroller"), height = rowHeight();
     const seen = Math.max(scroller.clientHeight, TALLEST); // before its rows are there it is as tall as its head alone
     const lowest = Math.max(0, this.#shown.length * height - scroller.clientHeight); // fewer may be shown than before
     const top = Math.min(scroller.scrollTop, lowest);
-    const first = all ? 0 : Math.max(0, Math.floor(top / height) - SPARE);
-    const last = all ? this.#shown.length : Math.min(this.#shown.length, Math.ceil((top + seen) / height) + SPARE);
+    const first = Math.max(0, Math.floor(top / height) - SPARE);
+    const last = Math.min(this.#shown.length, Math.ceil((top + seen) / height) + SPARE);
     const wanted = this.#shown.slice(first, last), keep = new Set(wanted);
     for (const [index, { element }] of this.#drawn) {
       if (keep.has(index)) continue;

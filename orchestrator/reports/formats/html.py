@@ -44,7 +44,7 @@ _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 def render_html(report: RunReport) -> str:
     """*report* as one self-contained HTML page."""
-    style = _file("base.css") + _file("report.css")
+    style = _file("base.css") + _file("report.css") + _file("print.css")
     script = bundled(ASSETS, "report.js")
     return _template().render(
         report=report,

@@ -7,6 +7,7 @@ import { logLines } from "./loglines.js";
 import { Run } from "./model.js";
 import { LOOKS } from "./needs.js";
 import { now } from "./now.js";
+import { reportButton } from "./savereport.js";
 import { drawSides } from "./sides.js";
 import { follow } from "./stream.js";
 import { Table } from "./table.js";
@@ -142,6 +143,7 @@ function drawFacts(head) {
     head.finished_at ? ["Duration", duration(head.finished_at - head.started_at)] : null,
     ["Run", make("code", {}, head.run_id)],
     ["By", head.sessions > 1 ? `${head.who}, ${head.sessions} sessions` : head.who],
+    ["Report", reportButton(head.run_id)],
     ["At", head.rehearsal ? "the built-in simulator" : head.base_url],
   ].filter(Boolean);
   const known = JSON.stringify([head.started_at, head.finished_at, head.who, head.sessions]);
