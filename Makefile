@@ -156,11 +156,12 @@ $(VENV)/tools: requirements/tools.txt $(VENV)/home
 	@$(PY) -m venv --without-pip $@
 	$(PY) -m pip --python $@/bin/python install --quiet --require-hashes --requirement requirements/tools.txt
 
-COMPILE = $(VENV)/tools/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+# Versions that are locked stay, unless something newer is needed or asked for: make lock NEWEST=1
+COMPILE = $(VENV)/tools/bin/uv pip compile --quiet $(if $(NEWEST),--upgrade) --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header --native-tls
 
 .PHONY: lock
-lock: $(VENV)/tools ## choose the newest allowed versions and write them, with their hashes, to requirements/
+lock: $(VENV)/tools ## write the versions and hashes of what is installed to requirements/ (NEWEST=1: the newest allowed ones)
 	$(COMPILE) pyproject.toml requirements/build.in --extra dev --extra bench --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml requirements/build.in --constraint requirements/dev.txt --output-file requirements/runtime.txt
 	$(COMPILE) pyproject.toml requirements/build.in --extra all --extra temporal --constraint requirements/dev.txt \
@@ -189,12 +190,7 @@ sbom: $(VENV)/tools ## a software bill of materials (CycloneDX) of what the prog
 
 .PHONY: audit
 audit: $(VENV)/tools ## look for known vulnerabilities in what is installed; skipped where their database is out of reach
-	@rm -f $(VENV)/audit.json
-	@$(VENV)/tools/bin/pip-audit --disable-pip --require-hashes --requirement requirements/dev.txt --progress-spinner off \
-	  --format json --output $(VENV)/audit.json >$(VENV)/audit.log 2>&1; code=$$?; \
-	if [ -s $(VENV)/audit.json ]; then \
-	  grep -v '^$$' $(VENV)/audit.log; [ $$code -eq 0 ] || cat $(VENV)/audit.json; exit $$code; \
-	else echo "skipped: the database of vulnerabilities could not be asked ($$(tail -n 1 $(VENV)/audit.log))"; fi
+	@$(PY) requirements/audit.py $(VENV)/tools/bin/pip-audit requirements/dev.txt
 
 .PHONY: clean
 clean: ## remove what was made here: environment, rehearsals, caches

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,3 +110,38 @@ def test_what_is_built_is_the_same_bytes_each_time(tmp_path: Path) -> None:
         [wheel] = (tmp_path / str(number)).glob("*.whl")
         built.append((wheel.name, hashlib.sha256(wheel.read_bytes()).hexdigest()))
     assert built[0] == built[1]
+
+
+FINE = {"name": "a", "version": "1", "vulns": []}
+BAD = {"name": "b", "version": "2", "vulns": [{"id": "CVE-2026-1", "fix_versions": ["2.1"]}]}
+UNKNOWN = {"name": "c", "skip_reason": "not found"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "code", "said"),
+    [
+        ([FINE], 0, "1 of 1 packages looked up, 0 known vulnerabilities"),
+        ([FINE, BAD], 1, "b 2: CVE-2026-1, mended in 2.1"),
+        ([FINE, UNKNOWN], 1, "c: not looked up: not found"),
+        ([UNKNOWN, UNKNOWN], 0, "skipped: the database of vulnerabilities knows none of the 2 packages"),
+        (None, 0, "skipped: the database of vulnerabilities could not be asked (no route to it)"),
+    ],
+)
+def test_an_audit_that_could_look_nothing_up_does_not_say_that_all_is_well(
+    tmp_path: Path, packages: list[Any] | None, code: int, said: str
+) -> None:
+    """pip-audit says so where its database knows none of the packages, as where only a mirror is reached."""
+    tool = tmp_path / "pip-audit"
+    answer = (
+        "echo no route to it >&2; exit 1" if packages is None else f"echo '{json.dumps({'dependencies': packages})}'"
+    )
+    tool.write_text(f"#!/bin/sh\n{answer}\n", encoding="utf-8")
+    tool.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "requirements" / "audit.py"), str(tool), "dev.txt"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+    assert said in done.stdout

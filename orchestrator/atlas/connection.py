@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +20,7 @@ from ..core.errors import InputError, Problem
 from ..core.settings import DEFAULT_POLLING, DEFAULT_RATE_LIMITS, DEFAULT_REQUEST_TIMEOUT, Api, Credentials
 from ..machine.certificates import pem_certificates
 from ..machine.descriptors import connections_at_most
+from ..machine.proxy_variables import proxy_secrets
 from ..machine.regular_files import open_regular, whole
 from ..machine.version import program_version
 from ..text.redaction import Redactor
@@ -141,9 +141,7 @@ async def open_session(
         InputError: A proxy variable names a proxy that cannot be used, or *ca_file* cannot be used any more.
     """
     proxy = proxy_for(URL(settings.base_url), os.environ)
-    if proxy is not None and proxy.password:
-        pair = f"{proxy.user or ''}:{proxy.password}"
-        settings.redactor.add(proxy.password, pair, base64.b64encode(pair.encode("latin-1", "replace")).decode())
+    settings.redactor.add(*proxy_secrets(os.environ))
     context = ssl.create_default_context()
     if settings.ca_file is not None:
         context.load_verify_locations(cadata=_authorities(settings.ca_file))

@@ -13,13 +13,14 @@ from ..core.settings import Settings
 from ..files.config import find_config, load_settings
 from ..files.state_place import find_state_dir
 from ..machine.memory import forget_variables
+from ..text.redaction import Redactor
 
 
 def read_settings(args: Namespace) -> Settings:
     """The settings for this command line, and their warnings on stderr. Variables with a secret in them are gone afterwards."""
     settings = load_settings(config_of(args), overrides=overrides_of(args))
     args.redactor = settings.redactor
-    forget_variables(settings.redactor.holds_secret)
+    forget_variables(Redactor(settings.configured_secrets()).holds_secret)  # and not what has a proxy's password in it
     for warning in settings.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return settings

@@ -217,16 +217,18 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Whoever has the settings has what keeps their secrets."""
-        self.redactor.add(
-            *self.secrets(), *(part for url in self.observers.notify for part in secret_parts(url.reveal()))
-        )
+        self.redactor.add(*self.configured_secrets())
 
     def credential_set(self, name: str | None) -> CredentialSet:
         """The set called *name*; None: that of `atlas`."""
         return self.atlas.credentials if name is None else self.credentials.get(name, NO_CREDENTIALS)
 
+    def configured_secrets(self) -> list[str]:
+        """Every text of the settings that nobody may see."""
+        return [*self.secrets(), *(part for url in self.observers.notify for part in secret_parts(url.reveal()))]
+
     def secrets(self) -> list[str]:
-        """Every text that nobody may see."""
+        """Those of them that no hook may see either, whatever variable they are in."""
         sets = (self.atlas.credentials, *self.credentials.values())
         found: list[str] = []
         for one in sets:

@@ -35,6 +35,7 @@ from ..core.settings import (
     Temporal,
 )
 from ..machine.certificates import pem_certificates
+from ..machine.proxy_variables import proxy_secrets
 from .config_model import (
     MODELS,
     AtlasSpec,
@@ -157,6 +158,9 @@ class SettingsReader:
         )
         if self._problems:
             raise InputError(problems=sorted(set(self._problems)))
+        settings.redactor.add(
+            *proxy_secrets(self._environ)
+        )  # also where Atlas is reached without one: hooks see the variable
         return settings
 
     def _temporal(self, spec: TemporalSpec) -> Temporal:

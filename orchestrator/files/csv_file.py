@@ -92,6 +92,9 @@ def _header_problems(columns: list[str], cells: list[str], file: str, line: int)
     if len(cells) == 1 and (other := next((mark for mark in ";\t|" if mark in cells[0]), None)):
         message = f"its columns are separated by {other!r}, expected commas: {','.join(COLUMNS)}"
         return [Problem(file=file, line=line, key="", message=message)]
+    if not {"name", "live_migration_id"} & set(columns):  # nor is any of it shown: it may be a key, or somebody's file
+        message = f"is no list of migrations: its first line has neither name nor live_migration_id; expected the header {','.join(COLUMNS)}"
+        return [Problem(file=file, line=line, key="", message=message)]
     problems = []
     for position, column in enumerate(columns):
         before = [variable_key(each) for each in columns[:position]]

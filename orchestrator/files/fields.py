@@ -152,7 +152,9 @@ def _message(detail: Any, models: Mapping[str, type[BaseModel]], show_values: bo
             message = "has a value that is not allowed here"
     if not message.startswith("expected"):
         return message
-    if value is None or isinstance(value, list | dict) or show_values:
+    if (
+        value is None or isinstance(value, list | dict) or (show_values and place)
+    ):  # without one it is all of a file: a key, perhaps
         return f"{message}, not {shorten(value)}"
     return message
 

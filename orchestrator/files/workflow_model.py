@@ -84,7 +84,8 @@ def _parse_timezone(text: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         known = False
     if not known:
-        places = (zone for zone in available_timezones() if zone.partition("/")[0] not in _NO_ZONES)
+        odd = _NO_ZONES | _MISLEADING_ZONES.keys() | {"Etc"}
+        places = (zone for zone in available_timezones() if zone.partition("/")[0] not in odd)
         example = closest(text, places) or "Europe/Berlin"
         raise ValueError(f"expected a time zone such as {example}")
     if (meant := _MISLEADING_ZONES.get(text)) is not None:

@@ -109,6 +109,23 @@ async def test_a_hook_that_ends_well_is_told_with_its_output() -> None:
     assert 0 < done.seconds < 10
 
 
+async def test_a_program_that_others_may_write_is_not_started(tmp_path: Path) -> None:
+    """It may have been put there since the run began: each start looks at it again."""
+    program = tmp_path / "hook"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n", encoding="utf-8")
+    program.chmod(0o777)
+    ended = await run_hook(
+        (str(program),), hook="before", timeout=50.0, directory=tmp_path, environment=PATH, now=lambda: 1000.0
+    )
+    assert "can be written by everybody" in (ended.error or "")
+    assert (ended.exit_code, (tmp_path / "ran").exists()) == (None, False)
+    program.chmod(0o755)
+    ended = await run_hook(
+        (str(program),), hook="before", timeout=50.0, directory=tmp_path, environment=PATH, now=lambda: 1000.0
+    )
+    assert (ended.exit_code, (tmp_path / "ran").exists()) == (0, True)
+
+
 async def test_a_hook_that_fails_is_a_result() -> None:
     """Its exit code is kept."""
     done = await python("raise SystemExit(7)")

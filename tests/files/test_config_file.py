@@ -64,6 +64,17 @@ def mistakes(load: Load, tmp_path: Path) -> Mistakes:
     return mistakes
 
 
+def test_a_proxys_password_is_secret_whether_it_is_used_or_not(load: Load) -> None:
+    """Hooks see the variable, and may print it in a rehearsal as well."""
+    settings = load(
+        "atlas: {base_url: 'http://127.0.0.1:9'}",
+        {**KEYS, "HOME": "/", "https_proxy": "http://ops:s3cret-w0rd@proxy:1"},
+    )
+    assert (
+        settings.redactor.text("https_proxy=http://ops:s3cret-w0rd@proxy:1") == "https_proxy=http://[redacted]@proxy:1"
+    )
+
+
 def test_without_a_file_the_documented_defaults_hold() -> None:
     """Nothing has to be configured but the two keys."""
     settings = load_with_keys(environ={**KEYS, "HOME": "/home/op"})

@@ -117,6 +117,19 @@ def test_a_wrong_group_is_one_mistake(tmp_path: Path) -> None:
     assert many[-1].endswith("rest.csv: 951 more mistakes")
 
 
+@pytest.mark.parametrize(
+    "secret", ["0123abcd-4567-89ab-cdef-0123456789ab", "root:$6$abc$def:19000:0:99999:7:::", "a b c"]
+)
+def test_a_file_that_is_something_else_is_not_shown(tmp_path: Path, secret: str) -> None:
+    """It may be a key: somebody mistook the file, or has named it in a workflow that others check."""
+    [line] = told(with_csv(tmp_path, f"{secret}\nmore\n"), tmp_path)
+    assert line == (
+        "rest.csv:1: is no list of migrations: its first line has neither name nor live_migration_id; "
+        "expected the header name,group_id,live_migration_id"
+    )
+    assert secret not in "".join(told(f"'{secret}'\n"))
+
+
 @pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "sep=;\r"])
 def test_a_line_that_tells_spreadsheets_the_separator_is_heeded(tmp_path: Path, first: str) -> None:
     """It is no header; the lines of mistakes are those of the file."""

@@ -452,6 +452,7 @@ def test_a_mistake_names_its_place_and_what_is_allowed(mistakes: Mistakes, text:
         ("{from: 01:00, to: 04:00, days: [sat], timezone: Europe/Berln}", "window.timezone: expected a time zone such as Europe/Berlin, not 'Europe/Berln'"),
         ("{from: 01:00, to: 04:00, days: [sat], timezone: ../etc/passwd}", "window.timezone: expected a time zone"),
         ("{from: 01:00, to: 04:00, days: [sat], timezone: localtime}", "window.timezone: expected a time zone such as Europe/Berlin, not 'localtime'"),
+        ("{from: 01:00, to: 04:00, days: [sat], timezone: ESTT}", "window.timezone: expected a time zone such as "),
         ("{from: 01:00, to: 04:00, days: [sat], timezone: Factory}", "window.timezone: expected a time zone such as Europe/Berlin, not 'Factory'"),
         ("{from: 01:00, to: 04:00, days: [sat], timezone: Europe}", "window.timezone: expected a time zone"),
         ("{from: 01:00, to: 04:00, days: [sat], timezone: UTC, opens: 2026-11-28T04:00:00Z}", "window.closes: is requi"),

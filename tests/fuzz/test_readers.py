@@ -1,5 +1,6 @@
 """Whatever is in a file or an answer, its reader says what is wrong with it, or reads it: no other error, and no end of waiting.
 
+A fleet is a workflow with its CSV files: nothing else that lists migrations is read.
 A short form is one of the tests. `make fuzz` gives each reader a time of its own (SECONDS=600), and tells how much it has read.
 """
 
@@ -9,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +21,26 @@ from hypothesis import strategies as st
 from orchestrator.atlas import wire
 from orchestrator.atlas.auth.challenge import challenges, described, digest_challenge
 from orchestrator.atlas.identity import identity
-from orchestrator.core.errors import InputError
-from orchestrator.core.events import from_json
+from orchestrator.core.errors import InputError, JournalError
+from orchestrator.core.events import EVENTS, from_json
 from orchestrator.files.atlas_profiles import ProfileError, read_profile
 from orchestrator.files.config import load_settings
+from orchestrator.files.config_model import ConfigSpec
 from orchestrator.files.csv_file import parse_csv
+from orchestrator.files.in_code import build_settings, build_workflow
 from orchestrator.files.state_place import find_state_dir
 from orchestrator.files.workflow_file import read_workflow
+from orchestrator.files.workflow_model import WorkflowSpec
 from orchestrator.machine.certificates import pem_certificates
 from orchestrator.simulator import load_scenario
 from orchestrator.store.last_read import read_reads
+from orchestrator.store.marks import Mark
 from orchestrator.text.durations import parse_duration
 from orchestrator.text.escaping import lines_of_text, one_line, visible
 from orchestrator.text.likeness import as_it_looks, skeletons
 from orchestrator.text.redaction import Redactor, secret_parts
-from orchestrator.web.access import split_host
+from orchestrator.web import control
+from orchestrator.web.access import read_tokens, split_host
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 SLOWEST = 5.0
@@ -124,6 +131,15 @@ DOCUMENTS = st.one_of(
 )
 
 
+EVENT_DATA = st.dictionaries(
+    st.sampled_from(sorted({field.name for kind in EVENTS.values() for field in fields(kind)} - {"at"})),
+    ANY_JSON,
+    max_size=12,
+)
+BUTTON_KEYS = st.sampled_from(["who", "reason", "wave", "migrations", "count", "max_lag", "timeout", "off"])
+CODE_KEYS = st.sampled_from([*WorkflowSpec.model_fields, *ConfigSpec.model_fields])
+
+
 def in_file(name: str, data: bytes, directory: Path) -> Path:
     """The file *name* with *data*."""
     path = directory / name
@@ -194,6 +210,37 @@ def _document(document: Any, directory: Path) -> None:
         identity(inner)
 
 
+def _event(event: tuple[str, Any], directory: Path) -> None:
+    kind, data = event
+    try:
+        from_json(kind, 1.0, data)
+    except ValueError:
+        return
+
+
+def _button(body: tuple[str, Any], directory: Path) -> None:
+    command, given = body
+    control.read(command, json.dumps(given).encode())
+    control.read(command, repr(given).encode("utf-8", "surrogatepass"))
+
+
+def _tokens(data: bytes, directory: Path) -> None:
+    read_tokens(in_file("token", data, directory))
+
+
+def _mark(data: bytes, directory: Path) -> None:
+    (directory / "marks").mkdir(mode=0o700, exist_ok=True)
+    try:
+        Mark(in_file("marks/m", data, directory), "m").read()
+    except JournalError:
+        return
+
+
+def _document_of_workflow(document: Any, directory: Path) -> None:
+    build_workflow(document, directory=directory)
+    build_settings(document, environ={"HOME": "/"})
+
+
 def _headers(text: str, directory: Path) -> None:
     lines = text.split("\n")
     digest_challenge(challenges(lines))
@@ -222,6 +269,11 @@ READERS: dict[str, tuple[Callable[[Any, Path], None], st.SearchStrategy[Any]]] =
     "certificates": (_bundle, bytes_of("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")),
     "reads": (_reads, bytes_of('{"orders": {"at": 1.0, "status": "NEW", "lag": null}}')),
     "documents": (_document, DOCUMENTS),
+    "events": (_event, st.tuples(st.sampled_from(sorted(EVENTS)), st.one_of(EVENT_DATA, ANY_JSON))),
+    "buttons": (_button, st.tuples(st.sampled_from(control.COMMANDS), st.one_of(st.dictionaries(BUTTON_KEYS, ANY_JSON), ANY_JSON))),
+    "tokens": (_tokens, bytes_of("ada steer correct-horse-battery-staple\n# x\nbob view 0123456789abcdef0123456789abcdef\n")),
+    "marks": (_mark, st.one_of(st.binary(max_size=300), bytes_of(" " * 120))),
+    "in code": (_document_of_workflow, st.one_of(st.dictionaries(CODE_KEYS, ANY_JSON), ANY_JSON)),
     "headers": (_headers, st.one_of(spoilt(HEADERS), st.text(max_size=100), st.sampled_from(["-1", "1e400", "Thu, 99 Foo 0000"]))),
     "words": (_words, st.one_of(spoilt("Authorization: Bearer eyJ0.abc.def 1d2h3m4.5s PT90S"), st.text())),
 }  # fmt: skip

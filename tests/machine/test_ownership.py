@@ -104,6 +104,10 @@ def test_our_own_files_are_opened_through_no_link(tmp_path: Path, file: Path, fl
         open_own(tmp_path / "second", flags)
     assert file.read_text() == "as it was"
     assert not (tmp_path / "nowhere").exists()
+    (tmp_path / "second").unlink()
+    file.chmod(0o666)
+    with pytest.raises(ForeignFileError, match="can be written by everybody"):
+        open_own(file, flags)
 
 
 def test_a_pipe_in_the_place_of_our_file_holds_nobody_up(tmp_path: Path) -> None:

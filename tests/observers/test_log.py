@@ -367,6 +367,20 @@ def test_a_file_that_cannot_be_opened_is_a_mistake_of_input(tmp_path: Path) -> N
         configure_logging(level="info", format="json", file=tmp_path / "no" / "log", secrets=[])
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a link somebody else's")
+def test_a_link_that_somebody_else_has_planted_is_not_logged_through(tmp_path: Path) -> None:
+    """What it leads to is ours, and would get the log's lines at its end; a link of our own is an operator's choice."""
+    victim, link = tmp_path / "victim", tmp_path / "log"
+    victim.write_text("mine\n", encoding="utf-8")
+    link.symlink_to(victim)
+    os.lchown(link, 12345, 12345)
+    with pytest.raises(InputError, match="belongs to user 12345"):
+        configure_logging(level="info", format="json", file=link, secrets=[])
+    assert victim.read_text(encoding="utf-8") == "mine\n"
+    os.lchown(link, 0, 0)
+    configure_logging(level="info", format="json", file=link, secrets=[]).__enter__().__exit__(None, None, None)
+
+
 @pytest.mark.parametrize(("level", "format"), [("loud", "json"), ("info", "xml")])
 def test_unknown_words_are_mistakes_of_input(level: str, format: str) -> None:  # noqa: A002
     """The message lists what is allowed."""

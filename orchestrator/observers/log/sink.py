@@ -31,6 +31,7 @@ from ...core.errors import InputError
 from ...core.events import Event, StatusPolled
 from ...core.observer import Observer
 from ...core.run import RunState
+from ...machine.ownership import refuse_foreign
 from ...text.instants import iso
 from ...text.redaction import Redactor
 from .console import ConsoleRenderer, columns, wants_colour
@@ -260,6 +261,8 @@ def _open(file: Path | None) -> int | None:
     if file is None:
         return None
     try:
+        if file.is_symlink():  # one that somebody has planted leads to a file of ours, which the log would be added to
+            refuse_foreign(file, file.lstat())
         descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     except OSError as error:
         why = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
