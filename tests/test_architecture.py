@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,19 @@ def test_a_pure_module_is_told_the_time(module: str) -> None:
 def test_nothing_lies_at_the_top_but_the_face() -> None:
     """Whoever looks for a thing looks into a room."""
     assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py"}
+
+
+MAP = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("room", ["atlas", "core", "engines", "operations", "store"])
+def test_the_map_has_every_module_of_a_room_and_no_other(room: str) -> None:
+    """Whoever looks for a thing in docs/architecture.md finds where it is now."""
+    (row,) = re.findall(rf"^\| `{room}/` \| (.*) \|$", MAP, re.MULTILINE)
+    there = {path.stem for path in (PACKAGE / room).rglob("*.py") if path.stem != "__init__"}
+    inside = {path.name for path in (PACKAGE / room).iterdir() if path.is_dir()}
+    named = set(re.findall(r"`(\w+)/?`", row)) - inside
+    assert (there - named, named - there) == (set(), set())
 
 
 @pytest.mark.skipif(not (PACKAGE / "__init__.py").stat().st_size, reason="the package offers nothing yet")

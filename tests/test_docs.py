@@ -20,7 +20,7 @@ from orchestrator.cli.commands import all_commands, build_parser
 from orchestrator.cli.completion import SHELLS, completion_script
 from orchestrator.cli.main import run_command
 from orchestrator.cli.parser import EXIT_CODES
-from orchestrator.core.outcomes import ExitCode
+from orchestrator.core.outcomes import EXIT_MEANINGS, ExitCode
 from orchestrator.core.workflow import Workflow
 from orchestrator.files.workflow_file import load_workflow
 from orchestrator.store.journal import open_journal
@@ -180,10 +180,13 @@ def test_the_page_of_exit_codes_has_them_all() -> None:
     assert {(int(code), name) for code, name in rows} == {(int(code), code.name) for code in ExitCode}
 
 
-def test_help_has_all_exit_codes() -> None:
-    """The list at the end of `--help`."""
-    columns = re.findall(r"^  ([\d, ]+?)  ", EXIT_CODES, re.MULTILINE)
-    assert {int(code) for column in columns for code in column.split(",")} == {int(code) for code in ExitCode}
+def test_help_and_readme_say_what_each_exit_code_means() -> None:
+    """In the same words."""
+    rows = [(str(int(code)), meaning) for code, meaning in EXIT_MEANINGS.items()]
+    assert re.findall(r"^  (\d+) +(.+)$", EXIT_CODES, re.MULTILINE) == rows
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (\d+) \| (.+) \|$", readme, re.MULTILINE) == rows
+    assert {int(code) for code in EXIT_MEANINGS} == {int(code) for code in ExitCode}
 
 
 def test_each_scheduler_says_what_to_do_on_each_exit_code() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..text.redaction import Redactor
 
 INTERNAL_ERROR = 70
-"""EX_SOFTWARE of sysexits.h: outside of the contract's codes."""
+"""EX_SOFTWARE of sysexits.h: none of the codes that `--help` lists."""
 INPUT_OUTPUT_ERROR = 74
 """EX_IOERR of sysexits.h: the answer could not be written."""
 

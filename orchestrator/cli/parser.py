@@ -1,6 +1,6 @@
 """What all commands share of the command line: `Commands`, to which each adds itself, and the options that several have.
 
-Imports argparse alone, as do the modules that add commands: so `--help` answers at once.
+Imports little but argparse, as do the modules that add commands: so `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -11,16 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-EXIT_CODES = """\
-exit codes:
-  0  every selected migration is SUCCESS
-  1  the run is over: a migration FAILED, TIMED_OUT or is UNVERIFIED, or a wave or the run was not verified
-  2  usage, workflow or config is wrong; nothing was sent
-  3  nothing failed, but some cutovers were not started, or not seen to their end
-  4  at least one migration is IN_DOUBT: a person has to look
-  5  another active run holds this workflow or one of its live migrations
-  6  Atlas unreachable, or the credentials refused; nothing was cut over
-  130, 143  stopped by SIGINT or SIGTERM; `resume` continues"""
+from ..core.outcomes import EXIT_MEANINGS
+
+EXIT_CODES = "exit codes:\n" + "\n".join(f"  {int(code):<3}  {meaning}" for code, meaning in EXIT_MEANINGS.items())
 
 DRY_RUN = "there is no --dry-run: `plan` shows what `run` would do, `run --rehearse` tries it against a simulated Atlas"
 

@@ -1,7 +1,7 @@
 """Everything that happens in a run, as typed, frozen events: the only record there is.
 
 The journal stores them, the log prints them, progress, status page and report fold them. `EVENTS` maps the names that
-the contract lists (and the log shows) to their classes; `to_json` and `from_json` are the stored form.
+docs/logging.md lists (and the log shows) to their classes; `to_json` and `from_json` are the stored form.
 
 Times (`at`) are Unix seconds, UTC. A migration is known by its name, which is unique in its workflow.
 """
@@ -538,7 +538,6 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     name: tuple(f.name for f in fields(cls) if f.name != "at") for name, cls in EVENTS.items()
 }
 _GETTERS = {name: attrgetter(*names) if len(names) > 1 else None for name, names in _FIELDS.items()}
-_TUPLES = {name: tuple(f.name for f in fields(cls) if "tuple" in str(f.type)) for name, cls in EVENTS.items()}
 
 
 def details(event: Event) -> dict[str, Any]:
@@ -562,7 +561,7 @@ def to_json(event: Event) -> dict[str, Any]:
     return data
 
 
-def from_json(name: str, at: float, data: dict[str, Any]) -> Event:
+def from_json(name: str, at: float, data: Any) -> Event:
     """The event that `to_json` made *data* of.
 
     Raises:
@@ -573,8 +572,7 @@ def from_json(name: str, at: float, data: dict[str, Any]) -> Event:
     if cls is None:
         raise ValueError(f"unknown event {name!r}")
     try:
-        for key in _TUPLES[name]:
-            data[key] = _deep_tuple(data[key])
+        data = _with_tuples(data)
         if name == MigrationFinished.name:
             data["outcome"] = Outcome(data["outcome"])
         if name == RunStarted.name:
@@ -590,6 +588,13 @@ def from_json(name: str, at: float, data: dict[str, Any]) -> Event:
         raise ValueError(f"event {name!r}: it has no {error}") from None
     except TypeError as error:
         raise ValueError(f"event {name!r}: {error}") from None
+
+
+def _with_tuples(data: Any) -> dict[str, Any]:
+    """The fields of an event in *data*, lists as tuples."""
+    if not isinstance(data, dict):
+        raise TypeError("it is no JSON object")
+    return {key: _deep_tuple(value) for key, value in data.items()}
 
 
 def _deep_tuple(value: Any) -> Any:

@@ -315,23 +315,25 @@ def _at_the_gate(state: MigrationState, event: GateWaiting | GateOpened) -> Migr
     if isinstance(event, GateWaiting):
         since = state.gate_since if state.phase is Phase.GATE else event.at
         admitted = state.admitted and state.prepared  # it may wait for long, and others are ready
-        return _into(state, Phase.GATE, event, gate_since=since, note=event.note, admitted=admitted)
-    return _into(
-        state,
-        Phase.READY,
-        event,
+        return _shown(state, Phase.GATE, event)._replace(gate_since=since, admitted=admitted)
+    return _shown(state, Phase.READY, event)._replace(
         gate_since=event.at if state.gate_since is None else state.gate_since,
         gate_opened_at=event.at,
         reported_ready=event.ready is True,
-        note=event.note,
     )
 
 
-def _into(state: MigrationState, phase: Phase, event: GateWaiting | GateOpened, **changes: object) -> MigrationState:
-    reads = 0 if state.phase is not phase else state.reads_in_phase
-    reported_lag = state.reported_lag or event.lag is not None
-    facts = {"remote_status": event.status, "ready": event.ready, "lag": event.lag, "reported_lag": reported_lag}
-    return state._replace(phase=phase, reads_in_phase=max(reads, 1), **facts, **changes)  # type: ignore[arg-type]
+def _shown(state: MigrationState, phase: Phase, event: GateWaiting | GateOpened) -> MigrationState:
+    """*state* in *phase*, with what *event* shows of the job."""
+    return state._replace(
+        phase=phase,
+        reads_in_phase=max(state.reads_in_phase, 1) if state.phase is phase else 1,
+        remote_status=event.status,
+        ready=event.ready,
+        lag=event.lag,
+        reported_lag=state.reported_lag or event.lag is not None,
+        note=event.note,
+    )
 
 
 def starts_afresh(state: MigrationState, *, retry_failed: bool) -> bool:

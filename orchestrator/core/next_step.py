@@ -417,22 +417,39 @@ def _final(
 
 
 def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
-    facts = {"status": reading.status, "ready": reading.ready, "lag": reading.lag}
     gate = policy.gate
+
+    def opened(note: str | None) -> list[Event]:
+        return [
+            GateOpened(
+                at=now, migration=migration, status=reading.status, ready=reading.ready, lag=reading.lag, note=note
+            )
+        ]
+
+    def waiting(note: str | None) -> list[Event]:
+        return [
+            GateWaiting(
+                at=now,
+                migration=migration,
+                status=reading.status,
+                ready=reading.ready,
+                lag=reading.lag,
+                max_lag=gate.max_lag if gate else None,
+                note=note,
+            )
+        ]
+
     if reading.took > GATE_LIFE:
-        max_lag = gate.max_lag if gate else None
-        slow = f"the answer took {rough_duration(reading.took)}: it is too old to go by"
-        return [GateWaiting(at=now, migration=migration, max_lag=max_lag, note=slow, **facts)]  # type: ignore[arg-type]
+        return waiting(f"the answer took {rough_duration(reading.took)}: it is too old to go by")
     if gate is None:
-        return [GateOpened(at=now, migration=migration, **facts)]  # type: ignore[arg-type]
+        return opened(None)
     view = at_gate(reading, gate, reported_lag=state.reported_lag)
     if view.is_open:
-        return [GateOpened(at=now, migration=migration, note=view.note, **facts)]  # type: ignore[arg-type]
+        return opened(view.note)
     told = state.note or at_gate(_known(state), gate, reported_lag=state.reported_lag).note
     if state.phase is Phase.GATE and view.note in (None, told):
         return []
-    waiting = GateWaiting(at=now, migration=migration, max_lag=gate.max_lag, note=view.note, **facts)  # type: ignore[arg-type]
-    return [waiting]
+    return waiting(view.note)
 
 
 def _known(state: MigrationState) -> Reading:

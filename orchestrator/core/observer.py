@@ -17,3 +17,14 @@ class Observer(Protocol):
         It is called in the loop that the run works on, so it returns at once. *state* is that of the run itself, and goes on
         changing: what is wanted of it is read now, and nothing in it is changed.
         """
+
+
+class Say(Protocol):
+    """Logs an entry for the operator, as a logger's method does."""
+
+    def __call__(self, event: str, **fields: object) -> None:
+        """The entry's *event*, by its name, and its *fields*."""
+
+
+def silent(event: str, **fields: object) -> None:
+    """Nobody is there to be told."""

@@ -59,30 +59,36 @@ _CUT_OVER = frozenset({Outcome.SUCCESS, Outcome.UNVERIFIED})
 
 @dataclass(slots=True, kw_only=True)
 class WaveState:
-    """What is known about one wave. Times are Unix seconds.
-
-    *first_started_at*, *last_started_at*, *ended_at*: when it started first and last, and ended last, in whichever session. *started*, *worked_on*: in this session it has started, or
-    something has happened to one of its migrations, which earlier sessions may have left under way.
-    *counts*: how many of its migrations stand where. *line*: a heap of the places of those that wait for a slot, and of some
-    that do not any more. *last_end*: when its last cutover ended. *rejected_by*: who does not want it to start in this
-    session, and why. *retried*: how often a migration of it was taken up again, in this session.
-    """
+    """What is known about one wave. Times are Unix seconds."""
 
     first_started_at: float | None = None
+    """When it started first, in whichever session."""
     last_started_at: float | None = None
+    """When it started last, in whichever session."""
     finished_at: float | None = None
+    """When it was finished, in this session."""
     ended_at: float | None = None
+    """When it was finished last, in whichever session."""
     approval_since: float | None = None
+    """Since when it waits for approval; None: it does not."""
     approved_by: str | None = None
     hooks: GroupHooks = field(default_factory=GroupHooks)
     started: bool = False
+    """In this session it has started."""
     worked_on: bool = False
+    """In this session something has happened to one of its migrations, which earlier ones may have left under way."""
     counts: Counts = field(default_factory=Counts)
+    """How many of its migrations stand where."""
     line: list[int] = field(default_factory=list)
+    """A heap of the places of those that wait for a slot, and of some that do not any more."""
     last_end: float | None = None
+    """When its last cutover ended."""
     soak_until: float | None = None
+    """Until when its verification and the next wave wait; None: they do not."""
     rejected_by: str | None = None
+    """Who does not want it to start in this session, and why."""
     retried: int = 0
+    """How often a migration of it was taken up again, in this session."""
 
     def copy(self) -> WaveState:
         """The same, to change."""

@@ -1,7 +1,7 @@
 """What is to be done, as facts: a workflow of waves of live migrations.
 
-These are the checked, resolved values: every default is filled in, every id is well formed. `workflowfile` makes them
-from YAML; the journal keeps them as JSON (`to_json`, `from_json`), so that a run can be continued without its file.
+These are the checked, resolved values: every default is filled in, every id is well formed. `files.workflow_file`
+makes them from YAML; the journal keeps them as JSON (`to_json`, `from_json`), so that a run can be continued without its file.
 """
 
 from __future__ import annotations

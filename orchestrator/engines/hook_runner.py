@@ -1,4 +1,4 @@
-"""Runs the hooks of a run, a wave or a migration with the environment that the contract gives them."""
+"""Runs the hooks of a run, a wave or a migration with the environment that docs/workflow.md lists."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
     Args:
         argv: The command and its arguments. A command without a slash is looked up on *environment*'s ``PATH``, one
             with a relative path from *directory*.
-        hook: ``before``, ``after_success`` or ``after_failure``.
+        hook: Its kind, one of `HOOKS`.
         timeout: Seconds after which it is ended.
         directory: Where it runs.
         environment: All of its environment; see `hook_environment`.

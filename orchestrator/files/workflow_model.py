@@ -1,7 +1,7 @@
 """How a workflow file is written: one model per mapping, every scalar parsed from its text, and the JSON Schema of it.
 
 These models say what each key may hold by itself. What keys mean together (inheritance, uniqueness, CSV files) is in
-`workflowfile`.
+`workflow_file`.
 """
 
 from __future__ import annotations

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import anyio
 
 from ..core.events import Event, RunFinished, StatusPolled
+from ..core.observer import Say
 from ..core.run import RunState
 from ..machine.own_files import PRIVATE, make_directory, replace_file
 from ..store.last_read import LastRead, read_reads, reads_path
@@ -25,7 +25,7 @@ INTERVAL = 5.0
 class ReadsFile:
     """Keeps the file of a run up to date: events go to `sink`, `run` writes now and then. A failure is told to *say*, once."""
 
-    def __init__(self, state_dir: Path, say: Callable[..., None]) -> None:
+    def __init__(self, state_dir: Path, say: Say) -> None:
         self._state_dir = state_dir
         self._say = say
         self._path: Path | None = None

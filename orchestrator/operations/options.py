@@ -13,7 +13,7 @@ from typing import Any
 from ..atlas.clients import Clients
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.consent import Intention
-from ..core.observer import Observer
+from ..core.observer import Observer, Say, silent
 from ..core.outcomes import ExitCode
 from ..core.run import RunState
 from ..core.settings import Engine
@@ -58,36 +58,42 @@ def uninterrupted() -> Iterator[AsyncIterator[Interruption]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """The process around a session, as far as the session looks at it; by default a program without terminal and signals.
-
-    *confirmed*: nothing else than this is done (None: nobody was asked); *ask* puts the question in the session, whose
-    *interactive* terminal answers it, and no cutover starts before. The number of its migrations, typed there (in a rehearsal: Enter), also approves the wave that
-    waits, and *on_line* is called for every line typed there. *background*: tasks to run beside the engine (progress).
-    *say* logs a warning for the operator (the entry's event and fields), *inform* what is no warning. *on_clients* is given the clients, whose budget and
-    statistics may be looked at; *on_superseded* the last state of an unfinished run in whose place another begins;
-    *on_ended* the ending, while no other process can work on the run. *place*: the options with which another command finds
-    the same state directory, a space before each. *environ* is the environment of hooks. *wall* is the wall clock (Unix
-    seconds), *steady* a clock that nobody sets. *interruptions* tells when somebody wants the session to stop; *checkpoint*
-    is told of each moment at which losing the process would leave something half done.
-    """
+    """The process around a session, as far as the session looks at it; by default a program without terminal and signals."""
 
     confirmed: Intention | None = None
+    """Nothing else than this is done; None: nobody was asked."""
     ask: Callable[[Intention], None] | None = None
+    """Puts the question in the session, whose `interactive` terminal answers it; no cutover starts before."""
     interactive: bool = False
+    """Whether there is a terminal. The number of its migrations, typed there (in a rehearsal: Enter), approves the wave that waits."""
     on_line: Callable[[], None] = lambda: None
+    """Is called for every line that is typed there."""
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
-    say: Callable[..., None] = lambda _event, **_fields: None
-    inform: Callable[..., None] = lambda _event, **_fields: None
+    """Tasks to run beside the engine, such as progress."""
+    say: Say = silent
+    """Logs a warning for the operator: the entry's event and fields."""
+    inform: Say = silent
+    """Logs what is no warning, likewise."""
     on_clients: Callable[[Clients], None] = lambda _: None
+    """Is given the clients, whose budget and statistics may be looked at."""
     on_superseded: Callable[[RunState], None] = lambda _: None
+    """Is given the last state of an unfinished run in whose place another begins."""
     on_ended: Callable[[Ending], None] = lambda _: None
+    """Is given the ending, while no other process can work on the run."""
     place: str = ""
+    """The options with which another command finds the same state directory, a space before each."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    """The environment of hooks."""
     random: Random = field(default_factory=Random)
+    """The dice for the jitter of polls."""
     wall: Callable[[], float] = time.time
+    """The wall clock, Unix seconds."""
     steady: Callable[[], float] = steady_time
+    """A clock that nobody sets, seconds."""
     interruptions: Interruptions = uninterrupted
+    """Tells when somebody wants the session to stop."""
     checkpoint: Checkpoint = unwatched
+    """Is told of each moment at which losing the process would leave something half done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,24 +76,29 @@ class GoingOn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The whole run. *shortest_seconds*: from the first request to the last PUT, by the request budget alone.
-
-    *opening*: of its window, the one in which it would begin (None: there is none); *fits_window*: whether all
-    fits into that (None: there is no window, or nothing that tells). *forecast*: None: there is nothing to make one of. *expiring*: jobs that
-    Atlas lets expire before that opening closes (within a day, where there is none), by what the journal knows of when they were first seen ready. *run_hooks*: those around it. *goes_on*: None: it would be a new one.
-    """
+    """The whole run."""
 
     workflow: str
+    """Its name."""
     base_url: str
     migrations: int
+    """How many."""
     shortest_seconds: float
+    """From the first request to the last PUT, by the request budget alone."""
     opening: Span | None
+    """Of its window, the one in which it would begin; None: there is none."""
     fits_window: bool | None
+    """Whether all fits into that; None: there is no window, or nothing that tells."""
     forecast: Forecast | None
+    """None: there is nothing to make one of."""
     expiring: tuple[Expiring, ...]
+    """Jobs that Atlas lets expire before that opening closes (within a day, where there is none), by when the journal saw them ready."""
     notes: tuple[str, ...]
+    """What else there is to say of it, in words."""
     run_hooks: tuple[str, ...]
+    """Those around the run, each list as `before: ./stop.sh`."""
     goes_on: GoingOn | None
+    """The run that it would continue; None: it would be a new one."""
     waves: tuple[WavePlan, ...]
 
 

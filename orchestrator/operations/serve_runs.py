@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 
 from ..core.errors import InputError
+from ..core.observer import Say, silent
 from ..core.settings import Credentials, CredentialSet, Settings
 from .options import Interruptions, uninterrupted
 from .target import client_settings, reach_atlas
@@ -16,7 +16,7 @@ async def serve_runs(
     settings: Settings,
     *,
     interruptions: Interruptions = uninterrupted,
-    say: Callable[..., None] = lambda _event, **_fields: None,
+    say: Say = silent,
     guarded: bool = False,
 ) -> None:
     """Serve runs against the Atlas of *settings* until somebody interrupts it, then hand over what is left to other workers.

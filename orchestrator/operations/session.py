@@ -5,7 +5,7 @@ reach Atlas, and read what comes first ▸ begin or resume ▸ execute, beside i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,6 +14,7 @@ import anyio
 from ..atlas.clients import Clients, open_clients
 from ..core.errors import JournalError
 from ..core.events import Event, RequestRetried, RunFinished, RunResumed, RunStarted
+from ..core.observer import Say
 from ..core.read_first import read_first
 from ..core.run import RunState
 from ..core.settings import Settings
@@ -93,7 +94,7 @@ async def conduct(journal: Journal, task: Task, settings: Settings, options: Opt
 class _Relay:
     """Takes the client's events, before and after there is a recorder for them. *say*: tells of waits before there is."""
 
-    def __init__(self, say: Callable[..., None]) -> None:
+    def __init__(self, say: Say) -> None:
         self.recorder: Recorder | None = None
         self._say = say
         self._early: list[Event] = []

@@ -1,4 +1,4 @@
-"""The report as facts: the fold of a run's events in the words of the contract, schema version 1."""
+"""The report as facts: the fold of a run's events in the words of docs/report.md, schema version 1."""
 
 from __future__ import annotations
 
@@ -147,11 +147,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """The whole report; `json_.document` makes the contract's document of it.
+    """The whole report; `json_.document` makes report.json of it.
 
-    *forecast*: made when the run began, with what became of it; *outlook*: of what is left of a run under way, made now.
-    *last_start*: the last moment at which a cutover may still start (None: there is no window, or none may).
-    *unfinished*: `resume` would go on with something; *hooks_left*: `after_…` hooks are among it. *sessions*: how many processes worked on the run.
+    Attributes:
+        unfinished: `resume` would go on with something.
+        hooks_left: `after_…` hooks are among it.
+        sessions: How many processes worked on the run.
+        forecast: Made when the run began, with what became of it.
+        outlook: Of what is left of a run under way, made now.
+        last_start: The last moment at which a cutover may still start; None: there is no window, or none may.
     """
 
     run_id: str

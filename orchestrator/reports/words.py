@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 
@@ -11,11 +10,11 @@ from ..core.no_return import Side
 from ..core.outcomes import EXIT_MEANINGS, Outcome
 from ..text.counts import names_listed, plural
 from ..text.durations import rough_duration
+from ..text.escaping import without_sequences
 from .forecast import LONGER, TimesReport
 from .model import MigrationReport, Problem, RunReport
 from .percentiles import Statistics
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 OUTCOMES = frozenset(Outcome)
 _JOINERS = "\u200c\u200d"  # invisible, harmless, and needed by some scripts and by emoji
 
@@ -146,4 +145,4 @@ def lines(text: str | None) -> str:
 def _visible(line: str) -> str:
     if line.isprintable():
         return line
-    return "".join(c if c.isprintable() or c in _JOINERS else " " for c in _ANSI.sub("", line))
+    return "".join(c if c.isprintable() or c in _JOINERS else " " for c in without_sequences(line))

@@ -20,9 +20,14 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(_escape, text)
 
 
+def without_sequences(text: str) -> str:
+    """*text* without what a terminal would obey."""
+    return _ANSI.sub("", text)
+
+
 def lines_of_text(text: str) -> str:
     """*text* with its lines kept: terminal sequences are dropped, other control characters become U+FFFD."""
-    return _CONTROL_IN_LINES.sub("\N{REPLACEMENT CHARACTER}", _LINE_ENDS.sub("\n", _ANSI.sub("", text)))
+    return _CONTROL_IN_LINES.sub("\N{REPLACEMENT CHARACTER}", _LINE_ENDS.sub("\n", without_sequences(text)))
 
 
 def visible(text: str) -> str:

@@ -23,6 +23,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..core.errors import JournalError
+from ..core.observer import Say, silent
 from ..machine.version import program_version
 from ..reports import ASSETS
 from .access import KEY_HEADER, SECURITY_HEADERS, Access, Code, Visitor
@@ -66,7 +67,7 @@ class App:
         closing: anyio.Event,
         code: Code | None = None,
         options: str = "",
-        say: Callable[..., None] = lambda *_, **__: None,
+        say: Say = silent,
     ) -> None:
         self._access = access
         self._feeds = feeds

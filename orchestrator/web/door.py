@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 
 from aiohttp import web
+
+from ..core.observer import Say
 
 MOST_CONNECTIONS = 128
 """At once, streams included: a browser has one for its stream and a few for moments."""
@@ -20,7 +21,7 @@ SAID_EVERY = 10.0
 class Quietly:
     """Passes on to *say* what happens, the first time at once and then at most every `SAID_EVERY` seconds, with how often it did."""
 
-    def __init__(self, say: Callable[..., None]) -> None:
+    def __init__(self, say: Say) -> None:
         self._say = say
         self._told: dict[str, tuple[float, int]] = {}
 
@@ -38,7 +39,7 @@ class Quietly:
 class Door:
     """Makes the protocol of each connection: the server's, or for one too many one that hangs up."""
 
-    def __init__(self, server: web.Server, say: Callable[..., None]) -> None:
+    def __init__(self, server: web.Server, say: Say) -> None:
         self._server = server
         self._quietly = Quietly(say)
 
@@ -56,7 +57,7 @@ class _HangsUp(asyncio.Protocol):
             transport.abort()
 
 
-def quiet_logger(say: Callable[..., None]) -> logging.Logger:
+def quiet_logger(say: Say) -> logging.Logger:
     """A logger for aiohttp: what others send it that is no HTTP is one line, not a traceback each."""
     logger = logging.Logger("page")  # noqa: LOG001 - of this page alone, and with nobody above it
     logger.addHandler(_Told(Quietly(say)))

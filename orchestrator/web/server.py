@@ -16,6 +16,7 @@ import anyio
 from aiohttp import web
 
 from ..core.errors import InputError
+from ..core.observer import Say, silent
 from .access import Access, Code, Visitor, is_loopback, new_token
 from .app import App
 from .door import IDLE_SECONDS, Door, quiet_logger
@@ -48,7 +49,7 @@ async def serve_page(
     port: int = 0,
     visitors: tuple[Visitor, ...] = (),
     options: str = "",
-    say: Callable[..., None] = lambda *_, **__: None,
+    say: Say = silent,
     wall: Callable[[], float] = time.time,
 ) -> AsyncIterator[RunningPage]:
     """Serve the runs in *state_dir* at *host* and *port* (0: any free one) while the block runs.
@@ -116,7 +117,7 @@ async def serve(
     port: int,
     visitors: tuple[Visitor, ...] = (),
     options: str = "",
-    say: Callable[..., None] = lambda *_, **__: None,
+    say: Say = silent,
 ) -> None:
     """Print the page's address as one line on stdout and serve until SIGINT or SIGTERM. See `serve_page`.
 

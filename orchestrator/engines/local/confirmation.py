@@ -12,6 +12,7 @@ import anyio
 
 from ...core.consent import Intention, standing
 from ...core.events import CutoversConfirmed, Event
+from ...core.observer import Say
 from ...core.run import RunState
 from .session import Session
 
@@ -26,9 +27,7 @@ class Confirmation:
         who: Gives the answer.
     """
 
-    def __init__(
-        self, session: Session, ask: Callable[[Intention], None], say: Callable[..., None], *, who: str
-    ) -> None:
+    def __init__(self, session: Session, ask: Callable[[Intention], None], say: Say, *, who: str) -> None:
         self._session = session
         self._ask = ask
         self._say = say

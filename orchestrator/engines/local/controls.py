@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 
 from ...core.errors import JournalError, JournalLockedError
+from ...core.observer import Say
 from ...core.run import RunState
 from ...core.steering import Request, decide
 from ...store.ground import Ground
@@ -64,7 +65,7 @@ async def heed_terminal(
     *,
     who: str,
     on_line: Callable[[], None],
-    say: Callable[..., None],
+    say: Say,
     confirmation: Confirmation | None = None,
 ) -> None:
     """What is typed approves the wave that waits for approval, in the name of *who*, until cancelled or the terminal is gone.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import anyio
 
 from ...core.errors import JournalLockedError
+from ...core.observer import Say
 from ...store.journal import Journal
 
 TRY_EVERY = 1.0
@@ -18,7 +17,7 @@ SAY_EVERY = 60.0
 class LockedJournal:
     """Says with *say* that the journal of run *run_id* is kept locked, and that it is free again."""
 
-    def __init__(self, run_id: str, say: Callable[..., None]) -> None:
+    def __init__(self, run_id: str, say: Say) -> None:
         self._run_id = run_id
         self._say = say
         self._said_at: float | None = None

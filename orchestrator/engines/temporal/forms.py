@@ -95,7 +95,7 @@ class News:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """Which live migrations a run drives: pairs of a migration's name and `project/id`. *run*: its workflow's id."""
+    """Which live migrations a run drives: pairs of a migration's name and `project/id`. *workflow*: the id of its workflow at Temporal."""
 
     run_id: str
     workflow: str
@@ -188,7 +188,7 @@ def out(events: Iterable[Event]) -> list[Any]:
 
 def events_of(data: Iterable[Sequence[Any]]) -> list[Event]:
     """The inverse of `out`."""
-    return [ev.from_json(name, at, dict(fields)) for name, at, fields in data]
+    return [ev.from_json(name, at, fields) for name, at, fields in data]
 
 
 def packed(data: Any) -> str:

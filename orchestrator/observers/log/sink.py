@@ -156,7 +156,7 @@ def json_line(entry: Mapping[str, Any]) -> str:
 
 
 def _order(_logger: object, _method: str, event_dict: Entry) -> Entry:
-    """The contract's fields first, in its order, then the others."""
+    """The fields that docs/logging.md lists first, in its order, then the others."""
     return {**{key: event_dict[key] for key in _FIRST if key in event_dict}, **event_dict}
 
 

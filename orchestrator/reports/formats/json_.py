@@ -1,4 +1,4 @@
-"""`report.json`: the contract's document, schema version 1."""
+"""`report.json`: the document that docs/report.md describes, schema version 1."""
 
 from __future__ import annotations
 
