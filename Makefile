@@ -79,12 +79,13 @@ test: $(VENV)/dev ## the tests (ARGS='-k window' for some of them, WORKERS=0 for
 	$(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal -m "not chaos" $(ARGS)
 
 .PHONY: unit
+unit: WORKERS := auto # they wait for nothing, and each more worker loads everything again
 unit: $(VENV)/dev ## the tests of what is pure, and of files: no sockets, no processes
 	$(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal -m "not chaos" tests/core tests/text tests/files $(ARGS)
 
 .PHONY: chaos
 chaos: $(VENV)/dev ## the long chaos suite: processes killed, connections broken, the simulator's record compared
-	$(PY) -m pytest -m chaos --timeout 0 $(ARGS)
+	HYPOTHESIS_PROFILE=thorough $(PY) -m pytest -m chaos --timeout 0 $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/dev ## give each reader of files and answers odd inputs (SECONDS=600 for each)

@@ -15,13 +15,16 @@ from hypothesis import HealthCheck, settings
 
 from .chromium import launched
 from .loaded import loaded_already
+from .strength import examples
 from .virtualclock import VirtualClockLoop
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 # A busy machine is slow at times, and that is no fault of a test; what hangs is ended by pytest's timeout.
-settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "here", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples(100)
+)
 # The same examples on every run: new ones are found elsewhere.
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")

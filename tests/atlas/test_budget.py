@@ -19,6 +19,8 @@ from orchestrator.atlas.wire import BucketFigures
 from orchestrator.simulator.bucket import Bucket, RateLimit, Refill
 from tests.virtualclock import VirtualClockLoop
 
+from ..strength import examples
+
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
 
@@ -110,7 +112,7 @@ LIMITS = st.builds(
 WAVES = st.lists(st.tuples(st.integers(1, 80), st.floats(0, 100)), min_size=1, max_size=4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(LIMITS, st.booleans(), WAVES, st.sampled_from((0.0, 0.01, 0.3, 2.0)), st.sampled_from(Priority))
 @example(RateLimit(capacity=2, refill=1, per=1.0), False, [(5, 0.0)], 0.0, Priority.CUTOVER)
 @example(RateLimit(capacity=40, refill=40, per=60.0, headers=False), False, [(244, 0.0)], 0.3, Priority.CUTOVER)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from orchestrator.core.events import EVENTS, CutoverAdmitted, Event, HookFinished, StatusPolled, from_json, to_json
 
 from ..eventstrategies import any_event
+from ..strength import examples
 
 OF_THE_CONTRACT = [
     "run_started",
@@ -45,7 +46,7 @@ def test_polls_and_slots_alone_are_not_journaled() -> None:
     assert {cls for cls in EVENTS.values() if not cls.journaled} == {CutoverAdmitted, StatusPolled}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(event=any_event)
 def test_every_event_keeps_its_json_form(event: Event) -> None:
     """Values and types, through a string as in the journal."""

@@ -16,6 +16,7 @@ from orchestrator.core.history import POINTS, History, Past, nearest_rank
 from orchestrator.core.window import Span
 
 from ..builders import NOW
+from ..strength import examples
 
 
 def history(*seconds: float, kind: str | None = None, by: str | None = None) -> History:
@@ -212,7 +213,7 @@ def test_more_slots_never_make_a_wave_later_than_one_by_one(size: int, at_once: 
     assert together.p50 <= single.p50 + max(seconds)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 999))
 def test_a_forecast_agrees_with_played_nights(size: int, at_once: int, seed: int) -> None:
     """It may be careful, by a round at most, and is never far too hopeful."""

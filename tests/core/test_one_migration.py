@@ -59,6 +59,7 @@ from orchestrator.core.run import RunState, fold
 from orchestrator.core.workflow import Gate, Hooks
 
 from ..builders import NOW, ONE, WHO, run_started, workflow
+from ..strength import examples
 
 SETTLE = 30.0
 FINAL = (RemoteStatus.SUCCESS, RemoteStatus.FAILED)
@@ -499,7 +500,7 @@ class OneMigration(RuleBasedStateMachine):
 
 TestOneMigration = OneMigration.TestCase
 TestOneMigration.settings = settings(
-    max_examples=60,
+    max_examples=examples(60),
     stateful_step_count=25,
     deadline=None,
     phases=(Stage.explicit, Stage.reuse, Stage.generate, Stage.shrink),
@@ -514,7 +515,7 @@ def test_many_random_nights_keep_the_same_promises(seed: int) -> None:
     def any_of(options: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
         return {name: random.choice(values) for name, values in options.items()}
 
-    for _ in range(1000):
+    for _ in range(examples(1000)):
         night = OneMigration()
         night.begin(**any_of(BEGINNINGS))
         for _ in range(60):

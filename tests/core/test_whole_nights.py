@@ -32,6 +32,7 @@ from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Gate, Hooks, Migration, Wave, Workflow
 
 from ..builders import NOW, migration
+from ..strength import examples
 from .night import Night
 
 
@@ -164,7 +165,7 @@ NIGHTS = given(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @NIGHTS
 def test_the_promises_hold_in_any_night(seed: int, faults: float, deaths: float) -> None:
     """No PUT is carried out twice, no outcome is a lie, every rule of a run is kept, and every session comes to its end."""

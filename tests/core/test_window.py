@@ -22,6 +22,8 @@ from orchestrator.core.window import (
     window_to_json,
 )
 
+from ..strength import examples
+
 BERLIN = "Europe/Berlin"
 
 
@@ -196,7 +198,7 @@ windows = st.builds(
 moments = st.floats(instant("2026-01-01T00:00+00:00"), instant("2028-01-01T00:00+00:00"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(window=windows, now=moments)
 def test_the_next_opening_always_lies_ahead(window: RecurringWindow, now: float) -> None:
     """It closes after now, opens before it closes, on one of its days, and its own opening moment leads back to it."""
@@ -215,7 +217,7 @@ def test_the_next_opening_always_lies_ahead(window: RecurringWindow, now: float)
     assert following.closes > found.closes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(window=windows, now=moments, later=st.floats(0.0, 20 * 86_400.0))
 def test_openings_follow_each_other(window: RecurringWindow, now: float, later: float) -> None:
     """Who asks later never hears of an earlier opening."""
@@ -225,7 +227,7 @@ def test_openings_follow_each_other(window: RecurringWindow, now: float, later: 
     assert second.opens >= first.opens
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(window=windows, now=moments)
 def test_an_opening_lasts_as_long_as_the_clock_on_the_wall_says(window: RecurringWindow, now: float) -> None:
     """Away from daylight-saving changes."""
@@ -376,7 +378,7 @@ limited = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(window=limited, now=moments)
 def test_reserve_and_exceptions_only_take_away(window: RecurringWindow, now: float) -> None:
     """Whenever a cutover may start, it might without them; on no day that is left out, and not in the reserve."""
@@ -396,7 +398,7 @@ def test_reserve_and_exceptions_only_take_away(window: RecurringWindow, now: flo
             assert without.holds(moment)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(window=limited, now=moments)
 def test_nothing_else_is_taken_away(window: RecurringWindow, now: float) -> None:
     """Where it would be open without exceptions, on a day that is none, it is open until its reserve."""

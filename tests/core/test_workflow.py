@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from orchestrator.core.workflow import Hooks, Vars, Wave, Workflow, from_json, to_json
 
 from ..builders import migration, workflow
+from ..strength import examples
 from ..workflowstrategies import workflows
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(given_workflow=workflows)
 def test_a_workflow_keeps_its_json_form(given_workflow: Workflow) -> None:
     """The journal alone is enough to continue a run: windows, gates, hooks, everything."""

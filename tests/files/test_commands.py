@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from orchestrator.files.commands import parse_commands
 from orchestrator.files.yaml_file import parse_yaml
 
+from ..strength import examples
+
 
 @pytest.mark.parametrize(
     ("value", "commands"),
@@ -62,7 +64,7 @@ def test_anything_else_is_told_with_an_example(value: Any) -> None:
         parse_commands(value)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(
     st.lists(
         st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S", "Zs")), min_size=1), min_size=2, max_size=5

@@ -26,6 +26,7 @@ from ..builders import run_started
 ROOT = Path(__file__).parents[2]
 GROUP = "7e68e12770616e75e6df43d0"
 JOB = "a659ce44c03ca1e348b1e992"
+VALID = jsonschema.Draft202012Validator(workflow_schema())
 HEAD = f"version: 1\nname: w\ndefaults: {{group_id: {GROUP}}}\n"
 
 Load = Callable[[str], Workflow]
@@ -274,7 +275,7 @@ def test_a_variable_has_to_be_one_of_an_environment(mistakes: Mistakes, given: s
 
 
 @pytest.mark.parametrize("journaled", [False, True])
-def test_variables_of_5000_migrations_cost_less_than_a_kilobyte_each(tmp_path: Path, journaled: bool) -> None:
+def test_variables_cost_less_than_a_kilobyte_for_each_migration(tmp_path: Path, journaled: bool) -> None:
     """From the file, or the journal, to the report: what each adds is its values."""
     names = ("cluster", "region", "size", "owner", "ticket")
 
@@ -282,7 +283,7 @@ def test_variables_of_5000_migrations_cost_less_than_a_kilobyte_each(tmp_path: P
         return ",".join(f"{name}-of-migration-{number}" for name in names)
 
     def memory(*, with_vars: bool) -> int:
-        rows = [f"m{n},{n + 1:024x}{',' + row(n) if with_vars else ''}\n" for n in range(5_000)]
+        rows = [f"m{n},{n + 1:024x}{',' + row(n) if with_vars else ''}\n" for n in range(500)]
         head = "name,live_migration_id" + (f",{','.join(names)}" if with_vars else "") + "\n"
         (tmp_path / "rest.csv").write_text(head + "".join(rows))
         (tmp_path / "w.yaml").write_text(f"{HEAD}waves:\n  - {{name: a, migrations_file: rest.csv}}\n")
@@ -294,13 +295,13 @@ def test_variables_of_5000_migrations_cost_less_than_a_kilobyte_each(tmp_path: P
                 workflow = from_json(json.loads(json.dumps(to_json(workflow))))
             report = build(fold("r", [run_started(workflow)]), now=0.0)
             gc.collect()
-            assert len(report.migrations) == 5_000
+            assert len(report.migrations) == 500
             return tracemalloc.get_traced_memory()[0]
         finally:
             tracemalloc.stop()
 
     memory(with_vars=True)  # what is made once and kept
-    assert (memory(with_vars=True) - memory(with_vars=False)) / 5_000 < 1_000
+    assert (memory(with_vars=True) - memory(with_vars=False)) / 500 < 1_000
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(mistakes: Mistakes, tmp_path: Path) -> None:
@@ -558,7 +559,7 @@ def test_the_examples_are_valid(name: str) -> None:
     workflow = load_workflow(path)
     assert path.read_text().startswith("# yaml-language-server: $schema=../docs/schema/workflow.schema.json\n")
     assert len(workflow.waves) >= 3
-    jsonschema.validate(read_yaml(path).data, workflow_schema())
+    VALID.validate(read_yaml(path).data)
 
 
 def test_the_first_example_is_worth_rehearsing() -> None:
@@ -584,7 +585,7 @@ def test_the_schema_accepts_what_the_loader_accepts(load: Load, value: dict[str,
     """An editor types scalars as YAML does; it must not mark what is right."""
     first = {"name": "a", "migrations": [{"name": "m", "live_migration_id": JOB}], **value}
     data = {"version": 1, "name": "w", "defaults": {"group_id": GROUP}, "waves": [first]}
-    jsonschema.validate(data, workflow_schema())
+    VALID.validate(data)
     load(json.dumps(data))
 
 
@@ -595,7 +596,7 @@ def test_the_schema_refuses_what_is_plainly_wrong(value: dict[str, Any]) -> None
     """An editor shows the usual slips."""
     first = {"name": "a", "migrations": [{"name": "m", "live_migration_id": JOB}], **value}
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"version": 1, "name": "w", "waves": [first]}, workflow_schema())
+        VALID.validate({"version": 1, "name": "w", "waves": [first]})
 
 
 def test_the_committed_schema_is_current() -> None:

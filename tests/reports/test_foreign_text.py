@@ -20,6 +20,7 @@ from orchestrator.reports.model import RunReport, build
 from orchestrator.reports.render import render
 from orchestrator.reports.words import lines, plain
 
+from ..strength import examples
 from .conftest import START, Ending, make_state
 
 NASTY = [
@@ -81,7 +82,7 @@ def parsed(text: str) -> Tags:
     return tags
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(FOREIGN, FOREIGN)
 @example(NASTY[0], NASTY[1])
 def test_html_keeps_its_elements(name: str, message: str) -> None:
@@ -101,7 +102,7 @@ def test_embedded_json_ends_no_element_and_means_the_same(data: object) -> None:
     assert json.loads(text) == data
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(FOREIGN, FOREIGN)
 def test_markdown_tables_keep_their_columns(name: str, message: str) -> None:
     """Every row has as many cells as the head of its table."""
@@ -129,7 +130,7 @@ def test_markdown_leaves_ordinary_names_as_they_are(name: str) -> None:
     assert escape(name) == name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(FOREIGN, FOREIGN)
 def test_junit_stays_xml(name: str, message: str) -> None:
     """Characters that XML forbids are gone, and the counts are right."""
@@ -138,7 +139,7 @@ def test_junit_stays_xml(name: str, message: str) -> None:
     assert len(root.findall("testsuite/testcase")) == 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(FOREIGN, FOREIGN)
 def test_csv_keeps_its_columns_and_has_no_formula(name: str, message: str) -> None:
     """One row a migration, and no cell that a spreadsheet would calculate."""

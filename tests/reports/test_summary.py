@@ -19,6 +19,7 @@ from orchestrator.reports.model import RunReport, build
 from orchestrator.reports.summary import print_json, print_summary
 from orchestrator.store.last_read import LastRead, LastReads
 
+from ..strength import examples
 from .conftest import RUN_ID, START, Ending, MakeReport, MakeState, make_state
 
 
@@ -178,7 +179,7 @@ def test_other_encodings_lose_no_name(encoding: str, report_of: MakeReport) -> N
     assert json.loads(raw.getvalue().decode(encoding))["migrations"][0]["name"] == "müller-注文"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.text(st.characters(), max_size=30), st.text(st.characters(), max_size=60))
 def test_no_text_steers_the_terminal(name: str, message: str) -> None:
     """Neither control characters nor rich's markup have any effect."""

@@ -20,6 +20,7 @@ from orchestrator.store.schema import FILE
 
 from ..builders import GROUP, NOW, WHO, finished, live_id, migration, run_resumed, run_started, workflow
 from ..eventstrategies import any_event
+from ..strength import examples
 
 ORDERS = {"orders": (GROUP, live_id(1))}
 
@@ -57,7 +58,7 @@ def recorded(journal: Journal, run_id: str = "r1") -> list[Event]:
 # -- events ------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(events=st.lists(any_event, max_size=5))
 def test_every_event_comes_back_as_it_was(journal: Journal, events: list[Event]) -> None:
     """In order, whatever it holds."""

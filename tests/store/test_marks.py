@@ -20,6 +20,7 @@ from orchestrator.store.marks import SLOT, Marks, Reach
 from orchestrator.store.schema import FILE
 
 from ..builders import GROUP, NOW, live_id, run_resumed, run_started, workflow
+from ..strength import examples
 
 NAMES = ("orders", "customers", "inventory")
 IDS = {name: (GROUP, live_id(number)) for number, name in enumerate(NAMES, start=1)}
@@ -86,7 +87,7 @@ def test_a_run_whose_process_died_is_gone_on_with(tmp_path: Path) -> None:
     assert go_on(state_dir) == list(NAMES)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_whatever_happens_to_the_wal_no_intent_is_forgotten(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
