@@ -94,9 +94,6 @@ class JobReader:
         """
         now, migration = self._now, self._migration
         take, self._first = self._first, None
-        if take is not None and (early := await take()) is not None:
-            self._last_left = early.left
-            return reading_of(early.job, took=now() - early.asked_at)
         asked_at = now()
         if state.prepared and state.phase in BEFORE_THE_PUT:
             priority = Priority.CUTOVER
@@ -108,6 +105,10 @@ class JobReader:
             return True
 
         try:
+            if take is not None and (early := await take()) is not None:
+                self._last_left = early.left
+                return reading_of(early.job, took=now() - early.asked_at)
+            asked_at = now()
             job = await self._client.job(
                 migration.group_id,
                 migration.live_migration_id,

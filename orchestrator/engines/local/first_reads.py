@@ -2,7 +2,8 @@
 
 As soon as Atlas has answered anything, the jobs of the migrations that come first are read, beside the root resource. A job
 that is read proves the keys as well as that resource does, so the session begins with whichever comes first. What was read is
-the first read of its migration, as old as it is; one that failed is forgotten, and the migration reads its job as ever.
+the first read of its migration, as old as it is, and so is a refusal. Where there was no answer to go by, the migration reads its
+job as ever.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...atlas.clients import Clients
-from ...atlas.errors import AtlasError
+from ...atlas.errors import ApiError, AtlasError
 from ...atlas.shares import Priority
 from ...core.workflow import Migration
 from ..reading import EarlyRead
@@ -29,6 +30,7 @@ AHEAD = 100
 class _Asked:
     over: anyio.Event = field(default_factory=anyio.Event)
     read: EarlyRead | None = None
+    refusal: ApiError | None = None
 
 
 class FirstReads:
@@ -70,11 +72,17 @@ class FirstReads:
             raise failures[0]
 
     async def take(self, migration: str) -> EarlyRead | None:
-        """What was read of the job of *migration*, once; None: nothing was asked for, or there was no answer."""
+        """What was read of the job of *migration*, once; None: nothing was asked for, or there was no answer to go by.
+
+        Raises:
+            ApiError: Atlas refused the read.
+        """
         asked = self._asked.pop(migration, None)
         if asked is None:
             return None
         await asked.over.wait()
+        if asked.refusal is not None:
+            raise asked.refusal
         return asked.read
 
     async def _read(self, migration: Migration, asked: _Asked) -> None:
@@ -98,8 +106,9 @@ class FirstReads:
             )
             asked.read = EarlyRead(job=job, asked_at=asked_at, left=left)
             self._proved[migration.credentials].set()
-        except AtlasError:  # its driver reads it again, and says what is wrong
-            pass
+        except AtlasError as error:
+            if isinstance(error, ApiError) and error.refused:
+                asked.refusal = error
         finally:
             asked.over.set()
 
