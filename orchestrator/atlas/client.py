@@ -52,7 +52,7 @@ ROOT_PATIENCE = 180.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """Atlas took the PUT with *http_status*; *job* is the document that came with the answer (v1.0), if it is this job's."""
+    """Atlas accepted the PUT with *http_status*; *job* is the document that came with the answer (v1.0), if it is this job's."""
 
     http_status: int
     job: Job | None

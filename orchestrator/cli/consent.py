@@ -18,7 +18,7 @@ def _can_ask() -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """What nothing but is done (*confirmed*), or what the operator is asked about while the session works (*asked*)."""
+    """What the operator has confirmed, and nothing else may be done (*confirmed*), or is asked about while the session works (*asked*)."""
 
     confirmed: Intention | None = None
     asked: Intention | None = None

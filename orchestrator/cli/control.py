@@ -76,9 +76,9 @@ def _told(args: Namespace, steered: Steered) -> int:
     run_id = steered.run_id
     match steered.taken:
         case Taken.ASKED:
-            print(f"{args.command}: asked of run {run_id}", file=sys.stderr)
+            print(f"{args.command}: the request is with run {run_id}", file=sys.stderr)
         case Taken.TAKEN:
-            print(f"{args.command}: taken by run {run_id}", file=sys.stderr)
+            print(f"{args.command}: run {run_id} has carried it out", file=sys.stderr)
         case Taken.KEPT:
             print(
                 f"{args.command}: recorded for run {run_id}; no process works on it now: `atlas-cutover resume {run_id}` continues it",

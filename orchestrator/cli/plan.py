@@ -171,7 +171,7 @@ def _readiness(states: Mapping[str, JobState]) -> str:
 
     counts = Counter(job.lacks for job in states.values() if job.lacks is not None)
     if not counts:
-        return f"{plural(len(states), 'job')}: none of them missing, over or not ready"
+        return f"{plural(len(states), 'job')}: all there, none over, all ready"
     first, *others = [lacks for lacks in LACKS if counts[lacks]]
     head = f"{counts[first]} of {plural(len(states), 'job')} {first}"
     return ", ".join((head, *(f"{counts[lacks]} {lacks}" for lacks in others)))

@@ -24,7 +24,7 @@ class Facts:
     """What the advice about a run depends on.
 
     *workflow*: the path of its file, where that is known. *totals*: how many migrations have each outcome. *window_over*: its
-    window opens no more. *too_many_failures*: a wave has used up its `max_failures`. *rejected*: the wave that somebody has rejected. The others are as in the report.
+    window opens no more. *too_many_failures*: a wave has more failures than its `max_failures` allows. *rejected*: the wave that somebody has rejected. The others are as in the report.
     """
 
     run_id: str
@@ -177,11 +177,13 @@ def _condition(facts: Facts) -> str | None:
 
 def _full(facts: Facts) -> str:
     if facts.totals.get(Outcome.IN_DOUBT):
-        return "max_failures is used up: it reads what is in doubt first, and starts the rest where that turns out well"
+        return (
+            "max_failures is exceeded: it reads what is in doubt first, and starts the rest where that turns out well"
+        )
     if facts.totals.get(Outcome.UNDER_WAY):
-        return "max_failures is used up: it follows what is under way, and starts nothing more"
+        return "max_failures is exceeded: it follows what is under way, and starts nothing more"
     return (
-        "max_failures is used up, so nothing more starts in this run: once the cause is cured, --retry-failed tries again what "
+        "max_failures is exceeded, so nothing more starts in this run: once the cause is fixed, --retry-failed tries again what "
         f"failed before its PUT; where it failed after it, run the waves that are left: atlas-cutover run --new {facts.workflow} --only WAVE"
     )
 

@@ -409,7 +409,7 @@ class CutoverRequested(MigrationEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoverAccepted(MigrationEvent):
-    """Atlas took the PUT: by its answer (*http_status*), or, the answer lost, by what the job shows (*evidence*)."""
+    """Atlas accepted the PUT: by its answer (*http_status*), or, the answer lost, by what the job shows (*evidence*)."""
 
     name: ClassVar[str] = "cutover_accepted"
     http_status: int | None

@@ -24,7 +24,7 @@ LAG_IS_GONE = (
     "UI (`gate: off` would cut it over all the same)"
 )
 BARE = (
-    "the job's document says nothing of readiness, neither readyForCutover nor lagTimeSeconds: where the Atlas UI shows it "
+    "Atlas's document of the job has neither readyForCutover nor lagTimeSeconds: where the Atlas UI shows it "
     "ready, `gate: off` cuts it over"
 )
 

@@ -67,7 +67,7 @@ def _fit(forecast: Forecast) -> str:
         spare = min(span.last_start - wave.last_start.p90 for wave in forecast.waves)
         spare = min(spare, *(span.closes - wave.ends.p90 for wave in forecast.waves))
         return f"the night fits its window, with {rough_duration(spare)} to spare (p90)"
-    return f"the night does NOT fit its window: from wave {stops.name!r} on it does not, {_why(forecast, stops)}"
+    return f"the night does NOT fit its window: wave {stops.name!r} is the first that does not, {_why(forecast, stops)}"
 
 
 def _why(forecast: Forecast, wave: WaveForecast) -> str:
@@ -75,8 +75,8 @@ def _why(forecast: Forecast, wave: WaveForecast) -> str:
     assert span is not None
     if wave.last_start.p90 >= span.last_start:
         half = " and even by the p50" if wave.last_start.p50 >= span.last_start else ""
-        return f"whose last cutover would start at {in_words(wave.last_start.p90)} (p90), and none starts from {in_words(span.last_start)} on{half}"
-    return f"whose last cutover would end at {in_words(wave.ends.p90)} (p90), and the window closes at {in_words(span.closes)}"
+        return f"as its last cutover would start at {in_words(wave.last_start.p90)} (p90), and none may start from {in_words(span.last_start)} on{half}"
+    return f"as its last cutover would end at {in_words(wave.ends.p90)} (p90), and the window closes at {in_words(span.closes)}"
 
 
 def _doubts(forecast: Forecast) -> Iterator[str]:

@@ -38,7 +38,7 @@ IN_A_COMMAND = 50
 """Migrations that one command names."""
 
 _PUT_ONCE = "Look at the live migration in the Atlas UI: its cutover has begun or was refused, and is not sent twice."
-_NO_PUT = "No PUT was sent, so the source is still in charge. When the cause is cured, it can be tried again."
+_NO_PUT = "No PUT was sent, so the source is still in charge. Once the cause is fixed, it can be tried again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@
 An engine carries the agenda out: it records what is to be recorded and asks again; it runs the hook, or takes the migrations
 of a wave through their steps, unless it does so already. It asks again after every event, when its work on a wave has ended, and at `look_again`.
 
-The order of a run: the window, the run's `before` hooks, then wave by wave: approval, doubts that could use up `max_failures`,
+The order of a run: the window, the run's `before` hooks, then wave by wave: approval, doubts that could exceed `max_failures`,
 the wave's `before` hooks, its migrations, its `after_…` hooks; at last the run's. What an earlier session has left under way
 is followed from the beginning on, whatever wave it belongs to. Once stopped, a run starts nothing more, follows what is under
 way, undoes what was prepared, and runs the hooks that it owes.
@@ -220,7 +220,7 @@ def may_start(run: RunState, wave: Wave, now: float, wall: float, at_work: Conta
     if wave.approval and known.approved_by is None:
         return _approval(run, wave, now, wall)
     if run.doubts_may_be_too_many(wave):
-        return NotYet(reason="max_failures is used up if what is in doubt stays so")
+        return NotYet(reason="max_failures would be exceeded if what is in doubt stays in doubt")
     return None
 
 

@@ -510,11 +510,11 @@ class RunState:
         return self.waves[wave.name].counts.failures
 
     def too_many_failures(self, wave: Wave) -> bool:
-        """Whether *wave* has used up its `max_failures`."""
+        """Whether more of *wave*'s migrations have failed than its `max_failures` allows. A doubt does not count yet."""
         return wave.max_failures is not None and self.failures(wave) > wave.max_failures
 
     def doubts_may_be_too_many(self, wave: Wave) -> bool:
-        """Whether *wave* would use up its `max_failures`, were all that is in doubt in it to stay so."""
+        """Whether too many would have failed if all that is in doubt in *wave* stayed in doubt: the wave waits, and the run is not stopped."""
         if wave.max_failures is None:
             return False
         doubts = self.waves[wave.name].counts.doubts

@@ -68,7 +68,7 @@ def decide(run: RunState, request: Request, *, at: float) -> Event | str:
         case "pause" if run.paused_by is None:
             return RunPaused(at=at, **who)
         case "pause":
-            return f"it is paused already, by {run.paused_by}"
+            return f"it is already paused, by {run.paused_by}"
         case "unpause" if run.paused_by is not None:
             return RunUnpaused(at=at, **who)
         case "unpause":
@@ -76,7 +76,7 @@ def decide(run: RunState, request: Request, *, at: float) -> Event | str:
         case "abort" if run.aborted_by is None:
             return RunAborted(at=at, **who)
         case "abort":
-            return f"it is aborted already, by {run.aborted_by}"
+            return f"it was already aborted, by {run.aborted_by}"
     raise ValueError(f"unknown command {request.command!r}")
 
 
@@ -92,10 +92,10 @@ def _about_a_wave(run: RunState, request: Request, name: str, *, at: float) -> E
         return f"wave {name!r} has started already"
     if request.command == "reject":
         if known.rejected_by is not None:
-            return f"wave {name!r} is rejected already, by {known.rejected_by}"
+            return f"wave {name!r} was already rejected, by {known.rejected_by}"
         return WaveRejected(at=at, wave=name, who=request.who, reason=request.reason)
     if known.approved_by is not None and known.rejected_by is None:
-        return f"wave {name!r} is approved already, by {known.approved_by}"
+        return f"wave {name!r} was already approved, by {known.approved_by}"
     return WaveApproved(at=at, wave=name, who=request.who, reason=request.reason)
 
 
@@ -125,7 +125,7 @@ def _about_a_migration(run: RunState, request: Request, name: str, *, at: float)
 
 def _why_no_skip(name: str, state: MigrationState) -> str | None:
     if state.skipped is not None:
-        return f"{name}: it is {state.skipped} already"
+        return f"{name}: already {state.skipped}"
     if state.phase not in BEFORE_THE_PUT and state.outcome is not Outcome.NOT_STARTED:
         return f"{name}: {_how_it_stands(state)}, so it cannot be skipped"
     return None

@@ -153,7 +153,7 @@ class App:
             if not self._access.has_key(visitor, session, key):
                 return 403, "This request is refused.", f"It lacks the session's key ({KEY_HEADER}): sign in again."
         if changes and not visitor.steers:
-            return 403, "This request is refused.", "Your token may look, not steer."
+            return 403, "This request is refused.", "Your token allows viewing, not steering."
         return None
 
     async def _show_login(self, request: web.Request) -> web.Response:
@@ -166,7 +166,7 @@ class App:
         token, then = given.get("token"), given.get("then")
         visitor = self._access.opens(token.strip()) if isinstance(token, str) else None
         if visitor is None:
-            return await self._turn_away(request, "This token is not the right one.")
+            return await self._turn_away(request, "This token is not known here.")
         return self._enter(request, visitor, then if isinstance(then, str) else "/", by="token")
 
     async def _turn_away(self, request: web.Request, title: str) -> web.Response:

@@ -155,7 +155,7 @@ def test_a_night_fits_when_its_last_cutover_starts_and_ends_in_time(
     assert found.fits is (stops is None)
     said = "\n".join(in_sentences(found))
     assert ("does NOT fit" in said) is (stops is not None)
-    assert stops is None or f"from wave '{stops}' on" in said
+    assert stops is None or f"wave '{stops}' is the first" in said
 
 
 def test_without_a_window_a_night_neither_fits_nor_does_not() -> None:

@@ -158,7 +158,7 @@ def test_what_keeps_a_wave_from_starting_is_said_in_order() -> None:
         "wave 'w' is not over",
         "the run is paused",
         "it waits for its approval",
-        "max_failures is used up if what is in doubt stays so",
+        "max_failures would be exceeded if what is in doubt stays in doubt",
         None,
     ]
 

@@ -266,7 +266,7 @@ def test_plan_online_reads_the_jobs_and_sends_no_put(online: Program, atlas: Atl
     ]
     done = online.run("plan", online.workflow({"one": {"ready": new_id()}}), "--online")
     assert done.code == 0
-    assert done.out.splitlines()[-1] == "1 job: none of them missing, over or not ready"
+    assert done.out.splitlines()[-1] == "1 job: all there, none over, all ready"
 
 
 def test_plan_shows_gates_timeouts_and_hooks(program: Program) -> None:
@@ -495,7 +495,7 @@ def test_the_way_on_finds_the_same_state_directory(program: Program) -> None:
     done = program.run("run", workflow, "--rehearse", "--state-dir", "here it is")
     assert done.code == 1
     way_on = f"resume {done.log[0]['run_id']} --state-dir '{program.directory / 'here it is'}'"
-    assert f"continue with: atlas-cutover {way_on} (max_failures is used up" in done.out
+    assert f"continue with: atlas-cutover {way_on} (max_failures is exceeded" in done.out
     assert program.run("report", "--state-dir", str(program.directory / "here it is")).code == 0
 
 

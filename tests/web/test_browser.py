@@ -245,7 +245,7 @@ def test_a_token_to_look_shows_commands_and_no_buttons(browser: Browser, night: 
         page.wait_for_url(f"{served.origin}/")
         open_run(page)
         page.wait_for_selector("#rows tr[data-index='13']")
-        assert "Your token may look, not steer." in page.inner_text("#instead")
+        assert "Your token allows viewing, not steering." in page.inner_text("#instead")
         assert not page.is_visible("#pause")
 
 

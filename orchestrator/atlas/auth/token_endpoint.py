@@ -101,12 +101,12 @@ class TokenEndpoint:
             raise self._senseless(f"expected a token, got {type(document).__name__}")
         value, kind = document.get("access_token"), document.get("token_type", "Bearer")
         if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-            raise self._senseless("there is no token in it that can be sent")
+            raise self._senseless("it has no usable access_token")
         if not isinstance(kind, str) or kind.lower() != "bearer":
-            raise self._senseless("its token is no bearer token")
+            raise self._senseless("its token_type is not Bearer")
         life = document.get("expires_in", _UNTOLD_LIFE)
         if isinstance(life, bool) or not isinstance(life, int | float) or not life > 0:
-            raise self._senseless("its token has no lifetime")
+            raise self._senseless("its expires_in is not a time in seconds")
         return AccessToken(value=value, begins=begins, ends=begins + float(min(life, _LONGEST_LIFE)))
 
     async def give_back(self, token: AccessToken) -> None:

@@ -106,7 +106,7 @@ def _gate_changed(f: Fields) -> str:
         if f["max_lag"] is None
         else f"max_lag {rough_duration(f['max_lag'])}, timeout {rough_duration(f['timeout'])}"
     )
-    return f"its gate is now {gate}, says {f['who']}{_reason(f)}"
+    return f"its gate was changed to {gate} by {f['who']}{_reason(f)}"
 
 
 def _reason(f: Fields) -> str:
@@ -115,7 +115,7 @@ def _reason(f: Fields) -> str:
 
 def _cutover_accepted(f: Fields) -> str:
     how = f"HTTP {f['http_status']}" if f["http_status"] is not None else f"seen by reading the job: {f['evidence']}"
-    return f"Atlas took the cutover ({how})"
+    return f"Atlas accepted the cutover ({how})"
 
 
 def _cutover_refused(f: Fields) -> str:
@@ -168,15 +168,15 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "run_resumed": _run_resumed,
     "forecast_made": lambda f: "; ".join(f["sentences"]),
     "run_finished": _run_finished,
-    "run_paused": lambda f: f"no new cutover starts until `unpause`, says {f['who']}{_reason(f)}",
-    "run_unpaused": lambda f: f"cutovers may start again, says {f['who']}{_reason(f)}",
+    "run_paused": lambda f: f"paused by {f['who']}{_reason(f)}: no new cutover starts until `unpause`",
+    "run_unpaused": lambda f: f"unpaused by {f['who']}{_reason(f)}: cutovers may start again",
     "confirmation_waiting": lambda f: f"no cutover starts before {f['who']} has confirmed it",
-    "cutovers_confirmed": lambda f: f"cutovers may start, says {f['who']}",
+    "cutovers_confirmed": lambda f: f"confirmed by {f['who']}: cutovers may start",
     "credentials_refused": lambda f: (
         f"no cutover with the credentials {f['credentials'] or 'of atlas'} starts any more: {f['reason']}"
     ),
     "run_aborted": lambda f: (
-        f"no further cutover starts, says {f['who']}{_reason(f)}; those under way are followed to their end"
+        f"aborted by {f['who']}{_reason(f)}: no further cutover starts, and those under way are followed to their end"
     ),
     "cutovers_stopped": lambda f: f"no further cutover starts: {f['reason']}",
     "clock_set": _clock_set,

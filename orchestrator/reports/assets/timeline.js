@@ -1,4 +1,4 @@
-// One bar a migration, in groups by wave, over the openings of the window: the wait at the gate, the request until Atlas took
+// One bar a migration, in groups by wave, over the openings of the window: the wait at the gate, the request until Atlas accepted
 // it (shaded), the cutover (in the colour of its state). It is redrawn as a whole: a few long paths, however many bars.
 
 import { byId, drawing, icon, make, say } from "./dom.js";

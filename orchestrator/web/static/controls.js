@@ -29,7 +29,7 @@ export function controls(run, runId) {
     byId("reason").hidden = !reason || !knows;
     byId("buttons").hidden = !knows || !may;
     drawCommands(knows && may ? [] : commands(run, runId));
-    say(byId("why-instead"), knows ? "Your token may look, not steer." : "The buttons are off until there is news.");
+    say(byId("why-instead"), knows ? "Your token allows viewing, not steering." : "The buttons are off until there is news.");
     button(byId("pause"), { hidden: Boolean(head.paused), off: reason || pending("pause") });
     button(byId("unpause"), { hidden: !head.paused, off: reason || pending("unpause") });
     button(byId("abort"), { hidden: false, off: reason || pending("abort") });

@@ -39,7 +39,7 @@ async def test_a_run_is_followed_detached_from_and_attached_to_again(tmp_path: P
             attached = those.begin("resume", name, "--format", "json")
             await anyio.sleep(3.0)
             approved = await those.run("approve", name, "two")
-            assert (approved.code, "taken by run" in approved.err) == (0, True), approved.err
+            assert (approved.code, "has carried it out" in approved.err) == (0, True), approved.err
             done = await those.end(attached)
             assert (done.code, set(done.outcomes.values())) == (0, {"SUCCESS"}), done.err
             assert {it.puts(each) for each in "abc"} == {1}

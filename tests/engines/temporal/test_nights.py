@@ -84,7 +84,7 @@ async def test_pause_holds_the_puts_and_unpause_lets_them_go(tmp_path: Path, cli
         run = await begin(client, it, plan)
         await run.waits_for_approval("two")
         assert await run.steer("pause") == [None]
-        assert await run.steer("pause") == ["it is paused already, by somebody"]
+        assert await run.steer("pause") == ["it is already paused, by somebody"]
         assert await run.steer("approve", wave="two") == [None]
         await anyio.sleep(3)
         assert {name: it.puts(name) for name in "abc"} == {"a": 1, "b": 0, "c": 0}
