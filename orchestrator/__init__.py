@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from .core.errors import BusyError, CutoverError, InputError, JournalError, Problem, TemporalError
     from .core.events import Event
     from .core.forecast import Forecast
-    from .core.migration import Phase
+    from .core.migration import MigrationState, Phase
     from .core.needs import Need, Subject
     from .core.no_return import Point, Side
-    from .core.observer import Observer
+    from .core.observer import Observer, RunView, WaveView
     from .core.outcomes import ExitCode, Outcome, RunOutcome
     from .core.readiness import Expiring
-    from .core.run import RunState
     from .core.settings import Engine, Settings
     from .core.vars import Vars
     from .core.window import Span
@@ -91,6 +90,7 @@ __all__ = [
     "LastRead",
     "LastReads",
     "MigrationReport",
+    "MigrationState",
     "Need",
     "Observer",
     "OnlinePlan",
@@ -108,8 +108,8 @@ __all__ = [
     "RunReport",
     "RunResult",
     "RunRow",
-    "RunState",
     "RunStatus",
+    "RunView",
     "Scenario",
     "Settings",
     "Side",
@@ -127,6 +127,7 @@ __all__ = [
     "WaveForecastReport",
     "WavePlan",
     "WaveReport",
+    "WaveView",
     "WindowReport",
     "Workflow",
     "__version__",
@@ -171,7 +172,10 @@ _HOMES = {
     ),
     "core.events": ("Event",),
     "core.forecast": ("Forecast",),
-    "core.migration": ("Phase",),
+    "core.migration": (
+        "MigrationState",
+        "Phase",
+    ),
     "core.needs": (
         "Need",
         "Subject",
@@ -180,14 +184,17 @@ _HOMES = {
         "Point",
         "Side",
     ),
-    "core.observer": ("Observer",),
+    "core.observer": (
+        "Observer",
+        "RunView",
+        "WaveView",
+    ),
     "core.outcomes": (
         "ExitCode",
         "Outcome",
         "RunOutcome",
     ),
     "core.readiness": ("Expiring",),
-    "core.run": ("RunState",),
     "core.settings": (
         "Engine",
         "Settings",

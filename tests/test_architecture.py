@@ -29,6 +29,7 @@ ALLOWED = {
     "functools",
     "hashlib",
     "heapq",
+    "ipaddress",
     "itertools",
     "json",
     "math",

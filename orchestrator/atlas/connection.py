@@ -27,7 +27,7 @@ from ..text.redaction import Redactor
 from .proxy import proxy_for
 from .response import Response
 from .sockets import socket_factory
-from .wire import ApiVersion
+from .wire import accepted
 
 MAX_IN_FLIGHT = 100
 """Requests out at once, and so connections, of one client."""
@@ -64,9 +64,9 @@ class ClientSettings:
         return str(URL(self.base_url).origin())
 
     @property
-    def api(self) -> ApiVersion:
-        """The API version, by the last part of the path."""
-        return ApiVersion(self.base_url.rstrip("/").rsplit("/", 1)[1])
+    def api(self) -> Api:
+        """Which API, by the last part of the path."""
+        return Api(self.base_url.rstrip("/").rsplit("/", 1)[1])
 
 
 class Departure(Protocol):
@@ -161,7 +161,7 @@ async def open_session(
         connector=connector,
         request_class=Request,
         timeout=timeout,
-        headers={hdrs.ACCEPT: accept or settings.api.accept, hdrs.USER_AGENT: f"atlas-cutover/{program_version()}"},
+        headers={hdrs.ACCEPT: accept or accepted(settings.api), hdrs.USER_AGENT: f"atlas-cutover/{program_version()}"},
         response_class=Response,
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=proxy,

@@ -15,6 +15,7 @@ from urllib.request import getproxies
 from yarl import URL
 
 from ..core.errors import InputError, Problem
+from ..text.hosts import is_loopback
 
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::([0-9]{1,5}))?")
 _PORTS = range(1, 65536)
@@ -31,7 +32,7 @@ def proxy_for(url: URL, environ: Mapping[str, str]) -> URL | None:
         InputError: There is one that cannot be used; the problem names the variable and what is wrong with it.
     """
     host = (url.host or "").rstrip(".").lower()
-    if _is_loopback(host) or _is_exempt(host, url.port, _value(environ, "no_proxy")[1]):
+    if is_loopback(host) or _is_exempt(host, url.port, _value(environ, "no_proxy")[1]):
         return None
     for name in (f"{url.scheme}_proxy", "all_proxy"):
         variable, text = _value(environ, name)
@@ -86,10 +87,6 @@ def _parsed(text: str, *, variable: str, host: str) -> URL:
         )
     except ValueError:
         raise wrong(f"expected an address like {_EXAMPLE}") from None
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:

@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from typing import Any
 
 from ..core.outcomes import is_known
+from ..core.settings import Api
 
 V2_MEDIA_TYPE = "application/vnd.atlas.2023-01-01+json"
 LIMITS_MEDIA_TYPE = "application/vnd.atlas.2025-03-12+json"  # of the rate limits, which no older version has
@@ -22,16 +22,9 @@ LONGEST_TEXT = 2000  # characters of a text in a document that go on into journa
 LONGEST_REST = 86400.0  # seconds; a server that asks for a longer rest than a day is not believed
 
 
-class ApiVersion(StrEnum):
-    """The two APIs, by the last part of their path."""
-
-    V1 = "v1.0"
-    V2 = "v2"
-
-    @property
-    def accept(self) -> str:
-        """The `Accept` header: v2 is versioned by media type."""
-        return V2_MEDIA_TYPE if self is ApiVersion.V2 else "application/json"
+def accepted(api: Api) -> str:
+    """The `Accept` header: v2 is versioned by media type."""
+    return V2_MEDIA_TYPE if api is Api.V2 else "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

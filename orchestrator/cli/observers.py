@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..core.observer import Observer
+from ..core.observer import Sink
 from ..core.settings import Settings
+from .streams import log_format
 
 if TYPE_CHECKING:
     from ..atlas.clients import Clients
@@ -26,7 +27,7 @@ class Observers:
     *stream*: where lines for the operator go. *on_line* is to be called when the operator has typed a line on the terminal.
     """
 
-    sinks: list[Observer] = field(default_factory=list)
+    sinks: list[Sink] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     on_line: Callable[[], None] = lambda: None
     stream: TextIO = field(default_factory=lambda: sys.stderr)
@@ -62,8 +63,8 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO, *, options: st
 
     observers = Observers()
     sinks, tasks = observers.sinks, observers.tasks
-    console = settings.logging.format == "console" or (settings.logging.format is None and stream.isatty())
-    if console and can_move(stream, os.environ):
+    format_ = log_format(settings.logging.format, stream)
+    if format_ == "console" and can_move(stream, os.environ):
         progress = stack.enter_context(Progress(stream, options=options))
         sinks.append(progress.sink)
         tasks.append(progress.run)
@@ -76,7 +77,7 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO, *, options: st
     log = stack.enter_context(
         configure_logging(
             level=settings.logging.level,
-            format="console" if console else "json",
+            format=format_,
             file=settings.logging.file,
             secrets=settings.redactor,
             stream=stream,

@@ -39,9 +39,11 @@ def _serve(args: Namespace) -> int:
 
     from ..core.errors import InputError
     from ..observers.log.sink import configure_logging
-    from ..web.access import is_loopback, others_can_read, read_tokens
+    from ..text.hosts import is_loopback
+    from ..web.access import others_can_read, read_tokens
     from ..web.server import serve
     from .inputs import read_state_dir, same_place
+    from .streams import log_format
 
     state_dir = read_state_dir(args)
     visitors = read_tokens(args.token_file) if args.token_file is not None else ()
@@ -58,10 +60,9 @@ def _serve(args: Namespace) -> int:
             "127.0.0.1 is safer",
             file=sys.stderr,
         )
-    console = args.log_format == "console" or (args.log_format is None and sys.stderr.isatty())
     with configure_logging(
         level=args.log_level or "info",
-        format="console" if console else "json",
+        format=log_format(args.log_format, sys.stderr),
         file=args.log_file,
         secrets=[visitor.token for visitor in visitors],
         stream=sys.stderr,

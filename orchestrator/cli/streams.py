@@ -6,7 +6,14 @@ import io
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO, cast
+from typing import Any, Literal, TextIO, cast
+
+
+def log_format(wanted: str | None, stream: TextIO) -> Literal["console", "json"]:
+    """In which format a log goes to *stream*: as *wanted*, else for people where it is a terminal."""
+    if wanted is None:
+        return "console" if stream.isatty() else "json"
+    return "console" if wanted == "console" else "json"
 
 
 @contextmanager

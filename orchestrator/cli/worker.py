@@ -35,17 +35,17 @@ def _worker(args: Namespace) -> int:
     from ..operations.serve_runs import serve_runs
     from .inputs import read_settings
     from .signals import signalled
+    from .streams import log_format
 
     settings = read_settings(args)
     raise_limit()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends a worker that was stopped right before a PUT left
-    console = settings.logging.format == "console" or (settings.logging.format is None and sys.stderr.isatty())
     with ExitStack() as stack:
         stack.enter_context(
             configure_logging(
                 level=settings.logging.level,
-                format="console" if console else "json",
+                format=log_format(settings.logging.format, sys.stderr),
                 file=settings.logging.file,
                 secrets=settings.redactor,
                 stream=sys.stderr,

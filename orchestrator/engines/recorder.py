@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..core.events import Event
-from ..core.observer import Observer
+from ..core.observer import Sink
 from ..core.run import RunState
 
 
@@ -44,14 +44,14 @@ class Recorder:
     Observers are told in the order of the events' times: what happens while an event is being written is told after it.
     """
 
-    def __init__(self, state: RunState, writer: EventWriter, observers: Sequence[Observer]) -> None:
+    def __init__(self, state: RunState, writer: EventWriter, observers: Sequence[Sink]) -> None:
         self.state = state
         self._writer = writer
         self._observers = tuple(observers)
-        self._listeners: list[Observer] = []
+        self._listeners: list[Sink] = []
         self._untold: deque[_Telling] = deque()
 
-    def listen(self, observer: Observer) -> None:
+    def listen(self, observer: Sink) -> None:
         """Let *observer* have every event from now on, as soon as it is taken in."""
         self._listeners.append(observer)
 

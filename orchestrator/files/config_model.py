@@ -21,6 +21,7 @@ from ..core.settings import (
     Temporal,
 )
 from ..text.durations import format_duration
+from ..text.hosts import is_loopback
 from ..text.likeness import as_it_looks
 from .fields import BOOLEAN_SCHEMA, Text, TextModel, duration, json_schema, one_of
 from .scalars import parse_boolean, parse_choice, parse_count, parse_decimal, parse_key, parse_line, parse_name
@@ -70,7 +71,7 @@ def parse_base_url(text: str) -> str:
     if not _HOST.fullmatch(host):
         raise ValueError("expected an address with a host such as cloud.mongodb.com")
     _check_host(host.rstrip(".").lower())
-    if parts.scheme == "http" and not _is_loopback(host.strip("[]")):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("expected https://; plain http is for loopback hosts alone (127.0.0.1, ::1, localhost)")
     path = parts.path.rstrip("/") or _DEFAULT_PATH
     if path not in _PATHS:
@@ -108,15 +109,6 @@ def parse_address(text: str) -> str:
     if not 0 < int(text.rpartition(":")[2]) < 65536:
         raise ValueError("expected a port from 1 to 65535 behind the colon")
     return text
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _parse_factor(text: str) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 from ..atlas.clients import Clients
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.consent import Intention
-from ..core.observer import Observer, Say, silent
+from ..core.observer import Say, Sink, silent
 from ..core.outcomes import ExitCode
 from ..core.run import RunState
 from ..core.settings import Engine
@@ -109,5 +109,5 @@ class Options:
     retry_failed: bool = False
     engine: Engine = Engine.LOCAL
     rehearsal: Rehearsal | None = None
-    observers: Sequence[Observer] = ()
+    observers: Sequence[Sink] = ()
     host: Host = field(default_factory=Host)

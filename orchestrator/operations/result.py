@@ -13,7 +13,7 @@ import anyio
 
 from ..core.arguments import called, expect, path, several
 from ..core.events import Event
-from ..core.observer import Observer
+from ..core.observer import Sink
 from ..core.outcomes import ExitCode
 from ..core.run import RunState
 from ..core.settings import Settings
@@ -128,7 +128,7 @@ async def with_reports(
 class _Guarded:
     """An observer that may raise: it is told nothing more then, and no cutover is lost over it."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Sink) -> None:
         self._observer = observer
         self.error: Exception | None = None
 

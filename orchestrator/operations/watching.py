@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import JournalError
-from ..core.observer import Observer
+from ..core.observer import Sink
 from ..core.run import RunState
 from ..store.journal import open_journal, worked_on_by
 from ..store.last_read import LastRead, read_reads, reads_path, silent_since
@@ -52,7 +52,7 @@ class Watching:
         run_id: str | None = None,
         *,
         state_dir: Path | str | None = None,
-        observers: Iterable[Observer] = (),
+        observers: Iterable[Sink] = (),
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._place = place_of(state_dir)

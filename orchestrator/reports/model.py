@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.advice import Advice, advise, facts_of
 from ..core.events import NOT_YET
+from ..core.needs import URGENCY as KINDS
 from ..core.needs import Need, needs
 from ..core.next_step import Phase
 from ..core.no_return import SIDES, WHAT_IS_RIGHT, Point, Side, last_start, point_in
@@ -23,14 +24,7 @@ from .percentiles import Statistics, statistics_of
 
 SCHEMA_VERSION = 1
 
-URGENCY = (
-    Outcome.IN_DOUBT,
-    Outcome.TIMED_OUT,
-    Outcome.UNVERIFIED,
-    Outcome.FAILED,
-    Outcome.UNDER_WAY,
-    Outcome.NOT_STARTED,
-)
+URGENCY = (*(kind for kind in KINDS if isinstance(kind, Outcome)), Outcome.NOT_STARTED)
 """The outcomes other than SUCCESS, the most urgent first."""
 
 OTHERS = (("Under way at Atlas", Outcome.UNDER_WAY), ("Not started", Outcome.NOT_STARTED))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from ipaddress import ip_address
 from typing import Any
 
 import anyio
 from aiohttp import web
 
+from ..text.hosts import is_loopback
 from .answers import CHALLENGE_CONTENT_TYPE, ID, JSON, METHODS, Call, document, error, plain, read_call, refusal_of_form
 from .bucket import Buckets
 from .clock import Clock
@@ -271,6 +271,6 @@ class App:
 
     def _record_answer(self, request: web.BaseRequest) -> web.Response:
         headers = {"Content-Type": JSON}
-        if request.remote is None or not ip_address(request.remote).is_loopback:
+        if request.remote is None or not is_loopback(request.remote):
             return web.Response(status=403, headers=headers, body=encode(api_error(403, "FORBIDDEN", ""), pretty=False))
         return web.Response(headers=headers, body=encode(self.record(), pretty=False))

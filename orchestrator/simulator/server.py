@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +18,7 @@ from aiohttp import web
 
 from ..core.errors import InputError
 from ..core.workflow import Migration, Workflow
+from ..text.hosts import is_loopback
 from .app import App
 from .clock import Clock
 from .jobs import Job, Past
@@ -151,7 +151,7 @@ async def simulate(
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        loopback = host == "localhost" or ip_address(host).is_loopback
+        loopback = is_loopback(host)
     except ValueError:
         loopback = False
     if not loopback:

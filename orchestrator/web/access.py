@@ -116,14 +116,6 @@ def others_can_read(path: Path) -> bool:
     return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether *host* names this machine alone."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def split_host(header: str) -> tuple[str, int] | None:
     """Name and port of a ``Host`` header (port 80 where it names none); None where it is none."""
     try:

@@ -17,7 +17,8 @@ from aiohttp import web
 
 from ..core.errors import InputError
 from ..core.observer import Say, silent
-from .access import Access, Code, Visitor, is_loopback, new_token
+from ..text.hosts import is_loopback
+from .access import Access, Code, Visitor, new_token
 from .app import App
 from .door import IDLE_SECONDS, Door, quiet_logger
 from .feed import Feeds

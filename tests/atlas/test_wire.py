@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.atlas import wire
-from orchestrator.atlas.wire import ApiVersion, BucketFigures, ErrorDocument, Job
+from orchestrator.atlas.wire import BucketFigures, ErrorDocument, Job, accepted
+from orchestrator.core.settings import Api
 
 LIVE = "a659ce44c03ca1e348b1e992"
 SCALARS = (
@@ -259,5 +260,5 @@ def test_figures_that_make_no_sense_are_none(parameters: tuple[Any, ...]) -> Non
 
 def test_each_api_has_its_accept_header() -> None:
     """v2 is versioned by its media type, v1.0 is plain JSON."""
-    assert ApiVersion("v2").accept == "application/vnd.atlas.2023-01-01+json"
-    assert ApiVersion("v1.0").accept == "application/json"
+    assert accepted(Api.V2) == "application/vnd.atlas.2023-01-01+json"
+    assert accepted(Api.V1) == "application/json"

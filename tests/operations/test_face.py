@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -17,7 +17,7 @@ import pytest
 
 import orchestrator
 from orchestrator.core.events import Event
-from orchestrator.core.run import RunState
+from orchestrator.core.run import RunState, WaveState
 from orchestrator.machine.version import program_version
 
 from ..engines.house import house, wave, workflow
@@ -59,7 +59,7 @@ def test_what_is_not_offered_is_no_attribute() -> None:
         _ = orchestrator.cutover_everything
 
 
-LOOKED_INTO = {"Forecast", "Host", "RunState", "Scenario", "Settings", "Workflow"}
+LOOKED_INTO = {"Forecast", "Host", "Scenario", "Settings", "Workflow"}
 """What functions make and take as a whole: what is in them is no name that a caller needs."""
 
 
@@ -87,6 +87,15 @@ def test_what_signatures_and_results_name_is_offered() -> None:
     ]
     lacking = {(each.__name__, kind.__name__) for each in facts for kind in named_in(each) - set(offered)}
     assert lacking == set()
+
+
+@pytest.mark.parametrize(("view", "kept"), [(orchestrator.RunView, RunState), (orchestrator.WaveView, WaveState)])
+def test_an_observer_can_read_a_run_and_not_change_it(view: type, kept: type) -> None:
+    """What it gets is the run's own state: by its type, nothing can be set or applied."""
+    members = {name: member for name, member in vars(view).items() if not name.startswith("_")}
+    assert set(members) <= set(dir(kept)) | {field.name for field in fields(kept)}
+    assert not {"apply", "after", "copy"} & set(members)
+    assert [name for name, member in members.items() if isinstance(member, property) and member.fset is not None] == []
 
 
 def test_the_page_names_everything_that_is_offered() -> None:
@@ -190,7 +199,7 @@ async def test_a_report_that_cannot_be_written_is_told_of_and_stops_nothing(tmp_
             await orchestrator.run(plan, it.settings, outputs=["night.doc"])
         assert it.puts("a") == 0
 
-        def spoil(event: Event, state: RunState, /) -> None:
+        def spoil(event: Event, state: orchestrator.RunView, /) -> None:
             if event.name == "cutover_accepted":
                 target.rmdir()
                 target.write_text("in the way")
@@ -210,7 +219,7 @@ async def test_an_observer_that_raises_takes_no_cutover_with_it(tmp_path: Path) 
     heard: list[str] = []
     raised: list[str] = []
 
-    def bad(event: Event, state: RunState, /) -> None:
+    def bad(event: Event, state: orchestrator.RunView, /) -> None:
         if event.name == "cutover_requested":
             raised.append(event.name)
             raise ZeroDivisionError(event.name)
@@ -231,7 +240,7 @@ async def test_a_real_run_is_not_resumed_as_a_rehearsal(tmp_path: Path) -> None:
     async with house(tmp_path, plan) as it:
         stop = anyio.Event()
 
-        def watch(event: Event, state: RunState, /) -> None:
+        def watch(event: Event, state: orchestrator.RunView, /) -> None:
             if event.name == "cutover_accepted":
                 stop.set()
 

@@ -89,7 +89,7 @@ def test_the_most_urgent_come_first_and_alike_ones_together(report_of: MakeRepor
             }
         }
     )
-    assert [[m.name for m in p.migrations] for p in report.problems()] == [["d"], ["t"], ["f1", "f2"], ["u"], ["n"]]
+    assert [[m.name for m in p.migrations] for p in report.problems()] == [["d"], ["u"], ["t"], ["f1", "f2"], ["n"]]
     assert [(need.kind, need.count) for need in report.needs] == [
         ("IN_DOUBT", 1),
         ("UNDER_WAY", 1),

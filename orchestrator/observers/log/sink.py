@@ -29,7 +29,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 from ...core.errors import InputError
 from ...core.events import Event, StatusPolled
-from ...core.observer import Observer
+from ...core.observer import Sink
 from ...core.run import RunState
 from ...machine.ownership import refuse_foreign
 from ...text.instants import iso
@@ -68,7 +68,7 @@ class LogSetup:
     ) -> None:
         self.close()
 
-    def sink(self) -> Observer:
+    def sink(self) -> Sink:
         """The sink that logs a run: one entry for each event whose level is asked for."""
         entries = Entries()
         lowest, redacted, write = self._level, self.redactor.entry, self._outputs.msg
