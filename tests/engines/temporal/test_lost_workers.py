@@ -129,6 +129,8 @@ async def test_a_budgets_owner_dies_and_another_worker_reads_on_within_the_lease
     plan = own(workflow(wave("one", *names)))
     async with house(tmp_path / "atlas", plan, quick(25.0)) as it:
         with fleet(tmp_path, temporal, it) as those:
+            config = those.directory / "config.yaml"
+            config.write_text(config.read_text().replace('"max": "2s"', '"max": "500ms"'))  # no pause of a new owner's
             owner = those.worker()
             await those.serves(1)
             run = those.begin("run", str(those.write(plan)), "--engine", "temporal", "--yes", "--format", "json")
