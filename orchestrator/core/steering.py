@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from ..text.counts import names_listed
 from ..text.likeness import closest
@@ -21,6 +22,23 @@ from .migration import BEFORE_THE_PUT, MigrationState, starts_afresh
 from .outcomes import Outcome
 from .run import RunState
 from .workflow import Gate
+
+
+class Command(StrEnum):
+    """What may be asked of a run."""
+
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    ABORT = "abort"
+    APPROVE = "approve"
+    REJECT = "reject"
+    SKIP = "skip"
+    RETRY = "retry"
+    GATE = "gate"
+
+
+ABOUT_A_WAVE = (Command.APPROVE, Command.REJECT)
+ABOUT_MIGRATIONS = (Command.SKIP, Command.RETRY, Command.GATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +60,12 @@ class GateChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """*command* (`pause`, `unpause`, `abort`, `approve`, `reject`, `skip`, `retry`, `gate`) is asked by *who*, for *reason*.
+    """*command* is asked by *who*, for *reason*.
 
     *wave* and *migration* are what it is about; *gate* is what changes of its gate (None: off).
     """
 
-    command: str
+    command: Command
     who: str
     reason: str = ""
     wave: str | None = None
@@ -57,7 +75,7 @@ class Request:
 
 def decide(run: RunState, request: Request, *, at: float) -> Event | str:
     """The event that *request* means for *run* at *at* (Unix seconds), or why it does nothing, in words for who asked."""
-    if run.aborted_by is not None and request.command != "abort":
+    if run.aborted_by is not None and request.command is not Command.ABORT:
         return f"it is aborted, by {run.aborted_by}"
     if request.migration is not None:
         return _about_a_migration(run, request, request.migration, at=at)
@@ -65,19 +83,19 @@ def decide(run: RunState, request: Request, *, at: float) -> Event | str:
         return _about_a_wave(run, request, request.wave, at=at)
     who = {"who": request.who, "reason": request.reason}
     match request.command:
-        case "pause" if run.paused_by is None:
+        case Command.PAUSE if run.paused_by is None:
             return RunPaused(at=at, **who)
-        case "pause":
+        case Command.PAUSE:
             return f"it is already paused, by {run.paused_by}"
-        case "unpause" if run.paused_by is not None:
+        case Command.UNPAUSE if run.paused_by is not None:
             return RunUnpaused(at=at, **who)
-        case "unpause":
+        case Command.UNPAUSE:
             return "it is not paused"
-        case "abort" if run.aborted_by is None:
+        case Command.ABORT if run.aborted_by is None:
             return RunAborted(at=at, **who)
-        case "abort":
+        case Command.ABORT:
             return f"it was already aborted, by {run.aborted_by}"
-    raise ValueError(f"unknown command {request.command!r}")
+    return f"`{request.command}` has to name what it is about"
 
 
 def _about_a_wave(run: RunState, request: Request, name: str, *, at: float) -> Event | str:
@@ -86,11 +104,11 @@ def _about_a_wave(run: RunState, request: Request, name: str, *, at: float) -> E
         there = f"did you mean {meant!r}?" if meant else f"it has {names_listed(list(run.waves), 20)}"
         return f"it has no wave {name!r}; {there}"
     wave, known = run.wave(name), run.waves[name]
-    if request.command == "approve" and not wave.approval and known.rejected_by is None:
+    if request.command is Command.APPROVE and not wave.approval and known.rejected_by is None:
         return f"wave {name!r} needs no approval; `pause` holds a run"
     if known.started or (known.finished_at is not None and run.stopped is None):
         return f"wave {name!r} has started already"
-    if request.command == "reject":
+    if request.command is Command.REJECT:
         if known.rejected_by is not None:
             return f"wave {name!r} was already rejected, by {known.rejected_by}"
         return WaveRejected(at=at, wave=name, who=request.who, reason=request.reason)
@@ -104,10 +122,10 @@ def _about_a_migration(run: RunState, request: Request, name: str, *, at: float)
     if state is None:
         return f"it has no migration {name!r}"
     match request.command:
-        case "skip":
+        case Command.SKIP:
             why = _why_no_skip(name, state)
             return why or MigrationSkipped(at=at, migration=name, who=request.who, reason=request.reason)
-        case "retry":
+        case Command.RETRY:
             why = _why_no_retry(name, state)
             return why or MigrationRetried(at=at, migration=name, who=request.who, reason=request.reason)
     if state.phase not in BEFORE_THE_PUT:

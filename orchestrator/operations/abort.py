@@ -9,7 +9,7 @@ from pathlib import Path
 from ..core.arguments import text, text_or_none
 from ..core.errors import InputError
 from ..core.run import RunState
-from ..core.steering import Request
+from ..core.steering import Command, Request
 from ..machine.person import who_am_i
 from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal
@@ -43,7 +43,7 @@ def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None =
     place = place_of(state_dir)
     with open_journal(place, readonly=True) as reading:
         row = find_run(reading, run_id)
-    request = Request(command="abort", who=who or who_am_i(), reason=reason)
+    request = Request(command=Command.ABORT, who=who or who_am_i(), reason=reason)
     if row.temporal is not None and row.unfinished and not row.rehearsal:
         return _abort_elsewhere(row, request, place)
     with open_journal(place) as journal:
@@ -68,10 +68,10 @@ def _abort_elsewhere(row: RunRow, request: Request, place: Path) -> Steered:
 
 
 def _end(journal: Journal, row: RunRow, request: Request) -> Steered:
-    refuse_when_over(row, "abort")
+    refuse_when_over(row, Command.ABORT)
     try:
         with locked(run_lock(journal.state_dir, row.run_id), holder=request.who):
-            refuse_when_over(find_run(journal, row.run_id), "abort")  # it may have ended since we looked
+            refuse_when_over(find_run(journal, row.run_id), Command.ABORT)  # it may have ended since we looked
             state = abort_interrupted(journal, row.run_id, now=time.time(), who=request.who, reason=request.reason)
             # the reports that are there say that `resume` goes on
             _, unwritten = write_reports(build(state, now=time.time()), journal.state_dir)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..core.arguments import text
+from ..core.steering import Command
 from .steering import Steered, steer
 
 
@@ -25,4 +26,4 @@ def approve(
         JournalError: The journal cannot be read or written.
         TemporalError: The run is at Temporal, which does not answer.
     """
-    return steer(run_id, "approve", text("wave", wave), state_dir=state_dir, who=who, reason=reason)
+    return steer(run_id, Command.APPROVE, text("wave", wave), state_dir=state_dir, who=who, reason=reason)

@@ -23,7 +23,7 @@ from ..core.migration import BEFORE_THE_PUT, Phase
 from ..core.outcomes import ExitCode
 from ..core.run import RunState, fold
 from ..core.settings import Settings, Temporal
-from ..core.steering import Request
+from ..core.steering import Command, Request
 from ..core.workflow import Hooks, Workflow
 from ..engines.local.session import doubts_of_earlier_puts
 from ..machine.groups import alone
@@ -440,7 +440,7 @@ class Follower:
         with suppress(TemporalError, InputError), anyio.move_on_after(_LAST_WORDS):
             await self._look()
             known = len(self._known)
-            await self._remote.steer([Request(command="pause", who=who)])
+            await self._remote.steer([Request(command=Command.PAUSE, who=who)])
             while True:
                 news = forms.events_of((await self._remote.news(known)).events)
                 if not _awaits_an_answer(fold(self._run_id, [*self._known, *news])):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..core.arguments import expect, seconds
 from ..core.errors import InputError
-from ..core.steering import GateChange
+from ..core.steering import Command, GateChange
 from .steering import Steered, steer
 
 
@@ -38,7 +38,7 @@ def gate(
         TemporalError: The run is at Temporal, which does not answer.
     """
     change = gate_change(max_lag=max_lag, timeout=timeout, off=off)
-    return steer(run_id, "gate", *names, state_dir=state_dir, who=who, reason=reason, gate=change)
+    return steer(run_id, Command.GATE, *names, state_dir=state_dir, who=who, reason=reason, gate=change)
 
 
 def gate_change(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..core.steering import Command
 from .steering import Steered, steer
 
 
@@ -23,4 +24,4 @@ def pause(
         JournalError: The journal cannot be read or written.
         TemporalError: The run is at Temporal, which does not answer.
     """
-    return steer(run_id, "pause", state_dir=state_dir, who=who, reason=reason)
+    return steer(run_id, Command.PAUSE, state_dir=state_dir, who=who, reason=reason)

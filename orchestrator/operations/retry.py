@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..core.steering import Command
 from .steering import Steered, steer
 
 
@@ -24,4 +25,4 @@ def retry(
         JournalError: The journal cannot be read or written.
         TemporalError: The run is at Temporal, which does not answer.
     """
-    return steer(run_id, "retry", *names, state_dir=state_dir, who=who, reason=reason)
+    return steer(run_id, Command.RETRY, *names, state_dir=state_dir, who=who, reason=reason)

@@ -13,7 +13,7 @@ from ..core.arguments import several, text, text_or_none
 from ..core.errors import InputError
 from ..core.events import Event, RunFinished
 from ..core.run import RunState
-from ..core.steering import GateChange, Request, decide
+from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, GateChange, Request, decide
 from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, holder_of, locked, run_lock
@@ -21,10 +21,6 @@ from ..text.likeness import composed
 from .apart import wait_for
 from .find import find_run, find_run_under_way, place_of
 from .reporting import Unwritten
-
-ABOUT_THE_RUN = ("pause", "unpause", "abort")
-ABOUT_A_WAVE = ("approve", "reject")
-ABOUT_MIGRATIONS = ("skip", "retry", "gate")
 
 
 class Taken(StrEnum):
@@ -67,7 +63,7 @@ def ask(journal: Journal, run_id: str, *requests: Request, at: float) -> Steered
 
 def steer(
     run_id: str | None,
-    command: str,
+    command: Command,
     *names: str,
     state_dir: Path | str | None,
     who: str | None,
@@ -81,7 +77,7 @@ def steer(
 
     Args:
         run_id: The run, or how its id begins; None: the only one that a process works on.
-        command: See `core.steering.Request`.
+        command: What is asked.
         names: What it is about.
         state_dir: Where the journal is; None: the usual place.
         who: Who asks, for log and report; None: this process's user and host.
@@ -101,7 +97,7 @@ def steer(
         row = find_run_under_way(reading, run_id) if run_id is None else find_run(reading, run_id)
         state = asked_already(reading, row.run_id)
         requests = requests_for(state, command, names, who or who_am_i(), reason, gate)
-        if command != "retry":  # which takes up what an ended run has left
+        if command is not Command.RETRY:  # which takes up what an ended run has left
             refuse_when_over(row, command)
         if not row.open_elsewhere:  # of which the journal here may know less than its workers
             decided(state, requests)
@@ -153,7 +149,7 @@ def decided(state: RunState, requests: Sequence[Request]) -> list[Event]:
 
 
 def requests_for(
-    state: RunState, command: str, names: Sequence[str], who: str, reason: str, gate: GateChange | None
+    state: RunState, command: Command, names: Sequence[str], who: str, reason: str, gate: GateChange | None
 ) -> list[Request]:
     """What *who* asks of the run with *command* about *names*, as `steer`.
 
@@ -207,7 +203,7 @@ def _finished(state: RunState) -> RunFinished:
     )
 
 
-def refuse_when_over(row: RunRow, command: str) -> None:
+def refuse_when_over(row: RunRow, command: Command) -> None:
     """Raise where the run is over, so that there is nothing to *command*.
 
     Raises:

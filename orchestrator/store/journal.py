@@ -22,9 +22,10 @@ from ..core import events as ev
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import BusyError, JournalError
 from ..core.events import Event
+from ..core.outcomes import RunOutcome
 from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
-from ..core.steering import GateChange, Request
+from ..core.steering import Command, GateChange, Request
 from ..core.workflow import Workflow
 from .ground import Place
 from .locks import holder_of, run_lock
@@ -67,7 +68,7 @@ class RunRow:
     migrations: int
     started_at: float
     finished_at: float | None
-    outcome: str | None
+    outcome: RunOutcome | None
     exit_code: int | None
     unfinished: bool
     temporal: Mapping[str, Any] | None = None
@@ -172,12 +173,21 @@ class Journal:
         return {(group, live): at for group, live, at in self._query(sql, ())}
 
     def controls(self, run_id: str) -> list[Control]:
-        """What other processes ask of this run and has not been handled."""
+        """What other processes ask of this run and has not been handled.
+
+        Raises:
+            JournalError: A request was written by a newer version, or is damaged.
+        """
         sql = "SELECT id, command, wave, who, detail FROM controls WHERE run_id = ? AND handled = 0 ORDER BY id"
-        return [
-            Control(id=number, request=_request(command, wave, who, json.loads(detail)))
-            for number, command, wave, who, detail in self._query(sql, (run_id,))
-        ]
+        try:
+            return [
+                Control(id=number, request=_request(command, wave, who, json.loads(detail)))
+                for number, command, wave, who, detail in self._query(sql, (run_id,))
+            ]
+        except ValueError as error:
+            raise JournalError(
+                f"{self.path}: what is asked of run {run_id} cannot be read ({error}); a newer version may have written it"
+            ) from None
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -475,7 +485,7 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
         migrations=migrations,
         started_at=started_at,
         finished_at=finished_at,
-        outcome=outcome,
+        outcome=None if outcome is None else RunOutcome(outcome),
         exit_code=exit_code,
         unfinished=bool(unfinished),
         temporal=None if temporal is None else json.loads(temporal),
@@ -491,7 +501,7 @@ def _request(command: str, wave: str | None, who: str, detail: dict[str, Any]) -
     """A request as it was left; one of an older version has no detail."""
     gate = detail.get("gate")
     return Request(
-        command=command,
+        command=Command(command),
         who=who,
         reason=detail.get("reason", ""),
         wave=wave,

@@ -24,11 +24,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..core.errors import JournalError
 from ..core.observer import Say, silent
+from ..core.steering import Command
 from ..machine.version import program_version
 from ..reports import ASSETS
 from .access import KEY_HEADER, SECURITY_HEADERS, Access, Code, Visitor
 from .attempts import Attempts
-from .control import COMMANDS, Refusal, ask, read
+from .control import Refusal, ask, read
 from .feed import Feed, Feeds
 from .report import report_of
 from .streams import RUNS, Stream, topics_in
@@ -242,9 +243,10 @@ class App:
         return web.Response(text=text, content_type="text/html", headers={"Content-Disposition": name})
 
     async def _command(self, request: web.Request) -> web.Response:
-        run_id, command = request.match_info["run_id"], request.match_info["command"]
-        if command not in COMMANDS or RUN_ID.fullmatch(run_id) is None:
+        run_id, word = request.match_info["run_id"], request.match_info["command"]
+        if word not in tuple(Command) or RUN_ID.fullmatch(run_id) is None:
             raise web.HTTPNotFound
+        command = Command(word)
         visitor = self._visitor(request)
         try:
             with anyio.fail_after(BODY_SECONDS):

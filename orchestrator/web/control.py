@@ -13,15 +13,12 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.run import RunState
-from ..core.steering import GateChange
+from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, GateChange
 from ..operations import steering
 from ..operations.gate import gate_change
-from ..operations.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, ABOUT_THE_RUN
 from ..store.journal import open_journal
 from ..store.locks import holder_of, run_lock
 from ..store.schema import FILE
-
-COMMANDS = (*ABOUT_THE_RUN, *ABOUT_A_WAVE, *ABOUT_MIGRATIONS)
 
 LONGEST_NAME = 60
 LONGEST_REASON = 500
@@ -34,7 +31,7 @@ class Asked:
     *count*: how many migrations they have typed that this cuts over. *gate*: what changes of it (None: off).
     """
 
-    command: str
+    command: Command
     who: str
     reason: str = ""
     names: tuple[str, ...] = ()
@@ -50,7 +47,7 @@ class Refusal:
     reason: str
 
 
-def read(command: str, body: bytes) -> Asked | Refusal:
+def read(command: Command, body: bytes) -> Asked | Refusal:
     """What the *body* of a request for *command* asks, or what is wrong with it.
 
     A JSON object: `who` (a name), and where they apply `reason`, `wave`, `migrations`, `count`, and of a gate `max_lag` and `timeout`
@@ -73,7 +70,7 @@ def read(command: str, body: bytes) -> Asked | Refusal:
         return _bad(f"the body has to be {key}, besides `who` and `reason`")
     count = given.get("count")
     try:
-        gate = _gate(given) if command == "gate" else None
+        gate = _gate(given) if command is Command.GATE else None
     except InputError as error:
         return _bad(str(error))
     return Asked(
@@ -113,7 +110,7 @@ def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, at: float) -> R
     return None if left else _nobody(run_id, asked.command)
 
 
-def _nobody(run_id: str, command: str) -> Refusal:
+def _nobody(run_id: str, command: Command) -> Refusal:
     return Refusal(status=409, reason=f"no process works on run {run_id} now: there is nothing to {command}")
 
 
@@ -124,7 +121,7 @@ def _out_of_place(state: RunState, asked: Asked) -> Refusal | None:
     (name,) = asked.names
     if name not in state.waves:
         return Refusal(status=404, reason=f"run {state.run_id} has no wave {name!r}")
-    if asked.command != "approve":
+    if asked.command is not Command.APPROVE:
         return None
     wave = state.waves[name]
     if wave.approved_by is None and wave.approval_since is None and wave.rejected_by is None:
@@ -149,9 +146,9 @@ def _text(given: Any, longest: int) -> str | None:
     return given.strip()
 
 
-def _names(command: str, given: dict[str, Any]) -> tuple[str, ...] | None:
+def _names(command: Command, given: dict[str, Any]) -> tuple[str, ...] | None:
     """What it is about; None where that is not said."""
-    if command in ABOUT_THE_RUN:
+    if command not in (*ABOUT_A_WAVE, *ABOUT_MIGRATIONS):
         return ()
     names = [given.get("wave")] if command in ABOUT_A_WAVE else given.get("migrations")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):

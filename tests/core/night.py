@@ -59,7 +59,7 @@ from orchestrator.core.next_step import (
 )
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
-from orchestrator.core.steering import GateChange, decide
+from orchestrator.core.steering import Command, GateChange, decide
 from orchestrator.core.steering import Request as Asked
 from orchestrator.core.workflow import Migration, Workflow
 
@@ -283,7 +283,7 @@ class Night:
     def _steer(self) -> None:
         """Somebody asks for something: what it means is recorded, and what means nothing is told to who asked."""
         command = self.dice.choice(["skip", "skip", "retry", "retry", "retry", "gate", "reject", "approve"])
-        asked = Asked(command=command, who=WHO, reason="so it is decided")
+        asked = Asked(command=Command(command), who=WHO, reason="so it is decided")
         if command in ("reject", "approve"):
             asked = replace(asked, wave=self.dice.choice([wave.name for wave in self.workflow.waves]))
             if command == "reject" and self.dice.random() < 0.7:

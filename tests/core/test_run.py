@@ -30,6 +30,7 @@ from orchestrator.core.events import (
 from orchestrator.core.next_step import Phase
 from orchestrator.core.outcomes import ExitCode, Outcome, RunOutcome
 from orchestrator.core.run import RunState, fold
+from orchestrator.core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, Request, decide
 from orchestrator.core.workflow import Hooks, Workflow
 
 from ..builders import NOW, WHO, finished, run_resumed, run_started, workflow
@@ -332,3 +333,9 @@ def test_a_row_of_puts_that_begins_in_a_pause_counts_from_its_end() -> None:
     """A PUT that was on its way when the run was paused."""
     paused = [RunPaused(at=NOW - 5, who=WHO), *sent("a"), CutoverNotBegun(at=NOW + 1, migration="a", reason="429")]
     assert run_of(*paused, RunUnpaused(at=NOW + 100, who=WHO)).migrations["a"].row_since == NOW + 100
+
+
+@pytest.mark.parametrize("command", [*ABOUT_A_WAVE, *ABOUT_MIGRATIONS])
+def test_a_request_that_names_nothing_does_nothing_to_a_run(command: Command) -> None:
+    """The engine takes requests in as it finds them in the journal: none may end the session that reads it."""
+    assert decide(run_of(), Request(command=command, who=WHO), at=NOW) == f"`{command}` has to name what it is about"

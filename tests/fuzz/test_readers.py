@@ -23,6 +23,7 @@ from orchestrator.atlas.auth.challenge import challenges, described, digest_chal
 from orchestrator.atlas.identity import identity
 from orchestrator.core.errors import InputError, JournalError
 from orchestrator.core.events import EVENTS, from_json
+from orchestrator.core.steering import Command
 from orchestrator.files.atlas_profiles import ProfileError, read_profile
 from orchestrator.files.config import load_settings
 from orchestrator.files.config_model import ConfigSpec
@@ -218,7 +219,7 @@ def _event(event: tuple[str, Any], directory: Path) -> None:
         return
 
 
-def _button(body: tuple[str, Any], directory: Path) -> None:
+def _button(body: tuple[Command, Any], directory: Path) -> None:
     command, given = body
     control.read(command, json.dumps(given).encode())
     control.read(command, repr(given).encode("utf-8", "surrogatepass"))
@@ -270,7 +271,7 @@ READERS: dict[str, tuple[Callable[[Any, Path], None], st.SearchStrategy[Any]]] =
     "reads": (_reads, bytes_of('{"orders": {"at": 1.0, "status": "NEW", "lag": null}}')),
     "documents": (_document, DOCUMENTS),
     "events": (_event, st.tuples(st.sampled_from(sorted(EVENTS)), st.one_of(EVENT_DATA, ANY_JSON))),
-    "buttons": (_button, st.tuples(st.sampled_from(control.COMMANDS), st.one_of(st.dictionaries(BUTTON_KEYS, ANY_JSON), ANY_JSON))),
+    "buttons": (_button, st.tuples(st.sampled_from(Command), st.one_of(st.dictionaries(BUTTON_KEYS, ANY_JSON), ANY_JSON))),
     "tokens": (_tokens, bytes_of("ada steer correct-horse-battery-staple\n# x\nbob view 0123456789abcdef0123456789abcdef\n")),
     "marks": (_mark, st.one_of(st.binary(max_size=300), bytes_of(" " * 120))),
     "in code": (_document_of_workflow, st.one_of(st.dictionaries(CODE_KEYS, ANY_JSON), ANY_JSON)),

@@ -14,7 +14,7 @@ import pytest
 
 import orchestrator
 from orchestrator.core.events import Event, GateChanged, WaveApproved
-from orchestrator.core.steering import GateChange, Request, decide
+from orchestrator.core.steering import Command, GateChange, Request, decide
 from orchestrator.core.workflow import Gate
 from orchestrator.operations import elsewhere
 from orchestrator.store.journal import open_journal
@@ -127,7 +127,7 @@ def test_a_change_that_a_process_is_left_keeps_what_it_does_not_name(night: Nigh
         (control,) = journal.controls(RUN)
         event = decide(journal.state(RUN), control.request, at=NOW)
     assert control.request == Request(
-        command="gate", who=control.request.who, migration="orders", gate=GateChange(max_lag=60.0)
+        command=Command.GATE, who=control.request.who, migration="orders", gate=GateChange(max_lag=60.0)
     )
     assert isinstance(event, GateChanged)
     assert (event.max_lag, event.timeout) == (60.0, 600.0)

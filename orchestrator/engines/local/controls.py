@@ -14,7 +14,7 @@ import anyio
 from ...core.errors import JournalError, JournalLockedError
 from ...core.observer import Say
 from ...core.run import RunState
-from ...core.steering import Request, decide
+from ...core.steering import Command, Request, decide
 from ...store.ground import Ground
 from ...store.journal import Journal, open_journal
 from .confirmation import Confirmation
@@ -99,7 +99,7 @@ async def heed_terminal(
             answer = typed.decode(errors="replace").strip()
             accepted, detail = _approves(session.state, waiting[0])
             if answer in accepted:
-                carry_out(Request(command="approve", who=who, wave=waiting[0]), session)
+                carry_out(Request(command=Command.APPROVE, who=who, wave=waiting[0]), session)
             else:
                 say("approval_unclear", run_id=session.state.run_id, wave=waiting[0], detail=detail)
 

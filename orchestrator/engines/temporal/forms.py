@@ -21,7 +21,7 @@ from ...core.migration import MigrationState, Phase
 from ...core.next_step import Policy
 from ...core.outcomes import Outcome
 from ...core.settings import Polling
-from ...core.steering import GateChange, Request
+from ...core.steering import Command, GateChange, Request
 from ...core.vars import Vars
 from ...core.window import Span
 from ...core.workflow import HOOKS, Gate, Hooks, Migration
@@ -329,4 +329,5 @@ def request_of(data: Json) -> Request:
     """The inverse of `request_out`."""
     known = dict(data)
     gate = known.pop("gate")
-    return Request(gate=None if gate is None else GateChange(**gate), **known)
+    command = Command(known.pop("command"))
+    return Request(command=command, gate=None if gate is None else GateChange(**gate), **known)

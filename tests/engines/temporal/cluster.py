@@ -21,7 +21,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from orchestrator.core.events import Event, RunStarted
 from orchestrator.core.run import RunState, fold
-from orchestrator.core.steering import Request
+from orchestrator.core.steering import Command, Request
 from orchestrator.core.workflow import Workflow
 from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.worker import serving
@@ -160,7 +160,7 @@ class Begun:
 
     async def steer(self, command: str, **about: Any) -> list[str | None]:
         """Ask for something, and have the answer."""
-        request = forms.request_out(Request(command=command, who="somebody", **about))
+        request = forms.request_out(Request(command=Command(command), who="somebody", **about))
         answers: list[str | None] = await self.handle.execute_update(Run.steer, [request])
         return answers
 
