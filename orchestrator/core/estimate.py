@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .history import nearest_rank
+
 FEWEST = 3
 """With fewer cutovers done there is nothing to judge by."""
 
@@ -33,7 +35,9 @@ def estimate(durations: Sequence[float], *, concurrency: int, remaining: int) ->
         return None
     if remaining <= 0:
         return Estimate(low=0.0, high=0.0)
-    quick, slow = _at(durations, 0.25), _at(durations, 0.9)
+    quick, slow = nearest_rank(durations, 0.25), nearest_rank(durations, 0.9)
+    assert quick is not None
+    assert slow is not None
     rounds = remaining / min(concurrency, remaining)
     return Estimate(low=rounds * quick, high=math.ceil(rounds) * slow)
 
@@ -47,7 +51,3 @@ def estimate_waves(durations: Sequence[float], waves: Iterable[tuple[int, int]])
             return None
         low, high = low + one.low, high + one.high
     return Estimate(low=low, high=high)
-
-
-def _at(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, math.floor(share * len(ordered)))]

@@ -8,7 +8,7 @@ from ..text.counts import names_listed, plural
 from ..text.durations import rough_duration
 from ..text.instants import in_words
 from .forecast import Forecast, Spread, WaveForecast
-from .history import FEW, History, Took, nearest_rank
+from .history import FEW, History, nearest_rank
 
 
 def no_history(state_dir: str) -> str:
@@ -48,11 +48,6 @@ def seconds_between(points: tuple[float, ...]) -> str:
     if middle is None or late is None:
         return "-"
     return f"p50 {rough_duration(middle)}, p90 {rough_duration(late)}"
-
-
-def took_in_words(took: Took) -> str:
-    """What cutovers of one kind took."""
-    return f"cutover {seconds_between(took.cutovers)}; downtime {seconds_between(took.downtimes)}"
 
 
 def _until_approved(forecast: Forecast) -> str:

@@ -35,7 +35,7 @@ from .foresight import beginning, continuation, keep_to_what_was_confirmed, refu
 from .options import Ending, Interruption, Options
 from .secrets_in import refuse_secrets
 from .session import Task
-from .work import forecast_of, holding, new_run_id
+from .work import as_it_ended, forecast_of, holding, new_run_id
 
 if TYPE_CHECKING:
     from ..engines.temporal.service import Remote
@@ -541,13 +541,6 @@ def followed(
 ) -> AbstractContextManager[tuple[Place, ...]]:
     """Hold a workflow and a run of it, as `work` does."""
     return holding(journal.state_dir, workflow, run_id, rehearsal=options.rehearsal is not None)
-
-
-def as_it_ended(state: RunState, options: Options) -> Ending:
-    """The ending of a run that was over before."""
-    ending = Ending(state=state, exit_code=ExitCode(state.recorded_exit_code or 0))
-    options.host.on_ended(ending)
-    return ending
 
 
 def refuse_too_large(workflow: Workflow) -> None:

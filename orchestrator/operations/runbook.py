@@ -15,7 +15,7 @@ from ..core.no_return import SIDES, WHAT_IS_RIGHT
 from ..core.readiness import LIFE
 from ..core.window import window_in_words
 from ..core.workflow import HOOKS, Hooks, Wave, Workflow
-from ..reports.formats.markdown import escape
+from ..reports.formats.markdown import escape, table
 from ..text.counts import names_listed, plural
 from ..text.durations import format_duration
 from ..text.instants import in_words
@@ -101,7 +101,7 @@ def _in_short(workflow: Workflow, planned: Plan) -> Iterator[str]:
     for hook in planned.run_hooks:
         yield f"- around the run: {escape(hook)}"
     yield ""
-    yield from _table(
+    yield from table(
         ("wave", "migrations>", "at once>", "starts", "has ended (p50)", "(p90)"),
         (
             (
@@ -141,7 +141,7 @@ def _ends(wave: WaveForecast | None) -> tuple[str, str]:
 
 def _roles() -> Iterator[str]:
     yield from ("## Who", "", "Write names and numbers down now; one person may have several roles.", "")
-    yield from _table(("role", "does", "name, phone"), ((role, does, "") for role, does in ROLES))
+    yield from table(("role", "does", "name, phone"), ((role, does, "") for role, does in ROLES))
 
 
 # -- steps ---------------------------------------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ def _decisions(occasion: Occasion) -> Iterator[str]:
         "Each is heeded within a second, from any shell of the same user on the same machine.",
         "",
     )
-    yield from _table(("you want to", "command"), ((what, _inline(command, occasion)) for what, command in DECISIONS))
+    yield from table(("you want to", "command"), ((what, _inline(command, occasion)) for what, command in DECISIONS))
 
 
 def _no_return(planned: Plan) -> Iterator[str]:
@@ -299,7 +299,7 @@ def _no_return(planned: Plan) -> Iterator[str]:
         f"A cutover cannot be undone once its PUT has taken effect. `status` says for each migration where it is.{last}",
         "",
     )
-    yield from _table(
+    yield from table(
         ("side", "`status` says", "what is right there"),
         ((str(side), f"`{point}`", WHAT_IS_RIGHT[point]) for point, side in SIDES.items()),
     )
@@ -323,7 +323,7 @@ def _migrations(workflow: Workflow) -> Iterator[str]:
         yield from (f"{len(rows)} of them: see `plan`, which lists all.", "")
         return
     variables = list(dict.fromkeys(name for _, m in rows for name in m.vars.names))
-    yield from _table(
+    yield from table(
         ("done", "wave", "migration", "project", "live migration", *(escape(name) for name in variables)),
         (
             (
@@ -341,11 +341,4 @@ def _migrations(workflow: Workflow) -> Iterator[str]:
 
 def _if_then(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
     if rows:
-        yield from _table(("if", "then"), rows)
-
-
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(title.rstrip('>') for title in titles)} |"
-    yield f"|{'|'.join('---:' if title.endswith('>') else '---' for title in titles)}|"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
-    yield ""
+        yield from table(("if", "then"), rows)

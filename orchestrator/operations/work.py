@@ -92,7 +92,7 @@ async def _continue(
     if row.unfinished or options.retry_failed:
         refuse_foreign(row, options.engine)
     if not row.unfinished and not options.retry_failed:
-        return _as_it_ended(journal.state(run_id), options)
+        return as_it_ended(journal.state(run_id), options)
     with holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal) as locks:
         state = journal.state(run_id)  # read under the lock: what another process still did is in it
         refuse_foreign_programs(state.workflow)
@@ -102,13 +102,14 @@ async def _continue(
             starts_afresh(state.migrations[name], retry_failed=True) for name in task.first.selected
         )
         if not (state.unfinished or again):
-            return _as_it_ended(state, options)
+            return as_it_ended(state, options)
         keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
         task = replace(task, also=(*task.also, *forecast_of(journal, task, settings)), locks=locks)
         return await conduct(journal, task, settings, options)
 
 
-def _as_it_ended(state: RunState, options: Options) -> Ending:
+def as_it_ended(state: RunState, options: Options) -> Ending:
+    """The ending of a run that was over before."""
     ending = Ending(state=state, exit_code=ExitCode(state.recorded_exit_code or 0))
     options.host.on_ended(ending)
     return ending

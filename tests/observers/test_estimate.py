@@ -22,7 +22,7 @@ def test_too_few_cutovers_allow_no_estimate(durations: list[float]) -> None:
 
 def test_an_example() -> None:
     """Ten left, four at once: between 2.5 quick rounds and 3 slow ones."""
-    assert estimate([4.0, 5.0, 6.0, 20.0], concurrency=4, remaining=10) == Estimate(low=2.5 * 5.0, high=3 * 20.0)
+    assert estimate([4.0, 5.0, 6.0, 20.0], concurrency=4, remaining=10) == Estimate(low=2.5 * 4.0, high=3 * 20.0)
 
 
 def test_waves_follow_one_another() -> None:

@@ -80,7 +80,7 @@ def _needs(report: RunReport) -> Iterable[str]:
     if not urgent:
         return
     yield from ("## Needs you now", "")
-    yield from _table(("outcome", "migrations", "what it says"), (_need(need) for need in urgent[:PROBLEMS_AT_MOST]))
+    yield from table(("outcome", "migrations", "what it says"), (_need(need) for need in urgent[:PROBLEMS_AT_MOST]))
     if len(urgent) > PROBLEMS_AT_MOST:
         yield from (f"And {len(urgent) - PROBLEMS_AT_MOST} more: see report.html.", "")
     done = dict.fromkeys((need.kind, need.to_do, need.command) for need in urgent[:PROBLEMS_AT_MOST])
@@ -125,7 +125,7 @@ def _opening(report: RunReport) -> Iterable[str]:
 def _problems(report: RunReport) -> Iterable[str]:
     for title, chosen in report.other_problems():
         yield from (f"## {title}", "")
-        yield from _table(("outcome", "migrations", "what it says"), (_problem(p) for p in chosen[:PROBLEMS_AT_MOST]))
+        yield from table(("outcome", "migrations", "what it says"), (_problem(p) for p in chosen[:PROBLEMS_AT_MOST]))
         if len(chosen) > PROBLEMS_AT_MOST:
             yield from (f"And {len(chosen) - PROBLEMS_AT_MOST} more: see report.html.", "")
         for outcome in dict.fromkeys(p.outcome for p in chosen):
@@ -145,7 +145,7 @@ def _problem(problem: Problem) -> tuple[str, str, str]:
 
 def _no_return(report: RunReport) -> Iterable[str]:
     yield from ("## Point of no return", "")
-    yield from _table(
+    yield from table(
         ("side", "", "migrations", "what is right there"),
         (
             (
@@ -161,7 +161,7 @@ def _no_return(report: RunReport) -> Iterable[str]:
 
 def _waves(report: RunReport) -> Iterable[str]:
     yield from ("## Waves", "")
-    yield from _table(
+    yield from table(
         ("wave", "migrations>", "outcomes", "p50>", "p90>", "max>", "approved by"),
         (
             (
@@ -185,7 +185,7 @@ def _forecast(report: RunReport) -> Iterable[str]:
     yield from ("## Forecast and fact", "")
     yield from (f"- {escape(sentence)}" for sentence in forecast.sentences)
     yield ""
-    yield from _table(
+    yield from table(
         ("wave", "was to end by (p50)", "(p90)", "ended", "was to take (p50)>", "(p90)>", "took>", ""),
         (
             (
@@ -201,7 +201,7 @@ def _forecast(report: RunReport) -> Iterable[str]:
             for wave in forecast.waves
         ),
     )
-    yield from _table(
+    yield from table(
         ("p50, p90 of", "cutover, expected", "cutover", "downtime, expected", "downtime"),
         (
             (
@@ -228,7 +228,7 @@ def _migrations(report: RunReport) -> Iterable[str]:
         )
         yield ""
     variables = ("vars",) if any(m.vars for m in shown) else ()
-    yield from _table(
+    yield from table(
         (
             "migration",
             "wave",
@@ -268,7 +268,7 @@ def _hooks(report: RunReport) -> Iterable[str]:
     if not failed:
         return
     yield from ("## Hooks that failed", "")
-    yield from _table(
+    yield from table(
         ("hook", "of", "command", "how it ended", "the end of its output"),
         (
             (
@@ -283,7 +283,7 @@ def _hooks(report: RunReport) -> Iterable[str]:
     )
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
     """A table and the empty line after it; a title that ends in `>` heads numbers."""
     yield f"| {' | '.join(title.rstrip('>') for title in titles)} |"
     yield f"|{'|'.join('---:' if title.endswith('>') else '---' for title in titles)}|"
