@@ -57,21 +57,23 @@ class Server:
     """A development server whose memory is a file: it may be killed, and started again."""
 
     directory: Path
+    host: str = "127.0.0.1"
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
         """Where it listens."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def start(self) -> None:
         """Start it; `connect` waits until it answers."""
         command = binary()
         assert command is not None
+        listen = self.host if self.host.startswith("127.") else "0.0.0.0"  # noqa: S104 - it speaks to itself at 127.0.0.1
         self.process = subprocess.Popen(
             [
-                *(command, "server", "start-dev", "--ip", "127.0.0.1", "--port", str(self.port), "--headless"),
+                *(command, "server", "start-dev", "--ip", listen, "--port", str(self.port), "--headless"),
                 *("--db-filename", str(self.directory / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"),
                 *("--log-level", "never"),
             ],
@@ -96,10 +98,10 @@ class Server:
 
 
 @contextmanager
-def server(directory: Path) -> Iterator[Server]:
-    """A server while the context lasts."""
+def server(directory: Path, host: str = "127.0.0.1") -> Iterator[Server]:
+    """A server while the context lasts, at the address *host*."""
     directory.mkdir(parents=True, exist_ok=True)
-    started = Server(directory)
+    started = Server(directory, host)
     started.start()
     try:
         yield started

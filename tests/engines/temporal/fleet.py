@@ -21,7 +21,9 @@ from orchestrator.core.workflow import Workflow
 
 from ..house import KEYS, House
 from .cluster import LEASE, Server
+from .nursery import Forked, Nursery
 
+Worker = subprocess.Popen[bytes] | Forked
 ROOT = Path(__file__).parents[3]
 
 
@@ -46,7 +48,7 @@ class Fleet:
     directory: Path
     server: Server
     it: House
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    workers: list[Worker] = field(default_factory=list)
     commands: list[subprocess.Popen[str]] = field(default_factory=list)
     number: int = 0
 
@@ -79,23 +81,38 @@ class Fleet:
         path.write_text(yaml.safe_dump({"version": 1, "name": plan.name, "waves": waves, **more}))
         return path
 
-    def _environment(self, *, keys: bool) -> dict[str, str]:
+    def environment(self, *, keys: bool) -> dict[str, str]:
+        """That of a process, with the *keys* of Atlas or without."""
         plain = {key: value for key, value in os.environ.items() if not key.startswith("MONGODB_ATLAS_")}
         given = {"MONGODB_ATLAS_PUBLIC_API_KEY": KEYS[0], "MONGODB_ATLAS_PRIVATE_API_KEY": KEYS[1]}
         return {**plain, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(given if keys else {})}
 
-    def worker(self, program: Sequence[str] = ("-m", "orchestrator")) -> subprocess.Popen[bytes]:
-        """One more worker; *program*: what Python runs, with the command's arguments behind it."""
+    def worker(
+        self, program: Sequence[str] = ("-m", "orchestrator"), prefix: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
+        """One more worker; *program*: what Python runs, with the command's arguments behind it; *prefix*: what runs Python."""
         self.number += 1
         with (self.directory / f"worker-{self.number}.log").open("wb") as log:
             started = subprocess.Popen(
-                [sys.executable, *program, "worker", "--config", str(self.directory / "config.yaml")],
-                env=self._environment(keys=True),
+                [*prefix, sys.executable, *program, "worker", "--config", str(self.directory / "config.yaml")],
+                env=self.environment(keys=True),
                 stdout=log,
                 stderr=log,
             )
         self.workers.append(started)
         return started
+
+    def forked(self, nursery: Nursery) -> None:
+        """One more worker, at once."""
+        self.number += 1
+        arguments = ("worker", "--config", str(self.directory / "config.yaml"))
+        self.workers.append(nursery.worker(arguments, self.directory / f"worker-{self.number}.log"))
+
+    def end_workers(self) -> None:
+        """Kill them all."""
+        for process in self.workers:
+            process.kill()
+            process.wait()
 
     async def serves(self, number: int) -> None:
         """Return when worker *number* (from 1 on) serves."""
@@ -107,12 +124,14 @@ class Fleet:
         """What the workers have said."""
         return "".join(path.read_text() for path in sorted(self.directory.glob("worker-*.log")))
 
-    def begin(self, *arguments: str, state: str = "state") -> subprocess.Popen[str]:
-        """A command, without keys; *state*: its state directory."""
+    def begin(
+        self, *arguments: str, state: str = "state", program: Sequence[str] = ("-m", "orchestrator")
+    ) -> subprocess.Popen[str]:
+        """A command, without keys; *state*: its state directory; *program*: as of `worker`."""
         place = ["--config", str(self.directory / "config.yaml"), "--state-dir", str(self.directory / state)]
         begun = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator", *arguments, *place],
-            env=self._environment(keys=False),
+            [sys.executable, *program, *arguments, *place],
+            env=self.environment(keys=False),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -152,9 +171,7 @@ def fleet(directory: Path, server: Server, it: House) -> Iterator[Fleet]:
     try:
         yield made
     finally:
-        for process in made.workers:
-            process.kill()
-            process.wait()
+        made.end_workers()
         for command in made.commands:
             if command.poll() is None:
                 command.kill()

@@ -2,8 +2,10 @@
 
     python -m tests.engines.temporal.freezing MOMENT worker ...
 
-MOMENT: `asking`, right before the last question whether it may leave; `writing`, between that and the write; `guardless`, as
-`writing`, with the guard taken out, which shows what it is for.
+MOMENT: `asking`, right before the last question whether it may leave; `writing`, between that and the write. Broken on purpose,
+which shows what each thing is for: `guardless`, as `writing`, without the guard; `timeless`, as `asking`, without a time by
+which it has to leave; `retried`, never stopped, but Temporal hands its PUT to another worker when it is lost. In the last two
+a job is not read again before its PUT, which would save it as well.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ import aiohttp
 
 from orchestrator.__main__ import main
 from orchestrator.atlas.connection import Request
+from orchestrator.core import next_step
+from orchestrator.engines.temporal import activities, batch
 from orchestrator.engines.temporal.guard import Departure
 
 Send = Callable[[Any, Any], Awaitable[Any]]
@@ -38,7 +42,13 @@ def frozen_once(send: Send) -> Send:
 
 def arrange(moment: str) -> None:
     """Be stopped at *moment*."""
-    if moment == "asking":
+    if moment in ("timeless", "retried"):
+        next_step.too_old = lambda *_: None
+        setattr(activities, "LEAVES_WITHIN", 1e6)  # noqa: B010
+    if moment == "retried":
+        batch._ONCE = batch._AGAIN
+        return
+    if moment in ("asking", "timeless"):
         Request.send = frozen_once(Request.send)  # type: ignore[assignment,method-assign]
     else:
         aiohttp.ClientRequest.send = frozen_once(aiohttp.ClientRequest.send)  # type: ignore[assignment,method-assign]

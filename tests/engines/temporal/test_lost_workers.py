@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from orchestrator.core.outcomes import Outcome
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
 from ..house import House, house, wave, workflow
 from .cluster import LEASE, Server, needs_temporal, server, until
@@ -89,6 +90,40 @@ async def test_without_the_guard_a_frozen_worker_would_send_a_second_put(tmp_pat
     async with house(tmp_path / "atlas", workflow(wave("one", "a")), scenario) as it:
         with fleet(tmp_path, temporal, it) as those:
             await frozen_and_woken(those, it, "guardless")
+            await until(lambda: it.puts("a") == 2)
+            assert it.seen("a")["puts_processed"] == 2
+
+
+@pytest.mark.chaos
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
+async def test_without_a_time_to_leave_by_a_frozen_worker_would_send_a_second_put(
+    tmp_path: Path, temporal: Server
+) -> None:
+    """So it is that time which keeps it from that."""
+    scenario = replace(quick(), repeat_puts=True)
+    async with house(tmp_path / "atlas", workflow(wave("one", "a")), scenario) as it:
+        with fleet(tmp_path, temporal, it) as those:
+            await frozen_and_woken(those, it, "timeless")
+            await until(lambda: it.puts("a") == 2)
+            assert it.seen("a")["puts_processed"] == 2
+
+
+@pytest.mark.chaos
+async def test_if_temporal_gave_a_lost_put_to_another_worker_it_would_be_sent_twice(
+    tmp_path: Path, temporal: Server
+) -> None:
+    """So it is given out once: the worker dies when Atlas has carried the PUT out and has not answered."""
+    unanswered = Fault(on=Kind.CUTOVER, kind=FaultKind.HANG_AFTER, share=1.0, times=1, migration="a")
+    scenario = replace(quick(30.0), faults=(unanswered,), repeat_puts=True)
+    program = ("-m", "tests.engines.temporal.freezing", "retried")
+    plan = own(workflow(wave("one", "a")))
+    async with house(tmp_path / "atlas", plan, scenario) as it:
+        with fleet(tmp_path, temporal, it) as those:
+            first = those.worker(program)
+            those.begin("run", str(those.write(plan)), "--engine", "temporal", "--yes")
+            await until(lambda: it.puts("a") == 1)
+            first.kill()
+            those.worker(program)
             await until(lambda: it.puts("a") == 2)
             assert it.seen("a")["puts_processed"] == 2
 
