@@ -38,7 +38,8 @@ from .session import Task
 from .work import as_it_ended, forecast_of, holding, new_run_id
 
 if TYPE_CHECKING:
-    from ..engines.temporal.service import Remote
+    from ..engines.temporal.forms import News
+    from ..engines.temporal.service import Found, Remote
     from .stage import Stage
 
 LOOK_EVERY = 0.5
@@ -339,7 +340,7 @@ class Follower:
             news = await self._remote.news(last)
             if news.execution != found.execution:
                 continue  # it has just gone on with an empty history, whose length says nothing of what was told
-            committed = _first_at_least(news.lengths, found.length)
+            committed = await self._committed(found, news)
             events = forms.events_of(news.events[:committed])
             if self._known:
                 if not events or (events[0].name, events[0].at) != (self._known[-1].name, self._known[-1].at):
@@ -355,6 +356,19 @@ class Follower:
             if not events:
                 self.closed = not found.is_open
                 return self.closed
+
+    async def _committed(self, found: Found, news: News) -> int:
+        """How many of the events of *news* Temporal has committed, as far as is known.
+
+        The history has grown since they happened, and what did grow it is that they did: not that their worker was lost. Of what
+        happened before the last of them that is sure, as their worker went on from there.
+        """
+        committed = _first_at_least(news.lengths, found.length)
+        last = news.lengths[committed - 1] if committed else 0
+        new = news.first + committed > len(self._known)
+        if last and new and not await self._remote.was_committed(found, last):
+            return _first_at_least(news.lengths, last)
+        return committed
 
     def _disagree(self, last: int, events: Sequence[Event]) -> None:
         """What is known last is not (yet) what Temporal tells: a worker that lags behind, or another story.

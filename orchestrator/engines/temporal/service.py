@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import (
     Client,
     RPCError,
@@ -184,6 +187,33 @@ class Remote:
         except WorkflowQueryFailedError as error:
             raise TemporalError(f"the run does not tell what has happened: {error}") from None
         return news
+
+    async def was_committed(self, found: Found, length: int) -> bool:
+        """Whether what a worker did when the history of *found* was *length* events long was taken: it may have died, or been too late.
+
+        Raises:
+            TemporalError: Temporal does not answer.
+        """
+        token = b""
+        while True:
+            asked = GetWorkflowExecutionHistoryReverseRequest(
+                namespace=self.client.namespace,
+                execution=WorkflowExecution(workflow_id=self.workflow_id, run_id=found.execution),
+                maximum_page_size=min(found.length - length + 10, 500),
+                next_page_token=token,
+            )
+            try:
+                answer = await self.client.workflow_service.get_workflow_execution_history_reverse(
+                    asked, timeout=_PATIENCE
+                )
+            except RPCError as error:
+                raise _unheard(error) from None
+            for event in answer.history.events:
+                if event.event_id == length + 1:  # the one after that with which the work was begun
+                    return event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+            token = answer.next_page_token
+            if not token:
+                return False
 
     async def steer(self, requests: Sequence[Request], *, patience: float = 60.0) -> list[str | None]:
         """Ask the open run for *requests*; why each did nothing, or None. No PUT leaves after the answer that they have held up.

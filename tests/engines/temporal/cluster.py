@@ -127,9 +127,9 @@ async def worker(client: Client, it: House, **options: Any) -> AsyncIterator[Non
         yield
 
 
-async def until(happened: Callable[[], bool]) -> None:
+async def until(happened: Callable[[], bool], within: float = 60.0) -> None:
     """Wait until it has *happened*."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(within):
         while not happened():  # noqa: ASYNC110 - the simulator tells nobody
             await anyio.sleep(0.05)
 

@@ -78,7 +78,7 @@ async def play(directory: Path, cut: list[str]) -> None:
                 await those.serves(1)
                 arguments = ("run", str(those.write(plan)), "--engine", "temporal", "--yes", "--format", "json")
                 run = those.begin(*arguments, program=PROGRAM)
-                await until(lambda: any(it.puts(name) for name in NAMES))
+                await until(lambda: any(it.puts(name) for name in NAMES), within=150.0)
                 for place in cut:
                     ip("link", "set", place, "down")
                 those.worker(PROGRAM)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import anyio
 import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest, RespondWorkflowTaskFailedRequest
 from temporalio.client import Client
 
 from orchestrator.core.errors import InputError
@@ -25,6 +28,7 @@ from orchestrator.core.run import fold
 from orchestrator.core.workflow import Hooks
 from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.batch import Batch
+from orchestrator.engines.temporal.service import Remote
 from orchestrator.operations.elsewhere import refuse_too_large
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
@@ -197,3 +201,37 @@ def test_only_reads_that_no_rule_looks_back_to_are_left_behind() -> None:
     assert carried == [event for event in events if event[1] in (0.0, 7.0, 8.0) and event[2].get("migration") != "b"]
     before, after = (fold("one", forms.events_of(each)).migrations["a"] for each in (events, carried))
     assert after == before._replace(polls=after.polls, reads_in_phase=after.reads_in_phase)
+
+
+async def test_what_a_lost_worker_did_does_not_count_because_the_history_grew(tmp_path: Path, client: Client) -> None:
+    """A task that is timed out or fails makes the history longer, too: only one that was completed has happened."""
+    plan = own(workflow(wave("one", "a", approval=True)))
+    async with house(tmp_path, plan, quick()) as built:
+        it = hasty(built)
+        run = await begin(client, it, plan)
+        task = await poll_and_fail(client, names.queue(it.settings.atlas.base_url))
+        async with worker(client, it):
+            await run.waits_for_approval("one")
+        remote = Remote(client, run.handle.id)
+        found = await remote.find()
+        assert found is not None
+        news = (await run.handle.fetch_history()).events
+        begun = [e.event_id for e in news if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED]
+        assert begun[0] == task
+        taken = [await remote.was_committed(found, length) for length in begun]
+        assert taken == [False, *[True] * (len(begun) - 1)]
+        await run.handle.terminate()
+
+
+async def poll_and_fail(client: Client, queue: str) -> int:
+    """Take up the first task of a run, as a worker does, and give it up; how long the history was."""
+    service = client.workflow_service
+    place = TaskQueue(name=queue)
+    polled = await service.poll_workflow_task_queue(
+        PollWorkflowTaskQueueRequest(namespace=client.namespace, task_queue=place, identity="a worker that dies")
+    )
+    await service.respond_workflow_task_failed(
+        RespondWorkflowTaskFailedRequest(namespace=client.namespace, task_token=polled.task_token)
+    )
+    started: int = polled.started_event_id
+    return started
