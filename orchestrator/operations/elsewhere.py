@@ -47,7 +47,7 @@ LOOK_EVERY = 0.5
 _SAY_EVERY = 30.0
 _LAST_WORDS = 10.0  # seconds for answers that are still on their way when a rehearsal is stopped
 _PATIENCE = 60.0  # seconds for which Temporal may tell less, or something else, than is known here
-_EVENTS = 45_000  # of a run, which each worker that takes it over reads in one go: the SDK gives it 2 s
+_EVENTS = 45_000  # of a run, which each worker that takes it over reads in one go: Temporal gives it 10 s
 _OF_A_MIGRATION, _OF_A_HOOK = 7, 1  # events, in an undisturbed night
 
 

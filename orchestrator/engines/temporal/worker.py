@@ -27,6 +27,7 @@ _ENOUGH = 2000  # activities at once: most of them wait
 _POLLS = 1  # a worker that is frozen takes as many tasks with it
 _THREADS = 4
 _STICKY = timedelta(seconds=2)  # how long a workflow waits for the worker that knew it, which may have died
+_STUCK = 600  # seconds; nothing in a workflow waits for anything but Temporal
 _DRAIN = timedelta(minutes=15)  # for hooks and PUTs of a worker that ends
 
 
@@ -107,6 +108,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             sticky_queue_schedule_to_start_timeout=_STICKY,
             max_heartbeat_throttle_interval=timedelta(seconds=lease / 4),
         )
+        _be_patient(runs)
         hooks = Worker(
             client,
             task_queue=names.hooks_queue(queue),
@@ -122,6 +124,17 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             group.start_soon(_run, hooks)
             yield
             group.cancel_scope.cancel()
+
+
+def _be_patient(worker: Worker) -> None:
+    """Let the workflows of *worker* take their time.
+
+    The SDK holds one for stuck that has not had its turn within 2 s, as on a machine that is busy, or was frozen. It interrupts it, and can neither
+    go on with it nor forget it after that: the run stands still until the worker is started anew. There is no setting for that.
+    """
+    served = worker._workflow_worker  # noqa: SLF001
+    assert served is not None
+    served._deadlock_timeout_seconds = _STUCK  # noqa: SLF001
 
 
 async def _run(worker: Worker) -> None:

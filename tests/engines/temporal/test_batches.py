@@ -17,6 +17,7 @@ from orchestrator.core.errors import InputError
 from orchestrator.core.events import (
     CutoverInDoubt,
     CutoverRequested,
+    Event,
     HookFinished,
     MigrationFinished,
     RunStarted,
@@ -28,6 +29,7 @@ from orchestrator.core.run import fold
 from orchestrator.core.workflow import Hooks
 from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.batch import Batch
+from orchestrator.engines.temporal.ledger import Ledger
 from orchestrator.engines.temporal.service import Remote
 from orchestrator.operations.elsewhere import refuse_too_large
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
@@ -201,6 +203,26 @@ def test_only_reads_that_no_rule_looks_back_to_are_left_behind() -> None:
     assert carried == [event for event in events if event[1] in (0.0, 7.0, 8.0) and event[2].get("migration") != "b"]
     before, after = (fold("one", forms.events_of(each)).migrations["a"] for each in (events, carried))
     assert after == before._replace(polls=after.polls, reads_in_phase=after.reads_in_phase)
+
+
+async def test_a_run_that_a_busy_machine_holds_up_goes_on(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK would hold it for stuck after 2 s, and never come back to it."""
+    plan = own(workflow(wave("one", "a")))
+    record, held_up = Ledger.record, list[bool]()
+
+    def slowly(ledger: Ledger, *events: Event) -> None:
+        if any(isinstance(event, CutoverRequested) for event in events) and not held_up:
+            held_up.append(True)
+            time.sleep(3.0)
+        record(ledger, *events)
+
+    monkeypatch.setattr(Ledger, "record", slowly)
+    async with house(tmp_path, plan, quick()) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        assert (await run.result())["exit_code"] == 0
+        assert (held_up, it.puts("a")) == ([True], 1)
 
 
 async def test_what_a_lost_worker_did_does_not_count_because_the_history_grew(tmp_path: Path, client: Client) -> None:
