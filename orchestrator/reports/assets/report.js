@@ -17,7 +17,7 @@ const open = (index) => details.open(index);
 const table = new Table(run, open, { without: ["lag"] });
 table.refresh();
 details.refresh();
-new Timeline(byId("timeline"), run, open).draw();
+new Timeline(byId("timeline"), run, ({ index, wave }) => (index == null ? table.showWave(wave) : open(index))).draw();
 for (const tile of document.querySelectorAll("[data-outcome]")) {
   tile.addEventListener("click", () => table.show(tile.dataset.outcome));
 }

@@ -20,8 +20,8 @@ export class Table {
   #open;
   #shown = []; // the numbers of the migrations that pass the filters, in order
   #drawn = new Map(); // row elements in the document, by migration number
-  #above = spacer();
-  #below = spacer();
+  #above;
+  #below;
   #none = null; // what stands there when nothing passes
   #sort = { key: URGENT, down: false };
   #jobs = null;
@@ -45,6 +45,8 @@ export class Table {
       { key: "time", title: "Cutover", num: true, value: (i) => run.cutoverSeconds(run.rows[i], now()) },
     ].filter(({ key }) => !without.includes(key));
     this.waveName = waveName;
+    this.#above = spacer(this.#columns);
+    this.#below = spacer(this.#columns);
     this.#drawColumns();
     byId("migrations").setAttribute("aria-colcount", this.#columns.length);
     const draw = oncePerFrame(() => this.#draw());
@@ -73,6 +75,13 @@ export class Table {
     const filtered = ["search", "by-state", "by-wave"].some((id) => byId(id).value);
     const [indices, about] = forPaper(this.#run, this.#shown, { filtered, all: byId("print-all").checked });
     byId("paper").replaceChildren(...onPaper(this.#run, indices, this.waveName, about));
+  }
+
+  // Only the migrations of this wave, by its number.
+  showWave(wave) {
+    byId("search").value = byId("by-state").value = "";
+    byId("by-wave").value = String(wave);
+    this.#filter();
   }
 
   // The run has changed.
@@ -224,8 +233,9 @@ export class Table {
   }
 }
 
-function spacer() {
-  return make("tr", { "aria-hidden": "true", class: "spacer" });
+// As tall as the rows that are not drawn; with a cell in each column, or readers of tables take it for the table's end.
+function spacer(columns) {
+  return make("tr", { "aria-hidden": "true", class: "spacer" }, ...columns.map(({ key }) => make("td", { class: key })));
 }
 
 function fill(select, options) {

@@ -1,13 +1,15 @@
-// One bar a migration, in groups by wave, over the openings of the window: the wait at the gate, the request until Atlas accepted
-// it (shaded), the cutover (in the colour of its state). It is redrawn as a whole: a few long paths, however many bars.
+// When what went on, by waves, over the openings of the window. Of up to NAMED migrations each has a bar: the wait at its gate, the request until
+// Atlas accepted it (shaded), the cutover (in colour and texture of its state). Of more there is a band for each wave (bands.js).
 
+import { band, shortened } from "./bands.js";
 import { byId, drawing, icon, make, say } from "./dom.js";
 import { now } from "./now.js";
+import { shape, textures } from "./textures.js";
 import { GAP, TimeScale } from "./timescale.js";
-import { FINAL, STATES, clock, duration, full, number, order, plural } from "./words.js";
+import { FINAL, STATES, both, clock, duration, full, number, order, plural } from "./words.js";
 
-const NAMED = 60; // up to so many migrations each bar has its name
-const TOP = 34, NARROW = 620; // pixels
+const NAMED = 60; // up to so many migrations each has a bar
+const TOP = 38, NARROW = 620; // pixels
 
 export class Timeline {
   #root;
@@ -19,17 +21,17 @@ export class Timeline {
   #scale = null;
   #now = 0;
 
-  // open: called with the number of the migration that was clicked on; null where nothing is to be opened.
-  constructor(root, run, open = null) {
+  // open: called with {index} of the migration, or {wave}, the number of the wave, that was clicked on.
+  constructor(root, run, open) {
     this.#root = root;
     this.#run = run;
     this.#open = open;
-    root.classList.toggle("opens", Boolean(open));
+    root.classList.add("opens");
     new ResizeObserver(() => root.clientWidth !== this.#width && this.draw()).observe(root);
     root.addEventListener("pointermove", (event) => this.#point(event));
     root.addEventListener("click", (event) => {
       const place = this.#placeAt(event);
-      if (place && open) open(place.index);
+      if (place) open(place);
     });
   }
 
@@ -62,41 +64,54 @@ export class Timeline {
   }
 
   #picture(bars) {
-    const width = this.#width, narrow = width < NARROW, named = bars.length <= NAMED;
-    const left = named && !narrow ? 190 : 4;
-    const pitch = named ? (narrow ? 34 : 21) : bars.length <= 300 ? 6 : Math.min(3, 840 / bars.length);
-    const thick = named ? 11 : pitch >= 3 ? pitch - 1 : pitch;
-    this.#scale = new TimeScale(bars.map(({ from, to }) => [from, to]), left, width - 8);
+    const width = this.#width, narrow = width < NARROW, { head } = this.#run;
+    const named = this.#run.rows.length <= NAMED;
+    const spans = bars.map(({ from, to }) => [from, to]);
+    if (head.running) spans.push([this.#now - 1, this.#now]);
+    this.#scale = new TimeScale(spans, named && !narrow ? 190 : 4, width - 8);
     this.#places = [];
-    const shapes = new Map(), labels = [];
+    const shapes = [], gates = [], begun = new Map();
+    for (const bar of bars) begun.has(bar.job.wave) ? begun.get(bar.job.wave).push(bar) : begun.set(bar.job.wave, [bar]);
     let y = TOP;
-    this.#run.head.waves.forEach((wave, place) => {
-      const members = bars.filter(({ job }) => job.wave === place);
-      if (!members.length) return;
-      if (!named) members.sort((a, b) => (a.row.requested_at ?? a.from) - (b.row.requested_at ?? b.from) || a.index - b.index);
-      labels.push(drawing("line", { class: "t-edge", x1: 0, x2: width, y1: y + 0.5, y2: y + 0.5 }));
-      labels.push(drawing("text", { class: "t-wave", x: 4, y: y + 18 },
-        `${shortened(wave.name, narrow ? 24 : 70)} · ${plural(members.length, "migration")}`));
-      y += 26;
-      for (const bar of members) {
-        const top = named && narrow ? y + 17 : y + (pitch - thick) / 2;
-        if (named) labels.push(nameLabel(bar, narrow, y, pitch));
-        if (named && !narrow && bar.row.state !== "SUCCESS") labels.push(this.#stateLabel(bar, y + pitch / 2 + 4));
-        this.#addBar(shapes, bar, top, thick);
-        this.#places.push({ ...bar, y, end: y + pitch });
-        y += pitch;
+    head.waves.forEach((wave, place) => {
+      const members = begun.get(place);
+      if (!members) return;
+      shapes.push(drawing("line", { class: "t-edge", x1: 0, x2: width, y1: y + 0.5, y2: y + 0.5 }));
+      if (named) {
+        y = this.#rows(shapes, gates, wave, members, y);
+      } else {
+        const { elements, height, then } = band(wave, members, { of: wave.migrations, y: y + 2, scale: this.#scale, narrow });
+        shapes.push(...elements);
+        this.#places.push({ wave: place, then, y, end: y + height });
+        y += height;
       }
-      y += 10;
     });
+    const coming = head.waves.filter((wave, place) => wave.migrations && !begun.has(place));
+    if (coming.length) {
+      const count = coming.reduce((sum, { migrations }) => sum + migrations, 0);
+      shapes.push(drawing("line", { class: "t-edge", x1: 0, x2: width, y1: y + 0.5, y2: y + 0.5 }),
+        drawing("text", { class: "t-wave", x: 4, y: y + 18 }, `${plural(coming.length, "wave")} ${head.running ? "to come" : "not begun"}, ${plural(count, "migration")}`));
+      y += 30;
+    }
     this.#height = y;
     const svg = drawing("svg", { viewBox: `0 0 ${width} ${y}`, role: "img", "aria-label": this.#description(bars) });
-    svg.append(...this.#background(y), ...this.#axis(y));
-    const states = order(Object.fromEntries(Object.keys(STATES).map((state) => [state, 1]))).reverse(); // the urgent last
-    for (const kind of ["t-gate", ...states.map(barClass), "t-sent"]) {
-      if (shapes.has(kind)) svg.append(drawing("path", { class: kind, d: shapes.get(kind).join("") }));
-    }
-    svg.append(...labels);
+    svg.append(textures(), ...this.#background(y), ...this.#axis(y), ...(gates.length ? [drawing("path", { class: "t-gate", d: gates.join("") })] : []), ...shapes, ...this.#nowLine(y));
     return svg;
+  }
+
+  // A row for each of a wave's migrations, from *y* on; where they end.
+  #rows(shapes, gates, wave, members, y) {
+    const narrow = this.#width < NARROW, pitch = narrow ? 34 : 21, thick = 11;
+    shapes.push(drawing("text", { class: "t-wave", x: 4, y: y + 18 },
+      `${shortened(wave.name, narrow ? 24 : 70)} · ${plural(members.length, "migration")}`));
+    y += 26;
+    for (const bar of members) {
+      shapes.push(...this.#bar(bar, narrow ? y + 17 : y + (pitch - thick) / 2, thick, gates), nameLabel(bar, narrow, y, pitch));
+      if (!narrow && bar.row.state !== "SUCCESS") shapes.push(this.#stateLabel(bar, y + pitch / 2 + 4));
+      this.#places.push({ index: bar.index, y, end: y + pitch });
+      y += pitch;
+    }
+    return y + 10;
   }
 
   // Beside the bar, for those who do not tell the colours apart.
@@ -107,20 +122,26 @@ export class Timeline {
     return drawing("text", { class: before ? "t-quiet t-end" : "t-quiet", x, y }, STATES[row.state].word);
   }
 
-  #addBar(shapes, { row, from, to }, top, thick) {
-    const add = (kind, start, end, least, height) => {
+  #bar({ row, from, to }, top, thick, gates) {
+    const piece = (start, end, least) => {
       const x = this.#scale.x(start), width = Math.max(least, this.#scale.x(end) - x);
-      if (!shapes.has(kind)) shapes.set(kind, []);
-      shapes.get(kind).push(`M${x.toFixed(1)} ${top.toFixed(2)}h${width.toFixed(1)}v${height.toFixed(2)}h-${width.toFixed(1)}z`);
+      return `M${x.toFixed(1)} ${top.toFixed(2)}h${width.toFixed(1)}v${thick}h-${width.toFixed(1)}z`;
     };
-    const gateEnd = row.gate_opened_at ?? row.requested_at ?? to;
-    if (row.gate_waiting_since != null && gateEnd > row.gate_waiting_since) add("t-gate", row.gate_waiting_since, gateEnd, 0.5, thick);
+    const made = [], gateEnd = row.gate_opened_at ?? row.requested_at ?? to;
+    if (row.gate_waiting_since != null && gateEnd > row.gate_waiting_since) gates.push(piece(row.gate_waiting_since, gateEnd, 0.5));
     if (row.requested_at != null) {
-      add(barClass(row.state), row.requested_at, to, 1.5, thick);
-      if (thick >= 5) add("t-sent", row.requested_at, row.accepted_at ?? row.requested_at, 2, thick);
+      made.push(...shape(STATES[row.state], piece(row.requested_at, to, 1.5)));
+      made.push(drawing("path", { class: "t-sent", d: piece(row.requested_at, row.accepted_at ?? row.requested_at, 2) }));
     } else if (row.finished_at != null) {
-      add(barClass(row.state), row.finished_at, row.finished_at, 3, thick);
+      made.push(...shape(STATES[row.state], piece(row.finished_at, row.finished_at, 3)));
     }
+    return made;
+  }
+
+  #nowLine(height) {
+    if (!this.#run.head.running) return [];
+    const x = Math.round(this.#scale.x(this.#now)) - 0.5;
+    return [drawing("line", { class: "t-now", x1: x, x2: x, y1: TOP, y2: height }), drawing("text", { class: "t-now-word t-end", x: this.#width - 12, y: 31 }, "now")];
   }
 
   #background(height) {
@@ -130,16 +151,17 @@ export class Timeline {
         const from = Math.max(opens, piece.from), to = Math.min(closes, piece.until);
         if (to <= from) continue;
         const x = scale.x(from);
-        made.push(drawing("rect", { class: "t-window", x, y: 26, width: scale.x(to) - x, height: height - 26 }));
+        made.push(drawing("rect", { class: "t-window", x, y: TOP, width: scale.x(to) - x, height: height - TOP }));
       }
     }
+    let free = 0;
     scale.pieces.slice(1).forEach((piece, place) => {
       const before = scale.pieces[place], x = before.x + before.width;
-      made.push(drawing("rect", { class: "t-gap", x: x + 2, y: 26, width: GAP - 4, height: height - 26 }));
-      if (height <= 140 || this.#width < NARROW) return;
-      const across = x + GAP / 2 + 4, down = Math.min(height / 2, 300);
-      const turned = { class: "t-quiet t-middle", x: across, y: down, transform: `rotate(-90 ${across} ${down})` };
-      made.push(drawing("text", turned, `${duration(piece.from - before.until)} later`));
+      made.push(drawing("rect", { class: "t-gap", x: x + 2, y: TOP, width: GAP - 4, height: height - TOP }));
+      const text = `${duration(piece.from - before.until)} later`, half = text.length * 3.2;
+      if (x + GAP / 2 - half < free || x + GAP / 2 + half > this.#width) return;
+      made.push(drawing("text", { class: "t-quiet t-middle t-small", x: x + GAP / 2, y: 31 }, text));
+      free = x + GAP / 2 + half + 8;
     });
     return made;
   }
@@ -149,7 +171,7 @@ export class Timeline {
     let free = 0;
     for (const at of this.#scale.ticks(84)) {
       const x = Math.round(this.#scale.x(at)) + 0.5, text = clock(at), half = text.length * 3.6;
-      made.push(drawing("line", { class: "t-grid", x1: x, x2: x, y1: 26, y2: height }));
+      made.push(drawing("line", { class: "t-grid", x1: x, x2: x, y1: TOP, y2: height }));
       if (x - half < free || x + half > this.#width) continue;
       made.push(drawing("text", { class: "t-quiet t-middle", x, y: 16 }, text));
       free = x + half + 12;
@@ -167,15 +189,21 @@ export class Timeline {
 
   #drawLegend(bars) {
     const item = (kind, text) => make("li", {}, make("span", { class: `swatch ${kind}` }), text);
-    const items = [];
+    const named = this.#run.rows.length <= NAMED, items = [];
     if (bars.some(({ row }) => row.gate_waiting_since != null)) items.push(item("gate", "waits at its gate"));
-    if (bars.length <= 300) items.push(item("sent", "PUT sent, not yet accepted"));
+    if (named) items.push(item("sent", "PUT sent, not yet accepted"));
     const states = {};
     for (const { row } of bars) if (row.requested_at != null || FINAL.has(row.state)) states[row.state] = 1;
+    if (!named) states.CUTOVER = 1;
     for (const state of order(states)) {
+      if (!named && !FINAL.has(state) && state !== "CUTOVER") continue;
       items.push(make("li", {}, make("span", { class: `swatch ${STATES[state].tone}` }), icon(STATES[state]), STATES[state].word));
     }
     if (this.#run.head.window) items.push(item("window", "window open"));
+    if (!named) items.push(make("li", {}, "The height is the wave's migrations."));
+    const known = items.map((each) => each.outerHTML).join("");
+    if (byId("legend").dataset.known === known) return;
+    byId("legend").dataset.known = known;
     byId("legend").replaceChildren(...items);
   }
 
@@ -189,22 +217,19 @@ export class Timeline {
   #point(event) {
     const place = this.#placeAt(event);
     if (!place) return;
-    const { row, job } = place;
-    say(byId("readout"), [job.name, STATES[row.state].word, row.requested_at == null ? "no PUT" : `PUT ${full(row.requested_at)}`,
+    if (place.then) {
+      const svg = this.#root.querySelector("svg").getBoundingClientRect(), x = (event.clientX - svg.left) * (this.#width / svg.width);
+      say(byId("readout"), `${this.#run.head.waves[place.wave].name} · ${both(this.#scale.time(x))} · ${place.then(x)}`);
+      return;
+    }
+    const row = this.#run.rows[place.index];
+    say(byId("readout"), [this.#run.jobs[place.index].name, STATES[row.state].word, row.requested_at == null ? "no PUT" : `PUT ${full(row.requested_at)}`,
       duration(this.#run.cutoverSeconds(row, this.#now)), this.#run.message(row)].filter(Boolean).join(" · "));
   }
-}
-
-function barClass(state) {
-  return `t-bar ${STATES[state].tone} s-${state}`;
 }
 
 function nameLabel({ row, job }, narrow, y, pitch) {
   const label = drawing("text", { x: 4, y: narrow ? y + 13 : y + pitch / 2 + 4 }, shortened(job.name, narrow ? 44 : 26));
   if (narrow && row.state !== "SUCCESS") label.append(drawing("tspan", { class: "t-quiet" }, ` ${STATES[row.state].word}`));
   return label;
-}
-
-function shortened(text, most) {
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }

@@ -29,6 +29,13 @@ export class TimeScale {
     return piece.x + Math.min(Math.max(at - piece.from, 0), piece.until - piece.from) * this.perSecond;
   }
 
+  // When it was, at a place.
+  time(x) {
+    let piece = this.pieces[0];
+    for (const other of this.pieces) if (other.x <= x) piece = other;
+    return piece.from + Math.min(Math.max(x - piece.x, 0), piece.width) / this.perSecond;
+  }
+
   // Round times, at least `apart` pixels from each other.
   ticks(apart) {
     const step = STEPS.find((seconds) => seconds * this.perSecond >= apart) || STEPS.at(-1);

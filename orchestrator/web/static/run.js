@@ -28,7 +28,7 @@ export function showRun(runId) {
   const open = (index) => details.open(index);
   const table = new Table(run, open);
   const waveTable = waves(run), log = logLines(run);
-  const timeline = new Timeline(byId("timeline"), run, open);
+  const timeline = new Timeline(byId("timeline"), run, ({ index, wave }) => (index == null ? table.showWave(wave) : open(index)));
   const draw = oncePerFrame(() => {
     byId("loading").hidden = true;
     drawHead(run, knows);
