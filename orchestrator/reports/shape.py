@@ -15,6 +15,7 @@ from typing import Any
 from ..core.needs import Need
 from ..core.no_return import SIDES, WHAT_IS_RIGHT
 from ..core.outcomes import EXIT_MEANINGS
+from ..core.workflow import Migration
 from ..text.instants import iso
 from .model import MigrationReport, RunReport
 from .words import plain
@@ -60,10 +61,10 @@ _ELSEWHERE = {
 """What report.html has in its text, and its scripts do not need."""
 
 
-def job(migration: MigrationReport, numbers: Mapping[str, int]) -> list[Any]:
-    """What never changes about *migration*; *numbers* are those of the waves."""
-    known = {plain(name): plain(value) for name, value in migration.vars.items()}
-    return [plain(migration.name), numbers[migration.wave], migration.group_id, migration.live_migration_id, known]
+def job(migration: MigrationReport | Migration, wave: int, given: Mapping[str, str]) -> list[Any]:
+    """What never changes about *migration*, of the wave of this number; *given*: its variables."""
+    known = {plain(name): plain(value) for name, value in given.items()}
+    return [plain(migration.name), wave, migration.group_id, migration.live_migration_id, known]
 
 
 def row(
@@ -132,7 +133,7 @@ def snapshot(report: RunReport) -> dict[str, Any]:
         "columns": COLUMNS,
         "head": head,
         "needs": [needed(need) for need in report.needs],
-        "jobs": [job(migration, numbers) for migration in report.migrations],
+        "jobs": [job(each, numbers[each.wave], each.vars.as_dict()) for each in report.migrations],
         "rows": [[number, *row(migration)] for number, migration in enumerate(report.migrations)],
         "log": [],
     }

@@ -183,7 +183,11 @@ class RunFeed(Feed):
         if self._said is not None and self._said[:2] == (version, self._version):
             return self._said[2]  # most viewers are at the same place
         document: dict[str, Any] = {"head": self._head}
-        if not version:
+        if version:
+            document["head"] = {
+                name: value for name, value in self._head.items() if name != "points"
+            }  # texts that never change
+        else:
             document["columns"] = COLUMNS
             document["jobs"] = self._jobs
         if not version or self._needs[0] > version:

@@ -39,7 +39,7 @@ Row = list[Any]
 def jobs(state: RunState) -> dict[str, list[Any]]:
     """What never changes about the selected migrations, by name."""
     numbers = {wave.name: number for number, wave in enumerate(state.workflow.waves)}
-    return {m.name: shape.job(report_migration(state, wave, m), numbers) for wave, m in state.rows()}
+    return {m.name: shape.job(m, numbers[wave.name], m.vars.as_dict()) for wave, m in state.rows()}
 
 
 def row(state: RunState, name: str, *, running: bool) -> Row:

@@ -320,8 +320,12 @@ def test_rows_change_in_place(tab: Page, night: Night) -> None:
         assert column(tab, "note")[0] == "409 CANNOT_CUTOVER: resyncing"
         tab.evaluate("getSelection().selectAllChildren(document.querySelector('#rows .note'))")
         tab.evaluate("window.row = document.querySelector('#rows [data-index=\"2\"]')")
-        night.write(ev.GateWaiting(at=NOW + 9, migration="carts", status="WORKING", ready=True, lag=40.0, max_lag=10.0))
+        night.write(
+            ev.RunResumed(at=NOW + 8, selected=("orders", "billing", "carts"), retry_failed=False, who=WHO, settle=4.0),
+            ev.GateWaiting(at=NOW + 9, migration="carts", status="WORKING", ready=True, lag=40.0, max_lag=10.0),
+        )
         tab.wait_for_selector("#rows tr[data-index='2'] .state:has-text('at the gate')")
+        tab.wait_for_selector("#log li:has-text('run_resumed')")  # all of it was told anew
         assert tab.evaluate("String(getSelection())") == "409 CANNOT_CUTOVER: resyncing"
         assert [name.split("\n")[0] for name in column(tab, "name")] == ["billing", "orders", "carts"]
         tab.evaluate("getSelection().removeAllRanges()")

@@ -25,7 +25,7 @@ export class Run {
   }
 
   takeDelta({ head, needs, rows, log }) {
-    this.head = withTimes(head);
+    this.head = { ...withTimes(head), points: this.head.points };
     if (needs) this.needs = withTimes(needs);
     for (const [number, ...row] of rows) this.rows[number] = named(this.#columns.row, row);
     if (log.length) this.#keep([...this.log, ...withTimes(log)]);

@@ -86,8 +86,7 @@ export class Table {
 
   // The run has changed.
   refresh() {
-    if (this.#jobs !== this.#run.jobs) {
-      this.#jobs = this.#run.jobs;
+    if (!this.#sameJobs()) {
       this.#haystacks = this.#jobs.map((job) => `${job.name} ${job.group_id} ${job.live_migration_id} ${Object.values(job.vars).join(" ")}`.toLowerCase());
       this.#clear();
       fill(byId("by-wave"), [["", "all waves"], ...this.#run.head.waves.filter((wave) => wave.migrations)
@@ -97,6 +96,13 @@ export class Table {
     fill(byId("by-state"), [["", "all states"], ...order(counts).map((state) => [state, `${STATES[state].word} (${number(counts[state])})`])]);
     if (this.#shown.length && this.#held()) this.#draw();
     else this.#filter();
+  }
+
+  // Whether the migrations are those of before, told anew or not: their rows stay then.
+  #sameJobs() {
+    const before = this.#jobs, { jobs } = this.#run;
+    this.#jobs = jobs;
+    return before === jobs || (before?.length === jobs.length && jobs.every(({ name, wave }, index) => name === before[index].name && wave === before[index].wave));
   }
 
   // A second has passed: cutovers under way take longer.
