@@ -318,7 +318,7 @@ def test_rows_change_in_place(tab: Page, night: Night) -> None:
         open_run(tab)
         assert [name.split("\n")[0] for name in column(tab, "name")] == ["billing", "orders", "carts"]
         assert column(tab, "note")[0] == "409 CANNOT_CUTOVER: resyncing"
-        tab.evaluate("getSelection().selectAllChildren(document.querySelector('#rows .note'))")
+        tab.evaluate("getSelection().selectAllChildren(document.querySelector('#rows [data-index] .note'))")
         tab.evaluate("window.row = document.querySelector('#rows [data-index=\"2\"]')")
         night.write(
             ev.RunResumed(at=NOW + 8, selected=("orders", "billing", "carts"), retry_failed=False, who=WHO, settle=4.0),
