@@ -1,16 +1,22 @@
-"""The JSON Schemas are never stricter than `check`: what an editor underlines is a mistake. What they cannot say, they leave open."""
+"""The JSON Schemas are never stricter than `check`: what an editor underlines is a mistake. What they cannot say, they leave open.
+
+docs/workflow.md lists that, and `LEFT_OPEN` has it in the words of `check`: whatever else `check` refuses, the schema has to refuse as well.
+"""
 
 from __future__ import annotations
 
 import copy
 import json
 import random
+import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from orchestrator.core.errors import InputError
@@ -106,42 +112,118 @@ def changed(data: Any, place: tuple[Any, ...], value: Any) -> Any:
     return found
 
 
-def right_workflow(data: Any, directory: Path) -> bool:
-    """Whether `check` takes it."""
+_WORDS = (
+    "expected a duration (longer than|of at most|such as)",
+    "expected a whole number (of at least|such as)",
+    "expected a number (of at least|from|such as)",
+    "expected at (least|most)",
+    "expected a time (with its offset|in the years|zone)",
+    "is not a day; expected such as",
+    r"\w+ is .*h (behind|ahead of) UTC",
+    "expected 24 lower-case hexadecimal digits",
+    "expected (a name|text|a key|an address|a host|HOST:PORT|https://)",
+    "cannot be the name of a variable",
+    "the variables? .* (is|are) ",
+    "(command [0-9]+ )?is one text with spaces",
+    "command [0-9]+ names no program",
+    "it has to open before",
+    "its reserve of",
+    "the wave is empty",
+    "is required, but missing; give it here",
+    "max has to be at least",
+    "is empty: expected",
+    "is (taken|given twice|listed twice)",
+    ".*(belong together|both kinds|is missing|goes with|is a service account's|no API key)",
+    "names a file|the file it names",
+    "expected (one of|a list|true or false)",  # of what ${NAME} stands for
+    "the environment variable|\\$|its value is wrapped",
+)
+LEFT_OPEN = re.compile("|".join(_WORDS))
+
+
+def wrong_with_workflow(data: Any, directory: Path) -> list[str]:
+    """What `check` says."""
     try:
         read_workflow(json.dumps(data).encode(), name="w", directory=directory)
-    except InputError:
-        return False
-    return True
+    except InputError as error:
+        return [problem.message for problem in error.problems]
+    return []
 
 
-def right_config(data: Any, directory: Path) -> bool:
-    """Whether `check` takes it."""
+def wrong_with_config(data: Any, directory: Path) -> list[str]:
+    """What `check` says."""
     path = directory / "c.yaml"
     path.write_text(json.dumps(data))
     path.chmod(0o600)
     try:
         load_settings(path, environ={"HOME": "/", "A": "30s"})
-    except InputError:
-        return False
-    return True
+    except InputError as error:
+        return [problem.message for problem in error.problems]
+    return []
 
 
-@pytest.mark.parametrize("kind", ["workflow", "recurring", "config"])
+FILES = {"workflow": WORKFLOW, "recurring": RECURRING, "config": CONFIG}
+
+
+def schema_of(kind: str) -> Draft202012Validator:
+    """The schema for files of this *kind*."""
+    return Draft202012Validator(config_schema() if kind == "config" else workflow_schema())
+
+
+@pytest.mark.parametrize("kind", FILES)
 def test_what_check_takes_the_schema_takes(kind: str, tmp_path: Path) -> None:
     """Each value of a hundred at each place of a file that has all keys; a brief run draws a quarter of the pairs."""
-    right = right_config if kind == "config" else right_workflow
-    good = {"workflow": WORKFLOW, "recurring": RECURRING, "config": CONFIG}[kind]
-    schema = Draft202012Validator(config_schema() if kind == "config" else workflow_schema())
-    assert right(good, tmp_path)
+    wrong_with = wrong_with_config if kind == "config" else wrong_with_workflow
+    schema, good = schema_of(kind), FILES[kind]
+    assert not wrong_with(good, tmp_path)
     where = [place for place in places(good) if kind != "recurring" or place[0] == "window"]
     pairs = list(product(where, VALUES))
     stricter, taken = [], 0
     for place, value in random.sample(pairs, min(len(pairs), max(1000, examples(len(pairs))))):
         data = changed(good, place, value)
-        if right(data, tmp_path):
+        if not wrong_with(data, tmp_path):
             taken += 1
             if not schema.is_valid(data):
                 stricter.append((place, value))
     assert stricter == []
     assert taken > 30
+
+
+@st.composite
+def another(draw: st.DrawFn, kind: str) -> Any:
+    """A file of this *kind*, with some keys and items left out, moved, repeated, misspelt, or of another value."""
+    data = copy.deepcopy(FILES[kind])
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.sampled_from(list(places(data)) or [()]))
+        if not place:
+            break
+        inside = data
+        for step in place[:-1]:
+            inside = inside[step]
+        match draw(st.sampled_from(["out", "value", "misspelt", "repeated", "moved"])):
+            case "out":
+                del inside[place[-1]]
+            case "misspelt" if isinstance(inside, dict):
+                inside[f"{place[-1]}x"] = inside.pop(place[-1])
+            case "repeated" if isinstance(inside, list):
+                inside.append(copy.deepcopy(inside[place[-1]]))
+            case "moved" if isinstance(inside, dict):
+                data[str(place[-1])] = inside.pop(place[-1])
+            case _:
+                inside[place[-1]] = copy.deepcopy(draw(st.sampled_from(VALUES)))
+    return data
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_files_that_nobody_has_thought_of_are_judged_alike(kind: str, tmp_path: Path) -> None:
+    """Whatever was left out, moved, repeated or misspelt."""
+    schema, wrong_with = schema_of(kind), wrong_with_config if kind == "config" else wrong_with_workflow
+
+    @settings(max_examples=examples(60), suppress_health_check=list(HealthCheck), deadline=None, database=None)
+    @given(another(kind))
+    def judged(data: Any) -> None:
+        valid, wrong = schema.is_valid(data), wrong_with(data, tmp_path)
+        assert wrong or valid, "the schema is stricter"
+        assert not valid or all(LEFT_OPEN.search(message) for message in wrong), "the schema is laxer than it has to be"
+
+    judged()

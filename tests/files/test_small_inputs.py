@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.core.errors import InputError
 from orchestrator.files import yaml_file
-from orchestrator.files.workflow_file import read_workflow
+from orchestrator.files.workflow_file import load_workflow, read_workflow
 from orchestrator.files.yaml_file import MAX_VALUES
 
 from ..strength import examples
@@ -178,3 +178,12 @@ def test_more_values_than_any_fleet_has_are_refused(monkeypatch: pytest.MonkeyPa
     with pytest.raises(InputError) as wrong:
         read_workflow(("[" + "[a,a,a,a,a,a,a,a,a],\n" * 99 + "]").encode(), name="w.yaml", directory=Path())
     assert "values" not in str(wrong.value)
+
+
+def test_a_file_that_is_too_large_is_told_in_binary_units(tmp_path: Path) -> None:
+    """67,108,865 bytes are one more than 64 MiB, and not 64 MB."""
+    large = tmp_path / "large.yaml"
+    with large.open("wb") as file:
+        file.truncate(64 * 1024 * 1024 + 1)
+    with pytest.raises(InputError, match=r"large\.yaml: cannot be read: it is larger than 64 MiB"):
+        load_workflow(large)
