@@ -160,6 +160,8 @@ class Access:
 
     def knows(self, session: str) -> Visitor | None:
         """Whose cookie *session* is; None: it was made with none of the tokens."""
+        if not session.isascii():
+            return None
         number, _, seal = session.partition(".")
         given, found = seal.encode(errors="replace"), None
         for visitor in self.visitors:

@@ -17,9 +17,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import anyio
-from aiohttp import web
+from aiohttp import hdrs, web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..core.errors import JournalError
@@ -36,6 +37,7 @@ from .streams import RUNS, Stream, topics_in
 
 LARGEST_BODY = 16 * 1024
 BODY_SECONDS = 10.0
+MOST_FIELDS = 10
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 _PATH = re.compile(rf"/(runs/{RUN_ID.pattern})?")
@@ -163,12 +165,13 @@ class App:
     async def _log_in(self, request: web.Request) -> web.Response:
         if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
             return self._refuse(request, 403, "This request is refused.", "It comes from another page.")
-        given = await request.post()
-        token, then = given.get("token"), given.get("then")
-        visitor = self._access.opens(token.strip()) if isinstance(token, str) else None
+        given = await _form(request)
+        if given is None:
+            return self._refuse(request, 400, "This form cannot be read.", "")
+        visitor = self._access.opens(given.get("token", "").strip())
         if visitor is None:
             return await self._turn_away(request, "This token is not known here.")
-        return self._enter(request, visitor, then if isinstance(then, str) else "/", by="token")
+        return self._enter(request, visitor, given.get("then", "/"), by="token")
 
     async def _turn_away(self, request: web.Request, title: str) -> web.Response:
         self._say("page_refused", path=request.path, who=request.remote or "unknown", reason=title)
@@ -285,3 +288,14 @@ def _called(visitor: Visitor, request: web.Request) -> str:
 
 async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(SECURITY_HEADERS)
+
+
+async def _form(request: web.Request) -> dict[str, str] | None:
+    """The fields of *request*'s form, as the page's own sends them; None: it is of another kind, which nobody takes apart for a stranger."""
+    if request.content_type != "application/x-www-form-urlencoded" or hdrs.CONTENT_ENCODING in request.headers:
+        return None
+    body = await request.read()
+    try:
+        return dict(parse_qsl(body.decode(errors="replace"), max_num_fields=MOST_FIELDS))
+    except ValueError:
+        return None

@@ -72,7 +72,12 @@ def test_a_hook_program_that_everybody_may_write_is_not_run(program: Program) ->
         assert "hook.sh: the hook program can be written by everybody (mode 0777): chmod o-w" in refused.err
     assert not (program.directory / "proof").exists()
     script.chmod(0o755)
-    assert program.run("run", workflow, "--rehearse").code == 0
+    done = program.run("run", workflow, "--rehearse", "--format", "json")
+    assert done.code == 0
+    script.chmod(0o777)
+    refused = program.run("resume", done.report["run_id"], "--retry-failed")
+    assert (refused.code, refused.out) == (2, "")
+    assert "hook.sh: the hook program can be written by everybody" in refused.err
 
 
 @pytest.mark.parametrize("name", ["locks", "marks", "runs", "reads", "journal.db", "journal.db-wal"])

@@ -20,6 +20,7 @@ from orchestrator.core.vars import Vars
 from orchestrator.core.workflow import Migration, Wave
 from orchestrator.engines import hooks
 from orchestrator.engines.hooks import OUTPUT_BYTES, hook_environment, run_hook
+from orchestrator.text.redaction import Redactor
 
 ORDERS = Migration(name="orders", group_id="7e68e12770616e75e6df43d0", live_migration_id="a659ce44c03ca1e348b1e992")
 CANARY = Wave(name="canary", migrations=(ORDERS,))
@@ -124,6 +125,23 @@ async def test_a_program_that_others_may_write_is_not_started(tmp_path: Path) ->
         (str(program),), hook="before", timeout=50.0, directory=tmp_path, environment=PATH, now=lambda: 1000.0
     )
     assert (ended.exit_code, (tmp_path / "ran").exists()) == (0, True)
+
+
+async def test_a_secret_in_a_command_goes_no_further() -> None:
+    """Neither from its words, nor from its output, nor from why it did not start."""
+    options: dict[str, Any] = {"redact": Redactor(["topsecret"]).text}
+    ended = await python("import sys; print(sys.argv)", "--key=topsecret", **options)
+    assert (ended.exit_code, "topsecret" in f"{ended}", ended.argv[-1]) == (0, False, "--key=[redacted]")
+    ended = await run_hook(
+        ("/nowhere/topsecret",),
+        hook="before",
+        timeout=50.0,
+        directory=".",
+        environment=PATH,
+        now=lambda: 1000.0,
+        **options,
+    )
+    assert (ended.exit_code, "topsecret" in f"{ended}") == (None, False)
 
 
 async def test_a_hook_that_fails_is_a_result() -> None:

@@ -85,6 +85,33 @@ async def test_a_form_on_another_page_signs_nobody_in(stranger: Visitor) -> None
     assert answer.status == 403
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"Content-Type": "multipart/form-data"}, b"abc", 400),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--\r\n", 400),
+        ({"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"}, b"token=a", 400),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, b"a=b&" * 50, 400),
+        ({"Content-Type": "application/x-www-form-urlencoded; charset=nope"}, b"token=a", 401),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, b"token=\xff\xfe&then=%ff%00", 401),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, b"", 401),
+        ({"Content-Type": "application/json"}, b"[]", 400),
+    ],
+)  # fmt: skip
+async def test_a_form_of_another_kind_is_not_taken_apart_for_a_stranger(
+    stranger: Visitor, headers: dict[str, str], body: bytes, status: int
+) -> None:
+    """Neither parts, nor compression, nor whatever else a library reads: it is refused, and nothing fails inside."""
+    answer = await stranger.request("POST", "/login", data=body, headers=headers)
+    assert answer.status == status
+
+
+async def test_a_cookie_that_is_no_text_opens_nothing(stranger: Visitor) -> None:
+    """As one of half characters: refused as any other is."""
+    assert stranger.page.access.knows("\udcff\udcfe.x") is None
+    assert stranger.page.access.knows("\u00e9.\u00e9") is None
+
+
 @pytest.mark.parametrize("path", ["/api/session", f"/api/events?follow={RUN}", "/api/events?follow=*&key=0"])
 async def test_a_cookie_that_another_port_was_sent_opens_nothing_of_a_run(visitor: Visitor, path: str) -> None:
     """Cookies go to every port of a host; the key stays with the page's own, and is in nothing that the cookie opens."""
