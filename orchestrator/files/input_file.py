@@ -25,7 +25,8 @@ def why_unreadable(error: OSError | ValueError) -> str:
         case PermissionError():
             return "may not be read: permission denied"
         case OSError():
-            return f"cannot be read: {(error.strerror or 'input/output error').lower()}"
+            why = error.strerror or "input/output error"
+            return f"cannot be read: {why[:1].lower()}{why[1:]}"
         case _:
             return "is not a usable file name"
 

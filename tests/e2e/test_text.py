@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
 import pytest
+
+from orchestrator.cli.streams import Legible
 
 from .program import Program, new_id
 
@@ -73,6 +76,14 @@ def test_two_names_that_differ_in_form_alone_are_one_name(program: Program) -> N
         done = program.run("run", workflow, "--rehearse", "--only", form, "--format", "json")
         assert {m["name"] for m in json.loads(done.out)["migrations"]} == {"orders"}
     assert program.run("run", workflow, "--rehearse", "--only", "cafe").code == 2
+
+
+def test_what_is_printed_is_legible_wherever_it_comes_from() -> None:
+    """The stream itself shows escapes, so a print that nobody thought of does too; our own colours stay."""
+    stream = io.StringIO()
+    assert Legible(stream).write(f"\x1b[1m{MISLEADING[0]}\x1b[0m") > 0
+    Legible(stream).writelines(MISLEADING[1:])
+    assert stream.getvalue() == "\x1b[1m\\u202e\x1b[0m\\u2066\\u009b\\u0085\\u200f"
 
 
 def test_names_that_are_easily_taken_for_each_other_are_a_warning(program: Program) -> None:
