@@ -192,12 +192,12 @@ def test_what_check_takes_the_schema_takes(kind: str, tmp_path: Path) -> None:
 @st.composite
 def another(draw: st.DrawFn, kind: str) -> Any:
     """A file of this *kind*, with some keys and items left out, moved, repeated, misspelt, or of another value."""
-    data = copy.deepcopy(FILES[kind])
+    data: Any = copy.deepcopy(FILES[kind])
     for _ in range(draw(st.integers(1, 4))):
         place = draw(st.sampled_from(list(places(data)) or [()]))
         if not place:
             break
-        inside = data
+        inside: Any = data
         for step in place[:-1]:
             inside = inside[step]
         match draw(st.sampled_from(["out", "value", "misspelt", "repeated", "moved"])):
