@@ -116,7 +116,7 @@ class Fleet:
 
     async def serves(self, number: int) -> None:
         """Return when worker *number* (from 1 on) serves."""
-        with anyio.fail_after(60):
+        with anyio.fail_after(120):
             while b"worker_started" not in (self.directory / f"worker-{number}.log").read_bytes():  # noqa: ASYNC110
                 await anyio.sleep(0.1)
 

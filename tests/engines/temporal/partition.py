@@ -117,7 +117,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 if __name__ == "__main__":
-    setattr(config_model, "_is_loopback", anywhere)  # noqa: B010
+    setattr(config_model, "is_loopback", anywhere)  # noqa: B010
     if sys.argv[1] in ("worker", "run"):
         main()
     setattr(simulated, "_listen", listening)  # noqa: B010
