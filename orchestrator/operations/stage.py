@@ -162,16 +162,12 @@ async def _server(program: str, place: Temporal, environ: Mapping[str, str]) -> 
 
 async def _answers(place: Temporal) -> None:
     """Return when the server at *place* answers, and has its namespace."""
-    from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-    from temporalio.service import RPCError
-
     from ..engines.temporal.service import connect
 
     while True:
         try:
-            client = await connect(place)
-            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=place.namespace))
-        except (TemporalError, RPCError):
+            await connect(place)
+        except TemporalError:
             await anyio.sleep(0.1)
         else:
             return

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import (
     Client,
     RPCError,
@@ -93,7 +93,7 @@ async def connect(place: Temporal) -> Client:
     """A connection to the cluster at *place*.
 
     Raises:
-        TemporalError: It does not answer.
+        TemporalError: It does not answer, or does not have the namespace.
         InputError: The codec's key cannot be read.
     """
     converter = DataConverter.default
@@ -105,7 +105,7 @@ async def connect(place: Temporal) -> Client:
         converter = replace(converter, payload_codec=Codec(read_key(place.codec_key_file)))
     try:
         with anyio.fail_after(CONNECTING):
-            return await Client.connect(
+            client = await Client.connect(
                 place.address,
                 namespace=place.namespace,
                 tls=place.tls,
@@ -118,6 +118,28 @@ async def connect(place: Temporal) -> Client:
             f"Temporal was not reached at {place.address} ({str(error) or 'no answer'}): check temporal.address, the network, and "
             "that the cluster is up"
         ) from None
+    await _see_namespace(client, place)
+    return client
+
+
+async def _see_namespace(client: Client, place: Temporal) -> None:
+    """See that the namespace is there: where it is not, Temporal says of each run that it does not know it.
+
+    Raises:
+        TemporalError: It is not there.
+    """
+    try:
+        await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=place.namespace), timeout=_PATIENCE
+        )
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise TemporalError(
+                f"Temporal at {place.address} has no namespace {place.namespace!r}: check temporal.namespace; `temporal operator "
+                f"namespace create --address {place.address} -n {place.namespace}` makes one"
+            ) from None
+        if error.status is not RPCStatusCode.PERMISSION_DENIED:  # who may run workflows there need not be told about it
+            raise _unheard(error) from None
 
 
 class Remote:

@@ -89,6 +89,12 @@ async def test_a_worker_that_reaches_nobody_ends_with_6(tmp_path: Path, temporal
             run = await those.run("run", str(those.write(plan)), "--engine", "temporal", "--yes")
             assert run.code == 6
             assert not (those.directory / "state" / "journal.db").exists()
+            config.write_text(right.replace('"lease"', '"namespace": "nobodys", "lease"'))
+            assert await anyio.to_thread.run_sync(those.worker().wait, 60.0) == 6
+            run = await those.run("run", str(those.write(plan)), "--engine", "temporal", "--yes")
+            assert (run.code, "has no namespace 'nobodys'" in run.err) == (6, True), run.err
+            assert "has no namespace 'nobodys'" in those.logs()
+            assert not (those.directory / "state" / "journal.db").exists()
             config.write_text(right.replace(it.settings.atlas.base_url, "http://127.0.0.1:1/api/atlas/v2"))
             assert await anyio.to_thread.run_sync(those.worker().wait, 120.0) == 6
             assert KEYS[1] not in those.logs()
