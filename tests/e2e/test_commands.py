@@ -49,7 +49,7 @@ def test_help_names_every_command_and_every_exit_code(program: Program) -> None:
     """`--help` alone tells a newcomer what there is, and what a script may rely on."""
     done = program.run("--help")
     assert (done.code, done.err) == (0, "")
-    for word in (*COMMANDS, *("0", "1", "2", "3", "4", "5", "6", "130, 143")):
+    for word in (*COMMANDS, *("0", "1", "2", "3", "4", "5", "6", "130", "143")):
         assert re.search(rf"^\s+{word}\b", done.out, re.MULTILINE), word
 
 
@@ -372,7 +372,7 @@ BAD = {
     "config is a directory": (["check", "night.yaml", "--config", "."], "is a directory"),
     "unknown wave": (
         ["run", "night.yaml", "--rehearse", "--only", "canari"],
-        "no wave or migration of that name; did you mean 'canary'?",
+        "neither a wave nor a migration 'canari'; did you mean 'canary'?",
     ),
     "unknown migration": (["run", "night.yaml", "--rehearse", "--only", "ordrs"], "did you mean 'orders'?"),
     "bad suffix": (["run", "night.yaml", "--rehearse", "--output", "x.pdf"], ".json .md .html .xml .csv"),
