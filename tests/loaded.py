@@ -55,7 +55,7 @@ class Fork:
 
     def __init__(self, word: socket.socket, order: Order, stdout: IO[str] | None, stderr: IO[str] | None) -> None:
         self._word = word
-        self._argv = order.argv
+        self.args = order.argv
         self.stdout, self.stderr = stdout, stderr
         self.pid = int(word.recv(64))
         self.returncode: int | None = None
@@ -86,7 +86,7 @@ class Fork:
         if self.returncode is None:
             select.select([self._word], [], [], timeout)
         if (code := self.poll()) is None:
-            raise subprocess.TimeoutExpired(self._argv, timeout or 0.0)
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
         return code
 
     def communicate(self, timeout: float) -> tuple[str, str]:
@@ -103,7 +103,7 @@ class Fork:
             while selector.get_map():
                 ready = selector.select(max(0.0, deadline - time.monotonic()))
                 if not ready:
-                    raise subprocess.TimeoutExpired(self._argv, timeout)
+                    raise subprocess.TimeoutExpired(self.args, timeout)
                 for key, _ in ready:
                     if part := os.read(key.fd, 65536):
                         said[key.fd] += part

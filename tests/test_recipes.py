@@ -27,6 +27,8 @@ from orchestrator.core.window import Window
 from orchestrator.files.workflow_file import load_workflow
 
 from .commandlines import shell_blocks
+from .e2e.program import Program
+from .loaded import loaded_program
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -139,16 +141,10 @@ def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An Atlas that makes each job as it is asked for."""
     scenario = tmp_path_factory.mktemp("atlas") / "scenario.yaml"
     scenario.write_text(json.dumps({"unknown_jobs": "create", "rate_limit": "off", **SCENARIO}))
-    with subprocess.Popen(
-        [sys.executable, "-m", "orchestrator", "simulate", "--scenario", str(scenario), "--speed", "100"],
-        cwd=ROOT,
-        env={**os.environ, **KEYS},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.kill()
+    simulator = Program(directory=ROOT, environ={**os.environ, **KEYS}, loaded=loaded_program())
+    with simulator.started("simulate", "--scenario", str(scenario), "--speed", "100") as running:
+        assert running.process.stdout is not None
+        yield running.process.stdout.readline().strip()
 
 
 @pytest.fixture
@@ -290,7 +286,7 @@ class Beginner:
         script = (
             "until run=$(atlas-cutover status --format json 2>/dev/null | $PYTHON -c 'import json, sys;"
             ' print(next(row["run_id"] for row in json.load(sys.stdin) if row["running"]))\' 2>/dev/null);'
-            ' do sleep 0.1; done; until atlas-cutover approve "$run" rest; do sleep 0.1; done'
+            ' do sleep 0.5; done; until atlas-cutover approve "$run" rest; do sleep 0.5; done'
         )
         thread = threading.Thread(target=self.machine.run, args=(self._with_keys(script),))
         thread.start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import date, datetime
 from fractions import Fraction
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -77,15 +78,21 @@ def _parse_clock(text: str) -> str:
     return text
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """The places whose time zones are known here; finding them is a walk over hundreds of files."""
+    return frozenset(zone for zone in available_timezones() if zone.partition("/")[0] not in _NO_ZONES)
+
+
 def _parse_timezone(text: str) -> str:
     try:
         ZoneInfo(text)
-        known = text in available_timezones() and text.partition("/")[0] not in _NO_ZONES
+        known = text in _zones()
     except (ZoneInfoNotFoundError, ValueError, OSError):
         known = False
     if not known:
-        odd = _NO_ZONES | _MISLEADING_ZONES.keys() | {"Etc"}
-        places = (zone for zone in available_timezones() if zone.partition("/")[0] not in odd)
+        odd = _MISLEADING_ZONES.keys() | {"Etc"}
+        places = (zone for zone in _zones() if zone.partition("/")[0] not in odd)
         example = closest(text, places) or "Europe/Berlin"
         raise ValueError(f"expected a time zone such as {example}")
     if (meant := _MISLEADING_ZONES.get(text)) is not None:

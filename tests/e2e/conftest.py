@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,12 +48,9 @@ def atlas(tmp_path_factory: pytest.TempPathFactory, home: None) -> Iterator[Atla
         "MONGODB_ATLAS_PUBLIC_API_KEY": secrets.token_hex(4),
         "MONGODB_ATLAS_PRIVATE_API_KEY": secrets.token_hex(18),
     }
-    with subprocess.Popen(
-        [sys.executable, "-m", "orchestrator", "simulate", "--scenario", str(scenario), "--speed", "100"],
-        env={**environment(), **keys},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    simulator = Program(directory=scenario.parent, environ={**environment(), **keys}, loaded=loaded_program())
+    with simulator.started("simulate", "--scenario", str(scenario), "--speed", "100") as running:
+        process = running.process
         assert process.stdout is not None
         base_url = process.stdout.readline().strip()
         assert base_url.startswith("http://127.0.0.1:")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ..loaded import loaded_program
 from .conftest import environment
 from .program import GROUP, Program, new_id
 
@@ -62,23 +61,17 @@ def world(directory: Path, *, account: dict[str, str] | None = None, **scenario:
     content = {"unknown_jobs": "create", "rate_limit": "off", "jobs": jobs, "organisations": [us], **scenario}
     file = directory / "atlas.json"
     file.write_text(json.dumps(content))
-    with subprocess.Popen(
-        [sys.executable, "-m", "orchestrator", "simulate", "--scenario", str(file), "--speed", "4"],
-        env={**environment(), **EU},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            origin = process.stdout.readline().strip().removesuffix("/api/atlas/v2")
-            home = {key: value for key, value in environment().items() if not key.startswith("XDG_")}
-            environ = {**home, "HOME": str(directory), **(EU if account is None else account)}
-            yield World(
-                origin=origin, program=Program(directory=directory, environ=environ, secrets=("topsecret", "eyJ"))
-            )
-        finally:
-            process.terminate()
-            process.wait(60)
+    loaded = loaded_program()
+    simulator = Program(directory=directory, environ={**environment(), **EU}, loaded=loaded)
+    with simulator.started("simulate", "--scenario", str(file), "--speed", "4") as running:
+        assert running.process.stdout is not None
+        origin = running.process.stdout.readline().strip().removesuffix("/api/atlas/v2")
+        home = {key: value for key, value in environment().items() if not key.startswith("XDG_")}
+        environ = {**home, "HOME": str(directory), **(EU if account is None else account)}
+        yield World(
+            origin=origin,
+            program=Program(directory=directory, environ=environ, loaded=loaded, secrets=("topsecret", "eyJ")),
+        )
 
 
 def left_behind(directory: Path) -> list[str]:
@@ -181,7 +174,7 @@ def test_credentials_that_are_not_good_are_told_before_the_night(tmp_path: Path)
 
 def test_what_is_missing_is_told_at_once_and_offline(tmp_path: Path) -> None:
     """`check` knows the names; `auth` and `run` what lacks, exit 2, nothing sent."""
-    program = Program(directory=tmp_path, environ={**environment(), "HOME": str(tmp_path)})
+    program = Program(directory=tmp_path, environ={**environment(), "HOME": str(tmp_path)}, loaded=loaded_program())
     program.config(credentials={"us": {"client_id": "a", "client_secret": "${US_SECRET}"}})
     workflow = program.workflow({"w": {"one": new_id()}}, w={"credentials": "us"})
     done = program.run("auth", workflow)
@@ -198,7 +191,7 @@ def test_what_is_missing_is_told_at_once_and_offline(tmp_path: Path) -> None:
 
 def test_a_config_of_named_sets_alone_lacks_nothing(tmp_path: Path) -> None:
     """`auth` without a workflow asks for no set under `atlas` that nobody gave; one that was given and is incomplete is told."""
-    program = Program(directory=tmp_path, environ={**environment(), "HOME": str(tmp_path)})
+    program = Program(directory=tmp_path, environ={**environment(), "HOME": str(tmp_path)}, loaded=loaded_program())
     sets = {"us": {"client_id": US[0], "client_secret": US[1]}}
     program.config(credentials=sets)
     done = program.run("auth")

@@ -43,6 +43,8 @@ from orchestrator.text.redaction import Redactor, secret_parts
 from orchestrator.web import control
 from orchestrator.web.access import read_tokens, split_host
 
+from ..strength import examples
+
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 SLOWEST = 5.0
 """Seconds that one of these small inputs may take on a busy machine."""
@@ -286,7 +288,7 @@ def test_a_reader_reads_or_says_what_is_wrong(name: str, tmp_path: Path) -> None
     read, inputs = READERS[name]
     count = 0
 
-    @settings(max_examples=2000 if SECONDS else 150, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=2000 if SECONDS else examples(150), suppress_health_check=list(HealthCheck), database=None)
     @given(inputs)
     def once(value: Any) -> None:
         nonlocal count

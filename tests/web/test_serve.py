@@ -14,21 +14,28 @@ from pathlib import Path
 
 import pytest
 
+from ..loaded import Order, Process, loaded_program
+
 TOKEN = "correct-horse-battery-staple"
 
 
-def command(state_dir: Path, *arguments: str) -> list[str]:
-    """`atlas-cutover serve` with *arguments*."""
-    return [sys.executable, "-m", "orchestrator", "serve", "--state-dir", str(state_dir), *arguments]
-
-
 @contextmanager
-def serving(state_dir: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(state_dir: Path, *arguments: str) -> Iterator[tuple[Process, str]]:
     """A page in a process of its own, and the line that it printed."""
-    arguments = ("--port", "0", *arguments)
-    with subprocess.Popen(
-        command(state_dir, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-    ) as process:
+    serve = ["serve", "--state-dir", str(state_dir), "--port", "0", *arguments]
+    loaded, environ = loaded_program(), dict(os.environ)
+    started: Process = (
+        subprocess.Popen(
+            [sys.executable, "-m", "orchestrator", *serve],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environ,
+        )
+        if loaded is None
+        else loaded.start(Order(argv=serve, cwd=str(Path.cwd()), environ=environ))
+    )
+    with started as process:
         assert process.stdout is not None
         try:
             yield process, process.stdout.readline().strip()
@@ -76,7 +83,7 @@ def test_the_token_may_come_from_a_file(tmp_path: Path) -> None:
 def test_a_host_that_others_reach_needs_a_token_file(tmp_path: Path) -> None:
     """A mistake of usage: exit code 2, and a message that names the option."""
     done = subprocess.run(
-        command(tmp_path, "--host", "0.0.0.0"),  # noqa: S104 - it is refused
+        [sys.executable, "-m", "orchestrator", "serve", "--state-dir", str(tmp_path), "--host", "0.0.0.0"],  # noqa: S104 - it is refused
         capture_output=True,
         text=True,
         timeout=120,
