@@ -141,13 +141,13 @@ class Journal:
         rows = self._query(f"{_RUNS} WHERE {conditions} {_NEWEST_FIRST}", (workflow, rehearsal, -1))
         return [_run_row(row) for row in rows]
 
-    def events(self, run_id: str, *, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """The events of a run with their sequence numbers, from the first after *after* on.
+    def events(self, run_id: str, *, after: int = 0, most: int = -1) -> Iterator[tuple[int, Event]]:
+        """The events of a run with their sequence numbers, from the first after *after* on; at most so many, -1: all.
 
         Raises:
             JournalError: An event was written by a newer version, or is damaged.
         """
-        return self._read(self._query(ROWS, (run_id, after, None)))
+        return self._read(self._query(f"{ROWS} LIMIT ?4", (run_id, after, None, most)))
 
     def state(self, run_id: str) -> RunState:
         """The fold of a run's events, all of which are known here from now on.

@@ -7,7 +7,6 @@ slow viewer gets several versions in one message, and one who comes back says wh
 
 from __future__ import annotations
 
-import json
 import secrets
 from abc import ABC, abstractmethod
 from collections import deque
@@ -136,7 +135,7 @@ class RunsFeed(Feed):
         return changed
 
     def _message(self, version: int) -> Message:  # noqa: ARG002 - it is sent whole
-        return Message(event="runs", id=self._place(), data=_compact(self._runs))
+        return Message(event="runs", id=self._place(), data=view.compact(self._runs).encode())
 
 
 class RunFeed(Feed):
@@ -147,9 +146,10 @@ class RunFeed(Feed):
         self._run_look = RunLook(state_dir, run_id)
         self._head: dict[str, Any] = {}
         self._needs: tuple[int, list[dict[str, Any]]] = (0, [])  # with the version at which they came
-        self._jobs: list[list[Any]] = []
+        self._jobs = "[]"
         self._numbers: dict[str, int] = {}
-        self._rows: list[tuple[int, view.Row]] = []  # with the version at which it came
+        self._rows: list[str] = []
+        self._came: dict[int, int] = {}  # by row: the version at which it came; the last to come goes last
         self._log: deque[tuple[int, dict[str, Any]]] = deque(maxlen=LOG_LINES)
         self._problems: deque[tuple[int, dict[str, Any]]] = deque(maxlen=LOG_LINES)
         self._said: tuple[int, int, Message] | None = None
@@ -167,37 +167,50 @@ class RunFeed(Feed):
             self._needs = version, changes.needs
         if changes.fresh:
             self._new_epoch()
-            self._jobs = list(changes.jobs.values())
+            self._jobs = f"[{','.join(changes.jobs.values())}]"
             self._numbers = {name: number for number, name in enumerate(changes.jobs)}
-            self._rows = [(version, changes.rows[name]) for name in changes.jobs]
+            self._rows = [changes.rows[name].text for name in changes.jobs]
+            self._came = dict.fromkeys(range(len(self._rows)), version)
             if "missing" in changes.head:
                 self._log.clear()
                 self._problems.clear()
         else:
             for name, row in changes.rows.items():
-                self._rows[self._numbers[name]] = (version, row)
+                number = self._numbers[name]
+                self._rows[number] = row.text
+                self._came.pop(number)
+                self._came[number] = version
         self._log.extend((version, line) for line in changes.log)
         self._problems.extend((version, line) for line in changes.log if line["level"] >= WARNING)
 
     def _message(self, version: int) -> Message:
         if self._said is not None and self._said[:2] == (version, self._version):
             return self._said[2]  # most viewers are at the same place
-        document: dict[str, Any] = {"head": self._head}
-        if version:
-            document["head"] = {
-                name: value for name, value in self._head.items() if name != "points"
-            }  # texts that never change
-        else:
-            document["columns"] = COLUMNS
+        head = {name: value for name, value in self._head.items() if not version or name != "points"}  # texts that never change
+        document = {"head": view.compact(head)}
+        if not version:
+            document["columns"] = view.compact(COLUMNS)
             document["jobs"] = self._jobs
         if not version or self._needs[0] > version:
-            document["needs"] = self._needs[1]
-        document["rows"] = [[number, *row] for number, (since, row) in enumerate(self._rows) if since > version]
+            document["needs"] = view.compact(self._needs[1])
+        document["rows"] = (
+            f"[{','.join(f'[{number},{self._rows[number][1:]}' for number in self._rows_since(version))}]"
+        )
         lines = {line["seq"]: line for since, line in (*self._problems, *self._log) if since > version}
-        document["log"] = [lines[seq] for seq in sorted(lines)]
-        message = Message(event="delta" if version else "snapshot", id=self._place(), data=_compact(document))
+        document["log"] = view.compact([lines[seq] for seq in sorted(lines)])
+        data = f"{{{','.join(f'{view.compact(name)}:{text}' for name, text in document.items())}}}".encode()
+        message = Message(event="delta" if version else "snapshot", id=self._place(), data=data)
         self._said = (version, self._version, message)
         return message
+
+    def _rows_since(self, version: int) -> list[int]:
+        """The numbers of the rows that came after *version*."""
+        numbers = []
+        for number, since in reversed(self._came.items()):
+            if since <= version:
+                break
+            numbers.append(number)
+        return sorted(numbers)
 
 
 class Feeds:
@@ -229,7 +242,3 @@ class Feeds:
         for run_id, feed in list(self._by_run.items())[: max(0, spare)]:
             if not feed.viewers:
                 del self._by_run[run_id]
-
-
-def _compact(document: Any) -> bytes:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

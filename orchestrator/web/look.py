@@ -7,6 +7,7 @@ care, and nothing stays locked.
 from __future__ import annotations
 
 import time
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -16,21 +17,33 @@ from typing import Any
 
 from ..core.errors import JournalError
 from ..core.events import (
+    BudgetWaiting,
     CredentialsRefused,
+    CutoverAccepted,
+    CutoverAdmitted,
+    CutoverRequested,
     CutoversStopped,
     Event,
+    GateOpened,
+    GateWaiting,
     HookFinished,
     MigrationEvent,
+    MigrationFinished,
+    RateLimited,
+    RequestRetried,
     RunAborted,
     RunFinished,
     RunResumed,
     RunStarted,
+    StatusChanged,
     WindowWaiting,
 )
-from ..core.needs import needs
+from ..core.needs import HOOK, needs
+from ..core.outcomes import Outcome
 from ..core.run import RunState
 from ..observers.log.entries import Entries, level_of
 from ..observers.log.sentences import sentence
+from ..observers.terminal.tally import Tally
 from ..reports.shape import needed
 from ..store.journal import open_journal, worked_on_by
 from ..store.last_read import SILENT_AFTER, sign_of_life
@@ -41,11 +54,25 @@ from . import view
 
 RUNS = 500
 """How many runs are listed, the newest."""
+AT_ONCE = 1000
+"""How many events are in memory at once: a run of thousands that is looked at for the first time has many."""
 LOG_LINES = 200
 """How many of the last events are shown in words, and how many of the last problems: a large run's are thousands of lines apart."""
 
 _CONCERNS_ALL = (CredentialsRefused, CutoversStopped, RunAborted, RunFinished)
 """Events after which every migration may stand differently."""
+_STEPS = (
+    GateWaiting,
+    GateOpened,
+    CutoverAdmitted,
+    CutoverRequested,
+    CutoverAccepted,
+    StatusChanged,
+    RequestRetried,
+    RateLimited,
+    BudgetWaiting,
+)
+"""Events of a migration on its way, and of requests: nobody is wanted for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +86,7 @@ class Changes:
     fresh: bool
     head: dict[str, Any]
     needs: list[dict[str, Any]] | None
-    jobs: dict[str, list[Any]]
+    jobs: dict[str, str]
     rows: dict[str, view.Row]
     log: list[dict[str, Any]]
 
@@ -74,7 +101,9 @@ class _Memory:
 
     state: RunState
     entries: Entries = field(default_factory=Entries)
+    tally: Tally = field(default_factory=Tally)
     rows: dict[str, view.Row] = field(default_factory=dict)
+    states: dict[str, Counter[str]] = field(default_factory=dict)  # by wave: how many of its rows stand where
     since: dict[str, float] = field(default_factory=dict)
     seq: int = 0
     outcome: str | None = None
@@ -84,6 +113,49 @@ class _Memory:
     silent: float | None = None
     needs: list[dict[str, Any]] | None = None
     told: str | None = None
+
+
+def _goes_well(event: Event, failed_hooks: bool) -> bool:
+    """Whether nobody is wanted, or not wanted any more, for *event*. *failed_hooks*: a hook has failed, which may be run again."""
+    match event:
+        case MigrationFinished():
+            return event.outcome is Outcome.SUCCESS
+        case HookFinished():
+            return event.exit_code == 0 and not failed_hooks
+    return isinstance(event, _STEPS)
+
+
+@dataclass(slots=True, kw_only=True)
+class _News:
+    """What the events since the last look come to; of thousands of them only those are kept that are shown in words.
+
+    *selection*: the selected migrations may be others than before; *all_rows*: each of them may stand differently; *touched*: the names of those
+    that do; *wants*: somebody may be wanted, or not any more.
+    """
+
+    any: bool = False
+    selection: bool = False
+    all_rows: bool = False
+    touched: set[str] = field(default_factory=set)
+    wants: bool = False
+    last: deque[tuple[int, Event]] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    problems: deque[tuple[int, Event]] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+
+    def take(self, seq: int, event: Event, *, failed_hooks: bool) -> None:
+        """Take *event* in. *failed_hooks*: as `_goes_well` wants it."""
+        self.any = True
+        self.selection |= isinstance(event, (RunStarted, RunResumed))
+        self.all_rows |= isinstance(event, _CONCERNS_ALL)
+        if isinstance(event, (MigrationEvent, HookFinished)) and event.migration is not None:
+            self.touched.add(event.migration)
+        self.wants = self.wants or not _goes_well(event, failed_hooks)
+        self.last.append((seq, event))
+        if level_of(event) >= WARNING:
+            self.problems.append((seq, event))
+
+    def in_words(self) -> list[tuple[int, Event]]:
+        """The last events, and the last problems, in order."""
+        return sorted(dict((*self.problems, *self.last)).items())
 
 
 class RunLook:
@@ -105,37 +177,38 @@ class RunLook:
             return self._nothing(str(error))
 
     def _look(self) -> Changes | None:
-        known = self._known
-        events: list[tuple[int, Event]] = []
+        known, news = self._known, _News()
         if (self._state_dir / FILE).exists():
             with open_journal(self._state_dir, readonly=True) as journal:
-                events = list(journal.events(self._run_id, after=known.seq))
-        if known.state.started_at is None and not events:
+                while events := list(journal.events(self._run_id, after=known.seq, most=AT_ONCE)):
+                    self._take_in(events, news)
+        if known.state.started_at is None:
             return self._nothing("")
         holder = holder_of(run_lock(self._state_dir, self._run_id))
         silent = self._silent_since() if holder else None
-        if not events and holder == known.holder and silent == known.silent:
+        if not news.any and holder == known.holder and silent == known.silent:
             return None
-        known.silent = silent
-        fresh = self._take_in(events)
+        fresh = news.selection
         taken_up_or_left = (holder is None) != (known.holder is None)
-        known.holder = holder
-        rows = self._changed_rows(events, everything=fresh or taken_up_or_left)
+        wanted = fresh or news.wants or holder is None or silent != known.silent or holder != known.holder
+        known.silent, known.holder = silent, holder
+        rows = self._changed_rows(news, everything=fresh or taken_up_or_left)
         return Changes(
             fresh=fresh,
             head=view.head(
                 known.state,
-                known.rows,
+                known.states,
                 holder=holder,
                 silent=silent,
+                left=known.tally.estimate(),
                 outcome=known.outcome,
                 since=known.since,
                 now=self._wall(),
             ),
-            needs=self._changed_needs(fresh=fresh),
+            needs=self._changed_needs(fresh=fresh) if wanted else None,
             jobs=view.jobs(known.state) if fresh else {},
             rows=rows,
-            log=self._words(events),
+            log=self._words(news.in_words()),
         )
 
     def _silent_since(self) -> float | None:
@@ -157,44 +230,51 @@ class RunLook:
         known.needs = found
         return found
 
-    def _take_in(self, events: list[tuple[int, Event]]) -> bool:
-        """Fold *events*; True where the selection of migrations may be another one than before."""
-        known, fresh = self._known, False
+    def _take_in(self, events: list[tuple[int, Event]], news: _News) -> None:
+        """Fold *events*, and keep as *news* what they come to."""
+        known = self._known
+        failed_hooks = any(need["kind"] == HOOK for need in known.needs or ())
         for seq, event in events:
             known.state.apply(event)
+            known.tally.take(event, known.state)
             known.seq, known.since["last"] = seq, event.at
+            news.take(seq, event, failed_hooks=failed_hooks)
             match event:
                 case RunStarted() | RunResumed():
-                    fresh = True
                     known.outcome = None
                 case WindowWaiting():
                     known.since["window"] = event.at
                 case RunFinished():
                     known.outcome = str(event.outcome)
-        return fresh
 
-    def _changed_rows(self, events: list[tuple[int, Event]], *, everything: bool) -> dict[str, view.Row]:
+    def _changed_rows(self, news: _News, *, everything: bool) -> dict[str, view.Row]:
         known = self._known
-        if everything or any(isinstance(event, _CONCERNS_ALL) for _, event in events):
+        if everything or news.all_rows:
             names = {migration.name for _, migration in known.state.rows()}
             known.rows = {name: row for name, row in known.rows.items() if name in names}
+            known.states = {}
+            for name, row in known.rows.items():
+                self._count(name, row, 1)
         else:
-            touched = {event.migration for _, event in events if isinstance(event, (MigrationEvent, HookFinished))}
-            names = {name for name in touched if name in known.state.selected}
+            names = news.touched & known.state.selected
         changed = {}
         for name in names:
-            row = view.row(known.state, name, running=known.holder is not None)
-            if everything or known.rows.get(name) != row:
+            row, before = view.row(known.state, name, running=known.holder is not None), known.rows.get(name)
+            if everything or before != row:
                 known.rows[name] = changed[name] = row
+                if before is not None:
+                    self._count(name, before, -1)
+                self._count(name, row, 1)
         return changed
+
+    def _count(self, name: str, row: view.Row, by: int) -> None:
+        wave, _ = self._known.state.place_of(name)
+        self._known.states.setdefault(wave.name, Counter())[row.state] += by
 
     def _words(self, events: list[tuple[int, Event]]) -> list[dict[str, Any]]:
         known, lines = self._known, []
-        levels = [level_of(event) for _, event in events]
-        problems = [place for place, level in enumerate(levels) if level >= WARNING]
-        places = sorted({*problems[-LOG_LINES:], *range(max(0, len(events) - LOG_LINES), len(events))})
-        for place in places:
-            (seq, event), level = events[place], levels[place]
+        for seq, event in events:
+            level = level_of(event)
             fields = known.entries.entry(event, level, known.state)
             lines.append(
                 {

@@ -89,7 +89,8 @@ class Stream:
         """Write *parts* as one; where the viewer has gone or is too slow, all that is sent to him ends."""
         try:
             async with self._writing:
-                for part in parts:
+                whole = b"".join(parts) if sum(map(len, parts)) <= CHUNK else None  # one packet and not three
+                for part in parts if whole is None else (whole,):
                     view = memoryview(part)
                     for start in range(0, len(part), CHUNK):
                         with anyio.fail_after(SLOWEST):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.advice import advise, facts_of
-from ..core.estimate import estimate_waves
+from ..core.estimate import Estimate
 from ..core.migration import UNDER_WAY
 from ..core.next_step import Phase
 from ..core.no_return import last_start
 from ..core.outcomes import EXIT_MEANINGS
 from ..core.run import RunState
-from ..core.times import cutover_seconds
 from ..core.workflow import Wave
 from ..reports import shape
 from ..reports.model import report_migration, report_window
@@ -33,13 +34,23 @@ _PHASES = {
     Phase.VERIFYING: VERIFYING,
 }
 
-Row = list[Any]
+
+class Row(NamedTuple):
+    """How a migration stands: its *state*, and all of it as *text*, the JSON list that browsers get: made once, however many look."""
+
+    state: str
+    text: str
 
 
-def jobs(state: RunState) -> dict[str, list[Any]]:
-    """What never changes about the selected migrations, by name."""
+def compact(document: Any) -> str:
+    """*document* as JSON without blanks."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+
+
+def jobs(state: RunState) -> dict[str, str]:
+    """What never changes about the selected migrations, as JSON, by name."""
     numbers = {wave.name: number for number, wave in enumerate(state.workflow.waves)}
-    return {m.name: shape.job(m, numbers[wave.name], m.vars.as_dict()) for wave, m in state.rows()}
+    return {m.name: compact(shape.job(m, numbers[wave.name], m.vars.as_dict())) for wave, m in state.rows()}
 
 
 def row(state: RunState, name: str, *, running: bool) -> Row:
@@ -48,23 +59,26 @@ def row(state: RunState, name: str, *, running: bool) -> Row:
     report = report_migration(state, *state.place_of(name))
     goes_on = running and (known.phase in UNDER_WAY or known.phase is Phase.VERIFYING or state.stopped is None)
     if known.outcome is None and goes_on:
-        return shape.row(report, state=_PHASES[known.phase], note=known.note, lag=known.lag)
-    return shape.row(report)
+        values = shape.row(report, state=_PHASES[known.phase], note=known.note, lag=known.lag)
+    else:
+        values = shape.row(report)
+    return Row(values[0], compact(values))
 
 
 def head(
     state: RunState,
-    rows: dict[str, Row],
+    states: Mapping[str, Mapping[str, int]],
     *,
     holder: str | None,
     silent: float | None = None,
     outcome: str | None,
-    since: dict[str, float],
+    since: Mapping[str, float],
+    left: Estimate | None,
     now: float,
 ) -> dict[str, Any]:
     """All about the run but its migrations.
 
-    *rows*: the selected migrations' rows; *holder*: the process that works on the run, *silent*: since when it gives no sign of life; *outcome*: as it was recorded;
+    *states*: how many selected migrations of each wave stand where; *left*: how long the cutovers may take that are left; *holder*: the process that works on the run, *silent*: since when it gives no sign of life; *outcome*: as it was recorded;
     *since*: when what is not in the fold happened (`window`: the wait for the window began; `last`: the last event);
     *now*: Unix seconds.
     """
@@ -96,8 +110,8 @@ def head(
         "points": shape.points(),
         "window": None if (window := report_window(state, now)) is None else asdict(window),
         "opening": _opening(state, since.get("window")),
-        "waves": [_wave(state, wave, rows) for wave in state.workflow.waves],
-        "cutovers_left": _cutovers_left(state) if running else None,
+        "waves": [_wave(state, wave, states.get(wave.name, {})) for wave in state.workflow.waves],
+        "cutovers_left": [left.low, left.high] if running and left is not None and left.high else None,
     }
 
 
@@ -117,26 +131,8 @@ def _opening(state: RunState, since: float | None) -> dict[str, Any] | None:
     }
 
 
-def _cutovers_left(state: RunState) -> list[float] | None:
-    """Between how many and how many seconds the cutovers may take that are left; None: there is nothing to judge by."""
-    took = (cutover_seconds(state.migrations[name]) for name in state.selected)
-    durations = sorted(seconds for seconds in took if seconds is not None)
-    waves = []
-    for wave in state.workflow.waves:
-        known = [state.migrations[m.name] for m in wave.migrations if m.name in state.selected]
-        remaining = sum(1 for one in known if one.outcome is None and (state.stopped is None or one.phase in UNDER_WAY))
-        waves.append((wave.concurrency or max(1, len(wave.migrations)), remaining))
-    left = estimate_waves(durations, waves)
-    return None if left is None or not left.high else [left.low, left.high]
-
-
-def _wave(state: RunState, wave: Wave, rows: dict[str, Row]) -> dict[str, Any]:
+def _wave(state: RunState, wave: Wave, states: Mapping[str, int]) -> dict[str, Any]:
     known = state.waves[wave.name]
-    states: dict[str, int] = {}
-    for migration in wave.migrations:
-        if migration.name in rows:
-            word = rows[migration.name][0]
-            states[word] = states.get(word, 0) + 1
     return {
         "name": wave.name,
         "migrations": sum(states.values()),
@@ -149,7 +145,7 @@ def _wave(state: RunState, wave: Wave, rows: dict[str, Row]) -> dict[str, Any]:
         "rejected_by": known.rejected_by,
         "started_at": _iso(known.first_started_at),
         "finished_at": _iso(known.finished_at),
-        "states": states,
+        "states": {word: count for word, count in states.items() if count},
     }
 
 

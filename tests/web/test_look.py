@@ -1,0 +1,77 @@
+"""A page that has been open all night shows what one shows that is opened now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.core import events as ev
+from orchestrator.core.outcomes import Outcome, RunOutcome
+from orchestrator.web import look
+from orchestrator.web.look import Changes, RunLook
+
+from ..builders import NOW, workflow
+from .nights import RUN, Night, cutover_of
+
+
+def hook(name: str, code: int) -> ev.Event:
+    """A hook of *name* that ended with *code*."""
+    return ev.HookFinished(
+        at=NOW, hook="after_success", wave="w1", migration=name, argv=("./up.sh",), exit_code=code, seconds=1.0
+    )
+
+
+STEPS: list[list[ev.Event]] = [
+    [ev.WaveStarted(at=NOW, wave="w1", migrations=3, concurrency=3)],
+    cutover_of("a", NOW),
+    [*cutover_of("b", NOW, outcome=Outcome.FAILED, message="no room left"), *cutover_of("c", NOW)[:3]],
+    [hook("a", 1)],
+    [hook("a", 0)],
+    [ev.CutoverInDoubt(at=NOW, migration="c", reason="no answer", settle=30.0)],
+    [ev.MigrationFinished(at=NOW, migration="c", outcome=Outcome.SUCCESS, status="COMPLETE")],
+    [ev.ApprovalWaiting(at=NOW, wave="w2")],
+    [ev.RunPaused(at=NOW, who="ada")],
+    [ev.CutoversStopped(at=NOW, reason="aborted by ada")],
+    [ev.RunFinished(at=NOW, outcome=RunOutcome.FAILED, exit_code=1, unfinished=False, requests={})],
+]
+
+
+class Page:
+    """What a page knows that has been told all *changes*."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Any] = {"rows": {}, "needs": None, "head": None}
+
+    def told(self, changes: Changes | None) -> dict[str, Any]:
+        """All that it knows after *changes*."""
+        if changes is not None:
+            self.known["rows"] = changes.rows if changes.fresh else self.known["rows"] | changes.rows
+            self.known["head"] = changes.head
+            if changes.needs is not None:
+                self.known["needs"] = changes.needs
+        return self.known
+
+
+def test_what_is_kept_up_to_date_is_what_is_reckoned_anew(night: Night) -> None:
+    """Rows, counts of waves, what is left, and who is wanted, after each step of a night; also without a process."""
+    night.begin(workflow(("a", "b", "c"), ("d",)))
+    kept, page = RunLook(night.state_dir, RUN, wall=lambda: NOW), Page()
+    with night.held():
+        page.told(kept.look())
+        for step in STEPS:
+            night.write(*step)
+            anew = Page().told(RunLook(night.state_dir, RUN, wall=lambda: NOW).look())
+            assert page.told(kept.look()) == anew, step
+    anew = Page().told(RunLook(night.state_dir, RUN, wall=lambda: NOW).look())
+    assert page.told(kept.look()) == anew
+
+
+def test_a_long_run_is_read_in_pieces(night: Night, monkeypatch: Any) -> None:
+    """So that a page of thousands does not hold all of their events at once; the last of them are shown in words."""
+    night.begin(workflow(("a", "b", "c"), ("d",)))
+    for step in STEPS:
+        night.write(*step)
+    whole = RunLook(night.state_dir, RUN, wall=lambda: NOW).look()
+    monkeypatch.setattr(look, "AT_ONCE", 2)
+    assert RunLook(night.state_dir, RUN, wall=lambda: NOW).look() == whole
+    assert whole is not None
+    assert [line["seq"] for line in whole.log] == sorted(line["seq"] for line in whole.log)
