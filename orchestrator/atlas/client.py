@@ -315,6 +315,7 @@ class AtlasClient:
     ) -> object:
         """Send a GET, again if need be."""
         bucket = self.bucket(group_id)
+        sent = False  # a try that got no token, or no connection, is none that Atlas has heard of
         for attempt in count(1):
             permit = await bucket.take(priority, deadline=deadline)
             if permit is None:
@@ -323,8 +324,13 @@ class AtlasClient:
             try:
                 if priority is not Priority.POLL:
                     self._raise_if_refused(group_id, "GET", path)
-                return (await self._transport.send("GET", path, permit, may_leave=may_leave))[1]
+                answer = await self._transport.send("GET", path, permit, may_leave=may_leave)
+                self.statistics.retries += sent
+                return answer[1]
             except AtlasError as error:
+                if not isinstance(error, NotSentError):
+                    self.statistics.retries += sent
+                    sent = True
                 pause = self._pause(error, attempt)
                 if pause is None or (deadline is not None and anyio.current_time() + pause >= deadline):
                     raise
@@ -332,7 +338,6 @@ class AtlasClient:
             finally:
                 permit.give_back()
             await anyio.sleep(pause)
-            self.statistics.retries += 1
         raise AssertionError("unreachable")
 
     def _pause(self, error: AtlasError, attempt: int) -> float | None:

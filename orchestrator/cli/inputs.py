@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..core.settings import Settings
+from ..core.workflow import Workflow
 from ..files.config import find_config, load_settings
 from ..files.state_place import find_state_dir
 from ..machine.memory import forget_variables
 from ..text.redaction import Redactor
+from .outputs import warn
 
 
 def read_settings(args: Namespace) -> Settings:
@@ -55,3 +57,15 @@ def same_place(args: Namespace) -> str:
     """What a command needs that is to find what this command line finds: the options for it, a space before each."""
     given = (("--config", args.config), ("--state-dir", args.state_dir))
     return "".join(f" {option} {shlex.quote(str(path.absolute()))}" for option, path in given if path is not None)
+
+
+def say_if_profile_is_unused(args: Namespace, workflow: Workflow, *, asks: bool = True) -> None:
+    """Say that `--profile` changes nothing here, where it does not. *asks*: Atlas is asked for something."""
+    if args.profile is None:
+        return
+    if not asks:
+        warn(f"--profile {args.profile} is not used: nothing is asked of Atlas here")
+    elif all(migration.credentials is not None for _, migration in workflow.migrations()):
+        warn(
+            f"--profile {args.profile} is not used: every migration of {workflow.name} names credentials of the config"
+        )

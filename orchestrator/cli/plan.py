@@ -53,12 +53,13 @@ def _plan(args: Namespace) -> int:
 
     from ..files.workflow_file import load_workflow
     from ..operations.plan import plan
-    from .inputs import read_settings
+    from .inputs import read_settings, say_if_profile_is_unused
 
     if args.runbook is not None:
         _check_runbook(args.runbook, overwrite=args.overwrite)
     settings = read_settings(args)
     workflow = load_workflow(args.workflow, credentials=settings.credentials)
+    say_if_profile_is_unused(args, workflow, asks=args.online)
     states: Mapping[str, JobState] | None = None
     code = 0
     if args.online:

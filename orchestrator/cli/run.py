@@ -74,7 +74,7 @@ def _run(args: Namespace) -> int:
     from ..operations.run import run
     from ..operations.target import atlas_target
     from .consent import consent_to
-    from .inputs import read_settings
+    from .inputs import read_settings, say_if_profile_is_unused
     from .session import asked, conduct, prepare, rehearsal_of, simulator_options
     from .simulate import read_scenario
 
@@ -93,6 +93,7 @@ def _run(args: Namespace) -> int:
     if args.detach and not elsewhere:
         raise InputError("--detach goes with --engine temporal")
     workflow = load_workflow(args.workflow, credentials=None if elsewhere else settings.credentials)
+    say_if_profile_is_unused(args, workflow, asks=not args.rehearse and not elsewhere)
     if args.rehearse:
         rehearsal = rehearsal_of(args, read_scenario(args, args.workflow, workflow))
         verb = partial(rehearse, workflow, settings, rehearsal, only=args.only)

@@ -21,7 +21,7 @@ from orchestrator.atlas.shares import Priority
 from orchestrator.atlas.wire import Job
 from orchestrator.core.events import RateLimited, RequestRetried
 from orchestrator.simulator import Scenario
-from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Garbage, JobRules, Kind, Range
+from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Garbage, JobRules, Kind, Range, RateLimit
 
 from .servers import GROUP, atlas, live
 
@@ -252,3 +252,13 @@ async def test_statistics_count_every_wire_request() -> None:
             await it.put()
         assert it.client.statistics.by_status == {"401": 1, "200": 1, "error": 1}
         assert it.record()["requests"]["total"] == 3
+
+
+async def test_a_try_that_got_no_token_is_no_retry() -> None:
+    """Atlas has heard of one request; that another was wanted, and there was none to be had in time, is not among what was sent."""
+    fault = Fault(on=Kind.READ, kind=FaultKind.STATUS, status=502, times=1)
+    silent = RateLimit(capacity=1200, refill=500, per=60.0, headers=False)
+    async with atlas(replace(faulty(fault), rate_limit=silent), burst=1, requests=1, per=600.0) as it:
+        with pytest.raises(NotSentError):
+            await it.client.job(GROUP, live(0), priority=Priority.GATE, deadline=anyio.current_time() + 30)
+        assert it.client.statistics.retries == 0

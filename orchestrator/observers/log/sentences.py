@@ -34,16 +34,16 @@ def counts(numbers: Mapping[str, int]) -> str:
 
 
 def _run_started(f: Fields) -> str:
-    kind = "REHEARSAL of" if f["rehearsal"] else "run of"
+    kind = "REHEARSAL" if f["rehearsal"] else "run"
     return (
-        f"{kind} {f['workflow']}: {f['selected']} of {plural(f['migrations'], 'migration')} in {plural(f['waves'], 'wave')},"
+        f"{kind} {f['run_id']} of {f['workflow']}: {f['selected']} of {plural(f['migrations'], 'migration')} in {plural(f['waves'], 'wave')},"
         f" at {f['base_url']}, started by {f['who']} (version {f['version']})"
     )
 
 
 def _run_resumed(f: Fields) -> str:
     again = ", FAILED ones without a PUT are tried again" if f["retry_failed"] else ""
-    return f"the run goes on with {plural(f['selected'], 'migration')}, continued by {f['who']}{again}"
+    return f"run {f['run_id']} goes on with {plural(f['selected'], 'migration')}, continued by {f['who']}{again}"
 
 
 def _run_finished(f: Fields) -> str:
