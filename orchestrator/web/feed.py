@@ -186,7 +186,9 @@ class RunFeed(Feed):
     def _message(self, version: int) -> Message:
         if self._said is not None and self._said[:2] == (version, self._version):
             return self._said[2]  # most viewers are at the same place
-        head = {name: value for name, value in self._head.items() if not version or name != "points"}  # texts that never change
+        head = {
+            name: value for name, value in self._head.items() if not version or name != "points"
+        }  # texts that never change
         document = {"head": view.compact(head)}
         if not version:
             document["columns"] = view.compact(COLUMNS)

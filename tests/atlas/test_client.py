@@ -21,7 +21,8 @@ from orchestrator.atlas.shares import Priority
 from orchestrator.atlas.wire import Job
 from orchestrator.core.events import RateLimited, RequestRetried
 from orchestrator.simulator import Scenario
-from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Garbage, JobRules, Kind, Range, RateLimit
+from orchestrator.simulator.bucket import RateLimit
+from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Garbage, JobRules, Kind, Range
 
 from .servers import GROUP, atlas, live
 

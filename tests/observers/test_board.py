@@ -80,7 +80,7 @@ def test_what_needs_a_person_comes_first_with_the_command() -> None:
     assert lines[1:4] == [
         "NEEDS YOU NOW",
         "FAILED m001: no room left",
-        "  No PUT was sent, so the source is still in charge. When the cause is cured,",
+        "  No PUT was sent, so the source is still in charge. Once the cause is fixed,",
     ]
     said = [line for line in lines if line.startswith(("FAILED", "wave "))]
     assert said[1:] == [
