@@ -41,10 +41,20 @@ def launched() -> Iterator[Browser]:
         browser.close()
 
 
-def busy(page: Page) -> float:
-    """Seconds of processor time that *page* has taken so far: what a quiet machine would wait for, whatever else runs on this one."""
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable", {"timeDomain": "threadTicks"})
-    metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
-    session.detach()
-    return float(metrics["ThreadTime"])
+class Busy:
+    """Processor time that *page* takes from now on: what a quiet machine would wait for, whatever else runs on this one."""
+
+    def __init__(self, page: Page) -> None:
+        self._session = page.context.new_cdp_session(page)
+        self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        self._from = self._now()
+
+    def seconds(self) -> float:
+        """How much since this was made; none would mean that nothing was measured."""
+        took = self._now() - self._from
+        assert took > 0
+        return took
+
+    def _now(self) -> float:
+        metrics = self._session.send("Performance.getMetrics")["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "ThreadTime"))
