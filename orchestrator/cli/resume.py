@@ -37,7 +37,7 @@ def _resume(args: Namespace) -> int:
 
     from ..core.errors import InputError
     from ..core.settings import Engine
-    from ..operations import elsewhere
+    from ..operations import temporal_runs
     from ..operations.find import find_unfinished
     from ..operations.foresight import foresee_resume
     from ..operations.resume import resume
@@ -64,7 +64,7 @@ def _resume(args: Namespace) -> int:
     elif given := simulator_options(args):
         raise InputError(f"{given} goes with a rehearsal: run {row.run_id} is a real one")
     elif row.temporal is not None:
-        if goes_on and not anyio.run(elsewhere.is_open_row, row):
+        if goes_on and not anyio.run(temporal_runs.is_open_row, row):
             options = asked(args, engine=Engine.TEMPORAL)
             foreseen = foresee_resume(row.run_id, settings, options, now=time.time())
             consent = consent_to(args, foreseen, settings, beforehand=True)

@@ -114,7 +114,7 @@ def _run_elsewhere(args: Namespace, settings: Settings, workflow: Workflow) -> i
 
     import anyio
 
-    from ..operations import elsewhere
+    from ..operations import temporal_runs
     from ..operations.foresight import foresee
     from ..operations.options import Host
     from ..operations.run import run
@@ -123,11 +123,11 @@ def _run_elsewhere(args: Namespace, settings: Settings, workflow: Workflow) -> i
 
     options = asked(args, engine=settings.engine)
     consent = Consent()
-    if not anyio.run(elsewhere.is_open, workflow, settings):
+    if not anyio.run(temporal_runs.is_open, workflow, settings):
         consent = consent_to(args, foresee(workflow, settings, options, now=time.time()), settings, beforehand=True)
     if args.detach:
         host = Host(confirmed=consent.confirmed)
-        ending = anyio.run(partial(elsewhere.start, workflow, settings, replace(options, host=host), detach=True))
+        ending = anyio.run(partial(temporal_runs.start, workflow, settings, replace(options, host=host), detach=True))
         print(f"run {ending.state.run_id} has begun: `atlas-cutover resume {ending.state.run_id}` follows it")
         return int(ending.exit_code)
     verb = partial(run, workflow, settings, only=args.only, new=args.new, retry_failed=args.retry_failed)

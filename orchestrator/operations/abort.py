@@ -54,16 +54,16 @@ def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None =
 
 def _abort_elsewhere(row: RunRow, request: Request, place: Path) -> Steered:
     """Abort a run of Temporal's: by its workers where it is open, else here, and then it lets go of its claims there."""
-    from . import elsewhere
+    from . import temporal_runs
 
-    if wait_for(row.run_id, partial(elsewhere.is_open_row, row)):
+    if wait_for(row.run_id, partial(temporal_runs.is_open_row, row)):
         return ask_elsewhere(row, [request])
     if row.open_elsewhere:  # it was closed there before it had ended: what it has sent is in its history
-        wait_for(row.run_id, partial(elsewhere.catch_up, row, place))
+        wait_for(row.run_id, partial(temporal_runs.catch_up, row, place))
     with open_journal(place) as journal:
         ended = _end(journal, find_run(journal, row.run_id), request)
         workflow = journal.state(row.run_id).workflow
-    wait_for(row.run_id, partial(elsewhere.let_go, row, workflow))
+    wait_for(row.run_id, partial(temporal_runs.let_go, row, workflow))
     return ended
 
 

@@ -59,7 +59,7 @@ async def rehearse(  # noqa: PLR0913 - each is one thing that may be asked for
     )
     session = partial(start, workflow, settings)
     if engine is Engine.TEMPORAL:
-        from . import rehearsed_elsewhere
+        from . import temporal_rehearsals
 
-        session = partial(rehearsed_elsewhere.start, workflow, settings)
+        session = partial(temporal_rehearsals.start, workflow, settings)
     return await with_reports(session, settings, options, outputs=paths, stop=stop)

@@ -68,8 +68,8 @@ async def resume(  # noqa: PLR0913 - each is one thing that may be asked for
     )
     session = partial(work.resume, row.run_id, settings)
     if row.temporal is not None and (row.unfinished or retry_failed):
-        from . import elsewhere, rehearsed_elsewhere
+        from . import temporal_rehearsals, temporal_runs
 
-        its_room = rehearsed_elsewhere if row.rehearsal else elsewhere
+        its_room = temporal_rehearsals if row.rehearsal else temporal_runs
         session = partial(its_room.resume, row, settings)
     return await with_reports(session, settings, options, outputs=paths, stop=stop)

@@ -62,7 +62,7 @@ async def run(  # noqa: PLR0913 - each is one thing that may be asked for
     )
     session = partial(start, workflow, settings)
     if engine is Engine.TEMPORAL:
-        from . import elsewhere
+        from . import temporal_runs
 
-        session = partial(elsewhere.start, workflow, settings)
+        session = partial(temporal_runs.start, workflow, settings)
     return await with_reports(session, settings, options, outputs=paths, stop=stop)

@@ -85,10 +85,10 @@ def _take_in(row: RunRow, place: Path) -> str | None:
     """Take in what Temporal knows of the run *row*, where it goes on there and nobody here follows it; why not, otherwise."""
     if not row.open_elsewhere or holder_of(run_lock(place, row.run_id)) is not None:
         return None
-    from . import elsewhere
+    from . import temporal_runs
 
     try:
-        closed = wait_for(row.run_id, partial(elsewhere.catch_up, row, place))
+        closed = wait_for(row.run_id, partial(temporal_runs.catch_up, row, place))
     except CutoverError as error:
         return f"run {row.run_id}: this is how it stood when it was last followed from here; {error}"
     if closed:

@@ -114,9 +114,9 @@ def ask_elsewhere(row: RunRow, requests: Sequence[Request]) -> Steered:
         InputError: They change nothing, or an event loop works in this thread.
         TemporalError: Temporal does not answer, or no worker.
     """
-    from . import elsewhere
+    from . import temporal_runs
 
-    wait_for(row.run_id, partial(elsewhere.steer, row, requests))
+    wait_for(row.run_id, partial(temporal_runs.steer, row, requests))
     return Steered(run_id=row.run_id, taken=Taken.TAKEN)
 
 

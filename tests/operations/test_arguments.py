@@ -16,7 +16,7 @@ import orchestrator
 from orchestrator.core.events import Event, GateChanged, WaveApproved
 from orchestrator.core.steering import Command, GateChange, Request, decide
 from orchestrator.core.workflow import Gate
-from orchestrator.operations import elsewhere
+from orchestrator.operations import temporal_runs
 from orchestrator.store.journal import open_journal
 
 from ..builders import NOW, WHO, run_started, wave_with, workflow
@@ -297,7 +297,7 @@ def test_what_reads_asks_temporal_first(elsewhere_night: Night, monkeypatch: pyt
         asked.append(row.run_id)
         elsewhere_night.write(WaveApproved(at=NOW + len(asked), wave="w2", who=WHO))
 
-    monkeypatch.setattr(elsewhere, "catch_up", catch_up)
+    monkeypatch.setattr(temporal_runs, "catch_up", catch_up)
     assert orchestrator.status(RUN, state_dir=where).report.waves[1].approved_by == WHO
     assert orchestrator.report(RUN, state_dir=where).stale is None
     assert [each.stale for each in orchestrator.runs(state_dir=where)] == [None]
@@ -306,7 +306,7 @@ def test_what_reads_asks_temporal_first(elsewhere_night: Night, monkeypatch: pyt
     async def unheard(row: orchestrator.RunRow, state_dir: Path) -> None:
         raise orchestrator.TemporalError("Temporal does not answer")
 
-    monkeypatch.setattr(elsewhere, "catch_up", unheard)
+    monkeypatch.setattr(temporal_runs, "catch_up", unheard)
     stale = orchestrator.status(RUN, state_dir=where).stale
     assert stale is not None
     assert stale.endswith("Temporal does not answer")

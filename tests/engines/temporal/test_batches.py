@@ -31,7 +31,7 @@ from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.batch import Batch
 from orchestrator.engines.temporal.ledger import Ledger
 from orchestrator.engines.temporal.service import Remote
-from orchestrator.operations.elsewhere import refuse_too_large
+from orchestrator.operations.temporal_runs import refuse_too_large
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
 from ..house import house, migration, wave, workflow

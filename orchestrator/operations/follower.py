@@ -1,190 +1,38 @@
-"""Runs that a Temporal cluster works on, for the commands of this machine: begun, followed into the journal, steered.
-
-The events are Temporal's; the journal here mirrors them, in their order and without a gap, so that everything else reads them as
-it reads those of a local run. Whoever mirrors a run holds its lock.
-"""
+"""Follows one run that a Temporal cluster works on: its events go into the journal here, and what is asked here goes there."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
-from ..core.changes import differences
 from ..core.errors import BusyError, InputError, TemporalError
-from ..core.events import CutoverInDoubt, CutoversStopped, Event, RunFinished, RunPaused, RunResumed, RunStarted
-from ..core.migration import BEFORE_THE_PUT, Phase
+from ..core.events import CutoversStopped, Event, RunFinished, RunPaused, RunResumed, RunStarted
+from ..core.migration import Phase
 from ..core.outcomes import ExitCode
 from ..core.run import RunState, fold
-from ..core.settings import Settings, Temporal
+from ..core.settings import Settings
 from ..core.steering import Command, Request
-from ..core.workflow import Hooks, Workflow
 from ..engines.local.session import doubts_of_earlier_puts
 from ..machine.groups import alone
-from ..store.ground import Place
-from ..store.journal import Journal, RunRow, open_journal
-from ..store.locks import LockedError, locked, run_lock
+from ..store.journal import Journal
 from .abort import abort_interrupted
-from .foresight import beginning, continuation, keep_to_what_was_confirmed, refuse_foreign, select
 from .options import Ending, Interruption, Options
-from .secrets_in import refuse_secrets
 from .session import Task
-from .work import as_it_ended, forecast_of, holding, new_run_id
 
 if TYPE_CHECKING:
     from ..engines.temporal.forms import News
     from ..engines.temporal.service import Found, Remote
     from .stage import Stage
-
 LOOK_EVERY = 0.5
 """Seconds between two questions for news."""
 _SAY_EVERY = 30.0
 _LAST_WORDS = 10.0  # seconds for answers that are still on their way when a rehearsal is stopped
 _PATIENCE = 60.0  # seconds for which Temporal may tell less, or something else, than is known here
-_EVENTS = 45_000  # of a run, which each worker that takes it over reads in one go: Temporal gives it 10 s
-_OF_A_MIGRATION, _OF_A_HOOK = 7, 1  # events, in an undisturbed night
-
-
-def temporal_of(row: RunRow) -> Temporal:
-    """The cluster that works on the run *row*: as it was begun, with the key of the environment."""
-    from ..engines.temporal.service import from_json
-
-    assert row.temporal is not None
-    return from_json(row.temporal, os.environ.get("TEMPORAL_API_KEY") or None)
-
-
-async def remote_of(place: Temporal, workflow: str, *, rehearsal: bool) -> Remote:
-    """The runs of *workflow* at *place*.
-
-    Raises:
-        InputError: The extra is not installed.
-        TemporalError: Temporal does not answer.
-    """
-    try:
-        from ..engines.temporal import names, service
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"engine temporal needs the extra `temporal` ({error.name} is not installed): pip install 'atlas-cutover[temporal]'"
-        ) from None
-    return service.Remote(await service.connect(place), names.run_workflow_id(workflow, rehearsal=rehearsal))
-
-
-async def is_open(workflow: Workflow, settings: Settings) -> bool:
-    """Whether a run of *workflow* is open at Temporal: then there is nothing to begin, and nothing to ask.
-
-    Raises:
-        TemporalError: Temporal does not answer.
-    """
-    found = await (await remote_of(settings.temporal, workflow.name, rehearsal=False)).find()
-    return found is not None and found.is_open
-
-
-async def start(workflow: Workflow, settings: Settings, options: Options, *, detach: bool = False) -> Ending:
-    """Run *workflow* at Temporal, or follow its open run; a closed one that is unfinished goes on, unless `options.new`.
-
-    *detach*: return when it has begun.
-
-    Raises:
-        InputError: As `work.start`; or its unfinished run is a local one; or it is too large.
-        BusyError: Another process follows it, or it names a live migration of another run.
-        JournalError: The journal cannot be used.
-        TemporalError: Temporal does not answer.
-    """
-    select(workflow, options.only)
-    refuse_too_large(workflow)
-    refuse_secrets(workflow, settings)
-    remote = await remote_of(settings.temporal, workflow.name, rehearsal=False)
-    found = await remote.find()
-    with open_journal(settings.state_dir) as journal, ExitStack() as locks:
-        if found is not None and found.is_open:
-            if options.new:
-                raise BusyError(
-                    f"run {found.run_id} of workflow {workflow.name!r} is open: `abort {found.run_id}` ends it"
-                )
-            follower = Follower(journal, remote, settings, options, run_id=found.run_id)
-            locks.enter_context(followed(journal, workflow.name, found.run_id, options))
-            await follower.catch_up(least=1)
-            changes = differences(follower.state.workflow, workflow)
-            if changes:
-                raise InputError(
-                    f"workflow {workflow.name!r} is not what its open run {found.run_id} was begun with; nothing was changed:\n"
-                    + "\n".join(f"  {line}" for line in changes)
-                    + f"\n`atlas-cutover resume {found.run_id}` follows it as it is"
-                )
-            return await follower.follow(detach=detach)
-        if not options.new:
-            row = next(iter(journal.unfinished(workflow=workflow.name, rehearsal=False)), None)
-            if row is not None:
-                refuse_foreign(row, options.engine)
-                locks.enter_context(followed(journal, workflow.name, row.run_id, options))
-                return await _go_on(journal, remote, row, workflow, settings, options, detach=detach)
-        run_id = new_run_id(options.host.wall())
-        locks.enter_context(followed(journal, workflow.name, run_id, options))
-        task = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
-        task = replace(task, also=forecast_of(journal, task, settings))
-        keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
-        follower = Follower(journal, remote, settings, options, run_id=run_id)
-        return await follower.begin(task, detach=detach)
-
-
-async def resume(row: RunRow, settings: Settings, options: Options) -> Ending:
-    """Follow the open run *row* at Temporal again, or go on with a closed one that is unfinished.
-
-    Raises:
-        BusyError: Another process follows it, or another run of its workflow is open.
-        InputError, JournalError, TemporalError: As `start`.
-    """
-    remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
-    with open_journal(settings.state_dir) as journal, ExitStack() as locks:
-        locks.enter_context(followed(journal, row.workflow, row.run_id, options))
-        return await _go_on(journal, remote, row, None, settings, options)
-
-
-async def _go_on(
-    journal: Journal,
-    remote: Remote,
-    row: RunRow,
-    given: Workflow | None,
-    settings: Settings,
-    options: Options,
-    *,
-    detach: bool = False,
-) -> Ending:
-    """Follow the run *row*, whose lock the caller holds, or begin its next session, as it stands at Temporal."""
-    found = await remote.find()
-    follower = Follower(journal, remote, settings, options, run_id=row.run_id)
-    if found is not None and found.run_id != row.run_id and found.is_open:
-        raise BusyError(f"another run of workflow {row.workflow!r} is open at Temporal: {found.run_id}")
-    if found is not None and found.run_id == row.run_id:
-        if found.is_open:
-            return await follower.follow(detach=detach)
-        await follower.catch_up()
-        follower.tell_if_closed()  # what is known of its PUTs is in its history
-    state = journal.state(row.run_id)
-    if not state.unfinished and not options.retry_failed:
-        return as_it_ended(state, options)
-    task = continuation(state, given, settings, options, now=options.host.wall())
-    keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
-    task = replace(task, also=(*task.also, *forecast_of(journal, task, settings)))
-    if (found is None or found.run_id != row.run_id) and state.finished_at is None:
-        # Temporal has forgotten what became of it: each of its jobs may have had a PUT that is not known here.
-        task = replace(task, also=(*task.also, *_doubts(state, task, settings)))
-    return await follower.begin(task, detach=detach)
-
-
-def _doubts(state: RunState, task: Task, settings: Settings) -> list[CutoverInDoubt]:
-    reason = "what its last session has sent is not known, as Temporal has no history of it any more"
-    return [
-        CutoverInDoubt(at=task.first.at, migration=name, reason=reason, settle=settings.atlas.settle)
-        for name in task.first.selected
-        if state.migrations[name].phase in BEFORE_THE_PUT
-    ]
 
 
 class Follower:
@@ -492,91 +340,3 @@ async def _heed_trouble(stage: Stage, work: anyio.CancelScope, received: list[In
 def _awaits_an_answer(state: RunState) -> bool:
     """Whether a PUT has left, or may have, of which the answer is not there yet."""
     return any(known.phase is Phase.REQUESTED for known in state.migrations.values())
-
-
-async def is_open_row(row: RunRow) -> bool:
-    """Whether the run *row* is open at Temporal.
-
-    Raises:
-        TemporalError: Temporal does not answer.
-    """
-    found = await (await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)).find()
-    return found is not None and found.run_id == row.run_id and found.is_open
-
-
-async def steer(row: RunRow, requests: Sequence[Request]) -> None:
-    """Ask the open run *row* for *requests*, and return when it has taken them.
-
-    Raises:
-        InputError: One of them does nothing.
-        TemporalError: Temporal does not answer, or no worker.
-    """
-    remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
-    if not await is_open_row(row):
-        raise InputError(
-            f"run {row.run_id} is not open at Temporal any more: `atlas-cutover resume {row.run_id}` takes in how it has ended"
-        )
-    refusals = [answer for answer in await remote.steer(requests) if answer is not None]
-    if refusals:
-        raise InputError(f"run {row.run_id}: {'; '.join(refusals)}")
-
-
-async def let_go(row: RunRow, workflow: Workflow) -> None:
-    """Give up the claims that the closed run *row* of *workflow* has left at Temporal.
-
-    Raises:
-        TemporalError: Temporal does not answer.
-    """
-    remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
-    await remote.let_go([f"{m.group_id}/{m.live_migration_id}" for _, m in workflow.migrations()], row.run_id)
-
-
-async def catch_up(row: RunRow, state_dir: Path) -> bool:
-    """Take in what has happened in the run *row*, if nobody here follows it; whether it was closed before it had ended.
-
-    Raises:
-        TemporalError: Temporal does not answer, or no worker.
-    """
-    remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
-    if await remote.find() is None:
-        return False  # Temporal has forgotten it
-    with open_journal(state_dir) as journal:
-        try:
-            with locked(run_lock(journal.state_dir, row.run_id), holder="status"):
-                follower = Follower(journal, remote, None, Options(), run_id=row.run_id)
-                await follower.catch_up()
-                return follower.closed
-        except LockedError:
-            return False  # somebody follows it
-
-
-def followed(
-    journal: Journal, workflow: str, run_id: str, options: Options
-) -> AbstractContextManager[tuple[Place, ...]]:
-    """Hold a workflow and a run of it, as `work` does."""
-    return holding(journal.state_dir, workflow, run_id, rehearsal=options.rehearsal is not None)
-
-
-def refuse_too_large(workflow: Workflow) -> None:
-    """Raise where a run would have more events than it can take along when it goes on with an empty history.
-
-    Raises:
-        InputError: It would.
-    """
-    expected = 0
-    for wave in (None, *workflow.waves):
-        hooks = workflow.hooks if wave is None else wave.hooks
-        expected += _OF_A_HOOK * _runs_of(hooks)
-    for _, migration in workflow.migrations():
-        expected += _OF_A_MIGRATION + _OF_A_HOOK * _runs_of(migration.hooks)
-    if expected > _EVENTS:
-        raise InputError(
-            f"workflow {workflow.name!r} is too large for one run at Temporal: about {expected} events, and at most {_EVENTS} "
-            "fit. Split it into several workflows, or run it with `--engine local`"
-        )
-
-
-def _runs_of(hooks: Hooks) -> int:
-    """How often hooks are run, at most; a `verify` that says "not yet" all the time is run again and again."""
-    again = int(hooks.verify_timeout / max(1.0, hooks.verify_every)) if hooks.verify else 0
-    return sum(1 for _ in hooks.argvs()) + again

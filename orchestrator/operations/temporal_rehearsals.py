@@ -8,13 +8,14 @@ from dataclasses import replace
 from ..core.settings import Settings
 from ..core.workflow import Workflow
 from ..store.journal import Journal, RunRow, open_journal
-from .elsewhere import Follower, followed, refuse_too_large, remote_of
+from .follower import Follower
 from .foresight import beginning, continuation, select
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
 from .session import Task
 from .stage import find_server, stage
 from .target import Rehearsal
+from .temporal_runs import followed, refuse_too_large, remote_of
 from .work import as_it_ended, forecast_of, new_run_id
 
 
