@@ -80,6 +80,7 @@ class App:
         self._code = code
         self._options = options
         self._say = say
+        self._at_home: Callable[[object], None] = lambda _: None
         self._attempts = Attempts()
         self._reporting = anyio.Lock()  # one at a time: a report of thousands takes a second of a processor
         templates = Environment(
@@ -97,8 +98,9 @@ class App:
             if path.suffix in _TYPES
         }
 
-    def application(self) -> web.Application:
-        """What aiohttp serves."""
+    def application(self, at_home: Callable[[object], None]) -> web.Application:
+        """What aiohttp serves; *at_home* is told the connection of each who has signed in."""
+        self._at_home = at_home
         application = web.Application(middlewares=[self._guard], client_max_size=LARGEST_BODY)
         application.on_response_prepare.append(_add_security_headers)
         application.router.add_get("/", self._show_page)
@@ -135,6 +137,7 @@ class App:
         if refused is not None:
             self._say("page_refused", path=request.path, who=_called(visitor, request), reason=refused[1])
             return self._refuse(request, *refused)
+        self._at_home(request.protocol)
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -251,12 +254,7 @@ class App:
             raise web.HTTPNotFound
         command = Command(word)
         visitor = self._visitor(request)
-        try:
-            with anyio.fail_after(BODY_SECONDS):
-                body = await request.read()
-        except TimeoutError:
-            raise web.HTTPRequestTimeout from None
-        asked = read(command, body)
+        asked = read(command, await _body(request))
         if isinstance(asked, Refusal):
             return web.json_response({"error": asked.reason}, status=asked.status)
         who = f"{visitor.name or asked.who} (page, {request.remote or 'unknown'})"
@@ -290,11 +288,24 @@ async def _add_security_headers(_request: web.Request, response: web.StreamRespo
     response.headers.update(SECURITY_HEADERS)
 
 
+async def _body(request: web.Request) -> bytes:
+    """All of *request*'s body.
+
+    Raises:
+        HTTPRequestTimeout: It has not come in `BODY_SECONDS`, however it was announced.
+    """
+    try:
+        with anyio.fail_after(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+
+
 async def _form(request: web.Request) -> dict[str, str] | None:
     """The fields of *request*'s form, as the page's own sends them; None: it is of another kind, which nobody takes apart for a stranger."""
     if request.content_type != "application/x-www-form-urlencoded" or hdrs.CONTENT_ENCODING in request.headers:
         return None
-    body = await request.read()
+    body = await _body(request)
     try:
         return dict(parse_qsl(body.decode(errors="replace"), max_num_fields=MOST_FIELDS))
     except ValueError:

@@ -55,7 +55,7 @@ def read(command: Command, body: bytes) -> Asked | Refusal:
     """
     try:
         given = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of brackets in brackets by the thousand
         given = None
     if not isinstance(given, dict):
         return _bad("the body has to be a JSON object")

@@ -36,19 +36,46 @@ class Quietly:
         self._say("page_refused", reason=reason, **({"more": more} if more else {}))
 
 
-class Door:
-    """Makes the protocol of each connection: the server's, or for one too many one that hangs up."""
+class Guests:
+    """The connections of those who have signed in: no stranger's takes the place of one."""
 
-    def __init__(self, server: web.Server, say: Say) -> None:
+    def __init__(self) -> None:
+        self._known: set[object] = set()
+
+    def add(self, connection: object) -> None:
+        """Whoever is at the other end of *connection* has shown that they may be here."""
+        self._known.add(connection)
+
+    def oldest_stranger(self, connections: list[web.RequestHandler]) -> asyncio.Transport | None:
+        """The first of *connections* that nobody has signed in on; None: all are of guests."""
+        self._known &= set(connections)
+        strangers = (each.transport for each in connections if each not in self._known)
+        return next((each for each in strangers if isinstance(each, asyncio.Transport)), None)
+
+
+class Door:
+    """Makes the protocol of each connection: the server's. For one too many a stranger's has to go, the oldest, else the new one."""
+
+    def __init__(self, server: web.Server, guests: Guests, say: Say) -> None:
         self._server = server
+        self._guests = guests
         self._quietly = Quietly(say)
 
     def __call__(self) -> asyncio.Protocol:
         """The protocol of the connection that has just come."""
-        if len(self._server.connections) < MOST_CONNECTIONS:
+        connections = [each for each in self._server.connections if not _is_closing(each)]
+        if len(connections) < MOST_CONNECTIONS:
             return self._server()
         self._quietly(f"more than {MOST_CONNECTIONS} connections")
-        return _HangsUp()
+        stranger = self._guests.oldest_stranger(connections)
+        if stranger is None:
+            return _HangsUp()
+        stranger.abort()
+        return self._server()
+
+
+def _is_closing(connection: web.RequestHandler) -> bool:
+    return connection.transport is None or connection.transport.is_closing()
 
 
 class _HangsUp(asyncio.Protocol):

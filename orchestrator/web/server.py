@@ -20,7 +20,7 @@ from ..core.observer import Say, silent
 from ..text.hosts import is_loopback
 from .access import Access, Code, Visitor, new_token
 from .app import App
-from .door import IDLE_SECONDS, Door, quiet_logger
+from .door import IDLE_SECONDS, Door, Guests, quiet_logger
 from .feed import Feeds
 
 _GOODBYE_SECONDS = 1.0
@@ -80,6 +80,7 @@ async def serve_page(
     closing = anyio.Event()
     async with anyio.create_task_group() as tasks:
         feeds = Feeds(state_dir, tasks)
+        guests = Guests()
         app = App(
             access=access,
             feeds=feeds,
@@ -91,7 +92,7 @@ async def serve_page(
             say=say,
         )
         runner = web.AppRunner(
-            app.application(),
+            app.application(guests.add),
             access_log=None,
             logger=quiet_logger(say),
             keepalive_timeout=IDLE_SECONDS,  # also until a new connection has sent its first request's headers
@@ -99,7 +100,7 @@ async def serve_page(
         )
         await runner.setup()
         assert runner.server is not None
-        door = Door(runner.server, say)
+        door = Door(runner.server, guests, say)
         try:
             server = await asyncio.get_running_loop().create_server(door, sock=listening, backlog=128)
             yield RunningPage(origin=_origin(host, bound), access=access, feeds=feeds, code=code)

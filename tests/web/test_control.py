@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from orchestrator.core import events as ev
-from orchestrator.core.steering import GateChange
+from orchestrator.core.steering import Command, GateChange
 from orchestrator.store.journal import open_journal
+from orchestrator.web.control import Refusal, read
 
 from ..builders import NOW, WHO, workflow
 from .nights import RUN, Night
@@ -43,6 +44,13 @@ async def test_buttons_leave_requests_in_the_journal(visitor: Visitor, night: Ni
         ("unpause", None, PAGE),
         ("abort", None, PAGE),
     ]
+
+
+def test_a_body_of_brackets_in_brackets_is_refused_as_any_other_that_cannot_be_read() -> None:
+    """Nothing fails inside, however deep they are."""
+    refused = read(Command.PAUSE, b"[" * 8000)
+    assert isinstance(refused, Refusal)
+    assert refused.status == 400
 
 
 @pytest.mark.parametrize("count", [None, 0, 2, "1", True])

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.web import door, server, streams
+from orchestrator.web import app, door, server, streams
 from orchestrator.web.server import RunningPage, serve_page
 
 from ..builders import NOW
@@ -54,6 +54,40 @@ async def test_headers_that_never_end_are_not_waited_for(page: RunningPage) -> N
     writer.write(b"GET / HTTP/1.1\r\nHost: x")
     await ended(reader)
     writer.close()
+
+
+@pytest.mark.parametrize(
+    "announced", ["Content-Length: 20", "Transfer-Encoding: chunked", "Content-Length: 20\r\nExpect: 100-continue"]
+)
+async def test_a_form_that_never_ends_is_not_waited_for(
+    page: RunningPage, monkeypatch: pytest.MonkeyPatch, announced: str
+) -> None:
+    """Nobody has to have signed in to send one."""
+    monkeypatch.setattr(app, "BODY_SECONDS", 0.1)
+    reader, writer = await connected(page)
+    kind = "Content-Type: application/x-www-form-urlencoded"
+    writer.write(
+        f"POST /login HTTP/1.1\r\nHost: 127.0.0.1:{page.access.port}\r\n{kind}\r\n{announced}\r\n\r\n".encode()
+    )
+    with anyio.fail_after(30):
+        line = await reader.readline()
+        if line.startswith(b"HTTP/1.1 100"):
+            await reader.readline()
+            line = await reader.readline()
+    assert line.startswith(b"HTTP/1.1 408")
+    writer.close()
+
+
+async def test_strangers_keep_nobody_out_who_has_the_token(page: RunningPage, visitor: Visitor) -> None:
+    """However many they are: the oldest of them makes room, and who has signed in stays."""
+    crowd = [await connected(page) for _ in range(20)]
+    async with visitor.follow("*") as stream:
+        await stream.next()
+        crowd += [await connected(page) for _ in range(20)]
+        await visitor.enter()
+        await stream.beat()
+    for _, writer in crowd:
+        writer.close()
 
 
 async def test_one_connection_too_many_is_hung_up_and_told_once(page: RunningPage, visitor: Visitor) -> None:
