@@ -22,10 +22,24 @@ def make_directory(path: Path) -> None:
         ForeignFileError: It is a link, or others can write in it.
         OSError: It cannot be made.
     """
-    path.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-    path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+    make_way(path)
     refuse_link(path)
     refuse_foreign(path, path.stat())
+
+
+def make_way(path: Path) -> None:
+    """Make the directory *path* and those above it that are not there, each for its owner alone whatever the umask.
+
+    Raises:
+        OSError: One cannot be made.
+    """
+    try:
+        path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+    except FileNotFoundError:
+        if path.parent == path:
+            raise
+        make_way(path.parent)
+        path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
 
 
 def open_own(path: Path, flags: int) -> int:

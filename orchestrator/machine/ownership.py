@@ -12,6 +12,7 @@ import grp
 import os
 import pwd
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,8 @@ USERS_VARIABLE: Final = "ATLAS_CUTOVER_TRUST_USERS"
 """Users whose files are taken as one's own: names or numbers, separated by commas or blanks."""
 GROUPS_VARIABLE: Final = "ATLAS_CUTOVER_TRUST_GROUPS"
 """Groups whose members may write our files: names or numbers, separated by commas or blanks."""
+
+_MOST_LINKS: Final = 40  # as many as Linux follows
 
 
 class ForeignFileError(OSError):
@@ -46,8 +49,10 @@ def refuse_foreign(path: Path, status: os.stat_result) -> None:
         )
     if stat.S_ISLNK(status.st_mode):
         return  # whose mode says nothing
+    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
+        return  # others may add to it, but neither move nor remove what is not theirs
     shown = f"mode {stat.S_IMODE(status.st_mode):04o}"
-    if status.st_mode & stat.S_IWOTH and not (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
+    if status.st_mode & stat.S_IWOTH:
         raise ForeignFileError(path, f"can be written by everybody ({shown}): chmod o-w {path}")
     if status.st_mode & stat.S_IWGRP and not _is_harmless(status.st_gid):
         group = _group(status.st_gid)
@@ -58,18 +63,74 @@ def refuse_foreign(path: Path, status: os.stat_result) -> None:
 
 
 def refuse_foreign_place(path: Path) -> None:
-    """Return when nobody else can put another file in the place of *path*, or of what it links to.
+    """Return when nobody else can put another file in the place of *path*: every directory above it and every link on the way is safe.
+
+    One open directory far above is enough to exchange all that is below it. What lies in a directory with the sticky bit (`/tmp`)
+    is its owner's to move, so there the owner of what lies in it counts. *path* itself is looked at only where it is a link.
 
     Raises:
-        ForeignFileError: Its directory belongs to somebody else, or is open to others.
+        ForeignFileError: Somebody else can.
+        OSError: A part of the way cannot be seen, or is not there.
     """
-    for directory in dict.fromkeys((path.absolute().parent, Path(os.path.realpath(path)).parent)):
-        status = directory.stat()
+    for place, status in _way(path.absolute()):
         try:
-            refuse_foreign(directory, status)
+            refuse_foreign(place, status)
         except ForeignFileError as error:
-            if not _is_read_only(directory):
-                raise ForeignFileError(path, f"lies in {directory}, which {error.strerror}") from None
+            if not _is_read_only(place.parent if stat.S_ISLNK(status.st_mode) else place):
+                raise _misplaced(path, place, status, error) from None
+
+
+def refuse_foreign_links(path: Path) -> None:
+    """Return when nobody else has made a link that leads to *path*, as far as the way there exists.
+
+    Raises:
+        ForeignFileError: Somebody else has.
+        OSError: A part of the way cannot be seen.
+    """
+    with suppress(FileNotFoundError):
+        for place, status in _way(path.absolute()):
+            if stat.S_ISLNK(status.st_mode):
+                try:
+                    refuse_foreign(place, status)
+                except ForeignFileError as error:
+                    raise _misplaced(path, place, status, error) from None
+
+
+def _misplaced(path: Path, place: Path, status: os.stat_result, error: ForeignFileError) -> ForeignFileError:
+    if not stat.S_ISLNK(status.st_mode):
+        return ForeignFileError(path, f"lies in {place}, which {error.strerror}")
+    if place == path.absolute():
+        return ForeignFileError(path, f"is a symbolic link that {error.strerror}")
+    return ForeignFileError(path, f"is reached by the symbolic link {place}, which {error.strerror}")
+
+
+def _way(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """The directories and links that the system goes through from `/` to *path*, an absolute one, in its order, as they are themselves."""
+    place, links = Path("/"), 0
+    left = list(reversed(path.parts[1:]))
+    yield place, place.lstat()
+    while left:
+        part = left.pop()
+        if part == "..":
+            place = place.parent
+            continue
+        found = place / part
+        status = found.lstat()
+        if not stat.S_ISLNK(status.st_mode):
+            place = found
+            if left:
+                yield place, status
+            continue
+        yield found, status
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        if not left and found.is_relative_to("/proc"):
+            return  # a file that is open already, for which nobody can put another
+        target = found.readlink()
+        if target.is_absolute():
+            place = Path("/")
+        left += reversed(target.parts[1:] if target.is_absolute() else target.parts)
 
 
 def _is_read_only(directory: Path) -> bool:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from ..core.errors import JournalError, JournalLockedError
+from ..machine.own_files import make_way
 from .ground import Place
 from .state_dir import refuse_foreign_state, unusable
 
@@ -104,7 +105,7 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
             raise JournalError(f"{state_dir}: is no directory: choose another with --state-dir")
         refuse_foreign_state(path, *_BESIDE)
         if not readonly:
-            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_way(state_dir)
             refuse_foreign_state(path, *_BESIDE)  # what somebody else has put there meanwhile
             _make(path)
         elif not path.exists():

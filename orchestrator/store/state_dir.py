@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..core.errors import JournalError
 from ..machine.own_files import refuse_link
-from ..machine.ownership import ForeignFileError, refuse_foreign
+from ..machine.ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
 
 
 def unusable(path: Path, error: OSError) -> JournalError:
@@ -42,15 +42,15 @@ def unusable(path: Path, error: OSError) -> JournalError:
 
 
 def refuse_foreign_state(journal: Path, *beside: str) -> None:
-    """Return when nobody else has a hand in the state directory of *journal*, nor in this file and those *beside* it.
+    """Return when nobody else has a hand in the state directory of *journal*, what lies above it, this file and those *beside* it.
 
     Raises:
         ForeignFileError: Somebody has.
         OSError: It cannot be seen.
     """
     state_dir = journal.parent
-    if state_dir.is_symlink():
-        refuse_foreign(state_dir, state_dir.lstat())
+    with suppress(FileNotFoundError):  # what is there of the way has been looked at then
+        refuse_foreign_place(state_dir)
     if state_dir.exists():
         refuse_foreign(state_dir, state_dir.stat())
     for file in (journal, *(journal.with_name(journal.name + end) for end in beside)):

@@ -562,20 +562,26 @@ def test_state_directory_of_another_user(program: Program, unprivileged: Callabl
 
 
 @pytest.mark.parametrize(
-    ("state", "advice"), [("theirs/state", "give it to your user, or choose"), ("theirs/hidden/state", "user nobody")]
+    ("state", "why", "advice"),
+    [
+        ("shut/state", "Permission denied", "give it to your user, or choose"),
+        ("theirs/state", "theirs, which belongs to user nobody", "use the same user"),
+        ("theirs/hidden/state", "Permission denied", "user nobody"),
+    ],
 )
 def test_state_directory_that_cannot_be_made(
-    program: Program, unprivileged: Callable[..., Done], state: str, advice: str
+    program: Program, unprivileged: Callable[..., Done], state: str, why: str, advice: str
 ) -> None:
     """Exit code 2 and advice, also where a directory on the way may not be entered, so that nobody sees what is in it."""
     hidden = program.directory / "theirs" / "hidden"
     hidden.mkdir(parents=True)
+    (program.directory / "shut").mkdir(mode=0o555)
     for path in (hidden, hidden.parent):
         os.chown(path, OTHER_USER, OTHER_USER)
         path.chmod(0o700 if path is hidden else 0o755)
     done = unprivileged("run", program.workflow(WAVES), "--rehearse", "--state-dir", state)
     assert (done.code, done.out) == (2, "")
-    assert "Permission denied" in done.err
+    assert why in done.err
     assert advice in done.err
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from orchestrator.files.input_file import read_bytes
 from orchestrator.machine.own_files import make_directory, open_own, replace_file
 from orchestrator.machine.ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
 from orchestrator.machine.programs import refuse_foreign_program, trouble_with
+from orchestrator.store.journal import open_journal
+from orchestrator.store.state_dir import refuse_foreign_state
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to somebody else")
 SOMEBODY = 54321
@@ -54,6 +58,79 @@ def test_a_directory_with_the_sticky_bit_is_nobodys_door(tmp_path: Path) -> None
     (tmp_path / "shared").chmod(0o777)
     with pytest.raises(ForeignFileError, match=r"lies in .*shared, which can be written by everybody"):
         refuse_foreign_place(tmp_path / "shared" / "file")
+
+
+@pytest.mark.parametrize("kind", ["file", "program", "state directory"])
+def test_one_open_directory_far_above_is_enough_to_refuse(tmp_path: Path, kind: str) -> None:
+    """Whoever may rename there exchanges all that is below it: the message names it, and what mends it."""
+    below = tmp_path / "open" / "ops"
+    (below / "deep").mkdir(parents=True)
+    tool = below / "deep" / "tool"
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+
+    def looked_at() -> None:
+        match kind:
+            case "file":
+                read_bytes(tool)
+            case "program":
+                refuse_foreign_program("deep/tool", below, None)
+            case _:
+                refuse_foreign_state(below / "state" / "not" / "made" / "journal.db")
+
+    looked_at()
+    below.parent.chmod(0o777)
+    with pytest.raises(
+        ForeignFileError, match=r"lies in (.*/open), which can be written .* \(mode 0777\): chmod o-w \1"
+    ):
+        looked_at()
+    below.parent.chmod(0o1777)
+    looked_at()
+
+
+@ROOT
+@pytest.mark.parametrize("linked", ["a directory", "the file"])
+def test_a_link_that_somebody_else_made_is_not_followed(tmp_path: Path, file: Path, linked: str) -> None:
+    """In a directory such as `/tmp` anybody makes one, to a file of ours that was meant for something else."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o1777)
+    link = tmp_path / "shared" / "link"
+    link.symlink_to(file.parent if linked == "a directory" else file)
+    path = link / file.name if linked == "a directory" else link
+    assert read_bytes(path) == b"as it was"
+    os.lchown(link, SOMEBODY, -1)
+    with pytest.raises(ForeignFileError, match=rf"symbolic link .*belongs to user {SOMEBODY}"):
+        read_bytes(path)
+
+
+def test_links_of_ones_own_lead_anywhere_and_round_in_circles_nowhere(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative and absolute ones, up and down, and a file that is open already."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "up").symlink_to("../../a")
+    (tmp_path / "home").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "link").symlink_to("../file")
+    monkeypatch.chdir(tmp_path / "a")
+    refuse_foreign_place(Path("../home/b/up/b/../link"))
+    with file.open() as opened:
+        refuse_foreign_place(Path(f"/dev/fd/{opened.fileno()}"))
+    (tmp_path / "round").symlink_to("round")
+    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+        refuse_foreign_place(tmp_path / "round" / "file")
+
+
+def test_directories_that_are_made_on_the_way_are_ours_alone(tmp_path: Path) -> None:
+    """All of them, under an umask that forbids nothing."""
+    before = os.umask(0)
+    try:
+        with open_journal(tmp_path / "deep" / "a" / "b"):
+            make_directory(tmp_path / "deep" / "c" / "d")
+    finally:
+        os.umask(before)
+    made = [path for path in (tmp_path / "deep").rglob("*") if path.is_dir()]
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "deep", *made)} == {0o700}
+    assert len(made) == 4
 
 
 def test_a_link_is_as_safe_as_both_of_its_ends(tmp_path: Path, file: Path) -> None:
