@@ -39,7 +39,7 @@ def read_bytes(path: Path) -> bytes:
             `why_unreadable`).
     """
     with open_regular(path) as file:
-        refuse_foreign(path, os.fstat(file.fileno()))
+        refuse_foreign(path, os.fstat(file.fileno()), descriptor=file.fileno())
         refuse_foreign_place(path)
         return whole(file)
 

@@ -56,7 +56,7 @@ def open_own(path: Path, flags: int) -> int:
             refuse_link(path)
         raise
     try:
-        _refuse_unusual(path, os.fstat(descriptor))
+        _refuse_unusual(path, descriptor)
     except BaseException:
         os.close(descriptor)
         raise
@@ -77,14 +77,15 @@ def read_own(path: Path) -> bytes:
     return data
 
 
-def _refuse_unusual(path: Path, status: os.stat_result) -> None:
+def _refuse_unusual(path: Path, descriptor: int) -> None:
+    status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     if status.st_nlink > 1:
         raise ForeignFileError(
             path, "has a second name (a hard link), so another file would be written with it: remove it"
         )
-    refuse_foreign(path, status)
+    refuse_foreign(path, status, descriptor=descriptor)
 
 
 def refuse_link(path: Path) -> None:

@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from .access_lists import Writers, writers
+
 USERS_VARIABLE: Final = "ATLAS_CUTOVER_TRUST_USERS"
 """Users whose files are taken as one's own: names or numbers, separated by commas or blanks."""
 GROUPS_VARIABLE: Final = "ATLAS_CUTOVER_TRUST_GROUPS"
@@ -32,10 +34,13 @@ class ForeignFileError(OSError):
         super().__init__(errno.EPERM, why, str(path))
 
 
-def refuse_foreign(path: Path, status: os.stat_result) -> None:
+def refuse_foreign(path: Path, status: os.stat_result, *, descriptor: int | None = None) -> None:
     """Return when only this user, root, and those who are trusted can have written what has this *status*.
 
-    *path*: what it is called.
+    Args:
+        path: What it is called.
+        status: What the system says of it.
+        descriptor: It, where it is open: its access control list is read from there.
 
     Raises:
         ForeignFileError: Somebody else can.
@@ -54,12 +59,26 @@ def refuse_foreign(path: Path, status: os.stat_result) -> None:
     shown = f"mode {stat.S_IMODE(status.st_mode):04o}"
     if status.st_mode & stat.S_IWOTH:
         raise ForeignFileError(path, f"can be written by everybody ({shown}): chmod o-w {path}")
-    if status.st_mode & stat.S_IWGRP and not _is_harmless(status.st_gid):
-        group = _group(status.st_gid)
+    if status.st_mode & stat.S_IWGRP:  # with an access control list: the most that all whom it names may do
+        _refuse_writers(path, status.st_gid, shown, writers(path if descriptor is None else descriptor))
+
+
+def _refuse_writers(path: Path, group: int, shown: str, listed: Writers | None) -> None:
+    if (listed is None or listed.owning_group) and not _is_harmless(group):
+        name = _group(group)
         raise ForeignFileError(
             path,
-            f"can be written by the group {group} ({shown}): chmod g-w {path}, or trust its members with {GROUPS_VARIABLE}={group}",
+            f"can be written by the group {name} ({shown}): chmod g-w {path}, or trust its members with {GROUPS_VARIABLE}={name}",
         )
+    remedy = f"by its access control list: setfacl -b {path}, or trust them with"
+    for user in () if listed is None else listed.users:
+        if user not in (0, os.geteuid()) and user not in _trusted(USERS_VARIABLE):
+            name = _user(user)
+            raise ForeignFileError(path, f"can be written by user {name}, {remedy} {USERS_VARIABLE}={name}")
+    for other in () if listed is None else listed.groups:
+        if not _is_harmless(other):
+            name = _group(other)
+            raise ForeignFileError(path, f"can be written by the group {name}, {remedy} {GROUPS_VARIABLE}={name}")
 
 
 def refuse_foreign_place(path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from orchestrator.files.input_file import read_bytes
+from orchestrator.machine.access_lists import ATTRIBUTE, ENTRY, GROUP, OWNING_GROUP, USER, VERSION
 from orchestrator.machine.own_files import make_directory, open_own, replace_file
 from orchestrator.machine.ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
 from orchestrator.machine.programs import refuse_foreign_program, trouble_with
@@ -167,6 +170,58 @@ def test_a_group_may_write_where_it_is_trusted(file: Path, monkeypatch: pytest.M
     os.chown(file, -1, 0)
     monkeypatch.delenv("ATLAS_CUTOVER_TRUST_GROUPS")
     refuse_foreign(file, file.stat())
+
+
+def listed(path: Path, *entries: tuple[int, int, int]) -> None:
+    """Give *path* an access control list: the owner may write, and *entries* besides (whom it is about, what they may do, number)."""
+    nobody = 0xFFFFFFFF
+    plain = [(0x01, 6, nobody), (0x10, 6, nobody), (0x20, 4, nobody)]
+    if all(tag != OWNING_GROUP for tag, *_ in entries):
+        plain.append((OWNING_GROUP, 4, nobody))
+    try:
+        os.setxattr(path, ATTRIBUTE, VERSION + b"".join(ENTRY.pack(*entry) for entry in sorted([*plain, *entries])))
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        pytest.skip("no access control lists on this file system")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="lists are kept elsewhere")
+@pytest.mark.parametrize(("tag", "variable"), [(USER, "USERS"), (GROUP, "GROUPS")])
+def test_who_may_write_by_an_access_control_list_is_seen(
+    file: Path, monkeypatch: pytest.MonkeyPatch, tag: int, variable: str
+) -> None:
+    """In the mode it looks as if root's group might; both a path and an open file are asked."""
+    listed(file, (tag, 6, SOMEBODY))
+    assert file.stat().st_mode & 0o777 == 0o664
+    who = "user" if tag == USER else "the group"
+    assert why_not(file) == (
+        f"can be written by {who} {SOMEBODY}, by its access control list: setfacl -b {file}, or trust them with "
+        f"ATLAS_CUTOVER_TRUST_{variable}={SOMEBODY}"
+    )
+    for opened in (read_bytes, partial(open_own, flags=os.O_RDONLY)):
+        with pytest.raises(ForeignFileError, match="access control list"):
+            opened(file)
+    monkeypatch.setenv(f"ATLAS_CUTOVER_TRUST_{variable}", str(SOMEBODY))
+    assert read_bytes(file) == b"as it was"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="lists are kept elsewhere")
+def test_an_access_control_list_that_lets_nobody_else_write_is_no_reason_to_refuse(file: Path) -> None:
+    """Those who may read, ourselves, and an owning group whose bit in the mode is the list's mask."""
+    listed(file, (USER, 4, SOMEBODY), (GROUP, 4, SOMEBODY), (USER, 6, os.geteuid()))
+    if os.geteuid() == 0:
+        os.chown(file, -1, SOMEBODY)
+    assert file.stat().st_mode & 0o020
+    assert read_bytes(file) == b"as it was"
+
+
+@ROOT
+def test_an_owning_group_may_write_by_an_access_control_list(file: Path) -> None:
+    """Its entry counts as its bit in the mode does elsewhere."""
+    os.chown(file, -1, SOMEBODY)
+    listed(file, (OWNING_GROUP, 6, 0xFFFFFFFF), (USER, 4, SOMEBODY))
+    assert why_not(file).startswith(f"can be written by the group {SOMEBODY} (mode 0664): chmod g-w")
 
 
 @pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_RDWR | os.O_CREAT])

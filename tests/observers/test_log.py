@@ -367,7 +367,10 @@ def test_a_file_that_cannot_be_opened_is_a_mistake_of_input(tmp_path: Path) -> N
         configure_logging(level="info", format="json", file=tmp_path / "no" / "log", secrets=[])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a link somebody else's")
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make something somebody else's")
+
+
+@AS_ROOT
 def test_a_link_that_somebody_else_has_planted_is_not_logged_through(tmp_path: Path) -> None:
     """What it leads to is ours, and would get the log's lines at its end; a link of our own is an operator's choice."""
     victim, link = tmp_path / "victim", tmp_path / "log"
@@ -379,6 +382,31 @@ def test_a_link_that_somebody_else_has_planted_is_not_logged_through(tmp_path: P
     assert victim.read_text(encoding="utf-8") == "mine\n"
     os.lchown(link, 0, 0)
     configure_logging(level="info", format="json", file=link, secrets=[]).__enter__().__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    "planted", [pytest.param("theirs", marks=AS_ROOT), pytest.param("by a link", marks=AS_ROOT), "open"]
+)
+def test_a_file_that_somebody_else_could_write_gets_no_log(tmp_path: Path, planted: str) -> None:
+    """Whoever put it there could write in it, or would read what goes on; so could they by a link further up."""
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "log"
+    log.write_text("before\n", encoding="utf-8")
+    log.chmod(0o666 if planted == "open" else 0o600)
+    if planted == "theirs":
+        os.chown(log, 12345, 12345)
+    (tmp_path / "link").symlink_to("logs")
+    if planted == "by a link":
+        os.lchown(tmp_path / "link", 12345, 12345)
+    refused = r"can be written by everybody .*: chmod o-w" if planted == "open" else "belongs to user 12345"
+    with pytest.raises(InputError, match=rf"log file .*link/log: .*{refused}"):
+        configure_logging(level="info", format="json", file=tmp_path / "link" / "log", secrets=[])
+    assert log.read_text(encoding="utf-8") == "before\n"
+
+
+def test_a_device_gets_the_log_whoever_may_write_it() -> None:
+    """`/dev/null` and `/dev/stderr` are for everybody."""
+    configure_logging(level="info", format="json", file=Path("/dev/null"), secrets=[]).close()
 
 
 @pytest.mark.parametrize(("level", "format"), [("loud", "json"), ("info", "xml")])

@@ -15,6 +15,7 @@ import errno
 import json
 import logging
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
@@ -31,7 +32,7 @@ from ...core.errors import InputError
 from ...core.events import Event, StatusPolled
 from ...core.observer import Sink
 from ...core.run import RunState
-from ...machine.ownership import refuse_foreign
+from ...machine.ownership import refuse_foreign, refuse_foreign_links
 from ...text.instants import iso
 from ...text.redaction import Redactor
 from .console import ConsoleRenderer, columns, wants_colour
@@ -261,11 +262,19 @@ def _open(file: Path | None) -> int | None:
     if file is None:
         return None
     try:
-        if file.is_symlink():  # one that somebody has planted leads to a file of ours, which the log would be added to
-            refuse_foreign(file, file.lstat())
+        refuse_foreign_links(
+            file
+        )  # one that somebody has planted leads to a file of ours, which the log would be added to
         descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     except OSError as error:
         why = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
         raise InputError(f"log file {file}: cannot be opened: {why}") from error
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            refuse_foreign(file, status, descriptor=descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        raise InputError(f"log file {file}: {error.strerror}") from error
     os.set_blocking(descriptor, True)
     return descriptor
