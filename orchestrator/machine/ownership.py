@@ -14,6 +14,7 @@ import pwd
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -165,7 +166,16 @@ def _is_harmless(group: int) -> bool:
         mine, found = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(group)
     except KeyError:
         return False
-    return found.gr_name == mine and set(found.gr_mem) <= {mine}
+    return found.gr_name == mine and set(found.gr_mem) <= {mine} and not _is_primary_of_others(group, os.geteuid())
+
+
+@cache
+def _is_primary_of_others(group: int, user: int) -> bool:
+    """Whether another than *user* has *group* as primary group, which its list of members does not name.
+
+    Asked once, as a directory service may take seconds to list everybody; one that lists nobody is believed.
+    """
+    return any(other.pw_gid == group and other.pw_uid != user for other in pwd.getpwall())
 
 
 def _trusted(variable: str) -> set[int]:

@@ -103,10 +103,10 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
     try:
         if state_dir.exists() and not state_dir.is_dir():
             raise JournalError(f"{state_dir}: is no directory: choose another with --state-dir")
-        refuse_foreign_state(path, *_BESIDE)
+        refuse_foreign_state(path, *_BESIDE, written=not readonly)
         if not readonly:
             make_way(state_dir)
-            refuse_foreign_state(path, *_BESIDE)  # what somebody else has put there meanwhile
+            refuse_foreign_state(path, *_BESIDE, written=True)  # what somebody else has put there meanwhile
             _make(path)
         elif not path.exists():
             raise JournalError(f"{path}: there is no journal: no run has been started with this state directory")

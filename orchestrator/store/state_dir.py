@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,8 +42,10 @@ def unusable(path: Path, error: OSError) -> JournalError:
     )
 
 
-def refuse_foreign_state(journal: Path, *beside: str) -> None:
+def refuse_foreign_state(journal: Path, *beside: str, written: bool = False) -> None:
     """Return when nobody else has a hand in the state directory of *journal*, what lies above it, this file and those *beside* it.
+
+    *written*: they will be written, so none may have a second name. Copies that are only read may: backups share what did not change.
 
     Raises:
         ForeignFileError: Somebody has.
@@ -58,7 +61,14 @@ def refuse_foreign_state(journal: Path, *beside: str) -> None:
         with suppress(
             FileNotFoundError
         ):  # the last of other processes that closes the journal takes those beside it away
-            refuse_foreign(file, file.stat())
+            status = file.stat()
+            refuse_foreign(file, status)
+            if written and stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+                raise ForeignFileError(
+                    file,
+                    "has a second name (a hard link), and whoever reads or writes there reads or writes the runs: "
+                    f"remove that other name, not this file (find / -xdev -samefile {file} shows it)",
+                )
 
 
 def _is_missing(directory: Path) -> bool:

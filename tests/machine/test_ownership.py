@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import grp
 import os
+import pwd
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from orchestrator.files.input_file import read_bytes
+from orchestrator.machine import ownership
 from orchestrator.machine.access_lists import ATTRIBUTE, ENTRY, GROUP, OWNING_GROUP, USER, VERSION
 from orchestrator.machine.own_files import make_directory, open_own, replace_file
 from orchestrator.machine.ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
@@ -170,6 +174,25 @@ def test_a_group_may_write_where_it_is_trusted(file: Path, monkeypatch: pytest.M
     os.chown(file, -1, 0)
     monkeypatch.delenv("ATLAS_CUTOVER_TRUST_GROUPS")
     refuse_foreign(file, file.stat())
+
+
+def test_a_group_of_ones_own_name_is_harmless_while_it_is_nobody_elses_primary(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A primary group's list of members does not name those who have it."""
+    group = file.stat().st_gid or SOMEBODY
+    me = pwd.struct_passwd(("op", "x", os.geteuid(), group, "", "/", "/bin/sh"))
+    alias = pwd.struct_passwd(("op-too", "x", os.geteuid(), group, "", "/", "/bin/sh"))
+    other = pwd.struct_passwd(("other", "x", SOMEBODY, group, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: me)
+    monkeypatch.setattr(grp, "getgrgid", lambda number: grp.struct_group(("op", "x", number, [])))
+    status = os.stat_result((0o100664, *file.stat()[1:5], group, *file.stat()[6:]))
+    for everybody, refused in (([me, alias], False), ([me, other], True)):
+        monkeypatch.setattr(pwd, "getpwall", lambda everybody=everybody: everybody)
+        ownership._is_primary_of_others.cache_clear()
+        with pytest.raises(ForeignFileError, match="by the group op") if refused else nullcontext():
+            refuse_foreign(file, status)
+    ownership._is_primary_of_others.cache_clear()
 
 
 def listed(path: Path, *entries: tuple[int, int, int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -220,6 +221,24 @@ def test_many_processes_open_a_fresh_journal_at_once(tmp_path: Path) -> None:
             assert errors == ""
     with open_journal(state_dir) as journal:
         assert journal.runs() == []
+
+
+@pytest.mark.parametrize("end", ["", "-wal"])
+def test_a_journal_with_a_second_name_is_read_and_not_written(tmp_path: Path, end: str) -> None:
+    """Whoever has the other name has the runs; the message does not send anybody to remove the journal."""
+    state_dir = tmp_path / "state"
+    with open_journal(state_dir):
+        os.link(state_dir / (FILE + end), tmp_path / "second")
+        with (
+            pytest.raises(JournalError, match=rf"{FILE}{end}: has a second name .* remove that other name, not this"),
+            open_journal(state_dir),
+        ):
+            pass
+        with open_journal(state_dir, readonly=True) as journal:
+            assert journal.runs() == []
+        (tmp_path / "second").unlink()
+        with open_journal(state_dir):
+            pass
 
 
 def test_files_beside_the_journal_may_go_while_they_are_looked_at(
