@@ -59,7 +59,8 @@ def refuse_foreign(path: Path, status: os.stat_result, *, descriptor: int | None
         return  # others may add to it, but neither move nor remove what is not theirs
     shown = f"mode {stat.S_IMODE(status.st_mode):04o}"
     if status.st_mode & stat.S_IWOTH:
-        raise ForeignFileError(path, f"can be written by everybody ({shown}): chmod o-w {path}")
+        sticky = f" (or chmod +t {path}, where others work in it, too)" if stat.S_ISDIR(status.st_mode) else ""
+        raise ForeignFileError(path, f"can be written by everybody ({shown}): chmod o-w {path}{sticky}")
     if status.st_mode & stat.S_IWGRP:  # with an access control list: the most that all whom it names may do
         _refuse_writers(path, status.st_gid, shown, writers(path if descriptor is None else descriptor))
 
