@@ -5,6 +5,7 @@ Taken, the nearest first, from the command line, the environment, the config fil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,7 +20,16 @@ PRIVATE_KEY_VARIABLE = "MONGODB_ATLAS_PRIVATE_API_KEY"
 CLIENT_ID_VARIABLE = "MONGODB_ATLAS_CLIENT_ID"
 CLIENT_SECRET_VARIABLE = "MONGODB_ATLAS_CLIENT_SECRET"  # noqa: S105 - a name
 PROFILE_VARIABLE = "MONGODB_ATLAS_PROFILE"
+KEY_VARIABLE = re.compile(
+    r"(?:MONGODB_ATLAS|MCLI|TF_VAR_MONGODB_?ATLAS)_(?:\w+_)?(?:API_KEY|P(?:UBLIC|RIVATE)_KEY|CLIENT_SECRET|(?:ACCESS|REFRESH)_TOKEN)"
+    r"|TF_VAR_(?:CLIENT_SECRET|ACCESS_TOKEN)|TEMPORAL_API_KEY",
+    re.IGNORECASE,
+)
+"""What variables with a key in them are called by this program, the Atlas CLI (and `mongocli` before it), Terraform's provider and Temporal.
 
+https://www.mongodb.com/docs/atlas/cli/current/atlas-cli-env-variables/
+https://registry.terraform.io/providers/mongodb/mongodbatlas/latest/docs
+"""
 
 DEFAULT_BASE_URL = "https://cloud.mongodb.com/api/atlas/v2"
 DEFAULT_REQUEST_TIMEOUT = 30.0
@@ -200,6 +210,7 @@ class Settings:
     """Everything the program wants to know about itself.
 
     *credentials*: further sets by name, beside that of `atlas`. *warnings* are for the operator; nothing is wrong.
+    *spare*: keys that lie about in the environment, and others than these are used.
     *redactor*: knows all that is secret in them, and what a session adds to it.
     """
 
@@ -213,6 +224,7 @@ class Settings:
     temporal: Temporal = Temporal()
     warnings: tuple[str, ...] = ()
     credentials: Mapping[str, CredentialSet] = field(default_factory=dict)
+    spare: tuple[Secret, ...] = field(default=(), compare=False, repr=False)
     redactor: Redactor = field(default_factory=Redactor, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -239,4 +251,5 @@ class Settings:
                     found.append(secret.reveal())
         if self.temporal.api_key is not None:
             found.append(self.temporal.api_key.reveal())
-        return found
+        found += (secret.reveal() for secret in self.spare)
+        return list(dict.fromkeys(found))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import signal
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -23,6 +22,7 @@ import anyio.abc
 
 from ..core.events import HookFinished
 from ..core.hook_facts import HookFacts
+from ..core.settings import KEY_VARIABLE
 from ..core.vars import HOOK_PREFIX, variable_key
 from ..core.workflow import Argv, Migration, Wave
 from ..machine.programs import oddity, refuse_foreign_program
@@ -47,7 +47,6 @@ _GROUP_CHECK = 0.02
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 _SHORTAGE_PAUSE = 0.5
 _LONG_KEY = 16  # a key of this length inside a longer value is no coincidence
-_KEY_NAME = re.compile(r"MONGODB_ATLAS_(?:\w+_)?API_KEY")
 
 
 NOTHING_KNOWN = HookFacts()
@@ -79,7 +78,7 @@ def hook_environment(
         migration: The migration that it belongs to.
         facts: What is known when the hook is about to run.
         secrets: The keys: a variable that holds one of them is left out whatever its name, and so is every
-            ``MONGODB_ATLAS_…_API_KEY`` whatever its value.
+            variable that is called as those of keys are (`KEY_VARIABLE`), whatever its value.
     """
     clean = {name: value for name, value in without_keys(environ, secrets).items() if not name.startswith(HOOK_PREFIX)}
     own = {f"{HOOK_PREFIX}{variable_key(name)}": value for name, value in facts.vars.items()}
@@ -104,7 +103,9 @@ def without_keys(environ: Mapping[str, str], secrets: Iterable[str]) -> dict[str
     """*environ* without variables that are named as keys are, or that hold one of the *secrets*."""
     keys = tuple(key for key in secrets if key)
     return {
-        name: value for name, value in environ.items() if not _KEY_NAME.fullmatch(name) and not _holds_key(value, keys)
+        name: value
+        for name, value in environ.items()
+        if not KEY_VARIABLE.fullmatch(name) and not _holds_key(value, keys)
     }
 
 

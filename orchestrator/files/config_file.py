@@ -22,6 +22,7 @@ from ..core.settings import (
     DEFAULT_REQUEST_TIMEOUT,
     DEFAULT_SETTLE,
     DEFAULT_STATE_DIR,
+    KEY_VARIABLE,
     Api,
     AtlasSettings,
     CredentialSet,
@@ -36,6 +37,7 @@ from ..core.settings import (
 )
 from ..machine.certificates import pem_certificates
 from ..machine.proxy_variables import proxy_secrets
+from ..text.redaction import SHORTEST_SECRET
 from .config_model import (
     MODELS,
     AtlasSpec,
@@ -103,6 +105,7 @@ class SettingsReader:
         self._warnings: list[str] = []
         self._origins: dict[KeyPath, tuple[str, str]] = {}
         self._unset: dict[KeyPath, str] = {}
+        self._named: set[str] = set()
         self._credentials = CredentialsReader(
             environ=environ,
             wrong=self._wrong,
@@ -155,6 +158,7 @@ class SettingsReader:
             temporal=self._temporal(spec.temporal or TemporalSpec()),
             warnings=(*self._warnings, *self._credentials.warnings),
             credentials=named,
+            spare=self._spare(),
         )
         if self._problems:
             raise InputError(problems=sorted(set(self._problems)))
@@ -162,6 +166,12 @@ class SettingsReader:
             *proxy_secrets(self._environ)
         )  # also where Atlas is reached without one: hooks see the variable
         return settings
+
+    def _spare(self) -> tuple[Secret, ...]:
+        """What the environment holds of keys, also where others go before them: no hook, log or report has any use for it."""
+        names = (name for name in self._environ if name in self._named or KEY_VARIABLE.fullmatch(name))
+        found = dict.fromkeys(self._environ[name].strip() for name in names)
+        return tuple(Secret(value) for value in found if len(value) >= SHORTEST_SECRET)
 
     def _temporal(self, spec: TemporalSpec) -> Temporal:
         default = Temporal()
@@ -288,10 +298,12 @@ class SettingsReader:
                 self._wrong(path, meant_by(found))
             elif name not in self._environ:
                 missing.append(name)
+            if is_key and name is not None:
+                self._named.add(name)
             return self._environ.get(name or "", "")
 
-        replaced = REFERENCE.sub(replace, text)
         is_key = path[:1] in (("atlas",), ("credentials",)) and path[-1] in _SECRET_KEYS
+        replaced = REFERENCE.sub(replace, text)
         if path == ("temporal", "api_key") and missing:
             return None  # without a key it is a cluster that asks for none
         if is_key and (missing or not replaced):

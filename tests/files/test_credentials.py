@@ -15,6 +15,7 @@ from keyring.errors import KeyringLocked, NoKeyringError
 
 from orchestrator.core.errors import InputError
 from orchestrator.core.settings import ApiKey, Credentials, Secret, ServiceAccount, Settings
+from orchestrator.engines.hooks import without_keys
 from orchestrator.files.atlas_profiles import config_toml
 from orchestrator.files.config import config_schema, load_settings
 
@@ -463,3 +464,21 @@ def test_no_secret_is_shown_by_settings(home: Home) -> None:
     )
     assert "topsecret" not in repr(settings)
     assert "topsecret" not in json.dumps([one.source for one in settings.credentials.values()])
+
+
+def test_keys_beside_those_in_use_are_secret_as_well(tmp_path: Path) -> None:
+    """By what their variable is called, or by the place in the config that names it; no hook gets them under any name."""
+    config = tmp_path / "config.yaml"
+    config.write_text("atlas: {public_key: '${OLD_USER}', private_key: '${OLD_KEY}'}\n")
+    environ = ACCOUNT_ENVIRON | {
+        "OLD_USER": "qwertyui",
+        "OLD_KEY": "old-private-key",
+        "MONGODB_ATLAS_ACCESS_TOKEN": "token-of-a-person",
+        "COPY": "of token-of-a-person",
+        "MONGODB_ATLAS_ORG_ID": "5d1fe3a59ccf64a4f6e5a3c1",
+    }
+    settings = load_settings(config, environ=environ)
+    assert settings.atlas.credentials.credentials == ACCOUNT
+    kept = {"MONGODB_ATLAS_CLIENT_ID": ID, "MONGODB_ATLAS_ORG_ID": environ["MONGODB_ATLAS_ORG_ID"]}
+    assert without_keys(environ, settings.secrets()) == kept
+    assert settings.redactor.text("old-private-key token-of-a-person") == "[redacted] [redacted]"
