@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .outputs import tell
 from .parser import Commands, add_format, add_profile
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ def _auth(args: Namespace) -> int:
             {**asdict(one), "atlas": next((_told(each) for each in seen or () if each.name == one.name), None)}
             for one in found
         ]
-        print(json.dumps({"base_url": settings.atlas.base_url, "sets": sets}, indent=2))
+        tell(json.dumps({"base_url": settings.atlas.base_url, "sets": sets}, indent=2))
     else:
         _print(settings.atlas.base_url, found, seen)
     missing = [one for one in found if one.kind is None and (one.needed or workflow is None)]
     for problem in dict.fromkeys(problem for one in missing for problem in one.problems):
-        print(problem, file=sys.stderr)
+        tell(str(problem), file=sys.stderr)
     if missing:
         return 2
     concerned = {one.name for one in found if one.needed or workflow is None}
@@ -80,7 +81,7 @@ def _told(seen: Seen) -> dict[str, Any]:
 def _print(base_url: str, found: list[Found], seen: list[Seen] | None) -> None:
     from .tables import print_table
 
-    print(f"credentials for {base_url}")
+    tell(f"credentials for {base_url}")
     rows = [(one.name or "atlas", one.kind or "none", one.who or "", one.source) for one in found]
     print_table(("SET", "KIND", "WHO", "FROM"), rows)
     for each in seen or ():
@@ -90,18 +91,18 @@ def _print(base_url: str, found: list[Found], seen: list[Seen] | None) -> None:
 def _print_seen(seen: Seen, found: Found) -> None:
     name, who = seen.name or "atlas", seen.identity
     if seen.error is not None:
-        print(f"{name}: not usable: {seen.error}")
+        tell(f"{name}: not usable: {seen.error}")
         return
     organisations = who.organisations or ((found.org_id,) if found.org_id else ())
-    print(f"{name}: taken by Atlas; organisation {', '.join(organisations) or 'not told'}")
+    tell(f"{name}: taken by Atlas; organisation {', '.join(organisations) or 'not told'}")
     if who.roles is None:
-        print(f"{name}: roles not told; the cutover needs Organization Owner")
+        tell(f"{name}: roles not told; the cutover needs Organization Owner")
     else:
         lacks = "; the cutover needs ORG_OWNER" if who.lacks_owner else ""
-        print(f"{name}: roles {', '.join(role.name for role in who.roles)}{lacks}")
+        tell(f"{name}: roles {', '.join(role.name for role in who.roles)}{lacks}")
     if who.access_list is not None:
-        print(f"{name}: access list {', '.join(who.access_list) or 'empty'}")
+        tell(f"{name}: access list {', '.join(who.access_list) or 'empty'}")
     for project in seen.projects:
-        print(
+        tell(
             f"{name}: project {project.group_id} {'readable' if project.readable else f'not readable: {project.error}'}"
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 
+from .outputs import tell, warn
 from .parser import Commands, add_profile, add_workflow
 
 
@@ -23,21 +23,20 @@ def add(commands: Commands) -> None:
 def _check(args: Namespace) -> int:
     from ..operations.check import check
     from ..text.counts import plural
+    from ..text.escaping import one_line
     from .inputs import config_of, overrides_of
 
     found = check(args.workflow, config_of(args), overrides=overrides_of(args))
     for warning in found.settings.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        warn(warning)
     for missing in found.missing:
-        print(f"warning: on this machine, {missing}", file=sys.stderr)
+        warn(f"on this machine, {missing}")
     for doubt in found.doubts:
-        print(f"warning: {args.workflow}: window: {doubt}", file=sys.stderr)
+        warn(f"{args.workflow}: window: {doubt}")
     for alike in found.alike:
-        print(f"warning: {args.workflow}: {alike}", file=sys.stderr)
+        warn(f"{args.workflow}: {alike}")
     count = sum(1 for _ in found.workflow.migrations())
     waves = len(found.workflow.waves)
-    print(
-        f"{args.workflow}: {found.workflow.name}: {plural(count, 'live migration')} in {plural(waves, 'wave')}: "
-        "no problems found"
-    )
+    read = one_line(f"{args.workflow}: {found.workflow.name}")
+    tell(f"{read}: {plural(count, 'live migration')} in {plural(waves, 'wave')}: no problems found")
     return 0

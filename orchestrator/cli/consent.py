@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..core.consent import Intention
 from ..core.errors import InputError
 from ..core.settings import Settings
+from .outputs import tell
 from .question import question
 
 
@@ -42,10 +43,10 @@ def consent_to(args: Namespace, intention: Intention, settings: Settings, *, bef
         return Consent(asked=intention)
     name = intention.workflow.name
     try:
-        print("\n".join(question(intention, settings)), end="", file=sys.stderr, flush=True)
+        tell("\n".join(question(intention, settings)), end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
-        print("\nnot confirmed; nothing was sent", file=sys.stderr)
+        tell("\nnot confirmed; nothing was sent", file=sys.stderr)
         raise
     if answer.strip() != name:
         ended = "" if answer.endswith("\n") else "\n"

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from .outputs import tell, warn_of_unwritten
 from .parser import Commands
 
 if TYPE_CHECKING:
@@ -71,25 +72,24 @@ def _told(args: Namespace, steered: Steered) -> int:
     """Say what came of the request."""
     from ..operations.steering import Taken
     from ..text.counts import plural
-    from .outputs import warn_of_unwritten
 
     run_id = steered.run_id
     match steered.taken:
         case Taken.ASKED:
-            print(f"{args.command}: the request is with run {run_id}", file=sys.stderr)
+            tell(f"{args.command}: the request is with run {run_id}", file=sys.stderr)
         case Taken.TAKEN:
-            print(f"{args.command}: run {run_id} has carried it out", file=sys.stderr)
+            tell(f"{args.command}: run {run_id} has carried it out", file=sys.stderr)
         case Taken.KEPT:
-            print(
+            tell(
                 f"{args.command}: recorded for run {run_id}; no process works on it now: `atlas-cutover resume {run_id}` continues it",
                 file=sys.stderr,
             )
         case Taken.ENDED:
             warn_of_unwritten(steered.unwritten)
-            print(f"{args.command}: run {run_id} is over", file=sys.stderr)
+            tell(f"{args.command}: run {run_id} is over", file=sys.stderr)
     if unwatched := len(steered.unwatched):
         are = "is" if unwatched == 1 else "are"
-        print(
+        tell(
             f"{plural(unwatched, 'cutover')} {are} under way or in doubt, and no longer watched: look at Atlas "
             f"(`atlas-cutover report {run_id}` names {'it' if unwatched == 1 else 'them'})",
             file=sys.stderr,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ def read_settings(args: Namespace) -> Settings:
     args.redactor = settings.redactor
     forget_variables(Redactor(settings.configured_secrets()).holds_secret)  # and not what has a proxy's password in it
     for warning in settings.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        warn(warning)
     return settings
 
 
@@ -49,7 +48,7 @@ def read_state_dir(args: Namespace) -> Path:
         config_of(args),
         environ=os.environ,
         given=args.state_dir,
-        warn=lambda warning: print(f"warning: {warning}", file=sys.stderr),
+        warn=warn,
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..core.checkpoints import Checkpoint, unwatched
 from .commands import build_parser
 from .completion import complete_if_asked
+from .outputs import tell
 from .streams import legible_streams
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _run_command(arguments: list[str], checkpoint: Checkpoint) -> int:
         return 0
     except OSError as error:  # a full disk behind stdout, a file that has vanished: nothing that a traceback explains
         with suppress(OSError):
-            print(f"{error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+            tell(f"{error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         return INPUT_OUTPUT_ERROR
     except Exception as error:  # noqa: BLE001 - a bug of ours must not look like a migration that failed
         return _explained(error, getattr(parsed, "redactor", None))
@@ -63,11 +64,11 @@ def _explained(error: Exception, redactor: Redactor | None) -> int:
 
     if isinstance(error, CutoverError):
         with suppress(OSError):
-            print(clean("\n".join((str(error), *getattr(error, "__notes__", ())))), file=sys.stderr)
+            tell(clean("\n".join((str(error), *getattr(error, "__notes__", ())))), file=sys.stderr)
         return int(error.exit_code)
     with suppress(OSError):
-        print(clean("".join(traceback.format_exception(error))), end="", file=sys.stderr)
-        print(
+        tell(clean("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+        tell(
             f"internal error (exit code {INTERNAL_ERROR}): the journal is intact, `status` shows it",
             file=sys.stderr,
         )

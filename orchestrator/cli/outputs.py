@@ -1,4 +1,4 @@
-"""What is said on stderr where a file cannot be written."""
+"""How commands say something: no name of a file, nor anything in one, moves a cursor, colours or forges a line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 
 def warn_of_unwritten(unwritten: Iterable[tuple[Path, OSError]]) -> None:
@@ -16,5 +17,14 @@ def warn_of_unwritten(unwritten: Iterable[tuple[Path, OSError]]) -> None:
 
 def warn(line: str) -> None:
     """Say *line* on stderr, if there is anybody to hear it."""
+    from ..text.escaping import one_line  # `--help` does without
+
     with suppress(OSError):
-        print(f"warning: {line}", file=sys.stderr)
+        print(f"warning: {one_line(line)}", file=sys.stderr)
+
+
+def tell(text: str, *, file: TextIO | None = None, end: str = "\n", flush: bool = False) -> None:
+    """Print *text*, which may have several lines, to *file* (stdout); no other control character in it is obeyed by a terminal."""
+    from ..text.escaping import shown_lines
+
+    print(shown_lines(text), file=file, end=end, flush=flush)

@@ -34,7 +34,9 @@ class _Parser(ArgumentParser):
     """argparse's, with a word for what other tools call otherwise."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(DRY_RUN if "--dry-run" in message else message)
+        from ..text.escaping import one_line
+
+        super().error(DRY_RUN if "--dry-run" in message else one_line(message))
 
 
 class Commands:

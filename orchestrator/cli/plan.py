@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .outputs import tell
 from .parser import Commands, add_format, add_profile, add_workflow
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _plan(args: Namespace) -> int:
     else:
         planned = plan(workflow, settings)
     if args.format == "json":
-        print(
+        tell(
             json.dumps(
                 {**asdict(planned), **_times(planned), "jobs": None if states is None else _jobs(workflow, states)},
                 indent=2,
@@ -126,7 +127,7 @@ def _write_runbook(args: Namespace, workflow: Workflow, settings: Settings, plan
         replace_file(args.runbook, runbook(workflow, planned, occasion).encode(), mode=None)
     except OSError as error:
         raise InputError(f"--runbook {args.runbook}: it could not be written: {error.strerror or error}") from error
-    print(f"runbook: {args.runbook}", file=sys.stderr)
+    tell(f"runbook: {args.runbook}", file=sys.stderr)
 
 
 def _times(plan: Plan) -> dict[str, Any]:
@@ -185,7 +186,7 @@ def _print(plan: Plan, states: Mapping[str, JobState] | None) -> None:
     from ..text.escaping import one_line
     from .tables import print_table
 
-    print(f"{plan.workflow}: {plural(plan.migrations, 'live migration')} at {plan.base_url}")
+    tell(f"{plan.workflow}: {plural(plan.migrations, 'live migration')} at {plan.base_url}")
     if plan.goes_on is not None:
         _print_going_on(plan.goes_on)
     print_table(
@@ -216,20 +217,20 @@ def _print(plan: Plan, states: Mapping[str, JobState] | None) -> None:
     )
     closes = None if plan.opening is None else plan.opening.closes
     if expiry := expiry_in_words(plan.expiring, closes=closes):
-        print(one_line(expiry))
+        tell(one_line(expiry))
     for line in (
         *plan.notes,
         *(f"run {hook}" for hook in plan.run_hooks),
     ):
-        print(one_line(line))
+        tell(one_line(line))
     for wave in plan.waves:
-        print(f"{one_line(wave.name)}  gate: {'; '.join(wave.gates)}; timeout: {', '.join(wave.timeouts)}")
+        tell(f"{one_line(wave.name)}  gate: {'; '.join(wave.gates)}; timeout: {', '.join(wave.timeouts)}")
         for hook in wave.hooks:
-            print(f"{one_line(wave.name)}  {one_line(hook)}")
+            tell(f"{one_line(wave.name)}  {one_line(hook)}")
     calls = [(wave, call) for wave in plan.waves for call in wave.calls]
     if states is None:
         for wave, call in calls:
-            print(f"{wave.name}  {call.migration}  {call.request}")
+            tell(f"{wave.name}  {call.migration}  {call.request}")
         return
     print_table(
         ("WAVE", "MIGRATION", "PROJECT", "LIVE MIGRATION", "JOB AT ATLAS"),
@@ -238,7 +239,7 @@ def _print(plan: Plan, states: Mapping[str, JobState] | None) -> None:
             for wave, call in calls
         ],
     )
-    print(_readiness(states))
+    tell(_readiness(states))
 
 
 def _approval(wave: WavePlan) -> str:
@@ -266,7 +267,7 @@ def _print_going_on(goes_on: GoingOn) -> None:
     from ..text.counts import names_listed, plural
 
     if goes_on.refusal is not None:
-        print(goes_on.refusal)
+        tell(goes_on.refusal)
         return
     left = [
         f"{what}: {plural(len(names), 'live migration')} ({names_listed(names, NAMES)})"
@@ -277,4 +278,4 @@ def _print_going_on(goes_on: GoingOn) -> None:
         )
         if names
     ]
-    print(f"`run` would continue run {goes_on.run_id}, which is unfinished: {'; '.join(left) or 'nothing is cut over'}")
+    tell(f"`run` would continue run {goes_on.run_id}, which is unfinished: {'; '.join(left) or 'nothing is cut over'}")

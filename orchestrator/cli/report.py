@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
+from .outputs import tell, warn
 from .parser import Commands, add_format, add_output
 
 
@@ -31,14 +32,13 @@ def _report(args: Namespace) -> int:
     from ..operations.report import report
     from ..reports.summary import print_json, print_summary
     from .inputs import read_state_dir, same_place
-    from .outputs import warn
 
     state_dir = read_state_dir(args)
     found = report(args.run_id, outputs=args.output, state_dir=state_dir)
     if found.stale is not None:
         warn(found.stale)
     if found.holder is not None:
-        print(f"run {found.report.run_id} is under way ({found.holder}): this is how it stands now", file=sys.stderr)
+        tell(f"run {found.report.run_id} is under way ({found.holder}): this is how it stands now", file=sys.stderr)
     if args.format == "json":
         print_json(found.report, file=sys.stdout)
     else:

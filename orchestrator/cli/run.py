@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from ..core.speeds import REHEARSAL_SPEED
+from .outputs import tell
 from .parser import Commands, add_format, add_output, add_profile, add_simulator_options, add_workers, add_workflow
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _run_elsewhere(args: Namespace, settings: Settings, workflow: Workflow) -> i
     if args.detach:
         host = Host(confirmed=consent.confirmed)
         ending = anyio.run(partial(temporal_runs.start, workflow, settings, replace(options, host=host), detach=True))
-        print(f"run {ending.state.run_id} has begun: `atlas-cutover resume {ending.state.run_id}` follows it")
+        tell(f"run {ending.state.run_id} has begun: `atlas-cutover resume {ending.state.run_id}` follows it")
         return int(ending.exit_code)
     verb = partial(run, workflow, settings, only=args.only, new=args.new, retry_failed=args.retry_failed)
     return conduct(args, settings, verb, consent)

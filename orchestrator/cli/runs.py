@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
+from .outputs import tell
 from .parser import Commands
 
 if TYPE_CHECKING:
@@ -54,19 +55,19 @@ def _runs(args: Namespace) -> int:
     found = prunable(older_than=args.older_than, rehearsals=args.rehearsals, state_dir=state_dir)
     _print_kept(found)
     if not found.removed:
-        print("there is nothing to remove")
+        tell("there is nothing to remove")
         return 0
     if not args.yes:
         _ask(found.removed)
     done = prune([row.run_id for row in found.removed], state_dir=state_dir)
     _print_kept(done)
-    print(f"removed {plural(len(done.removed), 'run')}")
+    tell(f"removed {plural(len(done.removed), 'run')}")
     return 0
 
 
 def _print_kept(found: Prunable) -> None:
     for kept in found.kept:
-        print(f"kept: {kept.run.run_id} ({kept.run.workflow}): {kept.why}")
+        tell(f"kept: {kept.run.run_id} ({kept.run.workflow}): {kept.why}")
 
 
 def _ask(rows: tuple[RunRow, ...]) -> None:
@@ -98,7 +99,7 @@ def _ask(rows: tuple[RunRow, ...]) -> None:
         ],
     )
     sys.stdout.flush()
-    print(
+    tell(
         f"Their events and reports are removed for good. Type their number ({len(rows)}) to go on: ",
         end="",
         file=sys.stderr,

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from .outputs import warn
 from .parser import Commands
 
 
@@ -49,16 +50,15 @@ def _serve(args: Namespace) -> int:
     visitors = read_tokens(args.token_file) if args.token_file is not None else ()
     if args.token_file is not None:
         if others_can_read(args.token_file):
-            print(f"warning: {args.token_file} is open to other users: `chmod 600` it", file=sys.stderr)
+            warn(f"{args.token_file} is open to other users: `chmod 600` it")
     elif not is_loopback(args.host):
         raise InputError(
             f"--host {args.host} lets other machines reach the page: that needs --token-file FILE, tokens of your choice"
         )
     if not is_loopback(args.host):
-        print(
-            "warning: the page is not encrypted: whoever can read the traffic can read the token. An SSH tunnel to "
-            "127.0.0.1 is safer",
-            file=sys.stderr,
+        warn(
+            "the page is not encrypted: whoever can read the traffic can read the token. An SSH tunnel to "
+            "127.0.0.1 is safer"
         )
     with configure_logging(
         level=args.log_level or "info",

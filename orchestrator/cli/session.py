@@ -30,7 +30,7 @@ from ..reports.summary import print_json, print_summary
 from .consent import Consent
 from .inputs import same_place
 from .observers import Observers, observe
-from .outputs import warn, warn_of_unwritten
+from .outputs import tell, warn, warn_of_unwritten
 from .question import question
 from .signals import signalled
 from .simulate import checked_speed
@@ -100,7 +100,7 @@ def _observed(args: Namespace, settings: Settings, consent: Consent) -> Iterator
         window = consent.asked.recorded_window if consent.asked else None
 
         def ask(intention: Intention) -> None:
-            print("\n".join(question(replace(intention, recorded_window=window), settings)), file=observers.stream)
+            tell("\n".join(question(replace(intention, recorded_window=window), settings)), file=observers.stream)
 
         host = Host(
             confirmed=consent.confirmed,

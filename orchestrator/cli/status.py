@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .outputs import tell, warn
 from .parser import Commands, add_format
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ def add(commands: Commands) -> None:
 def _status(args: Namespace) -> int:
     from ..operations.status import runs, status
     from .inputs import read_state_dir
-    from .outputs import warn
 
     state_dir = read_state_dir(args)
     if args.run_id is None and not (args.watch or args.all):
@@ -88,7 +88,7 @@ def _print_status(args: Namespace, found: RunStatus) -> None:
     said = {need.in_words() for need in found.report.needs}  # above, where they come first
     for hold in found.holds:
         if hold.in_words() not in said:
-            print(hold.in_words(options))
+            tell(hold.in_words(options))
 
 
 def _print_runs(args: Namespace, listed: Sequence[RunListed]) -> None:
@@ -112,19 +112,19 @@ def _print_runs(args: Namespace, listed: Sequence[RunListed]) -> None:
             }
             for row, holder in ((each.row, each.holder) for each in listed)
         ]
-        print(json.dumps(document, indent=2))
+        tell(json.dumps(document, indent=2))
         return
     if not listed:
-        print("no run has been started yet")
+        tell("no run has been started yet")
         return
     real = [each for each in listed if not each.row.rehearsal]
     rehearsals = [each for each in listed if each.row.rehearsal]
     if real:
         _print_listed(real)
     elif rehearsals:
-        print("no real run has been started yet")
+        tell("no real run has been started yet")
     if rehearsals:
-        print("\nrehearsals, which have cut nothing over at Atlas:")
+        tell("\nrehearsals, which have cut nothing over at Atlas:")
         _print_listed(rehearsals)
 
 

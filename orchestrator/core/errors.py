@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..text.escaping import one_line
 from .outcomes import ExitCode
 
 
@@ -37,7 +38,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return ": ".join(part for part in (place, self.key, self.message) if part)
+        return ": ".join(one_line(part) for part in (place, self.key, self.message) if part)
 
 
 class InputError(CutoverError):
@@ -64,7 +65,10 @@ def _listed(problems: tuple[Problem, ...]) -> list[str]:
     more = Counter(problem.file for problem in problems[MOST_TOLD:])
     return [
         *told,
-        *(f"{file}: {number:,} more {'mistake' if number == 1 else 'mistakes'}" for file, number in more.items()),
+        *(
+            f"{one_line(file)}: {number:,} more {'mistake' if number == 1 else 'mistakes'}"
+            for file, number in more.items()
+        ),
     ]
 
 

@@ -20,6 +20,11 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(_escape, text)
 
 
+def shown_lines(text: str) -> str:
+    r"""*text* with its lines kept: every other control character becomes a visible escape such as ``\x1b``."""
+    return _CONTROL_IN_LINES.sub(_escape, text)
+
+
 def without_sequences(text: str) -> str:
     """*text* without what a terminal would obey."""
     return _ANSI.sub("", text)

@@ -49,6 +49,26 @@ def test_no_output_has_a_character_that_turns_the_direction_of_writing(program: 
         assert not [f"{c!r}" for c in MISLEADING if c in text], text[:2000]
 
 
+@pytest.mark.parametrize("kind", ["hook", "mistake", "argument", "option"])
+def test_no_name_in_a_message_is_obeyed_by_a_terminal(program: Program, kind: str) -> None:
+    """Whoever names a file or a hook's program moves no cursor, colours nothing and forges no line."""
+    evil = "\x1b[31mEVIL\nwarning: all is well\r"
+    program.config()
+    workflow = program.workflow({"one": {"orders": new_id()}}, run_hooks={"before": [[f"./{evil}", "now"]]})
+    if kind == "mistake":
+        (program.directory / f"{evil}.yaml").write_text("waves: 1\n")
+    told = {
+        "hook": ("check", workflow),
+        "mistake": ("check", f"{evil}.yaml"),
+        "argument": ("check", workflow, evil),
+        "option": ("plan", workflow, "--runbook", evil),
+    }[kind]
+    done = program.run(*told)
+    assert "EVIL" in done.err
+    assert not {"\x1b", "\r"} & set(done.out + done.err)
+    assert kind == "option" or "\nwarning: all is well" not in done.err
+
+
 @pytest.mark.parametrize("command", ["check", "plan", "status", "run"])
 def test_a_terminal_that_lacks_a_letter_shows_its_code(program: Program, command: str) -> None:
     """An en dash on a latin-1 terminal: no traceback."""
