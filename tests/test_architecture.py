@@ -19,6 +19,7 @@ PURE = sorted(
 
 ALLOWED = {
     "__future__",
+    "base64",
     "bisect",
     "collections",
     "collections.abc",

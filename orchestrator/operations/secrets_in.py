@@ -10,19 +10,28 @@ from ..core.workflow import HOOKS, Hooks, Workflow
 
 
 def refuse_secrets(workflow: Workflow, settings: Settings) -> None:
-    """Return when nothing that is secret in *settings* stands in *workflow*.
+    """Return when nothing that is secret in *settings*, or looks so, stands in *workflow*.
 
     Raises:
         InputError: Something does; each place is told, and no value.
     """
-    places = dict.fromkeys(place for place, text in _texts(workflow) if settings.redactor.holds_secret(text))
+    redactor = settings.redactor
+    places: dict[str, str] = {}
+    for place, text in _texts(workflow):
+        if redactor.holds_secret(text):
+            places[place] = _CONFIGURED
+        elif redactor.looks_secret(text):
+            places.setdefault(place, _LIKE_ONE)
     if places:
-        message = (
-            "holds a key, secret or token that is configured here, and would be kept in the journal and shown in reports: take it "
-            "out, and let the hook read it from a file of its own"
-        )
         file = workflow.file or "workflow"
-        raise InputError(problems=[Problem(file=file, line=0, key=place, message=message) for place in places])
+        raise InputError(
+            problems=[Problem(file=file, line=0, key=place, message=f"{what}{_WHY}") for place, what in places.items()]
+        )
+
+
+_CONFIGURED = "holds a key, secret or token that is configured here"
+_LIKE_ONE = "holds what looks like a key, secret or token"
+_WHY = ", and would be kept in the journal and shown in reports: take it out, and let the hook read it from a file of its own"
 
 
 def _texts(workflow: Workflow) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ nobody has named: a scheme with its parameter, which no sentence has by chance.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 from urllib.parse import quote, unquote
@@ -17,6 +18,9 @@ REDACTED = "[redacted]"
 
 SHORTEST_SECRET = 4
 """Shorter secrets are not searched for: they would blacken innocent words, and no API key is that short."""
+
+LONG_SECRET = 12
+"""So long a secret is found in capitals and small letters, encoded, and cut off as well: no word is taken for it."""
 
 _HEADERS = frozenset({"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "cnonce"})
 # what one of the patterns below needs; looked for first, because it is quick and hardly ever there
@@ -69,11 +73,13 @@ _PATTERNS = (
 class Redactor:
     """A structlog processor that replaces the *secrets*, `Authorization` headers and digest responses by `[redacted]`."""
 
-    __slots__ = ("_known", "_pattern", "_secrets")
+    __slots__ = ("_beginnings", "_folded", "_known", "_pattern", "_secrets")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: frozenset[str] = frozenset()
         self._secrets: tuple[str, ...] = ()
+        self._folded: tuple[str, ...] = ()
+        self._beginnings: tuple[str, ...] = ()
         self._pattern: re.Pattern[str] | None = None
         self.add(*secrets)
 
@@ -87,18 +93,36 @@ class Redactor:
 
     def holds_secret(self, text: str) -> bool:
         """Whether *text* has one of the secrets in it, in any form; what merely looks like one is none."""
-        return any(secret in text for secret in self._secrets)
+        if any(secret in text for secret in self._secrets):
+            return True
+        plain = text.lower()
+        return any(secret in plain for secret in self._folded)
+
+    def looks_secret(self, text: str) -> bool:
+        """Whether *text* has something in it that looks like a secret, and is not left to a shell to put in (`$TOKEN`)."""
+        found = (match[0] for pattern in _PATTERNS for match in pattern.finditer(text))
+        return any("$" not in one and "`" not in one for one in found)
 
     def _knows(self, known: frozenset[str]) -> None:
         if known == self._known:
             return
-        secrets = tuple(sorted({form for one in known for form in _forms(one)}, key=lambda form: (-len(form), form)))
-        pattern = re.compile("|".join(map(re.escape, secrets))) if secrets else None
-        self._known, self._secrets, self._pattern = (
-            known,
-            secrets,
-            pattern,
-        )  # new ones: others may be reading the old ones
+        exact = {form for one in known for form in (*_forms(one), *_encoded(one))}
+        folded = {form for one in known if len(one) >= LONG_SECRET for form in (*_forms(one), one.encode().hex())}
+        beginnings = {start for one in known for start in _beginnings(one)}
+        parts = (
+            *map(re.escape, _longest_first(exact)),
+            *(f"(?i:{re.escape(form)})" for form in _longest_first(folded)),
+            *(
+                f"(?i:{re.escape(start)}{_REST if len(start) == _LONGEST_BEGINNING else ''})"
+                for start in _longest_first(beginnings)
+            ),
+        )
+        # new ones: others may be reading the old ones
+        self._pattern = re.compile("|".join(parts)) if parts else None
+        self._secrets = _longest_first(exact)
+        self._folded = tuple(form.lower() for form in _longest_first(folded))
+        self._beginnings = tuple({start[:LONG_SECRET].lower() for start in beginnings})
+        self._known = known
 
     def __call__(self, _logger: object, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """`entry`, as structlog calls its processors."""
@@ -151,6 +175,9 @@ class Redactor:
             if secret in text:
                 return True
         plain = text.lower()
+        for part in (*self._folded, *self._beginnings):
+            if part in plain:
+                return True
         for word in _SUSPICIOUS:  # noqa: SIM110 - a generator costs more than the search
             if word in plain:
                 return True
@@ -163,6 +190,38 @@ _HARMLESS = frozenset({int, float, bool})
 def _forms(secret: str) -> set[str]:
     """How *secret* may be written: as it is, as part of a URL, and inside a quoted text."""
     return {secret, quote(secret, safe=""), secret.replace("\\", "\\\\").replace('"', '\\"'), repr(secret)[1:-1]}
+
+
+def _encoded(secret: str) -> set[str]:
+    """What of *secret* is in every text that is encoded with it: in base64, of either alphabet, wherever it begins, padded or not."""
+    if len(secret) < LONG_SECRET:
+        return set()
+    found = set()
+    for before in range(3):
+        data = bytes(before) + secret.encode("utf-8", "replace")
+        text = b64encode(data).decode().rstrip("=")
+        text = text[-(-before * 8 // 6) : len(data) * 8 // 6]
+        found |= {text, text.translate(_URL_SAFE)}
+    return found
+
+
+def _beginnings(secret: str) -> tuple[str, ...]:
+    """What is left of *secret* where somebody has cut it off; none where that could be words, or the address of a service."""
+    if not _LIKE_A_KEYS_BEGINNING.match(secret):
+        return ()
+    return tuple(secret[:length] for length in range(LONG_SECRET, min(len(secret), _LONGEST_BEGINNING + 1)))
+
+
+_LONGEST_BEGINNING = (
+    64  # what follows of a longer one goes with it: a pattern for each letter of a long token would be large
+)
+_REST = r"[\w.~+/=-]*"
+_URL_SAFE = str.maketrans("+/", "-_")
+_LIKE_A_KEYS_BEGINNING = re.compile(r"(?=.{0,11}[A-Za-z])(?=.{0,10}[0-9].{0,10}[0-9])[A-Za-z0-9_-]{12}")
+
+
+def _longest_first(texts: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(texts, key=lambda text: (-len(text), text)))
 
 
 def secret_parts(url: str) -> tuple[str, ...]:

@@ -62,6 +62,15 @@ def test_a_workflow_that_holds_a_configured_key_is_refused(online: Program, atla
     assert not online.state_dir.exists()
 
 
+def test_a_secret_that_nobody_has_configured_is_refused_in_a_workflow_as_well(online: Program) -> None:
+    """It is known by its looks."""
+    secret = "mdb_sa_sk_4vZ9eeXyz0abc"
+    workflow = online.workflow({"one": {"orders": new_id()}}, run_hooks={"before": [["./x.sh", secret]]})
+    refused = online.run("check", workflow)
+    assert (refused.code, secret in refused.err) == (2, False)
+    assert "run_hooks: before: holds what looks like a key, secret or token, and would be kept" in refused.err
+
+
 def test_a_key_in_a_reason_goes_no_further(online: Program, atlas: Atlas) -> None:
     """What somebody pasted there is neither in log nor report."""
     key = atlas.keys["MONGODB_ATLAS_PRIVATE_API_KEY"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -160,6 +162,64 @@ def test_of_an_address_of_notifications_the_secret_parts_are_known(url: str, sec
 def test_the_redactor_does_not_show_its_secrets() -> None:
     """Nor does its repr."""
     assert KEY not in repr(Redactor([KEY]))
+
+
+LONG = "0a1b2c3d-ke?y>-4e5f-6789"
+
+
+@pytest.mark.parametrize("before", ["", "u", "us"])
+@pytest.mark.parametrize("alphabet", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("padding", ["", "="])
+def test_a_secret_is_known_in_base64_wherever_it_begins(
+    before: str, alphabet: Callable[[bytes], bytes], padding: str
+) -> None:
+    """Of either alphabet, padded or not; what is left of it is a letter or two."""
+    encoded = alphabet(f"{before}{LONG}:more".encode()).decode().rstrip("=") + padding
+    assert encoded[4:30] not in Redactor([LONG]).text(f"got {encoded} back")
+    assert Redactor([LONG]).holds_secret(encoded)
+
+
+@pytest.mark.parametrize("form", [LONG.encode().hex(), LONG.encode().hex().upper(), LONG.upper(), LONG.title()])
+def test_a_secret_is_known_in_hex_and_in_any_case(form: str) -> None:
+    """As servers and tools echo it."""
+    assert Redactor([LONG]).text(f"got {form} back") == f"got {REDACTED} back"
+    assert Redactor([LONG]).holds_secret(form)
+
+
+@pytest.mark.parametrize("length", [12, 13, 18])
+def test_a_secret_that_was_cut_off_is_known(length: int) -> None:
+    """By its first 12 characters, and no more of the text goes than what is of it."""
+    secret = "0a1b2c3d-4e5f-6789-abcd"
+    assert Redactor([secret]).text(f"got {secret[:length]}... back") == f"got {REDACTED}... back"
+    assert Redactor([secret]).text(f"got {secret[:11]}... back") == f"got {secret[:11]}... back"
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ("json://hooks.example.com/x1y2z3", "json://hooks.example.com is down"),
+        ("correct-horse-battery-staple", "correct-horse is a word"),
+        ("Passw0rd", "a passw0rd is asked for"),
+    ],
+)
+def test_words_that_a_secret_begins_with_stay(secret: str, text: str) -> None:
+    """What says which service it was, and what is short, is hidden only as it was given."""
+    assert Redactor([secret]).text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "looks"),
+    [
+        (f"--secret={SECRET}", True),
+        ('curl -H "Authorization: Bearer $TOKEN" https://host', False),
+        ('curl -H "Authorization: Bearer $(cat /run/secrets/token)" https://host', False),
+        (f'curl -H "Authorization: Bearer {TOKEN}" https://host', True),
+        ("kubectl scale deployment/shop --replicas=0", False),
+    ],
+)
+def test_what_looks_secret_is_told_from_what_a_shell_puts_in(text: str, looks: bool) -> None:
+    """A hook that reads its token from elsewhere has none in its command."""
+    assert Redactor().looks_secret(text) is looks
 
 
 def test_short_and_empty_secrets_blacken_nothing() -> None:
