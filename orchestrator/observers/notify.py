@@ -171,7 +171,7 @@ class Notifier:
         message = self._messages.message(event, state)
         if message is None:
             return
-        title, body = self._redact(one_line(message.title)), self._redact(one_line(message.body))
+        title, body = (_as_text(self._redact(one_line(text))) for text in (message.title, message.body))
         for post in self._posts:
             post.put(Message(kind=message.kind, title=title, body=body))
 
@@ -207,6 +207,17 @@ class _Post:
                     self._failures.append((self.label, "was not accepted"))
             except Exception as error:  # noqa: BLE001 - a hundred plugins raise what they like, none may hurt the run
                 self._failures.append((self.label, type(error).__name__))  # its text may hold the address
+
+
+_MEANS_SOMETHING = re.compile(r"[@<]|\](?=\()")
+
+
+def _as_text(text: str) -> str:
+    """*text*, in which chats find neither a mention (`@everyone`, `<!channel>`) nor a link with another text than its address.
+
+    It looks as before: a space without width is behind what begins one, as in `report.md`.
+    """
+    return _MEANS_SOMETHING.sub("\\g<0>\u200b", text)
 
 
 def require_notifications() -> None:

@@ -173,6 +173,17 @@ async def test_messages_arrive_in_order_and_on_one_line() -> None:
 
 
 @pytest.mark.anyio
+async def test_nobody_is_called_by_what_an_error_says() -> None:
+    """Neither mentions nor links come of Atlas's text in a chat; people read what it said."""
+    said = "@everyone <!channel> <https://evil|here> [here](https://evil)"
+    async with receiver() as (url, received):
+        await notified([url], [started(), replace(failed("m000"), error_message=said)])
+    text = received[-1]["message"]
+    assert not [bad for bad in ("@everyone", "<!", "<http", "](") if bad in text]
+    assert said in text.replace("\u200b", "")
+
+
+@pytest.mark.anyio
 async def test_an_address_that_fails_is_a_warning_without_the_address() -> None:
     """The others get their messages all the same."""
     async with receiver(status=500) as (bad, _), receiver() as (good, received):
