@@ -27,9 +27,9 @@ def signalled(function, *arguments, **named):
     os.kill(os.getpid(), int(number))
     return function(*arguments, **named)
 
-def observed(settings, stack, stream):
+def observed(settings, stack, *arguments, **named):
     stack.callback(signalled, str)
-    return observe(settings, stack, stream)
+    return observe(settings, stack, *arguments, **named)
 
 if where == "reports":
     result.write_reports = lambda *arguments, **named: signalled(write, *arguments, **named)
@@ -47,9 +47,9 @@ split = sys.argv.index("--")
 other, arguments = sys.argv[1:split], sys.argv[split + 1:]
 observe, environ = session.observe, dict(os.environ)  # the program removes its keys from the latter
 
-def observed(settings, stack, stream):
+def observed(settings, stack, *arguments, **named):
     stack.callback(subprocess.run, other, check=True, env=environ)
-    return observe(settings, stack, stream)
+    return observe(settings, stack, *arguments, **named)
 
 session.observe = observed
 sys.exit(run_command(arguments))

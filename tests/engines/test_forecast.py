@@ -89,7 +89,7 @@ async def test_a_night_that_does_not_fit_its_window_is_said_to_and_where(tmp_pat
         assert planned.forecast.stops_fitting.name == "large"
         text = "\n".join(planned.notes)
         assert "the last moment at which a cutover may start: 2026-11-28 02:2" in text
-        assert "from wave 'large' on" in text
+        assert "wave 'large' is the first" in text
         wide = AbsoluteWindow(opens=opens, closes=opens + 9000.0)
         assert plan(replace(night("b"), window=wide), it.settings, now=wall()).fits_window is True
 

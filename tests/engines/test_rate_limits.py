@@ -118,7 +118,7 @@ async def test_a_start_waits_for_a_429_that_passes(tmp_path: Path) -> None:
     def say(event: str, **fields: object) -> None:
         said.append((event, fields.get("seconds"), wall()))
 
-    faults = (limited(Kind.ROOT, 55.0, until=50.0),)
+    faults = tuple(limited(kind, 55.0, until=50.0) for kind in (Kind.ROOT, Kind.READ))
     async with house(tmp_path, workflow(wave("w", "m0")), Scenario(jobs=READY, faults=faults)) as it:
         began = wall()
         assert outcomes(await it.start(say=say)) == {"m0": Outcome.SUCCESS}
@@ -130,7 +130,7 @@ async def test_a_start_waits_for_a_429_that_passes(tmp_path: Path) -> None:
 async def test_a_repetition_is_told_when_its_wait_begins(tmp_path: Path) -> None:
     """With the wait that it is going to take; for a PUT as for a read."""
     faults = (
-        Fault(on=Kind.READ, kind=FaultKind.STATUS, status=503, retry_after=40, times=1),
+        Fault(on=Kind.READ, kind=FaultKind.STATUS, status=503, retry_after=40, times=2),  # the first is sent ahead
         limited(Kind.CUTOVER, 30.0, times=1),
     )
     async with house(tmp_path, workflow(wave("w", "m0")), Scenario(jobs=READY, faults=faults)) as it:

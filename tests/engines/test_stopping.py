@@ -56,7 +56,7 @@ def left_between(it: House, begin: float, end: float) -> list[str]:
 @pytest.mark.parametrize("how", ["abort", "window"])
 async def test_no_put_leaves_after_the_end_because_it_was_challenged(tmp_path: Path, how: str) -> None:
     """An abort, or the end of the window: the intent may be recorded already."""
-    window = AbsoluteWindow(opens=wall() - 60, closes=wall() + 6.8) if how == "window" else None
+    window = AbsoluteWindow(opens=wall() - 60, closes=wall() + 5.3) if how == "window" else None
     async with house(tmp_path, workflow(wave("w", *NAMES), window=window), SLOW) as it:
         began = wall()
         if how == "abort":

@@ -15,6 +15,7 @@ from ...core.events import (
     Event,
     GateChanged,
     HookFinished,
+    HookStarted,
     MigrationEvent,
     MigrationRetried,
     MigrationSkipped,
@@ -62,7 +63,7 @@ class LocalEngine:
     def _notice(self, event: Event, _: RunState) -> None:
         """Something has happened: whoever waits for it goes on."""
         self._changed.set()
-        migration = event.migration if isinstance(event, (MigrationEvent, HookFinished)) else None
+        migration = event.migration if isinstance(event, (MigrationEvent, HookStarted, HookFinished)) else None
         if migration is not None:
             driver = self._drivers.get(migration)
             if driver is not None:
