@@ -1,12 +1,15 @@
 """What a rehearsal at Temporal takes place on: a development server, workers and a simulator of its own, which end with it.
 
 The server keeps its memory to itself, listens on loopback at a port that it alone has, and knows one namespace, which no cluster
-of anybody's has. The workers are processes as on a real night, whose keys the simulator alone takes.
+of anybody's has. Whoever has an account on this machine reaches that port, and Temporal asks nobody who they are: so all that travels
+through it is encrypted with a key of the stage's own, and its workers take no order without it. The workers are processes as on a real
+night, whose keys the simulator alone takes.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 import socket
 import sys
@@ -116,7 +119,13 @@ async def stage(
         AsyncExitStack() as up,
     ):
         assert target.simulator is not None
-        place = Temporal(address=f"127.0.0.1:{_free_port()}", namespace=NAMESPACE, lease=settings.temporal.lease)
+        directory = Path(up.enter_context(TemporaryDirectory(prefix="atlas-cutover-")))
+        place = Temporal(
+            address=f"127.0.0.1:{_free_port()}",
+            namespace=NAMESPACE,
+            codec_key_file=_write(directory / "codec.key", secrets.token_hex(32)),
+            lease=settings.temporal.lease,
+        )
         there = replace(
             settings,
             atlas=replace(
@@ -137,8 +146,7 @@ async def stage(
         )
         server = await up.enter_async_context(_server(program, place, environ))
         await _up(server, lambda: _answers(place))
-        directory = up.enter_context(TemporaryDirectory(prefix="atlas-cutover-"))
-        config = _write(Path(directory, "config.json"), _config(there, target))
+        config = _write(directory / "config.json", json.dumps(_config(there, target)))
         workers = [await _worker(number, config, environ, host, up) for number in range(1, rehearsal.workers + 1)]
         for worker, serves in workers:
             await _up(worker, serves.wait)
@@ -272,15 +280,20 @@ def _config(there: Settings, target: Target) -> dict[str, object]:
             "burst": limit.burst,
             "scope": limit.scope,
         },
-        "temporal": {"address": place.address, "namespace": place.namespace, "lease": _duration(place.lease)},
+        "temporal": {
+            "address": place.address,
+            "namespace": place.namespace,
+            "codec_key_file": str(place.codec_key_file),
+            "lease": _duration(place.lease),
+        },
         "logging": {"format": "json"},
     }
 
 
-def _write(path: Path, config: dict[str, object]) -> Path:
-    """Write *config* for nobody else's eyes."""
+def _write(path: Path, text: str) -> Path:
+    """Write *text* to *path* for nobody else's eyes."""
     path.touch(mode=0o600)
-    path.write_text(json.dumps(config), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -135,7 +135,10 @@ class Activities:
         claim = await self.client.get_workflow_handle(names.claim_id(job)).describe()
         if claim.status is not WorkflowExecutionStatus.RUNNING:
             return None
-        return str((await claim.memo()).get("run_id", "unknown"))
+        try:
+            return str((await claim.memo()).get("run_id", "unknown"))
+        except (KeyError, ValueError):  # made without the codec's key, or with one: not by a run of this worker's
+            return "unknown"
 
     async def _let_go(self, job: str, run_id: str) -> None:
         """Give the claim to *job* up, if run *run_id* has it."""

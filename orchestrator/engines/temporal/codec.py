@@ -1,21 +1,40 @@
-"""Hides what travels through Temporal from its operators: AES-GCM, with a key that workers and clients have in a file."""
+"""Hides what travels through Temporal from its operators, and refuses what others have put there.
+
+AES-GCM, with a key that workers and clients have in a file. Who has one takes nothing that was not encrypted with it: a payload may be an
+order to run a hook. What is refused becomes a payload that cannot be read, as an error of the codec itself would hold up the workflow for
+good. So an activity that is given one fails, a signal is dropped, an update is rejected, and a workflow does not begin.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadCodec
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    DefaultPayloadConverter,
+    EncodingPayloadConverter,
+    PayloadCodec,
+)
 
 from ...core.errors import InputError
 from ...files.input_file import read_bytes, why_unreadable
 
 ENCODING = b"binary/atlas-cutover-aes-gcm"
 _NONCE = 12
+_REFUSED = "refused/atlas-cutover"
+_PLAIN = (
+    "a payload was not encrypted, and there is a key: give temporal.codec_key_file wherever commands and workers run"
+)
+_OTHER_KEY = "a payload was encrypted with another key: compare temporal.codec_key_file"
 
 
 class Codec(PayloadCodec):
@@ -29,11 +48,7 @@ class Codec(PayloadCodec):
         return [self._hidden(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """What was encrypted; anything else stays as it is.
-
-        Raises:
-            ValueError: One was encrypted with another key, or changed.
-        """
+        """What was encrypted with the key; in the place of anything else, null and empty payloads too, one that cannot be read."""
         return [self._shown(payload) for payload in payloads]
 
     def _hidden(self, payload: Payload) -> Payload:
@@ -43,12 +58,50 @@ class Codec(PayloadCodec):
 
     def _shown(self, payload: Payload) -> Payload:
         if payload.metadata.get("encoding") != ENCODING:
-            return payload
+            return _refused(_PLAIN)
         try:
             data = self._cipher.decrypt(payload.data[:_NONCE], payload.data[_NONCE:], ENCODING)
-        except InvalidTag:
-            raise ValueError("a payload was encrypted with another key: compare temporal.codec_key_file") from None
+        except (InvalidTag, ValueError):  # the second: there is no whole nonce
+            return _refused(_OTHER_KEY)
         return Payload.FromString(data)
+
+
+def _refused(why: str) -> Payload:
+    return Payload(metadata={"encoding": _REFUSED.encode()}, data=why.encode())
+
+
+class _Refused(EncodingPayloadConverter):
+    """Tells why a payload was refused, when somebody wants to read it."""
+
+    @property
+    def encoding(self) -> str:
+        return _REFUSED
+
+    def to_payload(self, value: Any) -> Payload | None:  # noqa: ARG002 - nothing is written so
+        return None
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:  # noqa: ARG002 - whatever it should have been
+        raise ValueError(payload.data.decode())
+
+
+class _Converter(CompositePayloadConverter):
+    """The default one, that knows what was refused."""
+
+    def __init__(self) -> None:
+        super().__init__(_Refused(), *DefaultPayloadConverter.default_encoding_payload_converters)
+
+
+def encrypting(key: bytes) -> DataConverter:
+    """How to write and read what travels through Temporal where there is a *key* of 32 bytes.
+
+    Reading what was not encrypted with it raises a ValueError that says so.
+    """
+    return replace(
+        DataConverter.default,
+        payload_converter_class=_Converter,
+        payload_codec=Codec(key),
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,  # messages of errors name things, too
+    )
 
 
 def read_key(path: Path) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -98,11 +99,9 @@ async def connect(place: Temporal) -> Client:
     """
     converter = DataConverter.default
     if place.codec_key_file is not None:
-        from dataclasses import replace
+        from .codec import encrypting, read_key
 
-        from .codec import Codec, read_key
-
-        converter = replace(converter, payload_codec=Codec(read_key(place.codec_key_file)))
+        converter = encrypting(read_key(place.codec_key_file))
     try:
         with anyio.fail_after(CONNECTING):
             client = await Client.connect(
@@ -156,7 +155,7 @@ class Remote:
         """The newest run; None: Temporal knows none (any more).
 
         Raises:
-            TemporalError: Temporal does not answer.
+            TemporalError: Temporal does not answer, or what it says cannot be read with the codec's key.
         """
         try:
             known: WorkflowExecutionDescription = await self._handle().describe(rpc_timeout=_PATIENCE)
@@ -164,7 +163,8 @@ class Remote:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise _unheard(error) from None
-        run_id = str((await known.memo()).get("run_id", ""))
+        with _readable():
+            run_id = str((await known.memo()).get("run_id", ""))
         is_open = known.status is WorkflowExecutionStatus.RUNNING
         return Found(run_id=run_id, is_open=is_open, length=known.history_length, execution=known.run_id or "")
 
@@ -199,7 +199,8 @@ class Remote:
             TemporalError: Temporal does not answer.
         """
         try:
-            news: forms.News = await self._handle().query(Run.news, after, rpc_timeout=_PATIENCE)
+            with _readable():
+                news: forms.News = await self._handle().query(Run.news, after, rpc_timeout=_PATIENCE)
         except RPCError as error:
             if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION):
                 raise NoWorkerError(
@@ -247,7 +248,8 @@ class Remote:
         asked = [forms.request_out(request) for request in requests]
         try:
             with anyio.fail_after(patience):
-                answers: list[str | None] = await self._handle().execute_update(Run.steer, asked)
+                with _readable():
+                    answers: list[str | None] = await self._handle().execute_update(Run.steer, asked)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             raise NoWorkerError(
                 "no worker has taken this up: start one with `atlas-cutover worker`, of the version that the run began with, and "
@@ -269,11 +271,29 @@ class Remote:
             claim = self.client.get_workflow_handle(names.claim_id(job))
             try:
                 known = await claim.describe(rpc_timeout=_PATIENCE)
-                if known.status is WorkflowExecutionStatus.RUNNING and (await known.memo()).get("run_id") == run_id:
+                with _readable():
+                    holder = (await known.memo()).get("run_id")
+                if known.status is WorkflowExecutionStatus.RUNNING and holder == run_id:
                     await claim.terminate("the run was given up", rpc_timeout=_PATIENCE)
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise _unheard(error) from None
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Read what others have written, in the words of this program where that fails.
+
+    Raises:
+        TemporalError: It was written with another codec's key, or with none where there is one, or the other way round.
+    """
+    try:
+        yield
+    except (KeyError, ValueError) as error:
+        raise TemporalError(
+            f"what Temporal has cannot be read here ({error.args[0]}): temporal.codec_key_file has to be the same wherever commands "
+            "and workers run"
+        ) from None
 
 
 def _unheard(error: RPCError) -> TemporalError:

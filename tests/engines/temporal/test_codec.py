@@ -7,31 +7,40 @@ from uuid import uuid4
 
 import pytest
 from temporalio.api.common.v1 import Payload
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.converter import DataConverter
 
-from orchestrator.core.errors import InputError
+from orchestrator.core.errors import InputError, TemporalError
 from orchestrator.core.settings import Temporal
-from orchestrator.engines.temporal.codec import Codec, read_key
-from orchestrator.engines.temporal.service import connect
+from orchestrator.core.steering import Command, Request
+from orchestrator.engines.temporal import forms, names
+from orchestrator.engines.temporal.codec import encrypting, read_key
+from orchestrator.engines.temporal.run import Run
+from orchestrator.engines.temporal.service import Remote, connect
 
 from ..house import house, migration, wave, workflow
 from .cluster import Server, begin, needs_temporal, worker
+from .stranger import order_a_hook
 from .test_nights import hasty, own, quick
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_what_is_hidden_can_be_read_with_the_same_key_alone() -> None:
-    """Another key, or a changed payload, is told as such; what was never hidden stays as it is."""
-    plain = Payload(metadata={"encoding": b"json/plain"}, data=b'"orders"')
-    codec = Codec(bytes(32))
-    [hidden] = await codec.encode([plain])
+    """Another key, a changed payload, and what was never hidden are told as such when they are read."""
+    key, other = encrypting(bytes(32)), encrypting(bytes([1] * 32))
+    [hidden] = await key.encode(["orders"])
     assert b"orders" not in hidden.SerializeToString()
-    assert await codec.decode([hidden, plain]) == [plain, plain]
+    assert await key.decode([hidden]) == ["orders"]
     with pytest.raises(ValueError, match="encrypted with another key"):
-        await Codec(bytes([1] * 32)).decode([hidden])
-    hidden.data = hidden.data[:-1] + bytes([hidden.data[-1] ^ 1])
-    with pytest.raises(ValueError, match="encrypted with another key"):
-        await codec.decode([hidden])
+        await other.decode([hidden])
+    for data in (hidden.data[:-1] + bytes([hidden.data[-1] ^ 1]), hidden.data[:5], b""):
+        with pytest.raises(ValueError, match="encrypted with another key"):
+            await key.decode([Payload(metadata=hidden.metadata, data=data)])
+    plain = await DataConverter.default.encode(["orders", None, b"orders"])
+    for payload in (*plain, Payload(), Payload(metadata={"encoding": b"refused/atlas-cutover"}, data=b"orders")):
+        with pytest.raises(ValueError, match="was not encrypted"):
+            await key.decode([payload])
 
 
 def test_a_key_file_holds_64_hex_digits(tmp_path: Path) -> None:
@@ -67,3 +76,31 @@ async def test_the_servers_database_holds_no_name_that_is_hidden(tmp_path: Path,
     kept = b"".join(path.read_bytes() for path in temporal.directory.glob("temporal.db*"))
     assert plan.name.encode() in kept
     assert name[:20].encode() not in kept
+
+
+@needs_temporal
+async def test_a_worker_with_a_key_takes_nothing_that_was_not_encrypted_with_it(
+    tmp_path: Path, temporal: Server
+) -> None:
+    """An order to run a program, a signal, and an update of somebody without it do nothing; the run goes on to its end."""
+    stranger = await temporal.connect()
+    key = tmp_path / "codec.key"
+    key.write_text("cd" * 32)
+    client = await connect(Temporal(address=temporal.address, codec_key_file=key))
+    plan = own(workflow(wave("one", "a", approval=True)))
+    async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        await run.waits_for_approval("one")
+        queue = names.hooks_queue(names.queue(it.settings.atlas.base_url))
+        assert "Encoded failure" in await order_a_hook(stranger, queue, ["touch", str(tmp_path / "ran")])
+        assert not (tmp_path / "ran").exists()
+        there = stranger.get_workflow_handle(run.handle.id)
+        await there.signal("returned", {"number": 1, "failed": "x", "detail": "y"})
+        abort = forms.request_out(Request(command=Command.ABORT, who="a stranger"))
+        with pytest.raises(WorkflowUpdateFailedError):
+            await there.execute_update(Run.steer, [abort])
+        with pytest.raises(TemporalError, match="does not tell"):
+            await Remote(stranger, run.handle.id).news(0)
+        assert await run.steer("approve", wave="one") == [None]
+        assert (await run.result())["exit_code"] == 0
+        assert it.puts("a") == 1
