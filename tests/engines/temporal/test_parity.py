@@ -179,7 +179,7 @@ async def test_a_terminated_run_ends_its_command_and_is_resumed(
         async with anyio.create_task_group() as group:
             group.start_soon(follow)
             await until(lambda: it.it.puts("a") > 0)
-            await anyio.sleep(0.5)
+            await anyio.sleep(2.0)  # until that Atlas accepted it is known here
             await it.handle().terminate("by somebody who should not have")
         [first] = ended
         assert outcomes(first) == {"a": "UNDER_WAY", "b": "NOT_STARTED"}
