@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
@@ -82,7 +83,7 @@ def conduct(
 ) -> int:
     """Have the session of *verb* (`run`, `resume` or `rehearse`), print the summary, and return the exit code."""
     with _observed(args, settings, consent or Consent()) as (observers, host), rare_collections():
-        result = anyio.run(partial(verb, observers=observers.sinks, outputs=args.output, host=host))
+        result = anyio.run(_in_loop, partial(verb, observers=observers.sinks, outputs=args.output, host=host))
     warn_of_unwritten(result.unwritten)
     for error in result.observer_errors:
         warn(f"the run went on without one of its observers, which failed: {error!r}")
@@ -90,6 +91,17 @@ def conduct(
         warn(f"the journal could not be written any more: {result.journal_failure}")
     _print_report(args, result)
     return int(result.exit_code)
+
+
+async def _in_loop(session: Callable[[], Awaitable[RunResult]]) -> RunResult:
+    """Have *session*. A signal before it listens ends the process by an exception, in whichever task: asyncio has nothing to say of that."""
+    asyncio.get_running_loop().set_exception_handler(_tell_of_errors)
+    return await session()
+
+
+def _tell_of_errors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    if not isinstance(context.get("exception"), (SystemExit, KeyboardInterrupt)):
+        loop.default_exception_handler(context)
 
 
 @contextmanager
