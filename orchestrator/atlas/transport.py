@@ -18,7 +18,7 @@ from yarl import URL
 
 from ..core.events import Event, RateLimited
 from . import wire
-from .auth.protocol import Auth
+from .auth.protocol import Auth, nothing
 from .budget import Permit
 from .connection import ClientSettings, Departure, Request
 from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
@@ -97,7 +97,7 @@ class Transport:
         url = self._base.with_path(leg.path, encoded=True, keep_query=True)
         if query is not None:
             url = url.update_query(query)
-        over = _nothing
+        over = nothing
         try:
             over = await self.auth.ready()
             if not await permit.enter():
@@ -257,7 +257,3 @@ class _Leg:
 
 def _integer(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-def _nothing() -> None:
-    pass

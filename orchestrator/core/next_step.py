@@ -44,7 +44,7 @@ from .migration import BEFORE_THE_PUT, MigrationState, Phase, after_hook_left, a
 from .outcomes import Outcome, RemoteStatus, normalise
 from .settings import DEFAULT_SETTLE
 from .verification import next_verification
-from .workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, NO_HOOKS, Gate, Hooks
+from .workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, NO_HOOKS, Gate, Hooks, Migration
 
 __all__ = [
     "Answer",
@@ -97,6 +97,13 @@ class Policy:
     settle: float = DEFAULT_SETTLE
     hooks: Hooks = NO_HOOKS
     rereads: bool = False
+
+    @classmethod
+    def of(cls, migration: Migration, *, settle: float, rereads: bool = False) -> Policy:
+        """That of *migration*; *settle* in seconds."""
+        return cls(
+            gate=migration.gate, timeout=migration.timeout, settle=settle, hooks=migration.hooks, rereads=rereads
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,9 +29,5 @@ def read_first(before: RunState, first: Iterable[Event], *, settle: float, now: 
         if isinstance(drive, Drive)
         for migration in to_drive(run, run.wave(drive.wave))
         if run.migrations[migration.name].phase in BEFORE_THE_PUT
-        and isinstance(migration_step(run, migration.name, _policy(migration, settle), now, wall), Read)
+        and isinstance(migration_step(run, migration.name, Policy.of(migration, settle=settle), now, wall), Read)
     ]
-
-
-def _policy(migration: Migration, settle: float) -> Policy:
-    return Policy(gate=migration.gate, timeout=migration.timeout, settle=settle, hooks=migration.hooks)

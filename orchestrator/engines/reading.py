@@ -108,7 +108,6 @@ class JobReader:
             if take is not None and (early := await take()) is not None:
                 self._last_left = early.left
                 return reading_of(early.job, took=now() - early.asked_at)
-            asked_at = now()
             job = await self._client.job(
                 migration.group_id,
                 migration.live_migration_id,

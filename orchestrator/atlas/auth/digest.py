@@ -15,6 +15,7 @@ from ...core.settings import ApiKey
 from ...text.redaction import Redactor
 from ..response import Response
 from .first_answer import FirstAnswer
+from .protocol import nothing
 
 MOST_LEGS = 6
 """Wire requests of one call at most. More than two only where a server says each time that the nonce was stale, which
@@ -35,7 +36,7 @@ class DigestAuth:
 
     async def ready(self) -> Callable[[], None]:
         """See `Auth`: without any challenge in hand, one request goes ahead and the others wait for its answer."""
-        return self._first_answer.failed if await self._first_answer.wait() else _nothing
+        return self._first_answer.failed if await self._first_answer.wait() else nothing
 
     async def heard(self) -> None:
         """See `Auth`: with a challenge, as a rule."""
@@ -77,7 +78,3 @@ class DigestAuth:
 def _is_stale(response: aiohttp.ClientResponse) -> bool:
     """Whether a 401 says that the digest was right and its nonce too old (RFC 7616, section 3.3)."""
     return "stale=true" in response.headers.get(hdrs.WWW_AUTHENTICATE, "").replace('"', "").lower()
-
-
-def _nothing() -> None:
-    pass

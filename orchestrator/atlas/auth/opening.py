@@ -10,6 +10,7 @@ import anyio
 
 from ...core.events import Event
 from ...core.settings import ApiKey
+from ...machine.groups import alone
 from ..connection import ClientSettings, open_session
 from ..statistics import Statistics
 from .digest import DigestAuth
@@ -42,7 +43,7 @@ async def open_auth(
     if isinstance(credentials, ApiKey):
         yield DigestAuth(credentials, settings.redactor)
         return
-    try:
+    with alone():  # what ended the client's work comes out as it was: no renewal raises
         async with (
             open_session(settings, accept="application/json", at_once=_AT_ONCE) as session,
             anyio.create_task_group() as group,
@@ -59,7 +60,3 @@ async def open_auth(
                 group.cancel_scope.cancel()
                 with anyio.move_on_after(GOODBYE, shield=True):
                     await tokens.give_back()
-    except BaseExceptionGroup as errors:  # what ended the client's work, as it was: no renewal raises
-        if len(errors.exceptions) > 1:
-            raise
-        raise errors.exceptions[0] from errors.exceptions[0].__cause__

@@ -57,3 +57,7 @@ class Auth(Protocol):
     def misled(self, error: Exception) -> str:
         """What *error* means, which came up between the wire requests of one call; what it came from is forgotten."""
         ...
+
+
+def nothing() -> None:
+    """What `Auth.ready` gives where nothing is to be done when the request is over."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import aiohttp
 from aiohttp import hdrs
 
+from .protocol import nothing
 from .tokens import Tokens
 
 
@@ -31,7 +32,7 @@ class ServiceAccountAuth:
     async def ready(self) -> Callable[[], None]:
         """See `Auth`: there is a token."""
         await self._tokens.current()
-        return _nothing
+        return nothing
 
     async def heard(self) -> None:
         """See `Auth`: with a token."""
@@ -78,7 +79,3 @@ async def _signed(
 def _project(request: aiohttp.ClientRequest) -> str:
     """The project that *request* is about; empty for the root resource."""
     return request.url.raw_path.partition("/groups/")[2].partition("/")[0] or request.url.query.get("groupId", "")
-
-
-def _nothing() -> None:
-    pass

@@ -20,6 +20,7 @@ from ...atlas.clients import Clients
 from ...atlas.errors import ApiError, AtlasError
 from ...atlas.shares import Priority
 from ...core.workflow import Migration
+from ...machine.groups import alone
 from ..reading import EarlyRead
 
 AHEAD = 100
@@ -116,13 +117,9 @@ class FirstReads:
 @asynccontextmanager
 async def reading_ahead(clients: Clients, *, now: Callable[[], float]) -> AsyncIterator[FirstReads]:
     """First reads, given up at the end. What the body raises comes out as it is, in no group."""
-    try:
+    with alone():
         async with anyio.create_task_group() as group:
             try:
                 yield FirstReads(clients, group, now=now)
             finally:
                 group.cancel_scope.cancel()
-    except BaseExceptionGroup as errors:
-        if len(errors.exceptions) > 1:
-            raise
-        raise errors.exceptions[0] from errors.exceptions[0].__cause__

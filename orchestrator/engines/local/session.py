@@ -92,12 +92,7 @@ class Session:
         key = (migration.gate, migration.timeout, migration.hooks)
         policy = self._policies.get(key)
         if policy is None:
-            policy = self._policies[key] = Policy(
-                gate=migration.gate,
-                timeout=migration.timeout,
-                settle=self.settle,
-                hooks=migration.hooks,
-            )
+            policy = self._policies[key] = Policy.of(migration, settle=self.settle)
         return policy
 
     def stop(self, reason: str) -> None:

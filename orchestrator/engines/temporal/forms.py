@@ -289,7 +289,7 @@ def migration_of(data: Json) -> Migration:
 
 def policy_of(migration: Migration, settle: float) -> Policy:
     """The rules for *migration* here: who sends its PUT reads the job again if what is known is too old."""
-    return Policy(gate=migration.gate, timeout=migration.timeout, settle=settle, hooks=migration.hooks, rereads=True)
+    return Policy.of(migration, settle=settle, rereads=True)
 
 
 def polling_of(data: dict[str, float]) -> Polling:
