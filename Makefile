@@ -85,12 +85,12 @@ unit: $(VENV)/dev ## the tests of what is pure, and of files: no sockets, no pro
 
 .PHONY: chaos
 chaos: $(VENV)/dev ## the long chaos suite: processes killed, connections broken, the simulator's record compared
-	HYPOTHESIS_PROFILE=thorough $(PY) -m pytest -m chaos --timeout 0 $(ARGS)
+	HYPOTHESIS_PROFILE=thorough $(PY) -m pytest -m chaos --timeout 0 -o faulthandler_timeout=0 $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/dev ## give each reader of files and answers odd inputs (SECONDS=600 for each)
 	@rm -f fuzz.log
-	FUZZ_SECONDS=$(SECONDS) $(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --timeout 0 tests/fuzz $(ARGS)
+	FUZZ_SECONDS=$(SECONDS) $(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --timeout 0 -o faulthandler_timeout=0 tests/fuzz $(ARGS)
 	@cat fuzz.log
 
 .PHONY: coverage

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 import pytest
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 
 from orchestrator.core.events import Event, RunStarted
 from orchestrator.core.run import RunState, fold
@@ -95,6 +96,16 @@ class Server:
                     return await Client.connect(self.address)
                 except RuntimeError:
                     await anyio.sleep(0.1)
+
+    async def close_all(self) -> None:
+        """Terminate all that is open."""
+        client = await self.connect()
+        with anyio.fail_after(60):
+            while opened := [each async for each in client.list_workflows("ExecutionStatus = 'Running'")]:
+                for each in opened:
+                    with suppress(RPCError):  # it has just ended
+                        await client.get_workflow_handle(each.id, run_id=each.run_id).terminate()
+                await anyio.sleep(0.1)  # the list is a little late
 
 
 @contextmanager
