@@ -122,8 +122,10 @@ def ask_elsewhere(row: RunRow, requests: Sequence[Request]) -> Steered:
 
 def asked_already(journal: Journal, run_id: str) -> RunState:
     """The run as it will stand when what others have asked is heeded."""
+    # Requests first: one that is heeded between these two reads is then in both, and the second time it changes nothing.
+    controls = journal.controls(run_id)
     state = journal.state(run_id)
-    for control in journal.controls(run_id):
+    for control in controls:
         event = decide(state, control.request, at=time.time())
         if not isinstance(event, str):
             state.apply(event)

@@ -6,6 +6,7 @@ python -m tests.engines.temporal.replaying WORKFLOW_ID <history.json
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 from temporalio.client import WorkflowHistory
@@ -22,3 +23,4 @@ async def replay(workflow_id: str, history: str) -> None:
 
 if __name__ == "__main__":
     asyncio.run(replay(sys.argv[1], sys.stdin.read()))
+    os._exit(0)  # threads of the SDK at times crash an interpreter that is being taken down
