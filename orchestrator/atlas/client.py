@@ -111,19 +111,20 @@ class AtlasClient:
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
-    async def check_access(self) -> None:
-        """Read the root resource, to see that Atlas is there and the keys are good.
+    async def check_access(self) -> Identity:
+        """Read the root resource, to see that Atlas is there and the keys are good; who it says is asking.
 
         Raises:
             AtlasError: Atlas is not reachable, or refuses the keys (401, 403).
         """
         try:
-            await self._read_root()
+            return identity(await self._read_root())
         except KeysRefusedError:
             raise
         except ApiError as error:
             if error.verdict is not Verdict.REFUSED or error.status == 403:
                 raise
+            return Identity()  # it has no such resource, and takes the keys
 
     async def heard(self) -> None:
         """Return when Atlas has answered for the first time, whatever it said; a service account has its token then.
@@ -132,14 +133,6 @@ class AtlasClient:
             AtlasError: It gave the service account no token.
         """
         await self._transport.auth.heard()
-
-    async def identity(self) -> Identity:
-        """Who Atlas says is asking, as the root resource tells it.
-
-        Raises:
-            AtlasError: Atlas is not reachable, or refuses the credentials.
-        """
-        return identity(await self._read_root())
 
     async def learn_limits(self, group_id: str) -> None:
         """Ask Atlas, once, how fast requests for the project *group_id* may be sent.
@@ -221,6 +214,18 @@ class AtlasClient:
     def announce_repeat(self, group_id: str, live_migration_id: str, *, reason: str, attempt: int, wait: float) -> None:
         """Tell that the next PUT for this job is its *attempt*-th, *wait* seconds from now, as *reason* undid the last."""
         self._announce("PUT", _cutover_path(group_id, live_migration_id), reason, attempt=attempt, wait=wait)
+
+    def pause_after(self, error: AtlasError, group_id: str, live_migration_id: str) -> float:
+        """Seconds to wait after *error*, with which the one try of a read of this job ended, before it is read again; tells of them.
+
+        A 429 lets its bucket rest, so whoever asks again waits for that anyway.
+        """
+        pause = self._pause(error, 1)
+        if pause is None or isinstance(error, RateLimitedError | NotSentError):
+            return 0.0
+        self.statistics.retries += 1
+        self._announce("GET", _job_path(group_id, live_migration_id), error.message, attempt=2, wait=pause)
+        return pause
 
     async def cutover(
         self,

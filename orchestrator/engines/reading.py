@@ -47,7 +47,8 @@ class JobReader:
         random: For jitter.
         on_refused: Is told that the keys are refused, before the caller is.
         checkpoint: See `core.checkpoints`.
-        first: Gives what was read of the job already, if anything, in place of the first read.
+        first: Gives what was read of the job already, if anything, in place of the first read, by the time of the event loop's
+            clock that it is called with.
     """
 
     __slots__ = (
@@ -72,7 +73,7 @@ class JobReader:
         random: Random,
         on_refused: Callable[[KeysRefusedError], None],
         checkpoint: Checkpoint = unwatched,
-        first: Callable[[], Awaitable[EarlyRead | None]] | None = None,
+        first: Callable[[float], Awaitable[EarlyRead | None]] | None = None,
     ) -> None:
         self._first = first
         self._client = client
@@ -104,15 +105,16 @@ class JobReader:
             self._last_left = anyio.current_time()
             return True
 
+        deadline = None if until is None else anyio.current_time() + max(0.0, until - now())
         try:
-            if take is not None and (early := await take()) is not None:
+            if take is not None and (early := await take(math.inf if deadline is None else deadline)) is not None:
                 self._last_left = early.left
                 return reading_of(early.job, took=now() - early.asked_at)
             job = await self._client.job(
                 migration.group_id,
                 migration.live_migration_id,
                 priority=priority,
-                deadline=None if until is None else anyio.current_time() + max(0.0, until - now()),
+                deadline=deadline,
                 may_leave=leaves,
             )
         except KeysRefusedError as error:

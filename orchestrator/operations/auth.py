@@ -94,7 +94,7 @@ async def _look(
     projects: dict[str, ProjectSeen] = {}
     try:
         async with open_client(target, wall=time.time) as client:
-            who = await client.identity()
+            who = await client.check_access()
 
             async def read(migration: Migration) -> None:
                 group_id, error = migration.group_id, None

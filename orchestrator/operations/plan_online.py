@@ -12,6 +12,7 @@ import anyio
 
 from ..atlas.clients import Clients, open_clients
 from ..atlas.errors import ApiError, AtlasError, KeysRefusedError
+from ..atlas.identity import Identity
 from ..atlas.refusals import REFUSALS
 from ..atlas.shares import Priority
 from ..atlas.wire import Job
@@ -25,7 +26,7 @@ from ..store.journal import open_journal
 from ..text.durations import rough_duration
 from .find import settings_or_usual, workflow_given
 from .plan import Plan, plan
-from .target import atlas_target, reach_atlas
+from .target import atlas_target, who_asks
 
 NO_ROLE = "without the role Organization Owner"
 NOT_READ = "not read this time"
@@ -94,12 +95,13 @@ async def plan_online(workflow: Workflow, settings: Settings | None = None, *, n
 
     Raises:
         InputError: There are not all credentials that *workflow* needs, or it is no workflow.
-        AtlasError: Atlas is not reachable or refuses them.
+        AtlasError: Atlas is not reachable or refuses all of them. Where it refuses some, the plan's notes say so, and the jobs of the others
+            are read.
     """
     workflow_given(workflow)
     settings = settings_or_usual(settings)
     now = time.time() if now is None else moment("now", now)
-    jobs = await _read_jobs(workflow, settings)
+    jobs, refused = await _read_jobs(workflow, settings)
     unwritten = _remember(workflow, settings, jobs, at=now)
     planned = plan(workflow, settings, now=now)
     waiting = {name for name, job in jobs.items() if job.verdict in (Verdict.READY, Verdict.WAITING)}
@@ -107,7 +109,7 @@ async def plan_online(workflow: Workflow, settings: Settings | None = None, *, n
         plan=replace(
             planned,
             expiring=tuple(each for each in planned.expiring if each.migration in waiting),
-            notes=(*planned.notes, *unwritten),
+            notes=(*refused, *planned.notes, *unwritten),
         ),
         jobs=jobs,
     )
@@ -126,42 +128,59 @@ def _remember(workflow: Workflow, settings: Settings, jobs: Mapping[str, JobStat
     return ()
 
 
-async def _read_jobs(workflow: Workflow, settings: Settings) -> dict[str, JobState]:
+async def _read_jobs(workflow: Workflow, settings: Settings) -> tuple[dict[str, JobState], tuple[str, ...]]:
+    """The jobs by the names of their migrations, and what is to be said of sets of credentials with which none could be read.
+
+    Raises:
+        AtlasError: With no set at all.
+    """
     target = atlas_target(workflow, settings)
     states: dict[str, JobState] = {}
 
     async with open_clients(target.settings, target.sets, wall=time.time) as clients:
-        await reach_atlas(clients, target.base_url)
-        without_role = await _without_role(clients)
+        told = await who_asks(clients, target.base_url)
+        failures = {name: said for name, said in told.items() if isinstance(said, AtlasError)}
+        if len(failures) == len(told):
+            raise next(iter(failures.values()))
 
         async def read(migration: Migration) -> None:
-            state = await _read(clients, migration)
-            if migration.credentials in without_role and state.verdict in (Verdict.READY, Verdict.WAITING):
-                state = JobState(
-                    verdict=Verdict.REFUSED,
-                    text=f"{state.text}, but {NO_ROLE}",
-                    lacks=NO_ROLE,
-                    status=state.status,
-                    ready=state.ready,
-                    lag=state.lag,
-                    error=f"the API key lacks the role Organization Owner (it has: {without_role[migration.credentials]})",
-                )
-            states[migration.name] = state
+            said = told[migration.credentials]
+            if isinstance(said, AtlasError):
+                states[migration.name] = _not_asked(migration.credentials, said)
+            else:
+                states[migration.name] = _with_role(await _read(clients, migration), said)
 
         async with anyio.create_task_group() as group:
             for _, migration in workflow.migrations():
                 group.start_soon(read, migration)
-    return states
+    notes = ((name, (error.message, *getattr(error, "__notes__", ()))) for name, error in failures.items())
+    return states, tuple(f"{_called(name)}: {'. '.join(said)}" for name, said in notes)
 
 
-async def _without_role(clients: Clients) -> dict[str | None, str]:
-    """The sets of credentials with which Atlas would refuse a cutover, by what it tells, and the roles that they have."""
-    found = {}
-    for name, client in clients.all().items():
-        who = await client.identity()
-        if who.lacks_owner:
-            found[name] = ", ".join(role.name for role in who.roles or ())
-    return found
+def _called(name: str | None) -> str:
+    return "credentials of atlas" if name is None else f"credentials {name!r}"
+
+
+def _not_asked(name: str | None, error: AtlasError) -> JobState:
+    """A job that was not read, as nothing can be read with the set *name*."""
+    if isinstance(error, ApiError) and error.status in REFUSALS:
+        text = f"{_called(name)} are refused"
+        return JobState(verdict=Verdict.REFUSED, text=text, lacks="not readable", error=f"{text}: {error.message}")
+    return _not_read(f"{_called(name)}: {error.message}", error)
+
+
+def _with_role(state: JobState, who: Identity) -> JobState:
+    """*state*, unless *who* asks lacks the role without which Atlas would refuse the cutover, by what it tells."""
+    if not who.lacks_owner or state.verdict not in (Verdict.READY, Verdict.WAITING):
+        return state
+    roles = ", ".join(role.name for role in who.roles or ())
+    return replace(
+        state,
+        verdict=Verdict.REFUSED,
+        text=f"{state.text}, but {NO_ROLE}",
+        lacks=NO_ROLE,
+        error=f"the API key lacks the role Organization Owner (it has: {roles})",
+    )
 
 
 async def _read(clients: Clients, migration: Migration) -> JobState:

@@ -22,7 +22,7 @@ from ..core.workflow import Workflow
 from ..engines.clock import SessionClock
 from ..engines.hook_runner import HookRunner
 from ..engines.local.confirmation import Confirmation
-from ..engines.local.controls import heed_controls, heed_terminal
+from ..engines.local.controls import heed_controls, heed_terminal, offer_terminal
 from ..engines.local.engine import LocalEngine
 from ..engines.local.first_reads import FirstReads, reading_ahead
 from ..engines.local.locked_journal import LockedJournal
@@ -152,7 +152,9 @@ async def _session(
     writer = Writer(
         journal, state.run_id, ids, ground=ground, on_locked=LockedJournal(state.run_id, options.host.say).tell
     )
-    recorder = Recorder(state, writer, options.observers)
+    by_itself = options.rehearsal is not None and options.rehearsal.approves
+    on_terminal = (offer_terminal(options.host.inform),) if options.host.interactive and not by_itself else ()
+    recorder = Recorder(state, writer, (*options.observers, *on_terminal))
     for event in (task.first, *task.also, *doubts):
         recorder.take_in(event)
     atlas.relay.connect(recorder)

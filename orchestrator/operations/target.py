@@ -14,6 +14,7 @@ from ..atlas.client import AtlasClient
 from ..atlas.clients import Clients
 from ..atlas.connection import ClientSettings
 from ..atlas.errors import ApiError, AtlasError, KeysRefusedError
+from ..atlas.identity import Identity
 from ..core.arguments import expect, number
 from ..core.errors import InputError, Problem
 from ..core.migration import UNDER_WAY, MigrationState, Phase
@@ -187,7 +188,7 @@ async def learn_limits(clients: Clients, workflow: Workflow) -> None:
                 group.start_soon(clients.of(credentials).learn_limits, group_id)
 
 
-Prove = Callable[[str | None, Callable[[], Awaitable[None]]], Awaitable[None]]
+Prove = Callable[[str | None, Callable[[], Awaitable[object]]], Awaitable[None]]
 """Waits until the set of credentials of that name is proved good: by the given call, or by something else that proves it."""
 
 
@@ -202,6 +203,31 @@ async def reach_atlas(
         AtlasError: It does not; a note of the error says what became of the cutovers, and what to look at. Of several sets,
             it is the first one's.
     """
+    asked = await _reach_each(clients, base_url, so_far, _by_asking if prove is None else prove)
+    for failure in asked.values():
+        if failure is not None:
+            raise failure
+
+
+async def who_asks(clients: Clients, base_url: str) -> dict[str | None, Identity | AtlasError]:
+    """Who Atlas at *base_url* says is asking with each set, or why that is not known; a note of the error says what to look at."""
+    told: dict[str | None, Identity] = {}
+
+    async def prove(name: str | None, _: Callable[[], Awaitable[object]]) -> None:
+        told[name] = await clients.of(name).check_access()
+
+    asked = await _reach_each(clients, base_url, None, prove)
+    return {name: told[name] if failure is None else failure for name, failure in asked.items()}
+
+
+async def _by_asking(_: str | None, check: Callable[[], Awaitable[object]]) -> None:
+    await check()
+
+
+async def _reach_each(
+    clients: Clients, base_url: str, so_far: RunState | None, prove: Prove
+) -> dict[str | None, AtlasError | None]:
+    """What went wrong with each set, if anything, all of them asked at once."""
     failures: dict[str | None, AtlasError] = {}
 
     async def reach(name: str | None, client: AtlasClient) -> None:
@@ -213,17 +239,13 @@ async def reach_atlas(
     async with anyio.create_task_group() as group:
         for name, client in clients.all().items():
             group.start_soon(reach, name, client)
-    for name in clients.all():
-        if name in failures:
-            raise failures[name]
+    return {name: failures.get(name) for name in clients.all()}
 
 
-async def _reach(
-    client: AtlasClient, name: str | None, base_url: str, so_far: RunState | None, prove: Prove | None
-) -> None:
+async def _reach(client: AtlasClient, name: str | None, base_url: str, so_far: RunState | None, prove: Prove) -> None:
     called = "" if name is None else f" {name!r}"
     try:
-        await (client.check_access() if prove is None else prove(name, client.check_access))
+        await prove(name, client.check_access)
     except ApiError as error:
         if isinstance(error, KeysRefusedError):
             error.add_note(

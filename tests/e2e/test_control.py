@@ -277,6 +277,7 @@ def test_enter_on_the_terminal_approves_the_wave_that_waits(program: Program) ->
     assert (done.code, done.out.startswith("REHEARSAL SUCCESS")) == (0, True)
     shown = screen(done.err, 10_000)
     assert any("approved" in row and "the terminal" in row for row in shown)
+    assert any("on this terminal: Enter alone, or rest and Enter, approves wave rest" in row for row in shown)
     assert [row for row in shown if row and not re.match(r"\d\d:\d\d:\d\d ", row)] == []
 
 
@@ -288,6 +289,7 @@ def test_on_the_terminal_a_real_wave_wants_the_number_of_its_migrations(online: 
     assert (done.code, done.out.startswith("SUCCESS")) == (0, True)
     said = "not approved: type the number of the migrations of wave rest (2) to cut them over"
     assert done.err.count(said) == 3
+    assert "on this terminal: type the number of the migrations of wave rest (2)" in done.err
 
 
 def test_other_words_approve_nothing(program: Program) -> None:
@@ -308,6 +310,7 @@ def test_what_is_typed_in_the_shell_does_not_touch_a_run_in_the_background(progr
     done = program.on_terminal("run", workflow, "--rehearse", prompt="waits for approval", answer="ls\n", shell=shell)
     assert (done.code, "INCOMPLETE" in done.out) == (130, True)
     assert "approved" not in done.err
+    assert "on this terminal" not in done.err
 
 
 def test_no_terminal_needs_yes(online: Program) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.atlas.client import ROOT_PATIENCE
+from orchestrator.atlas.client import FIRST_PAUSE, LONGEST_PAUSE, ROOT_PATIENCE
 from orchestrator.atlas.errors import RateLimitedError
 from orchestrator.core.events import BudgetWaiting, RateLimited, RequestRetried
 from orchestrator.core.outcomes import Outcome
@@ -130,7 +130,7 @@ async def test_a_start_waits_for_a_429_that_passes(tmp_path: Path) -> None:
 async def test_a_repetition_is_told_when_its_wait_begins(tmp_path: Path) -> None:
     """With the wait that it is going to take; for a PUT as for a read."""
     faults = (
-        Fault(on=Kind.READ, kind=FaultKind.STATUS, status=503, retry_after=40, times=2),  # the first is sent ahead
+        Fault(on=Kind.READ, kind=FaultKind.STATUS, status=503, retry_after=40, times=1),
         limited(Kind.CUTOVER, 30.0, times=1),
     )
     async with house(tmp_path, workflow(wave("w", "m0")), Scenario(jobs=READY, faults=faults)) as it:
@@ -141,6 +141,21 @@ async def test_a_repetition_is_told_when_its_wait_begins(tmp_path: Path) -> None
         assert (put.method, put.attempt, round(put.at - began)) == ("PUT", 2, 40)
         first, second = it.seen("m0")["put_times"]
         assert second - first >= 30
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(40.0, 40.0), (7200.0, LONGEST_PAUSE), (None, FIRST_PAUSE)])
+async def test_a_read_that_was_sent_ahead_is_repeated_as_late_as_any_other(
+    tmp_path: Path, asked: float | None, waits: float
+) -> None:
+    """Atlas has named a time in which nobody asks: whether the answer came while the session was being begun changes nothing."""
+    faults = (Fault(on=Kind.READ, kind=FaultKind.STATUS, status=503, retry_after=asked, times=1),)
+    async with house(tmp_path, workflow(wave("w", "m0", "m1")), Scenario(jobs=READY, faults=faults)) as it:
+        assert set(outcomes(await it.start()).values()) == {Outcome.SUCCESS}
+        for name in ("m0", "m1"):
+            assert waits <= it.put_at(name) <= 2 * waits + 2
+        told = it.names(RequestRetried)
+        assert [(event.method, event.attempt) for event in told] == [("GET", 2)] * 2
+        assert min(event.wait for event in told) >= waits
 
 
 async def test_a_wait_for_the_budget_is_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orchestrator.atlas.auth.opening import GOODBYE
+from orchestrator.atlas.errors import AtlasError
 from orchestrator.core.events import (
     CredentialsRefused,
     CutoversStopped,
@@ -113,6 +114,57 @@ async def test_plan_online_says_that_a_set_is_good_elsewhere(tmp_path: Path) -> 
         error = found.jobs["b"].error or ""
         assert error.startswith("401 ")
         assert "Atlas takes these credentials, but not here: another organisation hosts the project" in error
+
+
+async def test_plan_online_tells_of_the_jobs_of_other_sets_where_one_is_refused(tmp_path: Path) -> None:
+    """The refused set is named, in the notes and beside each of its jobs; no job is read with it."""
+    plan = workflow(wave("w", "a", european("b"), "c", european("d")))
+    async with two_organisations(tmp_path, plan) as it:
+        withdraw(it)
+        found = await plan_online(plan, it.settings, now=wall())
+        assert {name: job.verdict for name, job in found.jobs.items()} == {
+            "a": "ready",
+            "b": "refused",
+            "c": "ready",
+            "d": "refused",
+        }
+        assert found.exit_code is ExitCode.FAILED
+        assert found.jobs["b"].text == "credentials 'eu' are refused"
+        (note,) = [note for note in found.plan.notes if "'eu'" in note]
+        assert note.startswith("credentials 'eu': 401 ")
+        assert "the secret has not ended" in note
+        assert it.atlas.record()["requests"]["by_kind"] == {"root": 2, "read": 2, "token": 1}
+
+
+async def test_plan_online_tells_of_the_jobs_of_other_sets_where_one_gets_no_answer(tmp_path: Path) -> None:
+    """Its token endpoint fails: that says nothing of its jobs, and nothing of the other set."""
+    plan = workflow(wave("w", "a", european("b")))
+    faults = (Fault(on=Kind.TOKEN, kind=FaultKind.ERROR_BEFORE, status=503),)
+    async with two_organisations(tmp_path, plan, faults=faults) as it:
+        found = await plan_online(plan, it.settings, now=wall())
+        assert {name: job.verdict for name, job in found.jobs.items()} == {"a": "ready", "b": "waiting"}
+        assert found.exit_code is ExitCode.INCOMPLETE
+        assert found.jobs["b"].text.startswith("not read this time: ")
+        assert [note for note in found.plan.notes if note.startswith("credentials 'eu': ")]
+
+
+async def test_plan_online_gives_no_verdict_where_every_set_is_refused(tmp_path: Path) -> None:
+    """There is nothing to tell: exit code 6, as for a run."""
+    plan = workflow(wave("w", european("b")))
+    async with two_organisations(tmp_path, plan) as it:
+        withdraw(it)
+        with pytest.raises(AtlasError) as refused:
+            await plan_online(plan, it.settings, now=wall())
+        assert refused.value.exit_code is ExitCode.UNREACHABLE
+
+
+async def test_plan_online_reads_the_root_resource_once_for_each_set(tmp_path: Path) -> None:
+    """What proves the credentials also tells their roles."""
+    plan = workflow(wave("w", "a", european("b")))
+    async with two_organisations(tmp_path, plan) as it:
+        found = await plan_online(plan, it.settings, now=wall())
+        assert found.exit_code is ExitCode.SUCCESS
+        assert it.atlas.record()["requests"]["by_kind"]["root"] == 3  # with the key's challenge
 
 
 def withdraw(it: House) -> None:

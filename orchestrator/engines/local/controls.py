@@ -12,7 +12,8 @@ from pathlib import Path
 import anyio
 
 from ...core.errors import JournalError, JournalLockedError
-from ...core.observer import Say
+from ...core.events import ApprovalWaiting, Event
+from ...core.observer import Say, Sink
 from ...core.run import RunState
 from ...core.steering import Command, Request, decide
 from ...store.ground import Ground
@@ -97,22 +98,33 @@ async def heed_terminal(
         ]
         if waiting and session.state.stopped is None:
             answer = typed.decode(errors="replace").strip()
-            accepted, detail = _approves(session.state, waiting[0])
+            accepted, what = _approves(session.state, waiting[0])
             if answer in accepted:
                 carry_out(Request(command=Command.APPROVE, who=who, wave=waiting[0]), session)
             else:
-                say("approval_unclear", run_id=session.state.run_id, wave=waiting[0], detail=detail)
+                say("approval_unclear", run_id=session.state.run_id, wave=waiting[0], detail=f"not approved: {what}")
+
+
+def offer_terminal(inform: Say) -> Sink:
+    """An observer that says by *inform* what approves a wave on this session's terminal, which heeds it, whenever one begins to wait."""
+
+    def observe(event: Event, state: RunState) -> None:
+        if isinstance(event, ApprovalWaiting) and _is_ours(sys.stdin.fileno()):
+            _, what = _approves(state, event.wave)
+            inform("approval_here", run_id=state.run_id, wave=event.wave, detail=f"on this terminal: {what}")
+
+    return observe
 
 
 def _approves(state: RunState, wave: str) -> tuple[tuple[str, ...], str]:
-    """What has to be typed to approve *wave*, and what is said to other words.
+    """What has to be typed to approve *wave*, and that in words.
 
     A real wave wants the number of its migrations: Enter, on a terminal where somebody had typed something else, must not cut it over.
     """
     if state.rehearsal:
-        return ("", wave), f"not approved: Enter alone, or {wave} and Enter, approves wave {wave}"
+        return ("", wave), f"Enter alone, or {wave} and Enter, approves wave {wave}"
     number = sum(migration.name in state.selected for migration in state.wave(wave).migrations)
-    return (str(number),), f"not approved: type the number of the migrations of wave {wave} ({number}) to cut them over"
+    return (str(number),), f"type the number of the migrations of wave {wave} ({number}) to cut them over"
 
 
 def _is_ours(terminal: int) -> bool:

@@ -3,7 +3,7 @@
 As soon as Atlas has answered anything, the jobs of the migrations that come first are read, beside the root resource. A job
 that is read proves the keys as well as that resource does, so the session begins with whichever comes first. What was read is
 the first read of its migration, as old as it is, and so is a refusal. Where there was no answer to go by, the migration reads its
-job as ever.
+job as ever, when as long has passed as between any two tries of a read, or as Atlas has asked for.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class _Asked:
     over: anyio.Event = field(default_factory=anyio.Event)
     read: EarlyRead | None = None
     refusal: ApiError | None = None
+    again_at: float = 0.0  # by the event loop's clock: the job is not read again before
 
 
 class FirstReads:
@@ -50,7 +51,7 @@ class FirstReads:
             asked = self._asked[migration.name] = _Asked()
             self._group.start_soon(self._read, migration, asked)
 
-    async def proved(self, credentials: str | None, check: Callable[[], Awaitable[None]]) -> None:
+    async def proved(self, credentials: str | None, check: Callable[[], Awaitable[object]]) -> None:
         """Return when *check* has, or when a job has been read with the set *credentials*, which proves as much.
 
         Raises:
@@ -72,8 +73,10 @@ class FirstReads:
         if failures:
             raise failures[0]
 
-    async def take(self, migration: str) -> EarlyRead | None:
+    async def take(self, migration: str, until: float) -> EarlyRead | None:
         """What was read of the job of *migration*, once; None: nothing was asked for, or there was no answer to go by.
+
+        In that case it returns when the job may be read again, or at *until* (by the event loop's clock).
 
         Raises:
             ApiError: Atlas refused the read.
@@ -84,6 +87,8 @@ class FirstReads:
         await asked.over.wait()
         if asked.refusal is not None:
             raise asked.refusal
+        if asked.read is None:
+            await anyio.sleep_until(min(asked.again_at, until))
         return asked.read
 
     async def _read(self, migration: Migration, asked: _Asked) -> None:
@@ -110,6 +115,9 @@ class FirstReads:
         except AtlasError as error:
             if isinstance(error, ApiError) and error.refused:
                 asked.refusal = error
+            else:
+                pause = client.pause_after(error, migration.group_id, migration.live_migration_id)
+                asked.again_at = anyio.current_time() + pause
         finally:
             asked.over.set()
 
