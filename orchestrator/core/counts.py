@@ -1,12 +1,13 @@
 """How many of a wave's migrations stand where. Kept event by event, so that a decision costs the number of waves.
 
 `Facets` are what the rules of a run want to know of one migration; the `Counts` of a wave are the sum of its
-migrations' facets. `RunState.apply` takes a migration's old facets out and its new ones in.
+migrations' facets. `RunState.apply` says which migrations have moved, and its `Census` takes their old facets out and the
+new ones in when somebody asks: who reads a journal of thousands of events asks once, at its end.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, after_hook_left, undo_left
@@ -86,3 +87,66 @@ class Counts:
         self.slots += sign * facets.slots
         self.owing += sign * facets.owing
         self.undoing += sign * facets.undoing
+
+
+class _Move(NamedTuple):
+    """A migration that stands otherwise than it was counted, with what else its facets follow from."""
+
+    counted: MigrationState
+    now: MigrationState
+    hooks: Hooks
+    selected: bool
+    withdrawn: bool
+    soaks: bool
+
+    def facets(self, state: MigrationState) -> Facets:
+        return facets_of(state, self.hooks, selected=self.selected, withdrawn=self.withdrawn, soaks=self.soaks)
+
+
+class Census:
+    """The counts of a wave, brought up to date when they are asked for."""
+
+    __slots__ = ("_counts", "_moves")
+
+    def __init__(self, counts: Counts | None = None) -> None:
+        self._counts = counts or Counts()
+        self._moves: dict[str, _Move] = {}
+
+    def add(self, facets: Facets) -> None:
+        """Count one more migration."""
+        self._counts.add(facets)
+
+    def move(
+        self,
+        name: str,
+        before: MigrationState,
+        after: MigrationState,
+        hooks: Hooks,
+        *,
+        selected: bool,
+        withdrawn: bool,
+        soaks: bool,
+    ) -> None:
+        """Migration *name*, which was counted as in *before*, is in *after* now; the rest is as for `facets_of`."""
+        moved = self._moves.get(name)
+        counted = before if moved is None else moved.counted
+        self._moves[name] = _Move(counted, after, hooks, selected, withdrawn, soaks)
+
+    @property
+    def counts(self) -> Counts:
+        """How many stand where now."""
+        if self._moves:
+            for move in self._moves.values():
+                self._counts.add(move.facets(move.counted), -1)
+                self._counts.add(move.facets(move.now))
+            self._moves.clear()
+        return self._counts
+
+    def copy(self) -> Census:
+        """The same, to change."""
+        return Census(replace(self.counts))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Census) and self.counts == other.counts
+
+    __hash__ = None  # type: ignore[assignment]  # it changes

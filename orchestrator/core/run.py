@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from . import migration as migrationstate
-from .counts import Counts, facets_of
+from .counts import Census, Counts, facets_of
 from .events import (
     ApprovalWaiting,
     ConfirmationWaiting,
@@ -77,8 +77,8 @@ class WaveState:
     """In this session it has started."""
     worked_on: bool = False
     """In this session something has happened to one of its migrations, which earlier ones may have left under way."""
-    counts: Counts = field(default_factory=Counts)
-    """How many of its migrations stand where."""
+    census: Census = field(default_factory=Census)
+    """Counts its migrations."""
     line: list[int] = field(default_factory=list)
     """A heap of the places of those that wait for a slot, and of some that do not any more."""
     last_end: float | None = None
@@ -92,7 +92,12 @@ class WaveState:
 
     def copy(self) -> WaveState:
         """The same, to change."""
-        return replace(self, hooks=self.hooks.copy(), counts=replace(self.counts), line=list(self.line))
+        return replace(self, hooks=self.hooks.copy(), census=self.census.copy(), line=list(self.line))
+
+    @property
+    def counts(self) -> Counts:
+        """How many of its migrations stand where."""
+        return self.census.counts
 
     @property
     def is_open(self) -> bool:
@@ -272,8 +277,7 @@ class RunState:
             return
         selected, hooks, soaks = name in self.selected, place.migration.hooks, self._waves[place.wave].soak > 0
         withdrawn = self._refusal(name) is not None
-        wave.counts.add(facets_of(before, hooks, selected=selected, withdrawn=withdrawn, soaks=soaks), -1)
-        wave.counts.add(facets_of(after, hooks, selected=selected, withdrawn=withdrawn, soaks=soaks))
+        wave.census.move(name, before, after, hooks, selected=selected, withdrawn=withdrawn, soaks=soaks)
         if after.ended_at is not None and before.ended_at is None and after.requested_at is not None:
             wave.last_end = after.ended_at
         if isinstance(event, MigrationRetried):
@@ -292,11 +296,11 @@ class RunState:
         """Count everything again: a session begins, or a set of credentials is refused."""
         for wave in self.workflow.waves:
             known = self.waves[wave.name]
-            known.counts = Counts()
+            known.census = Census()
             for migration in wave.migrations:
                 state, selected = self.migrations[migration.name], migration.name in self.selected
                 withdrawn = self._refusal(migration.name) is not None
-                known.counts.add(
+                known.census.add(
                     facets_of(state, migration.hooks, selected=selected, withdrawn=withdrawn, soaks=wave.soak > 0)
                 )
 

@@ -28,6 +28,7 @@ from orchestrator.core.next_step import GATE_LIFE
 from orchestrator.core.no_return import SIDES, Side, last_start, point_in
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.outlook import outlook
+from orchestrator.core.run import RunState, fold
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Gate, Hooks, Migration, Wave, Workflow
 
@@ -86,8 +87,12 @@ def workflow_of(dice: Random) -> Workflow:
 
 
 def counts_are_right(night: Night, _: Event) -> None:
-    """What `apply` has counted event by event is what counting anew finds."""
-    run = night.run
+    """What `apply` has counted, asked after each event or once at the end, is what counting anew finds."""
+    counts_of_are_right(night.run)
+
+
+def counts_of_are_right(run: RunState) -> None:
+    """As `counts_are_right`."""
     for wave in run.workflow.waves:
         counts = Counts()
         for each in wave.migrations:
@@ -223,3 +228,4 @@ def hold_a_night(seed: int, faults: float, deaths: float) -> None:
             assert not job.succeeds
     if not night.run.unfinished:
         assert not night.run.hooks_left()
+    counts_of_are_right(fold("read at once", night.journal))
