@@ -30,10 +30,11 @@ waves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A page that is being served: *address* opens it, once; *process* serves it."""
+    """A page that is being served: *address* opens it, once; *process* serves what is in *state_dir*."""
 
     address: str
     process: Process
+    state_dir: Path
 
     @property
     def origin(self) -> str:
@@ -68,7 +69,7 @@ def site(state_dir: Path, *arguments: str) -> Iterator[Site]:
     given = ("serve", "--port", "0", "--state-dir", str(state_dir), *arguments)
     with program(*given) as process:
         assert process.stdout is not None
-        yield Site(address=process.stdout.readline().strip(), process=process)
+        yield Site(address=process.stdout.readline().strip(), process=process, state_dir=state_dir)
 
 
 @contextmanager

@@ -22,36 +22,37 @@ HOLDER = "ops@bastion (pid 4711), run " + RUN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """A state directory in which a run is written down by hand."""
+    """A state directory in which a run is written down by hand: *run_id*, where a method is given no other."""
 
     state_dir: Path
+    run_id: str = RUN
 
-    def begin(self, given: Workflow, *, run_id: str = RUN, rehearsal: bool = False, at: float = NOW) -> None:
+    def begin(self, given: Workflow, *, run_id: str | None = None, rehearsal: bool = False, at: float = NOW) -> None:
         """Record the beginning of a run of *given*."""
         with open_journal(self.state_dir) as journal:
-            journal.begin(run_id, given, run_started(given, at=at, rehearsal=rehearsal))
+            journal.begin(run_id or self.run_id, given, run_started(given, at=at, rehearsal=rehearsal))
 
-    def write(self, *events: ev.Event, run_id: str = RUN) -> None:
+    def write(self, *events: ev.Event, run_id: str | None = None) -> None:
         """Record what happened next."""
         with open_journal(self.state_dir) as journal:
-            journal.commit(run_id, events, {})
+            journal.commit(run_id or self.run_id, events, {})
 
-    def finish(self, *, run_id: str = RUN, outcome: RunOutcome = RunOutcome.SUCCESS, code: int = 0) -> None:
+    def finish(self, *, run_id: str | None = None, outcome: RunOutcome = RunOutcome.SUCCESS, code: int = 0) -> None:
         """Record the end."""
         self.write(
             ev.RunFinished(at=NOW + 60, outcome=outcome, exit_code=code, unfinished=False, requests={}), run_id=run_id
         )
 
     @contextmanager
-    def held(self, run_id: str = RUN) -> Iterator[None]:
+    def held(self) -> Iterator[None]:
         """As if a process worked on the run."""
-        with locked(run_lock(self.state_dir, run_id), holder=HOLDER):
+        with locked(run_lock(self.state_dir, self.run_id), holder=HOLDER):
             yield
 
-    def asked(self, run_id: str = RUN) -> list[tuple[str, str | None, str]]:
+    def asked(self) -> list[tuple[str, str | None, str]]:
         """The control requests that were left for the run: command, wave, who."""
         with open_journal(self.state_dir, readonly=True) as journal:
-            requests = [control.request for control in journal.controls(run_id)]
+            requests = [control.request for control in journal.controls(self.run_id)]
         return [(request.command, request.wave, request.who) for request in requests]
 
 

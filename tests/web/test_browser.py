@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -15,10 +18,10 @@ from orchestrator.core.window import AbsoluteWindow
 from ..builders import NOW, WHO, migration, workflow
 from ..chromium import NEEDS_CHROMIUM, Busy
 from .browsers import Site, rehearsal, site
-from .nights import RUN, Night, cutover_of, fleet
+from .nights import Night, cutover_of, fleet
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -28,53 +31,103 @@ PICTURED = re.compile("<(text|tspan)")
 REFUSED = "PUT /api/atlas/v2/groups/1/liveMigrations/2/cutover: 409 CANNOT_CUTOVER: resyncing"
 
 
-@pytest.fixture
-def served(night: Night) -> Iterator[Site]:
-    """The page of `night`."""
-    with site(night.state_dir) as running:
-        yield running
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """A tab that has opened the page of a state directory. Whoever is next at it finds it as it was.
+
+    *landed*: the address that it ended up at.
+    """
+
+    served: Site
+    page: Page
+    landed: str
+    complaints: list[str]
+    asked: list[str]
+
+    @contextmanager
+    def taken(self) -> Iterator[Page]:
+        """The tab, for one test. On leaving, nothing may have gone wrong in it, and nobody else was asked for anything."""
+        yield self.page
+        self.page.emulate_media(color_scheme="light", forced_colors="none", reduced_motion="no-preference")
+        self.page.set_viewport_size(window(DESK))
+        self.page.evaluate("localStorage.removeItem('atlas-cutover name')")
+        complaints, asked = self.complaints.copy(), self.asked.copy()
+        self.complaints.clear()
+        self.asked.clear()
+        assert complaints == []
+        assert [url for url in asked if not url.startswith(self.served.origin)] == []
+
+
+def window(size: tuple[int, int]) -> ViewportSize:
+    """A window of this *size*."""
+    return {"width": size[0], "height": size[1]}
+
+
+@contextmanager
+def desk_at(browser: Browser, served: Site) -> Iterator[Desk]:
+    """A tab of its own, which has opened the printed address."""
+    with browser.new_context(viewport=window(DESK), color_scheme="light", locale="en-US") as context:
+        page = context.new_page()
+        complaints: list[str] = []
+        asked: list[str] = []
+        page.set_default_timeout(90_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(served.address)
+        page.wait_for_url(f"{served.origin}/")
+        page.wait_for_selector("#link-state.success")
+        yield Desk(served=served, page=page, landed=page.url, complaints=complaints, asked=asked)
+
+
+@pytest.fixture(scope="module")
+def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """The one of most tests here: a server, a session and a tab for each take more processor time than what is looked at."""
+    with site(tmp_path_factory.mktemp("desk") / "state") as served, desk_at(browser, served) as desk:
+        yield desk
 
 
 @pytest.fixture
-def tab(browser: Browser, served: Site) -> Iterator[Page]:
-    """A tab that has opened the printed address; it saw no error and asked nobody else for anything."""
-    with opened(browser, served) as page:
+def tab(desk: Desk) -> Iterator[Page]:
+    """The tab of `desk`."""
+    with desk.taken() as page:
         yield page
 
 
-class opened:  # noqa: N801 - a context manager, named as one reads it
-    """A tab of a window of this *size* in this *scheme*. On leaving, nothing may have gone wrong in it."""
-
-    def __init__(self, browser: Browser, served: Site, *, size: tuple[int, int] = DESK, scheme: str = "light") -> None:
-        self._served = served
-        self._context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            color_scheme="dark" if scheme == "dark" else "light",
-            locale="en-US",
-        )
-        self._complaints: list[str] = []
-        self._asked: list[str] = []
-
-    def __enter__(self) -> Page:
-        page = self._context.new_page()
-        page.set_default_timeout(90_000)
-        page.on("pageerror", lambda error: self._complaints.append(str(error)))
-        page.on("console", lambda m: self._complaints.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("request", lambda request: self._asked.append(request.url))
-        page.goto(self._served.address)
-        page.wait_for_url(f"{self._served.origin}/")
-        page.wait_for_selector("#link-state.success")
-        return page
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._context.close()
-        if kind is None:
-            assert self._complaints == []
-            assert [url for url in self._asked if not url.startswith(self._served.origin)] == []
+_numbers = count()
 
 
-def open_run(page: Page) -> None:
-    """Follow the link to the run, when it is there."""
+@pytest.fixture
+def night(desk: Desk) -> Iterator[Night]:
+    """A run of its own among those of `desk`; the test begins it, and its end leaves the migrations to the next."""
+    night = Night(state_dir=desk.served.state_dir, run_id=f"20270115-080000-{next(_numbers):06x}")
+    yield night
+    night.finish()
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Night:
+    """An empty state directory."""
+    return Night(state_dir=tmp_path / "state")
+
+
+@pytest.fixture
+def first(browser: Browser, empty: Night) -> Iterator[Desk]:
+    """The page of `empty`, and a tab that has just opened it."""
+    with site(empty.state_dir) as served, desk_at(browser, served) as desk:
+        yield desk
+
+
+def open_run(page: Page, night: Night) -> None:
+    """The page of the run, as soon as its rows are there."""
+    scheme, _, rest = page.url.partition("://")
+    page.goto(f"{scheme}://{rest.partition('/')[0]}/runs/{night.run_id}")
+    page.wait_for_selector("#link-state.success")
+    page.wait_for_selector("#rows tr[data-index]")
+
+
+def follow_link(page: Page) -> None:
+    """From the list to the run, when it is there."""
     page.click("#runs-rows a")
     page.wait_for_selector("#rows tr[data-index]")
 
@@ -95,34 +148,35 @@ def column(page: Page, name: str) -> list[str]:
     return page.locator(f"#rows tr[data-index] .{name}").all_inner_texts()
 
 
-def test_the_code_is_gone_from_the_address_and_opens_nothing_again(tab: Page, browser: Browser, served: Site) -> None:
+def test_the_code_is_gone_from_the_address_and_opens_nothing_again(desk: Desk, browser: Browser) -> None:
     """What stays in the history is worth nothing; another browser gets a form for the token."""
-    assert tab.url == f"{served.origin}/"
+    assert desk.landed == f"{desk.served.origin}/"
     with browser.new_context() as context:
         other = context.new_page()
-        answer = other.goto(served.address)
+        answer = other.goto(desk.served.address)
         assert answer is not None
         assert answer.status == 401
         assert other.is_visible("input[name=token]")
 
 
-def test_a_rehearsal_is_followed_live_and_approved_with_the_button(tab: Page, night: Night) -> None:
+def test_a_rehearsal_is_followed_live_and_approved_with_the_button(first: Desk) -> None:
     """It starts after the page was opened, waits, is approved, and its end is seen, without one reload."""
-    tab.wait_for_selector("#runs-note:not([hidden])")
-    with rehearsal(night.state_dir) as process:
-        open_run(tab)
-        assert tab.is_visible("#rehearsal")
-        tab.wait_for_selector("#needs .waits button.primary")
-        assert "Waits for approval\nwave rest" in tab.inner_text("#needs")
-        tab.click("#needs .waits button.primary")
-        assert "2 migrations in this rehearsal" in confirm(tab, "Approve wave rest?")
-        tab.wait_for_selector("#top.success")
-        assert process.wait(60) == 0
-    assert tab.inner_text("#outcome") == "SUCCESS"
-    assert column(tab, "state") == ["SUCCESS"] * 3
-    assert "approved by Ada (page, 127.0.0.1)" in tab.inner_text("#waves")
-    assert "wave_approved" in tab.inner_text("#log")
-    assert "REHEARSAL retail-eu: SUCCESS" in tab.title()
+    with first.taken() as tab:
+        tab.wait_for_selector("#runs-note:not([hidden])")
+        with rehearsal(first.served.state_dir) as process:
+            follow_link(tab)
+            assert tab.is_visible("#rehearsal")
+            tab.wait_for_selector("#needs .waits button.primary")
+            assert "Waits for approval\nwave rest" in tab.inner_text("#needs")
+            tab.click("#needs .waits button.primary")
+            assert "2 migrations in this rehearsal" in confirm(tab, "Approve wave rest?")
+            tab.wait_for_selector("#top.success")
+            assert process.wait(60) == 0
+        assert tab.inner_text("#outcome") == "SUCCESS"
+        assert column(tab, "state") == ["SUCCESS"] * 3
+        assert "approved by Ada (page, 127.0.0.1)" in tab.inner_text("#waves")
+        assert "wave_approved" in tab.inner_text("#log")
+        assert "REHEARSAL retail-eu: SUCCESS" in tab.title()
 
 
 def test_a_run_is_paused_and_aborted_with_the_buttons(tab: Page, night: Night) -> None:
@@ -130,7 +184,7 @@ def test_a_run_is_paused_and_aborted_with_the_buttons(tab: Page, night: Night) -
     night.begin(workflow(("orders", "billing")))
     night.write(ev.CutoverRequested(at=NOW, migration="orders"))
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         tab.click("#pause")
         assert "1 cutover under way is followed to its end" in confirm(tab, "Pause the run?")
         tab.wait_for_selector("#answer:has-text('pause: asked of the run')")
@@ -157,7 +211,7 @@ def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Ni
         ev.ApprovalWaiting(at=NOW + 20, wave="w2"),
     )
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         tab.wait_for_selector("#outcome:has-text('waits for approval')")
         assert "approve: w2" in tab.title()
         assert "1 of 2 failures used, 2 more stop the run" in tab.inner_text("#waves")
@@ -190,7 +244,7 @@ def test_a_migration_is_skipped_and_its_gate_changed_in_its_details(tab: Page, n
     night.begin(workflow(("orders", "billing")))
     night.write(*cutover_of("orders", NOW))
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         tab.click("#rows tr[data-index='0'] .link")
         assert tab.inner_text("#details-steer") == ""
         tab.keyboard.press("Escape")
@@ -225,7 +279,7 @@ def test_what_a_run_waits_for_is_a_state_of_its_own(
     night.begin(workflow())
     night.write(event)
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         tab.wait_for_selector(f"#outcome:has-text('{word}')")
         assert title in tab.title()
         icon = tab.get_attribute("link[rel=icon]", "href") or ""
@@ -233,20 +287,20 @@ def test_what_a_run_waits_for_is_a_state_of_its_own(
     assert tab.get_attribute("link[rel=icon]", "href") != icon
 
 
-def test_a_token_to_look_shows_commands_and_no_buttons(browser: Browser, night: Night) -> None:
+def test_a_token_to_look_shows_commands_and_no_buttons(browser: Browser, empty: Night) -> None:
     """Also of a short run whose rows all fit: they are all there at once."""
     names = tuple(f"db-{number}" for number in range(14))
-    night.begin(workflow(names))
-    night.write(*(event for name in names for event in cutover_of(name, NOW)))
-    tokens = night.state_dir.parent / "tokens"
+    empty.begin(workflow(names))
+    empty.write(*(event for name in names for event in cutover_of(name, NOW)))
+    tokens = empty.state_dir.parent / "tokens"
     tokens.write_text("kiosk view correct-horse-battery-staple\n", encoding="utf-8")
-    with night.held(), site(night.state_dir, "--token-file", str(tokens)) as served, browser.new_context() as context:
+    with empty.held(), site(empty.state_dir, "--token-file", str(tokens)) as served, browser.new_context() as context:
         page = context.new_page()
         page.goto(served.address)
         page.fill("input[name=token]", "correct-horse-battery-staple")
         page.click("button")
         page.wait_for_url(f"{served.origin}/")
-        open_run(page)
+        follow_link(page)
         page.wait_for_selector("#rows tr[data-index='13']")
         assert "Your token allows viewing, not steering." in page.inner_text("#instead")
         assert not page.is_visible("#pause")
@@ -255,10 +309,10 @@ def test_a_token_to_look_shows_commands_and_no_buttons(browser: Browser, night: 
 def test_buttons_are_off_where_no_process_works_on_the_run(tab: Page, night: Night) -> None:
     """And the reason stands beside them."""
     night.begin(workflow())
-    open_run(tab)
+    open_run(tab, night)
     assert tab.is_disabled("#pause")
     assert tab.is_disabled("#abort")
-    assert f"atlas-cutover resume {RUN}" in tab.inner_text("#reason")
+    assert f"atlas-cutover resume {night.run_id}" in tab.inner_text("#reason")
     with night.held():
         tab.wait_for_selector("#abort:enabled")
     tab.wait_for_selector("#abort:disabled")
@@ -279,7 +333,7 @@ def test_what_needs_a_person_comes_first_with_ids_and_commands(tab: Page, night:
         hook,
     )
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         tab.wait_for_selector("#needs .need")
         kinds = tab.locator("#needs .need-head").all_inner_texts()
         assert [kind.split("\n")[0] for kind in kinds] == ["FAILED", "Hook failed", "Waits to be confirmed"]
@@ -289,7 +343,7 @@ def test_what_needs_a_person_comes_first_with_ids_and_commands(tab: Page, night:
             assert expected in said
         assert tab.inner_text("#needs-section h2") == "Needs you now"
     tab.wait_for_selector("#needs .need:has-text('UNDER_WAY, followed by nobody')")
-    assert f"atlas-cutover resume {RUN}" in tab.inner_text("#needs .need >> nth=0")
+    assert f"atlas-cutover resume {night.run_id}" in tab.inner_text("#needs .need >> nth=0")
     assert tab.inner_text("#rows tr[data-index='2'] .state") == "UNDER_WAY"
     tab.click("#needs .need >> nth=0 >> .copy")
     tab.wait_for_selector("#needs .copy:has-text('ed')")  # copied, or selected where there is no clipboard
@@ -300,7 +354,7 @@ def test_what_atlas_and_the_workflow_say_is_text(tab: Page, night: Night) -> Non
     evil = "<img src=x onerror=document.title='hit'>"
     night.begin(workflow((evil,), name=evil))
     night.write(*cutover_of(evil, NOW, outcome=Outcome.FAILED, message=evil))
-    open_run(tab)
+    open_run(tab, night)
     tab.wait_for_selector("#log li")
     assert tab.inner_text("#workflow") == evil
     assert column(tab, "note") == [evil]
@@ -315,7 +369,7 @@ def test_rows_change_in_place(tab: Page, night: Night) -> None:
     night.begin(workflow(("orders", "billing", "carts")))
     night.write(*cutover_of("billing", NOW, outcome=Outcome.FAILED, message=REFUSED))
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         assert [name.split("\n")[0] for name in column(tab, "name")] == ["billing", "orders", "carts"]
         assert column(tab, "note")[0] == "409 CANNOT_CUTOVER: resyncing"
         tab.evaluate("getSelection().selectAllChildren(document.querySelector('#rows [data-index] .note'))")
@@ -343,7 +397,7 @@ def test_details_follow_the_run_at_an_address_of_their_own(tab: Page, night: Nig
     night.begin(workflow(("orders", "a/b #1")))
     night.write(*cutover_of("orders", NOW, outcome=Outcome.FAILED, message=REFUSED))
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         tab.click("#rows tr[data-index='1'] .link")
         assert tab.url.endswith("#migration/a%2Fb%20%231")
         assert "nothing sent (waits)" in tab.inner_text("#details-list")
@@ -383,7 +437,7 @@ def test_waves_are_a_table_with_the_done_ones_folded(tab: Page, night: Night) ->
         )
     night.write(ev.WaveStarted(at=NOW + 21, wave="w4", migrations=2, concurrency=2))
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         rows = tab.locator("#waves tr")
         assert [text.split("\n")[0].split("\t")[0] for text in rows.all_inner_texts()] == [
             "3 waves done", "w4", "2 waves to come"
@@ -404,7 +458,7 @@ def test_the_log_is_filtered_to_problems_that_are_long_past(tab: Page, night: Ni
     night.write(*cutover_of("db-0", NOW, outcome=Outcome.FAILED, message="disk full"))
     night.write(*(event for name in names[1:] for event in cutover_of(name, NOW + 30)))
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         tab.wait_for_selector("#log li")
         assert "disk full" not in tab.inner_text("#log")
         tab.check("#only-problems")
@@ -429,7 +483,7 @@ def test_the_point_of_no_return_is_told_in_the_reports_words(tab: Page, night: N
         ev.CutoverRequested(at=NOW + 9, migration="billing"),
     )
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         assert tab.inner_text("#sides-line") == "1 nothing sent, 1 sent, 1 over"
         assert "The last moment at which a cutover may start: " in tab.inner_text("#notices")
         tab.focus(".sides summary")
@@ -443,44 +497,46 @@ def test_the_point_of_no_return_is_told_in_the_reports_words(tab: Page, night: N
         tab.wait_for_selector("#sides-line:text-is('1 sent, 2 over')")
 
 
-def test_runs_are_filtered_and_come_in_pages(tab: Page, night: Night) -> None:
+def test_runs_are_filtered_and_come_in_pages(browser: Browser, empty: Night) -> None:
     """By words and by kind; long names are shown whole or shortened, never broken."""
     for number in range(30):
         run_id = f"20270115-0800{number:02}-000000"
         name = "the-back-office-of-the-whole-company-and-its-friends" if number == 7 else "retail"
         given = workflow(name=name)
         only = replace(given.waves[0], migrations=(migration("orders", number + 1),))
-        night.begin(replace(given, waves=(only,)), run_id=run_id, rehearsal=number == 3)
+        empty.begin(replace(given, waves=(only,)), run_id=run_id, rehearsal=number == 3)
         if number > 3:
-            night.finish(run_id=run_id)
-    tab.wait_for_selector("#runs-page:has-text('1 to 25 of 30')")
-    tab.click("#runs-older")
-    tab.wait_for_selector("#runs-page:has-text('26 to 30 of 30')")
-    tab.select_option("#runs-kind", "open")
-    tab.wait_for_selector("#runs-count:text-is('4 of 30 shown')")
-    assert not tab.is_visible("#runs-pager")
-    tab.select_option("#runs-kind", "real")
-    tab.fill("#runs-search", "BACK office")
-    tab.wait_for_selector("#runs-count:text-is('1 of 30 shown')")
-    tab.set_viewport_size({"width": 390, "height": 844})
-    lines = "new Set([...document.querySelector('#runs-rows a').getClientRects()].map(({ y }) => y)).size"
-    assert tab.evaluate(lines) == 1
-    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            empty.finish(run_id=run_id)
+    with site(empty.state_dir) as served, desk_at(browser, served) as desk, desk.taken() as tab:
+        tab.wait_for_selector("#runs-page:has-text('1 to 25 of 30')")
+        tab.click("#runs-older")
+        tab.wait_for_selector("#runs-page:has-text('26 to 30 of 30')")
+        tab.select_option("#runs-kind", "open")
+        tab.wait_for_selector("#runs-count:text-is('4 of 30 shown')")
+        assert not tab.is_visible("#runs-pager")
+        tab.select_option("#runs-kind", "real")
+        tab.fill("#runs-search", "BACK office")
+        tab.wait_for_selector("#runs-count:text-is('1 of 30 shown')")
+        tab.set_viewport_size({"width": 390, "height": 844})
+        lines = "new Set([...document.querySelector('#runs-rows a').getClientRects()].map(({ y }) => y)).size"
+        assert tab.evaluate(lines) == 1
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_phones_first_screen_shows_what_failed(browser: Browser, night: Night, served: Site) -> None:
+def test_a_phones_first_screen_shows_what_failed(tab: Page, night: Night) -> None:
     """How many need somebody, by kind, in the tab and above everything, and the first of them."""
     night.begin(workflow(("orders", "billing", "carts")))
     night.write(
         *cutover_of("orders", NOW, outcome=Outcome.FAILED, message="disk full"),
         *cutover_of("billing", NOW, outcome=Outcome.TIMED_OUT, message="no end seen"),
     )
-    with night.held(), opened(browser, served, size=(390, 844)) as page:
-        open_run(page)
-        assert page.title().startswith("▶ 2 need you · retail-eu")
-        assert page.inner_text("#need-you").split("\n") == ["2 need you", "1 TIMED_OUT", "1 FAILED"]
+    tab.set_viewport_size(window((390, 844)))
+    with night.held():
+        open_run(tab, night)
+        assert tab.title().startswith("▶ 2 need you · retail-eu")
+        assert tab.inner_text("#need-you").split("\n") == ["2 need you", "1 TIMED_OUT", "1 FAILED"]
         for selector in ("#need-you", "#needs .need >> nth=0", "#needs .need >> nth=1"):
-            box = page.locator(selector).bounding_box()
+            box = tab.locator(selector).bounding_box()
             assert box is not None
             assert box["y"] + box["height"] < 844
 
@@ -493,7 +549,7 @@ def test_large_runs_have_a_band_for_each_wave_with_failures_as_many_as_they_are(
         bad = Outcome.FAILED if number < 12 else Outcome.SUCCESS
         night.write(*cutover_of(name, NOW + number, outcome=bad, message="disk full"))
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         assert "db-0" not in tab.inner_text("#timeline")
         assert "w1  100 migrations: 12 FAILED, 78 SUCCESS" in (tab.text_content("#timeline") or "")
         assert "2 waves to come, 2 migrations" in (tab.text_content("#timeline") or "")
@@ -519,7 +575,7 @@ def test_the_keyboard_alone_does_everything(tab: Page, night: Night) -> None:
         ev.ApprovalWaiting(at=NOW + 20, wave="w2"),
     )
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         tab.wait_for_selector("#needs button.primary")
         tab.evaluate("document.activeElement.blur()")
         reached: list[str] = []
@@ -561,7 +617,7 @@ def test_forced_colours_and_less_motion_are_heeded(tab: Page, night: Night) -> N
     night.begin(workflow(("orders", "billing")))
     night.write(*cutover_of("billing", NOW, outcome=Outcome.FAILED, message=REFUSED))
     with night.held():
-        open_run(tab)
+        open_run(tab, night)
         looks = "selector => { const it = getComputedStyle(document.querySelector(selector)); return [it.backgroundImage, it.transitionDuration, it.borderTopStyle]; }"
         plain = tab.evaluate(looks, "#meter .parts .failed")
         tab.emulate_media(forced_colors="active", reduced_motion="reduce")
@@ -575,14 +631,13 @@ def test_forced_colours_and_less_motion_are_heeded(tab: Page, night: Night) -> N
         )
 
 
-@pytest.mark.parametrize("size", [2000, 5000])
-def test_thousands_of_migrations_stay_usable(tab: Page, night: Night, size: int) -> None:
+def test_thousands_of_migrations_stay_usable(tab: Page, night: Night) -> None:
     """They open and sort in under two seconds of processor time, and only what is seen is in the document."""
-    given = fleet(size)
+    given = fleet(5000)
     night.begin(given)
     events = [event for _, m in given.migrations() for event in cutover_of(m.name, NOW)]
     night.write(*events, *cutover_of("db-01234", NOW, outcome=Outcome.FAILED, message="disk full"))
-    open_run(tab)
+    open_run(tab, night)
     busy = Busy(tab)
     tab.reload()
     tab.wait_for_selector("#rows tr[data-index]")
@@ -600,16 +655,16 @@ def test_thousands_of_migrations_stay_usable(tab: Page, night: Night, size: int)
     assert tab.get_attribute("#columns [data-key=time]", "aria-sort") == "ascending"
     assert len(column(tab, "name")) < 60
     tab.evaluate("document.querySelector('#rows-scroller').scrollTo(0, 1e9)")
-    tab.wait_for_selector(f"#rows tr[aria-rowindex='{size + 1}']")
+    tab.wait_for_selector("#rows tr[aria-rowindex='5001']")
     tab.select_option("#by-state", "FAILED")
-    tab.wait_for_selector(f"#count:has-text('1 of {size:,} shown')")
+    tab.wait_for_selector("#count:has-text('1 of 5,000 shown')")
     assert column(tab, "note") == ["disk full"]
 
 
 def test_the_table_is_searched_and_sorted_from_the_keyboard(tab: Page, night: Night) -> None:
     """Down, up, and as in the workflow again; the details open with Enter and close with Escape."""
     night.begin(workflow(("orders", "billing", "archive-10", "archive-9")))
-    open_run(tab)
+    open_run(tab, night)
     tab.focus("#columns [data-key=name] button")
     for expected in (
         ["archive-9", "archive-10", "billing", "orders"],
@@ -633,7 +688,7 @@ def test_the_table_is_searched_and_sorted_from_the_keyboard(tab: Page, night: Ni
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK])
 def test_no_barrier_and_none_undecided(
-    browser: Browser, night: Night, served: Site, size: tuple[int, int], scheme: str
+    tab: Page, desk: Desk, night: Night, size: tuple[int, int], scheme: Literal["light", "dark"]
 ) -> None:
     """Axe finds none, and leaves none to a person to decide, in either scheme, on a phone or a desk; and nothing is wider than the window."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
@@ -647,27 +702,31 @@ def test_no_barrier_and_none_undecided(
         ev.RunPaused(at=NOW + 11, who=WHO),
     )
     found = []
-    with night.held(), opened(browser, served, size=size, scheme=scheme) as page:
+    tab.set_viewport_size(window(size))
+    tab.emulate_media(color_scheme=scheme)
+    with night.held():
+        tab.goto(f"{desk.served.origin}/")
+        tab.wait_for_selector("#runs-rows a")
         for view in ("list", "run", "question", "details", "no news"):
             if view == "run":
-                open_run(page)
-                page.click(".sides summary")
+                open_run(tab, night)
+                tab.click(".sides summary")
             if view == "question":
-                page.click("#abort")
+                tab.click("#abort")
             if view == "details":
-                page.keyboard.press("Escape")
-                page.click("#rows .link >> nth=0")
+                tab.keyboard.press("Escape")
+                tab.click("#rows .link >> nth=0")
             if view == "no news":
-                page.keyboard.press("Escape")
-                page.evaluate("document.body.classList.add('stale'); document.getElementById('no-news').hidden = false")
+                tab.keyboard.press("Escape")
+                tab.evaluate("document.body.classList.add('stale'); document.getElementById('no-news').hidden = false")
             # What is scrolled out of sight is to be decided, too.
-            page.evaluate("document.querySelectorAll('.scroller').forEach((it) => { it.style.maxHeight = 'none'; })")
-            page.evaluate("scrollTo(0, 0)")
+            tab.evaluate("document.querySelectorAll('.scroller').forEach((it) => { it.style.maxHeight = 'none'; })")
+            tab.evaluate("scrollTo(0, 0)")
             # A dialog is opaque, and axe takes what lies under it for its ground.
             under = "hidden" if view in ("question", "details") else ""
-            page.evaluate("it => { document.getElementById('main').style.visibility = it; }", under)
-            answer = axe.run(page, options={"resultTypes": ["violations", "incomplete"]}).response
-            page.evaluate("document.getElementById('main').style.visibility = ''")
+            tab.evaluate("it => { document.getElementById('main').style.visibility = it; }", under)
+            answer = axe.run(tab, options={"resultTypes": ["violations", "incomplete"]}).response
+            tab.evaluate("document.getElementById('main').style.visibility = ''")
             found += [
                 (view, kind, each["id"], node["html"], [check["message"] for check in node["any"]])
                 for kind in ("violations", "incomplete")
@@ -675,26 +734,26 @@ def test_no_barrier_and_none_undecided(
                 for node in each["nodes"]
                 if not PICTURED.match(node["html"])
             ]
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert found == []
 
 
-def test_a_page_outlives_its_server(browser: Browser, night: Night) -> None:
+def test_a_page_outlives_its_server(browser: Browser, empty: Night) -> None:
     """It says that the connection is lost, and goes on by itself when the server is back."""
-    token = night.state_dir.parent / "token"
+    token = empty.state_dir.parent / "token"
     token.write_text("correct-horse-battery-staple", encoding="utf-8")
-    night.begin(workflow(("orders",)))
+    empty.begin(workflow(("orders",)))
     with browser.new_context() as context:
         page = context.new_page()
-        with site(night.state_dir, "--token-file", str(token)) as first:
+        with site(empty.state_dir, "--token-file", str(token)) as first:
             page.goto(first.address)
             page.fill("input[name=token]", token.read_text())
             page.click("button")
             page.wait_for_url(f"{first.origin}/")
-            open_run(page)
+            follow_link(page)
         page.wait_for_selector("#link-state.late")
-        night.write(*cutover_of("orders", NOW))
-        night.finish(outcome=RunOutcome.SUCCESS)
-        with site(night.state_dir, "--token-file", str(token), "--port", first.origin.rpartition(":")[2]):
+        empty.write(*cutover_of("orders", NOW))
+        empty.finish(outcome=RunOutcome.SUCCESS)
+        with site(empty.state_dir, "--token-file", str(token), "--port", first.origin.rpartition(":")[2]):
             page.wait_for_selector("#top.success")
             page.wait_for_selector("#link-state.success")
