@@ -51,6 +51,6 @@ def _worker(args: Namespace) -> int:
                 stream=sys.stderr,
             )
         )
-        say = structlog.get_logger().info
-        anyio.run(partial(serve_runs, settings, interruptions=signalled, say=say, guarded=True))
+        log = structlog.get_logger()
+        anyio.run(partial(serve_runs, settings, interruptions=signalled, say=log.info, warn=log.warning, guarded=True))
     return 0

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
+
+import anyio
 
 from ..core.errors import InputError
 from ..core.observer import Say, silent
@@ -17,6 +20,7 @@ async def serve_runs(
     *,
     interruptions: Interruptions = uninterrupted,
     say: Say = silent,
+    warn: Say = silent,
     guarded: bool = False,
 ) -> None:
     """Serve runs against the Atlas of *settings* until somebody interrupts it, then hand over what is left to other workers.
@@ -27,16 +31,17 @@ async def serve_runs(
         settings: Where Atlas and Temporal are, and with which keys.
         interruptions: Tells when it is to end.
         say: Logs a word for the operator.
+        warn: The same, of what is wrong.
         guarded: Whether the process may be ended where it was stopped right before a PUT left. SIGALRM has to have its default effect, and
             this to run in the main thread; without it such a PUT could leave late.
 
     Raises:
         InputError: The extra `temporal` is not installed, or there are no credentials.
-        TemporalError: Temporal is not reachable.
+        TemporalError: Temporal is not reachable, or does not give it work.
         AtlasError: Atlas is not reachable or refuses the keys.
     """
     try:
-        from ..engines.temporal import guard, names, service, worker
+        from ..engines.temporal import guard, lookout, names, service, worker
     except ModuleNotFoundError as error:
         raise InputError(
             f"a worker needs the extra `temporal` ({error.name} is not installed): pip install 'atlas-cutover[temporal]'"
@@ -68,9 +73,12 @@ async def serve_runs(
                 pid=os.getpid(),
                 detail=f"serves the runs against {first.base_url} at Temporal, {place.address}",
             )
-            async for interruption in received:
-                say("worker_stopping", detail=f"{interruption.by}: what is left is handed over to other workers")
-                break
+            async with anyio.create_task_group() as group:
+                group.start_soon(partial(lookout.look_out, client, place, warn=warn, say=say))
+                async for interruption in received:
+                    say("worker_stopping", detail=f"{interruption.by}: what is left is handed over to other workers")
+                    break
+                group.cancel_scope.cancel()
     say("worker_stopped", detail="the worker has ended")
 
 

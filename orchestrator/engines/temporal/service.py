@@ -117,15 +117,15 @@ async def connect(place: Temporal) -> Client:
             f"Temporal was not reached at {place.address} ({str(error) or 'no answer'}): check temporal.address, the network, and "
             "that the cluster is up"
         ) from None
-    await _see_namespace(client, place)
+    await see_namespace(client, place)
     return client
 
 
-async def _see_namespace(client: Client, place: Temporal) -> None:
+async def see_namespace(client: Client, place: Temporal) -> None:
     """See that the namespace is there: where it is not, Temporal says of each run that it does not know it.
 
     Raises:
-        TemporalError: It is not there.
+        TemporalError: It is not there, or Temporal does not answer, or refuses the key.
     """
     try:
         await client.workflow_service.describe_namespace(
@@ -297,4 +297,9 @@ def _readable() -> Iterator[None]:
 
 
 def _unheard(error: RPCError) -> TemporalError:
-    return TemporalError(f"Temporal does not answer ({error.message or error.status.name.lower()})")
+    said = error.message or error.status.name.lower()
+    if error.status in (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED):
+        return TemporalError(
+            f"Temporal refuses this ({said}): check temporal.api_key, and that it is one of temporal.namespace"
+        )
+    return TemporalError(f"Temporal does not answer ({said})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from random import Random
 
@@ -14,6 +14,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from ...atlas.clients import Clients, open_clients
 from ...atlas.connection import ClientSettings
+from ...core.errors import TemporalError
 from ...core.settings import Credentials
 from ...text.redaction import Redactor
 from ..hook_runner import most_at_once
@@ -58,6 +59,9 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
         before: Is given the clients of Atlas, and awaited before anything is served.
         guarded: Whether a process that is stopped at the wire is ended (`guard`), for which SIGALRM has to be its own.
         lease: Seconds of silence after which Temporal gives work to another worker.
+
+    Raises:
+        TemporalError: Temporal gives it no work: it refuses its key, or has no such namespace any more.
     """
     queue = names.queue(settings.base_url)
     async with open_clients(settings, sets, wall=wall, on_event=tell, statistics=PerActivity()) as clients:
@@ -79,7 +83,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
                 disable_eager_activity_execution=True,
                 max_heartbeat_throttle_interval=timedelta(seconds=lease / 4),
             )
-            await _run(project)
+            await run_worker(project)
 
         activities = Activities(
             client=client,
@@ -119,11 +123,25 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             disable_eager_activity_execution=True,
             max_heartbeat_throttle_interval=timedelta(seconds=lease / 4),
         )
+        refused: list[RuntimeError] = []
         async with anyio.create_task_group() as group:
-            group.start_soon(_run, runs)
-            group.start_soon(_run, hooks)
+
+            async def run(worker: Worker) -> None:
+                try:
+                    await run_worker(worker)
+                except RuntimeError as error:
+                    refused.append(error)
+                    group.cancel_scope.cancel()
+
+            group.start_soon(run, runs)
+            group.start_soon(run, hooks)
             yield
             group.cancel_scope.cancel()
+    if refused:
+        raise TemporalError(
+            f"Temporal gives this worker no work ({refused[0]}): check temporal.namespace, and that temporal.api_key is valid for it, "
+            "then start the worker again; the runs that it served go on on others"
+        )
 
 
 def _be_patient(worker: Worker) -> None:
@@ -137,13 +155,27 @@ def _be_patient(worker: Worker) -> None:
     served._deadlock_timeout_seconds = _STUCK  # noqa: SLF001
 
 
-async def _run(worker: Worker) -> None:
-    """Run *worker*; when cancelled, let it end what it has begun, and hand the rest over."""
+async def run_worker(worker: Worker) -> None:
+    """Run *worker*; when cancelled, let it end what it has begun, and hand the rest over.
+
+    Raises:
+        RuntimeError: Temporal gives it no work: it refuses its key, or has no such namespace any more.
+    """
     running = asyncio.create_task(worker.run())
     try:
         await asyncio.shield(running)
     except asyncio.CancelledError:
+        ending = asyncio.create_task(_let_end(worker, running))
         with anyio.CancelScope(shield=True):
-            await worker.shutdown()
-            await running
+            while not ending.done():
+                with suppress(
+                    asyncio.CancelledError
+                ):  # again, by the SDK, when it is an activity that runs it: raised below
+                    await asyncio.shield(ending)
+        await ending
         raise
+
+
+async def _let_end(worker: Worker, running: asyncio.Task[None]) -> None:
+    await worker.shutdown()
+    await running

@@ -84,26 +84,15 @@ async def test_a_worker_frozen_before_the_last_question_sends_nothing(tmp_path: 
 
 @pytest.mark.chaos
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
-async def test_without_the_guard_a_frozen_worker_would_send_a_second_put(tmp_path: Path, temporal: Server) -> None:
-    """So it is the guard that keeps it from that."""
-    scenario = replace(quick(), repeat_puts=True)
-    async with house(tmp_path / "atlas", workflow(wave("one", "a")), scenario) as it:
-        with fleet(tmp_path, temporal, it) as those:
-            await frozen_and_woken(those, it, "guardless")
-            await until(lambda: it.puts("a") == 2)
-            assert it.seen("a")["puts_processed"] == 2
-
-
-@pytest.mark.chaos
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
-async def test_without_a_time_to_leave_by_a_frozen_worker_would_send_a_second_put(
-    tmp_path: Path, temporal: Server
+@pytest.mark.parametrize("broken", ["guardless", "timeless"])
+async def test_without_the_guard_or_a_time_to_leave_by_a_frozen_worker_would_send_a_second_put(
+    tmp_path: Path, temporal: Server, broken: str
 ) -> None:
-    """So it is that time which keeps it from that."""
+    """So it is each of them that keeps it from that, at another moment."""
     scenario = replace(quick(), repeat_puts=True)
     async with house(tmp_path / "atlas", workflow(wave("one", "a")), scenario) as it:
         with fleet(tmp_path, temporal, it) as those:
-            await frozen_and_woken(those, it, "timeless")
+            await frozen_and_woken(those, it, broken)
             await until(lambda: it.puts("a") == 2)
             assert it.seen("a")["puts_processed"] == 2
 
