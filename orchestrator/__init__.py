@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .atlas.errors import AtlasError
     from .core import events
-    from .core.advice import Advice, Hold
+    from .core.advice import Advice
     from .core.errors import BusyError, CutoverError, InputError, JournalError, Problem, TemporalError
     from .core.events import Event
     from .core.forecast import Forecast
+    from .core.holds import Held, Hold
     from .core.migration import MigrationState, Phase
     from .core.needs import Need, Subject
     from .core.no_return import Point, Side
@@ -80,6 +81,7 @@ __all__ = [
     "Forecast",
     "ForecastReport",
     "GoingOn",
+    "Held",
     "Hold",
     "HookReport",
     "Host",
@@ -158,10 +160,7 @@ __all__ = [
 
 _HOMES = {
     "atlas.errors": ("AtlasError",),
-    "core.advice": (
-        "Advice",
-        "Hold",
-    ),
+    "core.advice": ("Advice",),
     "core.errors": (
         "BusyError",
         "CutoverError",
@@ -172,6 +171,10 @@ _HOMES = {
     ),
     "core.events": ("Event",),
     "core.forecast": ("Forecast",),
+    "core.holds": (
+        "Held",
+        "Hold",
+    ),
     "core.migration": (
         "MigrationState",
         "Phase",

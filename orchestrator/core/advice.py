@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from shlex import quote
 
-from ..text.instants import in_words
 from .outcomes import Outcome
 from .run import APPROVAL_TIMEOUT, RunState
 from .workflow import Workflow
@@ -61,20 +60,6 @@ class Advice:
         return f"{self.command}{options}{f' ({self.condition})' if self.condition else ''}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Why a run that is under way starts no cutover now, *since* when (Unix seconds), and the *command* that lets it (None: none)."""
-
-    reason: str
-    since: float | None
-    command: str | None = None
-
-    def in_words(self, options: str = "") -> str:
-        """As one text; *options* are added to the command."""
-        since = f", since {in_words(self.since)}" if self.since else ""
-        return f"{self.reason}{since}" + (f": {self.command}{options}" if self.command else "")
-
-
 def facts_of(state: RunState, now: float) -> Facts:
     """The facts of *state* at *now* (Unix seconds)."""
     unfinished = state.is_unfinished() if state.finished_at is None else state.unfinished
@@ -106,31 +91,6 @@ def advise(facts: Facts) -> Advice:
         condition=None if command is None else _condition(facts),
         outcomes={str(outcome): _what_to_do(facts, outcome) for outcome in there},
     )
-
-
-def holds(state: RunState) -> tuple[Hold, ...]:
-    """What keeps a run that is under way from starting cutovers, what a person can do something about first."""
-    found = []
-    if state.paused_by is not None:
-        command = f"atlas-cutover unpause {state.run_id}"
-        found.append(Hold(reason=f"paused by {state.paused_by}", since=state.paused_at, command=command))
-    if state.unconfirmed_since is not None:
-        reason = f"waits to be confirmed on the terminal of {state.who}"
-        found.append(Hold(reason=reason, since=state.unconfirmed_since))
-    for name, wave in state.waves.items():
-        if wave.approval_since is not None and wave.approved_by is None:
-            command = approve_command(state.run_id, name)
-            found.append(Hold(reason=f"wave {name} waits for approval", since=wave.approval_since, command=command))
-    if state.window_opens is not None:
-        last = "" if state.opening is None else f"; cutovers may start until {in_words(state.opening.last_start)}"
-        reason = f"waits for the window, which opens at {in_words(state.window_opens)}{last}"
-        found.append(Hold(reason=reason, since=state.window_waits_since or None))
-    return tuple(found)
-
-
-def silence(holder: str, since: float) -> Hold:
-    """What is said of a run whose *holder* gives no sign of life *since* then: it is stopped, or its machine is gone."""
-    return Hold(reason=f"no sign of life from {holder}: look whether that process still works", since=since)
 
 
 def resume_command(run_id: str) -> str:

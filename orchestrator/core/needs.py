@@ -10,25 +10,26 @@ from shlex import quote
 
 from ..text.counts import names_listed, plural
 from ..text.instants import in_words
-from .advice import Facts, advise, approve_command, facts_of, resume_command, silence
+from .advice import Facts, advise, facts_of, resume_command
 from .events import NOT_YET, HookFinished
+from .holds import Held, Hold, holds, silence
 from .migration import Phase
 from .outcomes import Outcome
 from .run import RunState
 from .workflow import Migration, Wave
 
-SILENT, HOOK, CONFIRMATION, APPROVAL, PAUSE = "SILENT", "HOOK", "CONFIRMATION", "APPROVAL", "PAUSE"
+HOOK = "HOOK"
 URGENCY = (
-    SILENT,
+    Held.SILENT,
     Outcome.IN_DOUBT,
     Outcome.UNDER_WAY,
     Outcome.TIMED_OUT,
     Outcome.UNVERIFIED,
     Outcome.FAILED,
     HOOK,
-    CONFIRMATION,
-    APPROVAL,
-    PAUSE,
+    Held.CONFIRMATION,
+    Held.APPROVAL,
+    Held.PAUSE,
 )
 """The kinds of `Need`, the most urgent first. UNDER_WAY is one where no process follows the cutover any more."""
 
@@ -83,17 +84,10 @@ def needs(state: RunState, now: float, *, holder: str | None = None, silent: flo
     """
     found = [*_ended(state, now, running=holder is not None), *_hooks(state)]
     if holder is not None:
-        found += _waits(state)
+        found += [_of_hold(hold) for hold in holds(state) if hold.held is not Held.WINDOW]
     if holder is not None and silent is not None:
-        said = silence(holder, silent).reason
-        found.append(Need(kind=SILENT, what="the run", said=said, to_do=_SILENT, since=silent))
+        found.append(_of_hold(silence(holder, silent)))
     return tuple(sorted(found, key=lambda need: URGENCY.index(need.kind)))
-
-
-_SILENT = (
-    "If it works, nothing is wrong but this view of it. If it is stopped or its machine is gone, nobody follows the cutovers that are under way: "
-    "end it there, then continue the run."
-)
 
 
 def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:
@@ -182,42 +176,13 @@ def _of_hooks(state: RunState, name: str, argv: tuple[str, ...], ended: str, mem
     )
 
 
-def _waits(state: RunState) -> list[Need]:
-    """What the run waits for a person to say."""
-    found = []
-    if state.unconfirmed_since is not None and state.stopped is None:
-        found.append(
-            Need(
-                kind=CONFIRMATION,
-                what="the run",
-                said=f"waits to be confirmed on the terminal of {state.who}",
-                to_do="Answer there: until then no cutover starts, and what is under way is followed.",
-                since=state.unconfirmed_since,
-            )
-        )
-    for name, wave in state.waves.items():
-        waits = wave.approval_since is not None and wave.approved_by is None and wave.rejected_by is None
-        if waits and state.stopped is None:
-            found.append(
-                Need(
-                    kind=APPROVAL,
-                    what=f"wave {name}",
-                    said="waits for approval",
-                    to_do="Approve it, or reject it: then it and the waves after it are not started.",
-                    wave=name,
-                    since=wave.approval_since,
-                    command=approve_command(state.run_id, name),
-                )
-            )
-    if state.paused_by is not None and state.stopped is None:
-        found.append(
-            Need(
-                kind=PAUSE,
-                what="the run",
-                said=f"paused by {state.paused_by}",
-                to_do="No new cutover starts until somebody lets it go on.",
-                since=state.paused_at,
-                command=f"atlas-cutover unpause {state.run_id}",
-            )
-        )
-    return found
+def _of_hold(hold: Hold) -> Need:
+    return Need(
+        kind=hold.held,
+        what=hold.what,
+        said=hold.said,
+        to_do=hold.to_do,
+        wave=hold.wave,
+        since=hold.since,
+        command=hold.command,
+    )

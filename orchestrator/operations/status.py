@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ..core.advice import Hold, holds, silence
 from ..core.arguments import count
 from ..core.errors import CutoverError
+from ..core.holds import Hold, holds, silence
 from ..reports.model import RunReport
 from ..store.journal import MOST_RUNS, RunRow, open_journal, worked_on_by
 from ..store.last_read import LastReads, read_reads, reads_path, silent_since
@@ -121,7 +121,7 @@ def status(run_id: str | None = None, *, state_dir: Path | str | None = None) ->
         return RunStatus(
             report=report,
             holder=holder,
-            holds=((silence(holder, silent),) if holder and silent else ()) + (holds(state) if holder else ()),
+            holds=((silence(holder, silent),) if holder and silent else ()) + (tuple(holds(state)) if holder else ()),
             reads=LastReads(by_name=read_reads(reads_path(journal.state_dir, row.run_id)), now=time.time()),
             stale=stale,
         )

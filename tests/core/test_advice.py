@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.core.advice import Facts, advise, facts_of, holds, path_of
-from orchestrator.core.events import ApprovalWaiting, RunPaused, WindowWaiting
+from orchestrator.core.advice import Facts, advise, facts_of, path_of
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Workflow
 
-from ..builders import NOW, WHO, run_started, workflow
+from ..builders import NOW, run_started, workflow
 
 RUN = "20261128T000000Z-5f3a"
 FILE = "/srv/night/retail.yaml"
@@ -87,20 +86,6 @@ def test_a_run_tells_its_facts() -> None:
     assert facts_of(state, NOW).window_over is False
     late = facts_of(state, NOW + 10)
     assert (late.window_over, late.unfinished, late.totals[Outcome.NOT_STARTED]) == (True, True, 1)
-
-
-def test_what_holds_a_run_names_the_command_that_lets_it_go_on() -> None:
-    """With a name that a shell would take apart, too; a window opens by itself."""
-    state = RunState(run_id=RUN)
-    state.apply(run_started(workflow()))
-    assert holds(state) == ()
-    state.apply(RunPaused(at=NOW, who=WHO))
-    state.apply(ApprovalWaiting(at=NOW, wave="w1"))
-    state.apply(WindowWaiting(at=NOW, opens=NOW + 60, closes=NOW + 120))
-    paused, approval, window = holds(state)
-    assert paused.in_words(" --state-dir /s").endswith(f": atlas-cutover unpause {RUN} --state-dir /s")
-    assert approval.command == f"atlas-cutover approve {RUN} w1"
-    assert window.command is None
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 
+from ...core.holds import Held
 from ...core.migration import MigrationState
 from ...core.needs import HOOK, Need
 from ...core.run import RunState
@@ -140,7 +141,7 @@ def _needs(known: Known, run_id: str, size: Size, most: int) -> list[Text]:
 
 def _need(need: Need, known: Known, size: Size, *, advice: bool) -> list[Text]:
     failed = need.kind == HOOK
-    kind = "" if need.kind.isupper() and need.kind in _WAITS else f"{'FAILED' if failed else need.kind} "
+    kind = "" if need.kind in tuple(Held) else f"{'FAILED' if failed else need.kind} "
     subject = "" if need.what == "the run" else need.what
     since = f" since {in_words(need.since)}" if need.since else ""
     said = f": {need.said}" if subject and kind and need.said else f" {need.said}" if subject else need.said
@@ -153,9 +154,6 @@ def _need(need: Need, known: Known, size: Size, *, advice: bool) -> list[Text]:
     if need.command:
         lines += [Text(line) for line in command_lines(need.command + known.options, size.width)]
     return lines
-
-
-_WAITS = frozenset({"SILENT", "CONFIRMATION", "APPROVAL", "PAUSE"})
 
 
 def _migrations(tally: Tally, state: RunState, now: float, size: Size, most: int, known: Known) -> list[Text]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from ...core.estimate import Estimate, estimate_waves
 from ...core.events import (
-    ApprovalWaiting,
     BudgetWaiting,
     CutoversStopped,
     Event,
@@ -17,11 +16,10 @@ from ...core.events import (
     RateLimited,
     RunResumed,
     RunStarted,
-    WaveApproved,
     WaveFinished,
     WaveStarted,
-    WindowWaiting,
 )
+from ...core.holds import Held, holds
 from ...core.migration import Phase
 from ...core.outcomes import Outcome
 from ...core.run import RunState
@@ -87,10 +85,8 @@ class Tally:
         self.durations: list[float] = []  # of finished cutovers, ascending, in seconds
         self._stage: dict[str, str] = {}
         self._wave: dict[str, WaveTally] = {}
-        self._approvals: dict[str, float] = {}
         self._limited: dict[str, tuple[float, float]] = {}  # scope: since, until
         self._budget: dict[str, tuple[float, float]] = {}  # the same
-        self._window_since = 0.0
         self._stopped = False  # no further cutover starts
 
     @property
@@ -129,39 +125,25 @@ class Tally:
                 self._move(event.migration, state)
             case HookFinished(migration=str(name)):
                 self._move(name, state)
-            case ApprovalWaiting():
-                self._approvals[event.wave] = event.at
-            case WaveApproved() | WaveStarted() | WaveFinished():
-                self._approvals.pop(event.wave, None)
-                if event.wave in self.waves:
-                    self.waves[event.wave].active = isinstance(event, WaveStarted)
-                    if isinstance(event, WaveStarted):
-                        self.waves[event.wave].concurrency = max(1, event.concurrency)
+            case WaveStarted() | WaveFinished() if event.wave in self.waves:
+                self.waves[event.wave].active = isinstance(event, WaveStarted)
+                if isinstance(event, WaveStarted):
+                    self.waves[event.wave].concurrency = max(1, event.concurrency)
             case RateLimited():
                 self._limited[event.scope] = (event.at, event.at + event.retry_after)
             case BudgetWaiting():
                 self._budget[event.scope] = (event.at, event.at + event.wait)
             case CutoversStopped():
                 self._stopped = True
-            case WindowWaiting():
-                self._window_since = event.at
 
     def waits(self, state: RunState, now: float) -> list[Wait]:
         """What is being waited for, what a person can do something about first."""
         found = []
-        if state.paused_by is not None:
-            what = f"unpause (paused by {state.paused_by})"
-            found.append(Wait(what=what, since=state.paused_at or now, wants_somebody=True))
-        if state.unconfirmed_since is not None:
-            what = "confirmation on the run's terminal"
-            found.append(Wait(what=what, since=state.unconfirmed_since, wants_somebody=True))
-        found += [
-            Wait(what=f"approval of wave {wave}", since=since, wants_somebody=True)
-            for wave, since in self._approvals.items()
-        ]
-        if state.window_opens is not None and now < state.window_opens:
-            what = f"the window, which opens in {rough_duration(state.window_opens - now)}"
-            found.append(Wait(what=what, since=self._window_since))
+        for hold in holds(state):
+            person = hold.held is not Held.WINDOW
+            if person or (state.window_opens is not None and now < state.window_opens):
+                opens = "" if person else f", which opens in {rough_duration((state.window_opens or now) - now)}"
+                found.append(Wait(what=hold.awaited + opens, since=hold.since or now, wants_somebody=person))
         for scope, (since, until) in self._limited.items():
             if now < until:
                 what = f"Atlas' rate limit ({scope}), {rough_duration(max(1.0, until - now))} more"
@@ -187,7 +169,7 @@ class Tally:
     def _count_all(self, state: RunState) -> None:
         self.waves, self.under_way, self._stage, self._wave = {}, {}, {}, {}
         self._stopped = False
-        self._approvals, self._limited, self._budget = {}, {}, {}
+        self._limited, self._budget = {}, {}
         for wave in state.workflow.waves:
             tally = WaveTally(name=wave.name, concurrency=wave.concurrency or max(1, len(wave.migrations)))
             for migration in wave.migrations:

@@ -1,0 +1,109 @@
+"""What keeps a run that is under way from starting cutovers. Pure.
+
+Made here once: `status`, the display of a run, its log, page, report and notifications say it in these words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..text.instants import in_words
+from .advice import approve_command
+from .run import RunState
+
+
+class Held(StrEnum):
+    """By what."""
+
+    SILENT = "SILENT"
+    PAUSE = "PAUSE"
+    CONFIRMATION = "CONFIRMATION"
+    APPROVAL = "APPROVAL"
+    WINDOW = "WINDOW"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Why *what* (the run, a wave) starts no cutover now, *since* when (Unix seconds).
+
+    *said*: the rest of the sentence that begins with *what*. *awaited*: what it waits for. *to_do*: what a person does about it; nothing
+    about a window. *wave*: the one that waits. *command*: lets it go on (None: none does).
+    """
+
+    held: Held
+    what: str = "the run"
+    said: str
+    awaited: str
+    to_do: str = ""
+    wave: str | None = None
+    since: float | None = None
+    command: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """As a sentence about the run."""
+        return self.said if self.what == "the run" else f"{self.what} {self.said}"
+
+    def in_words(self, options: str = "") -> str:
+        """As one text; *options* are added to the command."""
+        since = f", since {in_words(self.since)}" if self.since else ""
+        return f"{self.reason}{since}" + (f": {self.command}{options}" if self.command else "")
+
+
+def holds(state: RunState) -> Iterator[Hold]:
+    """What holds the run in *state*, what a person can do something about first; nothing once it starts no cutover any more."""
+    if state.stopped is not None:
+        return
+    if state.paused_by is not None:
+        yield Hold(
+            held=Held.PAUSE,
+            said=f"paused by {state.paused_by}",
+            awaited=f"unpause (paused by {state.paused_by})",
+            to_do="No new cutover starts until somebody lets it go on.",
+            since=state.paused_at,
+            command=f"atlas-cutover unpause {state.run_id}",
+        )
+    if state.unconfirmed_since is not None:
+        yield Hold(
+            held=Held.CONFIRMATION,
+            said=f"waits to be confirmed on the terminal of {state.who}",
+            awaited="confirmation on the run's terminal",
+            to_do="Answer there: until then no cutover starts, and what is under way is followed.",
+            since=state.unconfirmed_since,
+        )
+    for name, wave in state.waves.items():
+        if wave.approval_since is not None and wave.approved_by is None and wave.rejected_by is None:
+            yield Hold(
+                held=Held.APPROVAL,
+                what=f"wave {name}",
+                said="waits for approval",
+                awaited=f"approval of wave {name}",
+                to_do="Approve it, or reject it: then it and the waves after it are not started.",
+                wave=name,
+                since=wave.approval_since,
+                command=approve_command(state.run_id, name),
+            )
+    if state.window_opens is not None:
+        last = "" if state.opening is None else f"; cutovers may start until {in_words(state.opening.last_start)}"
+        yield Hold(
+            held=Held.WINDOW,
+            said=f"waits for the window, which opens at {in_words(state.window_opens)}{last}",
+            awaited="the window",
+            since=state.window_waits_since or None,
+        )
+
+
+def silence(holder: str, since: float) -> Hold:
+    """What is said of a run whose *holder* gives no sign of life *since* then: it is stopped, or its machine is gone."""
+    return Hold(
+        held=Held.SILENT,
+        said=f"no sign of life from {holder}: look whether that process still works",
+        awaited="a sign of life",
+        to_do=(
+            "If it works, nothing is wrong but this view of it. If it is stopped or its machine is gone, nobody follows the cutovers that "
+            "are under way: end it there, then continue the run."
+        ),
+        since=since,
+    )
