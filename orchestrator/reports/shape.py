@@ -2,6 +2,8 @@
 
     {"columns": {"job": [...], "row": [...]}, "head": {...}, "needs": [...], "jobs": [[...]], "rows": [[number, ...]], "log": [...]}
 
+`jobs` and `rows` are of the same migrations, in the same order; of a large run the page sends those that are seen first alone, before it sends all.
+How many there are, and how many stand where, is told by the `waves` of `head`.
 The names are those of report.json, and so are times (ISO 8601) and durations (seconds). Of each migration `job` never changes, and `row`
 is sent again whenever it differs: lists in the order of `columns`, for thousands of them travel at once.
 """
@@ -123,6 +125,7 @@ def snapshot(report: RunReport) -> dict[str, Any]:
             {
                 "name": wave.name,
                 "migrations": wave.migrations,
+                "states": wave.counts,
                 "started_at": wave.started_at,
                 "finished_at": wave.finished_at,
             }

@@ -22,7 +22,8 @@ from anyio.abc import TaskGroup
 
 from ..reports.shape import COLUMNS
 from . import view
-from .look import LOG_LINES, Changes, RunLook, look_at_runs
+from .look import Changes, RunLook, look_at_runs
+from .news import LOG_LINES
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at the journal."""
@@ -48,6 +49,7 @@ class Feed(ABC):
         self._changed = anyio.Event()
         self._viewers = 0
         self._looking = False
+        self._owing = False  # the last look left something for the next, which is not waited for
         self._looked_at = float("-inf")
         self._first_look = anyio.Event()
 
@@ -74,12 +76,16 @@ class Feed(ABC):
         finally:
             self._viewers -= 1
 
+    async def looked(self) -> None:
+        """Wait until it has looked since it is watched."""
+        await self._first_look.wait()
+
     async def next(self, place: str) -> Message:
         """What a viewer at *place* lacks; waits until there is something. An unknown place gets everything.
 
         What was seen before the feed was last left alone is not told as if it were so now.
         """
-        await self._first_look.wait()
+        await self.looked()
         while True:
             changed = self._changed
             version = self._version_at(place)
@@ -89,14 +95,14 @@ class Feed(ABC):
 
     async def _keep_looking(self) -> None:
         try:
-            while self._viewers:
+            while self._viewers or self._owing:
                 if await self._look():
                     self._version += 1
                     self._changed.set()
                     self._changed = anyio.Event()
                 self._looked_at = anyio.current_time()
                 self._first_look.set()
-                await anyio.sleep(LOOK_EVERY)
+                await anyio.sleep(0 if self._owing else LOOK_EVERY)
         finally:
             self._looking = False
 
@@ -139,7 +145,10 @@ class RunsFeed(Feed):
 
 
 class RunFeed(Feed):
-    """One run: a `snapshot` of everything, then a `delta` of what has changed."""
+    """One run: a `snapshot` of everything, then a `delta` of what has changed.
+
+    The first of a large run has the rows alone that are seen first, and one of everything comes next.
+    """
 
     def __init__(self, state_dir: Path, run_id: str) -> None:
         super().__init__()
@@ -148,7 +157,7 @@ class RunFeed(Feed):
         self._needs: tuple[int, list[dict[str, Any]]] = (0, [])  # with the version at which they came
         self._jobs = "[]"
         self._numbers: dict[str, int] = {}
-        self._rows: list[str] = []
+        self._rows: dict[int, str] = {}
         self._came: dict[int, int] = {}  # by row: the version at which it came; the last to come goes last
         self._log: deque[tuple[int, dict[str, Any]]] = deque(maxlen=LOG_LINES)
         self._problems: deque[tuple[int, dict[str, Any]]] = deque(maxlen=LOG_LINES)
@@ -158,6 +167,7 @@ class RunFeed(Feed):
         changes = await anyio.to_thread.run_sync(self._run_look.look)
         if changes is None:
             return False
+        self._owing = not changes.whole
         self._take_in(changes, self._version + 1)
         return True
 
@@ -167,10 +177,10 @@ class RunFeed(Feed):
             self._needs = version, changes.needs
         if changes.fresh:
             self._new_epoch()
-            self._jobs = f"[{','.join(changes.jobs.values())}]"
-            self._numbers = {name: number for number, name in enumerate(changes.jobs)}
-            self._rows = [changes.rows[name].text for name in changes.jobs]
-            self._came = dict.fromkeys(range(len(self._rows)), version)
+            self._jobs = f"[{','.join(job.text for job in changes.jobs.values())}]"
+            self._numbers = {name: job.number for name, job in changes.jobs.items()}
+            self._rows = {number: changes.rows[name].text for name, number in self._numbers.items()}
+            self._came = dict.fromkeys(self._rows, version)
             if "missing" in changes.head:
                 self._log.clear()
                 self._problems.clear()
@@ -223,6 +233,15 @@ class Feeds:
         self._state_dir = state_dir
         self._tasks = tasks
         self._by_run: dict[str, RunFeed] = {}
+
+    async def read_ahead(self) -> None:
+        """Look at the run that will most likely be asked for, before anybody does: a large one takes seconds to read."""
+        listed = (await anyio.to_thread.run_sync(look_at_runs, self._state_dir))["runs"]
+        if not listed:
+            return
+        run = next((each for each in listed if each["running"]), listed[0])
+        with self.watch(run["run_id"]) as feed:
+            await feed.looked()
 
     @contextmanager
     def watch_runs(self) -> Iterator[Feed]:

@@ -6,40 +6,18 @@ care, and nothing stays locked.
 
 from __future__ import annotations
 
+import heapq
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC
-from logging import WARNING
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import JournalError
-from ..core.events import (
-    BudgetWaiting,
-    CredentialsRefused,
-    CutoverAccepted,
-    CutoverAdmitted,
-    CutoverRequested,
-    CutoversStopped,
-    Event,
-    GateOpened,
-    GateWaiting,
-    HookFinished,
-    MigrationEvent,
-    MigrationFinished,
-    RateLimited,
-    RequestRetried,
-    RunAborted,
-    RunFinished,
-    RunResumed,
-    RunStarted,
-    StatusChanged,
-    WindowWaiting,
-)
+from ..core.events import Event, RunFinished, RunResumed, RunStarted, WindowWaiting
 from ..core.needs import HOOK, needs
-from ..core.outcomes import Outcome
 from ..core.run import RunState
 from ..observers.log.entries import Entries, level_of
 from ..observers.log.sentences import sentence
@@ -51,42 +29,32 @@ from ..store.locks import holder_of, run_lock
 from ..store.schema import FILE
 from ..text.instants import iso
 from . import view
+from .news import News
 
 RUNS = 500
 """How many runs are listed, the newest."""
 AT_ONCE = 1000
 """How many events are in memory at once: a run of thousands that is looked at for the first time has many."""
-LOG_LINES = 200
-"""How many of the last events are shown in words, and how many of the last problems: a large run's are thousands of lines apart."""
-
-_CONCERNS_ALL = (CredentialsRefused, CutoversStopped, RunAborted, RunFinished)
-"""Events after which every migration may stand differently."""
-_STEPS = (
-    GateWaiting,
-    GateOpened,
-    CutoverAdmitted,
-    CutoverRequested,
-    CutoverAccepted,
-    StatusChanged,
-    RequestRetried,
-    RateLimited,
-    BudgetWaiting,
-)
-"""Events of a migration on its way, and of requests: nobody is wanted for them."""
+MANY = 1000
+"""Of a run of more migrations than that, the first look makes the rows that are seen first, and the next one the rest."""
+FIRST_ROWS = 100
+"""How many those are: as many as fit a tall screen, and some to scroll."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What a look at a run found.
 
-    *fresh*: everything, what was known before is void; *jobs*: then, what never changes about the migrations, by name;
-    *needs*: what needs a person, None: as before; *rows*: those that differ, by name; *log*: the new events in words, the oldest first.
+    *fresh*: everything, what was known before is void; *whole*: of each migration, else of the most urgent ones alone, and the next look has all;
+    *jobs*: then, the number and what never changes about the migrations, by name; *needs*: what needs a person, None: as before; *rows*: those
+    that differ, by name; *log*: the new events in words, the oldest first.
     """
 
     fresh: bool
+    whole: bool = True
     head: dict[str, Any]
     needs: list[dict[str, Any]] | None
-    jobs: dict[str, str]
+    jobs: dict[str, view.Job]
     rows: dict[str, view.Row]
     log: list[dict[str, Any]]
 
@@ -95,7 +63,7 @@ class Changes:
 class _Memory:
     """What is known of a run from earlier looks.
 
-    *told*: what was said when there was no run to look at. *life*: the holder's last sign of life, by the clock of the machine that gave
+    *first_rows*: only these have been told. *told*: what was said when there was no run to look at. *life*: the holder's last sign of life, by the clock of the machine that gave
     it; *life_seen*: when it was seen here to be another one; *silent*: since when there is none. All in Unix seconds.
     """
 
@@ -103,6 +71,7 @@ class _Memory:
     entries: Entries = field(default_factory=Entries)
     tally: Tally = field(default_factory=Tally)
     rows: dict[str, view.Row] = field(default_factory=dict)
+    first_rows: bool = False
     states: dict[str, Counter[str]] = field(default_factory=dict)  # by wave: how many of its rows stand where
     since: dict[str, float] = field(default_factory=dict)
     seq: int = 0
@@ -113,49 +82,6 @@ class _Memory:
     silent: float | None = None
     needs: list[dict[str, Any]] | None = None
     told: str | None = None
-
-
-def _goes_well(event: Event, failed_hooks: bool) -> bool:
-    """Whether nobody is wanted, or not wanted any more, for *event*. *failed_hooks*: a hook has failed, which may be run again."""
-    match event:
-        case MigrationFinished():
-            return event.outcome is Outcome.SUCCESS
-        case HookFinished():
-            return event.exit_code == 0 and not failed_hooks
-    return isinstance(event, _STEPS)
-
-
-@dataclass(slots=True, kw_only=True)
-class _News:
-    """What the events since the last look come to; of thousands of them only those are kept that are shown in words.
-
-    *selection*: the selected migrations may be others than before; *all_rows*: each of them may stand differently; *touched*: the names of those
-    that do; *wants*: somebody may be wanted, or not any more.
-    """
-
-    any: bool = False
-    selection: bool = False
-    all_rows: bool = False
-    touched: set[str] = field(default_factory=set)
-    wants: bool = False
-    last: deque[tuple[int, Event]] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
-    problems: deque[tuple[int, Event]] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
-
-    def take(self, seq: int, event: Event, *, failed_hooks: bool) -> None:
-        """Take *event* in. *failed_hooks*: as `_goes_well` wants it."""
-        self.any = True
-        self.selection |= isinstance(event, (RunStarted, RunResumed))
-        self.all_rows |= isinstance(event, _CONCERNS_ALL)
-        if isinstance(event, (MigrationEvent, HookFinished)) and event.migration is not None:
-            self.touched.add(event.migration)
-        self.wants = self.wants or not _goes_well(event, failed_hooks)
-        self.last.append((seq, event))
-        if level_of(event) >= WARNING:
-            self.problems.append((seq, event))
-
-    def in_words(self) -> list[tuple[int, Event]]:
-        """The last events, and the last problems, in order."""
-        return sorted(dict((*self.problems, *self.last)).items())
 
 
 class RunLook:
@@ -177,7 +103,7 @@ class RunLook:
             return self._nothing(str(error))
 
     def _look(self) -> Changes | None:
-        known, news = self._known, _News()
+        known, news = self._known, News()
         if (self._state_dir / FILE).exists():
             with open_journal(self._state_dir, readonly=True) as journal:
                 while events := list(journal.events(self._run_id, after=known.seq, most=AT_ONCE)):
@@ -186,15 +112,20 @@ class RunLook:
             return self._nothing("")
         holder = holder_of(run_lock(self._state_dir, self._run_id))
         silent = self._silent_since() if holder else None
-        if not news.any and holder == known.holder and silent == known.silent:
+        if not news.any and holder == known.holder and silent == known.silent and not known.first_rows:
             return None
-        fresh = news.selection
+        fresh = news.selection or known.first_rows
         taken_up_or_left = (holder is None) != (known.holder is None)
         wanted = fresh or news.wants or holder is None or silent != known.silent or holder != known.holder
         known.silent, known.holder = silent, holder
-        rows = self._changed_rows(news, everything=fresh or taken_up_or_left)
+        known.first_rows = not known.rows and not known.first_rows and len(known.state.selected) > MANY
+        if known.first_rows:
+            rows = self._first_rows()
+        else:
+            rows = self._changed_rows(news, everything=fresh or taken_up_or_left)
         return Changes(
             fresh=fresh,
+            whole=not known.first_rows,
             head=view.head(
                 known.state,
                 known.states,
@@ -206,7 +137,7 @@ class RunLook:
                 now=self._wall(),
             ),
             needs=self._changed_needs(fresh=fresh) if wanted else None,
-            jobs=view.jobs(known.state) if fresh else {},
+            jobs=view.jobs(known.state, rows) if fresh else {},
             rows=rows,
             log=self._words(news.in_words()),
         )
@@ -230,7 +161,7 @@ class RunLook:
         known.needs = found
         return found
 
-    def _take_in(self, events: list[tuple[int, Event]], news: _News) -> None:
+    def _take_in(self, events: list[tuple[int, Event]], news: News) -> None:
         """Fold *events*, and keep as *news* what they come to."""
         known = self._known
         failed_hooks = any(need["kind"] == HOOK for need in known.needs or ())
@@ -247,7 +178,17 @@ class RunLook:
                 case RunFinished():
                     known.outcome = str(event.outcome)
 
-    def _changed_rows(self, news: _News, *, everything: bool) -> dict[str, view.Row]:
+    def _first_rows(self) -> dict[str, view.Row]:
+        """The rows that are seen first. How many of a wave stand where is counted over all."""
+        known = self._known
+        running, known.states, states = known.holder is not None, {}, {}
+        for wave, migration in known.state.rows():
+            state = states[migration.name] = view.stands(known.state, migration.name, running=running)
+            known.states.setdefault(wave.name, Counter())[state] += 1
+        first = heapq.nsmallest(FIRST_ROWS, states, key=lambda name: view.ORDER.index(states[name]))
+        return {name: view.row(known.state, name, running=running) for name in first}
+
+    def _changed_rows(self, news: News, *, everything: bool) -> dict[str, view.Row]:
         known = self._known
         if everything or news.all_rows:
             names = {migration.name for _, migration in known.state.rows()}

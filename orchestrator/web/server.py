@@ -80,6 +80,7 @@ async def serve_page(
     closing = anyio.Event()
     async with anyio.create_task_group() as tasks:
         feeds = Feeds(state_dir, tasks)
+        tasks.start_soon(feeds.read_ahead)
         guests = Guests()
         app = App(
             access=access,

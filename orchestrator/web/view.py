@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -35,6 +35,32 @@ _PHASES = {
 }
 
 
+ORDER = (
+    "IN_DOUBT",
+    "UNDER_WAY",
+    "TIMED_OUT",
+    "UNVERIFIED",
+    "FAILED",
+    DOUBT,
+    UNDER_WAY_AT_ATLAS,
+    REQUESTED,
+    VERIFYING,
+    READY,
+    GATE,
+    WAITING,
+    "NOT_STARTED",
+    "SUCCESS",
+)
+"""How a migration may stand, the most urgent first: the order of the page's table, by `rank` in `assets/words.js`."""
+
+
+class Job(NamedTuple):
+    """What never changes about a migration: its *number* in the workflow's order, and the rest as *text*, a JSON list."""
+
+    number: int
+    text: str
+
+
 class Row(NamedTuple):
     """How a migration stands: its *state*, and all of it as *text*, the JSON list that browsers get: made once, however many look."""
 
@@ -47,18 +73,34 @@ def compact(document: Any) -> str:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
-def jobs(state: RunState) -> dict[str, str]:
-    """What never changes about the selected migrations, as JSON, by name."""
-    numbers = {wave.name: number for number, wave in enumerate(state.workflow.waves)}
-    return {m.name: compact(shape.job(m, numbers[wave.name], m.vars.as_dict())) for wave, m in state.rows()}
+def jobs(state: RunState, names: Container[str]) -> dict[str, Job]:
+    """What never changes about those of the selected migrations that are in *names*, by name."""
+    waves = {wave.name: number for number, wave in enumerate(state.workflow.waves)}
+    return {
+        m.name: Job(number, compact(shape.job(m, waves[wave.name], m.vars.as_dict())))
+        for number, (wave, m) in enumerate(state.rows())
+        if m.name in names
+    }
+
+
+def stands(state: RunState, name: str, *, running: bool) -> str:
+    """How migration *name* stands, in a word of `ORDER`; *running*: a process works on the run."""
+    if _goes_on(state, name, running=running):
+        return _PHASES[state.migrations[name].phase]
+    return str(state.result(name).outcome)
+
+
+def _goes_on(state: RunState, name: str, *, running: bool) -> bool:
+    known = state.migrations[name]
+    moves = known.phase in UNDER_WAY or known.phase is Phase.VERIFYING or state.stopped is None
+    return known.outcome is None and running and moves
 
 
 def row(state: RunState, name: str, *, running: bool) -> Row:
     """How migration *name* stands; *running*: a process works on the run."""
     known = state.migrations[name]
     report = report_migration(state, *state.place_of(name))
-    goes_on = running and (known.phase in UNDER_WAY or known.phase is Phase.VERIFYING or state.stopped is None)
-    if known.outcome is None and goes_on:
+    if _goes_on(state, name, running=running):
         values = shape.row(report, state=_PHASES[known.phase], note=known.note, lag=known.lag)
     else:
         values = shape.row(report)

@@ -31,6 +31,19 @@ PICTURED = re.compile("<(text|tspan)")
 REFUSED = "PUT /api/atlas/v2/groups/1/liveMigrations/2/cutover: 409 CANNOT_CUTOVER: resyncing"
 
 
+SECOND_SNAPSHOT_WAITS = """
+  window.SharedWorker = undefined;
+  const held = [];
+  let seen = 0, free = false;
+  window.release = () => { free = true; held.splice(0).forEach((each) => each()); };
+  window.EventSource = class extends EventSource {
+    addEventListener(kind, take) {
+      super.addEventListener(kind, (event) => (kind === "snapshot" && seen++ && !free ? held.push(() => take(event)) : take(event)));
+    }
+  };
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """A tab that has opened the page of a state directory. Whoever is next at it finds it as it was.
@@ -631,6 +644,38 @@ def test_forced_colours_and_less_motion_are_heeded(tab: Page, night: Night) -> N
         )
 
 
+def test_of_a_large_run_the_first_rows_do_not_wait_for_the_others(first: Desk, empty: Night) -> None:
+    """What failed is on top, counts are of all, and what takes all rows to know is not shown until they are there."""
+    given = fleet(1200)
+    empty.begin(given)
+    empty.write(
+        *cutover_of("db-01100", NOW, outcome=Outcome.FAILED, message="disk full"),
+        *(event for number in range(1000) for event in cutover_of(f"db-{number:05}", NOW)),
+        *cutover_of("db-01150", NOW)[:1],
+    )
+    with empty.held(), first.taken() as page:
+        page.add_init_script(SECOND_SNAPSHOT_WAITS)
+        open_run(page, empty)
+        assert column(page, "name")[0] == "db-01100"
+        assert page.inner_text("#count") == "100 of 1,200 shown; the others are being loaded …"
+        assert "1,000 of 1,200 migrations cut over" in page.inner_text("#meter")
+        assert "1,000 SUCCESS" in page.inner_text("#waves")
+        assert "db-01100" in page.inner_text("#needs")
+        assert page.inner_text("#timeline") == "Loading the migrations …"
+        assert not page.is_visible("#sides")
+        assert "at the gate" not in page.inner_text("#notices")
+        page.fill("#search", "db-00007")
+        page.wait_for_selector("#rows .none:text-is('Nothing that has been loaded so far passes the filters.')")
+        page.fill("#search", "")
+        page.wait_for_selector("#rows tr[data-index='1100']")
+        page.evaluate("window.row = document.querySelector('#rows [data-index=\"1100\"]'); window.release()")
+        page.wait_for_selector("#count:text-is('1,200 shown')")
+        assert page.evaluate("window.row === document.querySelector('#rows [data-index=\"1100\"]')")
+        assert page.inner_text("#sides-line").startswith("199 nothing sent")
+        assert "1 migration waits at the gate" in page.inner_text("#notices")
+        assert "FAILED" in (page.text_content("#timeline") or "")
+
+
 def test_thousands_of_migrations_stay_usable(tab: Page, night: Night) -> None:
     """They open and sort in under two seconds of processor time, and only what is seen is in the document."""
     given = fleet(5000)
@@ -641,6 +686,7 @@ def test_thousands_of_migrations_stay_usable(tab: Page, night: Night) -> None:
     busy = Busy(tab)
     tab.reload()
     tab.wait_for_selector("#rows tr[data-index]")
+    tab.wait_for_selector("#count:text-is('5,000 shown')")
     assert busy.seconds() < 2
     busy = Busy(tab)
     tab.evaluate(

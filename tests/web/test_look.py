@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from orchestrator.core import events as ev
 from orchestrator.core.outcomes import Outcome, RunOutcome
-from orchestrator.web import look
+from orchestrator.reports import ASSETS
+from orchestrator.web import look, view
 from orchestrator.web.look import Changes, RunLook
 
 from ..builders import NOW, workflow
@@ -63,6 +65,40 @@ def test_what_is_kept_up_to_date_is_what_is_reckoned_anew(night: Night) -> None:
             assert page.told(kept.look()) == anew, step
     anew = Page().told(RunLook(night.state_dir, RUN, wall=lambda: NOW).look())
     assert page.told(kept.look()) == anew
+
+
+def test_of_a_large_run_the_most_urgent_rows_come_first(night: Night, monkeypatch: Any) -> None:
+    """With counts of all; the next look has everything, without being asked for by an event."""
+    night.begin(workflow(("a", "b", "c"), ("d", "e")))
+    night.write(*cutover_of("a", NOW), *cutover_of("e", NOW, outcome=Outcome.FAILED), *cutover_of("b", NOW)[:2])
+    whole = RunLook(night.state_dir, RUN, wall=lambda: NOW).look()
+    assert whole is not None
+    monkeypatch.setattr(look, "MANY", 4)
+    monkeypatch.setattr(look, "FIRST_ROWS", 3)
+    looking = RunLook(night.state_dir, RUN, wall=lambda: NOW)
+    first, second = looking.look(), looking.look()
+    assert first is not None
+    assert (first.fresh, first.whole, first.head, first.needs) == (True, False, whole.head, whole.needs)
+    assert {name: (first.jobs[name].number, row.state) for name, row in first.rows.items()} == {
+        "e": (4, "FAILED"), "b": (1, "NOT_STARTED"), "c": (2, "NOT_STARTED")
+    }  # fmt: skip
+    assert second is not None
+    assert (second.fresh, second.whole, second.head) == (True, True, whole.head)
+    assert (second.rows, second.jobs) == (whole.rows, whole.jobs)
+    assert looking.look() is None
+    night.write(ev.RunPaused(at=NOW, who="ada"))
+    third = looking.look()
+    assert third is not None
+    assert (third.fresh, third.rows) == (False, {})
+
+
+def test_the_order_of_the_states_is_that_of_the_table() -> None:
+    """One list in Python, one for browsers."""
+    text = (ASSETS / "words.js").read_text(encoding="utf-8")
+    ranks = {
+        state: float(rank) for state, rank in re.findall(r"^  (\w+): \{ word: .* rank: ([\d.]+) \}", text, re.MULTILINE)
+    }
+    assert sorted(ranks, key=lambda state: ranks[state]) == list(view.ORDER)
 
 
 def test_a_long_run_is_read_in_pieces(night: Night, monkeypatch: Any) -> None:

@@ -13,7 +13,8 @@ from orchestrator.reports.shape import ROW
 from orchestrator.text.instants import iso
 from orchestrator.web import feed, streams
 from orchestrator.web.feed import RunFeed
-from orchestrator.web.look import RunLook
+from orchestrator.web.look import FIRST_ROWS, RunLook
+from orchestrator.web.server import serve_page
 
 from ..builders import NOW, WHO, run_resumed, workflow
 from .nights import HOLDER, RUN, Night, cutover_of, fleet, hash_of
@@ -249,14 +250,40 @@ async def test_a_damaged_journal_is_said_not_hidden(visitor: Visitor, night: Nig
 
 
 async def test_five_thousand_migrations_fit_in_a_snapshot(visitor: Visitor, night: Night) -> None:
-    """And the log in it stays short."""
+    """Those that are seen first, the most urgent, come before it, with counts of all; and the log in it stays short."""
     given = fleet(5000)
     night.begin(given)
     night.write(*(event for _, m in given.migrations() for event in cutover_of(m.name, NOW)))
+    night.write(*cutover_of("db-04321", NOW, outcome=Outcome.FAILED, message="disk full"))
     async with visitor.follow(RUN) as stream:
-        document = (await stream.next()).document
-    assert len(document["rows"]) == 5000
-    assert len(document["log"]) == 200
+        first, second = await stream.next(), await stream.next()
+    assert [first.event, second.event] == ["snapshot", "snapshot"]
+    assert len(first.document["rows"]) == len(first.document["jobs"]) == FIRST_ROWS
+    assert list(standing(first.document).items())[-1] == (4321, "FAILED")
+    assert first.document["head"]["waves"] == second.document["head"]["waves"]
+    assert first.document["head"]["waves"][0]["states"] == {"SUCCESS": 4999, "FAILED": 1}
+    assert len(second.document["rows"]) == len(second.document["jobs"]) == 5000
+    assert len(second.document["log"]) == 200
+
+
+async def test_the_newest_run_is_read_before_anybody_asks(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a large one is there when the page is opened; one that is worked on goes before newer ones. Nobody looks again after that."""
+    looks: list[str] = []
+    look = RunFeed._look
+
+    async def noted(self: RunFeed) -> bool:
+        looks.append(self._run_look._run_id)
+        return await look(self)
+
+    monkeypatch.setattr(RunFeed, "_look", noted)
+    night.begin(workflow(), rehearsal=True)
+    night.begin(workflow(), rehearsal=True, run_id="20280101-000000-aaaaaa", at=NOW + 9e6)
+    with night.held():
+        async with serve_page(night.state_dir, wall=lambda: NOW):
+            while not looks:  # noqa: ASYNC110 - nobody tells
+                await anyio.sleep(0.01)
+            await anyio.sleep(5 * feed.LOOK_EVERY)
+    assert looks == [RUN]
 
 
 @pytest.mark.parametrize(

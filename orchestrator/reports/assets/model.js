@@ -9,8 +9,9 @@ const TIMES = /(^|_)(at|since|opens|closes|last_start)$/;
 
 export class Run {
   head = null;
-  jobs = [];
+  jobs = []; // by number, as are the rows: those that have not come yet are holes
   rows = [];
+  whole = true; // whether each migration's row has come: of a large run those that are seen first come before the others
   log = [];
   needs = []; // what waits for a person, the most urgent first
   #columns = null;
@@ -18,8 +19,14 @@ export class Run {
   takeSnapshot({ columns, head, needs, jobs, rows, log }) {
     this.#columns = columns;
     this.head = withTimes(head);
-    this.jobs = jobs.map((job) => named(columns.job, job));
-    this.rows = rows.map(([, ...row]) => named(columns.row, row));
+    const count = (head.waves || []).reduce((sum, { migrations }) => sum + migrations, 0);
+    this.jobs = new Array(count);
+    this.rows = new Array(count);
+    rows.forEach(([number, ...row], place) => {
+      this.jobs[number] = named(columns.job, jobs[place]);
+      this.rows[number] = named(columns.row, row);
+    });
+    this.whole = rows.length === count;
     this.log = withTimes(log);
     this.needs = withTimes(needs);
   }
@@ -49,7 +56,7 @@ export class Run {
   // How many migrations stand where.
   states() {
     const states = {};
-    for (const { state } of this.rows) states[state] = (states[state] || 0) + 1;
+    for (const { states: its } of this.head.waves) for (const state of Object.keys(its)) states[state] = (states[state] || 0) + its[state];
     return states;
   }
 
@@ -98,7 +105,7 @@ export class Run {
 
   // The number of the migration of this name; -1: there is none.
   number(name) {
-    return this.jobs.findIndex((job) => job.name === name);
+    return this.jobs.findIndex((job) => job?.name === name);
   }
 }
 

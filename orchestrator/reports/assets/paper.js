@@ -20,6 +20,7 @@ export function onPaper(run, indices, waveName, about) {
 // All where they are few or wanted, or what passes the filters; else those that are not as they should be.
 export function forPaper(run, shown, { filtered, all }) {
   const of = `of ${number(run.rows.length)} migrations`;
+  if (!run.whole) return [shown, `${number(shown.length)} ${of}: the most urgent ones. The others were being loaded when this was printed.`];
   if (filtered) return [shown, `${number(shown.length)} ${of}: those that pass the filters.`];
   if (all || shown.length <= IN_A_TABLE) return [shown, `All ${number(shown.length)} migrations.`];
   const problems = shown.filter((index) => run.rows[index].state !== "SUCCESS");

@@ -86,9 +86,11 @@ export class Table {
 
   // The run has changed.
   refresh() {
-    if (!this.#sameJobs()) {
+    const before = this.#jobs;
+    this.#jobs = this.#run.jobs;
+    if (before !== this.#jobs) {
       this.#haystacks = this.#jobs.map((job) => `${job.name} ${job.group_id} ${job.live_migration_id} ${Object.values(job.vars).join(" ")}`.toLowerCase());
-      this.#clear();
+      if (!this.#areStill(before)) this.#clear();
       fill(byId("by-wave"), [["", "all waves"], ...this.#run.head.waves.filter((wave) => wave.migrations)
         .map((wave) => [String(this.#run.head.waves.indexOf(wave)), wave.name])]);
     }
@@ -98,11 +100,9 @@ export class Table {
     else this.#filter();
   }
 
-  // Whether the migrations are those of before, told anew or not: their rows stay then.
-  #sameJobs() {
-    const before = this.#jobs, { jobs } = this.#run;
-    this.#jobs = jobs;
-    return before === jobs || (before?.length === jobs.length && jobs.every(({ name, wave }, index) => name === before[index].name && wave === before[index].wave));
+  // Whether the migrations that were known before are the same ones now: their rows stay then.
+  #areStill(before) {
+    return before?.length === this.#jobs.length && before.every(({ name, wave }, index) => name === this.#jobs[index]?.name && wave === this.#jobs[index].wave);
   }
 
   // A second has passed: cutovers under way take longer.
@@ -126,7 +126,7 @@ export class Table {
     const state = byId("by-state").value, wave = byId("by-wave").value;
     const shown = [];
     for (let index = 0; index < rows.length; index++) {
-      if (state && rows[index].state !== state) continue;
+      if (!rows[index] || (state && rows[index].state !== state)) continue;
       if (wave && String(jobs[index].wave) !== wave) continue;
       if (words.length) {
         const hay = `${this.#haystacks[index]} ${rows[index].remote_status || ""} ${this.#run.message(rows[index])}`.toLowerCase();
@@ -136,7 +136,7 @@ export class Table {
     }
     this.#shown = this.#sorted(shown);
     const all = shown.length === rows.length;
-    say(byId("count"), all ? `${number(rows.length)} shown` : `${number(shown.length)} of ${number(rows.length)} shown`);
+    say(byId("count"), `${all ? `${number(rows.length)} shown` : `${number(shown.length)} of ${number(rows.length)} shown`}${this.#run.whole ? "" : "; the others are being loaded …"}`);
     byId("migrations").setAttribute("aria-rowcount", shown.length + 1);
     this.#draw();
   }
@@ -204,7 +204,8 @@ export class Table {
       return drawn.element;
     });
     if (!this.#shown.length) {
-      this.#none ??= make("tr", {}, make("td", { colspan: this.#columns.length, class: "none" }, "Nothing passes the filters."));
+      this.#none ??= make("tr", {}, make("td", { colspan: this.#columns.length, class: "none" }));
+      say(this.#none.firstChild, this.#run.whole ? "Nothing passes the filters." : "Nothing that has been loaded so far passes the filters.");
       elements.push(this.#none);
     } else this.#none?.remove();
     arrange(byId("rows"), [this.#above, ...elements, this.#below]);

@@ -39,6 +39,10 @@ export class Timeline {
     const { head } = this.#run;
     if (!head || this.#run.missing || this.#root.clientWidth < 50) return;
     this.#width = this.#root.clientWidth;
+    if (!this.#run.whole) {
+      this.#root.replaceChildren(make("p", {}, "Loading the migrations …"));
+      return;
+    }
     this.#now = head.running ? now() : head.finished_at ?? head.last_at ?? 0;
     const bars = this.#bars();
     if (!bars.length) {

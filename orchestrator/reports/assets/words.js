@@ -13,7 +13,7 @@ export const STATES = {
   DOUBT: { word: "answer lost", icon: "IN_DOUBT", sign: "?", tone: "doubt", rank: 4 },
   CUTOVER: { word: "cutting over", icon: "ACTIVE", sign: "▶", tone: "active", rank: 5 },
   REQUESTED: { word: "requested", icon: "REQUESTED", sign: "▷", tone: "active", rank: 6 },
-  VERIFYING: { word: "being verified", icon: "ACTIVE", sign: "▷", tone: "active", rank: 6 },
+  VERIFYING: { word: "being verified", icon: "ACTIVE", sign: "▷", tone: "active", rank: 6.5 },
   READY: { word: "ready", icon: "READY", sign: "◆", tone: "gate", rank: 7 },
   GATE: { word: "at the gate", icon: "GATE", sign: "◇", tone: "gate", rank: 8 },
   WAITING: { word: "not yet", icon: "WAITING", sign: "·", tone: "idle", rank: 9 },

@@ -49,7 +49,7 @@ function question(run, { command, wave, migrations = [] }) {
   const { head } = run;
   const where = head.rehearsal ? "in this rehearsal" : `of run ${head.run_id}`;
   const final = head.rehearsal ? "Nothing is cut over at Atlas." : "A cutover cannot be undone.";
-  const underWay = run.rows.filter((row) => ["REQUESTED", "CUTOVER", "DOUBT"].includes(row.state)).length;
+  const { REQUESTED = 0, CUTOVER = 0, DOUBT = 0 } = run.states(), underWay = REQUESTED + CUTOVER + DOUBT;
   const followed = underWay
     ? `${plural(underWay, "cutover")} under way ${underWay === 1 ? "is" : "are"} followed to ${underWay === 1 ? "its" : "their"} end.`
     : "No cutover is under way.";

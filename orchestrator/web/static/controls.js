@@ -165,7 +165,7 @@ function notices(run, now) {
   }
   if (head.last_start > now) list.push(`The last moment at which a cutover may start: ${both(head.last_start)}, in ${duration(head.last_start - now)}.`);
   const gated = run.rows.filter((row) => row.state === "GATE");
-  if (gated.length && !head.stopped) {
+  if (gated.length && run.whole && !head.stopped) {
     const oldest = Math.min(...gated.map((row) => row.gate_waiting_since ?? now));
     list.push(`${plural(gated.length, "migration")} ${gated.length === 1 ? "waits" : "wait"} at the gate, the first for ${duration(now - oldest)}.`);
   }

@@ -4,6 +4,8 @@ import { byId, make, say } from "./dom.js";
 import { listed, number } from "./words.js";
 
 export function drawSides(run) {
+  byId("sides").hidden = !run.whole; // until each migration's place is known
+  if (!run.whole) return;
   const sides = run.sides(), counts = new Map();
   for (const { side, names } of sides) counts.set(side, (counts.get(side) || 0) + names.length);
   say(byId("sides-line"), [...counts].map(([side, count]) => `${number(count)} ${side}`).join(", "));
