@@ -75,6 +75,7 @@ def _status(args: Namespace) -> int:
 
 
 def _print_status(args: Namespace, found: RunStatus) -> None:
+    from ..core.holds import Held
     from ..reports.summary import print_json, print_summary
     from .inputs import same_place
 
@@ -85,9 +86,8 @@ def _print_status(args: Namespace, found: RunStatus) -> None:
     print_summary(
         found.report, file=sys.stdout, running=found.holder, options=options, reads=found.reads, every=args.all
     )
-    said = {need.in_words() for need in found.report.needs}  # above, where they come first
     for hold in found.holds:
-        if hold.in_words() not in said:
+        if hold.held is Held.WINDOW:  # the others need a person, and are told above
             tell(hold.in_words(options))
 
 

@@ -93,6 +93,15 @@ def advise(facts: Facts) -> Advice:
     )
 
 
+def about_failed(*, put: bool) -> str:
+    """What a person does about migrations that FAILED after their PUT was sent, or where none was (*put*)."""
+    if put:
+        return (
+            "Look at the live migration in the Atlas UI: its cutover has begun or was refused, and is not sent twice."
+        )
+    return "No PUT was sent, so the source is still in charge. Once the cause is fixed, it can be tried again."
+
+
 def resume_command(run_id: str) -> str:
     """Goes on with run *run_id*, as it is recorded."""
     return f"atlas-cutover resume {run_id}"

@@ -10,7 +10,7 @@ from shlex import quote
 
 from ..text.counts import names_listed, plural
 from ..text.instants import in_words
-from .advice import Facts, advise, facts_of, resume_command
+from .advice import Facts, about_failed, advise, facts_of, resume_command
 from .events import NOT_YET, HookFinished
 from .holds import Held, Hold, holds, silence
 from .migration import Phase
@@ -37,9 +37,6 @@ NAMED = 10
 """Migrations of one need that are named with their ids; `Need.count` says how many there are."""
 IN_A_COMMAND = 50
 """Migrations that one command names."""
-
-_PUT_ONCE = "Look at the live migration in the Atlas UI: its cutover has begun or was refused, and is not sent twice."
-_NO_PUT = "No PUT was sent, so the source is still in charge. Once the cause is fixed, it can be tried again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +111,7 @@ def _of_migrations(
     outcome: Outcome, said: str, members: list[tuple[Wave, Migration]], facts: Facts, *, put: bool, running: bool
 ) -> Need:
     names = [migration.name for _, migration in members]
-    to_do = advise(facts).outcomes.get(str(outcome), "")
-    if outcome is Outcome.FAILED:
-        to_do = _PUT_ONCE if put else _NO_PUT
+    to_do = about_failed(put=put) if outcome is Outcome.FAILED else advise(facts).outcomes.get(str(outcome), "")
     return Need(
         kind=outcome,
         what=names[0] if len(names) == 1 else f"{plural(len(names), 'migration')} ({names_listed(names, 5)})",
