@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .outputs import tell
+from .outputs import tell, tell_whole
 from .parser import Commands, add_format, add_profile
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _auth(args: Namespace) -> int:
             {**asdict(one), "atlas": next((_told(each) for each in seen or () if each.name == one.name), None)}
             for one in found
         ]
-        tell(json.dumps({"base_url": settings.atlas.base_url, "sets": sets}, indent=2))
+        tell_whole(json.dumps({"base_url": settings.atlas.base_url, "sets": sets}, indent=2))
     else:
         _print(settings.atlas.base_url, found, seen)
     missing = [one for one in found if one.kind is None and (one.needed or workflow is None)]
@@ -82,7 +82,7 @@ def _print(base_url: str, found: list[Found], seen: list[Seen] | None) -> None:
     from .tables import print_table
 
     tell(f"credentials for {base_url}")
-    rows = [(one.name or "atlas", one.kind or "none", one.who or "", one.source) for one in found]
+    rows = [(one.name or "atlas", one.kind or "none", one.who or "-", one.source or "-") for one in found]
     print_table(("SET", "KIND", "WHO", "FROM"), rows)
     for each in seen or ():
         _print_seen(each, next(one for one in found if one.name == each.name))

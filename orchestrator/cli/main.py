@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..core.checkpoints import Checkpoint, unwatched
 from .commands import build_parser
 from .completion import complete_if_asked
-from .outputs import tell
+from .outputs import tell, tell_whole
 from .streams import legible_streams
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _explained(error: Exception, redactor: Redactor | None) -> int:
             tell(clean("\n".join((str(error), *getattr(error, "__notes__", ())))), file=sys.stderr)
         return int(error.exit_code)
     with suppress(OSError):
-        tell(clean("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+        tell_whole(clean("".join(traceback.format_exception(error))), end="", file=sys.stderr)
         tell(
             f"internal error (exit code {INTERNAL_ERROR}): the journal is intact, `status` shows it",
             file=sys.stderr,

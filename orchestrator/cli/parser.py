@@ -6,12 +6,15 @@ Imports little but argparse, as do the modules that add commands: so `--help` an
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from ..core.outcomes import EXIT_MEANINGS
+from ..text.lines import folded
 
 EXIT_CODES = "exit codes:\n" + "\n".join(f"  {int(code):<3}  {meaning}" for code, meaning in EXIT_MEANINGS.items())
 
@@ -35,8 +38,32 @@ class _Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         from ..text.escaping import one_line
+        from .outputs import tell
 
-        super().error(DRY_RUN if "--dry-run" in message else one_line(message))
+        self.print_usage(sys.stderr)
+        tell(f"{self.prog}: error: {DRY_RUN if '--dry-run' in message else one_line(message)}", file=sys.stderr)
+        self.exit(2)
+
+
+class _Help(argparse.HelpFormatter):
+    """argparse's, which breaks lines between words alone, keeps the lines of a text, and breaks no example."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return folded(" ".join(text.split()), width, then="")
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(
+            piece for line in text.splitlines() for piece in folded(indent + line, width, then=" " * _hanging(line))
+        )
+
+
+def _hanging(line: str) -> int:
+    """By how much what follows *line* is indented: as far as its text is, behind the number of an exit code."""
+    number = _NUMBERED.match(line)
+    return number.end() if number else 0
+
+
+_NUMBERED = re.compile(r" +\d+ +")
 
 
 class Commands:
@@ -47,7 +74,7 @@ class Commands:
             prog="atlas-cutover",
             description="Cuts fleets of MongoDB Atlas push live migrations over to Atlas, in waves, each at most once.",
             epilog=EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
             allow_abbrev=False,  # a short form may not start a cutover: `--rehear`, once no option begins so any more
         )
         _add_common(self.parser, top=True)
@@ -69,9 +96,9 @@ class Commands:
         parser = self._parsers.add_parser(
             name,
             help=does,
-            description=does[0].upper() + does[1:] + ".",
+            description=does[0].upper() + does[1:] + ("" if does.endswith("?") else "."),
             epilog="\n".join(("examples:", *(f"  {example}" for example in examples))),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
             allow_abbrev=False,
         )
         parser.set_defaults(handler=handler)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .outputs import tell
+from .outputs import tell, tell_whole
 from .parser import Commands, add_format, add_profile, add_workflow
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _plan(args: Namespace) -> int:
     else:
         planned = plan(workflow, settings)
     if args.format == "json":
-        tell(
+        tell_whole(
             json.dumps(
                 {**asdict(planned), **_times(planned), "jobs": None if states is None else _jobs(workflow, states)},
                 indent=2,
@@ -198,8 +198,8 @@ def _print(plan: Plan, states: Mapping[str, JobState] | None) -> None:
             "APPROVAL",
             "SOAK>",
             "PROJECTS>",
-            "ENDS (P50, UTC)",
-            "(P90, UTC)",
+            "ENDS P50 (UTC)",
+            "ENDS P90 (UTC)",
         ),
         [
             (

@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .outputs import tell, warn
+from .outputs import tell, tell_whole, warn
 from .parser import Commands, add_format
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _print_status(args: Namespace, found: RunStatus) -> None:
     )
     for hold in found.holds:
         if hold.held is Held.WINDOW:  # the others need a person, and are told above
-            tell(hold.in_words(options))
+            tell(hold.waits)
 
 
 def _print_runs(args: Namespace, listed: Sequence[RunListed]) -> None:
@@ -112,7 +112,7 @@ def _print_runs(args: Namespace, listed: Sequence[RunListed]) -> None:
             }
             for row, holder in ((each.row, each.holder) for each in listed)
         ]
-        tell(json.dumps(document, indent=2))
+        tell_whole(json.dumps(document, indent=2))
         return
     if not listed:
         tell("no run has been started yet")
@@ -153,4 +153,4 @@ def _outcome(listed: RunListed) -> str:
         return "under way"
     if not row.unfinished:
         return row.outcome or "interrupted"
-    return f"{row.outcome or 'interrupted'} (unfinished: see status {row.run_id})"
+    return f"{row.outcome or 'interrupted'}, unfinished"

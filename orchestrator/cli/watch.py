@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
+from ..machine.terminal import columns_of
 from ..observers.terminal.board import Known, Size, board
 from ..observers.terminal.insight import Insight
-from ..observers.terminal.screen import Painter, Screen, ascii_only, can_move, size_of
+from ..observers.terminal.screen import Painter, Screen, ascii_only, can_move
 from ..observers.terminal.tally import Tally
 from ..operations.watching import Seen, Watching
 from .inputs import same_place
@@ -114,7 +115,7 @@ def _shown(view: _View, screen: Screen, sleep: Callable[[float], None]) -> None:
 def _with_hint(view: _View, size: Size) -> list[Text]:
     from rich.text import Text
 
-    from ..observers.columns import wrapped
+    from ..machine.columns import wrapped
 
     if size.rows < _ROOM_FOR_A_HINT:
         return view.lines(size)
@@ -125,13 +126,12 @@ def _with_hint(view: _View, size: Size) -> list[Text]:
 
 def _said(view: _View, sleep: Callable[[float], None]) -> None:
     """One report below the other, when something has happened or is not known any more."""
-    terminal = sys.stdout.isatty()
     rows, asciis = _ENDLESS, ascii_only(sys.stdout)
     told: str | None = None
     waited, fresh = SAY_EVERY, True
     while view.seen.holder is not None:
         if (fresh and waited >= SAY_EVERY) or view.seen.no_news != told:
-            columns = size_of(sys.stdout).columns if terminal else _ENDLESS
+            columns = columns_of(sys.stdout) or _ENDLESS
             _print(view, Size(columns=columns, rows=rows, ascii_only=asciis), colour=False)
             told, waited, fresh = view.seen.no_news, 0.0, False
         sleep(LOOK_EVERY)

@@ -133,13 +133,13 @@ def _condition(facts: Facts) -> str | None:
     if facts.totals.get(Outcome.UNDER_WAY) and not (facts.totals.get(Outcome.IN_DOUBT) or not_started):
         return "at once: it follows what Atlas has accepted, and sends no PUT"
     if facts.rejected is not None and not_started and not facts.window_over:
-        return f"wave {facts.rejected!r} was rejected, and starts in no session before: {approve_command(facts.run_id, facts.rejected)}"
+        return f"wave {facts.rejected!r} was rejected, and starts in no session before: `{approve_command(facts.run_id, facts.rejected)}`"
     if not (facts.window_over and not_started):
         return None
     if facts.left_at_atlas or facts.hooks_left:
         return (
             f"{WINDOW_IS_OVER}: this sees to what is under way. For what was not started, set a new window in the workflow "
-            f"file, then: atlas-cutover run {facts.workflow}"
+            f"file, then: `atlas-cutover run {facts.workflow}`"
         )
     return f"{WINDOW_IS_OVER}: set a new one in the workflow file first"
 
@@ -153,7 +153,7 @@ def _full(facts: Facts) -> str:
         return "max_failures is exceeded: it follows what is under way, and starts nothing more"
     return (
         "max_failures is exceeded, so nothing more starts in this run: once the cause is fixed, --retry-failed tries again what "
-        f"failed before its PUT; where it failed after it, run the waves that are left: atlas-cutover run --new {facts.workflow} --only WAVE"
+        f"failed before its PUT; where it failed after it, run the waves that are left: `atlas-cutover run --new {facts.workflow} --only WAVE`"
     )
 
 

@@ -46,10 +46,10 @@ class Hold:
         """As a sentence about the run."""
         return self.said if self.what == "the run" else f"{self.what} {self.said}"
 
-    def in_words(self, options: str = "") -> str:
-        """As one text; *options* are added to the command."""
-        since = f", since {in_words(self.since)}" if self.since else ""
-        return f"{self.reason}{since}" + (f": {self.command}{options}" if self.command else "")
+    @property
+    def waits(self) -> str:
+        """The sentence, and since when; the command is no part of it, as somebody copies that."""
+        return self.reason + (f", since {in_words(self.since)}" if self.since else "")
 
 
 def holds(state: RunState) -> Iterator[Hold]:

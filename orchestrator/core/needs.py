@@ -67,11 +67,11 @@ class Need:
     since: float | None = None
     command: str | None = None
 
-    def in_words(self, options: str = "") -> str:
-        """What waits, as one text; *options* are added to the command."""
+    @property
+    def waits(self) -> str:
+        """What waits, and since when, as one text."""
         subject = "" if self.what == "the run" else f"{self.what} "
-        since = f", since {in_words(self.since)}" if self.since else ""
-        return f"{subject}{self.said}{since}" + (f": {self.command}{options}" if self.command else "")
+        return f"{subject}{self.said}" + (f", since {in_words(self.since)}" if self.since else "")
 
 
 def needs(state: RunState, now: float, *, holder: str | None = None, silent: float | None = None) -> tuple[Need, ...]:

@@ -19,7 +19,7 @@ from .input_file import decode, read_bytes, why_unreadable
 from .scalars import did_you_mean
 
 GOVERNMENT_HOST = "https://cloud.mongodbgov.com"
-EXTRA = "pip install 'atlas-cutover[keyring]'"
+EXTRA = "`pip install 'atlas-cutover[keyring]'`"
 _KEYCHAIN_VERSION = 2
 _FIELDS = ("client_id", "client_secret", "public_api_key", "private_api_key")
 

@@ -57,7 +57,7 @@ def require_metrics() -> None:
     try:
         import prometheus_client  # noqa: F401 - asked for to learn whether it is there
     except ImportError as error:
-        raise InputError("metrics need prometheus-client: pip install 'atlas-cutover[metrics]'") from error
+        raise InputError("metrics need prometheus-client: `pip install 'atlas-cutover[metrics]'`") from error
 
 
 def write_metrics(path: Path, state: RunState, *, now: float, budget: Mapping[str, BudgetUse] | None = None) -> None:

@@ -229,7 +229,7 @@ def require_notifications() -> None:
     try:
         import apprise  # noqa: F401 - asked for to learn whether it is there
     except ImportError as error:
-        raise InputError("notifications need apprise: pip install 'atlas-cutover[notify]'") from error
+        raise InputError("notifications need apprise: `pip install 'atlas-cutover[notify]'`") from error
 
 
 def _addresses(urls: Sequence[str]) -> list[tuple[str, Callable[[Message], bool]]]:

@@ -44,7 +44,7 @@ async def serve_runs(
         from ..engines.temporal import guard, lookout, names, service, worker
     except ModuleNotFoundError as error:
         raise InputError(
-            f"a worker needs the extra `temporal` ({error.name} is not installed): pip install 'atlas-cutover[temporal]'"
+            f"a worker needs the extra `temporal` ({error.name} is not installed): `pip install 'atlas-cutover[temporal]'`"
         ) from None
     sets = credentials_of(settings)
     with guard.alarm_blocked():  # for the threads that Temporal's client makes

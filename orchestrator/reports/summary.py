@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ..core.needs import HOOK, Need
@@ -18,8 +17,12 @@ from ..core.next_step import Phase
 from ..core.no_return import Point
 from ..core.outcomes import Outcome
 from ..core.standing import MOVING, WORDS
+from ..machine.columns import folded_text
+from ..machine.tables import table
+from ..machine.terminal import columns_of
 from ..store.last_read import LastRead, LastReads
 from ..text.counts import names_listed, plural
+from ..text.lines import COMMAND
 from .formats.json_ import render_json
 from .model import OTHERS, MigrationReport, Problem, RunReport
 from .words import (
@@ -43,8 +46,6 @@ from .words import (
 LIST_ALL = 30  # migrations; above, only those that need a person are listed
 LIST_AT_MOST = 20  # problems
 IDS_OF = 10  # problems; above, the report has their ids
-_NARROW = 80  # columns; below, a row becomes lines
-_ENDLESS = 10_000  # columns where stdout is no terminal: a line is never broken, so that it can be searched
 
 _STYLES = {
     "SUCCESS": "green",
@@ -87,20 +88,21 @@ def print_summary(  # noqa: PLR0913 - all but the first are keywords, and most a
         options: What is added to the command that goes on with the run.
         reads: What the last read of each job showed, which migrations are listed with.
         every: List every migration with *reads*, whatever their number and also where nobody works on the run.
-        width: Columns; None: the terminal's, or as many as it takes where *file* is no terminal.
+        width: Columns; None: the terminal's, or as many as it takes where *file* is no terminal: a line is never broken there, so that
+            it can be searched.
         color: None: on a terminal, unless NO_COLOR is set.
     """
     terminal = file.isatty()
-    endless = width is None and not terminal
+    width = columns_of(file) if width is None else width
     text = io.StringIO()  # and not *file*: where its reader has gone, rich would end the process with a code of its own
     console = Console(
         file=text,
-        width=_ENDLESS if endless else width,
+        width=width,
         highlight=False,
         force_terminal=bool(terminal or color),
         no_color=None if color is None else not color,
     )
-    summary = _Summary(report, console, file.encoding or "ascii", running, options, soft_wrap=endless)
+    summary = _Summary(report, console, file.encoding or "ascii", running, options, width=width)
     summary.print(paths, reads, every=every)
     file.write(text.getvalue())
 
@@ -109,14 +111,21 @@ class _Summary:
     """One printing of a summary."""
 
     def __init__(
-        self, report: RunReport, console: Console, encoding: str, running: str | None, options: str, *, soft_wrap: bool
+        self,
+        report: RunReport,
+        console: Console,
+        encoding: str,
+        running: str | None,
+        options: str,
+        *,
+        width: int | None,
     ) -> None:
         self.report = report
         self.console = console
         self.encoding = encoding
         self.running = running
         self.options = options
-        self.soft_wrap = soft_wrap
+        self.width = width
 
     def print(self, paths: Sequence[Path], reads: LastReads | None, *, every: bool) -> None:
         """All of it, what needs a person first."""
@@ -129,18 +138,16 @@ class _Summary:
         self.line(f"workflow {report.workflow}, run {report.run_id}, {times_of_day(report)}")
         self._needs()
         self.line(self._totals())
-        requests = requests_line(report) if report.requests["total"] else ""  # not known before the session's end
+        if report.last_start and self.running:
+            self.line(f"the last moment at which a cutover may start: {clock(report.last_start)} UTC")
         window = f"window: {report.window.rule}" if report.window and report.rehearsal else ""
-        forecast = forecast_line(report)
-        for line in (times_line(report.statistics), requests, window, forecast):
+        told = report.outlook.sentences if report.outlook else ()
+        for line in (window, forecast_line(report), *told):
             if line:
                 self.line(line)
-        for sentence in report.outlook.sentences if report.outlook else ():
-            self.line(sentence)
-        if self.running or report.unfinished:
-            self._no_return()
         self._others()
         self._waves()
+        self._rest()
         few = len(report.migrations) <= LIST_ALL
         listed = self._in_order() if few or (every and reads is not None) else self._moving()
         if reads is not None and (every or self.running):
@@ -149,14 +156,24 @@ class _Summary:
             self._migrations(listed)
         if len(listed) < len(report.migrations):
             self.console.print()
-            self.line(f"all of them: atlas-cutover status {report.run_id} --all{self.options}", soft_wrap=True)
+            self.line("all of them:")
+            self.command(f"atlas-cutover status {report.run_id} --all")
         if paths:
             self.console.print()
         for path in paths:
-            self.line(f"report: {path}", soft_wrap=True)
+            self.console.print(Text(self.shown(f"report: {path}")), soft_wrap=True)
 
-    def line(self, text: str, style: str = "", *, soft_wrap: bool = False) -> None:
-        self.console.print(Text(self.shown(text), style=style), soft_wrap=soft_wrap or self.soft_wrap)
+    def line(self, text: str, style: str = "") -> None:
+        """One line of *text*, or as many as it takes on a terminal."""
+        self.text(Text(self.shown(text), style=style))
+
+    def text(self, text: Text) -> None:
+        for line in [text] if self.width is None else folded_text(text, self.width):
+            self.console.print(line, soft_wrap=True)
+
+    def command(self, command: str) -> None:
+        """A line to copy."""
+        self.line(f"  {COMMAND}{command}{self.options}")
 
     def shown(self, text: str | None) -> str:
         return _encodable(plain(text), self.encoding)
@@ -166,11 +183,20 @@ class _Summary:
             return totals_line(self.report)
         return f"{plural(len(self.report.migrations), 'migration')}: {_standing(self.report.migrations)}"
 
-    def _no_return(self) -> None:
-        """Until when a cutover may start, which side of their points of no return the migrations are on, and what is right there."""
-        if self.report.last_start and self.running:
-            self.line(f"the last moment at which a cutover may start: {clock(self.report.last_start)} UTC")
-        self.line(sides_line(self.report))
+    def _rest(self) -> None:
+        """Figures, and while it is not over which side of their points of no return the migrations are on, and what is right there."""
+        report = self.report
+        times = times_line(report.statistics)
+        requests = requests_line(report) if report.requests["total"] else None  # not known before the session's end
+        goes_on = bool(self.running or report.unfinished)
+        if times or requests or goes_on:
+            self.console.print()
+        for line in (times, requests):
+            if line:
+                self.line(line)
+        if not goes_on:
+            return
+        self.line(sides_line(report))
         for point in self.report.point_of_no_return:
             self.line(f"  {point.point} ({names_listed(point.names)}): {point.what_is_right}")
 
@@ -195,16 +221,16 @@ class _Summary:
                 self.shown(f" {need.what}{f' ({need.about[0].wave})' if need.count == 1 else ''}"), style="bold"
             )
             text.append(self.shown(f": {need.said}" if need.said else ""), style="not bold")
-            self.console.print(text, soft_wrap=self.soft_wrap)
+            self.text(text)
         else:
-            self.line(need_line(need, self.options), "bold yellow" if need.kind != HOOK else "bold red", soft_wrap=True)
+            self.line(need_line(need), "bold yellow" if need.kind != HOOK else "bold red")
         ids = "" if short else ids_text(need)
         if ids:
             self.line(f"  {ids}")
         if last:
             self.line(f"  {need.to_do}")
-        if need.command and need.kind in OUTCOMES:
-            self.line(f"  $ {need.command}{self.options}", soft_wrap=True)
+        if need.command:
+            self.command(need.command)
 
     def _others(self) -> None:
         problems = [p for p in self.report.problems() if not self.running or p.migrations[0].phase is Phase.FINISHED]
@@ -214,9 +240,10 @@ class _Summary:
                 self._listed(title, found)
         if self.report.stopped and not self.report.totals[Outcome.NOT_STARTED]:
             self.line(f"no further cutover was started: {self.report.stopped}", "yellow")
-        way_on = self.report.advice.in_words(self.options)
-        if way_on and not self.running:
-            self.line(f"continue with: {way_on}", soft_wrap=True)
+        advice = self.report.advice
+        if advice.command is not None and not self.running:
+            self.line(f"continue with{f' ({advice.condition})' if advice.condition else ''}:")
+            self.command(advice.command)
 
     def _listed(self, title: str, problems: Sequence[Problem]) -> None:
         self.console.print()
@@ -225,7 +252,7 @@ class _Summary:
             text = Text(str(problem.outcome), style=_STYLES[problem.outcome])
             text.append(self.shown(f" {_subject(problem)}"), style="bold")
             text.append(self.shown(f": {problem.message}" if problem.message else ""), style="not bold")
-            self.console.print(text, soft_wrap=self.soft_wrap)
+            self.text(text)
         if len(problems) > LIST_AT_MOST:
             self.line(f"and {len(problems) - LIST_AT_MOST} more: see the report")
 
@@ -235,15 +262,15 @@ class _Summary:
             for m in self.report.migrations:
                 by_wave.setdefault(m.wave, []).append(m)
         self._table(
-            ("WAVE", "MIGRATIONS>", "OUTCOMES", "P50>", "P90>", "MAX>"),
+            ("WAVE", "MIGRATIONS>", "P50>", "P90>", "MAX>", "STANDS" if self.running else "OUTCOMES"),
             (
                 (
                     wave.name,
                     str(wave.migrations),
-                    _standing(by_wave[wave.name]) if self.running else counts_text(wave.counts),
                     duration(wave.statistics.p50),
                     duration(wave.statistics.p90),
                     duration(wave.statistics.max),
+                    _standing(by_wave[wave.name]) if self.running else counts_text(wave.counts),
                 )
                 for wave in self.report.waves
             ),
@@ -303,23 +330,11 @@ class _Summary:
         return _standing_of(migration) if self.running else str(migration.outcome)
 
     def _table(self, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table; where the terminal is narrow, the first cell of a row and the others below it."""
+        """A table, an empty line above it."""
         self.console.print()
-        if self.console.width < _NARROW:
-            for first, *others in rows:
-                self.line(first, "bold")
-                parts = [f"{t.rstrip('>').lower()} {cell}" for t, cell in zip(titles[1:], others, strict=True)]
-                self.line(f"  {', '.join(part for part in parts if not part.endswith(' -'))}")
-            return
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for title in titles:
-            table.add_column(
-                title.rstrip(">"), justify="right" if title.endswith(">") else "left", overflow="fold",
-                no_wrap=title.endswith(">"),
-            )  # fmt: skip
-        for row in rows:
-            table.add_row(*(Text(self.shown(cell), style=_STYLES.get(cell, "")) for cell in row))
-        self.console.print(table)
+        cells = [[Text(self.shown(cell), style=_STYLES.get(cell, "")) for cell in row] for row in rows]
+        for line in table(titles, cells, self.width):
+            self.console.print(line, soft_wrap=True)
 
 
 def _why_at_the_gate(migration: MigrationReport, read: LastRead) -> str:

@@ -116,9 +116,9 @@ def vars_text(migration: MigrationReport) -> str:
     return ", ".join(f"{name}={value}" for name, value in migration.vars.items())
 
 
-def need_line(need: Need, options: str = "") -> str:
-    """*need* of a hook, or of what the run waits for, in one line; *options* are added to its command."""
-    return f"FAILED {need.what}: {need.said}" if need.kind == HOOK else need.in_words(options)
+def need_line(need: Need) -> str:
+    """*need* of a hook, or of what the run waits for, in one line."""
+    return f"FAILED {need.what}: {need.said}" if need.kind == HOOK else need.waits
 
 
 def ids_text(need: Need) -> str:

@@ -25,7 +25,7 @@ def held() -> RunState:
 def test_what_holds_a_run_names_the_command_that_lets_it_go_on() -> None:
     """With a name that a shell would take apart, too; a window opens by itself."""
     paused, approval, window = holds(held())
-    assert paused.in_words(" --state-dir /s").endswith(f": atlas-cutover unpause {RUN} --state-dir /s")
+    assert (paused.waits[-3:], paused.command) == ("UTC", f"atlas-cutover unpause {RUN}")
     assert approval.command == f"atlas-cutover approve {RUN} w1"
     assert window.command is None
 

@@ -83,20 +83,25 @@ def test_what_goes_on_needs_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "words"),
+    ("event", "words", "command"),
     [
         (
             ev.ApprovalWaiting(at=NOW, wave="w2"),
-            f"wave w2 waits for approval, since .*: atlas-cutover approve {RUN} w2",
+            "wave w2 waits for approval, since .*UTC$",
+            f"atlas-cutover approve {RUN} w2",
         ),
-        (ev.RunPaused(at=NOW, who=WHO), f"paused by .*, since .*: atlas-cutover unpause {RUN}"),
-        (ev.ConfirmationWaiting(at=NOW, who=WHO), "waits to be confirmed on the terminal of .*, since .*UTC$"),
+        (ev.RunPaused(at=NOW, who=WHO), "paused by .*, since .*UTC$", f"atlas-cutover unpause {RUN}"),
+        (ev.ConfirmationWaiting(at=NOW, who=WHO), "waits to be confirmed on the terminal of .*, since .*UTC$", None),
     ],
 )
-def test_what_waits_for_a_persons_word_is_a_need_while_the_run_is_under_way(event: ev.Event, words: str) -> None:
+def test_what_waits_for_a_persons_word_is_a_need_while_the_run_is_under_way(
+    event: ev.Event, words: str, command: str | None
+) -> None:
     """In the words of `status`; a run that nobody works on waits for nobody's word."""
     state = state_after(event)
-    assert re.search(words, only(needs(state, NOW, holder=WHO)).in_words())
+    need = only(needs(state, NOW, holder=WHO))
+    assert re.search(words, need.waits)
+    assert need.command == command
     assert needs(state, NOW) == ()
     state.apply(ev.CutoversStopped(at=NOW, reason="aborted"))
     assert needs(state, NOW, holder=WHO) == ()
@@ -112,7 +117,7 @@ def test_failed_hooks_are_needs_unless_an_outcome_tells_of_them() -> None:
     found = needs(
         state_after(hook("after_success", 1), hook("before", 1), hook("verify", 75, None), hook("verify", 1)), NOW
     )
-    assert only(found).in_words() == "hook after_success of a exit code 1 (./x.sh)"
+    assert only(found).waits == "hook after_success of a exit code 1 (./x.sh)"
     assert needs(state_after(hook("after_success", 1), hook("after_success", 0)), NOW) == ()
 
 

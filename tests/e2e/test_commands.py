@@ -495,7 +495,8 @@ def test_the_way_on_finds_the_same_state_directory(program: Program) -> None:
     done = program.run("run", workflow, "--rehearse", "--state-dir", "here it is")
     assert done.code == 1
     way_on = f"resume {done.log[0]['run_id']} --state-dir '{program.directory / 'here it is'}'"
-    assert f"continue with: atlas-cutover {way_on} (max_failures is exceeded" in done.out
+    assert "\ncontinue with (max_failures is exceeded" in done.out
+    assert f"\n  $ atlas-cutover {way_on}\n" in done.out
     assert program.run("report", "--state-dir", str(program.directory / "here it is")).code == 0
 
 

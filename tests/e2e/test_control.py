@@ -353,7 +353,7 @@ def test_status_lists_all_with_what_was_last_read(program: Program) -> None:
     assert all(re.search(rf"^{name} +all ", after.out, re.MULTILINE) for name in ids)
     brief = program.run("status", run_id)
     assert "m07 " not in brief.out.partition("WAVE ")[2]
-    assert f"all of them: atlas-cutover status {run_id} --all" in brief.out
+    assert f"all of them:\n  $ atlas-cutover status {run_id} --all" in brief.out
     document = program.run("status", run_id, "--all", "--format", "json").report
     (m07,) = [m for m in document["migrations"] if m["name"] == "m07"]
     assert "500" in m07["last_read"]["error"]

@@ -176,7 +176,8 @@ def test_signal_during_a_cutover_and_resume_without_the_file(online: Program, at
     summary = online.run("report").out
     assert "UNDER WAY AT ATLAS" in summary
     assert "NEEDS YOU NOW" not in summary
-    assert f"continue with: atlas-cutover resume {done.report['run_id']} (at once: " in summary
+    assert "\ncontinue with (at once: " in summary
+    assert f"\n  $ atlas-cutover resume {done.report['run_id']}\n" in summary
     (online.directory / workflow).unlink()
     again = online.run("resume", *JSON)
     assert (again.code, again.outcomes) == (1, {"slow": "TIMED_OUT"})

@@ -467,7 +467,7 @@ def test_numbers_that_json_lacks_become_text() -> None:
 def test_a_wave_in_a_command_is_quoted() -> None:
     """Its name may have spaces and quotes in it."""
     fields = {"event": "approval_waiting", "run_id": "20261128-010000-3f9a1c", "wave": "the last 'ones'"}
-    command = sentence(fields, None).partition("waits for approval: ")[2]
+    command = sentence(fields, None).partition("waits for approval: ")[2].strip("`")
     assert shlex.split(command) == ["atlas-cutover", "approve", "20261128-010000-3f9a1c", "the last 'ones'"]
     # nothing else is offered: who reads it may have no terminal on which the run listens
 

@@ -63,7 +63,7 @@ def test_markdown_says_first_what_needs_a_person(report_of: MakeReport) -> None:
     titles = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert titles == [
         *("Needs you now", "Under way at Atlas", "Not started"),
-        *("Point of no return", "Waves", "Migrations", "Hooks that failed"),
+        *("Waves", "Point of no return", "Migrations", "Hooks that failed"),
     ]
     assert re.search(r"\| FAILED \| bad `[0-9a-f]{24}` \(rest\) \| oplog window exceeded \|", text)
     assert text.index("## Needs you now") < text.index("cutover time: p50")

@@ -68,7 +68,7 @@ def test_what_needs_a_person_comes_before_the_tables(report_of: MakeReport) -> N
     )
     assert "FAILED b (w): oplog [bold]window[/bold]" in text
     assert "NOT_STARTED c (w): the window closed" in text
-    assert "continue with: atlas-cutover resume" in text
+    assert f"continue with:\n  $ atlas-cutover resume {RUN_ID}\n" in text
     assert text.index("NEEDS YOU NOW") < text.index("NOT STARTED\n") < text.index("WAVE ") < text.index("MIGRATION ")
     assert "report: /state/runs/x/report.json" in text
 
@@ -77,7 +77,8 @@ def test_the_way_on_after_the_window_is_a_new_window(report_of: MakeReport) -> N
     """The command to copy, and what has to be done before."""
     window = AbsoluteWindow(opens=START - 3600, closes=START + 30)
     text = printed(report_of({"w": {"a": Ending(Outcome.NOT_STARTED)}}, window=window))
-    assert "continue with: atlas-cutover run WORKFLOW (the window does not open any more: set a new one" in text
+    assert "continue with (the window does not open any more: set a new one" in text
+    assert "\n  $ atlas-cutover run WORKFLOW\n" in text
 
 
 def test_what_is_under_way_is_followed_at_once_and_is_no_problem(report_of: MakeReport) -> None:
@@ -86,10 +87,11 @@ def test_what_is_under_way_is_followed_at_once_and_is_no_problem(report_of: Make
     assert "2 migrations: 1 SUCCESS, 1 UNDER_WAY" in text
     assert "UNDER WAY AT ATLAS\nUNDER_WAY a (w): Atlas accepted the cutover" in text
     assert "NEEDS YOU NOW" not in text
-    assert f"resume {RUN_ID} (at once: it follows what Atlas has accepted, and sends no PUT)" in text
+    assert "continue with (at once: it follows what Atlas has accepted, and sends no PUT):" in text
+    assert f"\n  $ atlas-cutover resume {RUN_ID}\n" in text
     window = AbsoluteWindow(opens=START - 3600, closes=START + 30)
     waves = {"w": {"a": Ending(Outcome.UNDER_WAY), "b": Ending(Outcome.NOT_STARTED)}}
-    assert "continue with: atlas-cutover resume" in printed(report_of(waves, window=window))
+    assert f"\n  $ atlas-cutover resume {RUN_ID}\n" in printed(report_of(waves, window=window))
 
 
 def test_an_end_in_doubt_has_no_cutover_seconds(report_of: MakeReport) -> None:
@@ -103,7 +105,7 @@ def test_large_runs_list_problems_only(report_of: MakeReport) -> None:
     waves = {"w": {f"m{n:03}": Ending(Outcome.FAILED, f"message {n}") if n < 50 else Ending() for n in range(500)}}
     text = printed(report_of(waves))
     assert "and 30 more: see the report" in text
-    assert f"all of them: atlas-cutover status {RUN_ID} --all" in text
+    assert f"all of them:\n  $ atlas-cutover status {RUN_ID} --all" in text
     assert "m499" not in text
     assert len(text.splitlines()) < 50
 
@@ -123,7 +125,7 @@ def test_a_narrow_terminal_shows_everything(report_of: MakeReport) -> None:
     text = printed(
         report_of({"canary": {"orders": Ending()}, "rest": {"x" * 60: Ending(Outcome.FAILED, "why " * 30)}}), width=40
     )
-    body = [line for line in text.splitlines() if not line.startswith("report: ")]
+    body = [line for line in text.splitlines() if not line.startswith(("report: ", "  $ ")) and "x" * 60 not in line]
     assert max(len(line.rstrip()) for line in body) <= 40
     assert "orders" in text
     assert "wave canary, outcome SUCCESS" in text

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, TextIO
 
+from rich.cells import cell_len
+
 from ...text.escaping import one_line
+from ...text.lines import folded
 from .sentences import sentence
 
 SHORT_ID = 6
 """An id is shown by its last digits: the first ones are a date and alike for all."""
 
 _INDENT = " " * 4
-_NARROWEST = 40  # columns; below, the terminal breaks lines as it likes
 
 OUTPUT_LINES = 10
 """So many of the last lines of a hook's output are shown; JSON lines have all that was kept."""
@@ -42,14 +42,6 @@ def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
     if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
         return False
     return not stream.closed and stream.isatty()
-
-
-def columns(stream: TextIO) -> int | None:
-    """How wide the terminal is that *stream* is; None: it is none, or does not tell."""
-    try:
-        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
-    except (OSError, ValueError):  # it is closed, or has no descriptor
-        return None
 
 
 class ConsoleRenderer:
@@ -86,23 +78,19 @@ class ConsoleRenderer:
 
     def _broken(self, parts: Sequence[tuple[str, str]], between: str, told: str) -> list[str]:
         """The line, or its lines where the terminal is narrower: the coloured *parts*, then what is *told*."""
-        head = " ".join(self._paint(code, text) for code, text in parts)
+        heads = [" ".join(self._paint(code, text) for code, text in parts)]
         width = self._columns()
         length = len(" ".join(text for _, text in parts)) + len(between)
-        if not told or width is None or length + len(told) <= width or width < _NARROWEST:
-            return [f"{head}{between}{told}" if told else head]
-        first = length < width // 2
-        lines = textwrap.wrap(
-            told,
-            width,
-            initial_indent=" " * (length if first else len(_INDENT)),
-            subsequent_indent=_INDENT,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        if not first:
-            return [f"{head}{between}".rstrip(), *lines]
-        return [f"{head}{between}{lines[0][length:]}", *lines[1:]]
+        if not told or width is None or length + cell_len(told) <= width:
+            return [f"{heads[0]}{between}{told}" if told else heads[0]]
+        if length - len(between) > width:
+            heads = [self._paint(code, text) for code, text in parts]
+        if length < width // 2:
+            first, *more = folded(" " * length + told, width, then=_INDENT, measure=cell_len)
+            if cell_len(first) <= width:
+                return [f"{heads[0]}{between}{first[length:]}", *more]
+        heads[-1] = f"{heads[-1]}{between}".rstrip()
+        return [*heads, *folded(_INDENT + told, width, then=_INDENT, measure=cell_len)]
 
     def _following(self, entry: Mapping[str, Any]) -> list[str]:
         output = str(entry.get("output") or "").splitlines()[-OUTPUT_LINES:]

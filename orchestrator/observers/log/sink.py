@@ -33,9 +33,10 @@ from ...core.events import Event, StatusPolled
 from ...core.observer import Sink
 from ...core.run import RunState
 from ...machine.ownership import refuse_foreign, refuse_foreign_links
+from ...machine.terminal import columns_of
 from ...text.instants import iso
 from ...text.redaction import Redactor
-from .console import ConsoleRenderer, columns, wants_colour
+from .console import ConsoleRenderer, wants_colour
 from .entries import Entries, level_of
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -123,7 +124,7 @@ def configure_logging(
         raise InputError(f"log format {format!r}: expected one of {', '.join(FORMATS)}")
     target = sys.stderr if stream is None else stream
     console = (
-        ConsoleRenderer(colour=wants_colour(target, environ), zone=zone, columns=partial(columns, target))
+        ConsoleRenderer(colour=wants_colour(target, environ), zone=zone, columns=partial(columns_of, target))
         if format == "console"
         else json_line
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from ...core.holds import Held
@@ -15,11 +16,11 @@ from ...core.migration import MigrationState
 from ...core.needs import HOOK, Need
 from ...core.run import RunState
 from ...core.standing import MOVING, WORDS, verdict
+from ...machine.columns import ELLIPSIS, command_lines, longest, packed, shortened, wrapped
 from ...store.last_read import LastRead
 from ...text.durations import rough_duration
 from ...text.escaping import one_line
 from ...text.instants import in_words
-from ..columns import ELLIPSIS, command_lines, longest, packed, shortened, wrapped
 from . import waves
 from .tally import Tally
 
@@ -133,8 +134,11 @@ def _needs(known: Known, run_id: str, size: Size, most: int) -> list[Text]:
         said = _need(need, known, size, advice=False)
         left = len(known.needs) - number - 1
         if number and len(lines) + len(said) + (left > 0) >= most:
-            more = f"and {len(known.needs) - number} more: atlas-cutover status {run_id}{known.options}"
-            return [*title, *lines, *(Text(line, style="bold") for line in wrapped(more, size.width, then="  "))]
+            more = f"and {len(known.needs) - number} more:"
+            command = f"atlas-cutover status {run_id}{known.options}"
+            if cell_len(f"{more} {command}") <= size.width:
+                return [*title, *lines, Text(f"{more} {command}", style="bold")]
+            return [*title, *lines, Text(more, style="bold"), *map(Text, command_lines(command, size.width))]
         lines += said
     return title + lines
 

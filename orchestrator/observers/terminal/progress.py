@@ -26,9 +26,10 @@ from rich.text import Text
 
 from ...core.events import Event
 from ...core.run import RunState
+from ...machine.terminal import size_of
 from .board import Known, Size, board
 from .insight import Insight
-from .screen import Painter, ascii_only, size_of
+from .screen import Painter, ascii_only
 from .tally import Tally
 
 FRAME = 0.25

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -12,9 +11,9 @@ from typing import Self, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from ...machine.terminal import size_of
 from .board import Size
 
-FALLBACK = os.terminal_size((80, 24))
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\r\n\x1b[?25h\x1b[?1049l"
 _HOME, _ERASE_LINE, _ERASE_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
@@ -24,15 +23,6 @@ def can_move(stream: TextIO, environ: Mapping[str, str]) -> bool:
     if stream.closed or not stream.isatty():
         return False
     return environ.get("TERM", "") not in ("", "dumb", "unknown")
-
-
-def size_of(stream: TextIO) -> os.terminal_size:
-    """How large the terminal is that *stream* is; 80 columns and 24 rows where it does not tell."""
-    try:
-        size = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError):
-        return FALLBACK
-    return size if size.columns > 0 and size.lines > 0 else FALLBACK
 
 
 def ascii_only(stream: TextIO) -> bool:

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from ...core.run import RunState
 from ...core.standing import budget_in_words
+from ...machine.columns import longest, shortened, wrapped
 from ...text.counts import plural
-from ..columns import longest, shortened, wrapped
 from .tally import Tally, WaveTally
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from orchestrator.observers.columns import command_lines, packed, shortened, wrapped
+from orchestrator.machine.columns import command_lines, packed, shortened, wrapped
 
 NAMES = st.text(st.sampled_from("ab-_ 注文보고서e\u0301\u0308é"), max_size=40)
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from ..text.lines import spans
+
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -37,6 +39,21 @@ def wrapped(text: str, width: int, *, first: str = "", then: str = "") -> list[s
     *first*, *then*: what the first line, and each other one, begins with.
     """
     return _filled(text.split(), width, first, then)
+
+
+def folded_text(text: Text, width: int, *, then: str | None = None) -> list[Text]:
+    """One line of *text*, in lines of at most *width* columns, as `text.lines` breaks them; its colours stay.
+
+    *then*: what all but the first begin with; None: two spaces more than *text* does.
+    """
+    plain = text.plain
+    if then is None:
+        then = " " * (len(plain) - len(plain.lstrip()) + 2)
+    found = spans(plain, width, then=cell_len(then), measure=cell_len)
+    if len(found) == 1:
+        return [text]
+    pieces = [text[begin:end] for begin, end in found]
+    return [pieces[0], *(Text(then).append_text(piece) for piece in pieces[1:])]
 
 
 def command_lines(command: str, width: int) -> list[str]:
