@@ -44,7 +44,7 @@ class Batch:
         self._doing: dict[int, asyncio.Task[None]] = {}
         self._off: set[int] = set()  # asked for members alone
         self._to_say: list[Any] = []
-        self._said = self._heard = 0
+        self._said = self._heard = self._newest = 0
         self._said_at = now()
         self._hushed = False
         self._quiet = False  # and the run knows it
@@ -60,7 +60,10 @@ class Batch:
         self._heard = message.number
         for item in forms.unpacked(message.body):
             match item["item"]:
+                case "begin" if item["number"] <= self._newest:
+                    pass  # whatever has gone wrong there: none is done twice
                 case "begin":
+                    self._newest = item["number"]
                     self._open[item["number"]] = None
                     self._doing[item["number"]] = asyncio.create_task(self._carry_out(item))
                 case "call off":

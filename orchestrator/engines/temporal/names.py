@@ -16,6 +16,8 @@ _PACKAGE = Path(__file__).parents[2]
 PREFIX = "atlas-cutover"
 CLAIMS = f"{PREFIX}/claims"
 """The task queue of claims. Nobody serves it: a claim does nothing but be open."""
+ASK_AGAIN = "asked while what has just happened waits for its worker: ask again"
+"""The answer of a worker that would do something early if it gave another one (`punctual`)."""
 
 
 @cache

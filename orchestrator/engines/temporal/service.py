@@ -37,6 +37,7 @@ from . import forms, names
 from .workflows import Run
 
 _PATIENCE = timedelta(seconds=10)  # for one answer of Temporal's
+_AGAIN = 0.2  # seconds until a question is asked again that was asked at a bad moment
 CONNECTING = 10.0
 """Seconds for which a connection is tried."""
 
@@ -200,7 +201,7 @@ class Remote:
         """
         try:
             with _readable():
-                news: forms.News = await self._handle().query(Run.news, after, rpc_timeout=_PATIENCE)
+                return await self._asked(after)
         except RPCError as error:
             if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION):
                 raise NoWorkerError(
@@ -209,7 +210,18 @@ class Remote:
             raise _unheard(error) from None
         except WorkflowQueryFailedError as error:
             raise TemporalError(f"the run does not tell what has happened: {error}") from None
-        return news
+
+    async def _asked(self, after: int) -> forms.News:
+        asked_at = anyio.current_time()
+        while True:
+            try:
+                news: forms.News = await self._handle().query(Run.news, after, rpc_timeout=_PATIENCE)
+            except WorkflowQueryFailedError as error:
+                if names.ASK_AGAIN not in str(error) or anyio.current_time() - asked_at > _PATIENCE.total_seconds():
+                    raise
+                await anyio.sleep(_AGAIN)
+            else:
+                return news
 
     async def was_committed(self, found: Found, length: int) -> bool:
         """Whether what a worker did when the history of *found* was *length* events long was taken: it may have died, or been too late.

@@ -10,7 +10,7 @@ from random import Random
 
 import anyio
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 
 from ...atlas.clients import Clients, open_clients
 from ...atlas.connection import ClientSettings
@@ -22,6 +22,7 @@ from . import names
 from .activities import Activities
 from .counting import PerActivity, tell
 from .guard import threads
+from .punctual import PunctualRunner
 from .workflows import SERVED
 
 _ENOUGH = 2000  # activities at once: most of them wait
@@ -101,7 +102,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             task_queue=queue,
             workflows=list(SERVED),
             activities=[activities.claim, activities.release, activities.reach, activities.own_project],
-            workflow_runner=UnsandboxedWorkflowRunner(),  # the core is pure, and import-linter holds it
+            workflow_runner=PunctualRunner(),
             workflow_task_executor=executor,
             max_concurrent_activities=_ENOUGH,
             max_concurrent_activity_task_polls=_POLLS,
