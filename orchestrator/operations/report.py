@@ -10,6 +10,7 @@ from pathlib import Path
 from ..reports.model import RunReport
 from ..reports.render import write_all
 from ..store.journal import open_journal, worked_on_by
+from ..store.last_read import silent_since
 from .find import find_run, place_of
 from .reporting import Unwritten, as_recorded
 from .result import outputs_of
@@ -51,6 +52,8 @@ def report(
     with open_journal(place, readonly=True) as journal:
         row = find_run(journal, whole_id)
         holder = worked_on_by(journal.state_dir, row)
-        found = as_recorded(journal.state(row.run_id), now=time.time())
+        now = time.time()
+        silent = silent_since(journal.state_dir, row.run_id, now=now) if holder else None
+        found = as_recorded(journal.state(row.run_id), now=now, holder=holder, silent=silent)
     written, unwritten = write_all(found, paths)
     return Reported(report=found, holder=holder, written=tuple(written), unwritten=tuple(unwritten), stale=stale)

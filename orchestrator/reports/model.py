@@ -14,6 +14,7 @@ from ..core.no_return import SIDES, WHAT_IS_RIGHT, Point, Side, last_start, poin
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
 from ..core.outlook import outlook
 from ..core.run import RunState
+from ..core.standing import verdict
 from ..core.times import cutover_seconds, downtime_seconds
 from ..core.vars import Vars
 from ..core.window import Span, window_in_words
@@ -149,6 +150,8 @@ class RunReport:
         sessions: How many processes worked on the run.
         forecast: Made when the run began, with what became of it.
         outlook: Of what is left of a run under way, made now.
+        holder: The process that works on the run now: all of this says how it stands, not how it ended. None: nobody does.
+        stands: How the run stands then, in a word or two.
         last_start: The last moment at which a cutover may still start; None: there is no window, or none may.
     """
 
@@ -184,6 +187,8 @@ class RunReport:
     requests: dict[str, Any]
     advice: Advice
     needs: tuple[Need, ...]
+    holder: str | None
+    stands: str | None
 
     def urgent(self) -> list[Need]:
         """What needs a person now, but for what is only to be followed at Atlas: that has a title of its own."""
@@ -194,10 +199,10 @@ class RunReport:
         return list(dict.fromkeys(name for m in self.migrations for name in m.vars.names))
 
     def problems(self) -> list[Problem]:
-        """The migrations without SUCCESS, the most urgent outcome first, those of one outcome and message together."""
+        """The migrations that ended without SUCCESS, the most urgent outcome first, those of one outcome and message together."""
         groups: dict[tuple[int, str], list[MigrationReport]] = {}
         for m in self.migrations:
-            if m.outcome is not Outcome.SUCCESS:
+            if m.outcome is not Outcome.SUCCESS and (self.holder is None or m.phase is Phase.FINISHED):
                 groups.setdefault((URGENCY.index(m.outcome), m.error_message or ""), []).append(m)
         found = sorted(groups.items(), key=lambda item: item[0][0])
         return [
@@ -275,8 +280,10 @@ def build(
         migrations=migrations,
         hooks=_hooks(state),
         requests=state.request_statistics(),
-        advice=_advice(advise(facts)),
+        advice=_advice(advise(facts), goes_on=holder is not None),
         needs=tuple(_need(need) for need in needs(state, now, holder=holder, silent=silent)),
+        holder=_text_or_none(holder),
+        stands=None if holder is None else verdict(state, silent=silent is not None),
     )
 
 
@@ -355,10 +362,11 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
 
-def _advice(advice: Advice) -> Advice:
+def _advice(advice: Advice, *, goes_on: bool) -> Advice:
+    """*goes_on*: a process works on the run, which nobody else can continue then."""
     return Advice(
-        command=_text_or_none(advice.command),
-        condition=_text_or_none(advice.condition),
+        command=None if goes_on else _text_or_none(advice.command),
+        condition=None if goes_on else _text_or_none(advice.condition),
         outcomes={outcome: _text(text) for outcome, text in advice.outcomes.items()},
     )
 

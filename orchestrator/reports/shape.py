@@ -15,6 +15,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from ..core.needs import Need
+from ..core.next_step import Phase
 from ..core.no_return import SIDES, WHAT_IS_RIGHT
 from ..core.outcomes import EXIT_MEANINGS
 from ..core.workflow import Migration
@@ -46,6 +47,17 @@ ROW = (
 )
 """What of it report.json does not have: *state*, how it stands now (its outcome, once nothing more happens to it), and while it has no
 outcome *note*, why it waits, and *lag_seconds*."""
+
+PHASES = {
+    Phase.NEW: "WAITING",
+    Phase.GATE: "GATE",
+    Phase.READY: "READY",
+    Phase.REQUESTED: "REQUESTED",
+    Phase.ACCEPTED: "CUTOVER",
+    Phase.DOUBT: "DOUBT",
+    Phase.VERIFYING: "VERIFYING",
+}
+"""The *state* of a migration that has no outcome yet, while a process works on its run."""
 
 COLUMNS = {"job": JOB, "row": ROW}
 
@@ -137,7 +149,10 @@ def snapshot(report: RunReport) -> dict[str, Any]:
         "head": head,
         "needs": [needed(need) for need in report.needs],
         "jobs": [job(each, numbers[each.wave], each.vars.as_dict()) for each in report.migrations],
-        "rows": [[number, *row(migration)] for number, migration in enumerate(report.migrations)],
+        "rows": [
+            [number, *row(each, state=PHASES.get(each.phase) if report.holder is not None else None)]
+            for number, each in enumerate(report.migrations)
+        ],
         "log": [],
     }
 

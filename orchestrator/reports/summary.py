@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -14,9 +13,8 @@ from rich.text import Text
 
 from ..core.needs import HOOK, Need
 from ..core.next_step import Phase
-from ..core.no_return import Point
 from ..core.outcomes import Outcome
-from ..core.standing import MOVING, WORDS
+from ..core.standing import MOVING
 from ..machine.columns import folded_text
 from ..machine.tables import table
 from ..machine.terminal import columns_of
@@ -38,6 +36,8 @@ from .words import (
     plain,
     requests_line,
     sides_line,
+    standing,
+    standing_of,
     times_line,
     times_of_day,
     totals_line,
@@ -57,7 +57,6 @@ _STYLES = {
     "NOT_STARTED": "yellow",
     "INCOMPLETE": "bold yellow",
 }
-_SKIPPED = "skipped"
 
 
 def print_json(report: RunReport, *, file: TextIO, reads: LastReads | None = None) -> None:
@@ -132,7 +131,7 @@ class _Summary:
         report = self.report
         if self.running:
             prefix = "REHEARSAL " if report.rehearsal else ""
-            self.line(f"{prefix}under way ({self.running})", "bold")
+            self.line(f"{prefix}{report.stands or 'under way'} ({self.running})", "bold")
         else:
             self.line(headline(report), _STYLES[report.outcome])
         self.line(f"workflow {report.workflow}, run {report.run_id}, {times_of_day(report)}")
@@ -181,13 +180,13 @@ class _Summary:
     def _totals(self) -> str:
         if not self.running:
             return totals_line(self.report)
-        return f"{plural(len(self.report.migrations), 'migration')}: {_standing(self.report.migrations)}"
+        return f"{plural(len(self.report.migrations), 'migration')}: {standing(self.report.migrations)}"
 
     def _rest(self) -> None:
         """Figures, and while it is not over which side of their points of no return the migrations are on, and what is right there."""
         report = self.report
         times = times_line(report.statistics)
-        requests = requests_line(report) if report.requests["total"] else None  # not known before the session's end
+        requests = requests_line(report)
         goes_on = bool(self.running or report.unfinished)
         if times or requests or goes_on:
             self.console.print()
@@ -270,7 +269,7 @@ class _Summary:
                     duration(wave.statistics.p50),
                     duration(wave.statistics.p90),
                     duration(wave.statistics.max),
-                    _standing(by_wave[wave.name]) if self.running else counts_text(wave.counts),
+                    standing(by_wave[wave.name]) if self.running else counts_text(wave.counts),
                 )
                 for wave in self.report.waves
             ),
@@ -327,7 +326,7 @@ class _Summary:
         )
 
     def _word(self, migration: MigrationReport) -> str:
-        return _standing_of(migration) if self.running else str(migration.outcome)
+        return standing_of(migration) if self.running else str(migration.outcome)
 
     def _table(self, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table, an empty line above it."""
@@ -353,20 +352,6 @@ def _subject(problem: Problem) -> str:
     if len(members) == 1:
         return f"{members[0].name} ({members[0].wave})"
     return f"{len(members)} migrations ({names_text(problem)})"
-
-
-def _standing(migrations: Sequence[MigrationReport]) -> str:
-    """How far *migrations* are while their run is under way."""
-    counts = Counter(_standing_of(m) for m in migrations)
-    order = [*(str(outcome) for outcome in Outcome), *(WORDS[phase] for phase in MOVING), WORDS[Phase.NEW], _SKIPPED]
-    return counts_text({word: counts[word] for word in order})
-
-
-def _standing_of(migration: MigrationReport) -> str:
-    """How far *migration* is while its run is under way."""
-    if migration.point is Point.NOT_CUT_OVER and migration.phase is not Phase.FINISHED:
-        return _SKIPPED
-    return WORDS.get(migration.phase, str(migration.outcome))
 
 
 def _encodable(text: str, encoding: str | None) -> str:

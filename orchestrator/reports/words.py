@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..core.needs import HOOK, Need
-from ..core.no_return import Side
+from ..core.next_step import Phase
+from ..core.no_return import Point, Side
 from ..core.outcomes import EXIT_MEANINGS, Outcome
+from ..core.standing import MOVING, WORDS
 from ..text.counts import names_listed, plural
 from ..text.durations import rough_duration
 from ..text.escaping import without_sequences
@@ -16,12 +18,15 @@ from .model import MigrationReport, Problem, RunReport
 from .percentiles import Statistics
 
 OUTCOMES = frozenset(Outcome)
+SKIPPED = "skipped"
 _JOINERS = "\u200c\u200d"  # invisible, harmless, and needed by some scripts and by emoji
 
 
 def headline(report: RunReport) -> str:
-    """The outcome in one line."""
+    """The outcome in one line; of a run on which somebody works, how it stands."""
     prefix = "REHEARSAL " if report.rehearsal else ""
+    if report.holder is not None:
+        return f"{prefix}{report.stands} ({report.holder})"
     return f"{prefix}{report.outcome} (exit code {report.exit_code}: {exit_meaning(report)})"
 
 
@@ -31,9 +36,34 @@ def exit_meaning(report: RunReport) -> str:
 
 
 def totals_line(report: RunReport) -> str:
-    """How many migrations ended how."""
+    """How many migrations ended how, or stand where."""
     total = report.totals["migrations"]
-    return f"{plural(total, 'migration')}: {counts_text(report.totals) or 'none'}"
+    counts = counts_text(report.totals) if report.holder is None else standing(report.migrations)
+    return f"{plural(total, 'migration')}: {counts or 'none'}"
+
+
+def standing(migrations: Iterable[MigrationReport]) -> str:
+    """How far *migrations* are while a process works on their run."""
+    counts = Counter(standing_of(m) for m in migrations)
+    order = [*(str(outcome) for outcome in Outcome), *(WORDS[phase] for phase in MOVING), WORDS[Phase.NEW], SKIPPED]
+    return counts_text({word: counts[word] for word in order})
+
+
+def standing_of(migration: MigrationReport) -> str:
+    """How far *migration* is while a process works on its run."""
+    if migration.point is Point.NOT_CUT_OVER and migration.phase is not Phase.FINISHED:
+        return SKIPPED
+    return WORDS.get(migration.phase, str(migration.outcome))
+
+
+def standings_of_waves(report: RunReport) -> dict[str, str]:
+    """How the migrations of each wave stand, or have ended, by its name."""
+    if report.holder is None:
+        return {wave.name: counts_text(wave.counts) for wave in report.waves}
+    by_wave: dict[str, list[MigrationReport]] = {}
+    for m in report.migrations:
+        by_wave.setdefault(m.wave, []).append(m)
+    return {name: standing(members) for name, members in by_wave.items()}
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
@@ -60,8 +90,10 @@ def times_line(statistics: Statistics) -> str | None:
     return f"cutover time: {', '.join(parts)}"
 
 
-def requests_line(report: RunReport) -> str:
-    """What was sent."""
+def requests_line(report: RunReport) -> str | None:
+    """What was sent; None: it is not known before the session has ended."""
+    if not report.requests["total"]:
+        return None
     by_status = ", ".join(f"{status}: {count}" for status, count in report.requests["by_status"].items())
     retries = report.requests["retries"]
     shown = f" ({by_status})" if by_status else ""
@@ -70,8 +102,9 @@ def requests_line(report: RunReport) -> str:
 
 def times_of_day(report: RunReport) -> str:
     """When the run began and ended, and how long that took."""
-    began, ended = clock(report.started_at), clock(report.finished_at)
-    return f"{began or '-'} to {ended or 'now'} UTC ({duration(report.duration_seconds)})"
+    began, ended = clock(report.started_at) or "-", clock(report.finished_at)
+    to = f"to {ended} UTC" if ended is not None and report.holder is None else "UTC to now"
+    return f"{began} {to} ({duration(report.duration_seconds)})"
 
 
 def forecast_line(report: RunReport) -> str | None:

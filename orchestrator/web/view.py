@@ -20,34 +20,19 @@ from ..reports.model import report_migration, report_window
 from ..store.journal import RunRow
 from ..text.instants import iso
 
-WAITING, GATE, READY, REQUESTED, UNDER_WAY_AT_ATLAS = "WAITING", "GATE", "READY", "REQUESTED", "CUTOVER"
-DOUBT, VERIFYING = "DOUBT", "VERIFYING"
-"""How a migration stands that has no outcome yet, while a process works on its run."""
-
-_PHASES = {
-    Phase.NEW: WAITING,
-    Phase.GATE: GATE,
-    Phase.READY: READY,
-    Phase.REQUESTED: REQUESTED,
-    Phase.ACCEPTED: UNDER_WAY_AT_ATLAS,
-    Phase.DOUBT: DOUBT,
-    Phase.VERIFYING: VERIFYING,
-}
-
-
 ORDER = (
     "IN_DOUBT",
     "UNDER_WAY",
     "TIMED_OUT",
     "UNVERIFIED",
     "FAILED",
-    DOUBT,
-    UNDER_WAY_AT_ATLAS,
-    REQUESTED,
-    VERIFYING,
-    READY,
-    GATE,
-    WAITING,
+    "DOUBT",
+    "CUTOVER",
+    "REQUESTED",
+    "VERIFYING",
+    "READY",
+    "GATE",
+    "WAITING",
     "NOT_STARTED",
     "SUCCESS",
 )
@@ -86,7 +71,7 @@ def jobs(state: RunState, names: Container[str]) -> dict[str, Job]:
 def stands(state: RunState, name: str, *, running: bool) -> str:
     """How migration *name* stands, in a word of `ORDER`; *running*: a process works on the run."""
     if _goes_on(state, name, running=running):
-        return _PHASES[state.migrations[name].phase]
+        return shape.PHASES[state.migrations[name].phase]
     return str(state.result(name).outcome)
 
 
@@ -101,7 +86,7 @@ def row(state: RunState, name: str, *, running: bool) -> Row:
     known = state.migrations[name]
     report = report_migration(state, *state.place_of(name))
     if _goes_on(state, name, running=running):
-        values = shape.row(report, state=_PHASES[known.phase], note=known.note, lag=known.lag)
+        values = shape.row(report, state=shape.PHASES[known.phase], note=known.note, lag=known.lag)
     else:
         values = shape.row(report)
     return Row(values[0], compact(values))

@@ -119,7 +119,7 @@ def test_the_run_under_way_goes_before_newer_ones_that_are_over(program: Program
         report = program.run("report")
         assert (report.code, run_id in report.out) == (0, True)
         assert "is under way" in report.err
-        assert report.out.startswith("REHEARSAL under way")
+        assert report.out.startswith("REHEARSAL waits for approval (")
         assert "the run is over" not in report.out
         with program.started("status", "--watch") as watching:
             assert watching.process.stdout is not None

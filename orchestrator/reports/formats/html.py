@@ -11,13 +11,18 @@ import base64
 import hashlib
 import json
 import re
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from ...core.next_step import Phase
 from ...core.outcomes import Outcome
+from ...text.instants import in_words
 from .. import ASSETS
 from ..bundle import bundled
 from ..model import RunReport
@@ -31,6 +36,8 @@ from ..words import (
     names_text,
     plain,
     requests_line,
+    standing,
+    standings_of_waves,
     times_in_words,
 )
 
@@ -55,12 +62,30 @@ def render_html(report: RunReport) -> str:
         outcomes=OUTCOMES,
         exit_meaning=exit_meaning(report),
         requests_line=requests_line(report),
+        made_at=_made_at(report),
+        totals=_totals(report),
+        stands=standings_of_waves(report),
         urgent=report.urgent(),
         others=report.other_problems(),
         problems_at_most=PROBLEMS_AT_MOST,
         hooks=sorted(report.hooks, key=lambda hook: hook.ok)[:HOOKS_AT_MOST],
         without_scripts=len(report.migrations) <= WITHOUT_SCRIPTS,
     )
+
+
+def _made_at(report: RunReport) -> str:
+    """When a report of a run that goes on was made: how it stood then."""
+    if report.started_at is None:
+        return "an unknown time"
+    return in_words(datetime.fromisoformat(report.started_at).timestamp() + report.duration_seconds)
+
+
+def _totals(report: RunReport) -> Mapping[str, int]:
+    """How many migrations have ended with each outcome: of a run that goes on, those that have ended."""
+    if report.holder is None:
+        return report.totals
+    counts = Counter(str(m.outcome) for m in report.migrations if m.phase is Phase.FINISHED)
+    return {str(outcome): counts[str(outcome)] for outcome in Outcome}
 
 
 def embedded(data: Any) -> Markup:
@@ -93,7 +118,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"coded": _coded, "number": "{:,}".format}
+    environment.filters |= {"instant": in_words, "standing": standing, "coded": _coded, "number": "{:,}".format}
     environment.filters |= {"plain": plain, "lines": lines, "duration": duration, "clock": clock, "names": names_text}
     environment.filters |= {"times": times_in_words, "downtimes": downtimes_in_words}
     return environment.get_template("report.html.j2")

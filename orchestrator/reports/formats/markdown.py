@@ -8,17 +8,19 @@ from collections.abc import Iterable, Sequence
 from ...core.needs import HOOK, Need
 from ...core.outcomes import Outcome
 from ...text.counts import names_listed
+from ...text.instants import in_words
 from ..model import MigrationReport, Problem, RunReport
 from ..words import (
     OUTCOMES,
     clock,
-    counts_text,
     downtimes_in_words,
     duration,
     headline,
     names_text,
     plain,
     requests_line,
+    standing_of,
+    standings_of_waves,
     times_in_words,
     times_line,
     times_of_day,
@@ -90,6 +92,14 @@ def _needs(report: RunReport) -> Iterable[str]:
     yield ""
 
 
+def _coded(text: str) -> str:
+    """Our own *text*, what is in backticks there left as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return "".join(f"`{plain(part)}`" if place % 2 else escape(part) for place, part in enumerate(parts))
+
+
 def _need(need: Need) -> tuple[str, str, str]:
     members = [f"{escape(each.name)} `{each.live_migration_id}`" for each in need.about[:IDS_AT_MOST]]
     more = need.count - len(members)
@@ -98,8 +108,10 @@ def _need(need: Need) -> tuple[str, str, str]:
         names += f" ({escape(need.about[0].wave)})"
     elif need.count > 1:
         names = f"{need.count}: {names}"
-    subject = escape(need.what) if need.kind not in OUTCOMES else ""
-    return (_kind(need.kind), " ".join(part for part in (subject, names) if part), escape(need.said) or "-")
+    if need.kind not in OUTCOMES:
+        names = ": ".join(part for part in (escape(need.what), names) if part)
+    said = f"{need.said}, since {in_words(need.since)}" if need.since is not None else need.said
+    return (_kind(need.kind), names, escape(said) or "-")
 
 
 def _kind(kind: str) -> str:
@@ -118,7 +130,7 @@ def _opening(report: RunReport) -> Iterable[str]:
         yield f"- no further cutover was started: {escape(report.stopped)}"
     advice = report.advice
     if advice.command:
-        yield f"- continue with `{advice.command}`{f' ({escape(advice.condition)})' if advice.condition else ''}"
+        yield f"- continue with{f' ({_coded(advice.condition)})' if advice.condition else ''}: `{advice.command}`"
     yield ""
 
 
@@ -160,14 +172,23 @@ def _no_return(report: RunReport) -> Iterable[str]:
 
 
 def _waves(report: RunReport) -> Iterable[str]:
+    stands = standings_of_waves(report)
     yield from ("## Waves", "")
     yield from table(
-        ("wave", "migrations>", "outcomes", "p50>", "p90>", "max>", "approved by"),
+        (
+            "wave",
+            "migrations>",
+            "outcomes" if report.holder is None else "stands",
+            "p50>",
+            "p90>",
+            "max>",
+            "approved by",
+        ),
         (
             (
                 escape(wave.name),
                 str(wave.migrations),
-                counts_text(wave.counts),
+                stands[wave.name],
                 duration(wave.statistics.p50),
                 duration(wave.statistics.p90),
                 duration(wave.statistics.max),
@@ -186,7 +207,7 @@ def _forecast(report: RunReport) -> Iterable[str]:
     yield from (f"- {escape(sentence)}" for sentence in forecast.sentences)
     yield ""
     yield from table(
-        ("wave", "was to end by (p50)", "(p90)", "ended", "was to take (p50)>", "(p90)>", "took>", ""),
+        ("wave", "was to end by (p50, UTC)", "(p90, UTC)", "ended (UTC)", "was to take (p50)>", "(p90)>", "took>", ""),
         (
             (
                 escape(wave.name),
@@ -220,7 +241,9 @@ def _migrations(report: RunReport) -> Iterable[str]:
     shown: Sequence[MigrationReport] = report.migrations
     yield from ("## Migrations", "")
     if len(shown) > LIST_ALL:
-        without = [m for m in shown if m.outcome is not Outcome.SUCCESS]
+        without = [
+            m for m in shown if m.outcome is not Outcome.SUCCESS
+        ]  # which, of a run under way, most may have before them
         shown = without[:LIST_ALL]
         yield (
             f"The first {len(shown)} of {len(without)} without SUCCESS; "
@@ -232,9 +255,9 @@ def _migrations(report: RunReport) -> Iterable[str]:
         (
             "migration",
             "wave",
-            "outcome",
+            "outcome" if report.holder is None else "stands",
             "at Atlas",
-            "requested",
+            "requested (UTC)",
             "cutover>",
             "PUTs>",
             "group",
@@ -245,9 +268,9 @@ def _migrations(report: RunReport) -> Iterable[str]:
             (
                 escape(m.name),
                 escape(m.wave),
-                str(m.outcome),
+                str(m.outcome) if report.holder is None else standing_of(m),
                 escape(m.remote_status) or "-",
-                m.requested_at or "-",
+                clock(m.requested_at) or "-",
                 duration(m.cutover_seconds),
                 str(m.cutover_requests),
                 f"`{m.group_id}`",
