@@ -39,6 +39,7 @@ class Batch:
 
     @workflow.init
     def __init__(self, begun: forms.BatchOrder) -> None:
+        parent = workflow.info().parent
         self._begun = begun
         self._open: dict[int, workflow.ActivityHandle[Any] | None] = {}  # None: not begun yet
         self._doing: dict[int, asyncio.Task[None]] = {}
@@ -49,13 +50,13 @@ class Batch:
         self._hushed = False
         self._quiet = False  # and the run knows it
         self._over = False
-        self._gone = False
+        self._gone = parent is None or parent.workflow_id != begun.session.workflow  # somebody else has begun it
         self._doubtful = False  # whether the run is still there
 
     @workflow.signal
     def errands(self, message: forms.Message) -> None:
         """Do what the run says."""
-        if message.number <= self._heard:
+        if self._gone or message.number <= self._heard:
             return
         self._heard = message.number
         for item in forms.unpacked(message.body):
@@ -80,6 +81,8 @@ class Batch:
     @workflow.run
     async def run(self, begun: forms.BatchOrder) -> None:  # noqa: ARG002 - as of __init__, which Temporal calls with it
         """Carry out what the run says until it says that there is no more, or is gone."""
+        if self._gone:
+            return
         watch = asyncio.create_task(self._watch())
         while True:
             await workflow.wait_condition(lambda: self._has_to_speak() or self._is_over())

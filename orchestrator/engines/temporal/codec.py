@@ -3,6 +3,9 @@
 AES-GCM, with a key that workers and clients have in a file. Who has one takes nothing that was not encrypted with it: a payload may be an
 order to run a hook. What is refused becomes a payload that cannot be read, as an error of the codec itself would hold up the workflow for
 good. So an activity that is given one fails, a signal is dropped, an update is rejected, and a workflow does not begin.
+
+What is encrypted is bound to its namespace and workflow: elsewhere it cannot be read, so who has no key cannot hand what they find in one history
+to another workflow of theirs.
 """
 
 from __future__ import annotations
@@ -11,18 +14,22 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import (
+    ActivitySerializationContext,
     CompositePayloadConverter,
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
     DefaultPayloadConverter,
     EncodingPayloadConverter,
     PayloadCodec,
+    SerializationContext,
+    WithSerializationContext,
+    WorkflowSerializationContext,
 )
 
 from ...core.errors import InputError
@@ -34,14 +41,22 @@ _REFUSED = "refused/atlas-cutover"
 _PLAIN = (
     "a payload was not encrypted, and there is a key: give temporal.codec_key_file wherever commands and workers run"
 )
-_OTHER_KEY = "a payload was encrypted with another key: compare temporal.codec_key_file"
+_OTHER_KEY = "a payload was encrypted with another key, or for another workflow: compare temporal.codec_key_file"
 
 
-class Codec(PayloadCodec):
-    """Encrypts each payload whole. *key*: 32 bytes."""
+class Codec(PayloadCodec, WithSerializationContext):
+    """Encrypts each payload whole. *key*: 32 bytes. *whose*: namespace and workflow that it belongs to."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, whose: tuple[str, str] = ("", "")) -> None:
+        self._key = key
         self._cipher = AESGCM(key)
+        self._bound = b"\0".join([ENCODING, *(part.encode() for part in whose)])
+
+    def with_context(self, context: SerializationContext) -> Self:
+        """One for what belongs to the workflow of *context*."""
+        if not isinstance(context, WorkflowSerializationContext | ActivitySerializationContext):
+            return self
+        return type(self)(self._key, (context.namespace, context.workflow_id or ""))
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encrypted ones in their place."""
@@ -53,14 +68,14 @@ class Codec(PayloadCodec):
 
     def _hidden(self, payload: Payload) -> Payload:
         nonce = os.urandom(_NONCE)
-        data = nonce + self._cipher.encrypt(nonce, payload.SerializeToString(), ENCODING)
+        data = nonce + self._cipher.encrypt(nonce, payload.SerializeToString(), self._bound)
         return Payload(metadata={"encoding": ENCODING}, data=data)
 
     def _shown(self, payload: Payload) -> Payload:
         if payload.metadata.get("encoding") != ENCODING:
             return _refused(_PLAIN)
         try:
-            data = self._cipher.decrypt(payload.data[:_NONCE], payload.data[_NONCE:], ENCODING)
+            data = self._cipher.decrypt(payload.data[:_NONCE], payload.data[_NONCE:], self._bound)
         except (InvalidTag, ValueError):  # the second: there is no whole nonce
             return _refused(_OTHER_KEY)
         return Payload.FromString(data)

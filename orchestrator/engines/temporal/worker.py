@@ -20,6 +20,7 @@ from ...text.redaction import Redactor
 from ..hook_runner import most_at_once
 from . import names
 from .activities import Activities
+from .arguments import OneArgument
 from .counting import PerActivity, tell
 from .guard import threads
 from .punctual import PunctualRunner
@@ -103,6 +104,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             workflows=list(SERVED),
             activities=[activities.claim, activities.release, activities.reach, activities.own_project],
             workflow_runner=PunctualRunner(),
+            interceptors=[OneArgument()],
             workflow_task_executor=executor,
             max_concurrent_activities=_ENOUGH,
             max_concurrent_activity_task_polls=_POLLS,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 from temporalio import workflow
+from temporalio.api.common.v1 import Payloads, WorkflowExecution, WorkflowType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest, StartWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
@@ -16,41 +20,78 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 @workflow.defn(name="Stranger")
 class Stranger:
-    """Orders a hook of the workers of *queue*."""
+    """Orders something of the workers of *queue*."""
 
     @workflow.run
-    async def run(self, queue: str, argv: list[str]) -> Any:
-        """What the hook has answered."""
-        info = workflow.info()
-        task = {
-            "session": {"workflow": info.workflow_id, "first": info.run_id},
-            "run_id": "one",
-            "workflow": "strange",
-            "directory": "/",
-            "rehearsal": True,
-            "argv": argv,
-            "hook": "before",
-            "timeout": 20.0,
-            "facts": {"vars": {}},
-            "lease": 10.0,
-            "wave": None,
-            "migration": None,
-        }
+    async def run(self, queue: str, what: str, task: dict[str, Any]) -> Any:
+        """What the activity *what* has answered."""
         return await workflow.execute_activity(
-            "hook",
+            what,
             task,
             task_queue=queue,
             start_to_close_timeout=timedelta(seconds=30),
+            heartbeat_timeout=timedelta(seconds=10),
             retry_policy=RetryPolicy(maximum_attempts=1),
         )
 
 
-async def order_a_hook(client: Client, queue: str, argv: Sequence[str]) -> str:
-    """Have a worker that serves *queue* run *argv* as a hook; why it did not, or nothing."""
+async def order(client: Client, queue: str, what: str, task: Mapping[str, Any]) -> str:
+    """Have a worker that serves *queue* do *what* for *task*; why it did not, or nothing."""
     name = f"strange-{uuid4().hex}"
     async with Worker(client, task_queue=name, workflows=[Stranger], workflow_runner=UnsandboxedWorkflowRunner()):
         try:
-            await client.execute_workflow(Stranger.run, args=[queue, list(argv)], id=name, task_queue=name)
+            await client.execute_workflow(Stranger.run, args=[queue, what, dict(task)], id=name, task_queue=name)
         except WorkflowFailureError as error:
             return str(error.cause.cause) if isinstance(error.cause, ActivityError) else ""
     return ""
+
+
+async def order_a_hook(client: Client, queue: str, argv: Sequence[str]) -> str:
+    """Have a worker that serves *queue* run *argv* as a hook; why it did not, or nothing."""
+    task = {
+        "session": {"workflow": "strange", "first": "strange"},
+        "run_id": "one",
+        "workflow": "strange",
+        "directory": "/",
+        "rehearsal": True,
+        "argv": list(argv),
+        "hook": "before",
+        "timeout": 20.0,
+        "facts": {"vars": {}},
+        "lease": 10.0,
+        "wave": None,
+        "migration": None,
+    }
+    return await order(client, queue, "hook", task)
+
+
+async def said_again(client: Client, event: HistoryEvent, workflow_id: str, queue: str) -> None:
+    """Begin, or tell, the workflow *workflow_id* what another was begun with, or told, in *event* of its history."""
+    begun, told = event.workflow_execution_started_event_attributes, event.workflow_execution_signaled_event_attributes
+    service = client.workflow_service
+    if event.HasField("workflow_execution_started_event_attributes"):
+        await service.start_workflow_execution(
+            StartWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_id=workflow_id,
+                workflow_type=WorkflowType(name=begun.workflow_type.name),
+                task_queue=TaskQueue(name=queue),
+                input=begun.input,
+                request_id=uuid4().hex,
+            )
+        )
+    elif event.HasField("workflow_execution_signaled_event_attributes"):
+        await signal(client, workflow_id, told.signal_name, told.input)
+
+
+async def signal(client: Client, workflow_id: str, name: str, given: Payloads | None = None) -> None:
+    """Tell *workflow_id* something, as it is *given*; None: without an argument."""
+    await client.workflow_service.signal_workflow_execution(
+        SignalWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=workflow_id),
+            signal_name=name,
+            input=given,
+            request_id=uuid4().hex,
+        )
+    )

@@ -28,7 +28,6 @@ from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import fold
 from orchestrator.core.workflow import Hooks
 from orchestrator.engines.temporal import forms, names
-from orchestrator.engines.temporal.batch import Batch
 from orchestrator.engines.temporal.ledger import Ledger
 from orchestrator.engines.temporal.service import Remote
 from orchestrator.operations.temporal_runs import refuse_too_large
@@ -36,6 +35,7 @@ from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
 from ..house import house, migration, wave, workflow
 from .cluster import LEASE, Begun, begin, needs_temporal, until, worker
+from .stranger import order
 from .test_nights import hasty, own, quick, replayed
 
 pytestmark = [pytest.mark.anyio, needs_temporal]
@@ -137,7 +137,7 @@ async def test_a_batch_that_somebody_terminates_leaves_doubts_and_no_second_put(
     assert "a" in [event.migration for event in events if isinstance(event, CutoverInDoubt)]
 
 
-async def test_once_its_run_is_closed_a_batch_sends_nothing(tmp_path: Path, client: Client) -> None:
+async def test_once_its_run_is_closed_nothing_is_sent_for_it(tmp_path: Path, client: Client) -> None:
     """Terminated, by whoever does such things: the session that may follow knows nothing of a PUT that would leave now."""
     plan = own(workflow(wave("one", "a", "b", approval=True)))
     async with house(tmp_path, plan, quick()) as built, worker(client, it := hasty(built)):
@@ -148,12 +148,7 @@ async def test_once_its_run_is_closed_a_batch_sends_nothing(tmp_path: Path, clie
         session = forms.Session(workflow=run.handle.id, first=first)
 
         async def has_cut_over(name: str) -> None:
-            """Have a batch of *run* send the PUT of *name*."""
-            id_ = f"{run.handle.id}/batch/{name}"
-            queue = names.queue(it.settings.atlas.base_url)
-            batch = await client.start_workflow(
-                Batch.run, forms.BatchOrder(batch=id_, session=session), id=id_, task_queue=queue
-            )
+            """Have the PUT of *name* sent for *run*, as a batch would."""
             task = forms.Task(
                 session=session,
                 run_id="one",
@@ -163,13 +158,11 @@ async def test_once_its_run_is_closed_a_batch_sends_nothing(tmp_path: Path, clie
                 polling=asdict(it.settings.polling),
                 lease=LEASE,
             )
-            errand = {"item": "begin", "number": 1, "kind": "cutover", "args": [asdict(task)], "to_start": 5.0}
-            group = plan.waves[0].migrations[0].group_id
-            errand |= {"queue": names.project_queue(queue, group), "to_close": 60.0, "lease": LEASE}
-            message = forms.Message(batch=id_, number=1, body=forms.packed([errand, {"item": "end"}]))
-            await batch.signal(Batch.errands, message)
+            queue = names.queue(it.settings.atlas.base_url)
             with anyio.fail_after(60):
-                await batch.result()
+                await order(
+                    client, names.project_queue(queue, plan.waves[0].migrations[0].group_id), "cutover", asdict(task)
+                )
 
         async with anyio.create_task_group() as group:
             group.start_soon(has_cut_over, "a")

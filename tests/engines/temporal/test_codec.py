@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from temporalio.api.common.v1 import Payload
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.converter import DataConverter
+from temporalio.service import RPCError
 
 from orchestrator.core.errors import InputError, TemporalError
 from orchestrator.core.settings import Temporal
 from orchestrator.core.steering import Command, Request
+from orchestrator.core.workflow import Hooks
 from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.codec import encrypting, read_key
 from orchestrator.engines.temporal.run import Run
 from orchestrator.engines.temporal.service import Remote, connect
 
 from ..house import house, migration, wave, workflow
-from .cluster import Server, begin, needs_temporal, worker
-from .stranger import order_a_hook
+from .cluster import Server, begin, needs_temporal, until, worker
+from .stranger import order_a_hook, said_again, signal
 from .test_nights import hasty, own, quick
 
 pytestmark = pytest.mark.anyio
@@ -104,3 +108,81 @@ async def test_a_worker_with_a_key_takes_nothing_that_was_not_encrypted_with_it(
         assert await run.steer("approve", wave="one") == [None]
         assert (await run.result())["exit_code"] == 0
         assert it.puts("a") == 1
+
+
+@needs_temporal
+async def test_what_is_found_in_one_history_does_nothing_in_another(tmp_path: Path, temporal: Server) -> None:
+    """Somebody without the key begins a batch of their own with all that the run's batch was told: its PUT and its hook."""
+    stranger = await temporal.connect()
+    key = tmp_path / "codec.key"
+    key.write_text("cd" * 32)
+    client = await connect(Temporal(address=temporal.address, codec_key_file=key))
+    hook = ("sh", "-c", f"echo ran >>{tmp_path}/hook")
+    plan = own(workflow(wave("one", migration("a", hooks=Hooks(before=(hook,))))))
+    async with house(tmp_path / "atlas", plan, quick(4.0)) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        await until(lambda: it.puts("a") == 1)
+        batches = [each async for each in stranger.list_workflows("WorkflowType = 'Batch'") if plan.name in each.id]
+        for number, batch in enumerate(batches):
+            history = await stranger.get_workflow_handle(batch.id, run_id=batch.run_id).fetch_history()
+            for event in history.events:
+                await said_again(stranger, event, f"strange-{number}", names.queue(it.settings.atlas.base_url))
+        assert batches
+        assert (await run.result())["exit_code"] == 0
+        for number in range(len(batches)):
+            events = (await stranger.get_workflow_handle(f"strange-{number}").fetch_history()).events
+            assert EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED in [
+                event.event_type for event in events
+            ]  # it does not begin
+        assert (it.puts("a"), (tmp_path / "hook").read_text()) == (1, "ran\n")
+
+
+@needs_temporal
+async def test_a_batch_that_no_run_has_begun_does_nothing(tmp_path: Path, client: Client) -> None:
+    """Also under the name of one that the run has had, where what is said to it can be read again."""
+    plan = own(workflow(wave("one", migration("a", hooks=Hooks(before=(("true",),))))))
+    async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        assert (await run.result())["exit_code"] == 0
+        batches = [each async for each in client.list_workflows("WorkflowType = 'Batch'") if plan.name in each.id]
+        assert batches
+        for batch in batches:
+            history = await client.get_workflow_handle(batch.id, run_id=batch.run_id).fetch_history()
+            with suppress(RPCError):  # it has ended before all was said
+                for event in history.events:
+                    await said_again(client, event, batch.id, names.queue(it.settings.atlas.base_url))
+            again = client.get_workflow_handle(batch.id)
+            await again.result()
+            begun = [event async for event in again.fetch_history_events()]
+            assert not any(event.HasField("activity_task_scheduled_event_attributes") for event in begun)
+
+
+@needs_temporal
+async def test_a_message_without_an_argument_holds_up_nothing(tmp_path: Path, temporal: Server) -> None:
+    """Nor one with two: it needs no key. A signal is dropped, an update rejected."""
+    stranger = await temporal.connect()
+    key = tmp_path / "codec.key"
+    key.write_text("cd" * 32)
+    client = await connect(Temporal(address=temporal.address, codec_key_file=key))
+    plan = own(workflow(wave("one", "a", approval=True)))
+    async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        await run.waits_for_approval("one")
+        for given in (None, Payloads(payloads=[Payload(), Payload()])):
+            await signal(stranger, run.handle.id, "returned", given)
+        there = stranger.get_workflow_handle(run.handle.id)
+        for args in ((), ("one", "two")):
+            with pytest.raises(WorkflowUpdateFailedError):
+                await there.execute_update("steer", args=args)
+        projects = [
+            each async for each in stranger.list_workflows("WorkflowType = 'Project' AND ExecutionStatus = 'Running'")
+        ]
+        for project in projects:
+            await signal(stranger, project.id, "hold")
+        assert projects
+        assert await run.steer("approve", wave="one") == [None]
+        assert (await run.result())["exit_code"] == 0
+        failed = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+        for each in (run.handle.id, *(project.id for project in projects)):
+            history = await client.get_workflow_handle(each).fetch_history()
+            assert failed not in [event.event_type for event in history.events]
