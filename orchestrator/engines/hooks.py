@@ -25,7 +25,7 @@ from ..core.hook_facts import HookFacts
 from ..core.settings import KEY_VARIABLE
 from ..core.vars import HOOK_PREFIX, variable_key
 from ..core.workflow import Argv, Migration, Wave
-from ..machine.programs import oddity, refuse_foreign_program
+from ..machine.programs import oddity, program_to_start
 from ..text.durations import format_duration
 from ..text.escaping import lines_of_text
 
@@ -130,7 +130,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
 
     Args:
         argv: The command and its arguments. A command without a slash is looked up on *environment*'s ``PATH``, one
-            with a relative path from *directory*.
+            with a relative path from *directory*; what is found is started by its absolute path, which is the `$0` that it sees.
         hook: Its kind, one of `HOOKS`.
         timeout: Seconds after which it is ended.
         directory: Where it runs.
@@ -178,7 +178,6 @@ async def _begin(
     Raises:
         OSError, ValueError: It cannot be started.
     """
-    refuse_foreign_program(argv[0], Path(directory), environment.get("PATH"))
     deadline = anyio.current_time() + patience
     while True:
         read_end = write_end = -1
@@ -186,10 +185,12 @@ async def _begin(
         try:
             read_end, write_end = os.pipe()
             os.set_blocking(read_end, False)
+            # Looked at anew each time, and what was looked at is started: a search of the system's own might end elsewhere.
+            program = program_to_start(argv[0], Path(directory), environment.get("PATH"))
             # Shielded: half begun it could not be ended in order, and there is little to wait for.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
-                    argv,
+                    (str(program), *argv[1:]),
                     stdin=DEVNULL,
                     stdout=write_end,
                     stderr=write_end,

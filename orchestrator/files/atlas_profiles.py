@@ -15,7 +15,8 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..machine.person import home_of
-from .input_file import decode, read_bytes, why_unreadable
+from ..machine.trusted_files import read_bytes
+from .input_file import decode, why_unreadable
 from .scalars import did_you_mean
 
 GOVERNMENT_HOST = "https://cloud.mongodbgov.com"

@@ -37,6 +37,7 @@ from ..core.settings import (
 )
 from ..machine.certificates import pem_certificates
 from ..machine.proxy_variables import proxy_secrets
+from ..machine.trusted_files import read_bytes
 from ..text.redaction import SHORTEST_SECRET
 from .config_model import (
     MODELS,
@@ -53,7 +54,7 @@ from .config_model import (
 )
 from .credentials import FIELDS, CredentialsReader
 from .fields import problems_of
-from .input_file import read_bytes, read_input, why_unreadable
+from .input_file import read_input, why_unreadable
 from .references import REFERENCE, in_quotes, meant_by, unreplaced
 from .scalars import format_key
 from .state_place import placed

@@ -23,8 +23,9 @@ from ..core.settings import (
     Secret,
     ServiceAccount,
 )
+from ..machine.trusted_files import read_bytes
 from .atlas_profiles import Profile, ProfileError, config_toml, has_profile, read_profile
-from .input_file import decode, read_bytes, why_unreadable
+from .input_file import decode, why_unreadable
 from .scalars import parse_key
 from .yaml_file import KeyPath
 

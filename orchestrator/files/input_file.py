@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import os
 from pathlib import Path
 
 from ..core.errors import InputError, Problem
-from ..machine.ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
-from ..machine.regular_files import SpecialFileError, open_regular, whole
+from ..machine.ownership import ForeignFileError
+from ..machine.regular_files import SpecialFileError
+from ..machine.trusted_files import read_bytes
 
 
 def why_unreadable(error: OSError | ValueError) -> str:
@@ -29,19 +29,6 @@ def why_unreadable(error: OSError | ValueError) -> str:
             return f"cannot be read: {why[:1].lower()}{why[1:]}"
         case _:
             return "is not a usable file name"
-
-
-def read_bytes(path: Path) -> bytes:
-    """The bytes of *path*, at most 64 MiB.
-
-    Raises:
-        OSError, ValueError: It is no regular file, somebody else's, cannot be read, is too large, or its name is impossible (see
-            `why_unreadable`).
-    """
-    with open_regular(path) as file:
-        refuse_foreign(path, os.fstat(file.fileno()), descriptor=file.fileno())
-        refuse_foreign_place(path)
-        return whole(file)
 
 
 def read_input(path: Path) -> bytes:

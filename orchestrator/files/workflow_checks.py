@@ -12,8 +12,9 @@ from typing import Any
 
 from ..core.errors import MOST_FOUND, InputError, Problem
 from ..core.vars import variable_key
+from ..machine.trusted_files import read_bytes
 from . import csv_file as csvfile
-from .input_file import decode, read_bytes, why_unreadable
+from .input_file import decode, why_unreadable
 from .scalars import did_you_mean, format_key, parse_name, parse_object_id, parse_variable, shorten
 from .yaml_file import KeyPath, YamlDocument
 

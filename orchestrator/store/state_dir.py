@@ -53,9 +53,7 @@ def refuse_foreign_state(journal: Path, *beside: str, written: bool = False) -> 
     """
     state_dir = journal.parent
     with suppress(FileNotFoundError):  # what is there of the way has been looked at then
-        refuse_foreign_place(state_dir)
-    if state_dir.exists():
-        refuse_foreign(state_dir, state_dir.stat())
+        refuse_foreign(state_dir, refuse_foreign_place(state_dir))
     for file in (journal, *(journal.with_name(journal.name + end) for end in beside)):
         refuse_link(file)
         with suppress(

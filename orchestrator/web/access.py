@@ -20,7 +20,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..core.errors import InputError
-from ..files.input_file import read_bytes, why_unreadable
+from ..files.input_file import why_unreadable
+from ..machine.trusted_files import read_bytes
 
 SHORTEST_TOKEN, SHORTEST_HEX, FEWEST_SIGNS = 22, 32, 8
 """128 bits as letters and digits, as hexadecimal digits, and of how many different ones at least."""

@@ -20,6 +20,7 @@ from orchestrator.core.vars import Vars
 from orchestrator.core.workflow import Migration, Wave
 from orchestrator.engines import hooks
 from orchestrator.engines.hooks import OUTPUT_BYTES, hook_environment, run_hook
+from orchestrator.machine.programs import program_to_start
 from orchestrator.text.redaction import Redactor
 
 ORDERS = Migration(name="orders", group_id="7e68e12770616e75e6df43d0", live_migration_id="a659ce44c03ca1e348b1e992")
@@ -125,6 +126,40 @@ async def test_a_program_that_others_may_write_is_not_started(tmp_path: Path) ->
         (str(program),), hook="before", timeout=50.0, directory=tmp_path, environment=PATH, now=lambda: 1000.0
     )
     assert (ended.exit_code, (tmp_path / "ran").exists()) == (0, True)
+
+
+async def test_a_program_that_comes_after_the_look_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one that was found elsewhere than where it was looked for: what was looked at is started, or nothing is."""
+    look = program_to_start
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    for place in (good, bad):
+        place.mkdir()
+
+    def put(directory: Path, text: str) -> None:
+        (directory / "tool").write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (directory / "tool").chmod(0o755)
+
+    def looked(program: str, directory: Path, path: str | None) -> Path:
+        try:
+            return look(program, directory, path)
+        finally:
+            put(bad, f"touch {tmp_path}/ran")
+
+    monkeypatch.setattr("orchestrator.engines.hooks.program_to_start", looked)
+    for argv, ended in (((str(bad / "tool"),), None), (("tool",), 7)):
+        (bad / "tool").unlink(missing_ok=True)
+        put(good, "exit 7")
+        done = await run_hook(
+            argv,
+            hook="before",
+            timeout=50.0,
+            directory=tmp_path,
+            environment={"PATH": f"bad:{good}"},
+            now=lambda: 1000.0,
+        )
+        assert (done.exit_code, done.argv, (tmp_path / "ran").exists()) == (ended, argv, False)
 
 
 async def test_a_secret_in_a_command_goes_no_further() -> None:

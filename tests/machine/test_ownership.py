@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.files.input_file import read_bytes
 from orchestrator.machine import ownership
 from orchestrator.machine.access_lists import ATTRIBUTE, ENTRY, GROUP, OWNING_GROUP, USER, VERSION
 from orchestrator.machine.own_files import make_directory, open_own, replace_file
 from orchestrator.machine.ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
-from orchestrator.machine.programs import refuse_foreign_program, trouble_with
+from orchestrator.machine.programs import program_to_start, refuse_foreign_program, trouble_with
+from orchestrator.machine.trusted_files import read_bytes
 from orchestrator.store.journal import open_journal
 from orchestrator.store.state_dir import refuse_foreign_state
 
@@ -299,7 +299,7 @@ def test_a_directory_of_ours_is_no_link_and_for_us_alone(tmp_path: Path) -> None
 
 
 def test_a_program_that_others_can_change_is_refused(tmp_path: Path) -> None:
-    """By its own mode, or that of its directory; one that is not there is no matter of trust."""
+    """By its own mode, or that of its directory."""
     program = tmp_path / "bin" / "tool"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\n")
@@ -311,7 +311,87 @@ def test_a_program_that_others_can_change_is_refused(tmp_path: Path) -> None:
     program.parent.chmod(0o777)
     with pytest.raises(ForeignFileError, match="lies in"):
         refuse_foreign_program("tool", tmp_path, str(program.parent))
-    refuse_foreign_program("bin/no-such-tool", tmp_path, None)
+
+
+def test_a_program_that_is_not_there_is_refused_where_others_could_put_it(tmp_path: Path) -> None:
+    """They would take theirs away whenever it is looked at; where nobody else could, it is missing and no more."""
+    (tmp_path / "bin").mkdir()
+    for program in ("bin/tool", "bin/deep/tool"):
+        refuse_foreign_program(program, tmp_path, None)
+        with pytest.raises(FileNotFoundError):
+            program_to_start(program, tmp_path, None)
+    (tmp_path / "link").symlink_to("bin/tool")
+    (tmp_path / "bin").chmod(0o777)
+    for program in ("bin/tool", "bin/deep/tool", "./link"):
+        with pytest.raises(ForeignFileError, match=r"lies in .*/bin, which can be written by everybody"):
+            refuse_foreign_program(program, tmp_path, None)
+
+
+@ROOT
+def test_a_program_is_judged_by_what_lies_at_the_end_of_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In `/tmp` somebody shows a link to a program of ours to the first look, and has a program of their own there for the next."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    ours, shown = tmp_path / "ours", shared / "tool"
+    ours.write_text("#!/bin/sh\n")
+    ours.chmod(0o755)
+    shown.symlink_to(ours)
+
+    look = refuse_foreign_place
+
+    def exchanged(place: Path) -> os.stat_result:
+        theirs = shared / "theirs"
+        theirs.write_text("#!/bin/sh\n")
+        theirs.chmod(0o755)
+        os.chown(theirs, SOMEBODY, -1)
+        theirs.replace(shown)
+        return look(place)
+
+    monkeypatch.setattr("orchestrator.machine.programs.refuse_foreign_place", exchanged)
+    with pytest.raises(ForeignFileError, match=f"belongs to user {SOMEBODY}"):
+        refuse_foreign_program(str(shown), tmp_path, None)
+
+
+def test_a_file_that_was_exchanged_while_it_was_opened_is_not_read(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link of somebody else's to a file of ours, taken away for as long as links are looked for."""
+    path = tmp_path / "workflow"
+    path.symlink_to(file)
+    look = refuse_foreign_place
+
+    def exchanged(place: Path) -> os.stat_result:
+        path.unlink()
+        path.write_text("plain")
+        return look(place)
+
+    monkeypatch.setattr("orchestrator.machine.trusted_files.refuse_foreign_place", exchanged)
+    with pytest.raises(ForeignFileError, match="was exchanged while it was opened"):
+        read_bytes(path)
+
+
+def test_a_program_is_looked_for_on_the_path_as_the_hook_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty and relative entries begin at its directory, and what cannot run for want of an interpreter is not passed over."""
+    for place, first in (
+        ("here", "#!/bin/sh\n"),
+        ("here/tools", "#!/bin/sh\n"),
+        ("one", "#!/no/such\n"),
+        ("two", "#!/bin/sh\n"),
+    ):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "tool").write_text(first)
+        (tmp_path / place / "tool").chmod(0o755)
+    monkeypatch.chdir(tmp_path / "two")
+    here, one, two = tmp_path / "here", tmp_path / "one", tmp_path / "two"
+    for path, found in ((":/bin", here), (f".:{two}", here), (f"tools:{two}", here / "tools"), (f"{one}:{two}", one)):
+        assert program_to_start("tool", here, path) == found / "tool"
+    assert "interpreter /no/such" in str(trouble_with("tool", here, f"{one}:{two}"))
+    here.chmod(0o777)
+    with pytest.raises(ForeignFileError, match=r"lies in .*/here, which"):
+        refuse_foreign_program("tool", here, f":{two}")
 
 
 def test_what_keeps_a_program_from_starting_is_told(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from orchestrator.core.events import (
     StatusPolled,
 )
 from orchestrator.core.outcomes import Outcome
+from orchestrator.machine.ownership import refuse_foreign_links
 from orchestrator.observers.log.console import ConsoleRenderer
 from orchestrator.observers.log.sentences import sentence
 from orchestrator.observers.log.sink import configure_logging
@@ -382,6 +383,28 @@ def test_a_link_that_somebody_else_has_planted_is_not_logged_through(tmp_path: P
     assert victim.read_text(encoding="utf-8") == "mine\n"
     os.lchown(link, 0, 0)
     configure_logging(level="info", format="json", file=link, secrets=[]).__enter__().__exit__(None, None, None)
+
+
+def test_a_link_that_is_there_for_the_opening_alone_gets_no_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may write the log's directory takes it away whenever links are looked for."""
+    victim, log = tmp_path / "victim", tmp_path / "log"
+    victim.write_text("mine\n", encoding="utf-8")
+    look = refuse_foreign_links
+
+    def exchanging(file: Path) -> os.stat_result | None:
+        log.unlink(missing_ok=True)
+        log.touch()
+        found = look(file)
+        log.unlink()
+        log.symlink_to(victim)
+        return found
+
+    monkeypatch.setattr("orchestrator.observers.log.sink.refuse_foreign_links", exchanging)
+    with pytest.raises(InputError, match="was exchanged while it was opened"):
+        configure_logging(level="info", format="json", file=log, secrets=[])
+    assert victim.read_text(encoding="utf-8") == "mine\n"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ from temporalio.converter import (
 )
 
 from ...core.errors import InputError
-from ...files.input_file import read_bytes, why_unreadable
+from ...files.input_file import why_unreadable
+from ...machine.trusted_files import read_bytes
 
 ENCODING = b"binary/atlas-cutover-aes-gcm"
 _NONCE = 12

@@ -32,7 +32,7 @@ from ...core.errors import InputError
 from ...core.events import Event, StatusPolled
 from ...core.observer import Sink
 from ...core.run import RunState
-from ...machine.ownership import refuse_foreign, refuse_foreign_links
+from ...machine.ownership import refuse_exchanged, refuse_foreign, refuse_foreign_links
 from ...machine.terminal import columns_of
 from ...text.instants import iso
 from ...text.redaction import Redactor
@@ -272,6 +272,7 @@ def _open(file: Path | None) -> int | None:
         raise InputError(f"log file {file}: cannot be opened: {why}") from error
     try:
         status = os.fstat(descriptor)
+        refuse_exchanged(file, status, refuse_foreign_links(file))  # or by one that was put there for the opening alone
         if stat.S_ISREG(status.st_mode):
             refuse_foreign(file, status, descriptor=descriptor)
     except OSError as error:
