@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import uuid
@@ -31,6 +32,17 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 REAL_TIME: tuple[str, dict[str, Any]] = ("asyncio", {})
 VIRTUAL_TIME: tuple[str, dict[str, Any]] = ("asyncio", {"loop_factory": VirtualClockLoop})
+
+# What is imported and collected stays to the end: looking through it for garbage, again and again, frees none.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is garbage to collect, but nothing of what is there already."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
 
 FOREIGN_VARIABLES = ("no_color", "force_color", "columns", "lines")
 FOREIGN_PREFIXES = ("mongodb_", "atlas_cutover_", "cutover_")

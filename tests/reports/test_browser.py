@@ -6,8 +6,11 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -19,7 +22,7 @@ from ..chromium import NEEDS_CHROMIUM, Busy
 from .conftest import START, Ending, MakeReport
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Request
+    from playwright.sync_api import Browser, BrowserContext, Page, Request
 
     OpenReport = Callable[..., Page]
 
@@ -50,34 +53,74 @@ def waves(count: int) -> dict[str, dict[str, Ending]]:
     return {"canary": {n: endings[n] for n in names[:half]}, "rest": {n: endings[n] for n in names[half:]}}
 
 
-@pytest.fixture
-def open_report(browser: Browser, report_of: MakeReport, tmp_path: Path) -> Iterator[OpenReport]:
-    """Opens the report of a run of so many migrations; anything that the page complains of fails the test."""
-    pages: list[Page] = []
-    complaints: list[str] = []
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A tab in which one report after another is opened: a new one takes more processor time than a report."""
 
-    def note_request(request: Request) -> None:
-        if not request.url.startswith("file:"):
-            complaints.append(request.url)
+    page: Page
+    complaints: list[str]
 
-    def open_(count: int, **options: object) -> Page:
-        path = tmp_path / "report.html"
-        window = AbsoluteWindow(opens=START, closes=START + 100)
-        write_report(report_of(waves(count), window=window, at_once=max(5, count // 10)), path)
-        page = browser.new_page(**options)  # type: ignore[arg-type]
-        pages.append(page)
+
+@contextmanager
+def tab_of(context: BrowserContext) -> Iterator[Tab]:
+    """A tab that writes down whatever it complains of, and whomever it asks for anything."""
+    with context:
+        page = context.new_page()
+        complaints: list[str] = []
+
+        def note_request(request: Request) -> None:
+            if not request.url.startswith("file:"):
+                complaints.append(request.url)
+
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", note_request)
         page.set_default_timeout(90_000)
+        yield Tab(page, complaints)
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Tab]:
+    """The tab of this module."""
+    with tab_of(browser.new_context()) as tab:
+        yield tab
+
+
+@pytest.fixture(scope="module")
+def examined_tab(browser: Browser) -> Iterator[Tab]:
+    """One into which a script can be put that examines the page."""
+    with tab_of(browser.new_context(bypass_csp=True)) as tab:
+        yield tab
+
+
+@pytest.fixture
+def open_in(report_of: MakeReport, tmp_path: Path) -> Iterator[Callable[..., Page]]:
+    """Opens the report of a run of so many migrations in a tab; anything that the page complains of fails the test."""
+    tabs: list[Tab] = []
+
+    def open_(tab: Tab, count: int, *, width: int = 1280, scheme: Literal["light", "dark"] = "light") -> Page:
+        path = tmp_path / "report.html"
+        window = AbsoluteWindow(opens=START, closes=START + 100)
+        write_report(report_of(waves(count), window=window, at_once=max(5, count // 10)), path)
+        page = tab.page
+        tabs.append(tab)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(media="screen", color_scheme=scheme)
         page.goto(path.as_uri())
         page.wait_for_selector("#rows tr[data-index]", state="attached")
         return page
 
     yield open_
-    for page in pages:
-        page.close()
-    assert complaints == []
+    for tab in tabs:
+        complaints = tab.complaints.copy()
+        tab.complaints.clear()
+        assert complaints == []
+
+
+@pytest.fixture
+def open_report(open_in: Callable[..., Page], tab: Tab) -> OpenReport:
+    """The same in `tab`."""
+    return partial(open_in, tab)
 
 
 def names(page: Page) -> list[str]:
@@ -150,7 +193,7 @@ def test_the_timeline_draws_every_migration(open_report: OpenReport) -> None:
 @pytest.mark.parametrize("width", [1280, 375])
 def test_five_thousand_rows_open_and_sort_in_two_seconds(open_report: OpenReport, width: int) -> None:
     """Opening counts from navigation to the last script; sorting until the next frame is laid out; both in processor time."""
-    page = open_report(5000, viewport={"width": width, "height": 800})
+    page = open_report(5000, width=width)
     busy = Busy(page)
     page.reload()
     page.wait_for_selector("#rows tr[data-index]", state="attached")
@@ -222,11 +265,13 @@ def test_twenty_thousand_rows_are_printed_in_seconds(open_report: OpenReport) ->
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
-def test_nothing_serious_against_accessibility(open_report: OpenReport, width: int, scheme: str) -> None:
+def test_nothing_serious_against_accessibility(
+    open_in: Callable[..., Page], examined_tab: Tab, width: int, scheme: str
+) -> None:
     """Axe finds no serious or critical violation, and a phone need not scroll sideways."""
     axe = pytest.importorskip("axe_playwright_python")
     source = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
-    page = open_report(30, viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
+    page = open_in(examined_tab, 30, width=width, scheme=scheme)
     page.evaluate(source)
     found = page.evaluate("axe.run()")["violations"]
     assert [violation["id"] for violation in found if violation["impact"] in SERIOUS] == []
