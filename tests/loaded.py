@@ -7,6 +7,7 @@ interpreter ends. `test_a_fork_answers_as_a_new_process_does` of tests/e2e holds
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import gc
 import importlib
@@ -38,13 +39,18 @@ ENOUGH = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to run: `python -m MODULE ARGV...`. *terminal*: stdin is one, and it becomes the process's own."""
+    """What to run: `python -m MODULE ARGV...`.
+
+    *terminal*: stdin is one, and it becomes the process's own. *lacking*: capabilities, by their number, that neither it
+    nor what it starts has.
+    """
 
     argv: Sequence[str]
     cwd: str
     environ: Mapping[str, str]
     module: str = "orchestrator"
     terminal: bool = False
+    lacking: Sequence[int] = ()
 
 
 # -- those who ask -----------------------------------------------------------------------------------------------------
@@ -251,6 +257,8 @@ def become(order: Order, streams: list[int]) -> None:
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C typed there is a signal to the program
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if order.lacking:
+        give_up(order.lacking)
     os.chdir(order.cwd)
     os.environ.clear()
     os.environ.update(order.environ)
@@ -261,6 +269,22 @@ def become(order: Order, streams: list[int]) -> None:
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
     sys.stdout = stream(1, "strict", line_buffering=os.isatty(1))
     sys.stderr = stream(2, "backslashreplace", line_buffering=True)
+
+
+def give_up(capabilities: Sequence[int]) -> None:
+    """Lose them, as `setpriv --bounding-set` loses them for the program that it starts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    for number in capabilities:
+        if libc.prctl(24, number, 0, 0, 0) != 0:  # PR_CAPBSET_DROP
+            raise OSError(ctypes.get_errno(), "prctl")
+    if libc.capget(header, sets) != 0:
+        raise OSError(ctypes.get_errno(), "capget")
+    for which in range(3):  # effective, permitted, inheritable: the lower half of each
+        for number in capabilities:
+            sets[which] &= ~(1 << number)
+    if libc.capset(header, sets) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def stream(fd: int, errors: str, *, line_buffering: bool) -> io.TextIOWrapper:

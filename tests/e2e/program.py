@@ -101,13 +101,14 @@ class Running:
 class Program:
     """Runs the program in *directory*: as forks of *loaded*, or as new processes, where it is None.
 
-    Its keys, where it has some, must never come out again.
+    Its keys, where it has some, must never come out again. *lacking*: capabilities, by their number, that it is run without.
     """
 
     directory: Path
     environ: Mapping[str, str]
     loaded: Loaded | None = None
     secrets: tuple[str, ...] = ()
+    lacking: tuple[int, ...] = ()
 
     @property
     def state_dir(self) -> Path:
@@ -182,8 +183,9 @@ class Program:
     ) -> Process:
         whole = {**self.environ, **(environ or {})}
         if self.loaded is not None:
-            order = Order(argv=arguments, cwd=str(self.directory), environ=whole)
+            order = Order(argv=arguments, cwd=str(self.directory), environ=whole, lacking=self.lacking)
             return self.loaded.start(order, stdout=stdout)
+        assert not self.lacking, "only a fork can give them up"
         return subprocess.Popen(
             self.argv(*arguments),
             cwd=self.directory,

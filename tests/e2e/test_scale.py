@@ -15,7 +15,7 @@ from ..strength import THOROUGH
 from .conftest import environment
 from .program import ROOT, Program
 
-MANY = 5_000 if THOROUGH else 500
+MANY = 5_000 if THOROUGH else 200
 PROJECTS = 50
 KEYS = {"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "0d9bd9a2-3c1e-4b44-8f0e"}
 
