@@ -594,7 +594,11 @@ def _with_tuples(data: Any) -> dict[str, Any]:
     """The fields of an event in *data*, lists as tuples."""
     if not isinstance(data, dict):
         raise TypeError("it is no JSON object")
-    return {key: _deep_tuple(value) if value.__class__ is list else value for key, value in data.items()}
+    fields: dict[str, Any] = data.copy()
+    for name, value in data.items():
+        if value.__class__ is list:
+            fields[name] = _deep_tuple(value)
+    return fields
 
 
 def _deep_tuple(value: Any) -> Any:
