@@ -10,7 +10,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import budget, cost, discovery, journal, memory, night, serve, startup
+from benchmarks import budget, cost, discovery, journal, memory, night, page, serve, startup
 from benchmarks.bench import ansible_playbook
 from benchmarks.chart import bars
 
@@ -24,6 +24,7 @@ SECTIONS = {
     "journal": journal.measure,
     "startup": startup.measure,
     "serve": serve.measure,
+    "page": page.measure,
 }
 
 
