@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 from orchestrator.core.events import HookFinished
 from orchestrator.core.outcomes import Outcome
+from orchestrator.reports.formats.html import _coded
 from orchestrator.reports.render import render
 
 from .conftest import RUN_ID, START, Ending, MakeReport
@@ -107,6 +108,13 @@ def test_html_says_what_needs_a_person_without_scripts(report_of: MakeReport) ->
     for expected in ("IN_DOUBT", "oplog window exceeded", "the answer was lost", "the window closed", "orders"):
         assert expected in text
     assert "runs no scripts" in text
+
+
+def test_html_does_not_break_the_id_of_a_run() -> None:
+    """Where it stands in a command of ours; what is copied is the text."""
+    assert _coded("go on: `resume 20261128-010000-3f9a1c`") == (
+        'go on: <code>resume <span class="unbroken">20261128-010000-3f9a1c</span></code>'
+    )
 
 
 VARIED = {

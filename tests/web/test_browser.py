@@ -301,10 +301,10 @@ def test_what_a_run_waits_for_is_a_state_of_its_own(
 
 
 def test_a_token_to_look_shows_commands_and_no_buttons(browser: Browser, empty: Night) -> None:
-    """Also of a short run whose rows all fit: they are all there at once."""
+    """Also of a short run whose rows all fit: they are all there at once. What steers one migration is typed, too."""
     names = tuple(f"db-{number}" for number in range(14))
     empty.begin(workflow(names))
-    empty.write(*(event for name in names for event in cutover_of(name, NOW)))
+    empty.write(*(event for name in names[1:] for event in cutover_of(name, NOW)))
     tokens = empty.state_dir.parent / "tokens"
     tokens.write_text("kiosk view correct-horse-battery-staple\n", encoding="utf-8")
     with empty.held(), site(empty.state_dir, "--token-file", str(tokens)) as served, browser.new_context() as context:
@@ -317,6 +317,12 @@ def test_a_token_to_look_shows_commands_and_no_buttons(browser: Browser, empty: 
         page.wait_for_selector("#rows tr[data-index='13']")
         assert "Your token allows viewing, not steering." in page.inner_text("#instead")
         assert not page.is_visible("#pause")
+        page.click("#rows tr[data-index='0'] .link")
+        typed = page.locator("#details-steer code").all_inner_texts()
+        assert [text.partition(" --state-dir")[0] for text in typed] == [
+            f"atlas-cutover gate {empty.run_id} db-0 --max-lag DURATION",
+            f"atlas-cutover skip {empty.run_id} db-0",
+        ]
 
 
 def test_buttons_are_off_where_no_process_works_on_the_run(tab: Page, night: Night) -> None:
@@ -326,6 +332,9 @@ def test_buttons_are_off_where_no_process_works_on_the_run(tab: Page, night: Nig
     assert tab.is_disabled("#pause")
     assert tab.is_disabled("#abort")
     assert f"atlas-cutover resume {night.run_id}" in tab.inner_text("#reason")
+    for width in range(320, 520, 40):  # the id is not broken at its hyphens, however wide the window
+        tab.set_viewport_size(window((width, 800)))
+        assert tab.evaluate("document.querySelector('#reason .unbroken').getClientRects().length") == 1
     with night.held():
         tab.wait_for_selector("#abort:enabled")
     tab.wait_for_selector("#abort:disabled")

@@ -2,7 +2,7 @@
 // somebody, and which reloading and going back heed.
 
 import { copyable, copyableId } from "./copy.js";
-import { byId, chip, make, say } from "./dom.js";
+import { byId, chip, make, say, unbroken } from "./dom.js";
 import { now } from "./now.js";
 import { FINAL, STATES, both, duration, number, reason, requests } from "./words.js";
 
@@ -83,7 +83,7 @@ export class Details {
         pair = { text: null, dt: make("dt", {}, term), dd: make("dd") };
         this.#shown.set(key, pair);
       }
-      if (pair.text !== text) pair.dd.replaceChildren(look ? look(text) : text);
+      if (pair.text !== text) pair.dd.replaceChildren(...(look ? [look(text)] : unbroken(text)));
       pair.text = text;
       if (list.children[place] !== pair.dt) list.insertBefore(pair.dt, list.children[place] || null);
       if (list.children[place + 1] !== pair.dd) pair.dt.after(pair.dd);

@@ -18,7 +18,20 @@ export function byId(id) {
 
 // Changes the text only where it differs, so that screen readers are not told the same twice.
 export function say(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  if (element.textContent !== text) element.replaceChildren(...unbroken(text));
+}
+
+const RUN_ID = /\d{8}-\d{6}-[0-9a-f]{6}/g;
+
+// The text, in which no line ends within the id of a run; what is copied of it is the text alone.
+export function unbroken(text) {
+  const pieces = [];
+  let from = 0;
+  for (const { 0: id, index } of String(text ?? "").matchAll(RUN_ID)) {
+    pieces.push(text.slice(from, index), make("span", { class: "unbroken" }, id));
+    from = index + id.length;
+  }
+  return [...pieces, String(text ?? "").slice(from)].filter((piece) => piece !== "");
 }
 
 const SVG = "http://www.w3.org/2000/svg";

@@ -100,8 +100,9 @@ def _hash(text: str) -> str:
 
 
 def _coded(text: str) -> Markup:
-    """Our own *text* with its backquoted words as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+    """Our own *text* with its backquoted words as code, and no line that ends within the id of a run."""
+    code = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
+    return Markup(re.sub(r"\d{8}-\d{6}-[0-9a-f]{6}", r'<span class="unbroken">\g<0></span>', code))  # noqa: S704 - escaped before
 
 
 @cache

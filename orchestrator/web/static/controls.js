@@ -79,15 +79,16 @@ export function controls(run, runId) {
     const again = row.state === "UNVERIFIED" || (row.state === "FAILED" && !row.cutover_requests) || (row.state === "NOT_STARTED" && !run.head.stopped);
     const goes = run.head.running && !run.head.aborted_by;
     const presses = knows && may;
-    const verbs = goes ? [...(open ? [...(presses ? ["gate"] : []), "skip"] : []), ...(again ? ["retry"] : [])] : [];
+    const verbs = goes ? [...(open ? ["gate", "skip"] : []), ...(again ? ["retry"] : [])] : [];
     const known = [presses, job.name, ...verbs].join(" ");
     if (place.dataset.known === known && place.childElementCount === verbs.length) return;
     place.dataset.known = known;
     const words = { gate: "Change gate …", skip: "Skip …", retry: "Retry …" };
+    const more = { gate: ["--max-lag", "DURATION"] }; // which nobody but the reader knows: the command refuses the word
     place.replaceChildren(...verbs.map((command) => (presses ? make("button", { type: "button", onclick() {
       byId("details").close();
       ask({ command, migrations: [job.name] });
-    } }, words[command]) : copyable(typed(runId, command, job.name)))));
+    } }, words[command]) : copyable(typed(runId, command, job.name, ...(more[command] || []))))));
   }
 
   function pending(key) {

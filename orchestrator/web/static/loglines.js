@@ -1,6 +1,6 @@
 // The last events in words; of a large run the problems alone are worth reading.
 
-import { arrange, byId, make, say } from "./dom.js";
+import { arrange, byId, make, say, unbroken } from "./dom.js";
 import { PROBLEM } from "./model.js";
 import { now } from "./now.js";
 import { clock, full, number, zoneName } from "./words.js";
@@ -29,5 +29,5 @@ function made({ level, at, event, about, text }) {
   return make("li", { class: level >= ERROR ? "error" : level >= PROBLEM ? "warning" : null },
     make("time", { datetime: new Date(at * 1000).toISOString(), title: full(at) }, clock(at)),
     make("span", { class: "event" }, event),
-    make("span", { class: "text" }, about ? make("b", {}, about) : null, about ? " " : null, text));
+    make("span", { class: "text" }, about ? make("b", {}, about) : null, about ? " " : null, ...unbroken(text)));
 }

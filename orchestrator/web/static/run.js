@@ -141,7 +141,7 @@ function drawFacts(head) {
     ["Started", both(head.started_at)],
     head.finished_at ? ["Finished", both(head.finished_at)] : null,
     head.finished_at ? ["Duration", duration(head.finished_at - head.started_at)] : null,
-    ["Run", make("code", {}, head.run_id)],
+    ["Run", make("code", { class: "unbroken" }, head.run_id)],
     ["By", head.sessions > 1 ? `${head.who}, ${head.sessions} sessions` : head.who],
     ["Report", reportButton(head.run_id)],
     ["At", head.rehearsal ? "the built-in simulator" : head.base_url],
