@@ -29,6 +29,9 @@ SETTINGS = frozenset(
     {"gate", "max_lag", "timeout", "hooks", "concurrency", "max_failures", "approval", "credentials", "vars"}
 )
 """Keys of a workflow that a column of this name would be taken for, though it would set nothing."""
+MOST_COLUMNS = 256
+"""In a list of migrations; a workflow with as many variables is somebody else's file."""
+
 _ALIKE = 0.75
 _SEPARATOR = re.compile(r"\"?sep=([,;|\t])\"?[ ]*\r?(?:\n|$)")
 """A first line by which spreadsheets tell each other what separates the columns; not a part of the table."""
@@ -95,10 +98,14 @@ def _header_problems(columns: list[str], cells: list[str], file: str, line: int)
     if not {"name", "live_migration_id"} & set(columns):  # nor is any of it shown: it may be a key, or somebody's file
         message = f"is no list of migrations: its first line has neither name nor live_migration_id; expected the header {','.join(COLUMNS)}"
         return [Problem(file=file, line=line, key="", message=message)]
+    if len(columns) > MOST_COLUMNS:
+        message = f"has {len(columns):,} columns, and at most {MOST_COLUMNS} are read"
+        return [Problem(file=file, line=line, key="", message=message)]
     problems = []
-    for position, column in enumerate(columns):
-        before = [variable_key(each) for each in columns[:position]]
+    before: set[str] = set()
+    for column in columns:
         twice = f"the column {column} is given twice" if variable_key(column) in before else None
+        before.add(variable_key(column))
         wrong = twice or _why_no_column(column)
         if wrong is not None:
             problems.append(Problem(file=file, line=line, key="", message=wrong))

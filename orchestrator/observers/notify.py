@@ -40,7 +40,7 @@ from ..core.needs import HOOK, Need, needs
 from ..core.outcomes import Outcome, RunOutcome
 from ..core.run import RunState
 from ..text.durations import rough_duration
-from ..text.escaping import one_line
+from ..text.escaping import one_line, shown_lines
 from .log.sentences import counts
 
 LAST_WORDS = 10.0
@@ -171,7 +171,7 @@ class Notifier:
         message = self._messages.message(event, state)
         if message is None:
             return
-        title, body = (_as_text(self._redact(one_line(text))) for text in (message.title, message.body))
+        title, body = (_as_text(self._redact(text)) for text in (one_line(message.title), shown_lines(message.body)))
         for post in self._posts:
             post.put(Message(kind=message.kind, title=title, body=body))
 
@@ -287,23 +287,29 @@ def _finished(event: RunFinished, state: RunState) -> Message:
     found = needs(state, event.at)
     if kind == "success" and found:
         kind = "warning"  # a hook that failed: the person it should have told does not know
-    body = f"{counts(numbers)}.{stopped}{rest}{_told(found)}"
-    return _make(kind, f"{event.outcome}, exit code {event.exit_code}", body, state)
+    body = f"{counts(numbers)}.{stopped}{rest}"
+    return _make(kind, f"{event.outcome}, exit code {event.exit_code}", body, state, _told(found))
 
 
-def _told(found: tuple[Need, ...]) -> str:
+def _told(found: tuple[Need, ...]) -> list[str]:
     """What needs a person, a line each, as report and page have it."""
-    lines = []
+    lines = ["Needs you now:"] if found else []
     for need in found[:NEEDS_AT_MOST]:
         said = f": {need.said}" if need.said else ""
         ids = f" ({need.about[0].live_migration_id})" if need.count == 1 and need.about else ""
         command = f" {need.command}" if need.command else ""
-        lines.append(f"\n{'FAILED' if need.kind == HOOK else need.kind} {need.what}{ids}{said}. {need.to_do}{command}")
-    more = len(found) - len(lines)
-    head = "\nNeeds you now:" if found else ""
-    return head + "".join(lines) + (f"\nand {more} more: see the report" if more else "") + ("\n" if found else "")
+        lines.append(f"{'FAILED' if need.kind == HOOK else need.kind} {need.what}{ids}{said}. {need.to_do}{command}")
+    if more := len(found[NEEDS_AT_MOST:]):
+        lines.append(f"and {more} more: see the report")
+    return lines
 
 
-def _make(kind: Kind, title: str, body: str, state: RunState) -> Message:
+def _make(kind: Kind, title: str, body: str, state: RunState, lines: Sequence[str] = ()) -> Message:
     mark = "REHEARSAL of " if state.rehearsal else ""
-    return Message(kind=kind, title=f"{mark}{state.workflow.name}: {title}", body=f"{body} (run {state.run_id})")
+    run = f"(run {state.run_id})"
+    whole = [body, *lines, run] if lines else [f"{body} {run}"]
+    return Message(
+        kind=kind,
+        title=f"{mark}{state.workflow.name}: {title}",
+        body="\n".join(one_line(line) for line in whole),  # what others said has no lines of its own
+    )

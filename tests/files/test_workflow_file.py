@@ -484,6 +484,7 @@ def test_a_window_has_to_be_clear(mistakes: Mistakes, window: str, expected: str
         (b"name,name,live_migration_id\n", "r.csv:1: the column name is given twice"),
         (b"name,NAME,live_migration_id\n", "r.csv:1: the column name is given twice"),
         (b"name,live_migration_id,size,SIZE\n", "r.csv:1: the column size is given twice"),
+        (b"name,live_migration_id" + b",v" * 299 + b"\n", "r.csv:1: has 301 columns, and at most 256 are read"),
         (b"name,live_migration_id,groupid\n", "r.csv:1: unknown column 'groupid'; did you mean 'group_id'? (a variable"),
         (b"name,live_migration_id,timeout\n", "r.csv:1: the column timeout would set nothing: give timeout in the workflow"),
         (b"name,live_migration_id,Cluster Name\n", "r.csv:1: the column 'Cluster Name' cannot be the name of a variable; type Cluster_Name"),

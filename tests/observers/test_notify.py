@@ -156,7 +156,7 @@ async def notified(urls: list[str], events: list[Event], **options: Any) -> tupl
 
 @pytest.mark.anyio
 async def test_messages_arrive_in_order_and_on_one_line() -> None:
-    """All of them before the program ends."""
+    """All of them before the program ends; the last has a line for each thing that needs somebody, and none for what others said."""
     async with receiver() as (url, received):
         log, _ = await notified([url], NIGHT, redact=lambda text: text.replace("oplog", "[redacted]"))
     assert [message["title"].partition(": ")[2] for message in received] == [
@@ -169,6 +169,10 @@ async def test_messages_arrive_in_order_and_on_one_line() -> None:
     ]
     assert received[3]["type"] == "failure"
     assert received[3]["message"].startswith("m000: FAILED: [redacted]\\ngone.")
+    _, head, *needs, run = received[-1]["message"].split("\n")
+    assert head == "Needs you now:"
+    assert [need.partition(" ")[0] for need in needs] == ["TIMED_OUT", "FAILED"]
+    assert run == "(run 20261128-010000-3f9a1c)"
     assert log == ""
 
 

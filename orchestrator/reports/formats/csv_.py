@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import fields
 
 from ..model import MigrationReport, RunReport
 from ..words import plain
 
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - spreadsheets in Asia take the wide ones too
+# Spreadsheets in Asia take the wide signs, too; where the decimal sign is a comma, a `;` begins a cell, whatever is quoted.
+_FORMULA = re.compile(r"(?:^|(?<=;))(?=\s*[=+\-@＝＋－＠])")  # noqa: RUF001
 
 
 def render_csv(report: RunReport) -> str:
@@ -30,5 +32,4 @@ def render_csv(report: RunReport) -> str:
 def _cell(value: object) -> object:
     if not isinstance(value, str):
         return value
-    text = plain(value)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+    return _FORMULA.sub("'", plain(value))
