@@ -21,10 +21,11 @@ from orchestrator.core.workflow import Workflow
 
 from ..house import KEYS, House
 from .cluster import LEASE, Server
-from .nursery import Forked, Nursery
+from .nursery import ROOT, Forked, forked
 
 Worker = subprocess.Popen[bytes] | Forked
-ROOT = Path(__file__).parents[3]
+Program = Sequence[str]
+"""What Python runs, with the command's arguments behind it; none: the command, forked by a process that has loaded it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class Fleet:
     server: Server
     it: House
     workers: list[Worker] = field(default_factory=list)
-    commands: list[subprocess.Popen[str]] = field(default_factory=list)
+    commands: list[subprocess.Popen[str] | Forked] = field(default_factory=list)
     number: int = 0
 
     def __post_init__(self) -> None:
@@ -87,26 +88,24 @@ class Fleet:
         given = {"MONGODB_ATLAS_PUBLIC_API_KEY": KEYS[0], "MONGODB_ATLAS_PRIVATE_API_KEY": KEYS[1]}
         return {**plain, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(given if keys else {})}
 
-    def worker(
-        self, program: Sequence[str] = ("-m", "orchestrator"), prefix: Sequence[str] = ()
-    ) -> subprocess.Popen[bytes]:
-        """One more worker; *program*: what Python runs, with the command's arguments behind it; *prefix*: what runs Python."""
+    def worker(self, program: Program = (), prefix: Sequence[str] = ()) -> Worker:
+        """One more worker; *prefix*: what runs Python."""
         self.number += 1
-        with (self.directory / f"worker-{self.number}.log").open("wb") as log:
-            started = subprocess.Popen(
-                [*prefix, sys.executable, *program, "worker", "--config", str(self.directory / "config.yaml")],
-                env=self.environment(keys=True),
-                stdout=log,
-                stderr=log,
-            )
+        log = self.directory / f"worker-{self.number}.log"
+        arguments = ("worker", "--config", str(self.directory / "config.yaml"))
+        started: Worker
+        if program:
+            with log.open("wb") as file:
+                started = subprocess.Popen(
+                    [*prefix, sys.executable, *program, *arguments],
+                    env=self.environment(keys=True),
+                    stdout=file,
+                    stderr=file,
+                )
+        else:
+            started = forked(arguments, self.environment(keys=True), out=Path(os.devnull), err=log)
         self.workers.append(started)
         return started
-
-    def forked(self, nursery: Nursery) -> None:
-        """One more worker, at once."""
-        self.number += 1
-        arguments = ("worker", "--config", str(self.directory / "config.yaml"))
-        self.workers.append(nursery.worker(arguments, self.directory / f"worker-{self.number}.log"))
 
     def end_workers(self) -> None:
         """Kill them all."""
@@ -124,25 +123,30 @@ class Fleet:
         """What the workers have said."""
         return "".join(path.read_text() for path in sorted(self.directory.glob("worker-*.log")))
 
-    def begin(
-        self, *arguments: str, state: str = "state", program: Sequence[str] = ("-m", "orchestrator")
-    ) -> subprocess.Popen[str]:
-        """A command, without keys; *state*: its state directory; *program*: as of `worker`."""
-        place = ["--config", str(self.directory / "config.yaml"), "--state-dir", str(self.directory / state)]
-        begun = subprocess.Popen(
-            [sys.executable, *program, *arguments, *place],
-            env=self.environment(keys=False),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def begin(self, *arguments: str, state: str = "state", program: Program = ()) -> subprocess.Popen[str] | Forked:
+        """A command, without keys; *state*: its state directory."""
+        place = ("--config", str(self.directory / "config.yaml"), "--state-dir", str(self.directory / state))
+        begun: subprocess.Popen[str] | Forked
+        if program:
+            begun = subprocess.Popen(
+                [sys.executable, *program, *arguments, *place],
+                env=self.environment(keys=False),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        else:
+            said = self.directory / f"command-{len(self.commands)}"
+            out, err = said.with_suffix(".out"), said.with_suffix(".err")
+            begun = forked((*arguments, *place), self.environment(keys=False), out=out, err=err)
         self.commands.append(begun)
         return begun
 
-    async def end(self, process: subprocess.Popen[str], *, within: float = 120.0) -> Ended:
+    async def end(self, process: subprocess.Popen[str] | Forked, *, within: float = 120.0) -> Ended:
         """What came of a command."""
         out, err = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=within))
+        assert process.returncode is not None
         return Ended(code=process.returncode, out=out, err=err)
 
     async def run(self, *arguments: str, state: str = "state") -> Ended:

@@ -1,114 +1,159 @@
-"""Workers that begin at once: each is forked by a process that has loaded all that they need, and is a process of its own.
+"""Workers and commands that begin at once: each is forked by a process that has loaded all that they need, and is a process of its own.
 
     python -m tests.engines.temporal.nursery
 
-On stdin, a line for each: JSON with `arguments` of the command and a `log` file. On stdout, a line for each: its process id.
+On stdin, a line for each: JSON with `arguments` of the command, its `environment`, and the files `out` and `err`. On stdout, a line for
+each: its process id. When it has ended, the file that is called as `err` with `.code` behind it has its exit code.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from orchestrator.__main__ import main
+
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass(slots=True)
 class Forked:
-    """A worker, as far as tests have to do with one."""
+    """A process, as far as tests have to do with one. *args*: its command."""
 
     pid: int
+    args: Sequence[str]
+    out: Path
+    err: Path
 
     def poll(self) -> int | None:
-        """None: it lives. Nobody learns how it has ended."""
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return -1
+        """Its exit code, negative where a signal has ended it; None: it lives."""
+        with suppress(FileNotFoundError, ValueError):  # being written
+            return int(_code(self.err).read_text())
         return None
+
+    @property
+    def returncode(self) -> int | None:
+        """The same."""
+        return self.poll()
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it lives."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """As when its machine is lost."""
         self.send_signal(signal.SIGKILL)
 
-    def wait(self) -> None:
-        """It is waited for by who has forked it."""
+    def wait(self, timeout: float = 60.0) -> int:
+        """Its exit code, once it has ended."""
+        until = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > until:
+                raise subprocess.TimeoutExpired(list(self.args), timeout)
+            time.sleep(0.02)
+        return code
+
+    def communicate(self, timeout: float = 60.0) -> tuple[str, str]:
+        """What it has said, once it has ended."""
+        self.wait(timeout)
+        return self.out.read_text(), self.err.read_text()
 
 
-@dataclass(slots=True)
-class Nursery:
-    """The process that forks them."""
-
-    process: subprocess.Popen[str]
-
-    def worker(self, arguments: Sequence[str], log: Path) -> Forked:
-        """Begin one."""
-        requests, answers = self.process.stdin, self.process.stdout
-        assert requests is not None
-        assert answers is not None
-        requests.write(json.dumps({"arguments": list(arguments), "log": str(log)}) + "\n")
-        requests.flush()
-        return Forked(int(answers.readline()))
-
-
-@contextmanager
-def nursery(environment: Mapping[str, str]) -> Iterator[Nursery]:
-    """One while the context lasts; whoever has its workers ends them."""
+@cache
+def _nursery() -> subprocess.Popen[str]:
+    """The process that forks them; it ends with this one."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.engines.temporal.nursery"],
-        env=dict(environment),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    try:
-        yield Nursery(process)
-    finally:
-        process.communicate()
+    atexit.register(process.communicate)
+    return process
 
 
-def _be_a_worker(arguments: Sequence[str], log: str) -> NoReturn:
+def forked(arguments: Sequence[str], environment: Mapping[str, str], *, out: Path, err: Path) -> Forked:
+    """Begin a process that does what the command with *arguments* does, and writes to these files."""
+    requests, answers = _nursery().stdin, _nursery().stdout
+    assert requests is not None
+    assert answers is not None
+    request = {"arguments": list(arguments), "environment": dict(environment), "out": str(out), "err": str(err)}
+    _code(err).unlink(missing_ok=True)
+    err.touch()  # whoever looks into it before the process has come so far finds nothing
+    requests.write(json.dumps(request) + "\n")
+    requests.flush()
+    return Forked(int(answers.readline()), tuple(arguments), out, err)
+
+
+def _code(err: Path) -> Path:
+    return err.with_name(f"{err.name}.code")
+
+
+def _become(request: Mapping[str, Any]) -> NoReturn:
     """What a forked process does."""
     code = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        output, nothing = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), os.open(os.devnull, os.O_RDONLY)
-        for stream, file in ((0, nothing), (1, output), (2, output)):
+        files = [os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600) for name in ("out", "err")]
+        for stream, file in enumerate([os.open(os.devnull, os.O_RDONLY), *files]):
             os.dup2(file, stream)
-        sys.argv = ["atlas-cutover", *arguments]
+            os.close(file)
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        sys.argv = ["atlas-cutover", *request["arguments"]]
         main()
     except SystemExit as ended:
         code = int(ended.code or 0)
     except BaseException:  # noqa: BLE001 - told, and the process ends
         traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(code)
 
 
 def _serve(requests: IO[str]) -> None:
     import orchestrator.cli.main
+    import orchestrator.cli.run
     import orchestrator.engines.temporal.worker
     import orchestrator.operations.serve_runs  # noqa: F401 - so that those who are forked have it
 
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    errs: dict[int, Path] = {}
+
+    def reap(*_: object) -> None:
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                code = _code(errs.pop(ended[0]))
+                written = code.with_suffix(".written")
+                with suppress(FileNotFoundError):  # the test's directory has gone
+                    written.write_text(str(os.waitstatus_to_exitcode(ended[1])))
+                    written.rename(code)
+
+    signal.signal(signal.SIGCHLD, reap)
     for line in requests:
         request = json.loads(line)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         pid = os.fork()
         if pid == 0:
-            _be_a_worker(request["arguments"], request["log"])
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            _become(request)
+        errs[pid] = Path(request["err"])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         print(pid, flush=True)  # noqa: T201 - the answer
 
 

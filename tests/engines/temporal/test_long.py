@@ -20,7 +20,6 @@ from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 from ..house import house, migration, wave, workflow
 from .cluster import LEASE, needs_temporal, server, until
 from .fleet import Fleet, Worker, fleet
-from .nursery import Nursery, nursery
 from .test_nights import own, quick
 
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos, needs_temporal]
@@ -47,9 +46,7 @@ STALLED = 20.0
 """Seconds after which there is another one, whatever happens."""
 
 
-async def strike_at_random(
-    those: Fleet, cradle: Nursery, dice: random.Random, blows: Counter[str], over: anyio.Event
-) -> None:
+async def strike_at_random(those: Fleet, dice: random.Random, blows: Counter[str], over: anyio.Event) -> None:
     """Kill a worker, or freeze it for longer than its lease or not, or kill the server, until the night is *over*.
 
     Atlas has been asked something between two blows, however slow the machine is: else nothing could go wrong.
@@ -81,7 +78,7 @@ async def strike_at_random(
                     victim.kill()
                     blows["kills of a worker"] += 1
             while sum(worker.poll() is None for worker in those.workers) < WORKERS:
-                those.forked(cradle)
+                those.worker()
 
 
 def requests(those: Fleet) -> int:
@@ -109,16 +106,15 @@ async def night(directory: Path, names: list[str], dice: random.Random, blows: C
         with server(directory / "server") as own_server, fleet(directory, own_server, it) as those:
             await own_server.connect()
             over = anyio.Event()
-            with nursery(those.environment(keys=True)) as cradle:
-                for _ in range(WORKERS):
-                    those.forked(cradle)
-                arguments = ("run", str(those.write(plan)), "--engine", "temporal", "--yes", "--format", "json")
-                async with anyio.create_task_group() as group:
-                    run = those.begin(*arguments, program=("-m", "tests.engines.temporal.turning", "250"))
-                    await until(lambda: bool(those.journal()) or run.poll() is not None)
-                    group.start_soon(strike_at_random, those, cradle, dice, blows, over)
-                    done = await those.end(run, within=2400)
-                    over.set()
+            for _ in range(WORKERS):
+                those.worker()
+            arguments = ("run", str(those.write(plan)), "--engine", "temporal", "--yes", "--format", "json")
+            async with anyio.create_task_group() as group:
+                run = those.begin(*arguments, program=("-m", "tests.engines.temporal.turning", "250"))
+                await until(lambda: bool(those.journal()) or run.poll() is not None)
+                group.start_soon(strike_at_random, those, dice, blows, over)
+                done = await those.end(run, within=2400)
+                over.set()
                 those.end_workers()
             assert done.code in (0, 1, 4), done.err[-6000:]
             figures["histories"] += await histories(await own_server.connect(), plan.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,14 +16,14 @@ from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
 from ..house import House, house, wave, workflow
 from .cluster import LEASE, Server, needs_temporal, server, until
-from .fleet import Fleet, fleet
+from .fleet import Fleet, Worker, fleet
 from .test_nights import own, quick
 
 pytestmark = [pytest.mark.anyio, needs_temporal]
 
 
 @contextmanager
-def _carried_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _carried_on(process: Worker) -> Iterator[None]:
     """Let *process* go on at the end, whatever happens: a stopped one cannot even be waited for."""
     try:
         yield
@@ -32,7 +31,7 @@ def _carried_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
         process.send_signal(signal.SIGCONT)
 
 
-def is_stopped(process: subprocess.Popen[bytes]) -> bool:
+def is_stopped(process: Worker) -> bool:
     """Whether *process* has been stopped by a signal."""
     state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
     return state == "T"
