@@ -23,6 +23,7 @@ from orchestrator.simulator.bucket import Refill
 from orchestrator.simulator.jobs import JobStatus
 from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Garbage, JobRules, Kind, Range, Special
 
+from ..strength import examples
 from .house import READY, Gate, House, house, migration, outcomes, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
@@ -246,9 +247,9 @@ async def test_a_rehearsal_is_a_run_of_its_own(tmp_path: Path) -> None:
         assert it.puts("a1") == 1
 
 
-async def test_500_migrations(tmp_path: Path) -> None:
-    """In one wave: a token each for gate and PUT, and no 429."""
-    plan = workflow(wave("a", *(f"m{number}" for number in range(500))))
+async def test_hundreds_of_migrations(tmp_path: Path) -> None:
+    """In one wave, 500 of them in a thorough run: a token each for gate and PUT, and no 429."""
+    plan = workflow(wave("a", *(f"m{number}" for number in range(examples(500)))))
     async with house(tmp_path, plan) as it:
         ending = await it.start()
         assert ending.exit_code is ExitCode.SUCCESS
