@@ -81,6 +81,7 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO, *, options: st
             file=settings.logging.file,
             secrets=settings.redactor,
             stream=stream,
+            options=options,
         )
     )
     sinks.append(log.sink())

@@ -11,7 +11,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..core.outcomes import EXIT_MEANINGS
 from ..text.lines import folded
@@ -45,6 +45,20 @@ class _Parser(ArgumentParser):
         self.exit(2)
 
 
+class _Program(_Parser):
+    """The whole command line: what a command does not know is told with the usage of that command."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.by_name: dict[str, ArgumentParser] = {}
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.by_name.get(parsed.command, self).error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed
+
+
 class _Help(argparse.HelpFormatter):
     """argparse's, which breaks lines between words alone, keeps the lines of a text, and breaks no example."""
 
@@ -70,7 +84,7 @@ class Commands:
     """The whole command line while its commands are added to it, in the order in which `--help` lists them."""
 
     def __init__(self) -> None:
-        self.parser = _Parser(
+        self.parser = _Program(
             prog="atlas-cutover",
             description="Cuts fleets of MongoDB Atlas push live migrations over to Atlas, in waves, each at most once.",
             epilog=EXIT_CODES,
@@ -78,7 +92,9 @@ class Commands:
             allow_abbrev=False,  # a short form may not start a cutover: `--rehear`, once no option begins so any more
         )
         _add_common(self.parser, top=True)
-        self._parsers = self.parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+        self._parsers = self.parser.add_subparsers(
+            dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+        )
         self.added: list[Command] = []
 
     def add(self, name: str, handler: Handler, *, does: str, examples: tuple[str, ...]) -> ArgumentParser:
@@ -102,6 +118,7 @@ class Commands:
             allow_abbrev=False,
         )
         parser.set_defaults(handler=handler)
+        self.parser.by_name[name] = parser
         self.added.append(Command(name=name, help=does, examples=examples, parser=parser))
         return parser
 

@@ -15,7 +15,9 @@ def add(commands: Commands) -> None:
         does="the JSON Schema of a workflow or config file, for editors",
         examples=("atlas-cutover schema workflow > workflow.schema.json",),
     )
-    parser.add_argument("which", choices=("workflow", "config"), help="which file the schema is for")
+    parser.add_argument(
+        "which", choices=("workflow", "config"), metavar="workflow|config", help="which file the schema is for"
+    )
 
 
 def _schema(args: Namespace) -> int:

@@ -38,6 +38,7 @@ from .words import (
     sides_line,
     standing,
     standing_of,
+    times_here,
     times_line,
     times_of_day,
     totals_line,
@@ -135,6 +136,8 @@ class _Summary:
         else:
             self.line(headline(report), _STYLES[report.outcome])
         self.line(f"workflow {report.workflow}, run {report.run_id}, {times_of_day(report)}")
+        if (here := times_here(report)) is not None:
+            self.line(f"  here that was {here}")
         self._needs()
         self.line(self._totals())
         if report.last_start and self.running:

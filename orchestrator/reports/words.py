@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
 
 from ..core.needs import HOOK, Need
 from ..core.next_step import Phase
@@ -105,6 +106,20 @@ def times_of_day(report: RunReport) -> str:
     began, ended = clock(report.started_at) or "-", clock(report.finished_at)
     to = f"to {ended} UTC" if ended is not None and report.holder is None else "UTC to now"
     return f"{began} {to} ({duration(report.duration_seconds)})"
+
+
+def times_here(report: RunReport, zone: tzinfo | None = None) -> str | None:
+    """The same in *zone* (None: the machine's own), as the log has it on a terminal; None: that is UTC, or it has not begun."""
+    if report.started_at is None:
+        return None
+    began = datetime.fromisoformat(report.started_at).astimezone(zone)
+    if not began.utcoffset():
+        return None
+    if report.finished_at is None or report.holder is not None:
+        return f"{began:%Y-%m-%d %H:%M:%S %Z} to now"
+    ended = datetime.fromisoformat(report.finished_at).astimezone(zone)
+    between = "" if began.tzname() == ended.tzname() else f" {began:%Z}"
+    return f"{began:%Y-%m-%d %H:%M:%S}{between} to {ended:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def forecast_line(report: RunReport) -> str | None:

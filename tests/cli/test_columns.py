@@ -173,3 +173,16 @@ def test_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         assert wide == []
         assert not re.search(r"\w-$", text, re.MULTILINE)
         assert head.startswith("usage: ")
+
+
+def test_an_option_that_a_command_lacks_is_told_with_that_commands_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """And what an argument is called, as its help calls it."""
+    for arguments, usage, said in (
+        (["run", "a.yaml", "--rehears"], "usage: atlas-cutover run ", "unrecognized arguments: --rehears"),
+        (["schema"], "usage: atlas-cutover schema ", "required: workflow|config"),
+        (["run", "a.yaml", "--dry-run"], "usage: atlas-cutover run ", "there is no --dry-run"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            build_parser().parse_args(arguments)
+        told = capsys.readouterr().err
+        assert (ended.value.code, told.startswith(usage), said in told) == (2, True, True)

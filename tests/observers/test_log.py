@@ -495,6 +495,21 @@ def test_a_wave_in_a_command_is_quoted() -> None:
     # nothing else is offered: who reads it may have no terminal on which the run listens
 
 
+def test_commands_in_lines_find_the_same_state_directory() -> None:
+    """What is shown on the terminal of a run with `--state-dir` works in another shell; the JSON lines have the facts alone."""
+    waiting = next(event for event in EVENTS if event.name == "approval_waiting")
+    entry = json.loads(logged(waiting, format="json"))
+    line = ConsoleRenderer(colour=False, zone=UTC, options=" --state-dir '/a b'")(entry)
+    assert f"`atlas-cutover approve {entry['run_id']} {entry['wave']} --state-dir '/a b'`" in line
+
+
+def test_an_entry_that_is_a_sentence_is_told_as_one() -> None:
+    """Without the name of its one field."""
+    entry = {"timestamp": "2026-11-28T01:00:00.000Z", "level": "warning", "event": "approval_unclear", "wave": "rest"}
+    line = ConsoleRenderer(colour=False, zone=UTC)({**entry, "detail": "not approved: type 2"})
+    assert line == "01:00:00 UTC warn  approval_unclear rest: not approved: type 2"
+
+
 def test_a_rehearsals_window_is_said_to_be_no_real_one() -> None:
     """Who reads the log of a rehearsal does not take it for the night."""
     opened = next(event for event in EVENTS if event.name == "window_opened")

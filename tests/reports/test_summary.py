@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,23 @@ def test_what_is_under_way_goes_first_in_a_large_run(state_of: MakeState) -> Non
     rows = [line.split() for line in text.splitlines()]
     assert [row[0] for row in rows if row[1:4] == ["w", "cutting", "over"]] == ["m007", "m042"]
     assert not [row for row in rows if row[:2] == ["m008", "w"]]
+
+
+def test_the_times_of_a_run_are_told_in_the_machines_zone_too(
+    report_of: MakeReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In which the log on the terminal was; both marked, and UTC alone where that is the machine's."""
+    report = report_of({"w": {"a": Ending()}})
+    for zone, told in (("Europe/Berlin", True), ("UTC", False)):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        try:
+            text = printed(report)
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+        assert ("  here that was 2026-11-28 01:00:00 to 2026-11-28 01:00:17 CET\n" in text) is told
+        assert ", 2026-11-28 00:00:00 to 2026-11-28 00:00:17 UTC (" in text
 
 
 def test_a_narrow_terminal_shows_everything(report_of: MakeReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, TextIO
@@ -16,6 +17,7 @@ SHORT_ID = 6
 """An id is shown by its last digits: the first ones are a date and alike for all."""
 
 _INDENT = " " * 4
+_COMMAND = re.compile(r"`(atlas-cutover [^`\n]+)`")
 
 OUTPUT_LINES = 10
 """So many of the last lines of a hook's output are shown; JSON lines have all that was kept."""
@@ -48,15 +50,21 @@ class ConsoleRenderer:
     """Renders entries; *zone* None shows times in the machine's own zone.
 
     *columns*: how wide the terminal is, asked for each line, which breaks at words there; None: lines are never broken, so that they
-    can be searched.
+    can be searched. *options*: what is added to commands that are shown, so that they find the same state directory.
     """
 
-    __slots__ = ("_colour", "_columns", "_zone")
+    __slots__ = ("_colour", "_columns", "_options", "_zone")
 
     def __init__(
-        self, *, colour: bool, zone: tzinfo | None = None, columns: Callable[[], int | None] = lambda: None
+        self,
+        *,
+        colour: bool,
+        zone: tzinfo | None = None,
+        columns: Callable[[], int | None] = lambda: None,
+        options: str = "",
     ) -> None:
         self._colour = colour
+        self._options = options
         self._zone = zone
         self._columns = columns
 
@@ -71,10 +79,14 @@ class ConsoleRenderer:
         ]
         if entry.get("rehearsal"):
             parts.append((_DIM, "rehearsal"))
-        whom, said = one_line(_whom(entry)), one_line(sentence(entry, self._zone) or _rest(entry))
+        whom, said = one_line(_whom(entry)), one_line(self._sentence(entry) or _rest(entry))
         told = ": ".join(part for part in (whom, said) if part)
         between = " " if whom or not told else ": "
         return "\n".join([*self._broken(parts, between, told), *self._following(entry)])
+
+    def _sentence(self, entry: Mapping[str, Any]) -> str:
+        said = sentence(entry, self._zone)
+        return _COMMAND.sub(lambda found: f"`{found[1]}{self._options}`", said) if self._options else said
 
     def _broken(self, parts: Sequence[tuple[str, str]], between: str, told: str) -> list[str]:
         """The line, or its lines where the terminal is narrower: the coloured *parts*, then what is *told*."""
@@ -109,5 +121,6 @@ def _whom(entry: Mapping[str, Any]) -> str:
 
 
 def _rest(entry: Mapping[str, Any]) -> str:
-    """The fields of an entry that has no sentence of its own."""
-    return " ".join(f"{key}={value}" for key, value in entry.items() if key not in _TOLD)
+    """The fields of an entry that has no sentence of its own; one that has nothing but its detail has that for one."""
+    fields = {key: value for key, value in entry.items() if key not in _TOLD}
+    return str(fields["detail"]) if set(fields) == {"detail"} else " ".join(f"{k}={v}" for k, v in fields.items())

@@ -184,7 +184,6 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
         f"`before` hooks have run, so an application may stand still; no PUT has left for {rough_duration(f['seconds'])}: {f['reason']}"
     ),
     "approval_waiting": lambda f: f"waits for approval: `{approve_command(f['run_id'], f['wave'])}`",
-    "approval_here": lambda f: f["detail"],
     "window_changed": lambda f: f"the window is that of the file now: {window_in_words(window_from_json(f['window']))}",
     "wave_approved": lambda f: f"approved by {f['who']}{_reason(f)}",
     "wave_rejected": lambda f: f"rejected by {f['who']}{_reason(f)}: neither this wave nor those after it start",

@@ -92,7 +92,7 @@ class LogSetup:
         self._outputs.close()
 
 
-def configure_logging(
+def configure_logging(  # noqa: PLR0913 - all are keywords, and most are rarely given
     *,
     level: str,
     format: str,  # noqa: A002 - the name that the option and the config file have
@@ -102,6 +102,7 @@ def configure_logging(
     environ: Mapping[str, str] = os.environ,
     clock: Callable[[], float] = time.time,
     zone: tzinfo | None = None,
+    options: str = "",
 ) -> LogSetup:
     """Configure structlog and the standard library's logging for this process.
 
@@ -114,6 +115,7 @@ def configure_logging(
         environ: Asked for ``NO_COLOR`` and ``TERM``.
         clock: Unix seconds, for entries that are no event of a run and so bring no time.
         zone: The zone of the times on the console; the machine's own when None.
+        options: What is added to commands that lines for a person show.
 
     Raises:
         InputError: *level* or *format* is none of these, or *file* cannot be opened.
@@ -124,7 +126,9 @@ def configure_logging(
         raise InputError(f"log format {format!r}: expected one of {', '.join(FORMATS)}")
     target = sys.stderr if stream is None else stream
     console = (
-        ConsoleRenderer(colour=wants_colour(target, environ), zone=zone, columns=partial(columns_of, target))
+        ConsoleRenderer(
+            colour=wants_colour(target, environ), zone=zone, columns=partial(columns_of, target), options=options
+        )
         if format == "console"
         else json_line
     )
