@@ -30,6 +30,7 @@ ALLOWED = {
     "functools",
     "hashlib",
     "heapq",
+    "html",
     "ipaddress",
     "itertools",
     "json",

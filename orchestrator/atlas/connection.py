@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,10 +19,11 @@ from yarl import URL
 
 from ..core.errors import InputError, Problem
 from ..core.settings import DEFAULT_POLLING, DEFAULT_RATE_LIMITS, DEFAULT_REQUEST_TIMEOUT, Api, Credentials
-from ..machine.certificates import pem_certificates
+from ..machine.certificates import pem_certificates, refuse_foreign_authorities
 from ..machine.descriptors import connections_at_most
+from ..machine.ownership import ForeignFileError
 from ..machine.proxy_variables import proxy_secrets
-from ..machine.regular_files import open_regular, whole
+from ..machine.trusted_files import read_bytes
 from ..machine.version import program_version
 from ..text.redaction import Redactor
 from .proxy import proxy_for
@@ -119,11 +121,37 @@ def most_out(session: aiohttp.ClientSession) -> int:
 def _authorities(file: Path) -> str:
     """The certificates in *file*, which was read before, and may have changed since."""
     try:
-        with open_regular(file) as opened:
-            return pem_certificates(whole(opened))
+        return pem_certificates(read_bytes(file))
+    except ForeignFileError as error:
+        raise _untrusted(error) from None
     except (OSError, ValueError) as error:
         why = f"cannot be read: {error.strerror or error}" if isinstance(error, OSError) else str(error)
         raise InputError(problems=[Problem(file=str(file), line=0, key="", message=why)]) from None
+
+
+def _untrusted(error: ForeignFileError) -> InputError:
+    return InputError(problems=[Problem(file=str(error.filename), line=0, key="", message=str(error.strerror))])
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext:
+    """What `ssl.create_default_context` makes, with the authorities of *ca_file* as well, and without heeding `SSLKEYLOGFILE`.
+
+    Who reads that file reads all that goes through the connections, keys included, and it is anybody's who can make one.
+
+    Raises:
+        InputError: *ca_file* cannot be used, or somebody else decides what is in it, or in the files that OpenSSL's variables name.
+    """
+    try:
+        refuse_foreign_authorities(os.environ)
+    except ForeignFileError as error:
+        raise _untrusted(error) from None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which verifies certificates and names
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    context.load_default_certs()
+    if ca_file is not None:
+        context.load_verify_locations(cadata=_authorities(ca_file))
+    return context
 
 
 @asynccontextmanager
@@ -138,16 +166,14 @@ async def open_session(
     once (loopback never goes through one). Nothing is kept between runs.
 
     Raises:
-        InputError: A proxy variable names a proxy that cannot be used, or *ca_file* cannot be used any more.
+        InputError: A proxy variable names a proxy that cannot be used, or *ca_file* cannot be used any more, or somebody else can write
+            it, or what `SSL_CERT_FILE` or `SSL_CERT_DIR` names.
     """
     proxy = proxy_for(URL(settings.base_url), os.environ)
     settings.redactor.add(*proxy_secrets(os.environ))
-    context = ssl.create_default_context()
-    if settings.ca_file is not None:
-        context.load_verify_locations(cadata=_authorities(settings.ca_file))
     connector = aiohttp.TCPConnector(
         limit=connections_at_most(at_once),
-        ssl=context,
+        ssl=_tls(settings.ca_file),
         keepalive_timeout=KEEPALIVE,
         socket_factory=socket_factory(settings.request_timeout),
     )

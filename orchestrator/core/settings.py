@@ -22,14 +22,20 @@ CLIENT_SECRET_VARIABLE = "MONGODB_ATLAS_CLIENT_SECRET"  # noqa: S105 - a name
 PROFILE_VARIABLE = "MONGODB_ATLAS_PROFILE"
 KEY_VARIABLE = re.compile(
     r"(?:MONGODB_ATLAS|MCLI|TF_VAR_MONGODB_?ATLAS)_(?:\w+_)?(?:API_KEY|P(?:UBLIC|RIVATE)_KEY|CLIENT_SECRET|(?:ACCESS|REFRESH)_TOKEN)"
-    r"|TF_VAR_(?:CLIENT_SECRET|ACCESS_TOKEN)|TEMPORAL_API_KEY",
+    r"|TF_VAR_(?:CLIENT_SECRET|ACCESS_TOKEN)|TEMPORAL_(?:\w+_)?(?:API_KEY|KEY_DATA)",
     re.IGNORECASE,
 )
 """What variables with a key in them are called by this program, the Atlas CLI (and `mongocli` before it), Terraform's provider and Temporal.
 
 https://www.mongodb.com/docs/atlas/cli/current/atlas-cli-env-variables/
 https://registry.terraform.io/providers/mongodb/mongodbatlas/latest/docs
+https://docs.temporal.io/references/client-environment-configuration
 """
+
+WITHHELD_VARIABLE = re.compile(
+    r"TEMPORAL_(?:(?:\w+_)?TLS_(?:\w+_)?KEY|GRPC_META_\w+|CODEC_(?:AUTH|HEADERS?))", re.IGNORECASE
+)
+"""Variables of Temporal's that may hold a key, or lead to one, and may hold a plain word: hooks get none, and their values are nothing to redact."""
 
 DEFAULT_BASE_URL = "https://cloud.mongodb.com/api/atlas/v2"
 DEFAULT_REQUEST_TIMEOUT = 30.0

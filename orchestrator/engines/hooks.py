@@ -22,7 +22,7 @@ import anyio.abc
 
 from ..core.events import HookFinished
 from ..core.hook_facts import HookFacts
-from ..core.settings import KEY_VARIABLE
+from ..core.settings import KEY_VARIABLE, WITHHELD_VARIABLE
 from ..core.vars import HOOK_PREFIX, variable_key
 from ..core.workflow import Argv, Migration, Wave
 from ..machine.programs import oddity, program_to_start
@@ -78,7 +78,7 @@ def hook_environment(
         migration: The migration that it belongs to.
         facts: What is known when the hook is about to run.
         secrets: The keys: a variable that holds one of them is left out whatever its name, and so is every
-            variable that is called as those of keys are (`KEY_VARIABLE`), whatever its value.
+            variable that is called as those of keys are (`KEY_VARIABLE`, `WITHHELD_VARIABLE`), whatever its value.
     """
     clean = {name: value for name, value in without_keys(environ, secrets).items() if not name.startswith(HOOK_PREFIX)}
     own = {f"{HOOK_PREFIX}{variable_key(name)}": value for name, value in facts.vars.items()}
@@ -105,7 +105,7 @@ def without_keys(environ: Mapping[str, str], secrets: Iterable[str]) -> dict[str
     return {
         name: value
         for name, value in environ.items()
-        if not KEY_VARIABLE.fullmatch(name) and not _holds_key(value, keys)
+        if not (KEY_VARIABLE.fullmatch(name) or WITHHELD_VARIABLE.fullmatch(name) or _holds_key(value, keys))
     }
 
 

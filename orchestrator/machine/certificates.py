@@ -1,9 +1,20 @@
-"""Files of certificate authorities: the certificates in them, whatever else stands there."""
+"""Certificate authorities: the certificates in a file of them, whatever else stands there, and whose files those of the environment are."""
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from .ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
+
+FILE_VARIABLE: Final = "SSL_CERT_FILE"
+"""Names the file of the authorities that OpenSSL trusts in place of the system's."""
+DIRECTORY_VARIABLE: Final = "SSL_CERT_DIR"
+"""Names directories of them, as `PATH` does."""
 
 _BLOCK = re.compile(
     r"-----BEGIN (?P<kind>(?:TRUSTED |X509 )?CERTIFICATE)-----\s[A-Za-z0-9+/=\s]+?-----END (?P=kind)-----",
@@ -30,6 +41,26 @@ def pem_certificates(data: bytes) -> str:
     except ssl.SSLError as error:
         raise ValueError(f"holds a certificate that cannot be read ({error.reason or error})") from None
     return pem
+
+
+def refuse_foreign_authorities(environ: Mapping[str, str]) -> None:
+    """Return when nobody else decides which authorities the variables of OpenSSL in *environ* name.
+
+    What is not there is judged by its place alone: OpenSSL passes over it, and reads it when it has come.
+
+    Raises:
+        ForeignFileError: Somebody else does; the message goes on from the name of the file or directory.
+    """
+    named = {FILE_VARIABLE: [environ.get(FILE_VARIABLE, "")]}
+    named[DIRECTORY_VARIABLE] = environ.get(DIRECTORY_VARIABLE, "").split(os.pathsep)
+    for variable, places in named.items():
+        for place in filter(None, places):
+            try:
+                refuse_foreign(Path(place), refuse_foreign_place(Path(place)))
+            except ForeignFileError as error:
+                raise ForeignFileError(Path(place), f"is named by {variable}, but {error.strerror}") from None
+            except (OSError, ValueError):
+                continue
 
 
 def _why_none(data: bytes, text: str) -> str:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable, MutableMapping
+from html import escape
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, quote_plus, unquote
 
 REDACTED = "[redacted]"
 
@@ -188,8 +189,18 @@ _HARMLESS = frozenset({int, float, bool})
 
 
 def _forms(secret: str) -> set[str]:
-    """How *secret* may be written: as it is, as part of a URL, and inside a quoted text."""
-    return {secret, quote(secret, safe=""), secret.replace("\\", "\\\\").replace('"', '\\"'), repr(secret)[1:-1]}
+    """How *secret* may be written: as it is, in a URL, in a form, inside a quoted text, in HTML, and a UUID without its hyphens."""
+    marked_up = escape(secret)
+    return {
+        secret,
+        quote(secret, safe=""),
+        quote_plus(secret),
+        secret.replace("\\", "\\\\").replace('"', '\\"'),
+        repr(secret)[1:-1],
+        marked_up,
+        marked_up.replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),  # as templates write them
+        secret.replace("-", "") if _A_UUID.fullmatch(secret) else secret,
+    }
 
 
 def _encoded(secret: str) -> set[str]:
@@ -212,6 +223,7 @@ def _beginnings(secret: str) -> tuple[str, ...]:
     return tuple(secret[:length] for length in range(LONG_SECRET, min(len(secret), _LONGEST_BEGINNING + 1)))
 
 
+_A_UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as private keys of Atlas are
 _LONGEST_BEGINNING = (
     64  # what follows of a longer one goes with it: a pattern for each letter of a long token would be large
 )

@@ -10,11 +10,13 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import anyio
 import pytest
 import trustme
 
 from orchestrator.atlas.client import AtlasClient
+from orchestrator.atlas.connection import ClientSettings, open_session
 from orchestrator.atlas.errors import (
     AnswerLostError,
     AnswerTimeoutError,
@@ -24,6 +26,8 @@ from orchestrator.atlas.errors import (
     NotSentError,
 )
 from orchestrator.atlas.shares import Priority
+from orchestrator.core.errors import InputError
+from orchestrator.core.settings import ApiKey, Secret
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
@@ -31,6 +35,7 @@ from .servers import GROUP, KEYS, LIVE, Raw, atlas, client_of, http, job_documen
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
+KEY = ApiKey(public_key=Secret(KEYS[0]), private_key=Secret(KEYS[1]))
 CHALLENGE = 'Digest realm="r", domain="", nonce="n1", algorithm=MD5, qop="auth", stale=false'
 
 
@@ -131,6 +136,45 @@ async def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None
         with pytest.raises(NotSentError, match="certificate"):
             await put(client)
         assert not raw.requests
+
+
+@pytest.mark.parametrize("kind", ["SSL_CERT_FILE", "SSL_CERT_DIR", "ca_file"])
+async def test_authorities_that_somebody_else_could_name_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """By the environment as by the config: whoever vouches for a server reads what is sent to it. Neither has to be there yet."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    named = shared / ("certs" if kind == "SSL_CERT_DIR" else "ca.pem")
+    if kind == "ca_file":
+        trustme.CA().cert_pem.write_to_path(str(named))
+        settings = ClientSettings(base_url="https://x/api/atlas/v2", credentials=KEY, ca_file=named)
+    else:
+        monkeypatch.setenv(kind, str(named))
+        settings = ClientSettings(base_url="https://x/api/atlas/v2", credentials=KEY)
+    async with open_session(settings):
+        pass
+    shared.chmod(0o777)
+    with pytest.raises(InputError, match=rf"{named}: .*lies in {shared}, which can be written by everybody"):
+        async with open_session(settings):
+            pass
+
+
+async def test_what_connections_are_encrypted_with_is_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`SSLKEYLOGFILE` is for other programs; certificates and names are verified as ever."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    async with open_session(ClientSettings(base_url="https://x/api/atlas/v2", credentials=KEY)) as session:
+        assert isinstance(session.connector, aiohttp.TCPConnector)
+        context = session.connector._ssl
+    assert isinstance(context, ssl.SSLContext)
+    assert not context.keylog_filename
+    assert not (tmp_path / "keys").exists()
+    monkeypatch.delenv("SSLKEYLOGFILE")
+    usual = ssl.create_default_context()
+    for name in ("verify_mode", "check_hostname", "verify_flags", "options", "minimum_version"):
+        assert getattr(context, name) == getattr(usual, name)
 
 
 async def test_loopback_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

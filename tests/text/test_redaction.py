@@ -186,6 +186,22 @@ def test_a_secret_is_known_in_hex_and_in_any_case(form: str) -> None:
     assert Redactor([LONG]).holds_secret(form)
 
 
+@pytest.mark.parametrize(
+    ("secret", "written"),
+    [
+        ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", "3f2504e04f8941d39a0c0305e82c3301"),
+        ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", "3F2504E04F8941D39A0C0305E82C3301"),
+        ("it's <b>&", "it&#x27;s &lt;b&gt;&amp;"),
+        ('a "b" \'c', "a &#34;b&#34; &#39;c"),
+        ("correct horse/battery", "correct+horse%2Fbattery"),
+    ],
+)
+def test_a_secret_is_known_in_pages_and_forms_and_without_its_hyphens(secret: str, written: str) -> None:
+    """As a page, a form, or a list of keys has it; a secret with hyphens that is no UUID may be words without them."""
+    assert Redactor([secret]).text(f"said: {written}, no more") == f"said: {REDACTED}, no more"
+    assert Redactor(["well-known-word1"]).text("wellknownword1") == "wellknownword1"
+
+
 @pytest.mark.parametrize("length", [12, 13, 18])
 def test_a_secret_that_was_cut_off_is_known(length: int) -> None:
     """By its first 12 characters, and no more of the text goes than what is of it."""
