@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         WindowReport,
     )
     from .reports.percentiles import Statistics
+    from .reports.steering import DecisionReport, GateReport
     from .simulator.scenario import Scenario
     from .simulator.scenariofile import load_scenario
     from .store.journal import RunRow
@@ -74,12 +75,14 @@ __all__ = [
     "Call",
     "Checked",
     "CutoverError",
+    "DecisionReport",
     "Engine",
     "Event",
     "ExitCode",
     "Expiring",
     "Forecast",
     "ForecastReport",
+    "GateReport",
     "GoingOn",
     "Held",
     "Hold",
@@ -276,6 +279,7 @@ _HOMES = {
         "WindowReport",
     ),
     "reports.percentiles": ("Statistics",),
+    "reports.steering": ("DecisionReport", "GateReport"),
     "simulator.scenario": ("Scenario",),
     "simulator.scenariofile": ("load_scenario",),
     "store.journal": ("RunRow",),

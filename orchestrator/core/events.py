@@ -4,6 +4,7 @@ The journal stores them, the log prints them, progress, status page and report f
 docs/logging.md lists (and the log shows) to their classes; `to_json` and `from_json` are the stored form.
 
 Times (`at`) are Unix seconds, UTC. A migration is known by its name, which is unique in its workflow.
+*between_sessions*, of what somebody has decided: nobody worked on the run at that time, so no session has logged it.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class RunPaused(Event):
     name: ClassVar[str] = "run_paused"
     who: str
     reason: str = ""
+    between_sessions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,7 @@ class RunUnpaused(Event):
     name: ClassVar[str] = "run_unpaused"
     who: str
     reason: str = ""
+    between_sessions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +139,7 @@ class RunAborted(Event):
     who: str
     successor: str | None = None
     reason: str = ""
+    between_sessions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +234,7 @@ class WaveApproved(Event):
     wave: str
     who: str
     reason: str = ""
+    between_sessions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +245,7 @@ class WaveRejected(Event):
     wave: str
     who: str
     reason: str = ""
+    between_sessions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -493,6 +499,7 @@ class MigrationSkipped(MigrationEvent):
     name: ClassVar[str] = "migration_skipped"
     who: str
     reason: str = ""
+    between_sessions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -502,6 +509,7 @@ class MigrationRetried(MigrationEvent):
     name: ClassVar[str] = "migration_retried"
     who: str
     reason: str = ""
+    between_sessions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -513,6 +521,7 @@ class GateChanged(MigrationEvent):
     timeout: float | None
     who: str
     reason: str = ""
+    between_sessions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

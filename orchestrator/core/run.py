@@ -47,8 +47,9 @@ from .forecast import Forecast
 from .group_hooks import GroupHooks
 from .migration import UNDER_WAY, MigrationState, Phase
 from .outcomes import ExitCode, Outcome, RunOutcome
+from .steered import COMMANDS, Decision, Steering, decision_of, gate_after
 from .window import Span
-from .workflow import Gate, Migration, Wave, Workflow, after_hook
+from .workflow import Migration, Wave, Workflow, after_hook
 
 APPROVAL_TIMEOUT = "approval.timeout"
 """Who rejects a wave that nobody has approved in time."""
@@ -158,14 +159,23 @@ class RunState:
     run_hooks: GroupHooks = field(default_factory=GroupHooks)
     requests: Counter[str] = field(default_factory=Counter)  # by HTTP status ("error": no answer)
     retries: int = 0
+    steering: list[Decision] = field(default_factory=list)  # what people have decided, in order
+    steered_before: tuple[Steering, ...] = ()  # what of it was decided between this session and the one before it
+    _unheard: tuple[Steering, ...] = ()  # what was decided since the last session
     _places: dict[str, _Place] = field(default_factory=dict)
     _waves: dict[str, Wave] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
         """Take *event* in."""
+        if event.__class__ in COMMANDS:
+            self._keep(event)
         if isinstance(event, MigrationEvent):
             self._migrate(event.migration, event)
-            return
+        else:
+            self._move(event)
+
+    def _move(self, event: Event) -> None:
+        """Something happened to the run, or to a wave."""
         match event:
             case RunStarted():
                 self._start(event)
@@ -215,6 +225,18 @@ class RunState:
         self.sessions = 1
         self._count()
 
+    def _keep(self, event: Event) -> None:
+        """Keep what somebody has decided; before it takes effect, as what was before is part of that."""
+        assert isinstance(event, Steering)
+        name = event.migration if isinstance(event, MigrationEvent) else None
+        place = None if name is None else self._places.get(name)
+        if place is None:
+            self.steering.append(decision_of(event))
+        else:
+            self.steering.append(decision_of(event, wave=place.wave, gate_before=place.migration.gate))
+        if event.between_sessions:
+            self._unheard += (event,)
+
     def _window(self, event: WindowChanged | WindowWaiting | WindowOpened) -> None:
         match event:
             case WindowChanged():
@@ -234,6 +256,7 @@ class RunState:
         self.approves = self.rehearsal and event.approves
         self.selected = frozenset(event.selected)
         self.who, self.sessions = event.who, self.sessions + 1
+        self.steered_before, self._unheard = self._unheard, ()
         self.base_url = event.base_url or self.base_url
         self.finished_at = self.recorded_exit_code = self.stopped = None
         self.refused = {}
@@ -271,8 +294,7 @@ class RunState:
         wave = self.waves[place.wave]
         wave.worked_on = True
         if isinstance(event, GateChanged):
-            gate = None if event.max_lag is None else Gate(max_lag=event.max_lag, timeout=event.timeout or 0.0)
-            self._places[name] = place._replace(migration=replace(place.migration, gate=gate))
+            self._places[name] = place._replace(migration=replace(place.migration, gate=gate_after(event)))
         if _standing(before) == _standing(after):
             return
         selected, hooks, soaks = name in self.selected, place.migration.hooks, self._waves[place.wave].soak > 0
@@ -372,6 +394,7 @@ class RunState:
             waves={name: wave.copy() for name, wave in self.waves.items()},
             migrations=dict(self.migrations),
             hooks=list(self.hooks),
+            steering=list(self.steering),
             run_hooks=self.run_hooks.copy(),
             requests=Counter(self.requests),
             refused=dict(self.refused),

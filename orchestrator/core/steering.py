@@ -81,18 +81,18 @@ def decide(run: RunState, request: Request, *, at: float) -> Event | str:
         return _about_a_migration(run, request, request.migration, at=at)
     if request.wave is not None:
         return _about_a_wave(run, request, request.wave, at=at)
-    who = {"who": request.who, "reason": request.reason}
+    who, reason = request.who, request.reason
     match request.command:
         case Command.PAUSE if run.paused_by is None:
-            return RunPaused(at=at, **who)
+            return RunPaused(at=at, who=who, reason=reason)
         case Command.PAUSE:
             return f"it is already paused, by {run.paused_by}"
         case Command.UNPAUSE if run.paused_by is not None:
-            return RunUnpaused(at=at, **who)
+            return RunUnpaused(at=at, who=who, reason=reason)
         case Command.UNPAUSE:
             return "it is not paused"
         case Command.ABORT if run.aborted_by is None:
-            return RunAborted(at=at, **who)
+            return RunAborted(at=at, who=who, reason=reason)
         case Command.ABORT:
             return f"it was already aborted, by {run.aborted_by}"
     return f"`{request.command}` has to name what it is about"

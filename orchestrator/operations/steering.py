@@ -13,6 +13,7 @@ from ..core.arguments import several, text, text_or_none
 from ..core.errors import InputError
 from ..core.events import Event, RunFinished
 from ..core.run import RunState
+from ..core.steered import between_sessions
 from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, GateChange, Request, decide
 from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
@@ -182,7 +183,7 @@ def _record(journal: Journal, run_id: str, requests: Sequence[Request]) -> Steer
     try:
         with locked(run_lock(journal.state_dir, run_id), holder=requests[0].who):
             state = journal.state(run_id)
-            events = decided(state, requests)
+            events = [between_sessions(event) for event in decided(state, requests)]
             for event in events:
                 state.apply(event)
             if state.finished_at is not None:

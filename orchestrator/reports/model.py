@@ -22,6 +22,7 @@ from ..core.workflow import Migration, Wave
 from ..text.instants import iso
 from .forecast import ForecastReport, report_forecast
 from .percentiles import Statistics, statistics_of
+from .steering import DecisionReport, report_steering
 
 SCHEMA_VERSION = 1
 
@@ -184,6 +185,7 @@ class RunReport:
     waves: tuple[WaveReport, ...]
     migrations: tuple[MigrationReport, ...]
     hooks: tuple[HookReport, ...]
+    steering: tuple[DecisionReport, ...]
     requests: dict[str, Any]
     advice: Advice
     needs: tuple[Need, ...]
@@ -279,6 +281,7 @@ def build(
         ),
         migrations=migrations,
         hooks=_hooks(state),
+        steering=report_steering(state.steering, text=_text),
         requests=state.request_statistics(),
         advice=_advice(advise(facts), goes_on=holder is not None),
         needs=tuple(_need(need) for need in needs(state, now, holder=holder, silent=silent)),

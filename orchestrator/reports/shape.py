@@ -65,6 +65,7 @@ _ELSEWHERE = {
     "migrations",
     "needs",
     "hooks",
+    "steering",
     "requests",
     "statistics",
     "totals",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 from dataclasses import replace
@@ -28,7 +30,12 @@ from orchestrator.core.events import (
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import Api
+from orchestrator.observers.log.sink import configure_logging
 from orchestrator.operations.abort import abort_interrupted
+from orchestrator.operations.approve import approve
+from orchestrator.operations.pause import pause
+from orchestrator.operations.unpause import unpause
+from orchestrator.reports.formats.json_ import document
 from orchestrator.reports.model import build
 from orchestrator.reports.render import render
 from orchestrator.simulator import Scenario
@@ -80,6 +87,32 @@ def trace(it: House, *kinds: type[Event]) -> list[tuple[str, str]]:
         (event.name, getattr(event, "migration", None) or getattr(event, "wave", None) or "")
         for event in it.events
         if isinstance(event, kinds)
+    ]
+
+
+async def test_what_was_decided_between_two_sessions_is_in_log_and_report(tmp_path: Path) -> None:
+    """The process is killed, somebody pauses and approves, and the session that goes on logs both, with the time at which that was."""
+    stream = io.StringIO()
+    plan = workflow(wave("a", "a1"), wave("b", "b1", approval=True))
+    async with house(tmp_path, plan) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, CutoverAccepted))
+        pause(run_id, state_dir=tmp_path, who="ada", reason="lunch")
+        unpause(run_id, state_dir=tmp_path, who="ada")
+        approve(run_id, "b", state_dir=tmp_path, who="bob", reason="ticket 7")
+        with configure_logging(level="info", format="json", file=None, secrets=(), stream=stream) as log:
+            ending = await it.resume(run_id, observers=(log.sink(),))
+        assert ending.exit_code is ExitCode.SUCCESS
+    entries = [json.loads(line) for line in stream.getvalue().splitlines()]
+    names = [entry["event"] for entry in entries]
+    assert names[:4] == ["run_resumed", "run_paused", "run_unpaused", "wave_approved"]
+    assert names.count("wave_approved") == 1
+    paused, _, approved = entries[1:4]
+    assert (paused["who"], paused["reason"], paused["timestamp"]) == ("ada", "lunch", entries[0]["timestamp"])
+    assert (approved["wave"], approved["who"], approved["reason"]) == ("b", "bob", "ticket 7")
+    steering = document(build(ending.state, now=wall()))["steering"]
+    assert [(entry["command"], entry["at"]) for entry in steering] == [
+        (command, entry["asked_at"])
+        for command, entry in zip(("pause", "unpause", "approve"), entries[1:4], strict=True)
     ]
 
 

@@ -6,12 +6,14 @@ import json
 import re
 from xml.etree import ElementTree as ET
 
-from orchestrator.core.events import HookFinished
+from orchestrator.core.events import GateChanged, HookFinished, MigrationSkipped, RunPaused, RunUnpaused
 from orchestrator.core.outcomes import Outcome
+from orchestrator.core.run import RunState
 from orchestrator.reports.formats.html import _coded
+from orchestrator.reports.model import build
 from orchestrator.reports.render import render
 
-from .conftest import RUN_ID, START, Ending, MakeReport
+from .conftest import RUN_ID, START, Ending, MakeReport, make_state
 
 MIXED = {
     "canary": {"orders": Ending()},
@@ -64,7 +66,7 @@ def test_markdown_says_first_what_needs_a_person(report_of: MakeReport) -> None:
     titles = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert titles == [
         *("Needs you now", "Under way at Atlas", "Not started"),
-        *("Waves", "Point of no return", "Migrations", "Hooks that failed"),
+        *("Waves", "Decisions", "Point of no return", "Migrations", "Hooks that failed"),
     ]
     assert re.search(r"\| FAILED \| bad `[0-9a-f]{24}` \(rest\) \| oplog window exceeded \|", text)
     assert text.index("## Needs you now") < text.index("cutover time: p50")
@@ -84,6 +86,56 @@ def test_markdown_of_many_migrations_fits_into_a_ticket(report_of: MakeReport) -
     text = render(report_of({"w": many}), ".md")
     assert len(text) < 65_536
     assert "The first 150 of 150 without SUCCESS" in text
+
+
+def decided() -> RunState:
+    """A run about which people have decided: one wave in the name of Ada, 30 migrations in Bob's, and a gate."""
+    state = make_state(
+        {"canary": {"orders": Ending()}, "rest": {f"m{n}": Ending(Outcome.NOT_STARTED) for n in range(30)}}
+    )
+    state.apply(RunPaused(at=START + 7, who="ada|", reason="<b>lag</b>"))
+    for number in range(30):
+        state.apply(MigrationSkipped(at=START + 8, migration=f"m{number}", who="bob", reason="not tonight"))
+    state.apply(GateChanged(at=START + 9, migration="m1", max_lag=60.0, timeout=1800.0, who="bob"))
+    return state
+
+
+def test_what_people_decided_is_in_the_reports() -> None:
+    """Who, when, why, and about what: each in report.json, one row for each command in those for people."""
+    report = build(decided(), now=START + 60)
+    steering = json.loads(render(report, ".json"))["steering"]
+    assert [entry["command"] for entry in steering] == ["approve", "pause", *["skip"] * 30, "gate"]
+    assert steering[1] == {
+        "at": "2026-11-28T00:00:07.000Z",
+        "command": "pause",
+        "who": "ada|",
+        "reason": "<b>lag</b>",
+        "wave": None,
+        "migration": None,
+        "gate": None,
+        "gate_before": None,
+    }
+    assert (steering[2]["wave"], steering[2]["migration"]) == ("rest", "m0")
+    assert steering[-1]["gate"] == {"max_lag": 60.0, "timeout": 1800.0}
+    assert steering[-1]["gate_before"] == {"max_lag": 10.0, "timeout": 1800.0}
+    text = render(report, ".md")
+    assert "| 2026-11-28 00:00:07 | pause | the run | ada\\| | &lt;b&gt;lag&lt;/b&gt; |" in text
+    assert re.search(r"^\| [^|]* \| skip \| m0, m1, .* \| bob \| not tonight \|$", text, re.MULTILINE)
+    assert "| gate: lag up to 10s for 30m -&gt; lag up to 1m for 30m | m1 | bob | - |" in text
+    page = re.sub(r"<script.*?</script>", "", render(report, ".html"), flags=re.DOTALL)
+    for expected in ("Decisions", "wave rest", "ada|", "&lt;b&gt;lag&lt;/b&gt;", "not tonight", "lag up to 1m"):
+        assert expected in page
+
+
+def test_markdown_of_many_decisions_fits_into_a_ticket() -> None:
+    """Long reasons are cut there, and the last of many decisions are in report.json alone."""
+    state = make_state({"w": {f"m{n}": Ending(Outcome.FAILED, "no") for n in range(200)}})
+    for number in range(200):
+        state.apply(RunPaused(at=START + number, who="ada", reason="|" * 5000))
+        state.apply(RunUnpaused(at=START + number, who="ada"))
+    text = render(build(state, now=START), ".md")
+    assert len(text) < 65_536
+    assert "And 370 more: see report.json." in text
 
 
 def test_html_needs_nothing_from_elsewhere(report_of: MakeReport) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from ...core.events import (
@@ -40,6 +41,7 @@ from ...core.forecast import Forecast
 from ...core.forecast_words import in_sentences
 from ...core.outcomes import Outcome, is_known
 from ...core.run import RunState
+from ...core.steered import COMMANDS
 from ...core.window import window_to_json
 from ...core.workflow import Migration, Wave, Workflow
 from ...text.instants import iso
@@ -106,6 +108,12 @@ class Entries:
         entry.update(_own_fields(event, state))
         return entry
 
+    def steered_before(self, resumed: RunResumed, state: RunState) -> Iterator[dict[str, Any]]:
+        """The entries of what was decided before the session of *resumed* began, which no session has logged."""
+        for event in state.steered_before:
+            entry = self.entry(event, level_of(event), state)
+            yield entry | {"timestamp": iso(resumed.at), "asked_at": iso(event.at)}
+
     def _learn(self, state: RunState) -> None:
         self._workflow = state.workflow
         self._head = {"run_id": state.run_id, "workflow": state.workflow.name}
@@ -158,6 +166,8 @@ def _forecast(forecast: Forecast, *, rehearsal: bool) -> dict[str, Any]:
 
 def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
     own = details(event)
+    if event.__class__ in COMMANDS:
+        del own["between_sessions"]  # `asked_at` tells it
     match event:
         case RunStarted():
             del own["workflow"]  # the journal keeps it, a log line gives the counts

@@ -17,6 +17,9 @@ Fields = Mapping[str, Any]
 def sentence(fields: Fields, zone: tzinfo | None) -> str:
     """The sentence for the entry *fields*; times of day are shown in *zone* (None: the machine's own)."""
     teller = _TELLERS.get(fields["event"])
+    if teller is not None and "asked_at" in fields:
+        asked = datetime.fromisoformat(fields["asked_at"]).timestamp()
+        return f"{teller(fields)}; that was {clock(asked, zone)}, when no session worked on the run"
     if teller is not None:
         return teller(fields)
     timed = _TIMED.get(fields["event"])

@@ -29,7 +29,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 from ...core.errors import InputError
-from ...core.events import Event, StatusPolled
+from ...core.events import Event, RunResumed, StatusPolled
 from ...core.observer import Sink
 from ...core.run import RunState
 from ...machine.ownership import refuse_exchanged, refuse_foreign, refuse_foreign_links
@@ -81,6 +81,9 @@ class LogSetup:
             level = level_of(event)
             if level >= lowest:
                 write(redacted(entries.entry(event, level, state)))
+                if isinstance(event, RunResumed):
+                    for entry in entries.steered_before(event, state):
+                        write(redacted(entry))
 
         return sink
 

@@ -27,6 +27,7 @@ from .. import ASSETS
 from ..bundle import bundled
 from ..model import RunReport
 from ..shape import snapshot
+from ..steering import rows as decisions
 from ..words import (
     clock,
     downtimes_in_words,
@@ -43,6 +44,7 @@ from ..words import (
 
 PROBLEMS_AT_MOST = 50
 HOOKS_AT_MOST = 50
+DECISIONS_AT_MOST = 200
 WITHOUT_SCRIPTS = 200  # migrations; up to these there is also a plain table for readers that run no scripts
 
 OUTCOMES = tuple(Outcome)
@@ -69,6 +71,8 @@ def render_html(report: RunReport) -> str:
         others=report.other_problems(),
         problems_at_most=PROBLEMS_AT_MOST,
         hooks=sorted(report.hooks, key=lambda hook: hook.ok)[:HOOKS_AT_MOST],
+        decisions=decisions(report.steering),
+        decisions_at_most=DECISIONS_AT_MOST,
         without_scripts=len(report.migrations) <= WITHOUT_SCRIPTS,
     )
 

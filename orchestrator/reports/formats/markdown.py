@@ -10,6 +10,7 @@ from ...core.outcomes import Outcome
 from ...text.counts import names_listed
 from ...text.instants import in_words
 from ..model import MigrationReport, Problem, RunReport
+from ..steering import rows as decisions
 from ..words import (
     OUTCOMES,
     clock,
@@ -29,10 +30,12 @@ from ..words import (
 )
 
 LIST_ALL = 200  # migrations; a ticket takes 65,536 characters, so above this only those without SUCCESS are listed
+ABOUT_AT_MOST = 160  # characters of what a decision is about, or of its reason
 VARS_AT_MOST = 80  # characters of a migration's variables: the whole has to fit into a ticket
 PROBLEMS_AT_MOST = 50  # rows
 NAMES_AT_MOST = 20  # per row
 KINDS_AT_MOST = 20  # rows
+DECISIONS_AT_MOST = 30  # rows
 IDS_AT_MOST = 5  # per row: the table of migrations has them all
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&]")
@@ -61,6 +64,7 @@ def render_markdown(report: RunReport) -> str:
         *_opening(report),
         *_problems(report),
         *_waves(report),
+        *_decisions(report),
         *_no_return(report),
         *_forecast(report),
         *_migrations(report),
@@ -199,6 +203,28 @@ def _waves(report: RunReport) -> Iterable[str]:
     )
 
 
+def _decisions(report: RunReport) -> Iterable[str]:
+    found = decisions(report.steering)
+    if not found:
+        return
+    yield from ("## Decisions", "")
+    yield from table(
+        ("when (UTC)", "what", "about", "who", "why"),
+        (
+            (
+                clock(row.at) or "-",
+                escape(row.what),
+                escape(_cut(row.about, ABOUT_AT_MOST)),
+                escape(row.who),
+                escape(_cut(row.reason, ABOUT_AT_MOST)) or "-",
+            )
+            for row in found[:DECISIONS_AT_MOST]
+        ),
+    )
+    if len(found) > DECISIONS_AT_MOST:
+        yield from (f"And {len(found) - DECISIONS_AT_MOST} more: see report.json.", "")
+
+
 def _forecast(report: RunReport) -> Iterable[str]:
     forecast = report.forecast
     if forecast is None:
@@ -282,8 +308,8 @@ def _migrations(report: RunReport) -> Iterable[str]:
     )
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= VARS_AT_MOST else f"{text[:VARS_AT_MOST]}\N{HORIZONTAL ELLIPSIS}"
+def _cut(text: str, at_most: int = VARS_AT_MOST) -> str:
+    return text if len(text) <= at_most else f"{text[:at_most]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _hooks(report: RunReport) -> Iterable[str]:

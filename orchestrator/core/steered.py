@@ -1,0 +1,85 @@
+"""What people have decided about a run, as its record keeps it: when, who, why, about what. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .events import (
+    Event,
+    GateChanged,
+    MigrationRetried,
+    MigrationSkipped,
+    RunAborted,
+    RunPaused,
+    RunUnpaused,
+    WaveApproved,
+    WaveRejected,
+)
+from .workflow import Gate
+
+Steering = (
+    RunPaused
+    | RunUnpaused
+    | RunAborted
+    | WaveApproved
+    | WaveRejected
+    | MigrationSkipped
+    | MigrationRetried
+    | GateChanged
+)
+"""The events by which a run is steered."""
+
+COMMANDS: dict[type[Event], str] = {
+    RunPaused: "pause",
+    RunUnpaused: "unpause",
+    RunAborted: "abort",
+    WaveApproved: "approve",
+    WaveRejected: "reject",
+    MigrationSkipped: "skip",
+    MigrationRetried: "retry",
+    GateChanged: "gate",
+}
+"""The command that each of them comes of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """*who* gave *command* at *at* (Unix seconds), for *reason*, about *wave* or *migration* (neither: the run).
+
+    *gate*: what it has made of the migration's gate, which was *gate_before*; None: off, or no `gate`.
+    """
+
+    at: float
+    command: str
+    who: str
+    reason: str
+    wave: str | None = None
+    migration: str | None = None
+    gate: Gate | None = None
+    gate_before: Gate | None = None
+
+
+def decision_of(event: Steering, *, wave: str | None = None, gate_before: Gate | None = None) -> Decision:
+    """What *event* says; *wave* and *gate_before* are those of the migration that it is about, where it is about one."""
+    if isinstance(event, (WaveApproved, WaveRejected)):
+        wave = event.wave
+    return Decision(
+        at=event.at,
+        command=COMMANDS[type(event)],
+        who=event.who,
+        reason=event.reason,
+        wave=wave,
+        migration=event.migration if isinstance(event, (MigrationSkipped, MigrationRetried, GateChanged)) else None,
+        gate=gate_after(event) if isinstance(event, GateChanged) else None,
+        gate_before=gate_before if isinstance(event, GateChanged) else None,
+    )
+
+
+def gate_after(event: GateChanged) -> Gate | None:
+    """The gate that *event* has given to its migration; None: it has none any more."""
+    return None if event.max_lag is None else Gate(max_lag=event.max_lag, timeout=event.timeout or 0.0)
+
+
+def between_sessions(event: Event) -> Event:
+    """*event*, decided when no session works on the run: it stands in no log before one goes on."""
+    return replace(event, between_sessions=True) if isinstance(event, Steering) else event
