@@ -323,6 +323,15 @@ def test_a_token_to_look_shows_commands_and_no_buttons(browser: Browser, empty: 
             f"atlas-cutover gate {empty.run_id} db-0 --max-lag DURATION",
             f"atlas-cutover skip {empty.run_id} db-0",
         ]
+        page.set_viewport_size(window((320, 800)))
+        words = page.evaluate(
+            "[...document.querySelectorAll('#details-steer code:first-child .word')].map((it) => [it.textContent, it.offsetHeight])"
+        )
+        heights = {word: height for word, height in words if not word.startswith("/")}
+        assert len(set(heights.values())) == 1, "each is on one line"
+        assert {"--max-lag", empty.run_id} <= set(heights)
+        page.evaluate("getSelection().selectAllChildren(document.querySelector('#details-steer code'))")
+        assert page.evaluate("String(getSelection())") == typed[0]
 
 
 def test_buttons_are_off_where_no_process_works_on_the_run(tab: Page, night: Night) -> None:

@@ -4,9 +4,10 @@ import { make } from "./dom.js";
 
 const SAID_FOR = 1500; // milliseconds
 
-// A command.
+// A command. Its lines end between its words, not at the hyphens of an option or of a run's id.
 export function copyable(text) {
-  const code = make("code", { class: "command" }, text);
+  const words = text.split(" ").flatMap((word, place) => [place ? " " : null, make("span", { class: "word" }, word)]);
+  const code = make("code", { class: "command" }, ...words);
   return make("span", { class: "copyable" }, code, copyButton(text, { label: `Copy: ${text}`, code }));
 }
 
