@@ -427,6 +427,20 @@ def test_a_file_that_somebody_else_could_write_gets_no_log(tmp_path: Path, plant
     assert log.read_text(encoding="utf-8") == "before\n"
 
 
+def test_a_second_name_for_another_file_gets_no_log_where_others_may_add_names(tmp_path: Path) -> None:
+    """Some systems let anybody link to a file of ours; in a directory of our own a second name is our own choice."""
+    victim, log = tmp_path / "victim", tmp_path / "logs" / "log"
+    victim.write_text("mine\n", encoding="utf-8")
+    log.parent.mkdir()
+    os.link(victim, log)
+    configure_logging(level="info", format="json", file=log, secrets=[]).close()
+    log.parent.chmod(0o777)
+    with pytest.raises(InputError, match=r"log file .*/log: lies in .*/logs, which can be written by everybody"):
+        configure_logging(level="info", format="json", file=log, secrets=[])
+    log.unlink()
+    configure_logging(level="info", format="json", file=log, secrets=[]).close()
+
+
 def test_a_device_gets_the_log_whoever_may_write_it() -> None:
     """`/dev/null` and `/dev/stderr` are for everybody."""
     configure_logging(level="info", format="json", file=Path("/dev/null"), secrets=[]).close()

@@ -32,7 +32,7 @@ from ...core.errors import InputError
 from ...core.events import Event, RunResumed, StatusPolled
 from ...core.observer import Sink
 from ...core.run import RunState
-from ...machine.ownership import refuse_exchanged, refuse_foreign, refuse_foreign_links
+from ...machine.ownership import refuse_exchanged, refuse_foreign, refuse_foreign_links, refuse_foreign_place
 from ...machine.terminal import columns_of
 from ...text.instants import iso
 from ...text.redaction import Redactor
@@ -282,6 +282,8 @@ def _open(file: Path | None) -> int | None:
         refuse_exchanged(file, status, refuse_foreign_links(file))  # or by one that was put there for the opening alone
         if stat.S_ISREG(status.st_mode):
             refuse_foreign(file, status, descriptor=descriptor)
+            if status.st_nlink > 1:
+                refuse_foreign_place(file)  # where others may add names, this may be theirs for another file of ours
     except OSError as error:
         os.close(descriptor)
         raise InputError(f"log file {file}: {error.strerror}") from error
