@@ -202,12 +202,15 @@ def loaded_already() -> Loaded | None:
 
 
 def load() -> None:
-    """Import all of the program."""
+    """Import all of the program, and make what each run of it would make anew: its loop's backend, the report's template."""
     import orchestrator
+    from orchestrator.reports.formats import html
 
     for module in pkgutil.walk_packages(orchestrator.__path__, "orchestrator."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    importlib.import_module("anyio._backends._asyncio")
+    html._template()
     gc.collect()
     gc.freeze()  # so that a fork's collector copies no page of what was loaded
 
