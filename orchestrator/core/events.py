@@ -9,7 +9,7 @@ Times (`at`) are Unix seconds, UTC. A migration is known by its name, which is u
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -81,7 +81,8 @@ class RunFinished(Event):
     """The process is done with the run for now; *unfinished* says whether it may be continued.
 
     *requests*: what this session sent, as in the report (`total`, `by_status`, `retries`). *keep_claims*: something is
-    under way or in doubt, so no other run may touch this run's live migrations.
+    under way or in doubt, so no other run may touch this run's live migrations. *polls*: how often each job was read, in all
+    sessions, of which that is not known from its end.
     """
 
     name: ClassVar[str] = "run_finished"
@@ -90,6 +91,7 @@ class RunFinished(Event):
     unfinished: bool
     requests: dict[str, Any]
     keep_claims: bool = False
+    polls: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -526,7 +528,7 @@ class GateChanged(MigrationEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationFinished(MigrationEvent):
-    """The migration has its outcome. *polls*: how often its job was read in this session."""
+    """The migration has its outcome. *polls*: how often its job was read, in all sessions."""
 
     name: ClassVar[str] = "migration_finished"
     outcome: Outcome

@@ -408,6 +408,11 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
     )
 
 
+def read_so_often(state: MigrationState, polls: int) -> MigrationState:
+    """*state*, whose job was read *polls* times, or as often as is known already."""
+    return state._replace(polls=max(state.polls, polls))
+
+
 def after_hook_left(state: MigrationState, hooks: Hooks) -> tuple[str, int] | None:
     """The `after_…` hook of *hooks* that is to be run next, and its number; None: none is left."""
     if state.phase is not Phase.FINISHED or state.outcome is None:

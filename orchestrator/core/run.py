@@ -335,6 +335,9 @@ class RunState:
         self.recorded_exit_code = event.exit_code
         self.requests.update(event.requests.get("by_status", {}))
         self.retries += event.requests.get("retries", 0)
+        for name, polls in event.polls.items():
+            if name in self.migrations:
+                self.migrations[name] = migrationstate.read_so_often(self.migrations[name], polls)
         for wave in (None, *self.workflow.waves):
             hooks = self.hooks_of(wave)
             hooks.owed = bool(hooks.left(self.after_hook(wave)))  # an end without hooks is an end, too
@@ -531,6 +534,14 @@ class RunState:
         state, hooks = self.migrations[migration.name], migration.hooks
         left = migrationstate.after_hook_left(state, hooks)
         return left is not None or bool(migrationstate.undo_left(state, on_failure=len(hooks.after_failure)))
+
+    def polls_to_keep(self) -> dict[str, int]:
+        """How often each job was read of which no end tells it: reads are in no journal."""
+        return {
+            name: state.polls
+            for name, state in self.migrations.items()
+            if state.polls and state.phase is not Phase.FINISHED
+        }
 
     def failures(self, wave: Wave) -> int:
         """How many of *wave*'s migrations ended without SUCCESS, selected this time or not."""

@@ -273,6 +273,7 @@ async def _finish(session: Session, writer: Writer, interruption: Interruption |
             "retries": statistics.retries,
         },
         keep_claims=bool(state.unsettled()) or interrupted,
+        polls=state.polls_to_keep(),
     )
     failure = None
     session.checkpoint("finishing")

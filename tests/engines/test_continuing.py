@@ -6,6 +6,8 @@ import io
 import json
 import os
 import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from orchestrator.core.events import (
     MigrationFinished,
     RunAborted,
     RunStarted,
+    StatusPolled,
 )
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
@@ -33,6 +36,7 @@ from orchestrator.core.settings import Api
 from orchestrator.observers.log.sink import configure_logging
 from orchestrator.operations.abort import abort_interrupted
 from orchestrator.operations.approve import approve
+from orchestrator.operations.options import Interruption
 from orchestrator.operations.pause import pause
 from orchestrator.operations.unpause import unpause
 from orchestrator.reports.formats.json_ import document
@@ -88,6 +92,33 @@ def trace(it: House, *kinds: type[Event]) -> list[tuple[str, str]]:
         for event in it.events
         if isinstance(event, kinds)
     ]
+
+
+async def test_reads_of_all_sessions_are_counted(tmp_path: Path) -> None:
+    """Those of a session that was stopped in order, while the cutover was under way, and those of the next."""
+    reads: list[int] = []
+    async with house(
+        tmp_path, workflow(wave("a", "a1")), Scenario(jobs=replace(READY, cutover=Range(low=60, high=60)))
+    ) as it:
+        it.watchers.append(lambda event, _: reads.append(1) if isinstance(event, StatusPolled) else None)
+
+        @contextmanager
+        def soon() -> Iterator[AsyncIterator[Interruption]]:
+            async def interruptions() -> AsyncIterator[Interruption]:
+                await anyio.sleep(40)
+                yield Interruption(by="SIGTERM", exit_code=ExitCode.SIGTERM)
+
+            yield interruptions()
+
+        first = await it.start(interruptions=soon)
+        assert outcomes(first) == {"a1": Outcome.UNDER_WAY}
+        before = len(reads)
+        second = await it.resume(first.state.run_id)
+        assert outcomes(second) == {"a1": Outcome.SUCCESS}
+    with open_journal(tmp_path) as journal:
+        known = journal.state(first.state.run_id).migrations["a1"].polls
+    assert 1 < before < len(reads)
+    assert second.state.migrations["a1"].polls == known == len(reads)
 
 
 async def test_what_was_decided_between_two_sessions_is_in_log_and_report(tmp_path: Path) -> None:

@@ -247,8 +247,8 @@ def with_secret(event: Event) -> list[Event]:
     for field in fields(event):
         value = getattr(event, field.name)
         planted: Any
-        if isinstance(value, Outcome) or field.name in {"migration", "workflow", "outcome", "selected"}:
-            continue
+        if isinstance(value, Outcome) or field.name in {"migration", "workflow", "outcome", "selected", "polls"}:
+            continue  # shown as another field, as a number, or not at all
         if isinstance(event, (HookStarted, HookFinished, ApplicationWaiting)) and field.name == "wave":
             continue  # the migration's own is shown
         if isinstance(value, str) or value is None:

@@ -21,7 +21,7 @@ from ...core.events import (
     WindowOpened,
     WindowWaiting,
 )
-from ...core.migration import after_hook_left
+from ...core.migration import Phase, after_hook_left
 from ...core.outcomes import Outcome
 from ...core.refusals import refused
 from ...core.run import RunState
@@ -38,7 +38,7 @@ class Ledger:
     """All of one run.
 
     *bells*: of those who wait for news of a migration, by its name. *door*: how often the door has been opened or shut.
-    *steered*: by migration, how often somebody has decided about it. *changed*: something has happened since that was unset.
+    *steered*: by migration, how often somebody has decided about it. *polls*: how often its job was read, in all sessions. *changed*: something has happened since that was unset.
     """
 
     def __init__(self, run_id: str, events: str) -> None:
@@ -55,6 +55,7 @@ class Ledger:
         self._lengths: list[int] = []
         for event in forms.unpacked(events):
             self._take_in(forms.events_of([event])[0], event, length=0)
+        self.polls.update({name: known.polls for name, known in self.state.migrations.items() if known.polls})
 
     def _take_in(self, event: Event, form: Any, *, length: int) -> None:
         self.state.apply(event)
@@ -92,6 +93,14 @@ class Ledger:
             if event is not None:
                 self.record(event)
         self.record(*forms.events_of(done.events))
+
+    def polls_to_keep(self) -> dict[str, int]:
+        """How often each job was read of which no end tells it."""
+        return {
+            name: max(polls, self.state.migrations[name].polls)
+            for name, polls in self.polls.items()
+            if self.state.migrations[name].phase is not Phase.FINISHED
+        }
 
     def sets(self) -> list[str | None]:
         """The sets of credentials that the selected migrations need."""
@@ -150,7 +159,7 @@ class Ledger:
         """The inverse of `carried`."""
         self.door, self.retries = carried["door"], carried["retries"]
         self.steered.update(carried["steered"])
-        self.polls.update(carried["polls"])
+        self.polls = Counter(carried["polls"])
         self.requests.update(carried["requests"])
 
 

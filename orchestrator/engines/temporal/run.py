@@ -173,6 +173,7 @@ class Run:
             unfinished=state.is_unfinished() and not refused_to_begin,
             requests=self._ledger.request_statistics(),
             keep_claims=keep,
+            polls=self._ledger.polls_to_keep(),
         )
         self._ledger.record(finished)
         self._over = True

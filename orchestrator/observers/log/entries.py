@@ -29,6 +29,7 @@ from ...core.events import (
     MigrationFinished,
     RateLimited,
     RequestRetried,
+    RunFinished,
     RunResumed,
     RunStarted,
     StatusChanged,
@@ -175,6 +176,8 @@ def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
             own["waves"] = len(state.workflow.waves)
             own["migrations"] = len(state.migrations)
             own["selected"] = len(event.selected)
+        case RunFinished():
+            del own["polls"]  # thousands of numbers
         case RunResumed():
             own["selected"] = len(event.selected)
         case ForecastMade():
