@@ -22,11 +22,13 @@ from orchestrator.core.events import (
     GateOpened,
     GateWaiting,
     MigrationFinished,
+    MigrationRetried,
     RateLimited,
     RunAborted,
     RunPaused,
     RunUnpaused,
     StatusPolled,
+    VerificationStarted,
     WaveApproved,
     WaveFinished,
     WaveStarted,
@@ -405,3 +407,21 @@ def test_the_sign_of_life_reads_well_on_a_console() -> None:
     assert stream.getvalue().endswith(
         "progress: 3 of 9 done, 1 under way; waits for 1 gate; cutovers left: 9s to 16s\n"
     )
+
+
+def test_what_is_verified_again_was_cut_over_once() -> None:
+    """Its time counts once in the estimate."""
+    tally, state = Tally(), running()
+    tally.take(started(), state)
+    for event in (
+        CutoverRequested(at=AT, migration="orders"),
+        CutoverAccepted(at=AT + 1, migration="orders", http_status=202, status=None),
+        VerificationStarted(at=AT + 10, migration="orders", status="COMPLETE"),
+        MigrationFinished(at=AT + 20, migration="orders", outcome=Outcome.UNVERIFIED, status="COMPLETE"),
+        MigrationRetried(at=AT + 30, migration="orders", who="ada"),
+        VerificationStarted(at=AT + 31, migration="orders", status="COMPLETE"),
+        MigrationFinished(at=AT + 40, migration="orders", outcome=Outcome.SUCCESS, status="COMPLETE"),
+    ):
+        state.apply(event)
+        tally.take(event, state)
+    assert tally.durations == [10.0]

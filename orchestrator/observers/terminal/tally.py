@@ -83,6 +83,7 @@ class Tally:
         self.waves: dict[str, WaveTally] = {}
         self.under_way: dict[str, str] = {}  # migration to how it stands, in the order in which they began
         self.durations: list[float] = []  # of finished cutovers, ascending, in seconds
+        self._timed: set[str] = set()
         self._stage: dict[str, str] = {}
         self._wave: dict[str, WaveTally] = {}
         self._limited: dict[str, tuple[float, float]] = {}  # scope: since, until
@@ -191,7 +192,8 @@ class Tally:
         self._wave[name].stages[before] -= 1
         self._set(name, stage)
         seconds = cutover_seconds(known)
-        if seconds is not None:
+        if seconds is not None and name not in self._timed:  # one that is verified again was not cut over again
+            self._timed.add(name)
             insort(self.durations, seconds)
 
     def _set(self, name: str, stage: str) -> None:
