@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len, set_cell_size
@@ -57,9 +58,38 @@ def folded_text(text: Text, width: int, *, then: str | None = None) -> list[Text
 
 
 def command_lines(command: str, width: int) -> list[str]:
-    r"""*command* for a shell, its lines broken by ``\`` between its words, so that it can be copied as it is shown."""
-    lines = _filled(_SHELL_WORD.findall(command), max(1, width - 2), "  $ ", "    ")
-    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
+    r"""*command* for a shell, its lines broken by ``\`` between its words, so that it can be copied as it is shown.
+
+    A word that is longer than a line is broken by ``\`` too: what follows begins at the edge, as a shell puts it right behind.
+    """
+    lines: list[str] = []
+    line = "  $"
+    for word in _SHELL_WORD.findall(command):
+        if cell_len(f"{line} {word}") + 2 > width and line.strip() not in ("", "$"):
+            lines.append(f"{line} \\")
+            line = "   "
+        if cell_len(f"{line} {word}") + 2 <= width:
+            line = f"{line} {word}"
+            continue
+        first, *others = _shell_pieces(word, width - cell_len(line) - 3, width - 3)
+        pieces = [f"{line} {first}", *others]
+        lines += (f"{piece}\\" for piece in pieces[:-1])
+        line = pieces[-1]
+    return [*lines, line]
+
+
+def _shell_pieces(word: str, first: int, others: int) -> list[str]:
+    """*word* in pieces that a shell puts together again, the first of them and the *others* so many columns wide at most."""
+    (rest,) = shlex.split(word) or [""]
+    pieces: list[str] = []
+    while rest:
+        room = others if pieces else first
+        end = len(rest)
+        while end > 1 and cell_len(shlex.quote(rest[:end])) > room:
+            end -= 1
+        pieces.append(shlex.quote(rest[:end]))
+        rest = rest[end:]
+    return pieces or [word]
 
 
 _SHELL_WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"]|['"])+""")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
+from ..text.lines import words
 from .columns import folded_text, longest
 
 GAP = "  "
@@ -31,8 +32,8 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[Text]], width: int | No
         told = [n for n in range(len(names)) if not n or any(row[n].plain not in EMPTY for row in cells)]
         if len(told) < len(names):
             return table([titles[n] for n in told], [[row[n] for n in told] for row in cells], width)
-        words = longest(word for row in cells for word in row[-1].plain.split())
-        least = max(min(LEAST, -(-widths[-1] // 2)), words, len(names[-1]))
+        whole = longest(word for row in cells for word in words(row[-1].plain))
+        least = max(min(LEAST, -(-widths[-1] // 2)), whole, len(names[-1]))
         if titles[-1].endswith(">") or width - others < least:
             return [line for row in cells for line in _as_lines(names, row, width)]
         widths[-1] = width - others

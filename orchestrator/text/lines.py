@@ -16,6 +16,11 @@ _INSTANT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: UTC)?"
 _WORD = re.compile(rf"(?:[^\s`]*(?:{_QUOTED}|{_INSTANT}))+[^\s`]*|\S+")
 
 
+def words(line: str) -> list[str]:
+    """What of *line* stays whole, in its order."""
+    return [word[0] for word in _WORD.finditer(line)]
+
+
 def spans(line: str, width: int, *, then: int, measure: Callable[[str], int] = len) -> list[tuple[int, int]]:
     """Where the lines begin and end into which *line* breaks, so that each takes at most *width* columns.
 
@@ -44,7 +49,11 @@ def spans(line: str, width: int, *, then: int, measure: Callable[[str], int] = l
         if measure(line[begin:end]) > room:
             found.append((begin, end))
             begin = None
-    return found if begin is None else [*found, (begin, end)]
+    if begin is not None:
+        found.append((begin, end))
+    return (
+        [*found[:-1], (found[-1][0], len(line))] if found else [(0, len(line))]
+    )  # a prompt keeps the space at its end
 
 
 def folded(text: str, width: int | None, *, then: str | None = None, measure: Callable[[str], int] = len) -> list[str]:

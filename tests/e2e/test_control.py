@@ -26,7 +26,7 @@ def test_approve_from_another_shell(program: Program, workflow: str) -> None:
     """`status` says what the run waits for and how to let it go on; `approve` does that; `--watch` ends with the run."""
     with program.started("run", workflow, "--rehearse", "--format", "json") as running:
         run_id = running.until("approval_waiting")["run_id"]
-        assert shows(program, run_id, f": atlas-cutover approve {run_id} 'the rest'")
+        assert shows(program, run_id, f"\n  $ atlas-cutover approve {run_id} 'the rest'\n")
         assert "under way" in program.run("status").out
         wrong = program.run("approve", run_id, "canary")
         assert (wrong.code, "needs no approval" in wrong.err) == (2, True)
@@ -47,7 +47,7 @@ def test_pause_holds_and_unpause_lets_go(program: Program, workflow: str) -> Non
         assert program.run("pause", run_id).code == 0
         running.until("run_paused")
         assert program.run("approve", run_id, "the rest").code == 0
-        assert shows(program, run_id, f": atlas-cutover unpause {run_id}")
+        assert shows(program, run_id, f"\n  $ atlas-cutover unpause {run_id}\n")
         assert program.run("unpause", run_id).code == 0
         running.until("run_unpaused")
         done = running.end()

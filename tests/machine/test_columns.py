@@ -50,3 +50,24 @@ def test_parts_go_side_by_side_as_far_as_there_is_room() -> None:
     """Each stays whole."""
     parts = [Text(word) for word in ("retail-eu", "paused", "3 of 9 cut over")]
     assert [line.plain for line in packed(parts, 20, then=" ")] == ["retail-eu  paused", " 3 of 9 cut over"]
+
+
+@given(
+    st.lists(st.text(st.sampled_from("ab-'\" $注/"), min_size=1, max_size=40), min_size=1, max_size=6),
+    st.integers(20, 80),
+)
+def test_a_command_is_the_same_for_a_shell_at_any_width(words: list[str], width: int) -> None:
+    """Words that are longer than a line included, run ids before all: copied from a narrow terminal it names the same run."""
+    lines = command_lines(shlex.join(["atlas-cutover", *words]), width)
+    assert lines[0].startswith("  $ ")
+    assert all(line.endswith("\\") for line in lines[:-1])
+    assert shlex.split("\n".join(lines)[4:].replace("\\\n", "")) == ["atlas-cutover", *words]
+    assert max(map(cell_len, lines)) <= width
+
+
+def test_a_run_id_stays_one_word_on_a_narrow_terminal() -> None:
+    """A space in it would make another run of it."""
+    lines = command_lines("atlas-cutover approve 20261126-144951-ef5651 rest", 19)
+    assert "".join(line.removesuffix("\\") for line in lines).split() == (
+        ["$", "atlas-cutover", "approve", "20261126-144951-ef5651", "rest"]
+    )

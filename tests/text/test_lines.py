@@ -37,6 +37,12 @@ def test_what_follows_is_indented_more_than_its_line() -> None:
     assert len(folded(f"a ` {'word ' * 30}` b", 40)) > 3
 
 
+def test_a_question_keeps_the_space_at_its_end() -> None:
+    """What is typed stands apart from it."""
+    assert folded("Type the number to go on: ", 14, then="")[-1] == "on: "
+    assert folded(" " * 30, 12) == [" " * 30]
+
+
 def test_where_there_is_no_width_nothing_is_broken() -> None:
     """In a pipe."""
     assert folded("word " * 100, None) == ["word " * 100]
