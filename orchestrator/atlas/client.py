@@ -368,11 +368,13 @@ class AtlasClient:
 
 
 def _nothing_left(bucket: TokenBucket) -> str:
-    """Why *bucket* gave no token in time: Atlas has said for how long nothing may be sent, or it is the budget itself."""
+    """Why *bucket* gave no token in time: Atlas has said for how long nothing may be sent, others went before, or it is the budget itself."""
     account = bucket.account_now()
     if account.rests:
         rest = format_duration(math.ceil(account.due() - anyio.current_time()))
         return f"Atlas answered 429, and asks to send nothing for {rest} more: longer than this could wait"
+    if account.spendable() >= 1.0:
+        return "its turn did not come for as long as this could wait: reads share the request budget, a part of which is kept for cutovers"
     return "the request budget stayed empty for as long as this could wait"
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from shlex import quote
 
-from .outcomes import Outcome
+from .migration import MigrationState
+from .outcomes import Outcome, RemoteStatus, normalise
 from .run import APPROVAL_TIMEOUT, RunState
 from .workflow import Workflow
 
@@ -23,7 +25,7 @@ class Facts:
     """What the advice about a run depends on.
 
     *workflow*: the path of its file, where that is known. *totals*: how many migrations have each outcome. *window_over*: its
-    window opens no more. *too_many_failures*: a wave has more failures than its `max_failures` allows. *rejected*: the wave that somebody has rejected. The others are as in the report.
+    window opens no more. *too_many_failures*: a wave has more failures than its `max_failures` allows. *rejected*: the wave that somebody has rejected. *all_over*: each job that FAILED was over at Atlas before any PUT. The others are as in the report.
     """
 
     run_id: str
@@ -34,6 +36,7 @@ class Facts:
     window_over: bool = False
     too_many_failures: bool = False
     rejected: str | None = None
+    all_over: bool = False
     totals: Mapping[Outcome, int] = field(default_factory=dict)
 
     @property
@@ -72,8 +75,15 @@ def facts_of(state: RunState, now: float) -> Facts:
         window_over=state.window_over(now),
         too_many_failures=any(state.too_many_failures(wave) for wave in state.workflow.waves),
         rejected=_rejected(state),
+        all_over=_all_over(state),
         totals=state.totals(),
     )
+
+
+def _all_over(state: RunState) -> bool:
+    known = (state.migrations[name] for name in state.selected)
+    failed = {how_it_failed(each) for each in known if each.outcome is Outcome.FAILED}
+    return failed == {Failed.OVER}
 
 
 def _rejected(state: RunState) -> str | None:
@@ -93,12 +103,31 @@ def advise(facts: Facts) -> Advice:
     )
 
 
-def about_failed(*, put: bool) -> str:
-    """What a person does about migrations that FAILED after their PUT was sent, or where none was (*put*)."""
-    if put:
-        return (
-            "Look at the live migration in the Atlas UI: its cutover has begun or was refused, and is not sent twice."
-        )
+class Failed(StrEnum):
+    """How far a migration had come that FAILED, which decides what a person does about it."""
+
+    BEFORE_PUT = "before its PUT"
+    OVER = "its job was over before any PUT"
+    AFTER_PUT = "after its PUT"
+
+
+def how_it_failed(state: MigrationState) -> Failed:
+    """How far a migration had come that FAILED."""
+    if state.cutover_requests > 0:
+        return Failed.AFTER_PUT
+    return Failed.OVER if normalise(state.remote_status) is RemoteStatus.FAILED else Failed.BEFORE_PUT
+
+
+def about_failed(how: Failed) -> str:
+    """What a person does about migrations that FAILED."""
+    match how:
+        case Failed.AFTER_PUT:
+            return "Look at the live migration in the Atlas UI: its cutover has begun or was refused, and is not sent twice."
+        case Failed.OVER:
+            return (
+                "No PUT was sent, so the source is still in charge. The job is over at Atlas, and nothing can cut it over any more: "
+                "start a new live migration there, and put its id into the workflow."
+            )
     return "No PUT was sent, so the source is still in charge. Once the cause is fixed, it can be tried again."
 
 
@@ -184,5 +213,7 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
             return f"It is cut over, and `verify` has not proven it good: check the application on the new cluster. {again} verifies it again."
         case Outcome.TIMED_OUT:
             return "Atlas accepted the cutover and has not ended it yet. Watch it in the Atlas UI: no run follows it any more."
+        case _ if facts.all_over:
+            return about_failed(Failed.OVER)
         case _:
-            return f"Read Atlas' message. What failed before its PUT can be tried again: {resume[:-1]} --retry-failed`."
+            return f"Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again: {resume[:-1]} --retry-failed`."

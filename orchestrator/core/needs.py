@@ -10,7 +10,7 @@ from shlex import quote
 
 from ..text.counts import names_listed, plural
 from ..text.instants import in_words
-from .advice import Facts, about_failed, advise, facts_of, resume_command
+from .advice import Facts, Failed, about_failed, advise, facts_of, how_it_failed, resume_command
 from .events import NOT_YET, HookFinished
 from .holds import Held, Hold, holds, silence
 from .migration import Phase
@@ -89,7 +89,7 @@ def needs(state: RunState, now: float, *, holder: str | None = None, silent: flo
 
 def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:
     """The migrations that ended badly, those of one outcome and reason together; what still goes on has not ended."""
-    groups: dict[tuple[Outcome, str, bool], list[tuple[Wave, Migration]]] = {}
+    groups: dict[tuple[Outcome, str, Failed | None], list[tuple[Wave, Migration]]] = {}
     for wave, migration in state.rows():
         known = state.migrations[migration.name]
         if known.phase is Phase.NEW or (running and known.phase is not Phase.FINISHED):
@@ -98,20 +98,26 @@ def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:
             continue  # nearly all of them, in the end
         result = state.result(migration.name)
         if result.outcome in URGENCY:
-            put = known.cutover_requests > 0
-            groups.setdefault((result.outcome, result.error_message or "", put), []).append((wave, migration))
+            how = how_it_failed(known) if result.outcome is Outcome.FAILED else None
+            groups.setdefault((result.outcome, result.error_message or "", how), []).append((wave, migration))
     facts = facts_of(state, now) if groups else Facts(run_id=state.run_id)
     return [
-        _of_migrations(outcome, said, members, facts, put=put, running=running)
-        for (outcome, said, put), members in groups.items()
+        _of_migrations(outcome, said, members, facts, how=how, running=running)
+        for (outcome, said, how), members in groups.items()
     ]
 
 
 def _of_migrations(
-    outcome: Outcome, said: str, members: list[tuple[Wave, Migration]], facts: Facts, *, put: bool, running: bool
+    outcome: Outcome,
+    said: str,
+    members: list[tuple[Wave, Migration]],
+    facts: Facts,
+    *,
+    how: Failed | None,
+    running: bool,
 ) -> Need:
     names = [migration.name for _, migration in members]
-    to_do = about_failed(put=put) if outcome is Outcome.FAILED else advise(facts).outcomes.get(str(outcome), "")
+    to_do = advise(facts).outcomes.get(str(outcome), "") if how is None else about_failed(how)
     return Need(
         kind=outcome,
         what=names[0] if len(names) == 1 else f"{plural(len(names), 'migration')} ({names_listed(names, 5)})",
@@ -122,11 +128,11 @@ def _of_migrations(
             for wave, m in members[:NAMED]
         ),
         count=len(names),
-        command=_command(outcome, names, facts, put=put, running=running),
+        command=_command(outcome, names, facts, how=how, running=running),
     )
 
 
-def _command(outcome: Outcome, names: list[str], facts: Facts, *, put: bool, running: bool) -> str | None:
+def _command(outcome: Outcome, names: list[str], facts: Facts, *, how: Failed | None, running: bool) -> str | None:
     """What does something about *names*."""
     retry = f"atlas-cutover retry {facts.run_id} {' '.join(quote(name) for name in names)}"
     match outcome:
@@ -134,7 +140,7 @@ def _command(outcome: Outcome, names: list[str], facts: Facts, *, put: bool, run
             return resume_command(facts.run_id)
         case Outcome.UNVERIFIED if len(names) <= IN_A_COMMAND:
             return retry
-        case Outcome.FAILED if put:
+        case Outcome.FAILED if how is not Failed.BEFORE_PUT:
             return None
         case Outcome.FAILED if running:
             return retry if len(names) <= IN_A_COMMAND else None

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from orchestrator.core import events as ev
+from orchestrator.core.advice import advise, facts_of
 from orchestrator.core.needs import NAMED, Need, needs
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
@@ -51,6 +52,21 @@ def test_those_that_failed_alike_are_one_need_with_names_and_ids() -> None:
     assert found[1].command is None
     assert "not sent twice" in found[1].to_do
     assert found[1].about[0].live_migration_id == f"{3:024x}"
+
+
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize("word", ["FAILED", "EXPIRED"])
+def test_a_job_that_was_over_before_any_put_cannot_be_tried_again(word: str, running: bool) -> None:
+    """A new live migration is needed, and no command does anything about it."""
+    over = ev.MigrationFinished(
+        at=NOW, migration="a", outcome=Outcome.FAILED, status=word, error_message=f"Atlas reports {word}"
+    )
+    state = state_after(over)
+    need = only(needs(state, NOW, holder="ops@bastion" if running else None))
+    assert need.command is None
+    assert "start a new live migration" in need.to_do
+    assert "tried again" not in need.to_do
+    assert advise(facts_of(state, NOW)).outcomes["FAILED"] == need.to_do
 
 
 def test_the_most_urgent_come_first() -> None:

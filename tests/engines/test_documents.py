@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.core.events import CutoverAccepted, CutoverNotBegun, CutoverRefused, GateOpened, GateWaiting
 from orchestrator.core.outcomes import Outcome
-from orchestrator.core.settings import Api
+from orchestrator.core.settings import Api, RateLimit
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Garbage, Kind, Range
 
@@ -68,6 +68,20 @@ async def test_a_document_that_says_nothing_of_readiness_needs_a_gate_that_is_of
         assert outcomes(ending) == {"a": Outcome.SUCCESS, "b": Outcome.FAILED}
         assert it.puts("b") == 0
         assert "`gate: off`" in str(ending.state.result("b").error_message)
+
+
+async def test_a_gate_whose_last_read_had_to_wait_for_its_turn_blames_no_empty_budget(tmp_path: Path) -> None:
+    """Nearly all of v1.0's tokens are there when the gates of five jobs time out at once: their reads take turns."""
+    gate = Gate(timeout=3.0)
+    plan = workflow(wave("w", *(migration(f"m{number}", gate=gate) for number in range(5))))
+    limit = RateLimit(requests=100, per=60.0, burst=100, scope="group")
+    async with house(tmp_path, plan, scenario(documents=Documents.BARE), api=Api.V1, limit=limit) as it:
+        ending = await it.start()
+        assert set(outcomes(ending).values()) == {Outcome.FAILED}
+        said = [str(ending.state.result(name).error_message) for name in plan.names()]
+        assert all("`gate: off`" in message for message in said)
+        assert not any("stayed empty" in message for message in said)
+        assert any("its turn did not come" in message for message in said)
 
 
 @both_apis

@@ -44,7 +44,7 @@ FLEET = Workflow(
 FAILURES: list[Event] = [
     WaveStarted(at=AT, wave="rest", migrations=8, concurrency=8),
     MigrationFinished(
-        at=AT + 1, migration="m001", outcome=Outcome.FAILED, status="FAILED", error_message="no room left"
+        at=AT + 1, migration="m001", outcome=Outcome.FAILED, status="WORKING", error_message="no room left"
     ),
     HookFinished(
         at=AT + 2, hook="after_success", wave="rest", migration="m002", argv=("./up.sh",), exit_code=1, seconds=1.0
