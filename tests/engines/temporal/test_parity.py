@@ -124,7 +124,8 @@ async def test_too_many_failures_start_nothing_more(tmp_path: Path, temporal: Se
     mended = tmp_path / "mended"
     hooks = Hooks(before=(("test", "-e", str(mended)),))
     plan = workflow(wave("one", migration("a", hooks=hooks), "b", concurrency=1, max_failures=0), wave("two", "c"))
-    async with night(tmp_path, temporal, client, plan) as it:
+    later = Special(ready_after=Range(low=15.0, high=15.0))  # than `a` has failed; else `b` may have the one slot first
+    async with night(tmp_path, temporal, client, plan, replace(quick(), special={live("b"): later})) as it:
         first = await it.run()
         assert outcomes(first) == {"a": "FAILED", "b": "NOT_STARTED", "c": "NOT_STARTED"}
         assert (first.exit_code, sum(it.puts().values())) == (ExitCode.FAILED, 0)
