@@ -1,7 +1,7 @@
 """Where credentials come from: the command line, the environment, the config file, a file it names, a profile of the Atlas CLI.
 
-Within one set there is one kind. Of kinds in different places the nearest place's counts; two in one place are a mistake. What
-the config file itself names goes before the variables of the same kind, which are only its defaults.
+Within one set there is one kind. Of kinds in different places the nearest place's counts; two in one place are a mistake. Of one kind,
+each key is the nearest place's that has it. A set that has a name is the config file's alone.
 """
 
 from __future__ import annotations
@@ -116,9 +116,12 @@ class CredentialsReader:
                 return self._of_default_profile(path) or self._of_pair(path, given, self._kind_unset(path))
             case "a profile":
                 name = given.get("profile")
-                if name is None:
+                if PROFILE in near:
+                    if name not in (None, self._environ[PROFILE_VARIABLE]):
+                        self._tell_unused((*path, "profile"), PROFILE_VARIABLE)
                     self._origins[*path, "profile"] = ("environment", PROFILE_VARIABLE)
                     name = self._environ[PROFILE_VARIABLE]
+                assert name is not None
                 return self._of_profile(path, name)
             case _:
                 return self._of_pair(path, given, kind)
@@ -206,21 +209,33 @@ class CredentialsReader:
         if file is not None and (key is not None or here in self._unset):
             self._wrong(here, f"stands beside {name}_file; give one of the two")
             return None
-        where = ".".join(map(str, path))
+        named = (*path, f"{name}_file") if file is not None else here
         if file is not None:
-            secret = self._from_file((*path, f"{name}_file"), name, file)
-            return None if secret is None else (secret, self._source((*path, f"{name}_file")))
-        if key is None and variable and here not in self._unset and self._environ.get(variable):
+            secret = self._from_file(named, name, file)
+        else:  # it is looked at also where the environment goes before it: what is wrong there is to be mended
+            secret = None if key is None else self._checked(here, name, key)
+        by_program = here in self._origins or named in self._origins
+        if variable and not by_program and (value := self._environ.get(variable)):
+            if secret is not None and secret.reveal() != value.strip():
+                self._tell_unused(named, variable)
             self._origins[here] = ("environment", variable)
-            key = self._environ[variable]
-        if key is None:
-            unset = self._unset.get(here)
+            secret = self._checked(here, name, value)
+            source = self._source(here)
+            if key is not None:
+                del self._origins[here]  # what else is wrong there is wrong in the file
+            return None if secret is None else (secret, source)
+        if key is None and file is None:
+            where, unset = ".".join(map(str, path)), self._unset.get(here)
             why = f"is missing: {unset} is not set or empty; " if unset else "is missing: "
             ways = f"{name} or {name}_file under {where} in the config file" if name in WITH_FILES else f"{name} there"
             problems.append(self._problem(here, f"{why}set {variable}, or {ways}" if variable else f"{why}give {ways}"))
-            return None
-        secret = self._checked(here, name, key)
-        return None if secret is None else (secret, self._source(here))
+        return None if secret is None else (secret, self._source(named))
+
+    def _tell_unused(self, path: KeyPath, variable: str) -> None:
+        """Warn that what the config file has at *path* is not used, as *variable* goes before it."""
+        self.warnings.append(
+            f"{'.'.join(map(str, path))} in {self._config} is not used: {variable} in the environment goes before it"
+        )
 
     def _source(self, path: KeyPath) -> str:
         """Where the value at *path* comes from."""

@@ -154,13 +154,11 @@ def test_credentials_that_are_not_good_are_told_before_the_night(tmp_path: Path)
         done = it.program.run("plan", workflow, "--online")
         assert (done.code, done.out.splitlines()[-1]) == (1, "2 of 4 jobs without the role Organization Owner")
 
-        it.program.config(
-            atlas={**atlas, "client_id": "mdb_sa_id_eu", "client_secret": "topsecret-wrong"}, credentials=sets
-        )
-        done = it.program.run("auth", "--online")
+        wrong = {"MONGODB_ATLAS_CLIENT_SECRET": "topsecret-wrong"}
+        done = it.program.run("auth", "--online", **wrong)
         assert done.code == 6
         assert "atlas: not usable: POST /api/oauth/token: 401 invalid_client" in done.out
-        done = it.program.run("run", workflow, "--yes")
+        done = it.program.run("run", workflow, "--yes", **wrong)
         assert done.code == 6
         assert "gives no access token for the service account" in done.err
 

@@ -256,13 +256,18 @@ def test_missing_keys_without_a_file_are_told(tmp_path: Path) -> None:
         load_with_keys(environ={"MONGODB_ATLAS_PRIVATE_API_KEY": ""})
 
 
-def test_a_key_named_by_the_file_is_used_before_the_usual_variables(load: Load, tmp_path: Path) -> None:
-    """The two variables are what holds when the file names no key."""
+def test_the_usual_variables_go_before_keys_named_by_the_file(load: Load, tmp_path: Path) -> None:
+    """The file's hold where a variable is not set, and that they do not is told."""
     (tmp_path / "private").write_text("file-key\r\n")
     (tmp_path / "private").chmod(0o600)
-    settings = load("atlas: {public_key: literal, private_key_file: private}\n")
+    text = "atlas: {public_key: literal, private_key_file: private}\n"
+    nothing = {"MONGODB_ATLAS_PUBLIC_API_KEY": "", "MONGODB_ATLAS_PRIVATE_API_KEY": ""}
+    settings = load(text, nothing)
     assert settings.atlas.credentials.credentials == key("literal", "file-key")
     assert settings.warnings == ()
+    nearer = load(text, {"MONGODB_ATLAS_PUBLIC_API_KEY": "nearer", "MONGODB_ATLAS_PRIVATE_API_KEY": "by-far"})
+    assert nearer.atlas.credentials.credentials == key("nearer", "by-far")
+    assert [warning.partition(" ")[0] for warning in nearer.warnings] == ["atlas.public_key", "atlas.private_key_file"]
 
 
 def test_keys_that_others_can_read_are_warned_of(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from .with_keys import load_with_keys
 
 ID, SECRET = "mdb_sa_id_65f0a1", "mdb_sa_sk_topsecret"
 ACCOUNT = ServiceAccount(client_id=ID, client_secret=Secret(SECRET))
+OTHER = ServiceAccount(client_id="mdb_sa_id_other", client_secret=Secret("x"))
 KEY = ApiKey(public_key=Secret("abcdefgh"), private_key=Secret("topsecret-key"))
 ACCOUNT_ENVIRON = {"MONGODB_ATLAS_CLIENT_ID": ID, "MONGODB_ATLAS_CLIENT_SECRET": SECRET}
 KEY_ENVIRON = {"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "topsecret-key"}
@@ -154,15 +155,38 @@ def keychain(monkeypatch: pytest.MonkeyPatch) -> Any:
         ("atlas: {client_id: '${A}', client_secret: '${B}'}\n", {"A": ID, "B": SECRET}, ACCOUNT),
         ("atlas: {client_id: '${A}', client_secret: '${B}'}\n", KEY_ENVIRON, KEY),
         ("atlas: {public_key: '${A}', client_id: '${I}', client_secret: '${S}'}\n", {"I": ID, "S": SECRET}, ACCOUNT),
-        (ACCOUNT_FILE, {"MONGODB_ATLAS_CLIENT_ID": "mdb_sa_id_other", "MONGODB_ATLAS_CLIENT_SECRET": "x"}, ACCOUNT),
+        (ACCOUNT_FILE, {"MONGODB_ATLAS_CLIENT_ID": "mdb_sa_id_other", "MONGODB_ATLAS_CLIENT_SECRET": "x"}, OTHER),
+        (f"atlas: {{client_id: {ID}, client_secret: old}}\n", {"MONGODB_ATLAS_CLIENT_SECRET": SECRET}, ACCOUNT),
         (None, {}, None),
     ],
 )
 def test_the_nearest_place_says_which_kind(
     home: Home, text: str | None, environ: dict[str, str], expected: Credentials | None
 ) -> None:
-    """The environment before the file; within one kind the file's own words before the variables."""
+    """The environment before the file, also key by key of one kind."""
     assert home.found(text, environ) == expected
+
+
+def test_keys_of_the_file_that_are_not_used_are_told(home: Home) -> None:
+    """`auth` says where those in use come from; nothing is told where both places have the same."""
+    settings = home.load(
+        ACCOUNT_FILE, {"MONGODB_ATLAS_CLIENT_ID": "mdb_sa_id_other", "MONGODB_ATLAS_CLIENT_SECRET": "x"}
+    )
+    assert settings.atlas.credentials.source == (
+        "environment: MONGODB_ATLAS_CLIENT_ID, environment: MONGODB_ATLAS_CLIENT_SECRET"
+    )
+    told = [warning for warning in settings.warnings if "is not used" in warning]
+    assert [warning.partition(" ")[0] for warning in told] == ["atlas.client_id", "atlas.client_secret"]
+    assert all(" in the environment goes before it" in warning for warning in told)
+    same = home.load(ACCOUNT_FILE, ACCOUNT_ENVIRON)
+    assert not [warning for warning in same.warnings if "is not used" in warning]
+
+
+def test_what_a_program_gives_goes_before_the_environment(home: Home) -> None:
+    """Half by half, with whatever file."""
+    given = {"atlas": {"client_id": ID, "client_secret": SECRET}}
+    environ = {"MONGODB_ATLAS_CLIENT_ID": "mdb_sa_id_other", "MONGODB_ATLAS_CLIENT_SECRET": "x"}
+    assert home.found(None, environ, overrides=given) == ACCOUNT
 
 
 def test_a_kind_that_is_not_used_is_told(home: Home) -> None:
