@@ -274,6 +274,7 @@ def _window_notes(workflow: Workflow, opening: Span | None) -> Iterable[str]:
 
 def _budget_notes(opening: Span | None, seconds: float, now: float) -> Iterable[str]:
     if not seconds:
+        yield "the requests alone take no time: the budget lets all of them leave at once"
         return
     shown = format_duration(round(seconds))
     yield f"the requests alone take {shown}, at least"

@@ -170,6 +170,7 @@ def test_plan_needs_no_keys_and_shows_the_calls(program: Program) -> None:
         for name, live in migrations.items():
             assert re.search(rf"{name}.*PUT https://cloud\.mongodb\.com/\S*/{live}/cutover$", done.out, re.MULTILINE)
     assert "500 in 1m" in done.out
+    assert "the requests alone take no time" in done.out
 
 
 def test_plan_as_json(program: Program) -> None:
