@@ -116,6 +116,7 @@ def test_the_run_under_way_goes_before_newer_ones_that_are_over(program: Program
         program.scenario("other")
         other = program.workflow({"one": {"search": new_id()}}, name="other")
         assert program.run("run", other, "--rehearse").code == 0
+        assert shows(program, run_id, "waits for approval")
         report = program.run("report")
         assert (report.code, run_id in report.out) == (0, True)
         assert "is under way" in report.err
