@@ -99,12 +99,25 @@ def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:
         result = state.result(migration.name)
         if result.outcome in URGENCY:
             how = how_it_failed(known) if result.outcome is Outcome.FAILED else None
-            groups.setdefault((result.outcome, result.error_message or "", how), []).append((wave, migration))
+            said = _without_ids(result.error_message or "", migration)
+            groups.setdefault((result.outcome, said, how), []).append((wave, migration))
     facts = facts_of(state, now) if groups else Facts(run_id=state.run_id)
     return [
-        _of_migrations(outcome, said, members, facts, how=how, running=running)
+        _of_migrations(
+            outcome,
+            said if len(members) > 1 else state.result(members[0][1].name).error_message or "",
+            members,
+            facts,
+            how=how,
+            running=running,
+        )
         for (outcome, said, how), members in groups.items()
     ]
+
+
+def _without_ids(message: str, migration: Migration) -> str:
+    """*message* without what is *migration*'s alone: a request's path would make each a reason of its own."""
+    return message.replace(migration.live_migration_id, "…").replace(migration.group_id, "…")
 
 
 def _of_migrations(

@@ -54,6 +54,27 @@ def test_those_that_failed_alike_are_one_need_with_names_and_ids() -> None:
     assert found[1].about[0].live_migration_id == f"{3:024x}"
 
 
+def test_a_requests_path_makes_no_reason_of_its_own() -> None:
+    """What happened to all of them is one need; what happened to one has its ids."""
+    jobs = {
+        m.name: f"GET /groups/{m.group_id}/liveMigrations/{m.live_migration_id}"
+        for m in workflow(("a", "b", "c")).waves[0].migrations
+    }
+    late, gone = (f"{{}}: {why}" for why in ("no answer", "404"))
+    found = needs(
+        state_after(
+            *ended("a", Outcome.FAILED, late.format(jobs["a"]), put=False),
+            *ended("b", Outcome.FAILED, late.format(jobs["b"]), put=False),
+            *ended("c", Outcome.FAILED, gone.format(jobs["c"]), put=False),
+        ),
+        NOW,
+    )
+    assert [(need.count, need.said) for need in found] == [
+        (2, "GET /groups/…/liveMigrations/…: no answer"),
+        (1, f"{jobs['c']}: 404"),
+    ]
+
+
 @pytest.mark.parametrize("running", [True, False])
 @pytest.mark.parametrize("word", ["FAILED", "EXPIRED"])
 def test_a_job_that_was_over_before_any_put_cannot_be_tried_again(word: str, running: bool) -> None:
