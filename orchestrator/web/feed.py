@@ -27,6 +27,8 @@ from .news import LOG_LINES
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at the journal."""
+LOOK_AGAIN = 5.0
+"""Seconds between two looks for a run that is not there: a viewer may invent as many as they like, and others want to be served."""
 KEPT_FEEDS = 16
 """How many feeds that nobody watches are kept, so that a viewer who comes back need not be sent everything."""
 
@@ -49,6 +51,7 @@ class Feed(ABC):
         self._changed = anyio.Event()
         self._viewers = 0
         self._looking = False
+        self._every = LOOK_EVERY
         self._owing = False  # the last look left something for the next, which is not waited for
         self._looked_at = float("-inf")
         self._first_look = anyio.Event()
@@ -102,7 +105,7 @@ class Feed(ABC):
                     self._changed = anyio.Event()
                 self._looked_at = anyio.current_time()
                 self._first_look.set()
-                await anyio.sleep(0 if self._owing else LOOK_EVERY)
+                await anyio.sleep(0 if self._owing else self._every)
         finally:
             self._looking = False
 
@@ -173,6 +176,7 @@ class RunFeed(Feed):
 
     def _take_in(self, changes: Changes, version: int) -> None:
         self._head = changes.head
+        self._every = LOOK_AGAIN if "missing" in changes.head and not changes.head["error"] else LOOK_EVERY
         if changes.needs is not None:
             self._needs = version, changes.needs
         if changes.fresh:

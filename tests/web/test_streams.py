@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from orchestrator.reports.shape import ROW
 from orchestrator.text.instants import iso
 from orchestrator.web import feed, streams
 from orchestrator.web.feed import RunFeed
-from orchestrator.web.look import FIRST_ROWS, RunLook
+from orchestrator.web.look import FIRST_ROWS, Changes, RunLook
 from orchestrator.web.server import serve_page
 
 from ..builders import NOW, WHO, run_resumed, workflow
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.anyio
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The journal is looked at more often than it is for people."""
     monkeypatch.setattr(feed, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(feed, "LOOK_AGAIN", 0.02)
 
 
 def standing(document: Any, *, of: str = "state") -> dict[int, Any]:
@@ -292,3 +294,27 @@ async def test_the_newest_run_is_read_before_anybody_asks(night: Night, monkeypa
 async def test_an_address_that_is_none_finds_nothing(visitor: Visitor, path: str) -> None:
     """Whatever is in it."""
     assert (await visitor.get(path)).status == 404
+
+
+async def test_runs_that_are_not_there_are_looked_for_seldom(
+    visitor: Visitor, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever follows many invented ones slows nobody; what is there is looked at as often as ever."""
+    looks: Counter[str] = Counter()
+    look = RunLook.look
+
+    def counted(self: RunLook) -> Changes | None:
+        looks[self._run_id] += 1
+        return look(self)
+
+    monkeypatch.setattr(RunLook, "look", counted)
+    monkeypatch.setattr(feed, "LOOK_AGAIN", 3600.0)
+    night.begin(workflow())
+    invented = RUN[:-6] + "ffffff"
+    async with visitor.follow(RUN) as one, visitor.follow(invented) as two:
+        await one.next()
+        await two.next()
+        with anyio.fail_after(60):
+            while looks[RUN] < 5:  # noqa: ASYNC110 - it tells nobody
+                await anyio.sleep(0.1)
+    assert looks[invented] == 1
