@@ -30,6 +30,14 @@ from .test_nights import hasty, own, quick
 pytestmark = pytest.mark.anyio
 
 
+async def with_a_key(temporal: Server, directory: Path) -> Client:
+    """A connection of somebody who has the codec's key, in a file of *directory*."""
+    key = directory / "codec.key"
+    key.write_text("cd" * 32)
+    await temporal.connect()  # it answers
+    return await connect(Temporal(address=temporal.address, codec_key_file=key))
+
+
 async def test_what_is_hidden_can_be_read_with_the_same_key_alone() -> None:
     """Another key, a changed payload, and what was never hidden are told as such when they are read."""
     key, other = encrypting(bytes(32)), encrypting(bytes([1] * 32))
@@ -67,10 +75,7 @@ def test_a_key_file_holds_64_hex_digits(tmp_path: Path) -> None:
 @needs_temporal
 async def test_the_servers_database_holds_no_name_that_is_hidden(tmp_path: Path, temporal: Server) -> None:
     """A night with a codec key; only the names of workflows are there to read."""
-    key = tmp_path / "codec.key"
-    key.write_text("cd" * 32)
-    await temporal.connect()  # it answers
-    client = await connect(Temporal(address=temporal.address, codec_key_file=key))
+    client = await with_a_key(temporal, tmp_path)
     name = f"secretly-{uuid4().hex}"
     plan = own(workflow(wave("one", migration(name[:20]))))
     async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
@@ -88,9 +93,7 @@ async def test_a_worker_with_a_key_takes_nothing_that_was_not_encrypted_with_it(
 ) -> None:
     """An order to run a program, a signal, and an update of somebody without it do nothing; the run goes on to its end."""
     stranger = await temporal.connect()
-    key = tmp_path / "codec.key"
-    key.write_text("cd" * 32)
-    client = await connect(Temporal(address=temporal.address, codec_key_file=key))
+    client = await with_a_key(temporal, tmp_path)
     plan = own(workflow(wave("one", "a", approval=True)))
     async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan)
@@ -114,9 +117,7 @@ async def test_a_worker_with_a_key_takes_nothing_that_was_not_encrypted_with_it(
 async def test_what_is_found_in_one_history_does_nothing_in_another(tmp_path: Path, temporal: Server) -> None:
     """Somebody without the key begins a batch of their own with all that the run's batch was told: its PUT and its hook."""
     stranger = await temporal.connect()
-    key = tmp_path / "codec.key"
-    key.write_text("cd" * 32)
-    client = await connect(Temporal(address=temporal.address, codec_key_file=key))
+    client = await with_a_key(temporal, tmp_path)
     hook = ("sh", "-c", f"echo ran >>{tmp_path}/hook")
     plan = own(workflow(wave("one", migration("a", hooks=Hooks(before=(hook,))))))
     async with house(tmp_path / "atlas", plan, quick(4.0)) as built, worker(client, it := hasty(built)):
@@ -161,9 +162,7 @@ async def test_a_batch_that_no_run_has_begun_does_nothing(tmp_path: Path, client
 async def test_a_message_without_an_argument_holds_up_nothing(tmp_path: Path, temporal: Server) -> None:
     """Nor one with two: it needs no key. A signal is dropped, an update rejected."""
     stranger = await temporal.connect()
-    key = tmp_path / "codec.key"
-    key.write_text("cd" * 32)
-    client = await connect(Temporal(address=temporal.address, codec_key_file=key))
+    client = await with_a_key(temporal, tmp_path)
     plan = own(workflow(wave("one", "a", approval=True)))
     async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan)
