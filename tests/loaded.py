@@ -53,6 +53,14 @@ class Order:
     lacking: Sequence[int] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ForShells:
+    """The words that are the program where a script has them before its arguments, and the descriptors that its shell has to inherit."""
+
+    command: str
+    inherited: tuple[int, ...]
+
+
 # -- those who ask -----------------------------------------------------------------------------------------------------
 
 
@@ -172,6 +180,11 @@ class Loaded:
             data = json.dumps(asdict(order)).encode()
             socket.send_fds(self._orders, [data], [empty, stdout, stderr, theirs.fileno()])
         return Fork(ours, order, out, err)
+
+    def for_shells(self) -> ForShells:
+        """How a shell's script has commands of it."""
+        orders = self._orders.fileno()
+        return ForShells(f"{sys.executable} -I -S {ROOT / 'tests' / 'asking.py'} {orders}", (orders,))
 
     def end(self) -> None:
         """End the process; no command of it may be under way."""

@@ -28,7 +28,7 @@ from orchestrator.files.workflow_file import load_workflow
 
 from .commandlines import shell_blocks
 from .e2e.program import Program
-from .loaded import loaded_program
+from .loaded import ForShells, loaded_program
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -65,8 +65,8 @@ eval "exec /usr/bin/install $words" """,
     "python3": r"""
 [ "$1 $2" = "-m venv" ] || exec "$PYTHON" "$@"
 mkdir -p "$3/bin"
-printf '#!/bin/sh\nprintf "#!/bin/sh\\nexec %s -m orchestrator \\"\\$@\\"\\n" >%s/bin/atlas-cutover; chmod 755 %s/bin/atlas-cutover\n' \
-  "$PYTHON" "$3" "$3" >"$3/bin/pip"
+printf '#!/bin/sh\nprintf "#!/bin/sh\\nexec %s \\"\\$@\\"\\n" >%s/bin/atlas-cutover; chmod 755 %s/bin/atlas-cutover\n' \
+  "$PROGRAM" "$3" "$3" >"$3/bin/pip"
 chmod 755 "$3/bin/pip" """,
     "systemd-run": r"""
 export CREDENTIALS_DIRECTORY="$ROOT/run"; rm -rf "$ROOT/run"; mkdir "$ROOT/run"
@@ -90,6 +90,7 @@ class Machine:
 
     root: Path
     base_url: str
+    program: ForShells
 
     def run(self, script: str, *, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Carry *script* out, in the checkout, as a login shell without any of our variables would."""
@@ -102,6 +103,7 @@ class Machine:
             text=True,
             timeout=120,
             check=False,
+            pass_fds=self.program.inherited,
         )
 
     def does(self, script: str) -> str:
@@ -113,7 +115,8 @@ class Machine:
     @property
     def variables(self) -> dict[str, str]:
         """What the played programs need."""
-        return {"ROOT": str(self.root), "PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "HOME": str(self.root)}
+        given = {"ROOT": str(self.root), "PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "HOME": str(self.root)}
+        return {**given, "PROGRAM": self.program.command}
 
     def moved(self, text: str) -> str:
         """*text* with the machine's directories where they are here."""
@@ -152,7 +155,9 @@ def machine(tmp_path: Path, base_url: str) -> Machine:
     """A machine with nothing on it but a checkout, and beside it the files that recipes ask for."""
     if not Path("/usr/bin/install").exists():
         pytest.skip("needs install")
-    it = Machine(tmp_path, base_url)
+    loaded = loaded_program()
+    fresh = ForShells(f"{sys.executable} -m orchestrator", ())
+    it = Machine(tmp_path, base_url, fresh if loaded is None else loaded.for_shells())
     for directory in ("checkout", "played", "etc/systemd/system", "var/lib", "var/log", "opt"):
         (tmp_path / directory).mkdir(parents=True)
     (tmp_path / "users").touch()
@@ -273,7 +278,7 @@ class Beginner:
         # Its window is one night of the past or the future.
         (checkout / "retail.yaml").write_text(re.sub(r"^window:.*\n", "", workflow, flags=re.MULTILINE))
         program = machine.root / "played" / "atlas-cutover"
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m orchestrator "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {machine.program.command} "$@"\n')
         program.chmod(0o755)
 
     def types(self, heading: str, *, answer: str = "") -> str:
