@@ -112,25 +112,30 @@ class Night:
         """The journal file."""
         return self.state_dir / "journal.db"
 
-    def command(self, *arguments: str) -> list[str]:
-        """The command line of the program for this night."""
+    def command(self, *arguments: str, module: Sequence[str] = ("tests.chaos.dying",)) -> list[str]:
+        """The command line of the program for this night; *module* is what runs it, with arguments of its own."""
         options = ["--config", str(self.directory / "config.yaml"), "--state-dir", str(self.state_dir)]
-        return [sys.executable, "-m", "tests.chaos.dying", *arguments, *options]
+        return [sys.executable, "-m", *module, *arguments, *options]
 
     def start(
-        self, *arguments: str, crash_at: str | None = None, variables: Mapping[str, str] | None = None, **popen: Any
+        self,
+        *arguments: str,
+        crash_at: str | None = None,
+        variables: Mapping[str, str] | None = None,
+        module: Sequence[str] = ("tests.chaos.dying",),
+        **popen: Any,
     ) -> Process:
         """Start the program; stdout and stderr are appended to files of the night, unless *popen* says otherwise."""
         extra = dict(variables or {}) | ({} if crash_at is None else {VARIABLE: crash_at})
-        command, loaded = self.command(*arguments), loaded_program()
+        command, loaded = self.command(*arguments, module=module), loaded_program()
         process: Process
         with (self.directory / "stdout").open("ab") as out, (self.directory / "stderr").open("ab") as err:
             if loaded is None or popen or any(name.startswith("PYTHON") for name in extra):
                 streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, **popen}
                 process = subprocess.Popen(command, cwd=CHECKOUT, env=environment(**extra), text=True, **streams)
             else:
-                _, _, module, *argv = command
-                order = Order(module=module, argv=argv, cwd=str(CHECKOUT), environ=environment(**extra))
+                _, _, name, *argv = command
+                order = Order(module=name, argv=argv, cwd=str(CHECKOUT), environ=environment(**extra))
                 process = loaded.start(order, stdout=out.fileno(), stderr=err.fileno())
         self.started.append(process)
         return process
