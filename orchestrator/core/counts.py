@@ -89,7 +89,8 @@ class Counts:
         self.undoing += sign * facets.undoing
 
 
-class _Move(NamedTuple):
+@dataclass(slots=True)
+class _Move:
     """A migration that stands otherwise than it was counted, with what else its facets follow from."""
 
     counted: MigrationState
@@ -128,9 +129,15 @@ class Census:
         soaks: bool,
     ) -> None:
         """Migration *name*, which was counted as in *before*, is in *after* now; the rest is as for `facets_of`."""
-        moved = self._moves.get(name)
-        counted = before if moved is None else moved.counted
-        self._moves[name] = _Move(counted, after, hooks, selected, withdrawn, soaks)
+        self._moves[name] = _Move(before, after, hooks, selected, withdrawn, soaks)
+
+    def moved_on(self, name: str, after: MigrationState) -> bool:
+        """Whether migration *name*, which is in *after* now, had moved already since somebody asked: then that is all to be known."""
+        move = self._moves.get(name)
+        if move is None:
+            return False
+        move.now = after
+        return True
 
     @property
     def counts(self) -> Counts:

@@ -9,6 +9,7 @@ Times (`at`) are Unix seconds, UTC. A migration is known by its name, which is u
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -572,6 +573,25 @@ def to_json(event: Event) -> dict[str, Any]:
     return data
 
 
+def _deep_tuple(value: Any) -> Any:
+    return tuple(_deep_tuple(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+_FROM_JSON: dict[Any, Callable[[Any], Any]] = {
+    "Outcome": Outcome,
+    "RunOutcome": RunOutcome,
+    "Workflow": workflow_from_json,
+    "Forecast": forecast_from_json,
+    "Window | None": window_from_json,
+    "tuple[str, ...]": _deep_tuple,
+}
+"""What makes a field's value of what JSON has of it, by the field's type as it is written above; the others are as in JSON."""
+_MADE = {
+    name: tuple((f.name, _FROM_JSON[f.type]) for f in fields(cls) if f.type in _FROM_JSON)
+    for name, cls in EVENTS.items()
+}
+
+
 def from_json(name: str, at: float, data: Any) -> Event:
     """The event that `to_json` made *data* of.
 
@@ -582,35 +602,14 @@ def from_json(name: str, at: float, data: Any) -> Event:
     cls = EVENTS.get(name)
     if cls is None:
         raise ValueError(f"unknown event {name!r}")
+    if not isinstance(data, dict):
+        raise ValueError(f"event {name!r}: it is no JSON object")  # noqa: TRY004 - the journal's readers know one error
     try:
-        data = _with_tuples(data)
-        if name == MigrationFinished.name:
-            data["outcome"] = Outcome(data["outcome"])
-        if name == RunStarted.name:
-            data["workflow"] = workflow_from_json(data["workflow"])
-        if name == ForecastMade.name:
-            data["forecast"] = forecast_from_json(data["forecast"])
-        if name == WindowChanged.name:
-            data["window"] = window_from_json(data["window"])
-        if name == RunFinished.name:
-            data["outcome"] = RunOutcome(data["outcome"])
+        made = _MADE[name]
+        if made:
+            data = data | {field: make(data[field]) for field, make in made}
         return cls(at=at, **data)
     except KeyError as error:
         raise ValueError(f"event {name!r}: it has no {error}") from None
     except TypeError as error:
         raise ValueError(f"event {name!r}: {error}") from None
-
-
-def _with_tuples(data: Any) -> dict[str, Any]:
-    """The fields of an event in *data*, lists as tuples."""
-    if not isinstance(data, dict):
-        raise TypeError("it is no JSON object")
-    fields: dict[str, Any] = data.copy()
-    for name, value in data.items():
-        if value.__class__ is list:
-            fields[name] = _deep_tuple(value)
-    return fields
-
-
-def _deep_tuple(value: Any) -> Any:
-    return tuple(_deep_tuple(item) for item in value) if isinstance(value, (list, tuple)) else value

@@ -312,19 +312,10 @@ def _into_doubt(state: MigrationState, event: CutoverInDoubt, *, again: bool) ->
 
 
 def _at_the_gate(state: MigrationState, event: GateWaiting | GateOpened) -> MigrationState:
-    if isinstance(event, GateWaiting):
-        since = state.gate_since if state.phase is Phase.GATE else event.at
-        admitted = state.admitted and state.prepared  # it may wait for long, and others are ready
-        return _shown(state, Phase.GATE, event)._replace(gate_since=since, admitted=admitted)
-    return _shown(state, Phase.READY, event)._replace(
-        gate_since=event.at if state.gate_since is None else state.gate_since,
-        gate_opened_at=event.at,
-        reported_ready=event.ready is True,
-    )
-
-
-def _shown(state: MigrationState, phase: Phase, event: GateWaiting | GateOpened) -> MigrationState:
-    """*state* in *phase*, with what *event* shows of the job."""
+    """*state* with what *event* shows of the job."""
+    waits = isinstance(event, GateWaiting)
+    phase = Phase.GATE if waits else Phase.READY
+    keeps_since = state.phase is Phase.GATE if waits else state.gate_since is not None
     return state._replace(
         phase=phase,
         reads_in_phase=max(state.reads_in_phase, 1) if state.phase is phase else 1,
@@ -333,6 +324,10 @@ def _shown(state: MigrationState, phase: Phase, event: GateWaiting | GateOpened)
         lag=event.lag,
         reported_lag=state.reported_lag or event.lag is not None,
         note=event.note,
+        gate_since=state.gate_since if keeps_since else event.at,
+        gate_opened_at=state.gate_opened_at if waits else event.at,
+        reported_ready=state.reported_ready if waits else event.ready is True,
+        admitted=state.admitted and (not waits or state.prepared),  # it may wait for long, and others are ready
     )
 
 

@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from . import migration as migrationstate
-from .counts import Census, Counts, facets_of
+from .counts import Census, Counts, Facets, facets_of
 from .events import (
     ApprovalWaiting,
     ConfirmationWaiting,
@@ -295,11 +295,13 @@ class RunState:
         wave.worked_on = True
         if isinstance(event, GateChanged):
             self._places[name] = place._replace(migration=replace(place.migration, gate=gate_after(event)))
-        if _standing(before) == _standing(after):
+        if _stands_alike(before, after):
             return
-        selected, hooks, soaks = name in self.selected, place.migration.hooks, self._waves[place.wave].soak > 0
-        withdrawn = self._refusal(name) is not None
-        wave.census.move(name, before, after, hooks, selected=selected, withdrawn=withdrawn, soaks=soaks)
+        selected = name in self.selected
+        if not wave.census.moved_on(name, after):
+            hooks, soaks = place.migration.hooks, self._waves[place.wave].soak > 0
+            withdrawn = self._refusal(name) is not None
+            wave.census.move(name, before, after, hooks, selected=selected, withdrawn=withdrawn, soaks=soaks)
         if after.ended_at is not None and before.ended_at is None and after.requested_at is not None:
             wave.last_end = after.ended_at
         if isinstance(event, MigrationRetried):
@@ -317,14 +319,20 @@ class RunState:
     def _count(self) -> None:
         """Count everything again: a session begins, or a set of credentials is refused."""
         for wave in self.workflow.waves:
-            known = self.waves[wave.name]
-            known.census = Census()
+            census = self.waves[wave.name].census = Census()
+            counted, facets = None, Facets()
             for migration in wave.migrations:
-                state, selected = self.migrations[migration.name], migration.name in self.selected
-                withdrawn = self._refusal(migration.name) is not None
-                known.census.add(
-                    facets_of(state, migration.hooks, selected=selected, withdrawn=withdrawn, soaks=wave.soak > 0)
+                state, hooks, selected = (
+                    self.migrations[migration.name],
+                    migration.hooks,
+                    migration.name in self.selected,
                 )
+                withdrawn = self._refusal(migration.name) is not None
+                what = (id(state), id(hooks), selected, withdrawn)
+                if what != counted:  # when a run starts, all are as the first
+                    counted = what
+                    facets = facets_of(state, hooks, selected=selected, withdrawn=withdrawn, soaks=wave.soak > 0)
+                census.add(facets)
 
     def _is_followed(self, name: str) -> bool:
         return name in self.selected and self.migrations[name].phase in UNDER_WAY
@@ -410,24 +418,33 @@ class RunState:
 
     def result(self, name: str) -> Result:
         """How migration *name* stands, were the run to end now."""
+        return Result(outcome=self.outcome_of(name), error_message=self._why(name))
+
+    def outcome_of(self, name: str) -> Outcome:
+        """The outcome of migration *name*, were the run to end now."""
+        state = self.migrations[name]
+        if state.outcome is not None:
+            return state.outcome
+        if state.phase in UNDER_WAY:
+            return Outcome.UNDER_WAY if state.phase is Phase.ACCEPTED and not self.given_up else Outcome.IN_DOUBT
+        if state.phase is Phase.VERIFYING and state.skipped is None:
+            return Outcome.UNVERIFIED if self._is_over() else Outcome.UNDER_WAY
+        return Outcome.NOT_STARTED
+
+    def _why(self, name: str) -> str | None:
+        """What is to be said about its outcome."""
         state = self.migrations[name]
         if state.skipped is not None and state.outcome in (None, Outcome.NOT_STARTED) and state.phase not in UNDER_WAY:
-            return Result(outcome=Outcome.NOT_STARTED, error_message=state.skipped)
+            return state.skipped
         if state.outcome is not None:
-            return Result(outcome=state.outcome, error_message=state.error_message)
+            return state.error_message
         if state.phase in UNDER_WAY:
-            seen = state.phase is Phase.ACCEPTED and not self.given_up
-            return Result(
-                outcome=Outcome.UNDER_WAY if seen else Outcome.IN_DOUBT, error_message=self._why_no_end(state)
-            )
-        if state.phase is Phase.VERIFYING and self._is_over():
-            return Result(
-                outcome=Outcome.UNVERIFIED, error_message="cut over; the run was given up before it was verified"
-            )
-        if state.phase is Phase.VERIFYING:
-            why = "cut over; the session ended before it was verified: `resume` verifies it"
-            return Result(outcome=Outcome.UNDER_WAY, error_message=why)
-        return Result(outcome=Outcome.NOT_STARTED, error_message=self._why_not_started(name))
+            return self._why_no_end(state)
+        if state.phase is not Phase.VERIFYING:
+            return self._why_not_started(name)
+        if self._is_over():
+            return "cut over; the run was given up before it was verified"
+        return "cut over; the session ended before it was verified: `resume` verifies it"
 
     def withdrawn(self, name: str) -> str | None:
         """Why the PUT of migration *name* may not leave in this session, though others may; None: it may, for all of this."""
@@ -475,7 +492,7 @@ class RunState:
 
     def totals(self) -> Counter[Outcome]:
         """How many of the selected migrations have each outcome."""
-        return Counter(self.result(name).outcome for name in self.selected)
+        return Counter(self.outcome_of(name) for name in self.selected)
 
     def outcome(self) -> RunOutcome:
         """The run's outcome over its selected migrations: in doubt before failed before incomplete."""
@@ -501,18 +518,19 @@ class RunState:
 
     def unsettled(self) -> list[str]:
         """Those of all migrations, selected or not, that are in doubt or under way, were the run to end now."""
-        return [name for name in self.migrations if self.result(name).outcome in _UNSETTLED]
+        return [name for name in self.migrations if self.outcome_of(name) in _UNSETTLED]
 
     def is_unfinished(self) -> bool:
         """Whether anything is left to continue: a migration of the whole workflow, or the hooks of what is over."""
         left = _UNSETTLED if self.aborted_by is not None else _UNSETTLED | {Outcome.NOT_STARTED}
         names = (name for name, state in self.migrations.items() if state.skipped is None or state.phase in UNDER_WAY)
-        return any(self.result(name).outcome in left for name in names) or self.hooks_left()
+        return any(self.outcome_of(name) in left for name in names) or self.hooks_left()
 
     def hooks_left(self) -> bool:
         """Whether `after_…` hooks are still to be run of what has ended: a migration, a wave, the run."""
         groups = (None, *self.workflow.waves)
-        return any(self.hooks_of(wave).left(self.after_hook(wave)) for wave in groups) or any(
+        owing = (wave for wave in groups if self.hooks_of(wave).hooks)
+        return any(self.hooks_of(wave).left(self.after_hook(wave)) for wave in owing) or any(
             self._migration_hook_left(migration) for _, migration in self.workflow.migrations()
         )
 
@@ -525,7 +543,7 @@ class RunState:
         hooks = self.hooks_of(wave)
         members = hooks.members if hooks.owed else self.selected
         names = self.workflow.names() if wave is None else (m.name for m in wave.migrations)
-        outcomes = {self.result(name).outcome for name in names if name in members}
+        outcomes = {self.outcome_of(name) for name in names if name in members}
         if outcomes == {Outcome.SUCCESS}:
             return hooks.at_success()
         return after_hook(Outcome.UNVERIFIED if outcomes <= _CUT_OVER else Outcome.FAILED)
@@ -580,7 +598,7 @@ class RunState:
 
     def counts(self, wave: Wave) -> dict[str, int]:
         """*wave*'s selected migrations by outcome, zeros left out."""
-        totals = Counter(str(self.result(m.name).outcome) for m in wave.migrations if m.name in self.selected)
+        totals = Counter(str(self.outcome_of(m.name)) for m in wave.migrations if m.name in self.selected)
         return {str(outcome): totals[outcome] for outcome in Outcome if totals[outcome]}
 
     def request_statistics(self) -> dict[str, Any]:
@@ -594,9 +612,16 @@ def _span(event: WindowWaiting | WindowOpened, *, opens: float) -> Span:
     return Span(opens=opens, closes=event.closes, last_start=last)
 
 
-def _standing(state: MigrationState) -> tuple[object, ...]:
-    """What of *state* its facets follow from."""
-    return state.phase, state.outcome, state.admitted, state.prepared, state.after_hooks_done, state.skipped
+def _stands_alike(one: MigrationState, other: MigrationState) -> bool:
+    """Whether the facets of both are the same, as what they follow from is."""
+    return (
+        one.phase is other.phase
+        and one.outcome is other.outcome
+        and one.admitted == other.admitted
+        and one.prepared == other.prepared
+        and one.after_hooks_done == other.after_hooks_done
+        and one.skipped == other.skipped
+    )
 
 
 def fold(run_id: str, events: Iterable[Event]) -> RunState:

@@ -50,6 +50,7 @@ _FORGET = (
 )
 """In this order, as all that is recorded of a run refers to it."""
 
+_DECODER = json.JSONDecoder()
 MOST_RUNS = 1000
 """Runs that are listed, where nobody says how many: the newest."""
 _NEWEST_FIRST = "ORDER BY started_at DESC, run_id DESC LIMIT ?"
@@ -426,7 +427,7 @@ class Journal:
     def _read(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, Event]]:
         for seq, at, name, data in rows:
             try:
-                yield seq, ev.from_json(name, at, json.loads(data))
+                yield seq, ev.from_json(name, at, _parsed(data))
             except (ValueError, KeyError) as error:
                 raise JournalError(f"{self.path}: event {seq} cannot be read ({error})") from error
 
@@ -474,6 +475,16 @@ def worked_on_by(state_dir: Path, row: RunRow) -> str | None:
     if holder is None and row.open_elsewhere and row.temporal is not None:
         return f"Temporal at {row.temporal['address']}"
     return holder
+
+
+def _parsed(data: str) -> Any:
+    """What the JSON text *data* says: `json.loads` without the blanks around it, that `Journal.insert` writes none of.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    document, end = _DECODER.raw_decode(data)
+    return document if end == len(data) else json.loads(data)
 
 
 def _run_row(row: tuple[Any, ...]) -> RunRow:

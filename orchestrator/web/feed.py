@@ -27,6 +27,8 @@ from .news import LOG_LINES
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at the journal."""
+REST_AFTER = 0.1
+"""Seconds from a look that left something for the next one to that: the interpreter is busy then, and first rows are to be on their way before."""
 LOOK_AGAIN = 5.0
 """Seconds between two looks for a run that is not there: a viewer may invent as many as they like, and others want to be served."""
 KEPT_FEEDS = 16
@@ -52,7 +54,7 @@ class Feed(ABC):
         self._viewers = 0
         self._looking = False
         self._every = LOOK_EVERY
-        self._owing = False  # the last look left something for the next, which is not waited for
+        self._owing = False  # the last look left something for the next, which comes soon
         self._looked_at = float("-inf")
         self._first_look = anyio.Event()
 
@@ -105,7 +107,7 @@ class Feed(ABC):
                     self._changed = anyio.Event()
                 self._looked_at = anyio.current_time()
                 self._first_look.set()
-                await anyio.sleep(0 if self._owing else self._every)
+                await anyio.sleep(REST_AFTER if self._owing else self._every)
         finally:
             self._looking = False
 

@@ -164,11 +164,12 @@ class RunLook:
     def _take_in(self, events: list[tuple[int, Event]], news: News) -> None:
         """Fold *events*, and keep as *news* what they come to."""
         known = self._known
+        state, tally = known.state, known.tally
         failed_hooks = any(need["kind"] == HOOK for need in known.needs or ())
+        known.seq, known.since["last"] = events[-1][0], events[-1][1].at
         for seq, event in events:
-            known.state.apply(event)
-            known.tally.take(event, known.state)
-            known.seq, known.since["last"] = seq, event.at
+            state.apply(event)
+            tally.take(event, state)
             news.take(seq, event, failed_hooks=failed_hooks)
             match event:
                 case RunStarted() | RunResumed():
@@ -181,11 +182,13 @@ class RunLook:
     def _first_rows(self) -> dict[str, view.Row]:
         """The rows that are seen first. How many of a wave stand where is counted over all."""
         known = self._known
-        running, known.states, states = known.holder is not None, {}, {}
+        running, states = known.holder is not None, {}
+        waves: dict[str, list[str]] = {}
         for wave, migration in known.state.rows():
             state = states[migration.name] = view.stands(known.state, migration.name, running=running)
-            known.states.setdefault(wave.name, Counter())[state] += 1
-        first = heapq.nsmallest(FIRST_ROWS, states, key=lambda name: view.ORDER.index(states[name]))
+            waves.setdefault(wave.name, []).append(state)
+        known.states = {name: Counter(found) for name, found in waves.items()}
+        first = heapq.nsmallest(FIRST_ROWS, states, key=lambda name: view.RANK[states[name]])
         return {name: view.row(known.state, name, running=running) for name in first}
 
     def _changed_rows(self, news: News, *, everything: bool) -> dict[str, view.Row]:

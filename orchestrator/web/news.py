@@ -78,10 +78,13 @@ class News:
     def take(self, seq: int, event: Event, *, failed_hooks: bool) -> None:
         """Take *event* in. *failed_hooks*: as `_goes_well` wants it."""
         self.any = True
-        self.selection |= isinstance(event, (RunStarted, RunResumed))
-        self.all_rows |= isinstance(event, _CONCERNS_ALL)
-        if isinstance(event, (MigrationEvent, HookFinished)) and event.migration is not None:
+        if isinstance(event, MigrationEvent):
             self.touched.add(event.migration)
+        else:
+            self.selection |= isinstance(event, (RunStarted, RunResumed))
+            self.all_rows |= isinstance(event, _CONCERNS_ALL)
+            if isinstance(event, HookFinished) and event.migration is not None:
+                self.touched.add(event.migration)
         self.wants = self.wants or not _goes_well(event, failed_hooks)
         self.last.append((seq, event))
         if level_of(event) >= WARNING:

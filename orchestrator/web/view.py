@@ -37,6 +37,7 @@ ORDER = (
     "SUCCESS",
 )
 """How a migration may stand, the most urgent first: the order of the page's table, by `rank` in `assets/words.js`."""
+RANK = {state: rank for rank, state in enumerate(ORDER)}
 
 
 class Job(NamedTuple):
@@ -72,7 +73,7 @@ def stands(state: RunState, name: str, *, running: bool) -> str:
     """How migration *name* stands, in a word of `ORDER`; *running*: a process works on the run."""
     if _goes_on(state, name, running=running):
         return shape.PHASES[state.migrations[name].phase]
-    return str(state.result(name).outcome)
+    return str(state.outcome_of(name))
 
 
 def _goes_on(state: RunState, name: str, *, running: bool) -> bool:

@@ -136,4 +136,4 @@ class Session:
 
     def outcome(self, migration: Migration) -> Outcome:
         """How *migration* stands."""
-        return self.state.result(migration.name).outcome
+        return self.state.outcome_of(migration.name)

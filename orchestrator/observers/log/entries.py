@@ -58,30 +58,32 @@ _BY_OUTCOME = {
 }
 
 
+_BY_KIND: dict[type[Event], int] = {
+    StatusPolled: logging.DEBUG,
+    CutoverAdmitted: logging.DEBUG,
+    HookStarted: logging.DEBUG,
+    CutoverInDoubt: logging.WARNING,
+    CutoverRefused: logging.WARNING,
+    CredentialsRefused: logging.WARNING,
+    RateLimited: logging.WARNING,
+    RequestRetried: logging.WARNING,
+    ClockSet: logging.WARNING,
+    ApplicationWaiting: logging.WARNING,
+    VerificationFailed: logging.ERROR,
+}
+"""Of what is not told at info, where the kind alone decides."""
+
+
 def level_of(event: Event) -> int:
     """How loud *event* is, as a level of the standard library's logging."""
     match event:
-        case StatusPolled() | CutoverAdmitted() | HookStarted():
-            return logging.DEBUG
+        case GateWaiting() | GateOpened() | StatusChanged() | CutoverAccepted():
+            return logging.INFO if is_known(event.status) else logging.WARNING
         case MigrationFinished():
             return _BY_OUTCOME.get(event.outcome, logging.INFO)
-        case (
-            CutoverInDoubt()
-            | CutoverRefused()
-            | CredentialsRefused()
-            | RateLimited()
-            | RequestRetried()
-            | ClockSet()
-            | ApplicationWaiting()
-        ):
-            return logging.WARNING
-        case VerificationFailed():
-            return logging.ERROR
         case HookFinished():
             return logging.INFO if event.ok or event.not_yet else logging.WARNING
-        case StatusChanged() | GateWaiting() | GateOpened() | CutoverAccepted():
-            return logging.INFO if is_known(event.status) else logging.WARNING
-    return logging.INFO
+    return _BY_KIND.get(event.__class__, logging.INFO)
 
 
 class Entries:

@@ -13,6 +13,7 @@ from ...core.events import (
     Event,
     HookFinished,
     MigrationEvent,
+    MigrationFinished,
     RateLimited,
     RunResumed,
     RunStarted,
@@ -77,11 +78,15 @@ class Wait:
 
 
 class Tally:
-    """Counts by wave, who is under way, and how long cutovers took. Each event costs the same however many there are."""
+    """Counts by wave, who is under way, and how long cutovers took.
+
+    Each event costs the same however many there are, and what several have made of one migration is counted once, when somebody asks.
+    """
 
     def __init__(self) -> None:
-        self.waves: dict[str, WaveTally] = {}
-        self.under_way: dict[str, str] = {}  # migration to how it stands, in the order in which they began
+        self._waves: dict[str, WaveTally] = {}
+        self._under_way: dict[str, str] = {}
+        self._moved: dict[str, RunState] = {}  # what is to be counted anew when somebody asks, with where it is known
         self.durations: list[float] = []  # of finished cutovers, ascending, in seconds
         self._timed: set[str] = set()
         self._stage: dict[str, str] = {}
@@ -89,6 +94,18 @@ class Tally:
         self._limited: dict[str, tuple[float, float]] = {}  # scope: since, until
         self._budget: dict[str, tuple[float, float]] = {}  # the same
         self._stopped = False  # no further cutover starts
+
+    @property
+    def waves(self) -> dict[str, WaveTally]:
+        """The waves that have selected migrations, by name."""
+        self._count_moved()
+        return self._waves
+
+    @property
+    def under_way(self) -> dict[str, str]:
+        """How each migration stands that is under way, in the order in which they began."""
+        self._count_moved()
+        return self._under_way
 
     @property
     def total(self) -> int:
@@ -122,14 +139,16 @@ class Tally:
         match event:
             case RunStarted() | RunResumed():
                 self._count_all(state)
+            case MigrationFinished():
+                self._move(event.migration, state)  # now, as it may be taken up again before somebody asks
             case MigrationEvent():
-                self._move(event.migration, state)
+                self._moved[event.migration] = state
             case HookFinished(migration=str(name)):
-                self._move(name, state)
-            case WaveStarted() | WaveFinished() if event.wave in self.waves:
-                self.waves[event.wave].active = isinstance(event, WaveStarted)
+                self._moved[name] = state
+            case WaveStarted() | WaveFinished() if event.wave in self._waves:
+                self._waves[event.wave].active = isinstance(event, WaveStarted)
                 if isinstance(event, WaveStarted):
-                    self.waves[event.wave].concurrency = max(1, event.concurrency)
+                    self._waves[event.wave].concurrency = max(1, event.concurrency)
             case RateLimited():
                 self._limited[event.scope] = (event.at, event.at + event.retry_after)
             case BudgetWaiting():
@@ -168,7 +187,7 @@ class Tally:
         return estimate_waves(self.durations, left)
 
     def _count_all(self, state: RunState) -> None:
-        self.waves, self.under_way, self._stage, self._wave = {}, {}, {}, {}
+        self._waves, self._under_way, self._moved, self._stage, self._wave = {}, {}, {}, {}, {}
         self._stopped = False
         self._limited, self._budget = {}, {}
         for wave in state.workflow.waves:
@@ -179,7 +198,12 @@ class Tally:
                     self._wave[migration.name] = tally
                     self._set(migration.name, standing(state.migrations[migration.name]))
             if tally.total:
-                self.waves[wave.name] = tally
+                self._waves[wave.name] = tally
+
+    def _count_moved(self) -> None:
+        moved, self._moved = self._moved, {}
+        for name, state in moved.items():
+            self._move(name, state)
 
     def _move(self, name: str, state: RunState) -> None:
         known = state.migrations.get(name)
@@ -200,6 +224,6 @@ class Tally:
         self._stage[name] = stage
         self._wave[name].stages[stage] += 1
         if stage in _MOVING:
-            self.under_way[name] = stage
+            self._under_way[name] = stage
         else:
-            self.under_way.pop(name, None)
+            self._under_way.pop(name, None)
