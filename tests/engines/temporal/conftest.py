@@ -5,13 +5,16 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from temporalio.client import Client
 
-from .cluster import Server, server
+from .servers import Server, server, the_one_for_all
 
 
 @pytest.fixture(scope="session")
-def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests of this process."""
-    with server(tmp_path_factory.mktemp("temporal")) as started:
+def one_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests, and in it a namespace for those of this process."""
+    if (shared := the_one_for_all(pytestconfig)) is not None:
+        yield shared
+        return
+    with server(tmp_path_factory.mktemp("temporal"), durable=False) as started:
         yield started
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,13 @@ import yaml
 
 from orchestrator.core.workflow import Workflow
 
+from ...loaded import ROOT, Fork, Order, loaded_program
 from ..house import KEYS, House
-from .cluster import LEASE, Server
-from .nursery import ROOT, Forked, forked
+from .cluster import LEASE
+from .servers import Server
 
-Worker = subprocess.Popen[bytes] | Forked
-Program = Sequence[str]
-"""What Python runs, with the command's arguments behind it; none: the command, forked by a process that has loaded it."""
+COMMAND = ("orchestrator",)
+"""A program: its module, and what is put before the command's arguments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +44,50 @@ class Ended:
 
 
 @dataclass(slots=True)
+class Process:
+    """A worker or a command. *out*, *err*: where it writes to."""
+
+    process: subprocess.Popen[bytes] | Fork
+    out: Path
+    err: Path
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self.process.pid
+
+    @property
+    def args(self) -> Any:
+        """Its command."""
+        return self.process.args
+
+    def poll(self) -> int | None:
+        """Its exit code, negative where a signal has ended it; None: it lives."""
+        return self.process.poll()
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it lives."""
+        with suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """As when its machine is lost."""
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float = 60.0) -> int:
+        """Its exit code, once it has ended."""
+        return self.process.wait(timeout)
+
+
+@dataclass(slots=True)
 class Fleet:
     """Where processes find what they need: *directory* has the config and the workflow, a state directory, and the workers' logs."""
 
     directory: Path
     server: Server
     it: House
-    workers: list[Worker] = field(default_factory=list)
-    commands: list[subprocess.Popen[str] | Forked] = field(default_factory=list)
+    workers: list[Process] = field(default_factory=list)
+    commands: list[Process] = field(default_factory=list)
     number: int = 0
 
     def __post_init__(self) -> None:
@@ -59,7 +96,7 @@ class Fleet:
             "atlas": {"base_url": self.it.settings.atlas.base_url, "request_timeout": "5s", "settle": "5s"},
             "polling": {"initial": "500ms", "max": "2s"},
             "state_dir": str(self.directory / "state"),
-            "temporal": {"address": self.server.address, "lease": f"{LEASE:g}s"},
+            "temporal": {"address": self.server.address, "namespace": self.server.namespace, "lease": f"{LEASE:g}s"},
             "logging": {"format": "json"},
         }
         (self.directory / "config.yaml").write_text(json.dumps(config))
@@ -88,22 +125,13 @@ class Fleet:
         given = {"MONGODB_ATLAS_PUBLIC_API_KEY": KEYS[0], "MONGODB_ATLAS_PRIVATE_API_KEY": KEYS[1]}
         return {**plain, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(given if keys else {})}
 
-    def worker(self, program: Program = (), prefix: Sequence[str] = ()) -> Worker:
-        """One more worker; *prefix*: what runs Python."""
+    def worker(self, program: Sequence[str] = COMMAND, prefix: Sequence[str] = ()) -> Process:
+        """One more worker; *prefix*: what runs Python, which is started anew then."""
         self.number += 1
         log = self.directory / f"worker-{self.number}.log"
         arguments = ("worker", "--config", str(self.directory / "config.yaml"))
-        started: Worker
-        if program:
-            with log.open("wb") as file:
-                started = subprocess.Popen(
-                    [*prefix, sys.executable, *program, *arguments],
-                    env=self.environment(keys=True),
-                    stdout=file,
-                    stderr=file,
-                )
-        else:
-            started = forked(arguments, self.environment(keys=True), out=Path(os.devnull), err=log)
+        environment = self.environment(keys=True)
+        started = start_program(program, arguments, environment, out=Path(os.devnull), err=log, prefix=prefix)
         self.workers.append(started)
         return started
 
@@ -123,31 +151,19 @@ class Fleet:
         """What the workers have said."""
         return "".join(path.read_text() for path in sorted(self.directory.glob("worker-*.log")))
 
-    def begin(self, *arguments: str, state: str = "state", program: Program = ()) -> subprocess.Popen[str] | Forked:
+    def begin(self, *arguments: str, state: str = "state", program: Sequence[str] = COMMAND) -> Process:
         """A command, without keys; *state*: its state directory."""
         place = ("--config", str(self.directory / "config.yaml"), "--state-dir", str(self.directory / state))
-        begun: subprocess.Popen[str] | Forked
-        if program:
-            begun = subprocess.Popen(
-                [sys.executable, *program, *arguments, *place],
-                env=self.environment(keys=False),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        else:
-            said = self.directory / f"command-{len(self.commands)}"
-            out, err = said.with_suffix(".out"), said.with_suffix(".err")
-            begun = forked((*arguments, *place), self.environment(keys=False), out=out, err=err)
+        said = self.directory / f"command-{len(self.commands)}"
+        out, err = said.with_suffix(".out"), said.with_suffix(".err")
+        begun = start_program(program, (*arguments, *place), self.environment(keys=False), out=out, err=err)
         self.commands.append(begun)
         return begun
 
-    async def end(self, process: subprocess.Popen[str] | Forked, *, within: float = 120.0) -> Ended:
+    async def end(self, process: Process, *, within: float = 120.0) -> Ended:
         """What came of a command."""
-        out, err = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=within))
-        assert process.returncode is not None
-        return Ended(code=process.returncode, out=out, err=err)
+        code = await anyio.to_thread.run_sync(process.wait, within)
+        return Ended(code=code, out=process.out.read_text(), err=process.err.read_text())
 
     async def run(self, *arguments: str, state: str = "state") -> Ended:
         """A command, to its end."""
@@ -159,6 +175,31 @@ class Fleet:
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             return [name for (name,) in db.execute("SELECT name FROM events ORDER BY seq")]
         return []  # there is none yet
+
+
+def start_program(
+    program: Sequence[str],
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    out: Path,
+    err: Path,
+    prefix: Sequence[str] = (),
+) -> Process:
+    """Begin *program*: as a fork of a process that has loaded all that it needs, or where that cannot be, as a new interpreter."""
+    module, *before = program
+    loaded = None if prefix else loaded_program()
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        process: subprocess.Popen[bytes] | Fork
+        if loaded is None:
+            command = [*prefix, sys.executable, "-m", module, *before, *arguments]
+            process = subprocess.Popen(
+                command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
+            )
+        else:
+            order = Order(argv=[*before, *arguments], cwd=str(ROOT), environ=environment, module=module)
+            process = loaded.start(order, stdout=stdout.fileno(), stderr=stderr.fileno())
+    return Process(process, out, err)
 
 
 def run_id(text: str) -> str:
@@ -179,4 +220,4 @@ def fleet(directory: Path, server: Server, it: House) -> Iterator[Fleet]:
         for command in made.commands:
             if command.poll() is None:
                 command.kill()
-                command.communicate()
+                command.wait()

@@ -26,14 +26,15 @@ from orchestrator.files import config_model
 from orchestrator.simulator import server as simulated
 
 from ..house import house, wave, workflow
-from .cluster import LEASE, server, until
+from .cluster import LEASE, until
 from .fleet import fleet
+from .servers import server
 from .test_nights import own, quick
 
 PLACES = {"temporal": "10.98.1", "atlas": "10.98.2"}
 """By who is there, the first three numbers of its network: .1 is who is there, .2 the worker that is cut off."""
 NAMES = ["a", "b", "c", "d", "e", "f"]
-PROGRAM = ("-m", "tests.engines.temporal.partition")
+PROGRAM = ("tests.engines.temporal.partition",)
 
 
 def ip(*arguments: str) -> None:

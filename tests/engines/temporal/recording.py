@@ -20,7 +20,8 @@ from orchestrator.core.workflow import Hooks
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
 from ..house import house, migration, wave, workflow
-from .cluster import begin, server, worker
+from .cluster import begin, worker
+from .servers import server
 from .test_nights import hasty, own, quick
 
 HISTORIES = Path(__file__).with_name("histories")

@@ -1,6 +1,6 @@
-"""Does a run's past again from its history on stdin; a fault where it would do something else.
+"""Does a run's past again from its history; a fault where it would do something else.
 
-python -m tests.engines.temporal.replaying WORKFLOW_ID <history.json
+python -m tests.engines.temporal.replaying WORKFLOW_ID HISTORY.JSON
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
@@ -22,5 +23,5 @@ async def replay(workflow_id: str, history: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(replay(sys.argv[1], sys.stdin.read()))
+    asyncio.run(replay(sys.argv[1], Path(sys.argv[2]).read_text(encoding="utf-8")))
     os._exit(0)  # threads of the SDK at times crash an interpreter that is being taken down

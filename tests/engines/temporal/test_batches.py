@@ -34,7 +34,8 @@ from orchestrator.operations.temporal_runs import refuse_too_large
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
 from ..house import house, migration, wave, workflow
-from .cluster import LEASE, Begun, begin, needs_temporal, until, worker
+from .cluster import LEASE, Begun, begin, until, worker
+from .servers import needs_temporal
 from .stranger import order
 from .test_nights import hasty, own, quick, replayed
 
@@ -70,7 +71,7 @@ async def test_a_run_goes_on_with_an_empty_history_and_loses_nothing(tmp_path: P
         seen = {name: it.seen(name) for name in names}
         sent = it.atlas.record()["requests"]["by_status"]
         lengths = await executions(run, client)
-        await replayed(run, "5")
+        await replayed(run, tmp_path)
     assert {name: (len(each["put_times"]), each["puts_processed"]) for name, each in seen.items()} == dict.fromkeys(
         names, (1, 1)
     )

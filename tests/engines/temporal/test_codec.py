@@ -23,7 +23,8 @@ from orchestrator.engines.temporal.run import Run
 from orchestrator.engines.temporal.service import Remote, connect
 
 from ..house import house, migration, wave, workflow
-from .cluster import Server, begin, needs_temporal, until, worker
+from .cluster import begin, until, worker
+from .servers import Server, needs_temporal
 from .stranger import order_a_hook, said_again, signal
 from .test_nights import hasty, own, quick
 
@@ -35,7 +36,8 @@ async def with_a_key(temporal: Server, directory: Path) -> Client:
     key = directory / "codec.key"
     key.write_text("cd" * 32)
     await temporal.connect()  # it answers
-    return await connect(Temporal(address=temporal.address, codec_key_file=key))
+    place = Temporal(address=temporal.address, namespace=temporal.namespace, codec_key_file=key)
+    return await connect(place)
 
 
 async def test_what_is_hidden_can_be_read_with_the_same_key_alone() -> None:

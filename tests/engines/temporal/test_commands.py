@@ -9,8 +9,9 @@ import anyio
 import pytest
 
 from ..house import KEYS, house, wave, workflow
-from .cluster import Server, needs_temporal, until
+from .cluster import until
 from .fleet import fleet, run_id
+from .servers import Server, needs_temporal
 from .test_nights import own, quick
 
 pytestmark = [pytest.mark.anyio, needs_temporal]
@@ -89,7 +90,7 @@ async def test_a_worker_that_reaches_nobody_ends_with_6(tmp_path: Path, temporal
             run = await those.run("run", str(those.write(plan)), "--engine", "temporal", "--yes")
             assert run.code == 6
             assert not (those.directory / "state" / "journal.db").exists()
-            config.write_text(right.replace('"lease"', '"namespace": "nobodys", "lease"'))
+            config.write_text(right.replace(f'"{temporal.namespace}"', '"nobodys"'))
             assert await anyio.to_thread.run_sync(those.worker().wait, 60.0) == 6
             run = await those.run("run", str(those.write(plan)), "--engine", "temporal", "--yes")
             assert (run.code, "has no namespace 'nobodys'" in run.err) == (6, True), run.err

@@ -18,8 +18,9 @@ from orchestrator.engines.temporal.names import run_workflow_id
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
 from ..house import house, migration, wave, workflow
-from .cluster import LEASE, needs_temporal, server, until
-from .fleet import Fleet, Worker, fleet
+from .cluster import LEASE, until
+from .fleet import Fleet, Process, fleet
+from .servers import needs_temporal, server
 from .test_nights import own, quick
 
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos, needs_temporal]
@@ -87,7 +88,7 @@ def requests(those: Fleet) -> int:
     return total
 
 
-async def thaw(frozen: Worker, seconds: float) -> None:
+async def thaw(frozen: Process, seconds: float) -> None:
     """Let a worker go on after that, whatever happens meanwhile."""
     try:
         await anyio.sleep(seconds)
@@ -110,7 +111,7 @@ async def night(directory: Path, names: list[str], dice: random.Random, blows: C
                 those.worker()
             arguments = ("run", str(those.write(plan)), "--engine", "temporal", "--yes", "--format", "json")
             async with anyio.create_task_group() as group:
-                run = those.begin(*arguments, program=("-m", "tests.engines.temporal.turning", "250"))
+                run = those.begin(*arguments, program=("tests.engines.temporal.turning", "250"))
                 await until(lambda: bool(those.journal()) or run.poll() is not None)
                 group.start_soon(strike_at_random, those, dice, blows, over)
                 done = await those.end(run, within=2400)

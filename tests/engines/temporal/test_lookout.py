@@ -23,7 +23,8 @@ from orchestrator.engines.temporal.service import connect, see_namespace
 from orchestrator.engines.temporal.worker import run_worker
 
 from ..house import house, wave, workflow
-from .cluster import Server, needs_temporal, until, worker
+from .cluster import until, worker
+from .servers import Server, needs_temporal
 from .test_nights import quick
 
 pytestmark = [pytest.mark.anyio, needs_temporal]

@@ -15,15 +15,16 @@ from orchestrator.core.outcomes import Outcome
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
 from ..house import House, house, wave, workflow
-from .cluster import LEASE, Server, needs_temporal, server, until
-from .fleet import Fleet, Worker, fleet
+from .cluster import LEASE, until
+from .fleet import Fleet, Process, fleet
+from .servers import Server, needs_temporal, server
 from .test_nights import own, quick
 
 pytestmark = [pytest.mark.anyio, needs_temporal]
 
 
 @contextmanager
-def _carried_on(process: Worker) -> Iterator[None]:
+def _carried_on(process: Process) -> Iterator[None]:
     """Let *process* go on at the end, whatever happens: a stopped one cannot even be waited for."""
     try:
         yield
@@ -31,7 +32,7 @@ def _carried_on(process: Worker) -> Iterator[None]:
         process.send_signal(signal.SIGCONT)
 
 
-def is_stopped(process: Worker) -> bool:
+def is_stopped(process: Process) -> bool:
     """Whether *process* has been stopped by a signal."""
     state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
     return state == "T"
@@ -42,7 +43,7 @@ async def frozen_and_woken(those: Fleet, it: House, moment: str) -> tuple[int | 
 
     How the frozen one has ended (None: it works), and what the command says of the run.
     """
-    frozen = those.worker(("-m", "tests.engines.temporal.freezing", moment))
+    frozen = those.worker(("tests.engines.temporal.freezing", moment))
     await those.serves(1)
     plan = own(workflow(wave("one", "a")))
     run = those.begin("run", str(those.write(plan)), "--engine", "temporal", "--yes", "--format", "json")
@@ -103,7 +104,7 @@ async def test_if_temporal_gave_a_lost_put_to_another_worker_it_would_be_sent_tw
     """So it is given out once: the worker dies when Atlas has carried the PUT out and has not answered."""
     unanswered = Fault(on=Kind.CUTOVER, kind=FaultKind.HANG_AFTER, share=1.0, times=1, migration="a")
     scenario = replace(quick(30.0), faults=(unanswered,), repeat_puts=True)
-    program = ("-m", "tests.engines.temporal.freezing", "retried")
+    program = ("tests.engines.temporal.freezing", "retried")
     plan = own(workflow(wave("one", "a")))
     async with house(tmp_path / "atlas", plan, scenario) as it:
         with fleet(tmp_path, temporal, it) as those:
@@ -135,6 +136,7 @@ async def test_a_night_survives_its_workers_and_its_server(tmp_path: Path) -> No
             own_server.kill()
             await anyio.sleep(1.0)
             own_server.start()
+            await own_server.connect()
             those.worker()
             second.kill()
             done = await those.end(run, within=150)

@@ -30,7 +30,8 @@ from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Range, Special
 
 from ..house import House, house, live, migration, wave, workflow
-from .cluster import LEASE, Server, begin, needs_temporal, until, worker
+from .cluster import LEASE, begin, until, worker
+from .servers import Server, needs_temporal
 from .test_nights import hasty, own, quick
 
 pytestmark = [pytest.mark.anyio, needs_temporal]
@@ -85,7 +86,7 @@ async def night(
         house(tmp_path / "atlas", plan, scenario or quick(), **about) as built,
         worker(client, it := hasty(built)),
     ):
-        place = Temporal(address=temporal.address, lease=LEASE)
+        place = Temporal(address=temporal.address, namespace=temporal.namespace, lease=LEASE)
         yield Night(plan, it, client, replace(it.settings, temporal=place, state_dir=tmp_path / "state"))
 
 

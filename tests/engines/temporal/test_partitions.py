@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ...atlas.test_outage import APART, ROOT, lacking
-from .cluster import needs_temporal
 from .partition import NAMES
+from .servers import needs_temporal
 
 pytestmark = [pytest.mark.chaos, needs_temporal]
 

@@ -14,7 +14,8 @@ from orchestrator.core.workflow import Hooks
 from orchestrator.simulator.scenario import Range, Special
 
 from ..house import house, live, migration, wave, workflow
-from .cluster import begin, needs_temporal, until, worker
+from .cluster import begin, until, worker
+from .servers import needs_temporal
 from .test_nights import hasty, own, quick
 
 pytestmark = [pytest.mark.anyio, needs_temporal]

@@ -18,8 +18,8 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowInsta
 
 from orchestrator.engines.temporal.punctual import Punctual, PunctualRunner
 
-from .cluster import Server, needs_temporal
 from .counting_wakes import CountingWakes, serving
+from .servers import Server, needs_temporal
 
 
 class Willing(WorkflowInstance):

@@ -34,7 +34,7 @@ from orchestrator.simulator.scenario import Range, Special
 from orchestrator.store.journal import open_journal
 
 from ..house import house, live, migration, wave, workflow
-from .cluster import binary, needs_temporal
+from .servers import binary, needs_temporal
 from .test_nights import quick
 
 pytestmark = pytest.mark.anyio

@@ -14,8 +14,8 @@ from orchestrator.simulator.organisations import Organisation
 from orchestrator.simulator.tokens import TokenDesk
 
 from ..house import KEYS, house, migration, wave, workflow
-from .cluster import Server, needs_temporal
 from .fleet import fleet
+from .servers import Server, needs_temporal
 from .test_nights import own, quick
 
 pytestmark = [pytest.mark.anyio, needs_temporal]
