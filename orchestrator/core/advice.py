@@ -18,19 +18,26 @@ from .workflow import Workflow
 WINDOW_IS_OVER = "the window does not open any more"
 _NO_PUT = "No PUT was sent: the source is still in charge."
 _LOOK = "Look at the live migration in the Atlas UI: its cutover may have begun."
+_WHILE_IT_GOES_ON = {
+    Outcome.NOT_STARTED: f"{_NO_PUT} The process that works on the run starts it when its turn comes. What that leaves, {{resume}} starts.",
+    Outcome.IN_DOUBT: f"{_LOOK} The process that works on the run reads it until its timeout, and not after that. Once that process has ended, {{resume}} reads it again.",
+    Outcome.UNDER_WAY: "Atlas carries the cutover out, and the process that works on the run follows it to its end.",
+}
+"""What a person does about these while a process works on the run: nobody else can go on with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What the advice about a run depends on.
 
-    *workflow*: the path of its file, where that is known. *totals*: how many migrations have each outcome. *window_over*: its
+    *workflow*: the path of its file, where that is known. *goes_on*: a process works on it, so nobody else can. *totals*: how many migrations have each outcome. *window_over*: its
     window opens no more. *too_many_failures*: a wave has more failures than its `max_failures` allows. *rejected*: the wave that somebody has rejected. *all_over*: each job that FAILED was over at Atlas before any PUT. The others are as in the report.
     """
 
     run_id: str
     workflow: str = "WORKFLOW"
     unfinished: bool = True
+    goes_on: bool = False
     hooks_left: bool = False
     successor: str | None = None
     window_over: bool = False
@@ -63,13 +70,14 @@ class Advice:
         return f"{self.command}{options}{f' ({self.condition})' if self.condition else ''}"
 
 
-def facts_of(state: RunState, now: float) -> Facts:
-    """The facts of *state* at *now* (Unix seconds)."""
+def facts_of(state: RunState, now: float, *, goes_on: bool = False) -> Facts:
+    """The facts of *state* at *now* (Unix seconds); *goes_on*: a process works on the run."""
     unfinished = state.is_unfinished() if state.finished_at is None else state.unfinished
     return Facts(
         run_id=state.run_id,
         workflow=path_of(state.workflow),
         unfinished=unfinished,
+        goes_on=goes_on,
         hooks_left=unfinished and state.hooks_left(),
         successor=state.successor,
         window_over=state.window_over(now),
@@ -188,6 +196,8 @@ def _full(facts: Facts) -> str:
 
 def _what_to_do(facts: Facts, outcome: Outcome) -> str:
     """What a person does about *outcome*."""
+    if facts.goes_on and outcome in _WHILE_IT_GOES_ON:
+        return _WHILE_IT_GOES_ON[outcome].format(resume=f"`{resume_command(facts.run_id)}`")
     resume = f"`{resume_command(facts.run_id)}`"
     over, successor = not facts.unfinished, facts.successor
     match outcome:
@@ -215,5 +225,8 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
             return "Atlas accepted the cutover and has not ended it yet. Watch it in the Atlas UI: no run follows it any more."
         case _ if facts.all_over:
             return about_failed(Failed.OVER)
+        case _ if facts.goes_on:
+            again = f"`atlas-cutover retry {facts.run_id} NAME`"
+            return f"Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again: {again}."
         case _:
             return f"Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again: {resume[:-1]} --retry-failed`."

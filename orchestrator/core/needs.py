@@ -101,7 +101,7 @@ def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:
             how = how_it_failed(known) if result.outcome is Outcome.FAILED else None
             said = _without_ids(result.error_message or "", migration)
             groups.setdefault((result.outcome, said, how), []).append((wave, migration))
-    facts = facts_of(state, now) if groups else Facts(run_id=state.run_id)
+    facts = facts_of(state, now, goes_on=running) if groups else Facts(run_id=state.run_id)
     return [
         _of_migrations(
             outcome,

@@ -240,7 +240,7 @@ def build(
         holder: The process that works on the run now; None: nobody does.
         silent: Since when (Unix seconds) that gives no sign of life.
     """
-    facts = facts_of(state, now)
+    facts = facts_of(state, now, goes_on=holder is not None)
     end = state.finished_at or now
     start = end if state.started_at is None else state.started_at
     migrations = tuple(report_migration(state, wave, migration) for wave, migration in state.rows())

@@ -108,6 +108,18 @@ def test_the_most_urgent_come_first() -> None:
     assert kinds == ["SILENT", "IN_DOUBT", "TIMED_OUT", "UNVERIFIED", "FAILED", "APPROVAL"]
 
 
+def test_while_a_process_works_on_the_run_nobody_is_sent_to_resume_it() -> None:
+    """What ended in doubt is read again once that has ended; until then only a look at Atlas is left, and no command."""
+    state = state_after(*ended("a", Outcome.IN_DOUBT, "no answer"))
+    going, left = (only(needs(state, NOW, holder=holder)) for holder in ("ops@bastion", None))
+    assert going.command is None
+    assert "Look at the live migration in the Atlas UI" in going.to_do
+    assert f"Once that process has ended, `atlas-cutover resume {RUN}` reads it again" in going.to_do
+    assert left.to_do.endswith(f"begun. `atlas-cutover resume {RUN}` reads it again.")
+    for outcome, told in advise(facts_of(state, NOW, goes_on=True)).outcomes.items():
+        assert "process that works on the run" in told, outcome
+
+
 def test_what_goes_on_needs_nobody() -> None:
     """A cutover under way does when no process follows it any more, and says how to follow it."""
     state = state_after(

@@ -1,4 +1,4 @@
-"""Summary, report.md and report.html, report.json and the display say the same of one run, in the same order and words."""
+"""Summary, report.md and report.html, report.json, the display and the status page say the same of one run, in the same order and words."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ import io
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from orchestrator.core import events as ev
+from orchestrator.core.needs import needs
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState
+from orchestrator.core.standing import verdict
 from orchestrator.observers.terminal.board import Known, Size, board
 from orchestrator.observers.terminal.tally import Tally
+from orchestrator.reports import ASSETS, shape
 from orchestrator.reports.model import RunReport, build
 from orchestrator.reports.render import render
 from orchestrator.reports.summary import print_summary
+from orchestrator.web import app
 
 from .conftest import RUN_ID, START, Ending, make_state
 
+PAGE = Path(app.__file__).parent
 HOLDER = "ops@bastion (pid 4711), run " + RUN_ID
 NIGHT = {
     "canary": {
@@ -138,6 +144,51 @@ def test_the_display_has_the_same_needs_in_the_same_order() -> None:
     found = places(text, [need.said for need in report.needs])
     assert found == sorted(found)
     assert all(need.to_do in text and (need.command or "") in text for need in report.needs)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_the_page_is_told_the_same_in_the_same_order(goes_on: bool) -> None:
+    """Who is wanted, for what and with which command, in which sections, how many stand where, and what is right there."""
+    state, holder = night(goes_on=goes_on), HOLDER if goes_on else None
+    report = build(state, now=START + 100, holder=holder)
+    told = [shape.needed(need) for need in needs(state, START + 100, holder=holder)]
+    assert [(each["kind"], each["what"], each["said"], each["to_do"], each["command"]) for each in told] == [
+        (str(need.kind), need.what, need.said, need.to_do, need.command) for need in report.needs
+    ]
+    assert [[one["live_migration_id"] for one in each["about"]] for each in told] == [
+        [one.live_migration_id for one in need.about] for need in report.needs
+    ]
+    page = (PAGE / "templates" / "page.html").read_text(encoding="utf-8")
+    order = ['id="outcome"', 'id="needs"', 'id="sides"', 'id="waves"', 'id="rows"']
+    included = page.replace("{% include 'migrations.html' %}", (ASSETS / "migrations.html").read_text(encoding="utf-8"))
+    found = places(included, order)
+    assert found == sorted(found)
+    for title in ("Needs you now", "Point of no return", "Waves", "Migrations"):
+        assert title in page
+        assert title.lower() in text_of_markdown(report).lower()
+    looks = (PAGE / "static" / "needs.js").read_text(encoding="utf-8") + (ASSETS / "words.js").read_text(
+        encoding="utf-8"
+    )
+    assert all(f"  {need.kind}: {{" in looks for need in report.needs)
+    assert all(each.what_is_right == shape.points()[each.point]["what_is_right"] for each in report.point_of_no_return)
+
+
+def test_the_page_says_how_a_run_stands_in_the_words_of_the_others() -> None:
+    """A word for each state in which a run that is under way may be."""
+    words = (ASSETS / "words.js").read_text(encoding="utf-8").partition("RUN_OUTCOMES = {")[2].partition("};")[0]
+    state = night(goes_on=True)
+    said = [verdict(state), verdict(state, silent=True)]
+    state.waves["rest"].approval_since = None
+    for event in (
+        ev.WindowWaiting(at=START, opens=START + 900, closes=START + 1800),
+        ev.RunPaused(at=START + 61, who="ada"),
+        ev.ConfirmationWaiting(at=START + 62, who="ada"),
+        ev.CutoversStopped(at=START + 63, reason="aborted by ada"),
+    ):
+        state.apply(event)
+        said.append(verdict(state))
+    assert len(set(said)) == 6
+    assert [word for word in said if f'word: "{word}"' not in words] == []
 
 
 @pytest.mark.parametrize("form", FORMS)
