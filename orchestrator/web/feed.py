@@ -160,6 +160,7 @@ class RunFeed(Feed):
         self._run_look = RunLook(state_dir, run_id)
         self._head: dict[str, Any] = {}
         self._needs: tuple[int, list[dict[str, Any]]] = (0, [])  # with the version at which they came
+        self._decisions: tuple[int, dict[str, Any]] = (0, view.NO_DECISIONS)  # the same
         self._jobs = "[]"
         self._numbers: dict[str, int] = {}
         self._rows: dict[int, str] = {}
@@ -181,6 +182,8 @@ class RunFeed(Feed):
         self._every = LOOK_AGAIN if "missing" in changes.head and not changes.head["error"] else LOOK_EVERY
         if changes.needs is not None:
             self._needs = version, changes.needs
+        if changes.decisions is not None:
+            self._decisions = version, changes.decisions
         if changes.fresh:
             self._new_epoch()
             self._jobs = f"[{','.join(job.text for job in changes.jobs.values())}]"
@@ -211,6 +214,8 @@ class RunFeed(Feed):
             document["jobs"] = self._jobs
         if not version or self._needs[0] > version:
             document["needs"] = view.compact(self._needs[1])
+        if not version or self._decisions[0] > version:
+            document["decisions"] = view.compact(self._decisions[1])
         document["rows"] = (
             f"[{','.join(f'[{number},{self._rows[number][1:]}' for number in self._rows_since(version))}]"
         )

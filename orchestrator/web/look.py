@@ -46,7 +46,8 @@ class Changes:
     """What a look at a run found.
 
     *fresh*: everything, what was known before is void; *whole*: of each migration, else of the most urgent ones alone, and the next look has all;
-    *jobs*: then, the number and what never changes about the migrations, by name; *needs*: what needs a person, None: as before; *rows*: those
+    *jobs*: then, the number and what never changes about the migrations, by name; *needs*: what needs a person, *decisions*: what people have decided,
+    both None: as before; *rows*: those
     that differ, by name; *log*: the new events in words, the oldest first.
     """
 
@@ -54,6 +55,7 @@ class Changes:
     whole: bool = True
     head: dict[str, Any]
     needs: list[dict[str, Any]] | None
+    decisions: dict[str, Any] | None
     jobs: dict[str, view.Job]
     rows: dict[str, view.Row]
     log: list[dict[str, Any]]
@@ -81,6 +83,7 @@ class _Memory:
     life_seen: float = 0.0
     silent: float | None = None
     needs: list[dict[str, Any]] | None = None
+    decided: int = 0
     told: str | None = None
 
 
@@ -137,6 +140,7 @@ class RunLook:
                 now=self._wall(),
             ),
             needs=self._changed_needs(fresh=fresh) if wanted else None,
+            decisions=self._new_decisions(fresh=fresh),
             jobs=view.jobs(known.state, rows) if fresh else {},
             rows=rows,
             log=self._words(news.in_words()),
@@ -160,6 +164,11 @@ class RunLook:
             return None
         known.needs = found
         return found
+
+    def _new_decisions(self, *, fresh: bool) -> dict[str, Any] | None:
+        known, before = self._known, self._known.decided
+        known.decided = len(known.state.steering)
+        return view.decisions(known.state) if fresh or known.decided != before else None
 
     def _take_in(self, events: list[tuple[int, Event]], news: News) -> None:
         """Fold *events*, and keep as *news* what they come to."""
@@ -238,7 +247,7 @@ class RunLook:
             return None
         self._known.told = error
         head = {"run_id": self._run_id, "missing": True, "error": error or None}
-        return Changes(fresh=True, head=head, needs=[], jobs={}, rows={}, log=[])
+        return Changes(fresh=True, head=head, needs=[], decisions=view.NO_DECISIONS, jobs={}, rows={}, log=[])
 
 
 def look_at_runs(state_dir: Path) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from ..core.run import RunState
 from ..core.workflow import Wave
 from ..reports import shape
 from ..reports.model import report_migration, report_window
+from ..reports.steering import report_steering, rows
+from ..reports.words import plain
 from ..store.journal import RunRow
 from ..text.instants import iso
 
@@ -38,6 +40,13 @@ ORDER = (
 )
 """How a migration may stand, the most urgent first: the order of the page's table, by `rank` in `assets/words.js`."""
 RANK = {state: rank for rank, state in enumerate(ORDER)}
+
+
+DECISIONS = 50
+"""How many of the last decisions are shown."""
+NO_DECISIONS: dict[str, Any] = {"count": 0, "newest": []}
+DECIDED = 400
+"""Characters of what one is about, of who, and of why: all of it is in the report."""
 
 
 class Job(NamedTuple):
@@ -140,6 +149,16 @@ def head(
         "opening": _opening(state, since.get("window")),
         "waves": [_wave(state, wave, states.get(wave.name, {})) for wave in state.workflow.waves],
         "cutovers_left": [left.low, left.high] if running and left is not None and left.high else None,
+    }
+
+
+def decisions(state: RunState) -> dict[str, Any]:
+    """What people have decided, the newest first, in the words of the report: as many as are shown, and how many there are."""
+    found = rows(report_steering(state.steering, text=plain))
+    newest = [asdict(each) for each in found[: -DECISIONS - 1 : -1]]
+    return {
+        "count": len(found),
+        "newest": [{name: value[:DECIDED] for name, value in each.items()} for each in newest],
     }
 
 

@@ -517,7 +517,7 @@ def test_the_point_of_no_return_is_told_in_the_reports_words(tab: Page, night: N
         open_run(tab, night)
         assert tab.inner_text("#sides-line") == "1 nothing sent, 1 sent, 1 over"
         assert "The last moment at which a cutover may start: " in tab.inner_text("#notices")
-        tab.focus(".sides summary")
+        tab.focus("#sides summary")
         tab.keyboard.press("Enter")
         sides = [text.split("\t") for text in tab.locator("#sides-rows tr").all_inner_texts()]
         assert [row[:3] for row in sides] == [
@@ -526,6 +526,32 @@ def test_the_point_of_no_return_is_told_in_the_reports_words(tab: Page, night: N
         assert [row[3] for row in sides] == [WHAT_IS_RIGHT[Point(row[1])].replace("`", "") for row in sides]
         night.write(*cutover_of("carts", NOW + 10))
         tab.wait_for_selector("#sides-line:text-is('1 sent, 2 over')")
+
+
+def test_what_people_have_decided_is_folded_below_how_it_stands(tab: Page, night: Night) -> None:
+    """One line with the last of it; opened, who, when, about what and why, the newest first, as it happens and as text."""
+    night.begin(workflow(("orders", "billing"), ("carts",)))
+    with night.held():
+        open_run(tab, night)
+        assert not tab.is_visible("#decisions")
+        night.write(
+            ev.WaveApproved(at=NOW, wave="w2", who="ada (page:127.0.0.1)", reason="<b>checked</b> twice"),
+            ev.MigrationSkipped(at=NOW + 5, migration="billing", who="bob"),
+        )
+        tab.wait_for_selector("#decisions")
+        line = tab.inner_text("#decisions-line")
+        assert line.startswith("2, the last: skip, billing, by bob, ")
+        assert not tab.is_visible("#decisions-rows")
+        tab.focus("#decisions summary")
+        tab.keyboard.press("Enter")
+        rows = [text.split("\t")[1:] for text in tab.locator("#decisions-rows tr").all_inner_texts()]
+        assert rows == [
+            ["skip", "billing", "bob", "-"],
+            ["approve", "wave w2", "ada (page:127.0.0.1)", "<b>checked</b> twice"],
+        ]
+        night.write(ev.RunPaused(at=NOW + 6, who="ada"))
+        tab.wait_for_selector("#decisions-line:has-text('3, the last: pause, the run, by ada')")
+        assert tab.is_visible("#decisions-rows")
 
 
 def test_runs_are_filtered_and_come_in_pages(browser: Browser, empty: Night) -> None:
@@ -774,7 +800,8 @@ def test_no_barrier_and_none_undecided(
         for view in ("list", "run", "question", "details", "no news"):
             if view == "run":
                 open_run(tab, night)
-                tab.click(".sides summary")
+                tab.click("#sides summary")
+                tab.click("#decisions summary")
             if view == "question":
                 tab.click("#abort")
             if view == "details":

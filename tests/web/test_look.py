@@ -41,7 +41,7 @@ class Page:
     """What a page knows that has been told all *changes*."""
 
     def __init__(self) -> None:
-        self.known: dict[str, Any] = {"rows": {}, "needs": None, "head": None}
+        self.known: dict[str, Any] = {"rows": {}, "needs": None, "decisions": None, "head": None}
 
     def told(self, changes: Changes | None) -> dict[str, Any]:
         """All that it knows after *changes*."""
@@ -50,6 +50,8 @@ class Page:
             self.known["head"] = changes.head
             if changes.needs is not None:
                 self.known["needs"] = changes.needs
+            if changes.decisions is not None:
+                self.known["decisions"] = changes.decisions
         return self.known
 
 
@@ -90,6 +92,34 @@ def test_of_a_large_run_the_most_urgent_rows_come_first(night: Night, monkeypatc
     third = looking.look()
     assert third is not None
     assert (third.fresh, third.rows) == (False, {})
+
+
+def test_what_people_have_decided_is_told_when_it_is_and_only_then(night: Night, monkeypatch: Any) -> None:
+    """The newest first, as the report says it, what one command decided in one row; of many as many as are shown, and no word without an end."""
+    night.begin(workflow(("a", "b", "c"), ("d",)))
+    looking = RunLook(night.state_dir, RUN, wall=lambda: NOW)
+    with night.held():
+        first = looking.look()
+        assert first is not None
+        assert first.decisions == {"count": 0, "newest": []}
+        night.write(ev.RunPaused(at=NOW + 1, who="ada", reason="lag\x1b[2J" + "!" * 1000))
+        night.write(*(ev.MigrationSkipped(at=NOW + 2, migration=name, who="bob") for name in ("a", "b")))
+        then = looking.look()
+        assert then is not None
+        assert then.decisions is not None
+        shown = [(row["what"], row["about"], row["who"], row["reason"][:8]) for row in then.decisions["newest"]]
+        assert shown == [("skip", "a, b", "bob", ""), ("pause", "the run", "ada", "lag!!!!!")]
+        assert len(then.decisions["newest"][1]["reason"]) == view.DECIDED
+        night.write(ev.WaveStarted(at=NOW, wave="w1", migrations=3, concurrency=3))
+        quiet = looking.look()
+        assert quiet is not None
+        assert quiet.decisions is None
+        monkeypatch.setattr(view, "DECISIONS", 1)
+        night.write(ev.RunUnpaused(at=NOW + 3, who="ada"))
+        last = looking.look()
+    assert last is not None
+    assert last.decisions is not None
+    assert (last.decisions["count"], [row["what"] for row in last.decisions["newest"]]) == (3, ["unpause"])
 
 
 def test_the_order_of_the_states_is_that_of_the_table() -> None:

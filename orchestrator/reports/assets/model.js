@@ -14,9 +14,10 @@ export class Run {
   whole = true; // whether each migration's row has come: of a large run those that are seen first come before the others
   log = [];
   needs = []; // what waits for a person, the most urgent first
+  decisions = { count: 0, newest: [] }; // how much people have decided, and the last of it
   #columns = null;
 
-  takeSnapshot({ columns, head, needs, jobs, rows, log }) {
+  takeSnapshot({ columns, head, needs, decisions, jobs, rows, log }) {
     this.#columns = columns;
     this.head = withTimes(head);
     const count = (head.waves || []).reduce((sum, { migrations }) => sum + migrations, 0);
@@ -29,11 +30,13 @@ export class Run {
     this.whole = rows.length === count;
     this.log = withTimes(log);
     this.needs = withTimes(needs);
+    if (decisions) this.decisions = withTimes(decisions); // a report has its own table of them
   }
 
-  takeDelta({ head, needs, rows, log }) {
+  takeDelta({ head, needs, decisions, rows, log }) {
     this.head = { ...withTimes(head), points: this.head.points };
     if (needs) this.needs = withTimes(needs);
+    if (decisions) this.decisions = withTimes(decisions);
     for (const [number, ...row] of rows) this.rows[number] = named(this.#columns.row, row);
     if (log.length) this.#keep([...this.log, ...withTimes(log)]);
   }

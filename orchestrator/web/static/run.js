@@ -1,6 +1,7 @@
 // One run: how it stands, its waves, timeline, migrations and log.
 
 import { controls } from "./controls.js";
+import { drawDecisions } from "./decisions.js";
 import { Details } from "./details.js";
 import { byId, icon, make, oncePerFrame, say } from "./dom.js";
 import { logLines } from "./loglines.js";
@@ -34,6 +35,7 @@ export function showRun(runId) {
     drawHead(run, knows);
     if (run.missing) return;
     drawNow(run, steering);
+    drawDecisions(run.decisions);
     waveTable.draw();
     log.draw();
     table.refresh();
