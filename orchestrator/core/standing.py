@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .migration import MigrationState, Phase
+from .migration import BEFORE_THE_PUT, MigrationState, Phase
 from .outcomes import Outcome
 from .run import RunState
 
@@ -20,6 +20,9 @@ WORDS: dict[Phase, str] = {
 }
 """How a migration stands that has no outcome yet, while a process works on its run."""
 
+SKIPPED = "skipped"
+"""How one stands that somebody does not want to be started any more, and that has not come to its end yet."""
+
 MOVING = (Phase.DOUBT, Phase.REQUESTED, Phase.ACCEPTED, Phase.VERIFYING, Phase.READY, Phase.GATE)
 """Phases of what is under way or about to be, the most urgent first."""
 
@@ -27,8 +30,20 @@ CUT_OVER = (Outcome.SUCCESS, Outcome.UNVERIFIED)
 """Outcomes of a migration that is cut over, good or not."""
 
 
+def is_skipped(state: MigrationState) -> bool:
+    """Whether the migration in *state* is not to be started any more, and nothing that was prepared for it is left to be undone."""
+    return (
+        state.skipped is not None
+        and state.outcome is None
+        and state.phase in BEFORE_THE_PUT
+        and state.prepared_since is None
+    )
+
+
 def standing(state: MigrationState) -> str:
-    """How the migration in *state* stands: its outcome, else the word of its phase."""
+    """How the migration in *state* stands: its outcome, that it is skipped, else the word of its phase."""
+    if is_skipped(state):
+        return SKIPPED
     return str(state.outcome) if state.outcome is not None else WORDS.get(state.phase, str(state.phase))
 
 

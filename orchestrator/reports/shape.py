@@ -21,7 +21,7 @@ from ..core.outcomes import EXIT_MEANINGS
 from ..core.workflow import Migration
 from ..text.instants import iso
 from .model import MigrationReport, RunReport
-from .words import plain
+from .words import is_skipped, plain
 
 JOB = ("name", "wave", "group_id", "live_migration_id", "vars")
 """*wave* is the number of the wave in `waves`."""
@@ -57,7 +57,8 @@ PHASES = {
     Phase.DOUBT: "DOUBT",
     Phase.VERIFYING: "VERIFYING",
 }
-"""The *state* of a migration that has no outcome yet, while a process works on its run."""
+"""The *state* of a migration that has no outcome yet, while a process works on its run; `SKIPPED` is another."""
+SKIPPED = "SKIPPED"
 
 COLUMNS = {"job": JOB, "row": ROW}
 
@@ -89,11 +90,15 @@ def row(
     return [
         state or str(migration.outcome),
         _plain(migration.remote_status),
-        _plain(migration.error_message) if state is None else None,
+        _plain(migration.error_message) if state in (None, SKIPPED) else None,
         _plain(note),
         lag,
         *(getattr(migration, name) for name in ROW[5:]),
     ]
+
+
+def _goes_on(migration: MigrationReport) -> str | None:
+    return None if migration.phase not in PHASES else SKIPPED if is_skipped(migration) else PHASES[migration.phase]
 
 
 def points() -> dict[str, dict[str, str]]:
@@ -151,7 +156,7 @@ def snapshot(report: RunReport) -> dict[str, Any]:
         "needs": [needed(need) for need in report.needs],
         "jobs": [job(each, numbers[each.wave], each.vars.as_dict()) for each in report.migrations],
         "rows": [
-            [number, *row(each, state=PHASES.get(each.phase) if report.holder is not None else None)]
+            [number, *row(each, state=_goes_on(each) if report.holder is not None else None)]
             for number, each in enumerate(report.migrations)
         ],
         "log": [],

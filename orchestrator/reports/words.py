@@ -10,7 +10,7 @@ from ..core.needs import HOOK, Need
 from ..core.next_step import Phase
 from ..core.no_return import Point, Side
 from ..core.outcomes import EXIT_MEANINGS, Outcome
-from ..core.standing import MOVING, WORDS
+from ..core.standing import MOVING, SKIPPED, WORDS
 from ..text.counts import names_listed, plural
 from ..text.durations import rough_duration
 from ..text.escaping import without_sequences
@@ -19,7 +19,6 @@ from .model import MigrationReport, Problem, RunReport
 from .percentiles import Statistics
 
 OUTCOMES = frozenset(Outcome)
-SKIPPED = "skipped"
 _JOINERS = "\u200c\u200d"  # invisible, harmless, and needed by some scripts and by emoji
 
 
@@ -50,9 +49,14 @@ def standing(migrations: Iterable[MigrationReport]) -> str:
     return counts_text({word: counts[word] for word in order})
 
 
+def is_skipped(migration: MigrationReport) -> bool:
+    """Whether *migration* is not to be started any more, and has not come to its end, as in `core.standing`."""
+    return migration.point is Point.NOT_CUT_OVER and migration.phase is not Phase.FINISHED
+
+
 def standing_of(migration: MigrationReport) -> str:
     """How far *migration* is while a process works on its run."""
-    if migration.point is Point.NOT_CUT_OVER and migration.phase is not Phase.FINISHED:
+    if is_skipped(migration):
         return SKIPPED
     return WORDS.get(migration.phase, str(migration.outcome))
 

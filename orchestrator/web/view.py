@@ -14,6 +14,7 @@ from ..core.next_step import Phase
 from ..core.no_return import last_start
 from ..core.outcomes import EXIT_MEANINGS
 from ..core.run import RunState
+from ..core.standing import is_skipped
 from ..core.workflow import Wave
 from ..reports import shape
 from ..reports.model import report_migration, report_window
@@ -35,6 +36,7 @@ ORDER = (
     "READY",
     "GATE",
     "WAITING",
+    "SKIPPED",
     "NOT_STARTED",
     "SUCCESS",
 )
@@ -81,7 +83,8 @@ def jobs(state: RunState, names: Container[str]) -> dict[str, Job]:
 def stands(state: RunState, name: str, *, running: bool) -> str:
     """How migration *name* stands, in a word of `ORDER`; *running*: a process works on the run."""
     if _goes_on(state, name, running=running):
-        return shape.PHASES[state.migrations[name].phase]
+        known = state.migrations[name]
+        return shape.SKIPPED if is_skipped(known) else shape.PHASES[known.phase]
     return str(state.outcome_of(name))
 
 
@@ -96,7 +99,8 @@ def row(state: RunState, name: str, *, running: bool) -> Row:
     known = state.migrations[name]
     report = report_migration(state, *state.place_of(name))
     if _goes_on(state, name, running=running):
-        values = shape.row(report, state=shape.PHASES[known.phase], note=known.note, lag=known.lag)
+        stands = shape.SKIPPED if is_skipped(known) else shape.PHASES[known.phase]
+        values = shape.row(report, state=stands, note=known.note, lag=known.lag)
     else:
         values = shape.row(report)
     return Row(values[0], compact(values))

@@ -21,7 +21,7 @@ from orchestrator.core.events import (
 from orchestrator.core.needs import needs
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState
-from orchestrator.core.standing import WORDS, budget_in_words, verdict
+from orchestrator.core.standing import SKIPPED, WORDS, budget_in_words, verdict
 from orchestrator.core.workflow import Wave, Workflow
 from orchestrator.observers.terminal.board import Known, Size, board
 from orchestrator.observers.terminal.insight import Insight
@@ -144,6 +144,7 @@ def test_the_words_are_those_of_the_page() -> None:
     states = {"NEW": "WAITING", "ACCEPTED": "CUTOVER"}
     for phase, word in WORDS.items():
         assert f'{states.get(phase.name, phase.name)}: {{ word: "{word}"' in text
+    assert f'SKIPPED: {{ word: "{SKIPPED}"' in text
     assert budget_in_words(failures=4, most=6, migrations=40) == "4 of 6 failures used, 3 more stop the run"
     assert budget_in_words(failures=0, most=0, migrations=4) == "no failure allowed: the first one stops the run"
     assert budget_in_words(failures=7, most=6, migrations=40) == "7 failures, 6 allowed: the run starts nothing more"

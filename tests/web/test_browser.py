@@ -31,6 +31,11 @@ PICTURED = re.compile("<(text|tspan)")
 REFUSED = "PUT /api/atlas/v2/groups/1/liveMigrations/2/cutover: 409 CANNOT_CUTOVER: resyncing"
 
 
+WHERE = """([outer, inner]) => {
+  const [one, other] = [outer, inner].map((it) => document.querySelector(it).getBoundingClientRect());
+  return [other.left - one.left, other.top - one.top];
+}"""
+"""How far an element is from the left and the top of another."""
 SECOND_SNAPSHOT_WAITS = """
   window.SharedWorker = undefined;
   const held = [];
@@ -528,6 +533,21 @@ def test_the_point_of_no_return_is_told_in_the_reports_words(tab: Page, night: N
         tab.wait_for_selector("#sides-line:text-is('1 sent, 2 over')")
 
 
+def test_what_a_person_lets_go_on_is_shown_however_much_has_failed(tab: Page, night: Night) -> None:
+    """Failures that have no room are shown on request; the wave that waits, with its button, is there at once."""
+    names = tuple(f"db-{number}" for number in range(8))
+    night.begin(workflow(names, ("rest",)))
+    for number, name in enumerate(names):
+        night.write(*cutover_of(name, NOW, outcome=Outcome.FAILED, message=f"reason {number}"))
+    night.write(ev.ApprovalWaiting(at=NOW + 90, wave="w2"))
+    with night.held():
+        open_run(tab, night)
+        tab.wait_for_selector("#needs button:has-text('Approve w2')")
+        assert tab.locator("#needs .need").count() == 7
+        tab.click("#needs-more:text-is('Show 2 more')")
+        assert tab.locator("#needs .need").count() == 9
+
+
 def test_what_people_have_decided_is_folded_below_how_it_stands(tab: Page, night: Night) -> None:
     """One line with the last of it; opened, who, when, about what and why, the newest first, as it happens and as text."""
     night.begin(workflow(("orders", "billing"), ("carts",)))
@@ -617,7 +637,10 @@ def test_large_runs_have_a_band_for_each_wave_with_failures_as_many_as_they_are(
         assert tab.evaluate(high, "#timeline .t-bar.success") == pytest.approx(whole * 0.9, abs=0.02)  # on top of those
         assert tab.locator("#timeline .t-texture").count() >= 1
         tab.select_option("#by-wave", label="w3")
-        tab.locator("#timeline .t-frame").click(force=True, position={"x": 3, "y": 3})
+        left, top = tab.evaluate(WHERE, ["#timeline", "#timeline .t-frame"])
+        tab.locator("#timeline").click(
+            position={"x": left + 3, "y": top + 3}
+        )  # which stays; the picture in it is drawn anew each second
         tab.wait_for_selector("#count:has-text('100 of 102 shown')")
 
 

@@ -7,7 +7,11 @@ from typing import Any
 
 from orchestrator.core import events as ev
 from orchestrator.core.outcomes import Outcome, RunOutcome
+from orchestrator.observers.terminal.tally import Tally
 from orchestrator.reports import ASSETS
+from orchestrator.reports.model import build
+from orchestrator.reports.words import standing_of
+from orchestrator.store.journal import open_journal
 from orchestrator.web import look, view
 from orchestrator.web.look import Changes, RunLook
 
@@ -141,3 +145,31 @@ def test_a_long_run_is_read_in_pieces(night: Night, monkeypatch: Any) -> None:
     assert RunLook(night.state_dir, RUN, wall=lambda: NOW).look() == whole
     assert whole is not None
     assert [line["seq"] for line in whole.log] == sorted(line["seq"] for line in whole.log)
+
+
+def test_what_is_skipped_is_called_so_as_in_the_report(night: Night) -> None:
+    """Until its end is recorded; it is not still to come, why is beside it, and it is not among what is left."""
+    night.begin(workflow(("a", "b"), ("c", "d")))
+    night.write(*cutover_of("a", NOW), ev.MigrationSkipped(at=NOW, migration="c", who="ada", reason="not ready"))
+    with night.held():
+        found = RunLook(night.state_dir, RUN, wall=lambda: NOW).look()
+    assert found is not None
+    assert found.rows["c"].state == "SKIPPED"
+    assert "skipped by ada: not ready" in found.rows["c"].text
+    assert [wave["states"] for wave in found.head["waves"]] == [
+        {"SUCCESS": 1, "WAITING": 1},
+        {"SKIPPED": 1, "WAITING": 1},
+    ]
+    with open_journal(night.state_dir, readonly=True) as journal:
+        state, tally = journal.state(RUN), Tally()
+        for _, event in journal.events(RUN):
+            tally.take(event, state)
+    report = build(state, now=NOW, holder="ops")
+    assert [standing_of(m) for m in report.migrations] == ["SUCCESS", "not yet", "skipped", "not yet"]
+    assert tally.stages() == {"SUCCESS": 1, "not yet": 2, "skipped": 1}
+    assert tally.finished == 2
+    night.write(ev.MigrationRetried(at=NOW, migration="c", who="ada"))
+    with night.held():
+        again = RunLook(night.state_dir, RUN, wall=lambda: NOW).look()
+    assert again is not None
+    assert again.rows["c"].state == "WAITING"

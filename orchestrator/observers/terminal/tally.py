@@ -24,7 +24,7 @@ from ...core.holds import Held, holds
 from ...core.migration import Phase
 from ...core.outcomes import Outcome
 from ...core.run import RunState
-from ...core.standing import CUT_OVER, MOVING, WORDS, standing
+from ...core.standing import CUT_OVER, MOVING, SKIPPED, WORDS, standing
 from ...core.times import cutover_seconds
 from ...text.counts import plural
 from ...text.durations import rough_duration
@@ -33,7 +33,7 @@ TO_COME = WORDS[Phase.NEW]
 AT_GATE = frozenset({WORDS[Phase.GATE], WORDS[Phase.READY]})
 """Where a migration is before its PUT; READY counts as the gate's end."""
 
-_ORDER = (*(str(outcome) for outcome in Outcome), *(WORDS[phase] for phase in MOVING), TO_COME)
+_ORDER = (*(str(outcome) for outcome in Outcome), *(WORDS[phase] for phase in MOVING), TO_COME, SKIPPED)
 _MOVING = frozenset(WORDS[phase] for phase in MOVING)
 _CUT_OVER = frozenset(str(outcome) for outcome in CUT_OVER)
 
@@ -50,7 +50,7 @@ class WaveTally:
 
     @property
     def finished(self) -> int:
-        """How many have an outcome."""
+        """How many have an outcome, or are not to be started any more."""
         return self.total - self.stages[TO_COME] - self.moving
 
     @property
@@ -114,7 +114,7 @@ class Tally:
 
     @property
     def finished(self) -> int:
-        """How many have an outcome."""
+        """How many have an outcome, or are not to be started any more."""
         return sum(wave.finished for wave in self.waves.values())
 
     @property

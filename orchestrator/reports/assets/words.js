@@ -17,11 +17,12 @@ export const STATES = {
   READY: { word: "ready", icon: "READY", sign: "◆", tone: "gate", rank: 7 },
   GATE: { word: "at the gate", icon: "GATE", sign: "◇", tone: "gate", rank: 8 },
   WAITING: { word: "not yet", icon: "WAITING", sign: "·", tone: "idle", rank: 9 },
+  SKIPPED: { word: "skipped", icon: "NOT_STARTED", sign: "–", tone: "idle", rank: 9.5 },
   NOT_STARTED: { word: "NOT_STARTED", icon: "NOT_STARTED", sign: "–", tone: "idle", rank: 10 },
   SUCCESS: { word: "SUCCESS", icon: "SUCCESS", sign: "✓", tone: "success", rank: 11 },
 };
 
-export const FINAL = new Set(["SUCCESS", "FAILED", "UNVERIFIED", "TIMED_OUT", "NOT_STARTED", "IN_DOUBT", "UNDER_WAY"]);
+export const FINAL = new Set(["SUCCESS", "FAILED", "UNVERIFIED", "TIMED_OUT", "NOT_STARTED", "IN_DOUBT", "UNDER_WAY", "SKIPPED"]);
 
 export const RUN_OUTCOMES = {
   RUNNING: { word: "under way", icon: "ACTIVE", sign: "▶", tone: "active" },

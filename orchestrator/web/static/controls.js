@@ -76,7 +76,7 @@ export function controls(run, runId) {
   // What steers one migration, in its details: buttons, or the commands in their place.
   function migration(job, row, place) {
     const open = ["WAITING", "GATE", "READY"].includes(row.state);
-    const again = row.state === "UNVERIFIED" || (row.state === "FAILED" && !row.cutover_requests) || (row.state === "NOT_STARTED" && !run.head.stopped);
+    const again = row.state === "UNVERIFIED" || (row.state === "FAILED" && !row.cutover_requests) || row.state === "SKIPPED" || (row.state === "NOT_STARTED" && !run.head.stopped);
     const goes = run.head.running && !run.head.aborted_by;
     const presses = knows && may;
     const verbs = goes ? [...(open ? ["gate", "skip"] : []), ...(again ? ["retry"] : [])] : [];

@@ -4,7 +4,8 @@ import { copyButton, copyable, copyableId } from "./copy.js";
 import { byId, icon, make, say } from "./dom.js";
 import { STATES, both, duration, number, reason, requests } from "./words.js";
 
-const AT_MOST = 6; // shown; the others with a click
+const AT_MOST = 6; // shown; the others with a click, but for what a person lets go on: those have the buttons that the run waits for
+const WAITS = new Set(["SILENT", "CONFIRMATION", "APPROVAL", "PAUSE"]);
 const IDS_SHOWN = 3; // more of them only with a click
 export const LOOKS = {
   ...STATES,
@@ -27,7 +28,7 @@ export function needs(run, options, buttons) {
   });
 
   function draw(now, knows) {
-    const shown = all ? run.needs : run.needs.slice(0, AT_MOST);
+    const shown = run.needs.filter(({ kind }, place) => all || place < AT_MOST || WAITS.has(kind));
     const keys = shown.map(keyOf);
     for (const [key, { element }] of items) {
       if (keys.includes(key)) continue;
