@@ -24,6 +24,7 @@ from orchestrator.operations import stage as the_stage
 from orchestrator.operations.abort import abort
 from orchestrator.operations.options import Host
 from orchestrator.operations.rehearse import rehearse
+from orchestrator.operations.result import RunResult
 from orchestrator.operations.resume import resume
 from orchestrator.operations.status import runs
 from orchestrator.operations.target import Rehearsal
@@ -43,6 +44,8 @@ NEVER = Range(low=1e6, high=1e6)
 TIMES = re.compile(r"(^|_)(at|seconds|opens|closes|since|start)$")
 COUNTERS = {"requests", "polls", "retries", "statistics", "forecast", "outlook"}
 ITS_OWN = {"run_id", "base_url"}
+IDLE = 'import sys, time; print(\'{"event": "worker_started"}\', file=sys.stderr, flush=True); time.sleep(600)'
+"""A worker that serves nothing."""
 
 
 def comparable(report: Any) -> Any:
@@ -93,78 +96,73 @@ def settings_in(state_dir: Path, settings: Settings) -> Settings:
 
 
 @needs_temporal
-async def test_its_report_is_the_local_engines(tmp_path: Path) -> None:
-    """Outcomes, hooks and their output, reasons, needs: all but times and counters. No job is claimed, nothing is left that runs."""
+async def test_its_reports_are_the_local_engines_also_where_ctrl_c_stops_it_and_resume_goes_on(tmp_path: Path) -> None:
+    """Outcomes, hooks and their output, reasons, needs: all but times and counters. No job is claimed, nothing is left that runs.
+
+    Stopped in order, with reports and no process left; then another stage, whose simulator knows what had been cut over, and each job ends.
+    """
     plan, scenario = a_night()
-    reports = {}
+    halves, wholes = {}, {}
     async with house(tmp_path / "atlas", plan) as it:
         for engine in Engine:
             settings = settings_in(tmp_path / engine, it.settings)
-            rehearsal = Rehearsal(scenario=scenario, speed=5.0, approves=True)
-            result = await rehearse(plan, settings, rehearsal, engine=engine)
-            assert {path.suffix for path in result.written} == {".json", ".md", ".html"}
-            reports[engine] = document(result.report)
+            rehearsal = Rehearsal(scenario=scenario, speed=5.0)
+            first = await stopped_at_its_approval(plan, settings, rehearsal, engine)
+            assert children() == []
+            assert {path.suffix for path in first.written} == {".json", ".md", ".html"}
+            [listed] = runs(state_dir=settings.state_dir)
+            assert (listed.holder, listed.row.outcome, listed.row.unfinished) == (None, "FAILED", True)
+            second = await resume(first.report.run_id, settings, rehearsal=replace(rehearsal, approves=True))
+            assert children() == []
+            assert {path.suffix for path in second.written} == {".json", ".md", ".html"}
             [listed] = runs(state_dir=settings.state_dir)
             assert (listed.holder, listed.row.unfinished) == (None, False)
+            halves[engine], wholes[engine] = document(first.report), document(second.report)
         assert it.puts("a") == 0
-    outcomes = [each["outcome"] for each in reports[Engine.LOCAL]["migrations"]]
-    assert outcomes == ["SUCCESS", "FAILED", "FAILED", "FAILED", "SUCCESS"]
-    assert comparable(reports[Engine.TEMPORAL]) == comparable(reports[Engine.LOCAL])
-    assert reports[Engine.TEMPORAL]["requests"]["by_status"]["202"] == 3
+    assert outcomes(halves[Engine.LOCAL]) == ["SUCCESS", "FAILED", "NOT_STARTED", "NOT_STARTED", "NOT_STARTED"]
+    assert comparable(halves[Engine.TEMPORAL]) == comparable(halves[Engine.LOCAL])
+    assert outcomes(wholes[Engine.LOCAL]) == ["SUCCESS", "FAILED", "FAILED", "FAILED", "SUCCESS"]
+    assert comparable(wholes[Engine.TEMPORAL]) == comparable(wholes[Engine.LOCAL])
+    assert [each["cutover_requests"] for each in wholes[Engine.TEMPORAL]["migrations"]] == [1, 1, 0, 0, 1]
+    assert wholes[Engine.TEMPORAL]["requests"]["by_status"]["202"] == 3
 
 
-@needs_temporal
-async def test_ctrl_c_stops_it_in_order_and_resume_goes_on_with_it(tmp_path: Path) -> None:
-    """130, with reports, and no process left; then another stage, whose simulator knows what had been cut over, and each job ends."""
-    plan = workflow(wave("one", "a"), wave("two", "b", approval=True))
+def outcomes(report: Any) -> list[str]:
+    """Those of its migrations."""
+    return [each["outcome"] for each in report["migrations"]]
+
+
+async def stopped_at_its_approval(
+    plan: Workflow, settings: Settings, rehearsal: Rehearsal, engine: Engine
+) -> RunResult:
+    """A rehearsal that somebody stops with Ctrl-C when a wave waits for its approval."""
     stopped = anyio.Event()
-    async with house(tmp_path / "atlas", plan) as it:
-        settings = settings_in(tmp_path / "state", it.settings)
 
-        def stop_when_it_waits(event: Any, _: object) -> None:
-            if event.name == "approval_waiting":
-                stopped.set()
+    def stop_when_it_waits(event: Any, _: object) -> None:
+        if event.name == "approval_waiting":
+            stopped.set()
 
-        rehearsal = Rehearsal(scenario=quick(), workers=2)
-        first = await rehearse(
-            plan, settings, rehearsal, engine=Engine.TEMPORAL, observers=[stop_when_it_waits], stop=stopped
-        )
-        assert children() == []
-        assert (first.report.outcome, first.report.unfinished) == ("INCOMPLETE", True)
-        assert [str(each.outcome) for each in first.report.migrations] == ["SUCCESS", "NOT_STARTED"]
-        assert len(first.written) == 3
-        [listed] = runs(state_dir=settings.state_dir)
-        assert (listed.holder, listed.row.outcome) == (None, "INCOMPLETE")
-        approving = replace(rehearsal, workers=1, approves=True)
-        second = await resume(first.report.run_id, settings, rehearsal=approving)
-        assert second.exit_code is ExitCode.SUCCESS
-        assert [each.cutover_requests for each in second.report.migrations] == [1, 1]
-        assert children() == []
+    return await rehearse(plan, settings, rehearsal, engine=engine, observers=[stop_when_it_waits], stop=stopped)
 
 
 @needs_temporal
-@pytest.mark.parametrize("lost", ["worker", pytest.param("server", marks=pytest.mark.chaos)])
+async def test_it_ends_when_no_worker_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one that is lost is told, the second one ends it: with 6, and what was lost; `resume` may go on with it."""
+    monkeypatch.setattr(the_stage, "_START", IDLE)  # nobody has to work for that
+    ended, said = await broken(tmp_path, "run_started", Rehearsal(scenario=quick(), workers=2), server=False)
+    assert (ended.exit_code, ended.report.unfinished) == (ExitCode.UNREACHABLE, True)
+    [lost] = [each for each in said if each.startswith("worker_lost")]
+    assert "the others go on with its work" in lost
+    assert any("rehearsal_broken" in each and "no worker is left" in each for each in said), said
+    assert children() == []
+
+
+@needs_temporal
+@pytest.mark.chaos
+@pytest.mark.parametrize("lost", ["worker", "server"])
 async def test_it_ends_when_what_it_stands_on_is_lost(tmp_path: Path, lost: str) -> None:
-    """With 6, and what was lost; it is unfinished, and `resume` may go on with it."""
-    plan = workflow(wave("one", "a", approval=True))
-    said: list[str] = []
-    async with house(tmp_path / "atlas", plan) as it:
-        settings = settings_in(tmp_path / "state", it.settings)
-
-        def kill_it(event: Any, _: object) -> None:
-            if event.name == "approval_waiting":
-                for pid, command in children():
-                    if ("start-dev" in command) == (lost == "server"):
-                        os.kill(pid, signal.SIGTERM)
-
-        ended = await rehearse(
-            plan,
-            settings,
-            Rehearsal(scenario=quick()),
-            engine=Engine.TEMPORAL,
-            observers=[kill_it],
-            host=Host(say=lambda event, **fields: said.append(f"{event} {fields}")),
-        )
+    """While it works; with 6, and what was lost; it is unfinished, and `resume` may go on with it."""
+    ended, said = await broken(tmp_path, "approval_waiting", Rehearsal(scenario=quick()), server=lost == "server")
     assert (ended.exit_code, ended.report.outcome, ended.report.unfinished) == (
         ExitCode.UNREACHABLE,
         "INCOMPLETE",
@@ -172,6 +170,29 @@ async def test_it_ends_when_what_it_stands_on_is_lost(tmp_path: Path, lost: str)
     )
     assert any("rehearsal_broken" in each for each in said), said
     assert children() == []
+
+
+async def broken(tmp_path: Path, when: str, rehearsal: Rehearsal, *, server: bool) -> tuple[RunResult, list[str]]:
+    """What comes of a rehearsal whose server, or whose workers, are ended at the first event called *when*, and what is said."""
+    plan = workflow(wave("one", "a", approval=True))
+    said: list[str] = []
+    async with house(tmp_path / "atlas", plan) as it:
+
+        def kill_it(event: Any, _: object) -> None:
+            if event.name == when:
+                for pid, command in children():
+                    if ("start-dev" in command) == server:
+                        os.kill(pid, signal.SIGTERM)
+
+        ended = await rehearse(
+            plan,
+            settings_in(tmp_path / "state", it.settings),
+            rehearsal,
+            engine=Engine.TEMPORAL,
+            observers=[kill_it],
+            host=Host(say=lambda event, **fields: said.append(f"{event} {fields}")),
+        )
+    return ended, said
 
 
 async def test_one_whose_process_was_killed_is_over_and_aborted_without_its_server(tmp_path: Path) -> None:
