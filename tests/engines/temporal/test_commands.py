@@ -17,65 +17,57 @@ from .test_nights import own, quick
 pytestmark = [pytest.mark.anyio, needs_temporal]
 
 
-async def test_a_run_is_followed_detached_from_and_attached_to_again(tmp_path: Path, temporal: Server) -> None:
-    """SIGTERM ends the command with 143 and not the run; `resume` follows it to its end, with the whole report."""
+async def test_a_run_is_followed_detached_from_and_attached_to_again_from_any_machine(
+    tmp_path: Path, temporal: Server
+) -> None:
+    """SIGTERM ends the command with 143 and not the run; `resume` follows it to its end, with the whole report.
+
+    A second state directory knows nothing of the run, follows it from its first event on, and pauses it.
+    """
     plan = own(workflow(wave("one", "a", "b"), wave("two", "c", approval=True)))
     async with house(tmp_path / "atlas", plan, quick(1.0)) as it:
         with fleet(tmp_path, temporal, it) as those:
             worker = those.worker()
             file = those.write(plan)
-            refused = await those.run("run", str(file), "--engine", "temporal")
+            at_temporal = ("run", str(file), "--engine", "temporal")
+            refused = await those.run(*at_temporal)
             assert (refused.code, "--yes" in refused.err) == (2, True), refused.err
-            first = those.begin("run", str(file), "--engine", "temporal", "--yes")
-            await until(lambda: it.puts("a") > 0)
-            await those.serves(1)
+            begun = await those.run(*at_temporal, "--yes", "--detach")
+            assert begun.code == 0, begun.err
+            name = run_id(begun.out)
+            first = those.begin(*at_temporal, "--yes")
+            await until(lambda: it.puts("a") > 0 and "cutover_requested" in those.journal())
             first.send_signal(signal.SIGTERM)
             detached = await those.end(first)
-            assert detached.code == 143, detached.err
-            name = run_id(detached.err)
+            assert (detached.code, run_id(detached.err)) == (143, name), detached.err
             listed = await those.run("status")
             assert "under way" in listed.out
             local = await those.run("run", str(file), "--yes", "--engine", "local")
             assert local.code in (2, 5)  # without keys it is not even asked
             attached = those.begin("resume", name, "--format", "json")
-            await anyio.sleep(3.0)
+            other = those.begin(*at_temporal, "--format", "json", state="other")
+            for state in ("state", "other"):
+                await until(lambda state=state: "approval_waiting" in those.journal(state))  # type: ignore[misc]
+            paused = await those.run("pause", name, state="other")
+            assert paused.code == 0, paused.err
             approved = await those.run("approve", name, "two")
             assert (approved.code, "has carried it out" in approved.err) == (0, True), approved.err
-            done = await those.end(attached)
-            assert (done.code, set(done.outcomes.values())) == (0, {"SUCCESS"}), done.err
+            await anyio.sleep(3.0)
+            assert {each: it.puts(each) for each in "abc"} == {"a": 1, "b": 1, "c": 0}
+            shown = await those.run("status", name)
+            assert "paused" in shown.out, shown.out + shown.err
+            assert (await those.run("unpause", name, state="other")).code == 0
+            for follower in (attached, other):
+                done = await those.end(follower)
+                assert (done.code, set(done.outcomes.values())) == (0, {"SUCCESS"}), done.err
             assert {it.puts(each) for each in "abc"} == {1}
+            assert those.journal() == those.journal("other")
             again = await those.run("resume", name)
             assert again.code == 0
             worker.send_signal(signal.SIGTERM)
             assert worker.wait(30) == 0
             everything = those.logs() + detached.err + attached.args.__repr__()
             assert KEYS[1] not in everything
-
-
-async def test_another_machine_attaches_and_steers_by_what_it_mirrors(tmp_path: Path, temporal: Server) -> None:
-    """A second state directory knows nothing of the run, follows it from its first event on, and pauses it."""
-    plan = own(workflow(wave("one", "a"), wave("two", "b", approval=True)))
-    async with house(tmp_path / "atlas", plan, quick()) as it:
-        with fleet(tmp_path, temporal, it) as those:
-            those.worker()
-            file = those.write(plan)
-            begun = await those.run("run", str(file), "--engine", "temporal", "--yes", "--detach")
-            assert begun.code == 0, begun.err
-            name = run_id(begun.out)
-            other = those.begin("run", str(file), "--engine", "temporal", "--format", "json", state="other")
-            await until(lambda: "approval_waiting" in those.journal("other"))
-            paused = await those.run("pause", name, state="other")
-            assert paused.code == 0, paused.err
-            assert (await those.run("approve", name, "two")).code == 0  # from where it was begun
-            await anyio.sleep(3.0)
-            assert (it.puts("a"), it.puts("b")) == (1, 0)
-            shown = await those.run("status", name)
-            assert "paused" in shown.out, shown.out + shown.err
-            assert (await those.run("unpause", name, state="other")).code == 0
-            done = await those.end(other)
-            assert (done.code, set(done.outcomes.values())) == (0, {"SUCCESS"}), done.err
-            assert (await those.run("resume", name)).code == 0
-            assert those.journal() == those.journal("other")
 
 
 async def test_a_worker_that_reaches_nobody_ends_with_6(tmp_path: Path, temporal: Server) -> None:

@@ -12,8 +12,10 @@ PROGRAM = """
 import json, sys
 sys.modules["temporalio"] = None  # importing it fails, as where it is not installed
 from orchestrator.cli.main import run_command
-codes = [run_command(arguments) for arguments in json.loads(sys.argv[1])]
-print(json.dumps([codes, sorted(name for name in sys.modules if name.startswith(("temporalio.", "orchestrator.engines.temporal")))]))
+for commands in json.loads(sys.argv[1]):
+    codes = [run_command(arguments) for arguments in commands]
+    loaded = sorted(name for name in sys.modules if name.startswith(("temporalio.", "orchestrator.engines.temporal")))
+    print("\\n" + json.dumps([codes, loaded]), flush=True)
 """
 WORKFLOW = """
 version: 1
@@ -41,19 +43,16 @@ def test_all_but_the_second_engine_is_there_and_that_says_what_to_install(tmp_pa
     ]
     keys = {"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "made-up-key"}
     root = str(Path(__file__).parents[3])
-    for commands, expected in ((local, 0), (elsewhere, 2)):
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, json.dumps(commands)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            cwd=tmp_path,
-            env={**os.environ, **keys, "PYTHONPATH": root},
-        )
-        codes, loaded = json.loads(done.stdout.splitlines()[-1])
-        assert codes == [expected] * len(commands), done.stderr
-        if commands is local:
-            assert loaded == []
-        else:
-            assert done.stderr.count("pip install 'atlas-cutover[temporal]'") == len(commands)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps([local, elsewhere])],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, **keys, "PYTHONPATH": root},
+    )
+    here, there = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[[")]
+    assert here == [[0] * len(local), []], done.stderr
+    assert there[0] == [2] * len(elsewhere), done.stderr
+    assert done.stderr.count("pip install 'atlas-cutover[temporal]'") == len(elsewhere)
