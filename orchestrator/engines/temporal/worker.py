@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -65,6 +66,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
     Raises:
         TemporalError: Temporal gives it no work: it refuses its key, or has no such namespace any more.
     """
+    _let_activities_end_first()
     queue = names.queue(settings.base_url)
     async with open_clients(settings, sets, wall=wall, on_event=tell, statistics=PerActivity()) as clients:
         if before is not None:
@@ -145,6 +147,15 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             f"Temporal gives this worker no work ({refused[0]}): check temporal.namespace, and that temporal.api_key is valid for it, "
             "then start the worker again; the runs that it served go on on others"
         )
+
+
+def _let_activities_end_first() -> None:
+    """Let activities end by what they have heard themselves.
+
+    They hear by their own heartbeats that they are not wanted any more, and may have ended when the SDK is told that, too. It warns of that then,
+    in no form that a log has; and where warnings are errors, it gives the whole worker up.
+    """
+    warnings.filterwarnings("ignore", "Cannot find activity to cancel", UserWarning)
 
 
 def _be_patient(worker: Worker) -> None:

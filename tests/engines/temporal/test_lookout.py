@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -91,6 +92,14 @@ async def test_a_worker_that_temporal_gives_no_work_ends_with_a_word(
         with pytest.raises(TemporalError, match=r"gives this worker no work .*temporal\.namespace"):
             async with worker(client, it, before=gone):
                 await anyio.sleep_forever()
+
+
+async def test_a_worker_is_not_given_up_when_it_is_told_late_that_an_activity_is_not_wanted(
+    tmp_path: Path, client: Client
+) -> None:
+    """The activity has heard it itself, and has ended: where warnings are errors, the SDK's would be the worker's end."""
+    async with house(tmp_path, workflow(wave("one", "a")), quick()) as it, worker(client, it):
+        warnings.warn("Cannot find activity to cancel for token b'long ended'", stacklevel=1)
 
 
 class Refusing:
