@@ -17,7 +17,7 @@ from ..core.run import RunState
 from ..core.standing import verdict
 from ..core.times import cutover_seconds, downtime_seconds
 from ..core.vars import Vars
-from ..core.window import Span, window_in_words
+from ..core.window import RecurringWindow, Span, window_in_words
 from ..core.workflow import Migration, Wave
 from ..text.instants import iso
 from .forecast import ForecastReport, report_forecast
@@ -114,10 +114,12 @@ class OpeningReport:
 class WindowReport:
     """The workflow's window: its *rule* in words, its *openings* during the run (else the next one; of a rehearsal its own last one).
 
-    *over*: it does not open any more, so that the run cannot start anything it has not started.
+    *over*: it does not open any more, so that the run cannot start anything it has not started. *timezone*: in which the workflow gives it,
+    such as `Europe/Berlin`; None: it gives instants.
     """
 
     rule: str
+    timezone: str | None
     openings: tuple[OpeningReport, ...]
     over: bool
 
@@ -411,16 +413,17 @@ def report_window(state: RunState, now: float) -> WindowReport | None:
     if window is None:
         return None
     rule = window_in_words(window)
+    zone = window.timezone if isinstance(window, RecurringWindow) else None
     if state.rehearsal:
         rule += "; this rehearsal did not wait for it, its window opened at once, for as long as the real one"
         last = () if state.opening is None else (_opening(state.opening),)
-        return WindowReport(rule=rule, openings=last, over=False)
+        return WindowReport(rule=rule, timezone=zone, openings=last, over=False)
     openings: list[OpeningReport] = []
     span = window.span_at_or_after(start)
     while span is not None and len(openings) < _OPENINGS_AT_MOST and (not openings or span.opens < end):
         openings.append(_opening(span))
         span = window.span_at_or_after(span.closes)
-    return WindowReport(rule=rule, openings=tuple(openings), over=state.window_over(now))
+    return WindowReport(rule=rule, timezone=zone, openings=tuple(openings), over=state.window_over(now))
 
 
 def _opening(span: Span) -> OpeningReport:

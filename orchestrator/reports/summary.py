@@ -25,12 +25,12 @@ from .formats.json_ import render_json
 from .model import OTHERS, MigrationReport, Problem, RunReport
 from .words import (
     OUTCOMES,
-    clock,
     counts_text,
     duration,
     forecast_line,
     headline,
     ids_text,
+    last_start_in_words,
     names_text,
     need_line,
     plain,
@@ -38,6 +38,7 @@ from .words import (
     sides_line,
     standing,
     standing_of,
+    times_at_the_window,
     times_here,
     times_line,
     times_of_day,
@@ -138,10 +139,12 @@ class _Summary:
         self.line(f"workflow {report.workflow}, run {report.run_id}, {times_of_day(report)}")
         if (here := times_here(report)) is not None:
             self.line(f"  here that was {here}")
+        if (there := times_at_the_window(report)) not in (None, here):
+            self.line(f"  in the window's zone that was {there}")
         self._needs()
         self.line(self._totals())
         if report.last_start and self.running:
-            self.line(f"the last moment at which a cutover may start: {clock(report.last_start)} UTC")
+            self.line(f"the last moment at which a cutover may start: {last_start_in_words(report)}")
         window = f"window: {report.window.rule}" if report.window and report.rehearsal else ""
         told = report.outlook.sentences if report.outlook else ()
         for line in (window, forecast_line(report), *told):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
 
 from ..core.needs import HOOK, Need
 from ..core.next_step import Phase
@@ -14,6 +15,7 @@ from ..core.standing import MOVING, SKIPPED, WORDS
 from ..text.counts import names_listed, plural
 from ..text.durations import rough_duration
 from ..text.escaping import without_sequences
+from ..text.instants import in_both
 from .forecast import LONGER, TimesReport
 from .model import MigrationReport, Problem, RunReport
 from .percentiles import Statistics
@@ -124,6 +126,31 @@ def times_here(report: RunReport, zone: tzinfo | None = None) -> str | None:
     ended = datetime.fromisoformat(report.finished_at).astimezone(zone)
     between = "" if began.tzname() == ended.tzname() else f" {began:%Z}"
     return f"{began:%Y-%m-%d %H:%M:%S}{between} to {ended:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def times_at_the_window(report: RunReport) -> str | None:
+    """The same in the time zone of the window; None: it has none, or that is UTC."""
+    zone = zone_of(report)
+    return None if zone is None else times_here(report, zone)
+
+
+def times_elsewhere(report: RunReport) -> list[tuple[str, str]]:
+    """For a file, which has readers anywhere: the same in the window's zone, and in that of the machine that writes it, each where it says something new."""
+    found = [("in the window's zone", times_at_the_window(report)), ("where this was written", times_here(report))]
+    texts = {text: name for name, text in reversed(found) if text is not None}
+    return [(name, text) for text, name in reversed(texts.items())]
+
+
+def zone_of(report: RunReport) -> tzinfo | None:
+    """The time zone in which the workflow gives its window; None: in none."""
+    return None if report.window is None or report.window.timezone is None else ZoneInfo(report.window.timezone)
+
+
+def last_start_in_words(report: RunReport, zone: tzinfo | None = None) -> str | None:
+    """The last moment at which a cutover may start, in UTC and in *zone* (None: that of the window, else the machine's own)."""
+    if report.last_start is None:
+        return None
+    return in_both(datetime.fromisoformat(report.last_start).timestamp(), zone or zone_of(report))
 
 
 def forecast_line(report: RunReport) -> str | None:

@@ -1,11 +1,11 @@
-"""Instants (Unix seconds) as text, always UTC. Pure.
+"""Instants (Unix seconds) as text, in UTC, and beside it in another zone where somebody reads it.
 
 One instant is written the same way wherever it is shown, so that a line of the log is found by what a report says.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
 
@@ -18,6 +18,15 @@ def iso(at: float) -> str:
 def in_words(at: float) -> str:
     """*at* for a sentence, to the second: `2026-11-28 00:00:00 UTC`."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def in_both(at: float, zone: tzinfo | None = None) -> str:
+    """The same, and beside it *zone* (None: the machine's own) where that is another, as on the page: `2026-11-28 00:00:00 UTC (01:00:00 CET)`."""
+    there = datetime.fromtimestamp(at, UTC).astimezone(zone)
+    if not there.utcoffset():
+        return in_words(at)
+    same_day = there.date() == datetime.fromtimestamp(at, UTC).date()
+    return f"{in_words(at)} ({there:{'%H:%M:%S %Z' if same_day else '%Y-%m-%d %H:%M:%S %Z'}})"
 
 
 @lru_cache(maxsize=16)  # what is logged at one moment is logged in one second

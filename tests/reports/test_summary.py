@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from orchestrator.core.events import GateWaiting
 from orchestrator.core.outcomes import ExitCode, Outcome
-from orchestrator.core.window import AbsoluteWindow
+from orchestrator.core.window import AbsoluteWindow, RecurringWindow
+from orchestrator.reports import words
 from orchestrator.reports.formats.json_ import render_json
 from orchestrator.reports.model import RunReport, build
+from orchestrator.reports.render import render
 from orchestrator.reports.summary import print_json, print_summary
 from orchestrator.store.last_read import LastRead, LastReads
 
@@ -136,6 +138,21 @@ def test_the_times_of_a_run_are_told_in_the_machines_zone_too(
             time.tzset()
         assert ("  here that was 2026-11-28 01:00:00 to 2026-11-28 01:00:17 CET\n" in text) is told
         assert ", 2026-11-28 00:00:00 to 2026-11-28 00:00:17 UTC (" in text
+
+
+def test_the_times_of_a_run_are_told_in_the_windows_zone_too(state_of: MakeState) -> None:
+    """In summary, report.md and report.html, whose readers may be anywhere; once where it is that of the machine."""
+    window = RecurringWindow(start="00:30", end="04:00", days=("sat",), timezone="Asia/Kolkata")
+    report = build(state_of({"w": {"a": Ending(), "b": Ending(Outcome.NOT_STARTED)}}, window=window), now=START + 60)
+    told = "2026-11-28 05:30:00 to 2026-11-28 05:30:17 IST"
+    assert f"  in the window's zone that was {told}\n" in printed(report)
+    for form in (".md", ".html"):
+        assert re.search(
+            f"in the window's zone(: |</dt><dd>){told}", render(report, form).replace("&#39;", "'"), re.IGNORECASE
+        )
+    assert words.times_elsewhere(report) == [("in the window's zone", told)]
+    assert report.window is not None
+    assert report.window.timezone == "Asia/Kolkata"
 
 
 def test_a_narrow_terminal_shows_everything(report_of: MakeReport) -> None:

@@ -20,7 +20,7 @@ from ...machine.columns import ELLIPSIS, command_lines, longest, packed, shorten
 from ...store.last_read import LastRead
 from ...text.durations import rough_duration
 from ...text.escaping import one_line
-from ...text.instants import in_words
+from ...text.instants import in_both, in_words
 from . import waves
 from .tally import Tally
 
@@ -250,7 +250,7 @@ def _time_left(tally: Tally, state: RunState, now: float, known: Known, size: Si
             parts.append(f"cutovers may start for {rough_duration(starts)}")
         parts.append(f"window closes in {rough_duration(left)}" if left > 0 else "window closed")
     elif known.last_start is not None:
-        parts.append(f"the last moment at which a cutover may start: {in_words(known.last_start)}")
+        parts.append(f"the last moment at which a cutover may start: {in_both(known.last_start)}")
     if text := estimate_text(tally):
         parts.append(f"cutovers left: {text}")
     if size.narrow:

@@ -33,12 +33,14 @@ from ..words import (
     downtimes_in_words,
     duration,
     exit_meaning,
+    last_start_in_words,
     lines,
     names_text,
     plain,
     requests_line,
     standing,
     standings_of_waves,
+    times_elsewhere,
     times_in_words,
 )
 
@@ -65,6 +67,8 @@ def render_html(report: RunReport) -> str:
         exit_meaning=exit_meaning(report),
         requests_line=requests_line(report),
         made_at=_made_at(report),
+        elsewhere=times_elsewhere(report),
+        last_start=last_start_in_words(report),
         totals=_totals(report),
         stands=standings_of_waves(report),
         urgent=report.urgent(),

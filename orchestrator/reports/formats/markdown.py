@@ -17,11 +17,13 @@ from ..words import (
     downtimes_in_words,
     duration,
     headline,
+    last_start_in_words,
     names_text,
     plain,
     requests_line,
     standing_of,
     standings_of_waves,
+    times_elsewhere,
     times_in_words,
     times_line,
     times_of_day,
@@ -125,11 +127,12 @@ def _kind(kind: str) -> str:
 def _opening(report: RunReport) -> Iterable[str]:
     facts = [totals_line(report), times_line(report.statistics), requests_line(report), times_of_day(report)]
     yield from (f"- {escape(fact)}" for fact in facts if fact)
+    yield from (f"  - {name}: {text}" for name, text in times_elsewhere(report))
     if report.window:
         yield f"- window: {escape(report.window.rule)}"
     yield f"- run `{report.run_id}` at {escape(report.base_url)}, by {escape(report.who)}"
     if report.last_start:
-        yield f"- the last moment at which a cutover may start: {clock(report.last_start)} UTC"
+        yield f"- the last moment at which a cutover may start: {last_start_in_words(report)}"
     if report.stopped:
         yield f"- no further cutover was started: {escape(report.stopped)}"
     advice = report.advice
