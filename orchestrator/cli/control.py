@@ -65,7 +65,22 @@ def _steer(args: Namespace) -> int:
         more = {"max_lag": args.max_lag, "timeout": args.timeout, "off": args.off}
     verb = getattr(import_module(f"..operations.{args.command}", __package__), args.command)
     names = getattr(args, "names", ())
+    if args.command == "abort" and args.log_file is not None:
+        return _told(args, _abort_logged(args))
     return _told(args, verb(args.run_id, *names, state_dir=read_state_dir(args), reason=args.reason, **more))
+
+
+def _abort_logged(args: Namespace) -> Steered:
+    """Abort, and write the end of a run that ends here to the log file, as no session does; stderr has it in a sentence."""
+    from io import StringIO
+
+    from ..observers.log.sink import configure_logging
+    from ..operations.abort import abort_and_tell
+    from .inputs import read_state_dir
+
+    level = args.log_level or "info"
+    with configure_logging(level=level, format="json", file=args.log_file, secrets=(), stream=StringIO()) as log:
+        return abort_and_tell([log.sink()], args.run_id, state_dir=read_state_dir(args), reason=args.reason)
 
 
 def _told(args: Namespace, steered: Steered) -> int:

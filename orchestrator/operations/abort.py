@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from ..core.arguments import text, text_or_none
 from ..core.errors import InputError
+from ..core.observer import Sink
 from ..core.run import RunState
 from ..core.steering import Command, Request
 from ..machine.person import who_am_i
@@ -38,6 +40,18 @@ def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None =
         JournalError: The journal cannot be read or written.
         TemporalError: The run is at Temporal, which does not answer.
     """
+    return abort_and_tell((), run_id, state_dir=state_dir, who=who, reason=reason)
+
+
+def abort_and_tell(
+    observers: Sequence[Sink],
+    run_id: str,
+    *,
+    state_dir: Path | str | None = None,
+    who: str | None = None,
+    reason: str = "",
+) -> Steered:
+    """As `abort`; *observers* are told of the end of a run that ends here, as no session tells of it."""
     text("reason", reason)
     text_or_none("who", who)
     place = place_of(state_dir)
@@ -45,14 +59,14 @@ def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None =
         row = find_run(reading, run_id)
     request = Request(command=Command.ABORT, who=who or who_am_i(), reason=reason)
     if row.temporal is not None and row.unfinished and not row.rehearsal:
-        return _abort_elsewhere(row, request, place)
+        return _abort_elsewhere(row, request, place, observers)
     with open_journal(place) as journal:
         if row.unfinished:
             decided(asked_already(journal, row.run_id), [request])
-        return ask(journal, row.run_id, request, at=time.time()) or _end(journal, row, request)
+        return ask(journal, row.run_id, request, at=time.time()) or _end(journal, row, request, observers)
 
 
-def _abort_elsewhere(row: RunRow, request: Request, place: Path) -> Steered:
+def _abort_elsewhere(row: RunRow, request: Request, place: Path, observers: Sequence[Sink]) -> Steered:
     """Abort a run of Temporal's: by its workers where it is open, else here, and then it lets go of its claims there."""
     from . import temporal_runs
 
@@ -61,18 +75,20 @@ def _abort_elsewhere(row: RunRow, request: Request, place: Path) -> Steered:
     if row.open_elsewhere:  # it was closed there before it had ended: what it has sent is in its history
         wait_for(row.run_id, partial(temporal_runs.catch_up, row, place))
     with open_journal(place) as journal:
-        ended = _end(journal, find_run(journal, row.run_id), request)
+        ended = _end(journal, find_run(journal, row.run_id), request, observers)
         workflow = journal.state(row.run_id).workflow
     wait_for(row.run_id, partial(temporal_runs.let_go, row, workflow))
     return ended
 
 
-def _end(journal: Journal, row: RunRow, request: Request) -> Steered:
+def _end(journal: Journal, row: RunRow, request: Request, observers: Sequence[Sink]) -> Steered:
     refuse_when_over(row, Command.ABORT)
     try:
         with locked(run_lock(journal.state_dir, row.run_id), holder=request.who):
             refuse_when_over(find_run(journal, row.run_id), Command.ABORT)  # it may have ended since we looked
-            state = abort_interrupted(journal, row.run_id, now=time.time(), who=request.who, reason=request.reason)
+            state = abort_interrupted(
+                journal, row.run_id, now=time.time(), who=request.who, reason=request.reason, observers=observers
+            )
             # the reports that are there say that `resume` goes on
             _, unwritten = write_reports(build(state, now=time.time()), journal.state_dir)
     except LockedError as error:
@@ -81,13 +97,22 @@ def _end(journal: Journal, row: RunRow, request: Request) -> Steered:
 
 
 def abort_interrupted(
-    journal: Journal, run_id: str, *, now: float, who: str | None = None, reason: str = ""
+    journal: Journal,
+    run_id: str,
+    *,
+    now: float,
+    who: str | None = None,
+    reason: str = "",
+    observers: Sequence[Sink] = (),
 ) -> RunState:
-    """End the run *run_id*, on which no process works; the caller holds its lock. The state that it ends in.
+    """End the run *run_id*, on which no process works; the caller holds its lock. The state that it ends in, once *observers* were told.
 
     Its claims are released. What it left under way is IN_DOUBT in its report, and the journal remembers the PUTs, so no
     run sends another without evidence.
     """
     last = last_words(journal.state(run_id), now=now, who=who, reason=reason)
     journal.commit(run_id, last.events, {})
+    for event in last.events:
+        for observer in observers:
+            observer(event, last.state)
     return last.state

@@ -187,17 +187,17 @@ def _record(journal: Journal, run_id: str, requests: Sequence[Request]) -> Steer
             for event in events:
                 state.apply(event)
             if state.finished_at is not None:
-                events.append(_finished(state))
+                events.append(_finished(state, state.finished_at))
             journal.commit(run_id, events, {})
     except LockedError as error:
         raise InputError(f"run {run_id} has just been taken up by {error.holder}: ask again") from None
     return Steered(run_id=run_id, taken=Taken.KEPT)
 
 
-def _finished(state: RunState) -> RunFinished:
-    """How the run stands, now that what is left of it is another."""
+def _finished(state: RunState, ended_at: float) -> RunFinished:
+    """How the run stands, now that what is left of it is another; its session has ended when it has."""
     return RunFinished(
-        at=time.time(),
+        at=ended_at,
         outcome=state.outcome(),
         exit_code=int(state.exit_code()),
         unfinished=state.is_unfinished(),

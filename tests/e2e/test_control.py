@@ -155,7 +155,11 @@ def test_abort_and_approve_of_an_interrupted_run(program: Program, workflow: str
     assert program.run("pause", run_id).code == 2
     kept = program.run("approve", run_id, "the rest")
     assert (kept.code, "resume" in kept.err) == (0, True)
-    assert program.run("abort", run_id).code == 0
+    file = program.state_dir / "night.log"
+    assert program.run("abort", run_id, "--reason", "the morning has come", "--log-file", str(file)).code == 0
+    logged = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [each["event"] for each in logged] == ["run_aborted", "cutovers_stopped", "run_finished"]
+    assert (logged[0]["run_id"], logged[0]["reason"]) == (run_id, "the morning has come")
     assert program.run("status", run_id, "--format", "json").outcomes["carts"] == "NOT_STARTED"
     assert program.run("resume").code == 2
 

@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core import events as ev
+from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
 from orchestrator.core.steering import Command, Request
+from orchestrator.operations.retry import retry
 from orchestrator.operations.steering import Taken
 from orchestrator.operations.unpause import unpause
+from orchestrator.reports.model import build
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.locks import locked, run_lock
 
-from ..builders import workflow
+from ..builders import NOW, workflow
 from ..web.nights import RUN, Night
 
 WHO = "ada"
@@ -42,3 +45,21 @@ def test_a_pause_that_is_heeded_at_this_moment_can_be_undone(tmp_path: Path, mon
         assert unpause(RUN, state_dir=tmp_path).taken is Taken.ASKED
     with open_journal(tmp_path) as journal:
         assert [control.request.command for control in journal.controls(RUN)] == [Command.UNPAUSE]
+
+
+def test_what_is_taken_up_again_after_the_end_does_not_make_the_run_longer(tmp_path: Path) -> None:
+    """`retry` records that something is left; that nobody worked on it meanwhile is no time that it took."""
+    night = Night(state_dir=tmp_path)
+    night.begin(workflow(("orders",)), at=NOW)
+    night.write(
+        ev.MigrationFinished(
+            at=NOW + 50, migration="orders", outcome=Outcome.FAILED, status=None, error_message="no gate"
+        ),
+        ev.RunFinished(at=NOW + 60, outcome=RunOutcome.FAILED, exit_code=1, unfinished=False, requests={}),
+    )
+    assert retry(RUN, "orders", state_dir=tmp_path).taken is Taken.KEPT
+    with open_journal(tmp_path) as journal:
+        row, state = journal.find(RUN), journal.state(RUN)
+    assert row is not None
+    assert (row.unfinished, row.finished_at) == (True, NOW + 60)
+    assert build(state, now=NOW + 9000).duration_seconds == 60
