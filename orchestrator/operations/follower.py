@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ..core.cleared import cleared, cleared_request
 from ..core.errors import BusyError, InputError, TemporalError
 from ..core.events import CutoversStopped, Event, RunFinished, RunPaused, RunResumed, RunStarted
 from ..core.migration import Phase
@@ -20,6 +21,7 @@ from ..core.steering import Command, Request
 from ..engines.local.session import doubts_of_earlier_puts
 from ..machine.groups import alone
 from ..store.journal import Journal
+from ..text.redaction import Redactor
 from .abort import abort_interrupted
 from .options import Ending, Interruption, Options
 from .session import Task
@@ -37,6 +39,9 @@ _PATIENCE = 60.0  # seconds for which Temporal may tell less, or something else,
 
 class Follower:
     """Mirrors one run into the journal, and passes on what is asked of it there. The caller holds the run's lock.
+
+    Workers tell what a hook has printed without the secrets that they know. Whoever follows may know others (the addresses of notifications; in
+    a rehearsal, all that are not the simulator's), so what comes from there and what goes there is searched for *settings*' once more.
 
     *stage*: what a rehearsal takes place on, which is cleared away when this process lets go of it.
     """
@@ -57,6 +62,7 @@ class Follower:
         self._options = options
         self._run_id = run_id
         self._stage = stage
+        self._clean = (Redactor() if settings is None else settings.redactor).text
         self._disagreed_at: float | None = None
         self.closed = False
         self._known = [event for _, event in journal.events(run_id)]
@@ -178,8 +184,6 @@ class Follower:
 
     async def _look(self) -> bool:
         """Take in all that is new; True: nothing more comes, as the session has ended, or was closed before it had (`closed`)."""
-        from ..engines.temporal import forms
-
         while True:
             last = max(0, len(self._known) - 1)  # the last one that is known has to be there, too
             found = await self._remote.find()
@@ -189,7 +193,7 @@ class Follower:
             if news.execution != found.execution:
                 continue  # it has just gone on with an empty history, whose length says nothing of what was told
             committed = await self._committed(found, news)
-            events = forms.events_of(news.events[:committed])
+            events = self._told(news.events[:committed])
             if self._known:
                 if not events or (events[0].name, events[0].at) != (self._known[-1].name, self._known[-1].at):
                     self._disagree(last, events)
@@ -204,6 +208,12 @@ class Follower:
             if not events:
                 self.closed = not found.is_open
                 return self.closed
+
+    def _told(self, data: Sequence[Any]) -> list[Event]:
+        """The events that Temporal has told of, as *data*, without what is secret here."""
+        from ..engines.temporal import forms
+
+        return [cleared(event, self._clean) for event in forms.events_of(data)]
 
     async def _committed(self, found: Found, news: News) -> int:
         """How many of the events of *news* Temporal has committed, as far as is known.
@@ -279,7 +289,7 @@ class Follower:
         # Who goes on with it has asked for no pause.
         taken = [event for event in news if not isinstance(event, RunPaused)]
         now = self._options.host.wall()
-        taken.append(CutoversStopped(at=now, reason=f"stopped by {interruption.by}"))
+        taken.append(CutoversStopped(at=now, reason=f"stopped by {self._clean(interruption.by)}"))
         state = fold(self._run_id, [*self._known, *taken])
         counted = stage.requests()
         code = state.exit_code() if interruption.exit_code is None else interruption.exit_code
@@ -296,15 +306,13 @@ class Follower:
 
     async def _last_news(self, who: str) -> list[Event]:
         """What has happened that is not known here, when what has left has its answers and nothing leaves any more."""
-        from ..engines.temporal import forms
-
         news: list[Event] = []
         with suppress(TemporalError, InputError), anyio.move_on_after(_LAST_WORDS):
             await self._look()
             known = len(self._known)
             await self._remote.steer([Request(command=Command.PAUSE, who=who)])
             while True:
-                news = forms.events_of((await self._remote.news(known)).events)
+                news = self._told((await self._remote.news(known)).events)
                 if not _awaits_an_answer(fold(self._run_id, [*self._known, *news])):
                     break
                 await anyio.sleep(LOOK_EVERY / 5)
@@ -314,7 +322,7 @@ class Follower:
         """Pass on what other processes of this machine have left for the run."""
         controls = self._journal.controls(self._run_id)
         if controls:
-            await self._remote.steer([control.request for control in controls])
+            await self._remote.steer([cleared_request(control.request, self._clean) for control in controls])
             self._journal.handled(controls)
 
 

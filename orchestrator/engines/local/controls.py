@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 
+from ...core.cleared import cleared_request
 from ...core.errors import JournalError, JournalLockedError
 from ...core.events import ApprovalWaiting, Event
 from ...core.observer import Say, Sink
@@ -54,9 +54,7 @@ async def _heed(journal: Journal, session: Session, ground: Ground) -> None:
 
 def carry_out(request: Request, session: Session) -> None:
     """Do what *request* asks; one that means nothing any more is dropped: it was looked at when it was left."""
-    redact = session.hooks.redactor.text  # a reason is what somebody typed, or pasted
-    request = replace(request, who=redact(request.who), reason=redact(request.reason))
-    event = decide(session.state, request, at=session.now())
+    event = decide(session.state, cleared_request(request, session.hooks.redactor.text), at=session.now())
     if not isinstance(event, str):
         session.recorder.record(event)
 
