@@ -27,7 +27,8 @@ from orchestrator.operations.resume import resume
 from orchestrator.operations.run import run
 from orchestrator.operations.status import status
 from orchestrator.simulator import Scenario
-from orchestrator.simulator.scenario import Fault, FaultKind, Range, Special
+from orchestrator.simulator.faults import FaultPicker
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
 
 from ..house import House, house, live, migration, wave, workflow
 from .cluster import LEASE, begin, until, worker
@@ -150,14 +151,23 @@ async def test_only_what_is_named_is_cut_over(tmp_path: Path, temporal: Server, 
         assert "approval" in str(second.report.migrations[2].error_message)
 
 
-async def test_keys_refused_in_mid_run_fail_nothing(tmp_path: Path, temporal: Server, client: Client) -> None:
+async def test_keys_refused_in_mid_run_fail_nothing(
+    tmp_path: Path, temporal: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What has had no PUT stays NOT_STARTED, what is under way is followed; `resume` does the rest when they are taken again."""
-    refused = Fault(on=None, kind=FaultKind.STATUS, status=401, after=4.0, until=14.0)
-    special = {
-        live("b"): Special(ready_after=Range(low=6.0, high=6.0)),
-        live("a"): Special(cutover=Range(low=8.0, high=8.0)),
-    }
-    scenario = replace(quick(), special=special, faults=(refused,))
+    refused = Fault(on=None, kind=FaultKind.STATUS, status=401)
+    puts_at: list[float] = []
+
+    def pick(_: FaultPicker, kind: Kind, __: str, name: str | None, now: float) -> Fault | None:
+        """Nothing is known of `b` before the PUT of `a`, from which on everything is refused for some seconds."""
+        if puts_at:
+            return refused if now < puts_at[0] + 6.0 else None
+        if kind is Kind.CUTOVER:
+            puts_at.append(now)
+        return replace(refused, status=503) if name == "b" else None
+
+    monkeypatch.setattr(FaultPicker, "pick", pick)
+    scenario = replace(quick(), special={live("a"): Special(cutover=Range(low=4.0, high=4.0))})
     async with night(tmp_path, temporal, client, workflow(wave("one", "a", "b"), wave("two", "c")), scenario) as it:
         first = await it.run()
         assert outcomes(first) == {"a": "SUCCESS", "b": "NOT_STARTED", "c": "NOT_STARTED"}
