@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 
+from .cases import pytest_addoption, pytest_collection_modifyitems, pytest_report_header  # noqa: F401 - pytest calls them
 from .chromium import launched
 from .engines.temporal.servers import OneForAll
 from .loaded import loaded_already

@@ -1,6 +1,7 @@
 """How long the tests look for the odd: briefly while somebody waits for them, thoroughly where `.ci/run` asks for it.
 
-`HYPOTHESIS_PROFILE=thorough` is what it sets. A brief run draws other examples each time, so many of them see as much.
+`HYPOTHESIS_PROFILE=thorough` is what it sets. A brief run draws other examples each time, so many of them see as much;
+`tests.cases` does the same with the cases of a test.
 """
 
 from __future__ import annotations

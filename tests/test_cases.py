@@ -1,0 +1,62 @@
+"""Which cases of a test a brief run has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from .cases import pytest_collection_modifyitems
+
+NAMES = ["a.py::test_one", "a.py::test_many[x[0]]", "a.py::test_many[y]", "a.py::test_many[z]", "b.py::test_many[x]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What there is of an item."""
+
+    nodeid: str
+
+
+def drawn(most: int | None, *, run: str | None) -> list[str]:
+    """What a run has, as a worker of the test run *run*; None: without workers."""
+    left_out: list[Named] = []
+    about = {} if run is None else {"workerinput": {"testrunuid": run}}
+
+    def deselected(items: list[Named]) -> None:
+        left_out.extend(items)
+
+    hook = SimpleNamespace(pytest_deselected=deselected)
+    config = SimpleNamespace(getoption=lambda _: most, hook=hook, **about)
+    items = [Named(name) for name in NAMES]
+    pytest_collection_modifyitems(cast("pytest.Config", config), cast("list[Any]", items))
+    names = [item.nodeid for item in items]
+    assert sorted([*names, *(item.nodeid for item in left_out)]) == sorted(NAMES)
+    return names
+
+
+def test_all_cases_are_run_unless_fewer_are_asked_for() -> None:
+    """As in continuous integration."""
+    assert drawn(None, run="1") == NAMES
+
+
+def test_of_each_test_so_many_cases_are_run_in_their_order() -> None:
+    """None is left out as a whole, and files that use the same name have one each."""
+    names = drawn(1, run=None)
+    assert Counter(name.partition("[")[0] for name in names) == {
+        "a.py::test_one": 1,
+        "a.py::test_many": 1,
+        "b.py::test_many": 1,
+    }
+    assert names == [name for name in NAMES if name in names]
+    assert len(drawn(2, run=None)) == 4
+
+
+def test_other_runs_draw_others_and_the_workers_of_one_agree() -> None:
+    """Workers that differ in what there is to do would be refused."""
+    of_many_runs = {run: drawn(1, run=run) for run in map(str, range(40))}
+    assert {name for names in of_many_runs.values() for name in names} == set(NAMES)
+    assert all(drawn(1, run=run) == names for run, names in of_many_runs.items())
