@@ -37,37 +37,32 @@ _SUSPICIOUS = (
     "_token",
     "client_secret",
 )
-_LIKE_A_KEY = r"(?=[^\s\"',;]*(?:[0-9][^\s\"',;0-9]*[0-9]|=|[a-z][A-Z]))"
+# Whoever sends us text must not stop the program with it: what may come in any number is bounded, or given back by nobody.
+_NEAR = "{0,512}"
+"""So many characters of a key, or of a header's parameters, tell what it is: else each beginning would be looked for to the end."""
+_LIKE_A_KEY = rf"(?=[^\s\"',;]{_NEAR}(?:[0-9][^\s\"',;0-9]{_NEAR}[0-9]|=|[a-z][A-Z]))"
 """What no word of a sentence has: "basic authentication is required" keeps its words."""
-_LIKE_A_BARE_KEY = r"(?=[^\s\"',;]*[a-z][A-Z])(?=[^\s\"',;]*[0-9])[^\s\"',;]{16,}"
+_LIKE_A_BARE_KEY = rf"(?=[^\s\"',;]{_NEAR}[a-z][A-Z])(?=[^\s\"',;]{_NEAR}[0-9])[^\s\"',;]{{16,}}"
 """The same where no scheme says that a key follows."""
-_OF_A_DIGEST = r"(?=[^\r\n]*\b(?:username|nonce|cnonce|response)\b)"
+_OF_A_DIGEST = rf"(?=[^\r\n]{_NEAR}\b(?:username|nonce|cnonce|response)\b)"
+_SAYS_SO = r"(?i:(?:authorization|authenticate)[\"']?\s*+[:=,]\s*+)"
+_OPENED = r"[\\\"'\[(]*+"
 _PATTERNS = (
-    re.compile(
-        r"(?i:((?:authorization|authenticate)[\"']?\s*[:=,]\s*))(?=(?i:[\\\"'\[(\s]*digest\s+[a-z]+=))"
-        + _OF_A_DIGEST
-        + r"[^\r\n]+"
-    ),
-    re.compile(
-        r"((?i:(?:authorization|authenticate)[\"']?\s*[:=,]\s*[\\\"'\[(]*(?:basic|bearer)\s+))"
-        + _LIKE_A_KEY
-        + r"[^\s\"',;]{8,}"
-    ),
-    re.compile(r"((?i:(?:authorization|authenticate)[\"']?\s*[:=,]\s*[\\\"'\[(]*))" + _LIKE_A_BARE_KEY),
-    re.compile(
-        r"(?im)((?:authorization|authenticate)[\"']?\s*[:=,]\s*[\\\"'\[(]*)(?:digest|basic|bearer)\s+[^\s\"',\\]+(?=\s*$|[\"'\\])"
-    ),
+    re.compile(rf"({_SAYS_SO})" + r"(?=(?i:[\\\"'\[(\s]*+digest\s+[a-z]+=))" + _OF_A_DIGEST + r"[^\r\n]+"),
+    re.compile(rf"({_SAYS_SO}{_OPENED}(?i:basic|bearer)\s+)" + _LIKE_A_KEY + r"[^\s\"',;]{8,}"),
+    re.compile(rf"({_SAYS_SO}{_OPENED})" + _LIKE_A_BARE_KEY),
+    re.compile(rf"(?im)({_SAYS_SO}{_OPENED})(?:digest|basic|bearer)\s+" + r"[^\s\"',\\]++(?=[^\S\n]*+$|[\"'\\])"),
     re.compile(r"(?i)(\bdigest\s+)(?=[a-z]+=)" + _OF_A_DIGEST + r"[^\r\n]+"),
     re.compile(r"((?i:\b(?:basic|bearer)\s+))" + _LIKE_A_KEY + r"[A-Za-z0-9._~+/-]{12,}=*"),
-    re.compile(r"(?i)(\bcnonce[\"']?\s*[:=]\s*\\?[\"'])[^\"'\\]+"),
-    re.compile(r"(?i)(\bresponse[\"']?\s*[:=]\s*\\?[\"'])[0-9a-f]{8,}(?=\\?[\"'])"),
-    re.compile(r"(?i)(\b(?:cnonce|response)\s*=\s*)[0-9a-f]{8,}"),
+    re.compile(r"(?i)(\bcnonce[\"']?\s*+[:=]\s*+\\?[\"'])[^\"'\\]+"),
+    re.compile(r"(?i)(\bresponse[\"']?\s*+[:=]\s*+\\?[\"'])[0-9a-f]{8,}+(?=\\?[\"'])"),
+    re.compile(r"(?i)(\b(?:cnonce|response)\s*+=\s*+)[0-9a-f]{8,}"),
     re.compile(
-        r"(?i)(\b(?:access_token|refresh_token|client_secret)\\?[\"']?\s*[:=]\s*\\?[\"'])[^\s\"'\\]+(?=\\?[\"'])"
+        r"(?i)(\b(?:access_token|refresh_token|client_secret)\\?[\"']?\s*+[:=]\s*+\\?[\"'])[^\s\"'\\]++(?=\\?[\"'])"
     ),
     re.compile(r"((?i:\b(?:access_token|refresh_token|client_secret|token)=))" + _LIKE_A_KEY + r"[^\s\"'&]{8,}"),
     re.compile(r"(?i)()\bmdb_sa_sk_[a-z0-9_-]+"),
-    re.compile(r"()\beyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+)+"),  # a JSON web token
+    re.compile(r"()\beyJ[A-Za-z0-9_-]{10,2048}+(?:\.[A-Za-z0-9_-]+)+"),  # a JSON web token
 )
 
 

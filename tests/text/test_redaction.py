@@ -254,3 +254,32 @@ values = st.recursive(
 def test_no_secret_survives_at_any_depth(entry: dict[str, Any]) -> None:
     """Whatever the shape of the entry."""
     assert repr(KEY)[1:-1] not in repr(Redactor([KEY])(None, "info", entry))
+
+
+@pytest.mark.timeout(60)  # with one character after another looked for to the text's end, each takes longer by far
+@pytest.mark.parametrize(
+    "part",
+    ["(", " ", "digest a= ", "authorization:(", "-eyJ", "token=&", "basic 1", 'cnonce="'],
+)
+def test_a_long_text_of_beginnings_is_read_once(part: str) -> None:
+    """Whoever answers us, or writes a hook, must not hold the program up with a text that is never quite a key."""
+    text = "Authorization:" + part * (100_000 // len(part))
+    assert Redactor([KEY]).text(text).startswith("Authorization:")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Authorization:{' ' * 300}Basic YWJjZGVmZ2g6cHJpdmF0ZQ==",
+        f"Authorization: [[[(({DIGEST}))]]]",
+        "Authorization: basic YWJjZGVmZ2g\nnext line",
+        "Authorization: basic YWJjZGVmZ2g  \t\nnext line",
+        "access_token=" + "a" * 300 + "1b2c3d4e5f",
+        "eyJ" + "a" * 2000 + ".payload.signature",
+    ],
+)
+def test_what_is_bounded_is_wide_enough(text: str) -> None:
+    """Keys behind much space, brackets, and long ones."""
+    shown = Redactor().text(text)
+    assert REDACTED in shown
+    assert not any(part in shown for part in ("YWJjZGVmZ2g", "0a1b2c3d4e5f", "1b2c3d4e5f", "payload"))
