@@ -42,7 +42,7 @@ def after_the_outage(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
     authority.issue_cert(THERE).private_key_and_cert_chain_pem.write_to_path(str(directory / "server.pem"))
     authority.cert_pem.write_to_path(str(directory / "ca.pem"))
     command = (*APART, sys.executable, "-m", "tests.atlas.outage", str(directory))
-    played = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=50)
+    played = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=150)
     assert played.returncode == 0, played.stderr
     found: dict[str, Any] = json.loads(played.stdout)
     return found
