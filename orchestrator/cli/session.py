@@ -83,7 +83,10 @@ def conduct(
 ) -> int:
     """Have the session of *verb* (`run`, `resume` or `rehearse`), print the summary, and return the exit code."""
     with _observed(args, settings, consent or Consent()) as (observers, host), rare_collections():
-        result = anyio.run(_in_loop, partial(verb, observers=observers.sinks, outputs=args.output, host=host))
+        try:
+            result = anyio.run(_in_loop, partial(verb, observers=observers.sinks, outputs=args.output, host=host))
+        except OSError as met:  # no output of ours that could not be written, which it would be taken for further up
+            raise RuntimeError("the session met an error of the system's that it does not expect") from met
     warn_of_unwritten(result.unwritten)
     for error in result.observer_errors:
         warn(f"the run went on without one of its observers, which failed: {error!r}")

@@ -312,7 +312,9 @@ def _why_not_started(
 ) -> str:
     if isinstance(problem, OSError) and problem.strerror:
         place = os.fsdecode(problem.filename) if problem.filename is not None else argv[0]
-        odd = oddity(argv[0], Path(directory), environment.get("PATH"))
+        odd = None
+        with suppress(OSError, ValueError):  # whatever keeps us from looking, what kept the hook from starting is told
+            odd = oddity(argv[0], Path(directory), environment.get("PATH"))
         return f"did not start: {place}: {problem.strerror}{f' ({odd})' if odd else ''}"
     return f"did not start: {problem}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from .ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
@@ -20,29 +21,30 @@ def trouble_with(program: str, directory: Path, path: str | None) -> str | None:
         directory: Where hooks run.
         path: `PATH` of what starts it, where a name without a slash is looked for; None: the system's own.
     """
-    found = _found(program, directory, path)
-    if found is None or not os.access(found, os.F_OK):
-        return "is not there, or cannot be run"
     if (odd := oddity(program, directory, path)) is not None:
         return odd
-    return None if os.access(found, os.X_OK) else "is not there, or cannot be run"
+    with suppress(OSError, ValueError):  # of a name that no file can have
+        found = _found(program, directory, path)
+        if found is not None and os.access(found, os.X_OK):
+            return None
+    return "is not there, or cannot be run"
 
 
 def oddity(program: str, directory: Path, path: str | None) -> str | None:
     """What is odd about *program* that the system's own word would not tell: it is a directory, or its interpreter is not to be had.
 
-    Arguments as for `trouble_with`; None: nothing is.
+    Arguments as for `trouble_with`; None: nothing is, or it cannot be seen.
     """
-    found = _found(program, directory, path)
     try:
-        mode = None if found is None else found.stat().st_mode
+        found = _found(program, directory, path)
+        if found is None:
+            return None
+        mode = found.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return "is a directory, expected a program"
+        return _trouble_with_interpreter(found) if stat.S_ISREG(mode) else None
     except (OSError, ValueError):
         return None
-    if found is None or mode is None:
-        return None
-    if stat.S_ISDIR(mode):
-        return "is a directory, expected a program"
-    return _trouble_with_interpreter(found) if stat.S_ISREG(mode) else None
 
 
 def program_to_start(program: str, directory: Path, path: str | None) -> Path:
@@ -82,16 +84,21 @@ def refuse_foreign_program(program: str, directory: Path, path: str | None) -> N
 def _found(program: str, directory: Path, path: str | None) -> Path | None:
     """Where *program* is, absolute: the first on *path* that may be run, where its name has no slash.
 
-    As a process finds it that works in *directory*, which is what an empty or a relative entry of *path* begins at. But for one thing: what may be
-    run and cannot be (its interpreter is missing) is not passed over for the next one on *path*, which nobody has meant.
+    As a process finds it that works in *directory*, which is what an empty or a relative entry of *path* begins at; an entry that cannot be
+    searched has none. But for one thing: what may be run and cannot be (its interpreter is missing) is not passed over for the next one on
+    *path*, which nobody has meant.
+
+    Raises:
+        OSError, ValueError: There is no working directory, or the name holds what no name may.
     """
     base = directory.absolute()
     if "/" in program:
         return base / program
     for entry in (os.defpath if path is None else path).split(os.pathsep):
         found = base / entry / program
-        if found.is_file() and os.access(found, os.X_OK):
-            return found
+        with suppress(OSError):
+            if found.is_file() and os.access(found, os.X_OK):
+                return found
     return None
 
 

@@ -15,6 +15,7 @@ from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.last_read import reads_path
 from ..store.locks import LockedError, holder_of, locked, run_lock
+from ..store.state_dir import unusable
 from .find import place_of
 
 
@@ -125,7 +126,10 @@ def _why_kept(journal: Journal, row: RunRow, *, locked_here: bool) -> str | None
 def _remove(journal: Journal, row: RunRow) -> None:
     journal.forget(row.run_id)
     reports = journal.state_dir / "runs" / row.run_id
-    if reports.is_dir() and not reports.is_symlink():
-        shutil.rmtree(reports)
-    for file in (reads_path(journal.state_dir, row.run_id), run_lock(journal.state_dir, row.run_id)):
-        file.unlink(missing_ok=True)
+    try:
+        if reports.is_dir() and not reports.is_symlink():
+            shutil.rmtree(reports)
+        for file in (reads_path(journal.state_dir, row.run_id), run_lock(journal.state_dir, row.run_id)):
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise unusable(Path(error.filename or reports), error) from error

@@ -32,7 +32,7 @@ class RunResult:
     """What came of a session.
 
     *written*: the files with the report; *unwritten*: those that could not be written. *journal_failure*: the journal could
-    not be written any more, so `resume` knows less than the report. *observer_errors*: what observers raised; each was told
+    not be written any more, so `resume` knows less than the report. *observer_errors*: what observers and the tasks beside them raised; each was told
     nothing more, and the run went on.
     """
 
@@ -87,6 +87,7 @@ async def with_reports(
         called("stop", getattr(stop, "wait", stop))
     reads = ReadsFile(settings.state_dir, host.say)
     observers = [_Guarded(observer) for observer in options.observers]
+    tasks = [_GuardedTask(task) for task in (*host.background, reads.run)]
     written: list[Path] = []
     unwritten: list[Unwritten] = []
     reports: list[RunReport] = []
@@ -109,7 +110,7 @@ async def with_reports(
             observers=(*observers, reads.sink),
             host=replace(
                 host,
-                background=(*host.background, reads.run),
+                background=tuple(task.run for task in tasks),
                 on_superseded=on_superseded,
                 on_ended=on_ended,
                 interruptions=host.interruptions if stop is None else partial(_when, stop),
@@ -121,8 +122,12 @@ async def with_reports(
         written=tuple(written),
         unwritten=tuple(unwritten),
         journal_failure=ending.journal_failure,
-        observer_errors=tuple(observer.error for observer in observers if observer.error is not None),
+        observer_errors=tuple(error for each in (observers, tasks) for error in _errors(each)),
     )
+
+
+def _errors(guarded: Iterable[_Guarded | _GuardedTask]) -> Iterator[Exception]:
+    return (each.error for each in guarded if each.error is not None)
 
 
 class _Guarded:
@@ -138,6 +143,20 @@ class _Guarded:
         try:
             self._observer(event, state)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the observer's, and the result tells of it
+            self.error = error
+
+
+class _GuardedTask:
+    """A task beside a session that may fail: the run goes on without it."""
+
+    def __init__(self, task: Callable[[], Awaitable[object]]) -> None:
+        self._task = task
+        self.error: Exception | None = None
+
+    async def run(self) -> None:
+        try:
+            await self._task()
+        except Exception as error:  # noqa: BLE001 - as of an observer, to which it belongs
             self.error = error
 
 

@@ -183,6 +183,11 @@ async def _session(
         try:
             interruption = await _execute(engine, session, options, settings, interruptions, ground, writer)
             ending = await _finish(session, writer, interruption)
+        except Exception as error:
+            # A fault of ours, whatever its type: told as an error of the files', or as a `CutoverError`, it would mean that nothing was begun.
+            raise RuntimeError(
+                f"run {state.run_id} had begun, and nobody works on it now: `atlas-cutover resume {state.run_id}` goes on with it"
+            ) from error
         finally:
             writer.close()
     return ending

@@ -43,17 +43,32 @@ def locked(path: Path, *, holder: str) -> Iterator[Place]:
         except OSError as error:
             raise unusable(path, error) from error
         try:
-            if not _try_lock(descriptor):
-                raise LockedError(path, _text(descriptor))
-            place = Place.of(path, os.fstat(descriptor))
-            if place.trouble() is not None:
-                continue  # the file was removed since it was opened here: its lock is nobody's
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, holder.encode(), 0)
-            yield place
-            return
+            place = _taken(path, descriptor, holder)
+            if place is not None:
+                yield place
+                return
         finally:
             os.close(descriptor)
+
+
+def _taken(path: Path, descriptor: int, holder: str) -> Place | None:
+    """The lock *path*, which is open, as *holder*'s from now on; None: the file was removed since it was opened, so its lock is nobody's.
+
+    Raises:
+        LockedError: Another process holds it.
+        JournalError: It cannot be locked or written.
+    """
+    try:
+        if not _try_lock(descriptor):
+            raise LockedError(path, _text(descriptor))
+        place = Place.of(path, os.fstat(descriptor))
+        if place.trouble() is not None:
+            return None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, holder.encode(), 0)
+    except OSError as error:
+        raise unusable(path, error) from error
+    return place
 
 
 def holder_of(path: Path) -> str | None:
@@ -72,6 +87,8 @@ def holder_of(path: Path) -> str | None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _text(descriptor)
+    except OSError as error:  # a file system that knows no locks
+        raise unusable(path, error) from error
     finally:
         os.close(descriptor)
     return None

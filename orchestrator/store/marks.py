@@ -49,8 +49,15 @@ class Mark:
     run_id: str
 
     def exists(self) -> bool:
-        """Whether there is one."""
-        return self.path.exists()
+        """Whether there is one.
+
+        Raises:
+            JournalError: That cannot be seen.
+        """
+        try:
+            return self.path.exists()
+        except OSError as error:
+            raise unusable(self.path, error) from error
 
     def read(self) -> Reach:
         """What it says; nothing where it was never written to its end, or has just been removed with its run.
@@ -117,7 +124,12 @@ class Marks:
         return Mark(self.state_dir / _DIRECTORY / f"{run_id}{_SUFFIX}", run_id)
 
     def __iter__(self) -> Iterator[Mark]:
-        for path in sorted((self.state_dir / _DIRECTORY).glob(f"*{_SUFFIX}")):
+        directory = self.state_dir / _DIRECTORY
+        try:
+            found = sorted(directory.glob(f"*{_SUFFIX}"))
+        except OSError as error:
+            raise unusable(directory, error) from error
+        for path in found:
             yield self.of(path.name.removesuffix(_SUFFIX))
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -147,17 +147,18 @@ def where_to_read(path: Path, *, readonly: bool) -> Iterator[Path]:
     Raises:
         JournalError: It is somebody else's, or cannot be copied.
     """
-    try:
-        copied = readonly and path.exists() and not _may_make_files_in(path.parent) and not _opens_as_it_is(path)
-        with TemporaryDirectory(prefix="atlas-cutover-") if copied else nullcontext() as directory:
-            if directory is not None:
+    with ExitStack() as stack:
+        try:
+            place = path
+            if readonly and path.exists() and not _may_make_files_in(path.parent) and not _opens_as_it_is(path):
+                place = Path(stack.enter_context(TemporaryDirectory(prefix="atlas-cutover-"))) / path.name
                 refuse_foreign_state(path, *_BESIDE)
                 for file in (path, path.with_name(path.name + _BESIDE[0])):
                     if file.exists():
-                        shutil.copyfile(file, Path(directory) / file.name)
-            yield path if directory is None else Path(directory) / path.name
-    except OSError as error:
-        raise unusable(path, error) from error
+                        shutil.copyfile(file, place.with_name(file.name))
+        except OSError as error:
+            raise unusable(path, error) from error
+        yield place  # what goes wrong meanwhile is no word of the journal's
 
 
 def _opens_as_it_is(path: Path) -> bool:

@@ -222,12 +222,26 @@ async def test_a_hook_runs_in_its_directory(tmp_path: Path) -> None:
         (("/dev/null",), ".", "did not start: /dev/null: Permission denied"),
         (("true",), "/nowhere/at/all", "did not start: /nowhere/at/all: No such file or directory"),
         (("true", "nul\0byte"), ".", "did not start: embedded null byte"),
+        (("x" * 300,), ".", f"did not start: {'x' * 300}: No such file or directory"),
+        ((f"./{'x' * 300}",), "/", f"did not start: /{'x' * 300}: File name too long"),
     ],
 )
 async def test_a_hook_that_cannot_start_is_a_result(argv: tuple[str, ...], directory: str, error: str) -> None:
     """It says what is missing."""
     done = await run_hook(argv, hook="before", timeout=120, directory=directory, environment=PATH, now=lambda: 1000.0)
     assert (done.ok, done.exit_code, done.error, done.output) == (False, None, error, "")
+
+
+async def test_whatever_keeps_a_hook_from_starting_is_that_hooks_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also an error that nobody has thought of, met while the program is looked at, or while it is said why it did not start."""
+
+    def fails(*_: object) -> Path:
+        raise PermissionError(13, "Permission denied", "/closed/tool")
+
+    monkeypatch.setattr(hooks, "program_to_start", fails)
+    monkeypatch.setattr(hooks, "oddity", fails)
+    done = await run_hook(("tool",), hook="before", timeout=5, directory=".", environment=PATH, now=lambda: 1000.0)
+    assert (done.ok, done.exit_code, done.error) == (False, None, "did not start: /closed/tool: Permission denied")
 
 
 FAMILY = """

@@ -107,6 +107,15 @@ def test_a_damaged_journal_says_so(tmp_path: Path) -> None:
         journal.state("r1")
 
 
+@pytest.mark.parametrize("readonly", [True, False])
+def test_an_error_of_who_works_with_the_journal_is_not_told_as_the_journals(tmp_path: Path, readonly: bool) -> None:
+    """It comes out as it was: whoever reads it must not look for it at the journal."""
+    with open_journal(tmp_path):
+        pass
+    with pytest.raises(PermissionError, match="/closed/tool"), open_journal(tmp_path, readonly=readonly):
+        raise PermissionError(13, "Permission denied", "/closed/tool")
+
+
 def test_readers_make_no_journal(tmp_path: Path) -> None:
     """Where there is none, they say so."""
     with pytest.raises(JournalError, match="there is no journal"), open_journal(tmp_path, readonly=True):
