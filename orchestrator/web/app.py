@@ -31,6 +31,7 @@ from ..reports import ASSETS
 from .access import KEY_HEADER, SECURITY_HEADERS, Access, Code, Visitor
 from .attempts import Attempts
 from .control import Refusal, ask, read
+from .door import Quietly
 from .feed import Feed, Feeds
 from .report import report_of
 from .streams import RUNS, Stream, topics_in
@@ -82,6 +83,7 @@ class App:
         self._say = say
         self._at_home: Callable[[object], None] = lambda _: None
         self._attempts = Attempts()
+        self._quietly = Quietly(say)
         self._reporting = anyio.Lock()  # one at a time: a report of thousands takes a second of a processor
         templates = Environment(
             loader=FileSystemLoader([_HERE / "templates", ASSETS]),
@@ -135,7 +137,7 @@ class App:
             return self._refuse(request, 401, "This page needs its token.", _HOW_TO_GET_IN)
         refused = self._why_not(request, visitor, session)
         if refused is not None:
-            self._say("page_refused", path=request.path, who=_called(visitor, request), reason=refused[1])
+            self._quietly(refused[1], path=request.path, who=_called(visitor, request))
             return self._refuse(request, *refused)
         self._at_home(request.protocol)
         try:
@@ -171,14 +173,15 @@ class App:
         given = await _form(request)
         if given is None:
             return self._refuse(request, 400, "This form cannot be read.", "")
-        visitor = self._access.opens(given.get("token", "").strip())
+        visitor, then = self._access.opens(given.pop("token", "").strip()), given.pop("then", "/")
         if visitor is None:
             return await self._turn_away(request, "This token is not known here.")
-        return self._enter(request, visitor, given.get("then", "/"), by="token")
+        return self._enter(request, visitor, then, by="token")
 
     async def _turn_away(self, request: web.Request, title: str) -> web.Response:
-        self._say("page_refused", path=request.path, who=request.remote or "unknown", reason=title)
-        await self._attempts.slow_down()
+        self._quietly(title, path=request.path, who=request.remote or "unknown")
+        if not await self._attempts.slow_down():
+            return self._refuse(request, 429, "Too many wrong tokens are waiting for their answer.", _HOW_TO_GET_IN)
         return self._refuse(request, 401, title, _HOW_TO_GET_IN)
 
     def _enter(self, request: web.Request, visitor: Visitor, then: str, *, by: str) -> web.Response:
@@ -301,11 +304,29 @@ async def _body(request: web.Request) -> bytes:
         raise web.HTTPRequestTimeout from None
 
 
+async def _body_of_stranger(request: web.Request) -> bytes:
+    """As `_body`; but the request itself keeps none of it, which may have to wait long for its answer.
+
+    Raises:
+        HTTPRequestTimeout, HTTPRequestEntityTooLarge: It takes too long, or is too long.
+    """
+    body = bytearray()
+    try:
+        with anyio.fail_after(BODY_SECONDS):
+            async for piece in request.content.iter_any():
+                body += piece
+                if len(body) > LARGEST_BODY:
+                    raise web.HTTPRequestEntityTooLarge(max_size=LARGEST_BODY, actual_size=len(body))
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    return bytes(body)
+
+
 async def _form(request: web.Request) -> dict[str, str] | None:
     """The fields of *request*'s form, as the page's own sends them; None: it is of another kind, which nobody takes apart for a stranger."""
     if request.content_type != "application/x-www-form-urlencoded" or hdrs.CONTENT_ENCODING in request.headers:
         return None
-    body = await _body(request)
+    body = await _body_of_stranger(request)
     try:
         return dict(parse_qsl(body.decode(errors="replace"), max_num_fields=MOST_FIELDS))
     except ValueError:

@@ -25,15 +25,15 @@ class Quietly:
         self._say = say
         self._told: dict[str, tuple[float, int]] = {}
 
-    def __call__(self, reason: str) -> None:
-        """Tell that something was refused, for *reason*."""
+    def __call__(self, reason: str, **about: str) -> None:
+        """Tell that something was refused, for *reason*; *about* is told of the first of many."""
         at, more = self._told.get(reason, (float("-inf"), 0))
         now = time.monotonic()
         if now - at < SAID_EVERY:
             self._told[reason] = at, more + 1
             return
         self._told[reason] = now, 0
-        self._say("page_refused", reason=reason, **({"more": more} if more else {}))
+        self._say("page_refused", reason=reason, **about, **({"more": more} if more else {}))
 
 
 class Guests:

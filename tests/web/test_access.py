@@ -162,9 +162,30 @@ async def test_wrong_tokens_are_answered_later_and_later(monkeypatch: pytest.Mon
     monkeypatch.setattr(anyio, "sleep", sleep)
     them = attempts.Attempts()
     for _ in range(9):
-        await them.slow_down()
+        assert await them.slow_down()
     assert waited[:3] == [0.1, 0.2, 0.4]
     assert waited[-1] == attempts.LONGEST
+
+
+async def test_of_many_wrong_attempts_at_once_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others hear at once that there are too many; one that is given up leaves its place to the next."""
+    monkeypatch.setattr(attempts, "FIRST", 60.0)
+    monkeypatch.setattr(attempts, "LONGEST", 60.0)
+    them = attempts.Attempts()
+    heard: list[bool] = []
+
+    async def attempt() -> None:
+        heard.append(await them.slow_down())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(attempts.MOST_WAITING + 8):
+            group.start_soon(attempt)
+        await anyio.wait_all_tasks_blocked()
+        assert heard == [False] * 8
+        group.cancel_scope.cancel()
+    with anyio.move_on_after(0) as scope:
+        assert await them.slow_down()
+    assert scope.cancelled_caught
 
 
 async def test_a_made_up_cookie_opens_nothing(stranger: Visitor) -> None:

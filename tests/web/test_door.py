@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.web import app, door, server, streams
+from orchestrator.web import app, attempts, door, server, streams
 from orchestrator.web.server import RunningPage, serve_page
 
 from ..builders import NOW
@@ -143,3 +143,43 @@ async def test_a_viewer_who_does_not_read_is_dropped(
                 await anyio.sleep(0.01)
         for sleeper in lazy:
             sleeper.close()
+
+
+async def test_wrong_tokens_by_the_hundred_cost_neither_memory_nor_lines(
+    page: RunningPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who hangs up is not waited for, too many are told so at once, and whoever has the token gets in meanwhile."""
+    monkeypatch.setattr(attempts, "FIRST", 60.0)
+    monkeypatch.setattr(attempts, "LONGEST", 60.0)
+    monkeypatch.setattr(attempts, "MOST_WAITING", 2)
+    before = len(asyncio.all_tasks())
+
+    async def try_in(token: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await connected(page)
+        body = f"token={token}"
+        kind = "Content-Type: application/x-www-form-urlencoded"
+        head = f"POST /login HTTP/1.1\r\nHost: 127.0.0.1:{page.access.port}\r\n{kind}\r\nContent-Length: {len(body)}"
+        writer.write(f"{head}\r\n\r\n{body}".encode())
+        await writer.drain()
+        return reader, writer
+
+    for _ in range(20):
+        _, writer = await try_in("x" * 8000)
+        writer.close()
+        await writer.wait_closed()
+    with anyio.fail_after(30):
+        while len(asyncio.all_tasks()) > before:  # noqa: ASYNC110 - the server's tasks tell nobody of their end
+            await anyio.sleep(0.01)
+    waiting = [await try_in("wrong") for _ in range(3)]
+    with anyio.fail_after(30):
+        done, _ = await asyncio.wait(
+            [asyncio.ensure_future(reader.readline()) for reader, _ in waiting], return_when=asyncio.FIRST_COMPLETED
+        )
+    assert [task.result().split()[1] for task in done] == [b"429"]
+    reader, right = await try_in(page.access.visitors[0].token)
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    for _, writer in (*waiting, (reader, right)):
+        writer.close()
+    lines = [each for each in said if each["event"] == "page_refused"]
+    assert [each["reason"] for each in lines] == ["This token is not known here."]
+    assert lines[0] | {"path": "/login", "who": "127.0.0.1"} == lines[0]
