@@ -39,12 +39,13 @@ def run(workflow_text: str, scenario: str, config: str) -> tuple[Ending, dict[st
             return ending, record_of(base), time.perf_counter() - started
 
 
-def workflow_of(waves: dict[str, int], *, projects: int = 1, extra: str = "") -> str:
-    """A workflow with so many migrations in each wave."""
+def workflow_of(waves: dict[str, int], *, projects: int = 1, extra: str = "", concurrency: int | None = None) -> str:
+    """A workflow with so many migrations in each wave, so many of them at once (None: all)."""
+    at_once = [] if concurrency is None else [f"    concurrency: {concurrency}"]
     lines = ["version: 1", "name: bench", extra, "waves:"]
     number = 0
     for wave, count in waves.items():
-        lines += [f"  - name: {wave}", "    migrations:"]
+        lines += [f"  - name: {wave}", *at_once, "    migrations:"]
         for _ in range(count):
             number += 1
             group = number % projects + 1

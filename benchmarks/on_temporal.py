@@ -1,6 +1,6 @@
 """A large run on Temporal: when its PUTs leave, when its ends are seen, what it costs, and how long its histories get.
 
-    python -m benchmarks.on_temporal --migrations 5000 --projects 50 --workers 2
+    python -m benchmarks.on_temporal --migrations 5000 --projects 50 --workers 2 --concurrency 100
 
 A development server, the workers, the simulator and the command are processes of their own on this machine.
 """
@@ -108,12 +108,12 @@ def puts_and_ends(record: dict[str, Any]) -> tuple[float, float, int]:
     return max(times) - min(times), mean(seen), sum(job["puts_processed"] for job in jobs)
 
 
-def measure(migrations: int, projects: int, workers: int, engine: str) -> None:
+def measure(migrations: int, projects: int, workers: int, engine: str, concurrency: int | None) -> None:
     """Run it and print the figures."""
     with tempfile.TemporaryDirectory() as name:
         directory, port = Path(name), free_port()
         file, config = directory / "bench.yaml", directory / "config.yaml"
-        file.write_text(workflow_of({"one": migrations}, projects=projects), encoding="utf-8")
+        file.write_text(workflow_of({"one": migrations}, projects=projects, concurrency=concurrency), encoding="utf-8")
         command = (sys.executable, "-m", "orchestrator")
         with (
             simulator(directory, file, SCENARIO) as (base, atlas),
@@ -160,7 +160,9 @@ def measure(migrations: int, projects: int, workers: int, engine: str) -> None:
                                 f"{len(sizes)}; at most {most} events, {largest / 1e3:.0f} kB; together {all_of_it / 1e6:.1f} MB",
                             )
                         )
-                print(f"{migrations} migrations in {projects} projects, engine {engine}, {len(those)} workers")
+                print(
+                    f"{migrations} migrations in {projects} projects, engine {engine}, {len(those)} workers, concurrency {concurrency}"
+                )
                 print(table(("", ""), rows), flush=True)
                 if done.returncode != 0:
                     print((directory / "run.log").read_text()[-3000:])
@@ -173,8 +175,9 @@ def main() -> None:
     parser.add_argument("--projects", type=int, default=50)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--engine", choices=("temporal", "local"), default="temporal")
+    parser.add_argument("--concurrency", type=int, help="migrations at once; all of them by default")
     given = parser.parse_args()
-    measure(given.migrations, given.projects, given.workers, given.engine)
+    measure(given.migrations, given.projects, given.workers, given.engine, given.concurrency)
 
 
 if __name__ == "__main__":
