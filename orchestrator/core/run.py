@@ -565,6 +565,10 @@ class RunState:
         """How many of *wave*'s migrations ended without SUCCESS, selected this time or not."""
         return self.waves[wave.name].counts.failures
 
+    def to_cut_over(self, wave: Wave) -> int:
+        """How many of *wave*'s selected migrations may still get a PUT: what somebody lets start who approves it. What is skipped is none."""
+        return self.waves[wave.name].counts.waiting
+
     def too_many_failures(self, wave: Wave) -> bool:
         """Whether more of *wave*'s migrations have failed than its `max_failures` allows. A doubt does not count yet."""
         return wave.max_failures is not None and self.failures(wave) > wave.max_failures

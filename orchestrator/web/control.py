@@ -126,11 +126,11 @@ def _out_of_place(state: RunState, asked: Asked) -> Refusal | None:
     wave = state.waves[name]
     if wave.approved_by is None and wave.approval_since is None and wave.rejected_by is None:
         return Refusal(status=409, reason=f"wave {name!r} does not wait for approval")
-    number = sum(migration.name in state.selected for migration in state.wave(name).migrations)
+    number = state.to_cut_over(state.wave(name))
     if not state.rehearsal and asked.count != number:
         return Refusal(
             status=409,
-            reason=f"approving wave {name!r} wants the number of its migrations ({number}): it cuts them over",
+            reason=f"approving wave {name!r} wants the number of its migrations that are left ({number}): it cuts them over",
         )
     return None
 

@@ -187,6 +187,7 @@ def _wave(state: RunState, wave: Wave, states: Mapping[str, int]) -> dict[str, A
     return {
         "name": wave.name,
         "migrations": sum(states.values()),
+        "to_cut_over": state.to_cut_over(wave),
         "concurrency": wave.concurrency,
         "max_failures": wave.max_failures,
         "failures": state.failures(wave),

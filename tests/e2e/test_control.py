@@ -292,9 +292,9 @@ def test_on_the_terminal_a_real_wave_wants_the_number_of_its_migrations(online: 
     typed = "\nrest\n3\n2\n"
     done = online.on_terminal("run", workflow, "--yes", prompt="waits for approval", answer=typed)
     assert (done.code, done.out.startswith("SUCCESS")) == (0, True)
-    said = "not approved: type the number of the migrations of wave rest (2) to cut them over"
+    said = "not approved: type the number of the migrations of wave rest that are left (2) to cut them over"
     assert done.err.count(said) == 3
-    assert "on this terminal: type the number of the migrations of wave rest (2)" in done.err
+    assert "on this terminal: type the number of the migrations of wave rest that are left (2)" in done.err
 
 
 def test_other_words_approve_nothing(program: Program) -> None:

@@ -64,7 +64,20 @@ async def test_approving_a_real_wave_wants_the_number_of_its_migrations(
         assert night.asked() == []
         taken = await visitor.press("approve", csrf=csrf, body={"wave": "w2", "count": 1})
     assert (refused.status, taken.status) == (409, 202)
-    assert "number of its migrations (1)" in refused.document["error"]
+    assert "number of its migrations that are left (1)" in refused.document["error"]
+
+
+async def test_approving_wants_the_number_of_those_that_are_left(visitor: Visitor, night: Night) -> None:
+    """A migration that was skipped is cut over by no approval."""
+    given = workflow(("orders", "billing", "archive"))
+    night.begin(replace(given, waves=(replace(given.waves[0], approval=True),)))
+    night.write(ev.ApprovalWaiting(at=NOW, wave="w1"), ev.MigrationSkipped(at=NOW, migration="orders", who="ada"))
+    csrf = await visitor.enter()
+    with night.held():
+        refused = await visitor.press("approve", csrf=csrf, body={"wave": "w1", "count": 3})
+        taken = await visitor.press("approve", csrf=csrf, body={"wave": "w1", "count": 2})
+    assert (refused.status, taken.status) == (409, 202)
+    assert "that are left (2)" in refused.document["error"]
 
 
 async def test_waves_are_rejected_and_migrations_skipped_and_their_gates_changed(

@@ -121,8 +121,8 @@ def _approves(state: RunState, wave: str) -> tuple[tuple[str, ...], str]:
     """
     if state.rehearsal:
         return ("", wave), f"Enter alone, or {wave} and Enter, approves wave {wave}"
-    number = sum(migration.name in state.selected for migration in state.wave(wave).migrations)
-    return (str(number),), f"type the number of the migrations of wave {wave} ({number}) to cut them over"
+    number = state.to_cut_over(state.wave(wave))
+    return (str(number),), f"type the number of the migrations of wave {wave} that are left ({number}) to cut them over"
 
 
 def _is_ours(terminal: int) -> bool:

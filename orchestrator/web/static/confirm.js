@@ -59,15 +59,15 @@ function question(run, { command, wave, migrations = [] }) {
       const it = head.waves.find(({ name }) => name === wave);
       return {
         title: `Approve wave ${wave}?`,
-        text: `Its ${plural(it.migrations, "migration")} ${where} will be cut over. ${final}`,
+        text: `${itsMigrations(it)} ${where} will be cut over. ${final}`,
         yes: `Approve ${wave}`,
         facts: [...before(head, it), windowLeft(head), takes(head)],
-        count: head.rehearsal ? null : it.migrations,
+        count: head.rehearsal ? null : it.to_cut_over,
       };
     }
     case "reject": {
       const from = head.waves.findIndex(({ name }) => name === wave);
-      const rest = head.waves.slice(from).reduce((sum, { migrations: count }) => sum + count, 0);
+      const rest = head.waves.slice(from).reduce((sum, { to_cut_over: count }) => sum + count, 0);
       return { title: `Reject wave ${wave}?`, text: `It and the waves after it, ${plural(rest, "migration")} ${where}, are not started. ${followed}`, yes: `Reject ${wave}`, danger: true };
     }
     case "skip":
@@ -83,6 +83,11 @@ function question(run, { command, wave, migrations = [] }) {
     default:
       return { title: "Abort the run?", text: `No further cutover ${where} starts, now or later: the rest of the run is over. ${followed} This cannot be undone.`, yes: "Abort the run", danger: true };
   }
+}
+
+// Those that are left: what was skipped, or has ended in an earlier session, gets no PUT.
+function itsMigrations({ migrations, to_cut_over: left }) {
+  return left === migrations ? `Its ${plural(left, "migration")}` : `${number(left)} of its ${plural(migrations, "migration")}`;
 }
 
 // How the waves before went, against what they may have of failures.

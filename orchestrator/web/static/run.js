@@ -105,10 +105,12 @@ function troubles(run) {
 function drawNeedYou(run) {
   const counts = new Map();
   for (const { kind, count } of troubles(run)) counts.set(kind, (counts.get(kind) || 0) + Math.max(1, count));
-  const element = byId("need-you"), known = JSON.stringify([...counts]);
-  element.hidden = !counts.size;
+  const nobody = run.head.running && !run.needs.length;
+  const element = byId("need-you"), known = JSON.stringify([...counts, nobody]);
+  element.hidden = !counts.size && !nobody;
   if (element.dataset.known === known) return;
   element.dataset.known = known;
+  if (nobody) return element.replaceChildren("Nobody is needed.");
   const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
   element.replaceChildren(make("a", { href: "#needs-title" }, `${number(all)} ${all === 1 ? "needs" : "need"} you`),
     ...[...counts].map(([kind, count]) => make("span", { class: "chip" }, icon(LOOKS[kind]), `${number(count)} ${LOOKS[kind].short || LOOKS[kind].word}`)));
