@@ -24,7 +24,7 @@ def make_directory(path: Path) -> None:
     """
     make_way(path)
     refuse_link(path)
-    refuse_foreign(path, path.stat())
+    refuse_foreign(path, path.stat(), ours_alone=True)
 
 
 def make_way(path: Path) -> None:

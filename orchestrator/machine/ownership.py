@@ -35,13 +35,16 @@ class ForeignFileError(OSError):
         super().__init__(errno.EPERM, why, str(path))
 
 
-def refuse_foreign(path: Path, status: os.stat_result, *, descriptor: int | None = None) -> None:
+def refuse_foreign(
+    path: Path, status: os.stat_result, *, descriptor: int | None = None, ours_alone: bool = False
+) -> None:
     """Return when only this user, root, and those who are trusted can have written what has this *status*.
 
     Args:
         path: What it is called.
         status: What the system says of it.
         descriptor: It, where it is open: its access control list is read from there.
+        ours_alone: A directory whose files are taken for ours by their names: the sticky bit keeps nobody from adding some.
 
     Raises:
         ForeignFileError: Somebody else can.
@@ -55,11 +58,17 @@ def refuse_foreign(path: Path, status: os.stat_result, *, descriptor: int | None
         )
     if stat.S_ISLNK(status.st_mode):
         return  # whose mode says nothing
-    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
+    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX and not ours_alone:
         return  # others may add to it, but neither move nor remove what is not theirs
     shown = f"mode {stat.S_IMODE(status.st_mode):04o}"
     if status.st_mode & stat.S_IWOTH:
-        sticky = f" (or chmod +t {path}, where others work in it, too)" if stat.S_ISDIR(status.st_mode) else ""
+        if ours_alone and status.st_mode & stat.S_ISVTX:
+            raise ForeignFileError(path, f"can be written by everybody ({shown}): choose a directory of your own in it")
+        sticky = (
+            f" (or chmod +t {path}, where others work in it, too)"
+            if stat.S_ISDIR(status.st_mode) and not ours_alone
+            else ""
+        )
         raise ForeignFileError(path, f"can be written by everybody ({shown}): chmod o-w {path}{sticky}")
     if status.st_mode & stat.S_IWGRP:  # with an access control list: the most that all whom it names may do
         _refuse_writers(path, status.st_gid, shown, writers(path if descriptor is None else descriptor))

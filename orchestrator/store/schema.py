@@ -25,6 +25,8 @@ LOCK_PATIENCE = 5.0
 """Seconds for which one attempt waits while another program keeps the file locked."""
 
 _BESIDE = ("-wal", "-shm")
+_TAKEN_IN = (*_BESIDE, "-journal")
+"""Files beside the journal that SQLite takes for a part of it: what is in the last one is rolled into it, whoever wrote that."""
 
 _SCHEMA = """
 CREATE TABLE runs (
@@ -103,10 +105,10 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
     try:
         if state_dir.exists() and not state_dir.is_dir():
             raise JournalError(f"{state_dir}: is no directory: choose another with --state-dir")
-        refuse_foreign_state(path, *_BESIDE, written=not readonly)
+        refuse_foreign_state(path, *_TAKEN_IN, written=not readonly)
         if not readonly:
             make_way(state_dir)
-            refuse_foreign_state(path, *_BESIDE, written=True)  # what somebody else has put there meanwhile
+            refuse_foreign_state(path, *_TAKEN_IN, written=True)  # what somebody else has put there meanwhile
             _make(path)
         elif not path.exists():
             raise JournalError(f"{path}: there is no journal: no run has been started with this state directory")
@@ -150,9 +152,11 @@ def where_to_read(path: Path, *, readonly: bool) -> Iterator[Path]:
     with ExitStack() as stack:
         try:
             place = path
-            if readonly and path.exists() and not _may_make_files_in(path.parent) and not _opens_as_it_is(path):
-                place = Path(stack.enter_context(TemporaryDirectory(prefix="atlas-cutover-"))) / path.name
-                refuse_foreign_state(path, *_BESIDE)
+            if readonly and path.exists() and not _may_make_files_in(path.parent):
+                refuse_foreign_state(path, *_TAKEN_IN)
+                if not _opens_as_it_is(path):
+                    place = Path(stack.enter_context(TemporaryDirectory(prefix="atlas-cutover-"))) / path.name
+            if place != path:
                 for file in (path, path.with_name(path.name + _BESIDE[0])):
                     if file.exists():
                         shutil.copyfile(file, place.with_name(file.name))

@@ -53,7 +53,7 @@ def refuse_foreign_state(journal: Path, *beside: str, written: bool = False) -> 
     """
     state_dir = journal.parent
     with suppress(FileNotFoundError):  # what is there of the way has been looked at then
-        refuse_foreign(state_dir, refuse_foreign_place(state_dir))
+        refuse_foreign(state_dir, refuse_foreign_place(state_dir), ours_alone=True)
     for file in (journal, *(journal.with_name(journal.name + end) for end in beside)):
         refuse_link(file)
         with suppress(

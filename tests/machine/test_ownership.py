@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.core.errors import JournalError
 from orchestrator.machine import ownership
 from orchestrator.machine.access_lists import ATTRIBUTE, ENTRY, GROUP, OWNING_GROUP, USER, VERSION
 from orchestrator.machine.own_files import make_directory, open_own, replace_file
@@ -415,3 +416,49 @@ def test_what_keeps_a_program_from_starting_is_told(tmp_path: Path) -> None:
     assert trouble("marked", "\ufeff#!/bin/sh\n").startswith("it begins with a byte order mark")
     assert trouble_with("no-such-command-anywhere", tmp_path, "/bin") == "is not there, or cannot be run"
     assert trouble_with("sh", tmp_path, "/bin:/usr/bin") is None
+
+
+def test_a_state_directory_is_ones_own_and_no_common_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the sticky bit, others may still add what SQLite takes for the journal's; it may lie in such a directory, and a trusted group may write it."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o1777)
+    with pytest.raises(
+        JournalError, match=r"shared: can be written by everybody .*: choose a directory of your own in it"
+    ):
+        open_journal(tmp_path / "shared").__enter__()
+    assert not list((tmp_path / "shared").iterdir())
+    own = tmp_path / "shared" / "own"
+    with open_journal(own):
+        pass
+    own.chmod(0o2770)
+    if os.geteuid() == 0:  # as a volume with an `fsGroup` is
+        os.chown(own, -1, SOMEBODY)
+        own.chmod(0o2770)
+        with pytest.raises(JournalError, match=f"can be written by the group {SOMEBODY}"):
+            open_journal(own).__enter__()
+    monkeypatch.setenv(ownership.GROUPS_VARIABLE, f"{SOMEBODY} {os.getegid()}")
+    with open_journal(own):
+        pass
+
+
+@pytest.mark.parametrize("name", ["marks", "locks"])
+def test_what_lies_in_the_state_directory_is_no_common_one_either(tmp_path: Path, name: str) -> None:
+    """Others could put a mark or a lock there."""
+    (tmp_path / name).mkdir()
+    (tmp_path / name).chmod(0o1777)
+    with pytest.raises(ForeignFileError, match="can be written by everybody"):
+        make_directory(tmp_path / name)
+
+
+@pytest.mark.parametrize("end", ["-journal", "-wal", "-shm"])
+@pytest.mark.parametrize("readonly", [True, False])
+def test_nothing_beside_the_journal_may_be_somebody_elses(tmp_path: Path, end: str, readonly: bool) -> None:
+    """SQLite rolls what is in `-journal` into the journal, whoever has put it there."""
+    with open_journal(tmp_path):
+        pass
+    beside = tmp_path / f"journal.db{end}"
+    beside.write_bytes(b"made up")
+    beside.chmod(0o666)
+    with pytest.raises(JournalError, match=f"journal.db{end}: can be written by everybody"):
+        open_journal(tmp_path, readonly=readonly).__enter__()
+    assert beside.read_bytes() == b"made up"
