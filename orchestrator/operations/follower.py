@@ -310,7 +310,7 @@ class Follower:
         with suppress(TemporalError, InputError), anyio.move_on_after(_LAST_WORDS):
             await self._look()
             known = len(self._known)
-            await self._remote.steer([Request(command=Command.PAUSE, who=who)])
+            await self._remote.steer(self._run_id, [Request(command=Command.PAUSE, who=who)])
             while True:
                 news = self._told((await self._remote.news(known)).events)
                 if not _awaits_an_answer(fold(self._run_id, [*self._known, *news])):
@@ -322,7 +322,8 @@ class Follower:
         """Pass on what other processes of this machine have left for the run."""
         controls = self._journal.controls(self._run_id)
         if controls:
-            await self._remote.steer([cleared_request(control.request, self._clean) for control in controls])
+            requests = [cleared_request(control.request, self._clean) for control in controls]
+            await self._remote.steer(self._run_id, requests)
             self._journal.handled(controls)
 
 

@@ -199,7 +199,7 @@ async def steer(row: RunRow, requests: Sequence[Request]) -> None:
             f"run {row.run_id} is not open at Temporal any more: `atlas-cutover resume {row.run_id}` takes in how it has ended"
         )
     clean = [cleared_request(request, Redactor().text) for request in requests]
-    refusals = [answer for answer in await remote.steer(clean) if answer is not None]
+    refusals = [answer for answer in await remote.steer(row.run_id, clean) if answer is not None]
     if refusals:
         raise InputError(f"run {row.run_id}: {'; '.join(refusals)}")
 

@@ -31,9 +31,17 @@ class _OneArgument(WorkflowInboundInterceptor):
         if len(input.args) == 1:
             await super().handle_signal(input)
 
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:  # noqa: A002 - as Temporal calls it
+        _refuse_another_number(input)
+        super().handle_update_validator(input)
+
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:  # noqa: A002 - as Temporal calls it
-        if len(input.args) != 1:
-            raise ApplicationError(
-                f"`{input.update}` has one argument, and {len(input.args)} were given", non_retryable=True
-            )
+        _refuse_another_number(input)
         return await super().handle_update_handler(input)
+
+
+def _refuse_another_number(given: HandleUpdateInput) -> None:
+    if len(given.args) != 1:
+        raise ApplicationError(
+            f"`{given.update}` has one argument, and {len(given.args)} were given", non_retryable=True
+        )

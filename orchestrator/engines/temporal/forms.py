@@ -94,6 +94,24 @@ class News:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody asks of the run *run_id*, while its execution *execution* was the open one. *number*: that nobody else has given to anything."""
+
+    run_id: str
+    execution: str
+    number: str
+    requests: list[Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What came of what was *asked* with this number: of each request, why it did nothing, or None."""
+
+    asked: str
+    answers: list[str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
     """Which live migrations a run drives: pairs of a migration's name and `project/id`. *workflow*: the id of its workflow at Temporal."""
 

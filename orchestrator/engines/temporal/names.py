@@ -64,7 +64,7 @@ def run_workflow_id(workflow: str, *, rehearsal: bool) -> str:
 
 def batch_id(run: str, first: str, number: int) -> str:
     """The batch *number* of the session that began with the execution *first* of the workflow *run*."""
-    return f"{run}/batch/{first[:8]}/{number}"
+    return f"{run}/batch/{first}/{number}"  # whole: executions that begin within a minute have the same first digits
 
 
 def claim_id(job: str) -> str:

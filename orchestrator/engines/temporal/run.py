@@ -15,7 +15,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ApplicationError, FailureError
 
 from ...core.events import ApplicationWaiting, CutoversStopped, RunFinished
 from ...core.next_actions import Action, Agenda, Drive, Record, RunGroupHook, next_actions, to_drive
@@ -26,6 +26,7 @@ from ...core.steering import decide
 from ...core.workflow import Migration, Wave
 from . import forms, names
 from .alarm import Alarm, now
+from .asked import Once
 from .batch import Batch
 from .driver import Driver
 from .errands import OF_A_BATCH, Errand, Errands
@@ -62,11 +63,13 @@ class Run:
         self._places = _places(self._state)
         self._over = False
         self._fits = True
+        self._once = Once(order.run_id, info.run_id)
         self._failure: BaseException | None = None
         if order.carried:
             carried = forms.unpacked(order.carried)
             self._ledger.take_up(carried["ledger"])
             self._errands.take_up(carried["errands"])
+            self._once.take_up(carried["once"])
             self._told = {(wave, migration): at for wave, migration, at in carried["told"]}
 
     @property
@@ -90,10 +93,11 @@ class Run:
                 await stray.signal(Batch.errands, stop)
 
     @workflow.update
-    async def steer(self, requests: list[dict[str, Any]]) -> list[str | None]:
+    async def steer(self, asked: forms.Asked) -> forms.Answered:
         """Do what people ask for; why each did nothing, or None. After the answer no PUT leaves that they have held up."""
+        self._once.take(asked)
         answers: list[str | None] = []
-        for data in requests:
+        for data in asked.requests:
             decided = decide(self._state, forms.request_of(data), at=now())
             if isinstance(decided, str):
                 answers.append(decided)
@@ -106,7 +110,13 @@ class Run:
         with suppress(TimeoutError):  # what has not left by then does not leave any more
             gone = DEAD_BY * self._order.lease
             await workflow.wait_condition(lambda: all(errand.returned for errand in held), timeout=gone)
-        return answers
+        return forms.Answered(asked=asked.number, answers=answers)
+
+    @steer.validator
+    def _is_to_be_heeded(self, asked: forms.Asked) -> None:
+        why_not = self._once.why_not(asked)
+        if why_not is not None:
+            raise ApplicationError(why_not, non_retryable=True)
 
     # -- the session -------------------------------------------------------------------------------------------------
 
@@ -319,6 +329,7 @@ class Run:
             {
                 "ledger": self._ledger.carried(),
                 "errands": self._errands.carried(),
+                "once": self._once.carried(),
                 "told": [[wave, migration, at] for (wave, migration), at in self._told.items()],
             }
         )

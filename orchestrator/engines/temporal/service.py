@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import anyio
 from temporalio.api.common.v1 import WorkflowExecution
@@ -250,18 +251,18 @@ class Remote:
             if not token:
                 return False
 
-    async def steer(self, requests: Sequence[Request], *, patience: float = 60.0) -> list[str | None]:
-        """Ask the open run for *requests*; why each did nothing, or None. No PUT leaves after the answer that they have held up.
+    async def steer(self, run_id: str, requests: Sequence[Request], *, patience: float = 60.0) -> list[str | None]:
+        """Ask the open run *run_id* for *requests*; why each did nothing, or None. No PUT leaves after the answer that they have held up.
 
         Raises:
             NoWorkerError: No worker has taken them within *patience* seconds; they will be taken when one comes.
-            TemporalError: Temporal does not answer, or the run is over.
+            TemporalError: Temporal does not answer, or the run is not open, or something else was answered.
         """
-        asked = [forms.request_out(request) for request in requests]
+        asked = await self._asked_of(run_id, requests)
         try:
             with anyio.fail_after(patience):
                 with _readable():
-                    answers: list[str | None] = await self._handle().execute_update(Run.steer, asked)
+                    answered: forms.Answered = await self._handle().execute_update(Run.steer, asked, id=asked.number)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             raise NoWorkerError(
                 "no worker has taken this up: start one with `atlas-cutover worker`, of the version that the run began with, and "
@@ -271,7 +272,24 @@ class Remote:
             raise TemporalError(f"the run has not taken this: {error.cause}") from None
         except RPCError as error:
             raise _unheard(error) from None
-        return answers
+        if answered.asked != asked.number:
+            raise TemporalError(
+                f"the answer that came is not one to what was asked of run {run_id}, so whether it has taken that is not known: "
+                f"`atlas-cutover status {run_id}` tells, and somebody on the cluster answers in a worker's place"
+            )
+        return answered.answers
+
+    async def _asked_of(self, run_id: str, requests: Sequence[Request]) -> forms.Asked:
+        """*requests* as they travel to the run *run_id*: for it alone, and once."""
+        found = await self.find()
+        if found is None or not found.is_open or found.run_id != run_id:
+            raise TemporalError(f"run {run_id} is not open at Temporal any more; nothing was asked of it")
+        return forms.Asked(
+            run_id=run_id,
+            execution=found.execution,
+            number=uuid4().hex,
+            requests=[forms.request_out(request) for request in requests],
+        )
 
     async def let_go(self, jobs: Sequence[str], run_id: str) -> None:
         """Give up the claims to *jobs* that run *run_id* still has.

@@ -17,6 +17,7 @@ from orchestrator.core.run import RunState, fold
 from orchestrator.core.steering import Command, Request
 from orchestrator.core.workflow import Workflow
 from orchestrator.engines.temporal import forms, names
+from orchestrator.engines.temporal.service import Remote
 from orchestrator.engines.temporal.worker import serving
 from orchestrator.engines.temporal.workflows import Run
 from orchestrator.operations.target import client_settings
@@ -57,6 +58,7 @@ async def until(happened: Callable[[], bool], within: float = 60.0) -> None:
 class Begun:
     """A run that was begun."""
 
+    client: Client
     handle: WorkflowHandle[Any, Any]
     run_id: str
 
@@ -81,9 +83,8 @@ class Begun:
 
     async def steer(self, command: str, **about: Any) -> list[str | None]:
         """Ask for something, and have the answer."""
-        request = forms.request_out(Request(command=Command(command), who="somebody", **about))
-        answers: list[str | None] = await self.handle.execute_update(Run.steer, [request])
-        return answers
+        request = Request(command=Command(command), who="somebody", **about)
+        return await Remote(self.client, self.handle.id).steer(self.run_id, [request])
 
     async def result(self) -> dict[str, Any]:
         """What it ends with."""
@@ -120,5 +121,6 @@ async def begin(
         order,
         id=names.run_workflow_id(name or plan.name, rehearsal=started.rehearsal),
         task_queue=order.queue,
+        memo={"run_id": run_id},
     )
-    return Begun(handle, run_id)
+    return Begun(client, handle, run_id)

@@ -9,9 +9,15 @@ from uuid import uuid4
 
 from temporalio import workflow
 from temporalio.api.common.v1 import Payloads, WorkflowExecution, WorkflowType
+from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest, StartWorkflowExecutionRequest
+from temporalio.api.update.v1 import Input, Meta, Request, WaitPolicy
+from temporalio.api.workflowservice.v1 import (
+    SignalWorkflowExecutionRequest,
+    StartWorkflowExecutionRequest,
+    UpdateWorkflowExecutionRequest,
+)
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
@@ -95,3 +101,18 @@ async def signal(client: Client, workflow_id: str, name: str, given: Payloads | 
             request_id=uuid4().hex,
         )
     )
+
+
+async def update(client: Client, workflow_id: str, name: str, args: Payloads) -> str:
+    """Ask *workflow_id* for something, as it is given, and say what became of it: `done` or `refused`."""
+    answer = await client.workflow_service.update_workflow_execution(
+        UpdateWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=workflow_id),
+            wait_policy=WaitPolicy(
+                lifecycle_stage=UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
+            ),
+            request=Request(meta=Meta(update_id=uuid4().hex), input=Input(name=name, args=args)),
+        )
+    )
+    return "done" if answer.outcome.HasField("success") else "refused"

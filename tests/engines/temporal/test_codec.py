@@ -106,8 +106,11 @@ async def test_a_worker_with_a_key_takes_nothing_that_was_not_encrypted_with_it(
         there = stranger.get_workflow_handle(run.handle.id)
         await there.signal("returned", {"number": 1, "failed": "x", "detail": "y"})
         abort = forms.request_out(Request(command=Command.ABORT, who="a stranger"))
+        execution = (await there.describe()).run_id
+        assert execution is not None
+        asked = forms.Asked(run_id=run.run_id, execution=execution, number="1", requests=[abort])
         with pytest.raises(WorkflowUpdateFailedError):
-            await there.execute_update(Run.steer, [abort])
+            await there.execute_update(Run.steer, asked)
         with pytest.raises(TemporalError, match="does not tell"):
             await Remote(stranger, run.handle.id).news(0)
         assert await run.steer("approve", wave="one") == [None]
