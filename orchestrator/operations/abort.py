@@ -20,7 +20,16 @@ from .apart import wait_for
 from .find import find_run, place_of
 from .foresight import last_words
 from .reporting import write_reports
-from .steering import Steered, Taken, ask, ask_elsewhere, asked_already, decided, refuse_when_over
+from .steering import (
+    Steered,
+    Taken,
+    ask,
+    ask_elsewhere,
+    asked_already,
+    decided,
+    redactor_of_this_process,
+    refuse_when_over,
+)
 
 
 def abort(run_id: str, *, state_dir: Path | str | None = None, who: str | None = None, reason: str = "") -> Steered:
@@ -57,7 +66,8 @@ def abort_and_tell(
     place = place_of(state_dir)
     with open_journal(place, readonly=True) as reading:
         row = find_run(reading, run_id)
-    request = Request(command=Command.ABORT, who=who or who_am_i(), reason=reason)
+    clean = redactor_of_this_process().text
+    request = Request(command=Command.ABORT, who=clean(who or who_am_i()), reason=clean(reason))
     if row.temporal is not None and row.unfinished and not row.rehearsal:
         return _abort_elsewhere(row, request, place, observers)
     with open_journal(place) as journal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from ..core.arguments import several, text, text_or_none
 from ..core.errors import InputError
 from ..core.events import Event, RunFinished
 from ..core.run import RunState
+from ..core.settings import KEY_VARIABLE
 from ..core.steered import between_sessions
 from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, GateChange, Request, decide
 from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, holder_of, locked, run_lock
 from ..text.likeness import composed
+from ..text.redaction import Redactor
 from .apart import wait_for
 from .find import find_run, find_run_under_way, place_of
 from .reporting import Unwritten
@@ -154,11 +157,13 @@ def decided(state: RunState, requests: Sequence[Request]) -> list[Event]:
 def requests_for(
     state: RunState, command: Command, names: Sequence[str], who: str, reason: str, gate: GateChange | None
 ) -> list[Request]:
-    """What *who* asks of the run with *command* about *names*, as `steer`.
+    """What *who* asks of the run with *command* about *names*, as `steer`, no secret in it.
 
     Raises:
         InputError: One of *names* is neither a wave nor a migration of the run, or *command* wants names and there are none.
     """
+    clean = redactor_of_this_process().text
+    who, reason = clean(who), clean(reason)
     if not names and command in ABOUT_MIGRATIONS:
         raise InputError(
             f"{command}: name the migrations, or waves for all of theirs; nothing was asked of run {state.run_id}"
@@ -176,6 +181,15 @@ def requests_for(
         raise InputError(f"run {state.run_id} has neither a wave nor a migration {error.args[0]!r}") from None
     members = [migration.name for _, migration in state.workflow.migrations() if migration.name in chosen]
     return [Request(command=command, who=who, reason=reason, migration=name, gate=gate) for name in members]
+
+
+def redactor_of_this_process() -> Redactor:
+    """What knows secrets where no config is read: by their look, and those of this process's environment.
+
+    A reason is typed by a person, who may paste what they should not; what is kept of it is in journal, report and page, whoever
+    continues the run.
+    """
+    return Redactor(value for name, value in os.environ.items() if KEY_VARIABLE.fullmatch(name))
 
 
 def _record(journal: Journal, run_id: str, requests: Sequence[Request]) -> Steered:

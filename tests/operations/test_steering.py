@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from orchestrator.core import events as ev
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
 from orchestrator.core.steering import Command, Request
+from orchestrator.operations.abort import abort
+from orchestrator.operations.pause import pause
 from orchestrator.operations.retry import retry
 from orchestrator.operations.steering import Taken
 from orchestrator.operations.unpause import unpause
@@ -63,3 +66,22 @@ def test_what_is_taken_up_again_after_the_end_does_not_make_the_run_longer(tmp_p
     assert row is not None
     assert (row.unfinished, row.finished_at) == (True, NOW + 60)
     assert build(state, now=NOW + 9000).duration_seconds == 60
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_secret_in_a_reason_is_kept_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
+    """Neither in what is left for the process that works on the run, nor in what is recorded where none does; nor of an end."""
+    key, secret = "f3a1b9c2-0000-4000-8000-00000000beef", "mdb_sa_sk_0123456789abcdefghij"
+    monkeypatch.setenv("MONGODB_ATLAS_PRIVATE_API_KEY", key)
+    night = Night(state_dir=tmp_path)
+    night.begin(workflow(("orders",)))
+    with locked(run_lock(tmp_path, RUN), holder="another process") if works else nullcontext():
+        for steer in (pause, abort):
+            steer(RUN, state_dir=tmp_path, reason=f"tried {key} and {secret}")
+    with open_journal(tmp_path) as journal:
+        asked = [control.request.reason for control in journal.controls(RUN)]
+        recorded = [decision.reason for decision in journal.state(RUN).steering]
+    assert (asked if works else recorded) == ["tried [redacted] and [redacted]"] * 2
+    kept = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    assert key.encode() not in kept
+    assert secret.encode() not in kept
