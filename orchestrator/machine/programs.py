@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from .interpreters import Interpreter, first_line, interpreter_in
 from .ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
 
-_FIRST_LINE = 512
+_MOST_INTERPRETERS = 5
+"""Scripts that are each other's interpreter, as many as Linux follows."""
 
 
 def trouble_with(program: str, directory: Path, path: str | None) -> str | None:
@@ -42,13 +45,13 @@ def oddity(program: str, directory: Path, path: str | None) -> str | None:
         mode = found.stat().st_mode
         if stat.S_ISDIR(mode):
             return "is a directory, expected a program"
-        return _trouble_with_interpreter(found) if stat.S_ISREG(mode) else None
+        return _trouble_with_interpreter(found, directory, path) if stat.S_ISREG(mode) else None
     except (OSError, ValueError):
         return None
 
 
 def program_to_start(program: str, directory: Path, path: str | None) -> Path:
-    """What to execute for *program*, absolute, which this user or root alone can have put there. Arguments as for `trouble_with`.
+    """What to execute for *program*, absolute, which this user or root alone can have put there, as its interpreter. Arguments as for `trouble_with`.
 
     The way there is looked at before what lies at its end, so nobody can show one program to this and another one to who starts it.
 
@@ -64,6 +67,7 @@ def program_to_start(program: str, directory: Path, path: str | None) -> Path:
     if not stat.S_ISREG(status.st_mode):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)
     refuse_foreign(found, status)
+    _refuse_foreign_interpreter(found, directory, path)
     return found
 
 
@@ -102,24 +106,95 @@ def _found(program: str, directory: Path, path: str | None) -> Path | None:
     return None
 
 
-def _trouble_with_interpreter(script: Path) -> str | None:
+def _refuse_foreign_interpreter(
+    script: Path, directory: Path, path: str | None, *, most: int = _MOST_INTERPRETERS
+) -> None:
+    """Return when nobody else can decide what starts *script*: the program in its first line, and that which `env` looks for there.
+
+    `env` looks on *path* anew when the hook starts. So what it passes over before it finds something must not be somebody else's to fill.
+
+    Raises:
+        ForeignFileError: Somebody else can; also where there is nothing yet.
+    """
+    try:
+        interpreter = interpreter_in(first_line(script))
+    except OSError:
+        return  # an interpreter could not read it either
+    if interpreter is None or not most:
+        return
+    base = directory.absolute()
+    named = base / interpreter.named
+    try:
+        if _is_ours(named):
+            _refuse_foreign_interpreter(named, directory, path, most=most - 1)
+    except ForeignFileError as error:
+        raise ForeignFileError(script, f"names the interpreter {named}, which {error.strerror}") from None
+    for place in _looked_at(interpreter, base, path):
+        try:
+            if _is_ours(place):
+                _refuse_foreign_interpreter(place, directory, path, most=most - 1)
+                return
+        except ForeignFileError as error:
+            why = f"has env look for {interpreter.looked_for} in its first line: {place} {error.strerror}"
+            raise ForeignFileError(script, why) from None
+
+
+def _looked_at(interpreter: Interpreter, base: Path, path: str | None) -> Iterator[Path]:
+    """Where `env` looks for what *interpreter* has it look for, in its order; nowhere, where it is not `env`."""
+    looked_for = interpreter.looked_for
+    if looked_for is None:
+        return
+    path = path if interpreter.path is None else interpreter.path
+    entries = [""] if "/" in looked_for else (os.defpath if path is None else path).split(os.pathsep)
+    for entry in entries:
+        yield base / entry / looked_for
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether at *place* lies what may be run; nobody else can have put that there, nor can put anything else there.
+
+    Raises:
+        ForeignFileError: Somebody else can.
+    """
+    try:
+        status = refuse_foreign_place(place)
+        refuse_foreign(place, status)
+    except ForeignFileError:
+        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        last = Path(os.fsdecode(error.filename)).parent
+        try:
+            refuse_foreign(last, last.stat(), ours_alone=True)
+        except ForeignFileError as foreign:
+            raise ForeignFileError(place, f"would lie in {last}, which {foreign.strerror}") from None
+        return False
+    except (OSError, ValueError):
+        return False  # what we cannot get to is passed over by what we start
+    return stat.S_ISREG(status.st_mode) and os.access(place, os.X_OK)
+
+
+def _trouble_with_interpreter(script: Path, directory: Path, path: str | None) -> str | None:
     """What is wrong with the first line of *script*, which names its interpreter."""
     try:
-        with script.open("rb") as file:
-            line = file.read(_FIRST_LINE)
+        line = first_line(script)
     except OSError:
         return None  # a program may be run that cannot be read
     if line.startswith(b"\xef\xbb\xbf#!"):
         return f"it begins with a byte order mark, so the system does not see its '#!': sed -i '1s/^\\xef\\xbb\\xbf//' {script}"
     if not line.startswith(b"#!"):
         return None if b"\0" in line else "its first line names no interpreter, such as #!/bin/sh"
-    line = line.partition(b"\n")[0]
-    named = os.fsdecode(line[2:].strip(b" \t").partition(b" ")[0])
+    interpreter = interpreter_in(line)
+    if interpreter is None:
+        return None
+    named = interpreter.named
     if line.endswith(b"\r"):
         return (
-            f"its lines end with CR LF, as Windows writes them, so its interpreter would be {named!r}: "
+            f"its lines end with CR LF, as Windows writes them, so its interpreter would be {interpreter.looked_for or named!r}: "
             f"sed -i 's/\\r$//' {script}"
         )
-    if named and not os.access(named, os.X_OK):
+    if not os.access(directory.absolute() / named, os.X_OK):
         return f"its first line names the interpreter {named}, which is not there, or cannot be run"
+    places = list(_looked_at(interpreter, directory.absolute(), path))
+    if places and not any(os.access(place, os.X_OK) for place in places):
+        return f"its first line has env look for {interpreter.looked_for}, which is not on PATH"
     return None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.machine.ownership import ForeignFileError
 from orchestrator.machine.programs import oddity, program_to_start, refuse_foreign_program, trouble_with
 
 LONG = "x" * 300
@@ -42,3 +43,75 @@ def test_a_name_that_no_file_can_have_is_told_as_missing(tmp_path: Path, program
     refuse_foreign_program(program, tmp_path, os.defpath)
     with pytest.raises((OSError, ValueError)):
         program_to_start(program, tmp_path, os.defpath)
+
+
+def written(path: Path, text: str, mode: int = 0o755) -> Path:
+    """A script."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "#!{open}/interp",
+        "#! \t{open}/interp\t-x",
+        "#!/usr/bin/env interp",
+        "#!/usr/bin/env -S PATH={open} interp -u",
+        "#!{chain}",
+    ],
+)
+def test_an_interpreter_that_others_can_change_is_refused(tmp_path: Path, line: str) -> None:
+    """Named in the first line, found by `env` on the hook's PATH, or by an interpreter that is a script itself: what it is decides what runs."""
+    interp = written(tmp_path / "open" / "interp", "#!/bin/sh\n")
+    chain = written(tmp_path / "chain", f"#!{interp}\n")
+    script = written(tmp_path / "own" / "hook", line.format(open=interp.parent, chain=chain) + "\n")
+    path = f"{interp.parent}:/bin"
+    assert program_to_start("./hook", script.parent, path) == script
+    interp.chmod(0o777)
+    with pytest.raises(ForeignFileError, match=r"open/interp.*can be written by everybody") as refused:
+        program_to_start("./hook", script.parent, path)
+    assert refused.value.filename == str(script)
+    interp.chmod(0o755)
+    interp.parent.chmod(0o777)
+    with pytest.raises(ForeignFileError, match=r"lies in .*/open, which can be written by everybody"):
+        refuse_foreign_program("./hook", script.parent, path)
+
+
+@pytest.mark.parametrize("entry", ["{open}", "{open}/not/there", "{shared}/not/there"])
+def test_an_entry_of_the_path_before_the_interpreter_is_nobody_elses_to_fill(tmp_path: Path, entry: str) -> None:
+    """`env` looks at it first, whenever the hook starts: another interpreter could have come there by then."""
+    for name, mode in (("open", 0o777), ("shared", 0o1777), ("good", 0o755)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(mode)
+    good = written(tmp_path / "good" / "interp", "#!/bin/sh\n").parent
+    script = written(tmp_path / "own" / "hook", "#!/usr/bin/env interp\n")
+    bad = entry.format(open=tmp_path / "open", shared=tmp_path / "shared")
+    assert program_to_start("./hook", script.parent, f"{good}:{bad}") == script
+    with pytest.raises(
+        ForeignFileError, match=r"has env look for interp in its first line: .*can be written by everybody"
+    ):
+        program_to_start("./hook", script.parent, f"{bad}:{good}")
+
+
+@pytest.mark.parametrize(
+    ("line", "trouble"),
+    [
+        ("#!/usr/bin/env sh", None),
+        ("#!/usr/bin/env -S FIRST=1 -i sh -e", None),
+        ("#!/usr/bin/env -S -u HOME --chdir=/ sh", None),
+        (
+            "#!/usr/bin/env no-such-interpreter",
+            "its first line has env look for no-such-interpreter, which is not on PATH",
+        ),
+        ("#!/usr/bin/env", None),
+        ("#!/usr/bin/env -S 'unclosed", None),
+    ],
+)
+def test_what_env_looks_for_is_looked_for(tmp_path: Path, line: str, trouble: str | None) -> None:
+    """As it would look itself; what it makes nothing of is its own to tell."""
+    written(tmp_path / "hook", f"{line}\n")
+    assert trouble_with("./hook", tmp_path, "/usr/bin:/bin") == trouble
+    assert program_to_start("./hook", tmp_path, "/usr/bin:/bin") == tmp_path / "hook"
