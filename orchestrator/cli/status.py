@@ -109,8 +109,9 @@ def _print_runs(args: Namespace, listed: Sequence[RunListed]) -> None:
                 "exit_code": row.exit_code,
                 "unfinished": row.unfinished,
                 "running": holder is not None,
+                "stands": stands,
             }
-            for row, holder in ((each.row, each.holder) for each in listed)
+            for row, holder, stands in ((each.row, each.holder, each.stands) for each in listed)
         ]
         tell_whole(json.dumps(document, indent=2))
         return
@@ -150,7 +151,7 @@ def _print_listed(listed: Sequence[RunListed]) -> None:
 def _outcome(listed: RunListed) -> str:
     row = listed.row
     if listed.holder is not None:
-        return "under way"
+        return listed.stands or "under way"
     if not row.unfinished:
         return row.outcome or "interrupted"
     return f"{row.outcome or 'interrupted'}, unfinished"

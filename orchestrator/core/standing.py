@@ -49,19 +49,31 @@ def standing(state: MigrationState) -> str:
 
 def verdict(run: RunState, *, silent: bool = False) -> str:
     """How *run*, on which a process works, stands as a whole; *silent*: that process gives no sign of life."""
+    return verdict_of(
+        silent=silent,
+        stopped=run.stopped is not None,
+        unconfirmed=run.unconfirmed_since is not None,
+        approval=any(
+            w.approval_since is not None and w.approved_by is None and w.rejected_by is None for w in run.waves.values()
+        ),
+        paused=run.paused_by is not None,
+        window=run.window_opens is not None,
+    )
+
+
+def verdict_of(*, silent: bool, stopped: bool, unconfirmed: bool, approval: bool, paused: bool, window: bool) -> str:
+    """The same where it is known what holds the run: a question on its terminal, a wave's *approval*, a pause, a *window* that is not open yet."""
     if silent:
         return "no sign of life"
-    if run.stopped is not None:
+    if stopped:
         return "under way"
-    if run.unconfirmed_since is not None:
+    if unconfirmed:
         return "waits to be confirmed"
-    if any(
-        w.approval_since is not None and w.approved_by is None and w.rejected_by is None for w in run.waves.values()
-    ):
+    if approval:
         return "waits for approval"
-    if run.paused_by is not None:
+    if paused:
         return "paused"
-    return "under way" if run.window_opens is None else "window not open yet"
+    return "window not open yet" if window else "under way"
 
 
 def budget_in_words(*, failures: int, most: int | None, migrations: int) -> str:

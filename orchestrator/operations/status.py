@@ -10,8 +10,9 @@ from pathlib import Path
 from ..core.arguments import count
 from ..core.errors import CutoverError
 from ..core.holds import Hold, holds, silence
+from ..core.listing import Verdict
 from ..reports.model import RunReport
-from ..store.journal import MOST_RUNS, RunRow, open_journal, worked_on_by
+from ..store.journal import MOST_RUNS, Journal, RunRow, open_journal, worked_on_by
 from ..store.last_read import LastReads, read_reads, reads_path, silent_since
 from ..store.locks import holder_of, run_lock
 from .apart import wait_for
@@ -24,11 +25,13 @@ class RunListed:
     """A run in the list of runs.
 
     *holder*: who works on it (None: nobody); *stale*: why Temporal, where it goes on, could not be asked, so that this is how it
-    stood when it was last followed from here, or that somebody has closed it there (None: this is how it stands).
+    stood when it was last followed from here, or that somebody has closed it there (None: this is how it stands). *stands*: how it does as a
+    whole, in a word or two, where somebody works on it.
     """
 
     row: RunRow
     holder: str | None
+    stands: str | None = None
     stale: str | None = None
 
 
@@ -63,10 +66,17 @@ def runs(*, state_dir: Path | str | None = None, limit: int = MOST_RUNS) -> tupl
     with open_journal(place, readonly=True) as journal:
         stale = {row.run_id: why for row in journal.runs(limit=limit) if (why := _take_in(row, place)) is not None}
     with open_journal(place, readonly=True) as journal:
-        return tuple(
-            RunListed(row=row, holder=worked_on_by(place, row), stale=stale.get(row.run_id))
-            for row in journal.runs(limit=limit)
-        )
+        return tuple(_listed(journal, row, stale.get(row.run_id)) for row in journal.runs(limit=limit))
+
+
+def _listed(journal: Journal, row: RunRow, stale: str | None) -> RunListed:
+    holder = worked_on_by(journal.state_dir, row)
+    if holder is None:
+        return RunListed(row=row, holder=None, stale=stale)
+    verdict = Verdict()
+    journal.update(row.run_id, verdict)
+    silent = silent_since(journal.state_dir, row.run_id, now=time.time()) is not None
+    return RunListed(row=row, holder=holder, stale=stale, stands=verdict.word(silent=silent))
 
 
 def up_to_date(run_id: str | None, place: Path) -> tuple[str, str | None]:

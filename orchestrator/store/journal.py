@@ -22,6 +22,7 @@ from ..core import events as ev
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import BusyError, JournalError
 from ..core.events import Event
+from ..core.listing import DECIDING, Verdict
 from ..core.outcomes import RunOutcome
 from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
@@ -35,6 +36,10 @@ from .state_dir import unusable
 from .wholeness import ROWS, WholenessCheck, last_event
 
 _RUNS = "SELECT run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished, temporal FROM runs"
+_DECIDING = (
+    "SELECT seq, at, name, data FROM events WHERE run_id = ? AND seq > ? AND seq <= ? "
+    "AND name IN (SELECT value FROM json_each(?)) ORDER BY seq"
+)
 EarlierPuts = Mapping[tuple[str, str], tuple[str, float]]
 """Which run sent a PUT for a live migration (project and id), and when."""
 DoubtsOf = Callable[[EarlierPuts], tuple[ev.CutoverInDoubt, ...]]
@@ -149,6 +154,19 @@ class Journal:
             JournalError: An event was written by a newer version, or is damaged.
         """
         return self._read(self._query(f"{ROWS} LIMIT ?4", (run_id, after, None, most)))
+
+    def update(self, run_id: str, verdict: Verdict) -> None:
+        """Let *verdict* know what has happened to a run since it was asked last: those events alone are read that it follows from.
+
+        Raises:
+            JournalError: As `events`.
+        """
+        upto = last_event(self._query, run_id)
+        if upto != verdict.seq:
+            names = json.dumps([kind.name for kind in DECIDING])
+            rows = self._query(_DECIDING, (run_id, verdict.seq, upto, names))
+            verdict.take(event for _, event in self._read(rows))
+            verdict.seq = upto
 
     def state(self, run_id: str) -> RunState:
         """The fold of a run's events, all of which are known here from now on.

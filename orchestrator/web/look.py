@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
@@ -17,14 +17,15 @@ from typing import Any
 
 from ..core.errors import JournalError
 from ..core.events import Event, RunFinished, RunResumed, RunStarted, WindowWaiting
+from ..core.listing import Verdict
 from ..core.needs import HOOK, needs
 from ..core.run import RunState
 from ..observers.log.entries import Entries, level_of
 from ..observers.log.sentences import sentence
 from ..observers.terminal.tally import Tally
 from ..reports.shape import needed
-from ..store.journal import open_journal, worked_on_by
-from ..store.last_read import SILENT_AFTER, sign_of_life
+from ..store.journal import Journal, RunRow, open_journal, worked_on_by
+from ..store.last_read import SILENT_AFTER, sign_of_life, silent_since
 from ..store.locks import holder_of, run_lock
 from ..store.schema import FILE
 from ..text.instants import iso
@@ -250,15 +251,32 @@ class RunLook:
         return Changes(fresh=True, head=head, needs=[], decisions=view.NO_DECISIONS, jobs={}, rows={}, log=[])
 
 
-def look_at_runs(state_dir: Path) -> dict[str, Any]:
-    """The newest runs, and what keeps them from being read if something does."""
+def look_at_runs(state_dir: Path, verdicts: dict[str, Verdict] | None = None) -> dict[str, Any]:
+    """The newest runs, and what keeps them from being read if something does. *verdicts*: on those under way, from the look before this one."""
     if not (state_dir / FILE).exists():
         return {"runs": [], "journal": False, "error": None}
     try:
         with open_journal(state_dir, readonly=True) as journal:
             rows = journal.runs(limit=RUNS)
-        holders = [worked_on_by(state_dir, row) if row.unfinished else None for row in rows]
+            holders = [worked_on_by(state_dir, row) if row.unfinished else None for row in rows]
+            stands = dict(_standing(journal, rows, holders, {} if verdicts is None else verdicts))
     except (JournalError, OSError) as error:
         return {"runs": [], "journal": True, "error": str(error)}
-    listed = [view.listed(row, holder=holder) for row, holder in zip(rows, holders, strict=True)]
+    listed = [
+        view.listed(row, holder=holder, stands=stands.get(row.run_id))
+        for row, holder in zip(rows, holders, strict=True)
+    ]
     return {"runs": listed, "journal": True, "error": None}
+
+
+def _standing(
+    journal: Journal, rows: Sequence[RunRow], holders: Sequence[str | None], verdicts: dict[str, Verdict]
+) -> Iterator[tuple[str, str]]:
+    """How each run stands that is under way; *verdicts* are brought up to date."""
+    under_way = [row.run_id for row, holder in zip(rows, holders, strict=True) if holder is not None]
+    for run_id in verdicts.keys() - set(under_way):
+        del verdicts[run_id]
+    for run_id in under_way:
+        verdict = verdicts.setdefault(run_id, Verdict())
+        journal.update(run_id, verdict)
+        yield run_id, verdict.word(silent=silent_since(journal.state_dir, run_id, now=time.time()) is not None)

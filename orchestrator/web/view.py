@@ -201,8 +201,8 @@ def _wave(state: RunState, wave: Wave, states: Mapping[str, int]) -> dict[str, A
     }
 
 
-def listed(run: RunRow, *, holder: str | None) -> dict[str, Any]:
-    """A run as the list of runs shows it."""
+def listed(run: RunRow, *, holder: str | None, stands: str | None) -> dict[str, Any]:
+    """A run as the list of runs shows it; *stands*: in a word, where a process works on it."""
     running = holder is not None
     return {
         "run_id": run.run_id,
@@ -215,4 +215,5 @@ def listed(run: RunRow, *, holder: str | None) -> dict[str, Any]:
         "exit_code": None if running else run.exit_code,
         "unfinished": run.unfinished,
         "running": running,
+        "stands": stands,
     }

@@ -6,8 +6,10 @@ import re
 from typing import Any
 
 from orchestrator.core import events as ev
+from orchestrator.core.listing import Verdict
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.observers.terminal.tally import Tally
+from orchestrator.operations.status import runs
 from orchestrator.reports import ASSETS
 from orchestrator.reports.model import build
 from orchestrator.reports.words import standing_of
@@ -173,3 +175,30 @@ def test_what_is_skipped_is_called_so_as_in_the_report(night: Night) -> None:
         again = RunLook(night.state_dir, RUN, wall=lambda: NOW).look()
     assert again is not None
     assert again.rows["c"].state == "WAITING"
+
+
+def test_the_list_says_of_each_run_under_way_what_it_waits_for(night: Night) -> None:
+    """In the words of its page and of `status`; each look reads what has happened since the one before."""
+    night.begin(workflow(("a",), ("b",)))
+    verdicts: dict[str, Verdict] = {}
+
+    def words() -> tuple[str | None, str | None]:
+        (run,) = look.look_at_runs(night.state_dir, verdicts)["runs"]
+        (listed,) = runs(state_dir=night.state_dir)
+        return run["stands"], listed.stands
+
+    assert words() == (None, None)
+    with night.held():
+        assert words() == ("under way", "under way")
+        for event, word in (
+            (ev.WindowWaiting(at=NOW, opens=NOW + 9, closes=NOW + 99), "window not open yet"),
+            (ev.WindowOpened(at=NOW, closes=NOW + 99), "under way"),
+            (ev.ApprovalWaiting(at=NOW, wave="w2"), "waits for approval"),
+            (ev.WaveApproved(at=NOW, wave="w2", who="ada"), "under way"),
+            (ev.RunPaused(at=NOW, who="ada"), "paused"),
+        ):
+            night.write(event, *cutover_of("a", NOW))
+            assert words() == (word, word)
+        assert verdicts.keys() == {RUN}
+    assert words() == (None, None)
+    assert verdicts == {}

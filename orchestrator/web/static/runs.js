@@ -63,14 +63,15 @@ function row(rows, run) {
   const element = rows.get(run.run_id), told = JSON.stringify(run);
   if (element.dataset.told === told) return element;
   element.dataset.told = told;
-  const outcome = run.running ? "RUNNING" : run.outcome || "INTERRUPTED";
+  const stands = Object.values(RUN_OUTCOMES).find(({ word }) => word === run.stands) || RUN_OUTCOMES.RUNNING;
+  const outcome = run.running ? stands : RUN_OUTCOMES[run.outcome || "INTERRUPTED"];
   const took = run.finished_at ? `after ${duration(run.finished_at - run.started_at)}` : "";
   const rest = !run.running && run.unfinished ? "unfinished" : took;
   const focused = element.contains(document.activeElement);
   element.replaceChildren(
     make("th", { scope: "row", title: run.workflow }, make("a", { href: `/runs/${encodeURIComponent(run.run_id)}` }, run.workflow),
       run.rehearsal ? make("span", { class: "tag" }, "rehearsal") : null),
-    make("td", {}, chip(RUN_OUTCOMES[outcome]), make("span", { class: "quiet" }, rest)),
+    make("td", {}, chip(outcome), make("span", { class: "quiet" }, rest)),
     make("td", { title: full(run.started_at) }, moment(run.started_at)),
     make("td", { class: "num" }, number(run.migrations)),
     make("td", {}, make("code", {}, run.run_id)));
