@@ -23,7 +23,7 @@ from orchestrator.simulator.latency import ATLAS
 from orchestrator.simulator.scenario import Fault, FaultKind, JobRules, Kind, Range, Special
 from tests.virtualclock import VirtualClockLoop
 
-from ..strength import THOROUGH
+from ..strength import THOROUGH, examples
 from .house import KEYS, READY, Gate, House, house, migration, outcomes, wave, workflow
 
 SLOWEST = 4.0  # seconds, of Atlas's answers
@@ -121,8 +121,8 @@ def test_an_end_is_seen_within_the_fair_share(count: int) -> None:
 
 
 def test_jobs_that_never_get_ready_hide_no_end() -> None:
-    """200 at their gates, 3 under way, default limits: ends are seen within 3 times the share of three."""
-    waiting = [migration(f"w{number}", gate=Gate(timeout=120.0)) for number in range(200)]
+    """400 at their gates, 3 under way, default limits: ends are seen within 3 times the share of three."""
+    waiting = [migration(f"w{number}", gate=Gate(timeout=120.0)) for number in range(examples(400))]
     plan = workflow(wave("all", "a", "b", "c", *waiting))
     never = JobRules(ready_after=Range(low=1e6, high=1e6))
     ready = Special(
