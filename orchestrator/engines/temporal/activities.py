@@ -76,31 +76,34 @@ class Activities:
     # -- a run's beginning and end ---------------------------------------------------------------------------------------
 
     @activity.defn(name="claim")
-    async def claim(self, claims: forms.Claims) -> list[list[str]]:
+    async def claim(self, claims: forms.Claims) -> forms.Did:
         """Claim the jobs of a run, and see that their budgets have owners; those that another run drives, with its id.
 
         Where there is one, nothing is claimed. They are claimed in one order by all runs, one after another, so that of two
         runs that name the same jobs one gets them.
         """
         async with self._alive(claims.lease):
-            taken: list[str] = []
-            for name, job in sorted(claims.jobs, key=lambda each: each[1]):
-                other = await self._take(job, claims)
-                if other is not None:
-                    for mine in taken:
-                        await self._let_go(mine, claims.run_id)
-                    return [[name, job, other]]
-                taken.append(job)
-            for scope in claims.scopes:
-                await self.client.start_workflow(
-                    Project.run,
-                    args=[scope, claims.lease],
-                    id=names.project_id(claims.queue, scope),
-                    task_queue=claims.queue,
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    start_signal="hold",
-                    start_signal_args=[claims.workflow],
-                )
+            return forms.Did(task=claims.task, what=await self._held(claims))
+
+    async def _held(self, claims: forms.Claims) -> list[list[str]]:
+        taken: list[str] = []
+        for name, job in sorted(claims.jobs, key=lambda each: each[1]):
+            other = await self._take(job, claims)
+            if other is not None:
+                for mine in taken:
+                    await self._let_go(mine, claims.run_id)
+                return [[name, job, other]]
+            taken.append(job)
+        for scope in claims.scopes:
+            await self.client.start_workflow(
+                Project.run,
+                args=[scope, claims.lease],
+                id=names.project_id(claims.queue, scope),
+                task_queue=claims.queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                start_signal="hold",
+                start_signal_args=[claims.workflow],
+            )
         return []
 
     @asynccontextmanager
@@ -150,8 +153,8 @@ class Activities:
                 raise
 
     @activity.defn(name="release")
-    async def release(self, claims: forms.Claims, keep: bool) -> None:
-        """Let go of what `claim` has taken; *keep* the claims, as something is not settled."""
+    async def release(self, claims: forms.Claims) -> forms.Did:
+        """Let go of what `claim` has taken, but for claims that are to be kept."""
         limit = anyio.CapacityLimiter(_AT_ONCE)
 
         async def let_go(job: str) -> None:
@@ -160,7 +163,7 @@ class Activities:
 
         async with self._alive(claims.lease):
             async with anyio.create_task_group() as group:
-                for _, job in () if keep else claims.jobs:
+                for _, job in () if claims.keep else claims.jobs:
                     group.start_soon(let_go, job)
             for scope in claims.scopes:
                 project: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(
@@ -171,12 +174,13 @@ class Activities:
                 except RPCError as error:
                     if error.status is not RPCStatusCode.NOT_FOUND:
                         raise
+        return forms.Did(task=claims.task, what=None)
 
     @activity.defn(name="reach")
-    async def reach(self, sets: list[str | None], lease: float) -> str:
-        """See that Atlas answers, and takes the credentials *sets*; what is wrong, or nothing."""
-        async with self._alive(lease):
-            return await self._trouble_with(sets)
+    async def reach(self, asked: forms.Reach) -> forms.Did:
+        """See that Atlas answers, and takes the credentials that are *asked* for; what is wrong, or nothing."""
+        async with self._alive(asked.lease):
+            return forms.Did(task=asked.task, what=await self._trouble_with(asked.sets))
 
     async def _trouble_with(self, sets: list[str | None]) -> str:
         known = self.clients.all()
@@ -218,7 +222,7 @@ class Activities:
     # -- reads -----------------------------------------------------------------------------------------------------------
 
     @activity.defn(name="follow")
-    async def follow(self, task: forms.Task) -> forms.Done:
+    async def follow(self, task: forms.Task) -> forms.Did:
         """Read a job until something follows from it."""
         way = self._way(task)
         polls = 0
@@ -244,19 +248,19 @@ class Activities:
                 group.cancel_scope.cancel()
         if not over and polls < _MOST_READS:  # what was found out so far is found out again
             raise _elsewhere("this worker ends, or has lost sight of Temporal: another one reads on")
-        return way.done(count, polls)
+        return forms.Did(task=task.task, what=way.done(count, polls))
 
     # -- the cutover -------------------------------------------------------------------------------------------------------
 
     @activity.defn(name="cutover")
-    async def cutover(self, task: forms.Task) -> forms.Done:
+    async def cutover(self, task: forms.Task) -> forms.Did:
         """Send the PUT whose intent is recorded, or do not; what became of it. It ends by itself, and by nobody's wish."""
         way = self._way(task)
         putting = _Putting(self, task, way)
         doing = asyncio.create_task(putting.run())
         while True:
             try:
-                return await asyncio.shield(doing)
+                return forms.Did(task=task.task, what=await asyncio.shield(doing))
             except asyncio.CancelledError:
                 if not doing.done():
                     putting.give_up()
@@ -268,7 +272,7 @@ class Activities:
     # -- hooks -------------------------------------------------------------------------------------------------------------
 
     @activity.defn(name="hook")
-    async def hook(self, task: forms.HookTask) -> list[Any]:
+    async def hook(self, task: forms.HookTask) -> forms.Did:
         """Run a hook to its end, once."""
         self.clock.hear(activity.info().started_time)
         if not await self.is_open(task.session, task.lease):
@@ -301,7 +305,7 @@ class Activities:
                 migration=None if migration is None else migration.name,
             )
             group.cancel_scope.cancel()
-        return forms.out([finished])
+        return forms.Did(task=task.task, what=forms.out([finished]))
 
     async def is_open(self, session: forms.Session, lease: float) -> bool:
         """Whether *session* goes on: its run is open, and was not begun anew meanwhile. No answer within a fraction of a lease is no."""

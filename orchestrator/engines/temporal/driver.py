@@ -36,6 +36,10 @@ from .hooks import Hooks
 from .ledger import Ledger
 
 _LONGEST_READING = 86_400.0  # seconds, of one activity
+_WHY_IN_DOUBT = {
+    Failed.LOST: "its worker was lost while the PUT may have been on its way",
+    Failed.ANOTHERS: "what was told of its PUT was told of something else, and it may have been on its way",
+}
 
 
 class Driver:
@@ -248,8 +252,8 @@ class Driver:
             case Failed.CALLED_OFF:
                 reason = why or self.why_held() or "the run was stopped"
                 self._ledger.record(held_back(reason, migration=name, now=at))
-            case Failed.LOST:
-                lost = Answer(kind=AnswerKind.LOST, reason="its worker was lost while the PUT may have been on its way")
+            case Failed.LOST | Failed.ANOTHERS as failed:
+                lost = Answer(kind=AnswerKind.LOST, reason=_WHY_IN_DOUBT[failed])
                 self._ledger.record(*answered(self._state, lost, policy, migration=name, now=at))
 
     # -- hooks -----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ it is said here: Temporal commits the message, and what the run has recorded wit
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from temporalio import workflow
@@ -77,19 +77,20 @@ class Errands:
 
     # -- giving ------------------------------------------------------------------------------------------------------
 
-    def begin(
+    def begin(  # noqa: PLR0913 - what is to be done, for whom, and by when
         self,
         kind: str,
         whose: str,
         place: str,
-        *args: Any,
+        task: forms.Task | forms.HookTask,
+        *,
         queue: str,
         to_close: float,
         to_start: float | None = None,
         notes: Json | None = None,
         bell: asyncio.Event | None = None,
     ) -> Errand:
-        """Have the activity *kind* done with *args*, by the batch of *place*; *to_start*, *to_close*: its timeouts in seconds."""
+        """Have the activity *kind* done, which is *task*, by the batch of *place*; *to_start*, *to_close*: its timeouts in seconds."""
         line = self._line(place)
         self._numbers += 1
         line.given += 1
@@ -103,9 +104,14 @@ class Errands:
             bell=bell or asyncio.Event(),
         )
         self._open[errand.number] = errand
-        item = {"number": errand.number, "kind": kind, "args": [forms.plain(each) for each in args], "queue": queue}
+        told = replace(task, task=self._task_of(errand))
+        item = {"number": errand.number, "kind": kind, "args": [forms.plain(told)], "queue": queue}
         self._say(line, "begin", **item, to_start=to_start, to_close=to_close, lease=self._lease)
         return errand
+
+    def _task_of(self, errand: Errand) -> str:
+        """What *errand* is called where it is done: no other one of any session is called so."""
+        return f"{self.session.first}/{errand.number}"
 
     def call_off(self, errand: Errand) -> None:
         """Let *errand* not be done, if that can still be helped. It returns all the same."""
@@ -155,8 +161,16 @@ class Errands:
         if item["item"] == "called off":
             errand.is_off = True
         else:
-            errand.returned = _returned(item)
+            errand.returned = self._believed(errand, _returned(item))
         errand.bell.set()
+
+    def _believed(self, errand: Errand, returned: Returned) -> Returned:
+        """*returned*, unless its result is another's: then it is not known what has come of *errand*."""
+        if returned.failed is not None:
+            return returned
+        if forms.of_task(returned.result, self._task_of(errand)):
+            return replace(returned, result=returned.result["what"])
+        return replace(returned, result=None, failed=Failed.ANOTHERS)
 
     # -- saying it -----------------------------------------------------------------------------------------------------
 

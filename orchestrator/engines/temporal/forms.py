@@ -62,6 +62,22 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Did:
+    """What an activity answers: *what* came of the task that calls itself *task*. No other task is done by it."""
+
+    task: str
+    what: Any
+
+
+def of_task(result: Any, task: str) -> bool:
+    """Whether *result*, as it has arrived, is what somebody who did *task* has answered.
+
+    What is encrypted is bound to a workflow, which has many activities: whoever reaches the cluster can copy what came of one into the place of another.
+    """
+    return isinstance(result, dict) and result.keys() == {"task", "what"} and result["task"] == task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What came of an activity that spoke to Atlas.
 
@@ -113,13 +129,27 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """Which live migrations a run drives: pairs of a migration's name and `project/id`. *workflow*: the id of its workflow at Temporal."""
+    """Which live migrations a run drives: pairs of a migration's name and `project/id`. *workflow*: the id of its workflow at Temporal.
 
+    *task*: whose answer is one to this (`Did`). *keep*: they are not let go, as something is not settled.
+    """
+
+    task: str
     run_id: str
     workflow: str
     jobs: list[list[str]]
     scopes: list[str]
     queue: str
+    lease: float
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Whether Atlas takes the credentials *sets*. *task*: as of `Claims`."""
+
+    task: str
+    sets: list[str | None]
     lease: float
 
 
@@ -164,11 +194,15 @@ class Failed(StrEnum):
     NOT_TAKEN_UP = "not taken up"  # in time, by any worker: it has done nothing
     CALLED_OFF = "called off"  # before it had done anything
     LOST = "lost"  # with its worker, or its batch: what it has done is not known
+    ANOTHERS = "another's"  # was the result that came: what it has done is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One activity that speaks to Atlas about one migration. *span*: the opening of the window that it has to be in."""
+    """One activity that speaks to Atlas about one migration. *span*: the opening of the window that it has to be in.
+
+    *task*: whose answer is one to this (`Did`), as its errand is called; whoever begins that says so.
+    """
 
     session: Session
     run_id: str
@@ -179,11 +213,12 @@ class Task:
     lease: float
     held: bool = False
     span: list[float] | None = None
+    task: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookTask:
-    """One hook, whose it is, and what it is told."""
+    """One hook, whose it is, and what it is told. *task*: as of `Task`."""
 
     session: Session
     run_id: str
@@ -197,6 +232,7 @@ class HookTask:
     lease: float
     wave: str | None = None
     migration: Json | None = None
+    task: str = ""
 
 
 def out(events: Iterable[Event]) -> list[Any]:

@@ -44,17 +44,19 @@ class Project:
         """Find an owner, and another when that one is silent for *lease* seconds."""
         await workflow.wait_condition(lambda: bool(self._holders))
         while self._holders:
-            owner = workflow.start_activity(
-                "own_project",
-                args=[scope, lease],
-                start_to_close_timeout=_LONG,
-                heartbeat_timeout=timedelta(seconds=lease),
-                retry_policy=RetryPolicy(
-                    initial_interval=timedelta(seconds=0.1), maximum_interval=timedelta(seconds=1)
-                ),
-                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            )
-            await workflow.wait_condition(lambda: not self._holders)
-            owner.cancel()
-            with suppress(ActivityError):  # it has let go, or is silent and lets go by itself
-                await owner
+            await self._have_it_owned(scope, lease)
+
+    async def _have_it_owned(self, scope: str, lease: float) -> None:
+        """Give it to a worker, until nobody needs it, or somebody has ended that in the worker's place."""
+        owner = workflow.start_activity(
+            "own_project",
+            args=[scope, lease],
+            start_to_close_timeout=_LONG,
+            heartbeat_timeout=timedelta(seconds=lease),
+            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=0.1), maximum_interval=timedelta(seconds=1)),
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+        await workflow.wait_condition(lambda: not self._holders or owner.done())
+        owner.cancel()
+        with suppress(ActivityError):  # it has let go, or is silent and lets go by itself
+            await owner

@@ -14,6 +14,8 @@ from .errands import Errand, Errands
 from .forms import Failed
 from .ledger import Ledger
 
+_LOST = "ended, because its worker was lost"
+_ANOTHERS = "what was told of its end was told of another one's"  # by somebody on the cluster
 _CLEANING_UP = 60.0  # seconds that a hook gets beyond its own time, to be ended in order
 
 
@@ -87,7 +89,7 @@ class Hooks:
                 argv=tuple(notes["argv"]),
                 exit_code=None,
                 seconds=round(now() - notes["began"], 3),
-                error="ended, because its worker was lost",
+                error=_ANOTHERS if returned.failed is Failed.ANOTHERS else _LOST,
                 wave=notes["action"]["wave"],
                 migration=notes["migration"],
                 interrupted=True,

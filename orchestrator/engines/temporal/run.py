@@ -38,6 +38,7 @@ LEAVES_WITHIN = 0.3
 DEAD_BY = 0.4
 """Of a lease; by then the process that has not let it go is dead."""
 _AGAIN = RetryPolicy(initial_interval=timedelta(seconds=0.2), maximum_interval=timedelta(seconds=5))
+_ANOTHERS = 1.0  # seconds until an activity is asked again for which somebody else has answered
 _STANDING = 30.0  # seconds between two looks at applications that stand still
 _HUSH = 10.0  # seconds that batches get to end what they are saying
 _HOOKS = "hooks"  # the place of the batch that runs those of waves and of the run
@@ -130,27 +131,36 @@ class Run:
 
     async def _enter(self) -> ExitCode | None:
         """Claim the live migrations, and see that Atlas is reached; what the run ends with if that fails."""
-        held = await self._activity("claim", self._claims(), result_type=list[list[str]])
+        held = await self._activity("claim", self._claims("claim"))
         if held:
             name, job, other = held[0]
             reason = f"live migration {job.partition('/')[2]} ({name}) is held by run {other}"
             self._ledger.record(CutoversStopped(at=now(), reason=reason))
             return ExitCode.BUSY
-        trouble = await self._activity("reach", self._ledger.sets(), self._order.lease, result_type=str)
+        reach = forms.Reach(task=self._task("reach"), sets=self._ledger.sets(), lease=self._order.lease)
+        trouble = await self._activity("reach", reach)
         if trouble:
             self._ledger.record(CutoversStopped(at=now(), reason=trouble))
             return ExitCode.UNREACHABLE
         return None
 
-    async def _activity(self, name: str, *args: Any, result_type: Any = None) -> Any:
-        return await workflow.execute_activity(
-            name,
-            args=args,
-            result_type=result_type,
-            start_to_close_timeout=timedelta(minutes=30),
-            heartbeat_timeout=timedelta(seconds=self._order.lease),
-            retry_policy=_AGAIN,
-        )
+    def _task(self, name: str) -> str:
+        """What the activity *name* of this execution is called, which has one of each."""
+        return f"{workflow.info().run_id}/{name}"
+
+    async def _activity(self, name: str, asked: forms.Claims | forms.Reach) -> Any:
+        """What the activity *name* answers to what is *asked*; what answers something else is asked again."""
+        while True:
+            result = await workflow.execute_activity(
+                name,
+                asked,
+                start_to_close_timeout=timedelta(minutes=30),
+                heartbeat_timeout=timedelta(seconds=self._order.lease),
+                retry_policy=_AGAIN,
+            )
+            if forms.of_task(result, asked.task):
+                return result["what"]
+            await asyncio.sleep(_ANOTHERS)
 
     async def _work(self) -> None:
         """Do what the core says until nothing is left, or the history is long: then go on with an empty one."""
@@ -175,7 +185,7 @@ class Run:
         await self._errands.end()
         keep = bool(state.unsettled())
         refused_to_begin = code is ExitCode.BUSY
-        await self._activity("release", self._claims(), keep)
+        await self._activity("release", self._claims("release", keep=keep))
         finished = RunFinished(
             at=now(),
             outcome=RunOutcome.INCOMPLETE if code is not None and not keep else state.outcome(),
@@ -190,11 +200,13 @@ class Run:
         await workflow.wait_condition(workflow.all_handlers_finished)
         return {"run_id": state.run_id, "exit_code": finished.exit_code, "events": self._ledger.journaled}
 
-    def _claims(self) -> forms.Claims:
+    def _claims(self, name: str, *, keep: bool = False) -> forms.Claims:
         state = self._state
         rows = [migration for _, migration in state.workflow.migrations()]
         scopes = dict.fromkeys(self._scope(m) for m in rows if m.name in state.selected)
         return forms.Claims(
+            task=self._task(name),
+            keep=keep,
             run_id=state.run_id,
             workflow=workflow.info().workflow_id,
             jobs=[] if state.rehearsal else [[m.name, f"{m.group_id}/{m.live_migration_id}"] for m in rows],

@@ -14,6 +14,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.update.v1 import Input, Meta, Request, WaitPolicy
 from temporalio.api.workflowservice.v1 import (
+    RespondActivityTaskCompletedByIdRequest,
     SignalWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
     UpdateWorkflowExecutionRequest,
@@ -116,3 +117,31 @@ async def update(client: Client, workflow_id: str, name: str, args: Payloads) ->
         )
     )
     return "done" if answer.outcome.HasField("success") else "refused"
+
+
+async def result_of(client: Client, workflow_id: str, kind: str) -> Payloads | None:
+    """The result of the first activity *kind* that an execution of *workflow_id* has completed, as it travelled."""
+    async for each in client.list_workflows(f"WorkflowId = '{workflow_id}'"):
+        ordered: set[int] = set()
+        history = await client.get_workflow_handle(workflow_id, run_id=each.run_id).fetch_history()
+        for event in history.events:
+            completed = event.activity_task_completed_event_attributes
+            if event.activity_task_scheduled_event_attributes.activity_type.name == kind:
+                ordered.add(event.event_id)
+            if completed.scheduled_event_id in ordered:
+                return completed.result
+    return None
+
+
+async def complete(client: Client, workflow_id: str, kind: str, result: Payloads) -> bool:
+    """Complete an activity *kind* of *workflow_id* that a worker is doing, in its place; False: there is none."""
+    doing = (await client.get_workflow_handle(workflow_id).describe()).raw_description.pending_activities
+    for each in doing:
+        if each.activity_type.name == kind and each.HasField("last_started_time"):
+            await client.workflow_service.respond_activity_task_completed_by_id(
+                RespondActivityTaskCompletedByIdRequest(
+                    namespace=client.namespace, workflow_id=workflow_id, activity_id=each.activity_id, result=result
+                )
+            )
+            return True
+    return False

@@ -50,41 +50,44 @@ class Prompt:
         self.put_at: dict[str, float] = {}
 
     @activity.defn(name="claim")
-    async def claim(self, claims: forms.Claims) -> list[list[str]]:
+    async def claim(self, claims: forms.Claims) -> forms.Did:
         """Nobody else has a claim."""
         assert claims.jobs
-        return []
+        return forms.Did(task=claims.task, what=[])
 
     @activity.defn(name="release")
-    async def release(self, claims: forms.Claims, keep: bool) -> None:
+    async def release(self, claims: forms.Claims) -> forms.Did:
         """There is nothing to let go."""
-        assert claims.jobs or keep
+        assert claims.jobs or claims.keep
+        return forms.Did(task=claims.task, what=None)
 
     @activity.defn(name="reach")
-    async def reach(self, sets: list[str | None], lease: float) -> str:
+    async def reach(self, asked: forms.Reach) -> forms.Did:
         """Atlas answers."""
-        assert sets
-        assert lease > 0
-        return ""
+        assert asked.sets
+        assert asked.lease > 0
+        return forms.Did(task=asked.task, what="")
 
     @activity.defn(name="follow")
-    async def follow(self, task: forms.Task) -> forms.Done:
+    async def follow(self, task: forms.Task) -> forms.Did:
         """One read."""
         state, name = forms.state_of(task.state), str(task.migration["name"])
         before = state.phase in BEFORE_THE_PUT
         reading = Reading(status="WORKING", ready=True, lag=1.0) if before else Reading(status="COMPLETE")
         policy = forms.policy_of(forms.migration_of(task.migration), task.settle)
-        return forms.Done(events=forms.out(core.observe(state, reading, policy, migration=name, now=_now())), polls=1)
+        found = core.observe(state, reading, policy, migration=name, now=_now())
+        return forms.Did(task=task.task, what=forms.Done(events=forms.out(found), polls=1))
 
     @activity.defn(name="cutover")
-    async def cutover(self, task: forms.Task) -> forms.Done:
+    async def cutover(self, task: forms.Task) -> forms.Did:
         """The PUT."""
         state, name = forms.state_of(task.state), str(task.migration["name"])
         assert name not in self.put_at
         self.put_at[name] = _now()
         policy = forms.policy_of(forms.migration_of(task.migration), task.settle)
         answer = Answer(kind=AnswerKind.ACCEPTED, http_status=202)
-        return forms.Done(events=forms.out(core.answered(state, answer, policy, migration=name, now=_now())))
+        found = core.answered(state, answer, policy, migration=name, now=_now())
+        return forms.Did(task=task.task, what=forms.Done(events=forms.out(found)))
 
 
 def _now() -> float:

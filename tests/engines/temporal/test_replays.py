@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import uuid4
 
+import anyio
 import pytest
 from temporalio import workflow as temporal_workflow
 from temporalio.api.common.v1 import Payloads
@@ -12,15 +13,18 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from orchestrator.core.errors import TemporalError
-from orchestrator.core.events import GateChanged, WaveApproved
+from orchestrator.core.events import CutoverAccepted, GateChanged, HookFinished, WaveApproved
+from orchestrator.core.outcomes import ExitCode
 from orchestrator.core.steering import Command, Request
+from orchestrator.core.workflow import Hooks, Workflow
 from orchestrator.engines.temporal import forms
+from orchestrator.engines.temporal.activities import Activities
 from orchestrator.engines.temporal.service import Remote
 
-from ..house import house, wave, workflow
-from .cluster import begin, worker
+from ..house import house, migration, wave, workflow
+from .cluster import begin, until, worker
 from .servers import Server, needs_temporal
-from .stranger import update
+from .stranger import complete, result_of, update
 from .test_batches import executions
 from .test_codec import with_a_key
 from .test_nights import hasty, own, quick
@@ -87,6 +91,93 @@ async def test_a_run_does_nothing_twice_that_it_was_asked_for_once(tmp_path: Pat
             assert await update(stranger, run.handle.id, "steer", args) == "refused"
         assert (await run.state()).paused_by is not None
         await run.handle.terminate()
+
+
+async def batch_of(client: Client, plan: Workflow) -> str:
+    """The batch of the migrations of *plan*."""
+    with anyio.fail_after(60):
+        while True:
+            async for each in client.list_workflows("WorkflowType = 'Batch' AND ExecutionStatus = 'Running'"):
+                if plan.name in each.id:
+                    return each.id
+            await anyio.sleep(0.2)
+
+
+async def done_in_its_place(client: Client, workflow_id: str, kind: str, result_of_kind: str) -> None:
+    """Complete the next activity *kind* of *workflow_id* with what the first one *result_of_kind* there has answered."""
+    with anyio.fail_after(60):
+        while True:
+            result = await result_of(client, workflow_id, result_of_kind)
+            if result is not None and await complete(client, workflow_id, kind, result):
+                return
+            await anyio.sleep(0.1)
+
+
+async def test_a_hook_has_not_ended_because_another_one_has(tmp_path: Path, temporal: Server) -> None:
+    """Its result is that of the hook before it, copied: no PUT leaves before writers are stopped, which is done again."""
+    stranger = await temporal.connect()
+    client = await with_a_key(temporal, tmp_path)
+    (begun, stopped) = (tmp_path / "begun", tmp_path / "stopped")
+    script = f"echo >>{begun}; until test -e {stopped}; do sleep 0.2; done"
+    hooks = Hooks(before=(("true",), ("sh", "-c", script)))
+    plan = own(workflow(wave("one", migration("a", hooks=hooks))))
+    async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        batch = await batch_of(stranger, plan)
+        await until(begun.exists)
+        await done_in_its_place(stranger, batch, "hook", "hook")
+        await until(lambda: begun.read_text() == "\n\n" or it.puts("a") > 0)
+        assert it.puts("a") == 0
+        stopped.touch()
+        assert (await run.result())["exit_code"] == 0
+        ended = [event for event in await run.events() if isinstance(event, HookFinished)]
+    assert [(event.argv[0], event.ok, event.interrupted) for event in ended] == [
+        ("true", True, False),
+        ("sh", False, True),
+        ("sh", True, False),
+    ]
+    assert ended[1].error == "what was told of its end was told of another one's"
+
+
+async def test_a_read_has_not_found_what_another_one_has(tmp_path: Path, temporal: Server) -> None:
+    """After its cutover a job is read on; its PUT's answer, copied into the place of that, is not taken for a second one."""
+    stranger = await temporal.connect()
+    client = await with_a_key(temporal, tmp_path)
+    plan = own(workflow(wave("one", "a")))
+    async with house(tmp_path / "atlas", plan, quick(6.0)) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        await until(lambda: it.puts("a") == 1)
+        batch = await batch_of(stranger, plan)
+        await done_in_its_place(stranger, batch, "follow", "cutover")
+        assert (await run.result())["exit_code"] == 0
+        accepted = [event for event in await run.events() if isinstance(event, CutoverAccepted)]
+        assert (len(accepted), it.puts("a")) == (1, 1)
+
+
+async def test_a_claim_is_not_taken_because_one_was_taken_before(
+    tmp_path: Path, temporal: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an earlier run's claim has answered does not give a later one jobs that another run drives."""
+    stranger = await temporal.connect()
+    client = await with_a_key(temporal, tmp_path)
+    plan, other = own(workflow(wave("one", "a"))), own(workflow(wave("one", "a", approval=True)))
+    take, free = Activities._take, anyio.Event()
+
+    async def slowly(activities: Activities, job: str, claims: forms.Claims) -> str | None:
+        if claims.run_id == "two":
+            await free.wait()
+        return await take(activities, job, claims)
+
+    monkeypatch.setattr(Activities, "_take", slowly)
+    async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
+        assert (await (await begin(client, it, plan)).result())["exit_code"] == 0
+        driving = await begin(client, it, other, run_id="three")
+        await driving.waits_for_approval("one")
+        run = await begin(client, it, plan, run_id="two")
+        await done_in_its_place(stranger, run.handle.id, "claim", "claim")
+        free.set()
+        assert (await run.result())["exit_code"] == ExitCode.BUSY
+        await driving.handle.terminate()
 
 
 @temporal_workflow.defn(name="Run")
