@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
-from ..text.likeness import closest, composed
+from ..text.likeness import closest, composed, is_blank
 from .odd_characters import first_odd, no_hex_digit
 from .references import in_quotes
 
@@ -64,8 +64,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def parse_name(text: str) -> str:
     """A name: 1 to 100 printable characters, no space around them; in composed form, so that it is one name however it was typed."""
     text = composed(text)
-    if not 1 <= len(text) <= LONGEST_NAME or not text.isprintable() or text != text.strip():
-        odd = first_odd(text) if not text.isprintable() else None
+    unseen = not text.isprintable() or is_blank(text)
+    if not 1 <= len(text) <= LONGEST_NAME or unseen or text != text.strip():
+        odd = first_odd(text) if unseen else None
         raise ValueError(
             f"expected a name of 1 to {LONGEST_NAME} printable characters, no spaces around it{f' ({odd})' if odd else ''}"
         )

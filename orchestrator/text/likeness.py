@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -36,6 +37,18 @@ _ALSO_ALIKE = {
 }
 """What people take for each other at a glance, and Unicode does not: mostly small letters of other alphabets that have a capital's form."""
 
+_BLANK = "\u2800"
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Unicode's `Default_Ignorable_Code_Point` (15.0): takes no room where it is shown, though some of it counts as a letter."""
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of *text* is seen."""
+    return not _UNSEEN.sub("", text).replace(_BLANK, " ").strip()
+
 
 def skeletons(name: str) -> frozenset[str]:
     """What is left of *name* where width, accents' order and characters that look alike are no difference: as it is, and in one letter case.
@@ -43,7 +56,7 @@ def skeletons(name: str) -> frozenset[str]:
     Two names that have a skeleton in common are easily taken for each other (UTS 39, section 4). There are two, because a capital may look
     like another letter than the small one does (Greek nu).
     """
-    plain = unicodedata.normalize("NFKD", name)
+    plain = _UNSEEN.sub("", unicodedata.normalize("NFKD", name)).replace(_BLANK, " ")
     return frozenset((_skeleton(plain), _skeleton(plain.casefold())))
 
 
@@ -57,8 +70,10 @@ def lookalike(character: str) -> str | None:
     """The character of ASCII that *character* is easily taken for; empty: nobody sees it; None: it is of ASCII, or like none of it."""
     if character.isascii():
         return None
-    if unicodedata.category(character) in ("Cf", "Mn"):
+    if unicodedata.category(character) in ("Cf", "Mn") or _UNSEEN.match(character):
         return ""
+    if character == _BLANK:
+        return " "
     plain = unicodedata.normalize("NFKD", character)
     if len(plain) != 1 or not plain.isascii():
         plain = prototypes().get(ord(character), character)

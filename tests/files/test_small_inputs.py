@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.core.errors import InputError
 from orchestrator.files import yaml_file
+from orchestrator.files.scalars import parse_name
 from orchestrator.files.workflow_file import load_workflow, read_workflow
 from orchestrator.files.yaml_file import MAX_VALUES
 
@@ -187,3 +188,11 @@ def test_a_file_that_is_too_large_is_told_in_binary_units(tmp_path: Path) -> Non
         file.truncate(64 * 1024 * 1024 + 1)
     with pytest.raises(InputError, match=r"large\.yaml: cannot be read: it is larger than 64 MiB"):
         load_workflow(large)
+
+
+@pytest.mark.parametrize("name", ["\u3164", "\u2800", "\ufe0f\u034f", "\u115f \u115f"])
+def test_a_name_that_nobody_sees_is_none(name: str) -> None:
+    """Though each of its characters is printable."""
+    with pytest.raises(ValueError, match=r"its character 1 is .*U\+"):
+        parse_name(name)
+    assert parse_name(f"a{name}b")

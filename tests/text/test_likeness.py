@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 
 from orchestrator.text.likeness import as_it_looks, closest, composed, lookalike, skeletons
 
+UNSEEN = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u3164\ufe0e\ufe0f\uffa0\U000e0100"
+"""What takes no room where it is shown (`Default_Ignorable_Code_Point`), and yet counts as printable."""
+
 
 @pytest.mark.parametrize(
     ("word", "meant"),
@@ -69,6 +72,10 @@ def test_one_accented_letter_is_one_letter_however_it_was_typed() -> None:
         ("a b", "a\u00a0b"),
         ("caf\u00e9", "cafe\u0301"),
         ("eu:1", "eu\u0589" + "1"),
+        *((f"or{unseen}ders", "orders") for unseen in UNSEEN),
+        *((f"orders{unseen}", "Orders") for unseen in UNSEEN),
+        ("a\u2800b", "a b"),
+        ("orders\u2800", "orders"),
     ],
 )
 def test_names_that_look_alike_have_a_skeleton_in_common(one: str, other: str) -> None:
@@ -105,6 +112,8 @@ def test_what_a_name_looks_like_looks_like_it(name: str) -> None:
         ("\uff41", "a"),
         ("\u00a0", " "),
         ("\u200b", ""),
+        ("\u3164", ""),
+        ("\u2800", " "),
         ("\u4eac", None),
         ("a", None),
     ],
