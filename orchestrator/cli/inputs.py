@@ -11,7 +11,7 @@ from typing import Any
 from ..core.settings import Settings
 from ..core.workflow import Workflow
 from ..files.config import find_config, load_settings
-from ..files.state_place import find_state_dir
+from ..files.state_place import find_state_dir, whole
 from ..machine.memory import forget_variables
 from ..text.redaction import Redactor
 from .outputs import warn
@@ -29,7 +29,11 @@ def read_settings(args: Namespace) -> Settings:
 
 def config_of(args: Namespace) -> Path | None:
     """The config file for this command line."""
-    return find_config(args.config, os.environ, Path.cwd())
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it has been removed, so there is no config in it
+        here = Path()
+    return find_config(args.config, os.environ, here)
 
 
 def overrides_of(args: Namespace) -> dict[str, Any]:
@@ -55,7 +59,7 @@ def read_state_dir(args: Namespace) -> Path:
 def same_place(args: Namespace) -> str:
     """What a command needs that is to find what this command line finds: the options for it, a space before each."""
     given = (("--config", args.config), ("--state-dir", args.state_dir))
-    return "".join(f" {option} {shlex.quote(str(path.absolute()))}" for option, path in given if path is not None)
+    return "".join(f" {option} {shlex.quote(str(whole(path)))}" for option, path in given if path is not None)
 
 
 def say_if_profile_is_unused(args: Namespace, workflow: Workflow, *, asks: bool = True) -> None:

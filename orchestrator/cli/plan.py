@@ -89,11 +89,16 @@ def _plan(args: Namespace) -> int:
 def _check_runbook(path: Path, *, overwrite: bool) -> None:
     """See that a runbook may be written to *path*."""
     from ..core.errors import InputError
+    from ..machine.own_files import refuse_irregular
 
     if path.suffix.lower() != ".md":
         raise InputError(f"--runbook {path}: it is Markdown, so its name ends with .md")
-    if not path.parent.is_dir():
-        raise InputError(f"--runbook {path}: there is no directory {path.parent}")
+    try:
+        if not path.parent.is_dir():
+            raise InputError(f"--runbook {path}: there is no directory {path.parent}")
+        refuse_irregular(path)
+    except OSError as error:
+        raise InputError(f"--runbook {path}: {error.strerror}") from None
     if not overwrite and (path.exists() or path.is_symlink()):
         raise InputError(f"--runbook {path}: is there already: --overwrite replaces it, notes in it included")
 
@@ -104,6 +109,7 @@ def _write_runbook(args: Namespace, workflow: Workflow, settings: Settings, plan
     from ..core.errors import InputError
     from ..files.config import CONFIG_VARIABLE
     from ..files.state_place import VARIABLE as STATE_DIR_VARIABLE
+    from ..files.state_place import whole
     from ..machine.own_files import replace_file
     from ..machine.version import program_version
     from ..operations.runbook import Occasion, runbook
@@ -115,10 +121,10 @@ def _write_runbook(args: Namespace, workflow: Workflow, settings: Settings, plan
     occasion = Occasion(
         path=str(args.workflow),
         file=str(args.runbook),
-        directory=str(Path.cwd()),
+        directory=str(whole(Path())),
         environ={
-            **({} if config is None else {CONFIG_VARIABLE: str(config.absolute())}),
-            STATE_DIR_VARIABLE: str(settings.state_dir.absolute()),
+            **({} if config is None else {CONFIG_VARIABLE: str(whole(config))}),
+            STATE_DIR_VARIABLE: str(settings.state_dir),
         },
         made_at=time.time(),
         version=program_version(),

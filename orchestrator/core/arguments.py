@@ -39,9 +39,13 @@ def text(argument: str, value: object) -> str:
     """*value*, where it is a text.
 
     Raises:
-        InputError: It is none.
+        InputError: It is none, or has bytes in it that are none (a command line may), which nothing could write down.
     """
     if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{argument}: holds bytes that are no UTF-8 text: {value!r}") from None
         return value
     raise InputError(f"{argument}: expected a text, got {_shown(value)}")
 

@@ -58,7 +58,7 @@ def placed(name: str, directory: Path, environ: Mapping[str, str]) -> Path:
     """*name* made absolute; it is relative to *directory*, and `~` is the home of *environ*.
 
     Raises:
-        InputError: There is no home directory.
+        InputError: There is no home directory, or no working directory.
     """
     if name == "~" or name.startswith("~/"):
         home = home_of(environ)
@@ -70,7 +70,19 @@ def placed(name: str, directory: Path, environ: Mapping[str, str]) -> Path:
         return home / name[2:]
     if name.startswith("~"):
         raise InputError(f"{name}: ~ alone is replaced, by your own home directory: give another's with its whole path")
-    return (directory / name).absolute()
+    return whole(directory / name)
+
+
+def whole(path: Path) -> Path:
+    """*path* made absolute.
+
+    Raises:
+        InputError: It is relative, and the working directory has been removed.
+    """
+    try:
+        return path.absolute()
+    except FileNotFoundError:
+        raise InputError(f"{path}: the working directory is not there any more: change to another one") from None
 
 
 def _said_by(config: Path, environ: Mapping[str, str], warn: Callable[[str], None]) -> str | None:

@@ -13,6 +13,7 @@ from .ownership import ForeignFileError, refuse_foreign
 PRIVATE = 0o600
 PRIVATE_DIRECTORY = 0o700
 LARGEST_BYTES = 64 * 1024 * 1024
+_KEPT = 40  # characters of a file's name in that of the one that replaces it: no longer than the system's 255 bytes, whatever it is
 
 
 def make_directory(path: Path) -> None:
@@ -100,15 +101,33 @@ def refuse_link(path: Path) -> None:
         )
 
 
+def refuse_irregular(path: Path) -> None:
+    """Return when a file may be put at *path*: nothing is there, or a file, or a link to one or to nowhere.
+
+    Raises:
+        OSError: Something else is (a directory, a device, a pipe), or *path* cannot be looked at.
+    """
+    for look in (path.lstat, path.stat):
+        try:
+            mode = look().st_mode
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(mode) and look == path.lstat:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+
+
 def replace_file(path: Path, data: bytes, *, mode: int | None) -> None:
     """Put *data* at *path*, whole or not at all, synced; a link at *path* is replaced and not followed.
 
     *mode*: the file's, exactly; None: what the umask leaves of 0666, as for any file that a program makes.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be written, or a device, a pipe or a socket is there, or where a link there leads.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    refuse_irregular(path)
+    temporary = path.with_name(f".{path.name[:_KEPT]}.{secrets.token_hex(6)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o666 if mode is None else PRIVATE)
     try:

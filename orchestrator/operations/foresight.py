@@ -31,8 +31,7 @@ from ..core.workflow import Workflow
 from ..engines.local.session import doubts_of_earlier_puts
 from ..machine.person import who_am_i
 from ..machine.version import program_version
-from ..store.journal import Journal, RunRow, open_journal
-from ..store.schema import FILE
+from ..store.journal import Journal, RunRow, journal_in, open_journal
 from ..text.counts import names_listed, plural
 from ..text.likeness import closest
 from .options import Options
@@ -49,7 +48,7 @@ def foresee(workflow: Workflow, settings: Settings, options: Options, *, now: fl
         InputError, JournalError: As `start`.
     """
     select(workflow, options.only)
-    if not (settings.state_dir / FILE).exists():
+    if not journal_in(settings.state_dir):
         task = _first_of(RunState(run_id=""), workflow, settings, options, now=now)
         return intended(task.state, (task.first,), base_url=settings.atlas.base_url, ends=(), now=now)
     with open_journal(settings.state_dir) as journal:
@@ -69,7 +68,7 @@ def foresee_going_on(workflow: Workflow, settings: Settings, options: Options, *
         InputError: That run is one of another workflow than *workflow* is now, or of another Atlas; with what to do.
         JournalError: The journal cannot be read.
     """
-    if not (settings.state_dir / FILE).exists():
+    if not journal_in(settings.state_dir):
         return None
     with open_journal(settings.state_dir, readonly=True) as journal:
         other = unfinished_run(journal, workflow, options)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError, Problem
+from ..machine.own_files import refuse_irregular
 from ..machine.ownership import ForeignFileError
 from ..machine.programs import refuse_foreign_program, trouble_with
 
@@ -22,7 +24,10 @@ def missing_here(workflow: Workflow, settings: Settings) -> Iterator[str]:
     yield from _useless_proxy(settings.atlas.base_url)
     if settings.logging.file is not None and not _may_write(settings.logging.file.parent):
         yield f"log file {settings.logging.file}: its directory is not there, or cannot be written"
-    if not _may_write(_nearest(settings.state_dir)):
+    metrics = settings.observers.metrics
+    if metrics is not None and not _may_replace(metrics):
+        yield f"metrics.textfile {metrics}: its directory is not there, or cannot be written, or it is no regular file"
+    if not _may_make(settings.state_dir):
         yield f"state directory {settings.state_dir}: it cannot be written, or made"
     for program in programs_of(workflow):
         if (trouble := trouble_with(program, Path(workflow.directory), os.environ.get("PATH"))) is not None:
@@ -57,13 +62,30 @@ def _useless_proxy(base_url: str) -> Iterator[str]:
         yield str(error)
 
 
-def _nearest(path: Path) -> Path:
-    """*path*, or the first above it that is there."""
-    return next((place for place in (path, *path.absolute().parents) if place.exists()), path)
+def _may_make(directory: Path) -> bool:
+    """Whether *directory* may be written, or made in the first one above it that is there."""
+    for place in (directory, *directory.absolute().parents):
+        try:
+            place.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:  # a name that is too long
+            return False
+        return _may_write(place)
+    return False
 
 
 def _may_write(directory: Path) -> bool:
-    return directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)
+    with suppress(OSError):  # a name that is too long, a directory above that may not be searched
+        return directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)
+    return False
+
+
+def _may_replace(file: Path) -> bool:
+    with suppress(OSError):
+        refuse_irregular(file)
+        return _may_write(file.parent)
+    return False
 
 
 def programs_of(workflow: Workflow) -> list[str]:

@@ -17,8 +17,7 @@ from ..core.readiness import SOON, Expiring, FirstSeen, expiring
 from ..core.settings import Settings
 from ..core.window import Span, why_over
 from ..core.workflow import HOOKS, Gate, Hooks, Wave, Workflow
-from ..store.journal import open_journal
-from ..store.schema import FILE
+from ..store.journal import journal_in, open_journal
 from ..text.durations import format_duration
 from ..text.instants import in_words
 from .find import settings_or_usual, workflow_given
@@ -156,9 +155,9 @@ class _Journaled:
 
 def _journaled(workflow: Workflow, settings: Settings) -> _Journaled:
     nothing = _Journaled(history=History(by=workflow.forecast_by), first_seen={})
-    if not (settings.state_dir / FILE).exists():
-        return nothing
     try:
+        if not journal_in(settings.state_dir):
+            return nothing
         with open_journal(settings.state_dir, readonly=True) as journal:
             history = history_of(journal, workflow, rehearsal=False)
             return _Journaled(history=history, first_seen=journal.first_seen_ready())

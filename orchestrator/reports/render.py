@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import InputError
-from ..machine.own_files import PRIVATE, make_directory, replace_file
+from ..machine.own_files import PRIVATE, make_directory, refuse_irregular, replace_file
 from .model import RunReport
 
 FORMATS = {
@@ -29,13 +29,17 @@ def check_output_path(path: Path) -> None:
     """See before a run starts that *path* can be written after it.
 
     Raises:
-        InputError: An unknown suffix, or a directory that is not there or not writable.
+        InputError: An unknown suffix, a directory that is not there or not writable, or something there that is no file.
     """
     suffix(path)
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no directory {path.parent}")
-    if path.is_dir():
-        raise InputError(f"{path}: is a directory")
+    try:
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: there is no directory {path.parent}")
+        if path.is_dir():
+            raise InputError(f"{path}: is a directory")
+        refuse_irregular(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: the directory {path.parent} is not writable")
 

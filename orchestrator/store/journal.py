@@ -471,6 +471,19 @@ class Journal:
             raise explained(self.path, error) from error
 
 
+def journal_in(state_dir: Path) -> bool:
+    """Whether there is a journal in *state_dir*.
+
+    Raises:
+        JournalError: That cannot be seen.
+    """
+    path = state_dir / FILE
+    try:
+        return path.exists()
+    except OSError as error:
+        raise unusable(path, error) from error
+
+
 @contextmanager
 def open_journal(state_dir: Path, *, readonly: bool = False, checkpoint: Checkpoint = unwatched) -> Iterator[Journal]:
     """The journal in *state_dir*; made where there is none, unless *readonly*. *checkpoint* is told of commits.

@@ -16,9 +16,8 @@ from ..core.run import RunState
 from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, GateChange
 from ..operations import steering
 from ..operations.gate import gate_change
-from ..store.journal import open_journal
+from ..store.journal import journal_in, open_journal
 from ..store.locks import holder_of, run_lock
-from ..store.schema import FILE
 
 LONGEST_NAME = 60
 LONGEST_REASON = 500
@@ -89,7 +88,7 @@ def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, at: float) -> R
     Raises:
         JournalError: The journal cannot be read or written.
     """
-    if not (state_dir / FILE).exists():
+    if not journal_in(state_dir):
         return Refusal(status=404, reason=f"there is no run {run_id}")
     with open_journal(state_dir, readonly=True) as journal:
         if journal.state(run_id).started_at is None:

@@ -24,10 +24,9 @@ from ..observers.log.entries import Entries, level_of
 from ..observers.log.sentences import sentence
 from ..observers.terminal.tally import Tally
 from ..reports.shape import needed
-from ..store.journal import Journal, RunRow, open_journal, worked_on_by
+from ..store.journal import Journal, RunRow, journal_in, open_journal, worked_on_by
 from ..store.last_read import SILENT_AFTER, sign_of_life, silent_since
 from ..store.locks import holder_of, run_lock
-from ..store.schema import FILE
 from ..text.instants import iso
 from . import view
 from .news import News
@@ -108,7 +107,7 @@ class RunLook:
 
     def _look(self) -> Changes | None:
         known, news = self._known, News()
-        if (self._state_dir / FILE).exists():
+        if journal_in(self._state_dir):
             with open_journal(self._state_dir, readonly=True) as journal:
                 while events := list(journal.events(self._run_id, after=known.seq, most=AT_ONCE)):
                     self._take_in(events, news)
@@ -253,9 +252,9 @@ class RunLook:
 
 def look_at_runs(state_dir: Path, verdicts: dict[str, Verdict] | None = None) -> dict[str, Any]:
     """The newest runs, and what keeps them from being read if something does. *verdicts*: on those under way, from the look before this one."""
-    if not (state_dir / FILE).exists():
-        return {"runs": [], "journal": False, "error": None}
     try:
+        if not journal_in(state_dir):
+            return {"runs": [], "journal": False, "error": None}
         with open_journal(state_dir, readonly=True) as journal:
             rows = journal.runs(limit=RUNS)
             holders = [worked_on_by(state_dir, row) if row.unfinished else None for row in rows]

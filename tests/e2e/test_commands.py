@@ -364,6 +364,7 @@ def test_empty_directory_and_no_state(tmp_path: Path, program: Program) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+LONG = "x" * 300
 BAD = {
     "no command": ([], "COMMAND"),
     "unknown command": (["cutover"], "invalid choice"),
@@ -390,6 +391,12 @@ BAD = {
     "speed of a real run": (["run", "night.yaml", "--yes", "--speed", "10"], "--rehearse"),
     "no keys": (["run", "night.yaml", "--yes"], "MONGODB_ATLAS_PRIVATE_API_KEY"),
     "no such run": (["pause", "20000101"], "status"),
+    "run id that is no text": (["resume", "\udcff"], "run_id: holds bytes that are no UTF-8 text"),
+    "state dir too long to rehearse": (["run", "night.yaml", "--rehearse", "--state-dir", LONG], "File name too long"),
+    "state dir too long to look": (["status", "--state-dir", LONG], "File name too long"),
+    "output too long": (["run", "night.yaml", "--rehearse", "--output", f"{LONG}.json"], "File name too long"),
+    "runbook too long": (["plan", "night.yaml", "--runbook", f"{LONG}.md"], "File name too long"),
+    "log file too long": (["run", "night.yaml", "--rehearse", "--log-file", LONG], "File name too long"),
     "empty run id": (["abort", ""], "status"),
     "empty run id to resume": (["resume", ""], "the run id is empty"),
     "nothing to pause": (["pause"], "no run is under way"),
@@ -433,6 +440,32 @@ def test_wrong_input_is_explained(
     assert out == ""
     assert says in err
     assert "Traceback" not in err
+
+
+def test_a_working_directory_that_is_gone_hinders_what_needs_none(
+    program: Program, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whole paths lead where they always led; what is meant from there says why it leads nowhere."""
+    workflow = program.directory / program.workflow(WAVES)
+    gone = program.directory / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setenv("ATLAS_CUTOVER_STATE_DIR", str(program.state_dir))
+    assert main(["check", str(workflow)]) == 0
+    assert main(["plan", str(workflow)]) == 0
+    capfd.readouterr()
+    for arguments in (["status", "--state-dir", "here"], ["check", str(workflow), "--state-dir", "here"]):
+        assert main(arguments) == 2
+        assert "here: the working directory is not there any more: change to another one" in capfd.readouterr().err
+
+
+def test_check_of_a_state_directory_that_cannot_be_made_warns(
+    program: Program, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is for another machine, perhaps."""
+    assert main(["check", str(program.directory / program.workflow(WAVES)), "--state-dir", f"/{LONG * 17}"]) == 0
+    assert "it cannot be written, or made" in capfd.readouterr().err
 
 
 def main(arguments: list[str]) -> int:

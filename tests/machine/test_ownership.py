@@ -290,6 +290,29 @@ def test_a_replaced_file_leaves_what_a_link_names_alone(tmp_path: Path, file: Pa
     assert {path.name for path in tmp_path.iterdir()} == {"file", "link"}
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_or_a_device_is_no_file_to_replace(tmp_path: Path, linked: bool) -> None:
+    """Nor is one that a link leads to (`/dev/stdout`): whoever reads there would wait for ever."""
+    place = tmp_path / "pipe"
+    os.mkfifo(place)
+    if linked:
+        place = tmp_path / "link"
+        place.symlink_to("pipe")
+    with pytest.raises(OSError, match="no regular file"):
+        replace_file(place, b"new", mode=None)
+    assert (tmp_path / "pipe").is_fifo()
+    assert place.is_symlink() is linked
+    assert {path.name for path in tmp_path.iterdir()} == {"pipe", place.name}
+
+
+def test_a_file_of_the_longest_name_is_replaced(tmp_path: Path) -> None:
+    """Though what is written beside it meanwhile has a name, too."""
+    path = tmp_path / ("é" * 127 + "x")
+    replace_file(path, b"new", mode=None)
+    replace_file(path, b"newer", mode=0o600)
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [(path.name, b"newer")]
+
+
 def test_a_directory_of_ours_is_no_link_and_for_us_alone(tmp_path: Path) -> None:
     """Made with mode 0700 whatever the umask."""
     make_directory(tmp_path / "new")

@@ -13,10 +13,12 @@ import anyio
 import pytest
 
 import orchestrator
+from orchestrator.core.errors import InputError
 from orchestrator.core.events import Event, GateChanged, WaveApproved
 from orchestrator.core.steering import Command, GateChange, Request, decide
 from orchestrator.core.workflow import Gate
 from orchestrator.operations import temporal_runs
+from orchestrator.operations.find import find_run
 from orchestrator.store.journal import open_journal
 
 from ..builders import NOW, WHO, run_started, wave_with, workflow
@@ -326,3 +328,14 @@ def test_the_list_of_runs_is_as_long_as_it_is_asked_to_be(tmp_path: Path) -> Non
     for wrong in (0, -1, True, "2"):
         with pytest.raises(orchestrator.InputError, match="limit: expected a whole number"):
             orchestrator.runs(state_dir=tmp_path, limit=wrong)  # type: ignore[arg-type]
+
+
+def test_what_is_no_text_names_no_run_and_is_no_reason(night: Night) -> None:
+    """A command line may hold bytes that are no UTF-8: no journal and no report could have them."""
+    with (
+        open_journal(night.state_dir, readonly=True) as journal,
+        pytest.raises(InputError, match="run_id: holds bytes that are no UTF-8 text"),
+    ):
+        find_run(journal, "\udcff")
+    with pytest.raises(InputError, match="reason: holds bytes that are no UTF-8 text"):
+        orchestrator.approve(RUN, "users", state_dir=night.state_dir, reason="\udcff")

@@ -87,6 +87,17 @@ def test_a_directory_is_no_output_file(tmp_path: Path) -> None:
         check_output_path(tmp_path / "x.json")
 
 
+def test_a_pipe_and_an_impossible_name_are_refused_before_the_run(tmp_path: Path) -> None:
+    """As a directory is: the report would be lost after the night."""
+    os.mkfifo(tmp_path / "x.json")
+    with pytest.raises(InputError, match=r"x\.json: it is no regular file"):
+        check_output_path(tmp_path / "x.json")
+    with pytest.raises(InputError, match="File name too long"):
+        check_output_path(tmp_path / f"{'x' * 300}.json")
+    with pytest.raises(InputError, match="File name too long"):
+        check_output_path(tmp_path / ("x" * 300) / "x.json")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_unwritable_directories_are_refused_before_the_run(tmp_path: Path) -> None:
     """So is a directory of somebody else."""
