@@ -12,6 +12,7 @@ from enum import StrEnum
 from ..text.instants import in_words
 from .advice import approve_command
 from .run import RunState
+from .steered import with_reason
 
 
 class Held(StrEnum):
@@ -59,7 +60,7 @@ def holds(state: RunState) -> Iterator[Hold]:
     if state.paused_by is not None:
         yield Hold(
             held=Held.PAUSE,
-            said=f"paused by {state.paused_by}",
+            said=with_reason(f"paused by {state.paused_by}", state.paused_for),
             awaited=f"unpause (paused by {state.paused_by})",
             to_do="No new cutover starts until somebody lets it go on.",
             since=state.paused_at,

@@ -40,6 +40,7 @@ from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, after_h
 from .next_step import Done, Finish, Policy, Request, RunHook, Step, next_step, too_old
 from .outcomes import Outcome
 from .run import APPROVAL_TIMEOUT, RunState
+from .steered import with_reason
 from .verification import next_verification
 from .window import Span, Window, why_closed, why_over
 from .workflow import HOOKS, Migration, Wave
@@ -247,7 +248,7 @@ def _stop(run: RunState, now: float) -> Event | None:
 def _why_to_stop(run: RunState) -> str | None:
     """Why no further cutover of the run may start in this session; None: nothing has happened that says so."""
     if run.aborted_by is not None:
-        return f"aborted by {run.aborted_by}"
+        return with_reason(f"aborted by {run.aborted_by}", run.aborted_for)
     for wave in run.workflow.waves:
         if run.too_many_failures(wave):
             failed, most = run.failures(wave), wave.max_failures

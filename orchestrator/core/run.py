@@ -140,9 +140,11 @@ class RunState:
     recorded_exit_code: int | None = None
     sessions: int = 0
     paused_by: str | None = None
+    paused_for: str = ""  # why, where they have said so
     paused_at: float | None = None
     unconfirmed_since: float | None = None  # when a session began that starts nothing before it is confirmed
     aborted_by: str | None = None
+    aborted_for: str = ""
     successor: str | None = None
     stopped: str | None = None
     refused: dict[str | None, str] = field(
@@ -190,7 +192,7 @@ class RunState:
             case ConfirmationWaiting() | CutoversConfirmed():
                 self.unconfirmed_since = event.at if isinstance(event, ConfirmationWaiting) else None
             case RunAborted():
-                self.aborted_by, self.successor = event.who, event.successor
+                self.aborted_by, self.successor, self.aborted_for = event.who, event.successor, event.reason
             case CutoversStopped():
                 self.stopped = self.stopped or event.reason
             case CredentialsRefused():
@@ -352,10 +354,10 @@ class RunState:
 
     def _pause(self, event: RunPaused | RunUnpaused) -> None:
         if isinstance(event, RunPaused):
-            self.paused_by, self.paused_at = event.who, event.at
+            self.paused_by, self.paused_at, self.paused_for = event.who, event.at, event.reason
             return
         self._hold(since=event.at if self.paused_at is None else self.paused_at, until=event.at)
-        self.paused_by = self.paused_at = None
+        self.paused_by, self.paused_at, self.paused_for = None, None, ""
 
     def _hold(self, *, since: float, until: float) -> None:
         """No cutover was to start in that time."""

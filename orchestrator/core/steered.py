@@ -75,6 +75,11 @@ def decision_of(event: Steering, *, wave: str | None = None, gate_before: Gate |
     )
 
 
+def with_reason(said: str, reason: str) -> str:
+    """*said*, with the *reason* that somebody has given, if they have: `paused by ada (the network is down)`."""
+    return f"{said} ({reason})" if reason else said
+
+
 def gate_after(event: GateChanged) -> Gate | None:
     """The gate that *event* has given to its migration; None: it has none any more."""
     return None if event.max_lag is None else Gate(max_lag=event.max_lag, timeout=event.timeout or 0.0)

@@ -27,6 +27,7 @@ from ..core.migration import UNDER_WAY
 from ..core.outcomes import ExitCode, RunOutcome
 from ..core.run import RunState
 from ..core.settings import Engine, Settings
+from ..core.steered import with_reason
 from ..core.workflow import Workflow
 from ..engines.local.session import doubts_of_earlier_puts
 from ..machine.person import who_am_i
@@ -321,7 +322,7 @@ def last_words(
 ) -> LastWords:
     """End *state*, that of an unfinished run on which no process works, and tell by which events; *who* ends it."""
     aborted = RunAborted(at=now, who=who or who_am_i(), successor=successor, reason=reason)
-    stopped = CutoversStopped(at=now, reason=f"aborted by {aborted.who}")
+    stopped = CutoversStopped(at=now, reason=with_reason(f"aborted by {aborted.who}", reason))
     for event in (aborted, stopped):
         state.apply(event)
     over = RunFinished(

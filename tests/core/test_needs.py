@@ -139,7 +139,12 @@ def test_what_goes_on_needs_nobody() -> None:
             "wave w2 waits for approval, since .*UTC$",
             f"atlas-cutover approve {RUN} w2",
         ),
-        (ev.RunPaused(at=NOW, who=WHO), "paused by .*, since .*UTC$", f"atlas-cutover unpause {RUN}"),
+        (ev.RunPaused(at=NOW, who=WHO), r"paused by [^()]* \(4711\), since .*UTC$", f"atlas-cutover unpause {RUN}"),
+        (
+            ev.RunPaused(at=NOW, who=WHO, reason="lag rises"),
+            r"paused by .* \(lag rises\), since .*UTC$",
+            f"atlas-cutover unpause {RUN}",
+        ),
         (ev.ConfirmationWaiting(at=NOW, who=WHO), "waits to be confirmed on the terminal of .*, since .*UTC$", None),
     ],
 )

@@ -334,10 +334,10 @@ def test_nothing_starts_in_a_pause() -> None:
 
 
 def test_after_an_abort_nothing_starts_and_what_is_under_way_is_followed() -> None:
-    """In the session that hears of it, and in every later one."""
-    run = run_of(wave("a", "b"), events=(STARTED, *requested("a"), RunAborted(at=NOW, who=WHO)))
+    """In the session that hears of it, and in every later one, which says who has ended it, and why."""
+    run = run_of(wave("a", "b"), events=(STARTED, *requested("a"), RunAborted(at=NOW, who=WHO, reason="too slow")))
     (stopped,) = recorded(next_actions(run, NOW, NOW, {"w"}))
-    assert stopped == CutoversStopped(at=NOW, reason=f"aborted by {WHO}")
+    assert stopped == CutoversStopped(at=NOW, reason=f"aborted by {WHO} (too slow)")
     run.apply(stopped)
     assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Read)
     assert isinstance(migration_step(run, "b", Policy(), NOW, NOW), Done)
