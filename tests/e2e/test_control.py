@@ -27,7 +27,7 @@ def test_approve_from_another_shell(program: Program, workflow: str) -> None:
     with program.started("run", workflow, "--rehearse", "--format", "json") as running:
         run_id = running.until("approval_waiting")["run_id"]
         assert shows(program, run_id, f"\n  $ atlas-cutover approve {run_id} 'the rest'\n")
-        assert "under way" in program.run("status").out
+        assert "waits for approval" in program.run("status").out
         wrong = program.run("approve", run_id, "canary")
         assert (wrong.code, "needs no approval" in wrong.err) == (2, True)
         wrong = program.run("approve", run_id, "nowhere")
