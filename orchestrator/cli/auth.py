@@ -36,17 +36,17 @@ def _auth(args: Namespace) -> int:
     import json
     import sys
     from dataclasses import asdict
-
-    import anyio
+    from functools import partial
 
     from ..files.workflow_file import load_workflow
+    from ..machine.loops import run_loop
     from ..operations.auth import find, look
     from .inputs import read_settings
 
     settings = read_settings(args)
     workflow = None if args.workflow is None else load_workflow(args.workflow, credentials=settings.credentials)
     found = find(settings, workflow)
-    seen = anyio.run(look, settings, workflow) if args.online else None
+    seen = run_loop(partial(look, settings, workflow)) if args.online else None
     if args.format == "json":
         sets = [
             {**asdict(one), "atlas": next((_told(each) for each in seen or () if each.name == one.name), None)}

@@ -64,11 +64,12 @@ def _plan(args: Namespace) -> int:
     states: Mapping[str, JobState] | None = None
     code = 0
     if args.online:
-        import anyio
+        from functools import partial
 
+        from ..machine.loops import run_loop
         from ..operations.plan_online import plan_online
 
-        online = anyio.run(plan_online, workflow, settings)
+        online = run_loop(partial(plan_online, workflow, settings))
         planned, states, code = online.plan, online.jobs, int(online.exit_code)
     else:
         planned = plan(workflow, settings)

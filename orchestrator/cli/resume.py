@@ -33,10 +33,9 @@ def _resume(args: Namespace) -> int:
     from functools import partial
     from pathlib import Path
 
-    import anyio
-
     from ..core.errors import InputError
     from ..core.settings import Engine
+    from ..machine.loops import run_loop
     from ..operations import temporal_runs
     from ..operations.find import find_unfinished
     from ..operations.foresight import foresee_resume
@@ -64,7 +63,7 @@ def _resume(args: Namespace) -> int:
     elif given := simulator_options(args):
         raise InputError(f"{given} goes with a rehearsal: run {row.run_id} is a real one")
     elif row.temporal is not None:
-        if goes_on and not anyio.run(temporal_runs.is_open_row, row):
+        if goes_on and not run_loop(partial(temporal_runs.is_open_row, row)):
             options = asked(args, engine=Engine.TEMPORAL)
             foreseen = foresee_resume(row.run_id, settings, options, now=time.time())
             consent = consent_to(args, foreseen, settings, beforehand=True)

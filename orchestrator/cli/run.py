@@ -113,8 +113,7 @@ def _run_elsewhere(args: Namespace, settings: Settings, workflow: Workflow) -> i
     from dataclasses import replace
     from functools import partial
 
-    import anyio
-
+    from ..machine.loops import run_loop
     from ..operations import temporal_runs
     from ..operations.foresight import foresee
     from ..operations.options import Host
@@ -124,11 +123,11 @@ def _run_elsewhere(args: Namespace, settings: Settings, workflow: Workflow) -> i
 
     options = asked(args, engine=settings.engine)
     consent = Consent()
-    if not anyio.run(temporal_runs.is_open, workflow, settings):
+    if not run_loop(partial(temporal_runs.is_open, workflow, settings)):
         consent = consent_to(args, foresee(workflow, settings, options, now=time.time()), settings, beforehand=True)
     if args.detach:
         host = Host(confirmed=consent.confirmed)
-        ending = anyio.run(partial(temporal_runs.start, workflow, settings, replace(options, host=host), detach=True))
+        ending = run_loop(partial(temporal_runs.start, workflow, settings, replace(options, host=host), detach=True))
         tell(f"run {ending.state.run_id} has begun: `atlas-cutover resume {ending.state.run_id}` follows it")
         return int(ending.exit_code)
     verb = partial(run, workflow, settings, only=args.only, new=args.new, retry_failed=args.retry_failed)

@@ -35,10 +35,10 @@ def _serve(args: Namespace) -> int:
     """
     from functools import partial
 
-    import anyio
     import structlog
 
     from ..core.errors import InputError
+    from ..machine.loops import run_loop
     from ..observers.log.sink import configure_logging
     from ..text.hosts import is_loopback
     from ..web.access import others_can_read, read_tokens
@@ -71,5 +71,5 @@ def _serve(args: Namespace) -> int:
         serving = partial(
             serve, state_dir, host=args.host, port=args.port, visitors=visitors, options=same_place(args), say=say
         )
-        anyio.run(serving)
+        run_loop(serving)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -11,9 +10,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import anyio
 import structlog
 
 from ..core.consent import Intention
@@ -23,6 +21,7 @@ from ..core.settings import Engine, Settings
 from ..core.speeds import REHEARSAL_SPEED
 from ..engines.local.collector import rare_collections
 from ..machine.descriptors import raise_limit, too_few
+from ..machine.loops import run_loop
 from ..operations.options import Ending, Host, Options
 from ..operations.result import RunResult
 from ..operations.target import Rehearsal
@@ -84,7 +83,7 @@ def conduct(
     """Have the session of *verb* (`run`, `resume` or `rehearse`), print the summary, and return the exit code."""
     with _observed(args, settings, consent or Consent()) as (observers, host), rare_collections():
         try:
-            result = anyio.run(_in_loop, partial(verb, observers=observers.sinks, outputs=args.output, host=host))
+            result = run_loop(partial(verb, observers=observers.sinks, outputs=args.output, host=host))
         except OSError as met:  # no output of ours that could not be written, which it would be taken for further up
             raise RuntimeError("the session met an error of the system's that it does not expect") from met
     warn_of_unwritten(result.unwritten)
@@ -94,17 +93,6 @@ def conduct(
         warn(f"the journal could not be written any more: {result.journal_failure}")
     _print_report(args, result)
     return int(result.exit_code)
-
-
-async def _in_loop(session: Callable[[], Awaitable[RunResult]]) -> RunResult:
-    """Have *session*. A signal before it listens ends the process by an exception, in whichever task: asyncio has nothing to say of that."""
-    asyncio.get_running_loop().set_exception_handler(_tell_of_errors)
-    return await session()
-
-
-def _tell_of_errors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    if not isinstance(context.get("exception"), (SystemExit, KeyboardInterrupt)):
-        loop.default_exception_handler(context)
 
 
 @contextmanager

@@ -32,11 +32,10 @@ def add(commands: Commands) -> None:
 
 def _simulate(args: Namespace) -> int:
     """Serve until SIGINT or SIGTERM."""
-    import anyio
-
     from ..core.errors import InputError
     from ..core.settings import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, PRIVATE_KEY_VARIABLE, PUBLIC_KEY_VARIABLE
     from ..files.workflow_file import load_workflow
+    from ..machine.loops import run_loop
     from ..simulator import simulate
 
     keys = _pair(PUBLIC_KEY_VARIABLE, PRIVATE_KEY_VARIABLE)
@@ -60,7 +59,7 @@ def _simulate(args: Namespace) -> int:
             api=args.api,
         )
 
-    anyio.run(serve)
+    run_loop(serve)
     return 0
 
 

@@ -27,10 +27,10 @@ def _worker(args: Namespace) -> int:
     from contextlib import ExitStack
     from functools import partial
 
-    import anyio
     import structlog
 
     from ..machine.descriptors import raise_limit
+    from ..machine.loops import run_loop
     from ..observers.log.sink import configure_logging
     from ..operations.serve_runs import serve_runs
     from .inputs import read_settings
@@ -52,5 +52,5 @@ def _worker(args: Namespace) -> int:
             )
         )
         log = structlog.get_logger()
-        anyio.run(partial(serve_runs, settings, interruptions=signalled, say=log.info, warn=log.warning, guarded=True))
+        run_loop(partial(serve_runs, settings, interruptions=signalled, say=log.info, warn=log.warning, guarded=True))
     return 0

@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import anyio
-
 from ..core.errors import InputError
+from ..machine.loops import run_loop
 
 T = TypeVar("T")
 
@@ -23,7 +22,7 @@ def wait_for(run_id: str, verb: Callable[[], Awaitable[T]]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return anyio.run(verb)
+        return run_loop(verb)
     raise InputError(
         f"run {run_id} is at Temporal, which has to be asked, and an event loop runs in this thread: call this function "
         "in another one, as by `await asyncio.to_thread(orchestrator.status, run_id)`"

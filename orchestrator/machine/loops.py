@@ -1,0 +1,37 @@
+"""Event loops of commands: a signal may end the process in the middle of one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import anyio
+
+T = TypeVar("T")
+_ENDS = (SystemExit, KeyboardInterrupt, asyncio.CancelledError)
+
+
+def run_loop(main: Callable[[], Awaitable[T]]) -> T:
+    """What *main* returns, in a loop of its own.
+
+    Where no signal is heeded, it raises an exception (`SystemExit`) in whichever task works at that moment; asyncio would tell
+    of the tasks that end with it as of errors.
+    """
+
+    async def in_loop() -> T:
+        asyncio.get_running_loop().set_exception_handler(_tell_of_errors)
+        return await main()
+
+    return anyio.run(in_loop)
+
+
+def _tell_of_errors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    if not _ends_the_process(context.get("exception")):
+        loop.default_exception_handler(context)
+
+
+def _ends_the_process(error: BaseException | None) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(_ENDS)[1] is None
+    return isinstance(error, _ENDS)
