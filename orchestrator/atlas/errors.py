@@ -178,6 +178,13 @@ def translate(
             return NotSentError(f"{_advice_on_certificate(error)} ({what})", method=method, path=path)
         case aiohttp.ClientProxyConnectionError():
             return NotSentError(f"no connection to the proxy ({what})", method=method, path=path)
+        case aiohttp.ClientConnectorError(strerror=None, os_error=cause) if error.ssl is not False:
+            how = f"{type(cause).__name__}{f': {clean(str(cause))}' if str(cause) else ''}"
+            return NotSentError(
+                f"no connection: {error.host}:{error.port} hung up while TLS was being agreed on: it may not speak TLS 1.2, which is the least ({how})",
+                method=method,
+                path=path,
+            )
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
             return NotSentError(f"no connection ({what})", method=method, path=path)
         case aiohttp.ClientHttpProxyError(status=status):
@@ -203,6 +210,8 @@ _NO_AUTHORITY = frozenset(
     {24, 37, 79, 80, 81, 82, 83, 84, 89, 90, 91, 92, 93, 94}
 )  # it may not sign, or not as it is made
 _NO_KEY_IDENTIFIER = frozenset({85, 86})
+_TOO_WEAK = frozenset({66, 67, 68})
+_NOT_FOR_SERVERS = 26
 
 
 def _advice_on_certificate(error: Exception) -> str:
@@ -238,4 +247,11 @@ def _advice_on_certificate(error: Exception) -> str:
         )
     if code == _REVOKED:
         return "the server's certificate was revoked: whoever runs the server has to replace it"
-    return "the server's certificate could not be verified; name its CA in `atlas.ca_file`"
+    if code in _TOO_WEAK:
+        return (
+            "the server's certificate, or one of those that vouch for it, has a key or a signature that is too weak for this machine's OpenSSL "
+            "(RSA of less than 2048 bits, SHA-1): whoever runs the server, or the proxy that opens TLS, has it made again"
+        )
+    if code == _NOT_FOR_SERVERS:
+        return "the server's certificate is not made for servers (extendedKeyUsage): whoever runs the server has it made again"
+    return "the server's certificate could not be verified: ask whoever runs the server, or the proxy that opens TLS, with these words"

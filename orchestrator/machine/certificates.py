@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from .ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
+from .ownership import ForeignFileError, refuse_foreign, refuse_foreign_place, refuse_open_vacancy
 
 FILE_VARIABLE: Final = "SSL_CERT_FILE"
 """Names the file of the authorities that OpenSSL trusts in place of the system's."""
@@ -56,11 +56,22 @@ def refuse_foreign_authorities(environ: Mapping[str, str]) -> None:
     for variable, places in named.items():
         for place in filter(None, places):
             try:
-                refuse_foreign(Path(place), refuse_foreign_place(Path(place)))
+                _refuse_foreign_authority(Path(place))
             except ForeignFileError as error:
                 raise ForeignFileError(Path(place), f"is named by {variable}, but {error.strerror}") from None
             except (OSError, ValueError):
                 continue
+
+
+def _refuse_foreign_authority(place: Path) -> None:
+    try:
+        refuse_foreign(
+            place, refuse_foreign_place(place), ours_alone=True
+        )  # files in a directory are taken by their names
+    except ForeignFileError:
+        raise
+    except FileNotFoundError as error:
+        refuse_open_vacancy(place, error)
 
 
 def _why_none(data: bytes, text: str) -> str:

@@ -114,6 +114,20 @@ def refuse_foreign_place(path: Path) -> os.stat_result:
     raise AssertionError("every way has an end")
 
 
+def refuse_open_vacancy(path: Path, missing: OSError) -> None:
+    """Return when nobody else can put anything at *path*, where `refuse_foreign_place` has found nothing (*missing*): the sticky bit keeps nobody from that.
+
+    Raises:
+        ForeignFileError: Somebody else can.
+        OSError: The last directory that is there cannot be seen.
+    """
+    last = Path(os.fsdecode(missing.filename)).parent
+    try:
+        refuse_foreign(last, last.stat(), ours_alone=True)
+    except ForeignFileError as error:
+        raise ForeignFileError(path, f"would lie in {last}, which {error.strerror}") from None
+
+
 def refuse_foreign_links(path: Path) -> os.stat_result | None:
     """What lies at *path*, None for nothing, when nobody else has made a link that leads there, as far as the way exists.
 

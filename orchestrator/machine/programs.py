@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .interpreters import Interpreter, first_line, interpreter_in
-from .ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
+from .ownership import ForeignFileError, refuse_foreign, refuse_foreign_place, refuse_open_vacancy
 
 _MOST_INTERPRETERS = 5
 """Scripts that are each other's interpreter, as many as Linux follows."""
@@ -162,11 +162,7 @@ def _is_ours(place: Path) -> bool:
     except ForeignFileError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
-        last = Path(os.fsdecode(error.filename)).parent
-        try:
-            refuse_foreign(last, last.stat(), ours_alone=True)
-        except ForeignFileError as foreign:
-            raise ForeignFileError(place, f"would lie in {last}, which {foreign.strerror}") from None
+        refuse_open_vacancy(place, error)
         return False
     except (OSError, ValueError):
         return False  # what we cannot get to is passed over by what we start

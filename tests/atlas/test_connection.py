@@ -160,6 +160,25 @@ async def test_authorities_that_somebody_else_could_name_are_refused(
             pass
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("SSL_CERT_FILE", "ca.pem"), ("SSL_CERT_DIR", ""), ("SSL_CERT_DIR", "certs")]
+)
+async def test_authorities_that_somebody_else_could_add_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str
+) -> None:
+    """The sticky bit lets everybody do so: OpenSSL reads them by their names when it needs them."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setenv(kind, str(shared / name))
+    settings = ClientSettings(base_url="https://x/api/atlas/v2", credentials=KEY)
+    async with open_session(settings):
+        pass
+    shared.chmod(0o1777)
+    with pytest.raises(InputError, match=f"is named by {kind}, but .*can be written by everybody"):
+        async with open_session(settings):
+            pass
+
+
 async def test_what_connections_are_encrypted_with_is_written_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

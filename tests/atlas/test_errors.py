@@ -87,15 +87,12 @@ def test_every_error_of_aiohttp_and_the_system_is_translated(cls: type[BaseExcep
         assert isinstance(error, AnswerTimeoutError) == issubclass(cls, TimeoutError)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        aiohttp.ClientConnectorCertificateError(KEY, ssl.SSLCertVerificationError(1, "self-signed")),
-        ssl.SSLCertVerificationError(1, "self-signed"),
-    ],
-)
-def test_a_certificate_that_cannot_be_verified_comes_with_advice(error: Any) -> None:
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_certificate_that_cannot_be_verified_comes_with_advice(wrapped: bool) -> None:
     """The message names the setting that helps."""
+    cause = ssl.SSLCertVerificationError(1, "self-signed")
+    cause.verify_code = 18  # as OpenSSL says of a self-signed one
+    error = aiohttp.ClientConnectorCertificateError(KEY, cause) if wrapped else cause
     assert "atlas.ca_file" in str(translate(error, method="GET", path="/", clean=str))
 
 
@@ -151,3 +148,15 @@ def test_the_tree_of_errors() -> None:
     ):
         assert isinstance(error, CutoverError)
         assert error.exit_code is ExitCode.UNREACHABLE
+
+
+def test_a_connection_that_ends_while_tls_is_agreed_on_says_so() -> None:
+    """As a server does that speaks TLS 1.1 alone: the system has no words for that, and aiohttp writes None."""
+    error = translate(aiohttp.ClientConnectorError(KEY, ConnectionResetError()), method="GET", path="/x", clean=str)
+    assert isinstance(error, NotSentError)
+    assert "None" not in str(error)
+    assert "hung up while TLS was being agreed on" in str(error)
+    assert "TLS 1.2" in str(error)
+    refused = translate(aiohttp.ClientConnectorError(KEY, OS), method="GET", path="/x", clean=str)
+    assert "TLS 1.2" not in str(refused)
+    assert "Connection refused" in str(refused)

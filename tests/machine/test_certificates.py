@@ -190,6 +190,27 @@ def test_each_fault_of_a_certificate_has_its_own_advice(tmp_path: Path) -> None:
         assert "atlas.ca_file" not in said
 
 
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (66, "too weak for this machine's OpenSSL"),
+        (67, "too weak for this machine's OpenSSL"),
+        (68, "too weak for this machine's OpenSSL"),
+        (26, "is not made for servers"),
+        (47, "whoever runs the server"),
+        (0, "whoever runs the server"),
+    ],
+)
+def test_what_no_ca_file_mends_is_not_said_to_be_mended_by_one(code: int, advice: str) -> None:
+    """A weak key, another purpose, a name that its CA may not vouch for, and what we know nothing of."""
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed: EE certificate key too weak")
+    error.verify_code = code
+    said = str(translate(error, method="GET", path="/x", clean=str))
+    assert advice in said
+    assert "name its CA" not in said
+    assert "EE certificate key too weak" in said
+
+
 def test_a_ca_without_key_identifiers_is_told_as_what_it_is(tmp_path: Path) -> None:
     """Python 3.13 is strict, and its own words say neither which certificate is meant nor what to do."""
     old = OwnCa(key_identifier=False)
