@@ -170,6 +170,10 @@ def _read(file: Path) -> dict[str, Any]:
         return tomllib.loads(decode(read_bytes(file), str(file)))
     except InputError:
         raise ProfileError(f"is looked for in {file}, which is not UTF-8 text") from None
+    except RecursionError:  # of brackets in brackets by the thousand
+        raise ProfileError(
+            f"is looked for in {file}, which is no config file of the Atlas CLI: it is nested too deep"
+        ) from None
     except (OSError, ValueError) as error:
         if isinstance(error, tomllib.TOMLDecodeError):
             raise ProfileError(f"is looked for in {file}, which is not TOML ({error})") from None

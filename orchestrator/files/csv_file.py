@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..core.errors import MOST_FOUND, Problem
@@ -32,6 +32,9 @@ SETTINGS = frozenset(
 MOST_COLUMNS = 256
 """In a list of migrations; a workflow with as many variables is somebody else's file."""
 
+MOST_LINES = 1_000_000
+"""Lines of a list, empty ones included: more are no list of migrations."""
+_MOST_SEPARATORS = 10_000  # in a line, which is too many columns by far, and read in one piece
 _ALIKE = 0.75
 _SEPARATOR = re.compile(r"\"?sep=([,;|\t])\"?[ ]*\r?(?:\n|$)")
 """A first line by which spreadsheets tell each other what separates the columns; not a part of the table."""
@@ -57,7 +60,7 @@ def parse_csv(text: str, file: str) -> tuple[list[Row], list[Problem]]:
     if separator is not None:
         lines.readline()
     before = 0 if separator is None else 1
-    reader = csv.reader(lines, strict=True, delimiter="," if separator is None else separator[1])
+    reader = csv.reader(_bounded(lines), strict=True, delimiter="," if separator is None else separator[1])
     columns: list[str] | None = None
     line = 1 + before
     try:
@@ -84,6 +87,20 @@ def parse_csv(text: str, file: str) -> tuple[list[Row], list[Problem]]:
     elif not rows:
         problems.append(Problem(file=file, line=0, key="", message="has no migrations below its header"))
     return rows, problems
+
+
+def _bounded(lines: Iterable[str]) -> Iterator[str]:
+    """The *lines* of a list, as long as it can be one.
+
+    Raises:
+        csv.Error: It cannot: there are too many, or one has too many columns.
+    """
+    for number, line in enumerate(lines):
+        if number >= MOST_LINES:
+            raise csv.Error(f"it has more than {MOST_LINES:,} lines")
+        if len(line) > _MOST_SEPARATORS and sum(map(line.count, ",;|\t")) > _MOST_SEPARATORS:
+            raise csv.Error(f"a line has more than {_MOST_SEPARATORS:,} separators")
+        yield line
 
 
 def _column(head: str) -> str:

@@ -52,7 +52,7 @@ def read_reads(path: Path) -> dict[str, LastRead]:
     try:
         data = json.loads(read_own(path))
         return {name: LastRead(**read) for name, read in data.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

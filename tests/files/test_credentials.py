@@ -369,7 +369,12 @@ def test_a_file_that_cannot_be_read_is_told(home: Home, text: str, expected: str
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(b"[default", "which is not TOML"), (b"\xff", "which is not UTF-8 text"), (None, "is a directory")],
+    [
+        (b"[default", "which is not TOML"),
+        (b"a = " + b"[" * 20_000, "nested too deep"),
+        (b"\xff", "which is not UTF-8 text"),
+        (None, "is a directory"),
+    ],
 )
 def test_a_broken_file_is_told_where_nothing_else_is_given(home: Home, text: bytes | None, expected: str) -> None:
     """It is there, so somebody means it to be used; and it troubles nobody who has other credentials."""

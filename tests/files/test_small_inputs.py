@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.errors import InputError
-from orchestrator.files import yaml_file
+from orchestrator.files import csv_file, yaml_file
 from orchestrator.files.scalars import parse_name
 from orchestrator.files.workflow_file import load_workflow, read_workflow
 from orchestrator.files.yaml_file import MAX_VALUES
@@ -196,3 +196,15 @@ def test_a_name_that_nobody_sees_is_none(name: str) -> None:
     with pytest.raises(ValueError, match=r"its character 1 is .*U\+"):
         parse_name(name)
     assert parse_name(f"a{name}b")
+
+
+def test_a_list_is_read_as_far_as_it_can_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Millions of line ends, or of commas, are told as such at once; what comes before does not hide it."""
+    monkeypatch.setattr(csv_file, "MOST_LINES", 20)
+    head = "name,group_id,live_migration_id\n"
+    assert not csv_file.parse_csv(f"{head}x,{'5f' * 12},{'6f' * 12}\n{chr(10) * 15}", "rest.csv")[1]
+    for text in ("\n" * 30, f"{head}{chr(10) * 30}"):
+        [problem] = csv_file.parse_csv(text, "rest.csv")[1]
+        assert problem.message == "is not valid CSV: it has more than 20 lines"
+    [problem] = csv_file.parse_csv("," * 20_000, "rest.csv")[1]
+    assert problem.message == "is not valid CSV: a line has more than 10,000 separators"
