@@ -172,7 +172,13 @@ class Batch:
 
 
 def _why(error: ActivityError) -> Failed:
+    """Why it has no result. That nothing was done is believed only of what Temporal has given to no worker, as it says by itself.
+
+    Anybody who reaches the cluster can say of an activity that a worker has that nobody took it up in time, or that it was called off.
+    """
     cause = error.cause
+    if error.started_event_id:
+        return Failed.LOST
     if isinstance(cause, TimedOutError) and cause.type is TimeoutType.SCHEDULE_TO_START:
         return Failed.NOT_TAKEN_UP
     if isinstance(cause, TemporalCancelled):  # before anybody had it, or by who had not begun to do it

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,11 +11,14 @@ from uuid import uuid4
 from temporalio import workflow
 from temporalio.api.common.v1 import Payloads, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.update.v1 import Input, Meta, Request, WaitPolicy
 from temporalio.api.workflowservice.v1 import (
+    RespondActivityTaskCanceledByIdRequest,
     RespondActivityTaskCompletedByIdRequest,
+    RespondActivityTaskFailedByIdRequest,
     SignalWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
     UpdateWorkflowExecutionRequest,
@@ -22,6 +26,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
+from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 
@@ -133,15 +138,32 @@ async def result_of(client: Client, workflow_id: str, kind: str) -> Payloads | N
     return None
 
 
-async def complete(client: Client, workflow_id: str, kind: str, result: Payloads) -> bool:
-    """Complete an activity *kind* of *workflow_id* that a worker is doing, in its place; False: there is none."""
+async def in_its_place(client: Client, workflow_id: str, kind: str, say: Callable[[str], Awaitable[Any]]) -> bool:
+    """Have said, to the id of an activity *kind* of *workflow_id* that a worker is doing, what came of it; False: there is none, or nothing may be said."""
     doing = (await client.get_workflow_handle(workflow_id).describe()).raw_description.pending_activities
     for each in doing:
         if each.activity_type.name == kind and each.HasField("last_started_time"):
-            await client.workflow_service.respond_activity_task_completed_by_id(
-                RespondActivityTaskCompletedByIdRequest(
-                    namespace=client.namespace, workflow_id=workflow_id, activity_id=each.activity_id, result=result
-                )
-            )
-            return True
+            with suppress(RPCError):
+                await say(each.activity_id)
+                return True
     return False
+
+
+def saying(client: Client, workflow_id: str, what: Payloads | Failure | None) -> Callable[[str], Awaitable[Any]]:
+    """What says of an activity of *workflow_id* that this came of it: a result, a failure, or (None) that it was called off."""
+    whose: dict[str, Any] = {"namespace": client.namespace, "workflow_id": workflow_id}
+    service = client.workflow_service
+
+    async def say(activity_id: str) -> None:
+        match what:
+            case Payloads():
+                completed = RespondActivityTaskCompletedByIdRequest(**whose, activity_id=activity_id, result=what)
+                await service.respond_activity_task_completed_by_id(completed)
+            case None:
+                cancelled = RespondActivityTaskCanceledByIdRequest(**whose, activity_id=activity_id)
+                await service.respond_activity_task_canceled_by_id(cancelled)
+            case _:
+                failed = RespondActivityTaskFailedByIdRequest(**whose, activity_id=activity_id, failure=what)
+                await service.respond_activity_task_failed_by_id(failed)
+
+    return say

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import anyio
 import pytest
 from temporalio import workflow as temporal_workflow
 from temporalio.api.common.v1 import Payloads
+from temporalio.api.enums.v1 import TimeoutType
+from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from orchestrator.core.errors import TemporalError
-from orchestrator.core.events import CutoverAccepted, GateChanged, HookFinished, WaveApproved
+from orchestrator.core.events import (
+    CutoverAccepted,
+    CutoverInDoubt,
+    CutoverNotBegun,
+    GateChanged,
+    HookFinished,
+    WaveApproved,
+)
 from orchestrator.core.outcomes import ExitCode
 from orchestrator.core.steering import Command, Request
-from orchestrator.core.workflow import Hooks, Workflow
-from orchestrator.engines.temporal import forms
+from orchestrator.core.workflow import Hooks
+from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.activities import Activities
+from orchestrator.engines.temporal.errands import Errand, Errands
 from orchestrator.engines.temporal.service import Remote
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
 from ..house import house, migration, wave, workflow
-from .cluster import begin, until, worker
+from .cluster import Begun, begin, until, worker
 from .servers import Server, needs_temporal
-from .stranger import complete, result_of, update
+from .stranger import in_its_place, result_of, saying, update
 from .test_batches import executions
 from .test_codec import with_a_key
 from .test_nights import hasty, own, quick
@@ -71,8 +85,8 @@ async def test_a_run_does_nothing_twice_that_it_was_asked_for_once(tmp_path: Pat
     """`unpause` of an hour ago does not end the pause of now, nor after the run has gone on with an empty history, more than once."""
     stranger = await temporal.connect()
     client = await with_a_key(temporal, tmp_path)
-    names = [f"m{number}" for number in range(4)]
-    plan = own(workflow(wave("one", *names, concurrency=1), wave("two", "z", approval=True)))
+    jobs = [f"m{number}" for number in range(4)]
+    plan = own(workflow(wave("one", *jobs, concurrency=1), wave("two", "z", approval=True)))
     async with house(tmp_path / "atlas", plan, quick(0.5)) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan, turn_after=25)
         assert await run.steer("pause") == [None]
@@ -93,14 +107,11 @@ async def test_a_run_does_nothing_twice_that_it_was_asked_for_once(tmp_path: Pat
         await run.handle.terminate()
 
 
-async def batch_of(client: Client, plan: Workflow) -> str:
-    """The batch of the migrations of *plan*."""
-    with anyio.fail_after(60):
-        while True:
-            async for each in client.list_workflows("WorkflowType = 'Batch' AND ExecutionStatus = 'Running'"):
-                if plan.name in each.id:
-                    return each.id
-            await anyio.sleep(0.2)
+def batch_of(run: Begun) -> str:
+    """The first batch of *run*: it has the migrations of its first wave."""
+    first = run.handle.first_execution_run_id
+    assert first is not None
+    return names.batch_id(run.handle.id, first, 1)
 
 
 async def done_in_its_place(client: Client, workflow_id: str, kind: str, result_of_kind: str) -> None:
@@ -108,7 +119,9 @@ async def done_in_its_place(client: Client, workflow_id: str, kind: str, result_
     with anyio.fail_after(60):
         while True:
             result = await result_of(client, workflow_id, result_of_kind)
-            if result is not None and await complete(client, workflow_id, kind, result):
+            if result is not None and await in_its_place(
+                client, workflow_id, kind, saying(client, workflow_id, result)
+            ):
                 return
             await anyio.sleep(0.1)
 
@@ -123,9 +136,8 @@ async def test_a_hook_has_not_ended_because_another_one_has(tmp_path: Path, temp
     plan = own(workflow(wave("one", migration("a", hooks=hooks))))
     async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan)
-        batch = await batch_of(stranger, plan)
         await until(begun.exists)
-        await done_in_its_place(stranger, batch, "hook", "hook")
+        await done_in_its_place(stranger, batch_of(run), "hook", "hook")
         await until(lambda: begun.read_text() == "\n\n" or it.puts("a") > 0)
         assert it.puts("a") == 0
         stopped.touch()
@@ -147,8 +159,7 @@ async def test_a_read_has_not_found_what_another_one_has(tmp_path: Path, tempora
     async with house(tmp_path / "atlas", plan, quick(6.0)) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan)
         await until(lambda: it.puts("a") == 1)
-        batch = await batch_of(stranger, plan)
-        await done_in_its_place(stranger, batch, "follow", "cutover")
+        await done_in_its_place(stranger, batch_of(run), "follow", "cutover")
         assert (await run.result())["exit_code"] == 0
         accepted = [event for event in await run.events() if isinstance(event, CutoverAccepted)]
         assert (len(accepted), it.puts("a")) == (1, 1)
@@ -178,6 +189,72 @@ async def test_a_claim_is_not_taken_because_one_was_taken_before(
         free.set()
         assert (await run.result())["exit_code"] == ExitCode.BUSY
         await driving.handle.terminate()
+
+
+NOT_TAKEN_UP = Failure(timeout_failure_info=TimeoutFailureInfo(timeout_type=TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START))
+
+
+@pytest.mark.parametrize("said", [NOT_TAKEN_UP, None], ids=["not taken up", "called off"])
+async def test_a_put_on_its_way_is_not_unsent_because_somebody_says_so(
+    tmp_path: Path, temporal: Server, said: Failure | None
+) -> None:
+    """That no worker took it up, or that it was called off, needs no key to be said: Temporal knows that a worker had it."""
+    stranger = await temporal.connect()
+    client = await with_a_key(temporal, tmp_path)
+    plan = own(workflow(wave("one", "a")))
+    unanswered = Fault(on=Kind.CUTOVER, kind=FaultKind.HANG_AFTER, share=1.0, times=1, delay=4.0)
+    scenario = replace(quick(), faults=(unanswered,))
+    async with (
+        house(tmp_path / "atlas", plan, scenario) as built,
+        worker(client, it := hasty(built)),
+    ):
+        run = await begin(client, it, plan)
+        await until(lambda: it.puts("a") == 1)
+        batch = batch_of(run)
+        async with anyio.create_task_group() as group:
+            if said is None:
+                group.start_soon(run.steer, "pause")
+            with anyio.fail_after(60):
+                while not await in_its_place(stranger, batch, "cutover", saying(stranger, batch, said)):  # noqa: ASYNC110
+                    await anyio.sleep(0.05)
+        if said is None:
+            await run.steer("unpause")
+        assert (await run.result())["exit_code"] == 0
+        events = await run.events()
+        assert [event for event in events if isinstance(event, CutoverNotBegun)] == []
+        assert len([event for event in events if isinstance(event, CutoverInDoubt)]) == 1
+        assert it.puts("a") == 1
+
+
+async def test_a_put_that_no_worker_has_had_is_known_to_be_unsent(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Called off in time, or not taken up: no doubt, nothing to settle, and the PUT leaves when a worker takes it."""
+    begin_errand, kinds = Errands.begin, dict[int, Counter[str]]()
+
+    def for_nobody(errands: Errands, kind: str, *args: Any, queue: str, **options: Any) -> Errand:
+        """The first two PUTs wait where no worker looks."""
+        known = kinds.setdefault(id(errands), Counter())
+        known[kind] += 1
+        there = "nobody" if kind == "cutover" and known[kind] <= 2 else queue
+        return begin_errand(errands, kind, *args, queue=there, **options)
+
+    monkeypatch.setattr(Errands, "begin", for_nobody)
+    plan = own(workflow(wave("one", "a")))
+    async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        while "cutover_requested" not in [event.name for event in await run.events()]:  # noqa: ASYNC110 - it is asked for
+            await anyio.sleep(0.1)
+        assert await run.steer("pause") == [None]
+        assert await run.steer("unpause") == [None]
+        assert (await run.result())["exit_code"] == 0
+        events = await run.events()
+    unsent = [event for event in events if isinstance(event, CutoverNotBegun)]
+    assert [event.sent for event in unsent] == [False, False]
+    assert "paused" in unsent[0].reason
+    assert "no worker took it up within 5 s" in unsent[1].reason
+    assert [event for event in events if isinstance(event, CutoverInDoubt)] == []
+    assert it.puts("a") == 1
 
 
 @temporal_workflow.defn(name="Run")
