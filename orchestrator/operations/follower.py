@@ -21,10 +21,10 @@ from ..core.steering import Command, Request
 from ..engines.local.session import doubts_of_earlier_puts
 from ..machine.groups import alone
 from ..store.journal import Journal
-from ..text.redaction import Redactor
 from .abort import abort_interrupted
 from .options import Ending, Interruption, Options
 from .session import Task
+from .steering import redactor_of_this_process
 
 if TYPE_CHECKING:
     from ..engines.temporal.forms import News
@@ -62,7 +62,7 @@ class Follower:
         self._options = options
         self._run_id = run_id
         self._stage = stage
-        self._clean = (Redactor() if settings is None else settings.redactor).text
+        self._clean = (redactor_of_this_process() if settings is None else settings.redactor).text
         self._disagreed_at: float | None = None
         self.closed = False
         self._known = [event for _, event in journal.events(run_id)]

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.changes import differences
-from ..core.cleared import cleared_request
 from ..core.errors import BusyError, InputError
 from ..core.events import CutoverInDoubt
 from ..core.migration import BEFORE_THE_PUT
@@ -25,7 +24,6 @@ from ..core.workflow import Hooks, Workflow
 from ..store.ground import Place
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, locked, run_lock
-from ..text.redaction import Redactor
 from .follower import Follower
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, refuse_foreign, select
 from .options import Ending, Options
@@ -198,8 +196,7 @@ async def steer(row: RunRow, requests: Sequence[Request]) -> None:
         raise InputError(
             f"run {row.run_id} is not open at Temporal any more: `atlas-cutover resume {row.run_id}` takes in how it has ended"
         )
-    clean = [cleared_request(request, Redactor().text) for request in requests]
-    refusals = [answer for answer in await remote.steer(row.run_id, clean) if answer is not None]
+    refusals = [answer for answer in await remote.steer(row.run_id, requests) if answer is not None]
     if refusals:
         raise InputError(f"run {row.run_id}: {'; '.join(refusals)}")
 
