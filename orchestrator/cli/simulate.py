@@ -80,7 +80,7 @@ def read_scenario(args: Namespace, file: Path | None, workflow: Workflow | None)
     if args.scenario is not None:
         return load_scenario(args.scenario, workflow=workflow)
     beside = file.with_name(f"{file.stem}.scenario.yaml") if file is not None else None
-    if beside is not None and beside.exists():
+    if beside is not None and os.path.exists(beside):  # noqa: PTH110 - which raises nothing where the name is too long
         return load_scenario(beside, workflow=workflow)
     return Scenario()
 

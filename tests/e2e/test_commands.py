@@ -19,6 +19,8 @@ import yaml
 
 from orchestrator.cli.commands import build_parser
 from orchestrator.cli.main import run_command
+from orchestrator.cli.simulate import read_scenario
+from orchestrator.simulator import Scenario
 
 from ..strength import THOROUGH
 from .program import ROOT, Atlas, Done, Program, new_id
@@ -458,6 +460,12 @@ def test_a_working_directory_that_is_gone_hinders_what_needs_none(
     for arguments in (["status", "--state-dir", "here"], ["check", str(workflow), "--state-dir", "here"]):
         assert main(arguments) == 2
         assert "here: the working directory is not there any more: change to another one" in capfd.readouterr().err
+
+
+def test_a_workflow_whose_name_leaves_none_for_a_scenario_has_none(tmp_path: Path) -> None:
+    """What lies beside it would have a longer name than there may be."""
+    args = argparse.Namespace(scenario=None)
+    assert read_scenario(args, tmp_path / f"{'x' * 250}.yaml", None) == Scenario()
 
 
 def test_check_of_a_state_directory_that_cannot_be_made_warns(

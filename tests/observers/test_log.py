@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -462,6 +463,23 @@ def test_a_full_disk_is_reported_once_and_hurts_nothing() -> None:
             sink(CutoverRequested(at=AT, migration="orders"), running())
     names = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
     assert names == ["log_file_failed", *["cutover_requested"] * 3]
+
+
+def test_a_file_that_cannot_be_closed_hurts_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A network's file system may say only then that the disk is full: the run is over, and its exit code stands."""
+    close = os.close
+
+    def full(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    stream = io.StringIO()
+    log = configure_logging(level="info", format="json", file=tmp_path / "log", secrets=[], stream=stream)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", full)
+        log.close()
+    said = json.loads(stream.getvalue())
+    assert (said["event"], said["error"]) == ("log_file_failed", os.strerror(errno.ENOSPC))
 
 
 def test_a_closed_stream_hurts_nothing() -> None:

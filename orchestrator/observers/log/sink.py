@@ -204,9 +204,14 @@ class _Outputs:
 
     def close(self) -> None:
         self._flush()
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        try:
+            os.close(file)
+        except OSError as error:  # a network's file system may say only now that the disk is full
+            self._tell_of(error, iso(time.time()))
+            self._flush()
 
     def _to_file(self, file: int, entry: Entry) -> None:
         line = json_line(entry).encode() + b"\n"
@@ -214,12 +219,15 @@ class _Outputs:
             while line:
                 line = line[os.write(file, line) :]
         except OSError as error:
-            if not self._failed:
-                self._failed = True
-                said = {"event": "log_file_failed", "file": str(self._path), "error": error.strerror}
-                self._to_stream({"timestamp": entry["timestamp"], "level": "error", **said})
+            self._tell_of(error, entry["timestamp"])
         else:
             self._failed = False
+
+    def _tell_of(self, error: OSError, timestamp: Any) -> None:
+        if not self._failed:
+            self._failed = True
+            said = {"event": "log_file_failed", "file": str(self._path), "error": error.strerror}
+            self._to_stream({"timestamp": timestamp, "level": "error", **said})
 
     def _to_stream(self, entry: Entry) -> None:
         line = self._render(entry) + "\n"
