@@ -140,7 +140,9 @@ async def stage(
             rehearsal=True,
             detail="Temporal's development server and the workers come up for the rehearsal",
         )
-        server = await up.enter_async_context(_server(program, place, environ))
+        # It wants to know whose process it is, and where at home, which nobody says of a user without an account (in a container, say).
+        its_own = {"USER": environ.get("USER") or "atlas-cutover", "HOME": str(directory)}
+        server = await up.enter_async_context(_server(program, place, {**environ, **its_own}))
         await _up(server, lambda: _answers(place))
         config = _write(directory / "config.json", json.dumps(_config(there, target)))
         workers = [await _worker(number, config, environ, host, up) for number in range(1, rehearsal.workers + 1)]

@@ -242,6 +242,19 @@ async def test_what_does_not_come_up_is_told_and_nothing_has_begun(
         assert children() == []
 
 
+async def test_the_server_comes_up_where_nobody_says_whose_process_it_is(tmp_path: Path) -> None:
+    """It asks for `USER` and `HOME`, which a process of a user without an account has not: it is given both."""
+    path = a_program(tmp_path / "bin", 'echo "it is ${USER:?nobody} at ${HOME:?nowhere}" >&2; exit 3').parent
+    plan = workflow(wave("one", "a"))
+    async with house(tmp_path / "atlas", plan) as it:
+        settings = settings_in(tmp_path / "state", it.settings)
+        environ = {name: value for name, value in os.environ.items() if name not in ("USER", "HOME")}
+        host = Host(environ={**environ, "PATH": f"{path}:/usr/bin:/bin"})
+        with pytest.raises(CutoverError, match=r"it is \S+ at /\S+") as told:
+            await rehearse(plan, settings, Rehearsal(), engine=Engine.TEMPORAL, host=host)
+    assert "nobody" not in str(told.value)
+
+
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the way to rehearse without it."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
