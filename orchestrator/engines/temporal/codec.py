@@ -86,6 +86,10 @@ def _refused(why: str) -> Payload:
     return Payload(metadata={"encoding": _REFUSED.encode()}, data=why.encode())
 
 
+class RefusedError(ValueError):
+    """Something was not encrypted with the codec's key, for the workflow that it came to."""
+
+
 class _Refused(EncodingPayloadConverter):
     """Tells why a payload was refused, when somebody wants to read it."""
 
@@ -97,7 +101,7 @@ class _Refused(EncodingPayloadConverter):
         return None
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:  # noqa: ARG002 - whatever it should have been
-        raise ValueError(payload.data.decode())
+        raise RefusedError(payload.data.decode())
 
 
 class _Converter(CompositePayloadConverter):
