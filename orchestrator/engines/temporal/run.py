@@ -66,8 +66,10 @@ class Run:
         self._fits = True
         self._once = Once(order.run_id, info.run_id)
         self._failure: BaseException | None = None
+        self._goes_on = not order.carried
         if order.carried:
             carried = forms.unpacked(order.carried)
+            self._goes_on = carried["once"]["execution"] == info.continued_run_id
             self._ledger.take_up(carried["ledger"])
             self._errands.take_up(carried["errands"])
             self._once.take_up(carried["once"])
@@ -124,6 +126,10 @@ class Run:
     @workflow.run
     async def run(self, order: forms.Order) -> dict[str, Any]:
         """Work until every selected migration has ended, or no more may be started."""
+        if not self._goes_on:  # somebody has begun it with what a run had taken along, who need not have a key for that
+            raise ApplicationError(
+                "it has not gone on by itself, so it does nothing: what it was begun with is not its own"
+            )
         code = None if order.carried else await self._enter()
         if code is None:
             await self._work()

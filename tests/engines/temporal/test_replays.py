@@ -12,9 +12,9 @@ import anyio
 import pytest
 from temporalio import workflow as temporal_workflow
 from temporalio.api.common.v1 import Payloads
-from temporalio.api.enums.v1 import TimeoutType
+from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from orchestrator.core.errors import TemporalError
@@ -38,7 +38,7 @@ from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 from ..house import house, migration, wave, workflow
 from .cluster import Begun, begin, until, worker
 from .servers import Server, needs_temporal
-from .stranger import in_its_place, result_of, saying, update
+from .stranger import in_its_place, result_of, said_again, saying, update
 from .test_batches import executions
 from .test_codec import with_a_key
 from .test_nights import hasty, own, quick
@@ -189,6 +189,26 @@ async def test_a_claim_is_not_taken_because_one_was_taken_before(
         free.set()
         assert (await run.result())["exit_code"] == ExitCode.BUSY
         await driving.handle.terminate()
+
+
+async def test_a_run_goes_on_only_where_it_has_gone_on_by_itself(tmp_path: Path, temporal: Server) -> None:
+    """With what it took along to an empty history another one could be begun, which asks for no claim, and knows nothing of what came later."""
+    stranger = await temporal.connect()
+    client = await with_a_key(temporal, tmp_path)
+    plan = own(workflow(wave("one", "a", "b", "c", concurrency=1)))
+    async with house(tmp_path / "atlas", plan, quick(0.5)) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan, turn_after=20)
+        assert (await run.result())["exit_code"] == 0
+        last = (await stranger.get_workflow_handle(run.handle.id).fetch_history()).events[0]
+        assert last.workflow_execution_started_event_attributes.continued_execution_run_id
+        await said_again(stranger, last, run.handle.id, names.queue(it.settings.atlas.base_url))
+        again = client.get_workflow_handle(run.handle.id)
+        with pytest.raises(WorkflowFailureError) as failed:
+            await again.result()
+        assert "has not gone on by itself" in str(failed.value.cause)
+        done = [event.event_type for event in (await again.fetch_history()).events]
+        assert EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED not in done
+        assert EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED not in done
 
 
 NOT_TAKEN_UP = Failure(timeout_failure_info=TimeoutFailureInfo(timeout_type=TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START))
