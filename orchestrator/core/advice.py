@@ -11,6 +11,7 @@ from enum import StrEnum
 from shlex import quote
 
 from .migration import MigrationState
+from .no_return import took_effect
 from .outcomes import Outcome, RemoteStatus, normalise
 from .run import APPROVAL_TIMEOUT, RunState
 from .workflow import Workflow
@@ -18,10 +19,11 @@ from .workflow import Workflow
 WINDOW_IS_OVER = "the window does not open any more"
 _NO_PUT = "No PUT was sent: the source is still in charge."
 _LOOK = "Look at the live migration in the Atlas UI: its cutover may have begun."
+_NO_WRITER = "Let no writer return to the source, and send nothing by hand."
 _WHILE_IT_GOES_ON = {
     Outcome.NOT_STARTED: f"{_NO_PUT} The process that works on the run starts it when its turn comes. What that leaves, {{resume}} starts.",
-    Outcome.IN_DOUBT: f"{_LOOK} The process that works on the run reads it until its timeout, and not after that. Once that process has ended, {{resume}} reads it again.",
-    Outcome.UNDER_WAY: "Atlas carries the cutover out, and the process that works on the run follows it to its end.",
+    Outcome.IN_DOUBT: f"{_LOOK} {_NO_WRITER} The process that works on the run reads it until its timeout. Where that has passed, nobody does, until {{resume}}, once that process has ended.",
+    Outcome.UNDER_WAY: f"Atlas carries the cutover out, and the process that works on the run follows it to its end. {_NO_WRITER}",
 }
 """What a person does about these while a process works on the run: nobody else can go on with it."""
 
@@ -116,13 +118,16 @@ class Failed(StrEnum):
 
     BEFORE_PUT = "before its PUT"
     OVER = "its job was over before any PUT"
+    REFUSED = "nothing came of its PUT"
     AFTER_PUT = "after its PUT"
 
 
 def how_it_failed(state: MigrationState) -> Failed:
     """How far a migration had come that FAILED."""
-    if state.cutover_requests > 0:
+    if took_effect(state):
         return Failed.AFTER_PUT
+    if state.cutover_requests > 0:
+        return Failed.REFUSED
     return Failed.OVER if normalise(state.remote_status) is RemoteStatus.FAILED else Failed.BEFORE_PUT
 
 
@@ -130,13 +135,27 @@ def about_failed(how: Failed) -> str:
     """What a person does about migrations that FAILED."""
     match how:
         case Failed.AFTER_PUT:
-            return "Look at the live migration in the Atlas UI: its cutover has begun or was refused, and is not sent twice."
+            return (
+                "Atlas ended the cutover as FAILED: look at both clusters in the Atlas UI before any writer is let in anywhere. "
+                "A cutover is not sent twice."
+            )
+        case Failed.REFUSED:
+            return (
+                "Nothing has begun, so the source is still in charge. This run sends no other PUT for it: look at the live migration in the "
+                "Atlas UI, and once the cause is fixed, cut it over in another run."
+            )
         case Failed.OVER:
             return (
                 "No PUT was sent, so the source is still in charge. The job is over at Atlas, and nothing can cut it over any more: "
                 "start a new live migration there, and put its id into the workflow."
             )
     return "No PUT was sent, so the source is still in charge. Once the cause is fixed, it can be tried again."
+
+
+def about_given_up(facts: Facts) -> str:
+    """What a person does about migrations that have ended IN_DOUBT, of a run on which a process works."""
+    resume = f"`{resume_command(facts.run_id)}`"
+    return f"{_LOOK} {_NO_WRITER} The process that works on the run has given up reading it. Once that process has ended, {resume} reads it again."
 
 
 def resume_command(run_id: str) -> str:
@@ -211,22 +230,23 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
         case Outcome.NOT_STARTED:
             return f"{_NO_PUT} {resume} starts it."
         case Outcome.IN_DOUBT | Outcome.UNDER_WAY if over and successor:
-            return f"Run {successor} reads it first, and follows it."
+            return f"{_NO_WRITER} Run {successor} reads it first, and follows it."
         case Outcome.IN_DOUBT | Outcome.UNDER_WAY if over:
-            return f"{_LOOK} No run follows it any more."
+            return f"{_LOOK} {_NO_WRITER} No run follows it any more."
         case Outcome.IN_DOUBT:
-            return f"{_LOOK} {resume} reads it again."
+            return f"{_LOOK} {_NO_WRITER} {resume} reads it again."
         case Outcome.UNDER_WAY:
-            return f"Atlas carries the cutover out. {resume} follows it to its end at once, and sends no PUT for it."
+            return f"Atlas carries the cutover out. {_NO_WRITER} {resume} follows it to its end at once, and sends no PUT for it."
         case Outcome.UNVERIFIED:
-            again = f"`atlas-cutover retry {facts.run_id} NAME`"
-            return f"It is cut over, and `verify` has not proven it good: check the application on the new cluster. {again} verifies it again."
+            return (
+                "It is cut over, and `verify` has not proven it good: mend what is wrong on the new cluster, and let no writer return to the "
+                "source. `retry` then verifies it again, and sends no PUT."
+            )
         case Outcome.TIMED_OUT:
-            return "Atlas accepted the cutover and has not ended it yet. Watch it in the Atlas UI: no run follows it any more."
+            return f"Atlas accepted the cutover and has not ended it yet. {_NO_WRITER} Watch it in the Atlas UI: no run follows it any more."
         case _ if facts.all_over:
             return about_failed(Failed.OVER)
         case _ if facts.goes_on:
-            again = f"`atlas-cutover retry {facts.run_id} NAME`"
-            return f"Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again: {again}."
+            return "Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again with `retry`."
         case _:
             return f"Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again: {resume[:-1]} --retry-failed`."

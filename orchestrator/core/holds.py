@@ -81,7 +81,7 @@ def holds(state: RunState) -> Iterator[Hold]:
                 what=f"wave {name}",
                 said="waits for approval",
                 awaited=f"approval of wave {name}",
-                to_do="Approve it, or reject it: then it and the waves after it are not started.",
+                to_do="Approve: its cutovers may start. Reject: this wave and the waves after it are not started.",
                 wave=name,
                 since=wave.approval_since,
                 command=approve_command(state.run_id, name),

@@ -10,7 +10,7 @@ from shlex import quote
 
 from ..text.counts import names_listed, plural
 from ..text.instants import in_words
-from .advice import Facts, Failed, about_failed, advise, facts_of, how_it_failed, resume_command
+from .advice import Facts, Failed, about_failed, about_given_up, advise, facts_of, how_it_failed, resume_command
 from .events import NOT_YET, HookFinished
 from .holds import Held, Hold, holds, silence
 from .migration import Phase
@@ -130,7 +130,12 @@ def _of_migrations(
     running: bool,
 ) -> Need:
     names = [migration.name for _, migration in members]
-    to_do = advise(facts).outcomes.get(str(outcome), "") if how is None else about_failed(how)
+    if how is not None:
+        to_do = about_failed(how)
+    elif outcome is Outcome.IN_DOUBT and running:
+        to_do = about_given_up(facts)  # what is still read is no need
+    else:
+        to_do = advise(facts).outcomes.get(str(outcome), "")
     return Need(
         kind=outcome,
         what=names[0] if len(names) == 1 else f"{plural(len(names), 'migration')} ({names_listed(names, 5)})",

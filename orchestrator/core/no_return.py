@@ -90,7 +90,7 @@ def point_of(state: MigrationState) -> Point:
             return Point.TIMED_OUT
         case Outcome.IN_DOUBT:
             return Point.DOUBT
-        case Outcome.FAILED if _took_effect(state):
+        case Outcome.FAILED if took_effect(state):
             return Point.FAILED_AT_ATLAS
     if state.phase is Phase.VERIFYING:
         return Point.NOT_PROVEN
@@ -113,8 +113,8 @@ def point_in(run: RunState, name: str) -> Point:
     return Point.PREPARED if point is Point.WAITS and stopped and run.finished_at is None else point
 
 
-def _took_effect(state: MigrationState) -> bool:
-    """Whether a PUT for a job that has FAILED may have taken effect: one that this run sent, or one of another's that was in doubt."""
+def took_effect(state: MigrationState) -> bool:
+    """Whether a PUT for the job of a migration that FAILED may have taken effect: one that this run sent, or one of another's that was in doubt."""
     sent_at = state.requested_at
     if sent_at is None:
         return state.doubted and state.not_begun_at is None

@@ -7,6 +7,7 @@ import pytest
 from orchestrator.core import events as ev
 from orchestrator.core.advice import advise, facts_of
 from orchestrator.core.needs import NAMED, Need, needs
+from orchestrator.core.no_return import Point, point_in
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
 
@@ -115,9 +116,35 @@ def test_while_a_process_works_on_the_run_nobody_is_sent_to_resume_it() -> None:
     assert going.command is None
     assert "Look at the live migration in the Atlas UI" in going.to_do
     assert f"Once that process has ended, `atlas-cutover resume {RUN}` reads it again" in going.to_do
-    assert left.to_do.endswith(f"begun. `atlas-cutover resume {RUN}` reads it again.")
+    assert "given up reading it" in going.to_do
+    assert left.to_do.endswith(f"send nothing by hand. `atlas-cutover resume {RUN}` reads it again.")
     for outcome, told in advise(facts_of(state, NOW, goes_on=True)).outcomes.items():
         assert "process that works on the run" in told, outcome
+
+
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize("outcome", [Outcome.IN_DOUBT, Outcome.TIMED_OUT])
+def test_whoever_may_have_been_cut_over_is_not_to_be_written_to_at_its_source(outcome: Outcome, running: bool) -> None:
+    """Beside all else that is to be done: the rule of the point of no return."""
+    need = only(needs(state_after(*ended("a", outcome)), NOW, holder=WHO if running else None))
+    assert "Let no writer return to the source, and send nothing by hand." in need.to_do
+
+
+def test_a_put_of_which_nothing_came_is_told_from_a_cutover_that_atlas_ended_as_failed() -> None:
+    """As the point of no return has it: with the first the source is in charge; neither is sent again."""
+    refused, lost = (
+        ev.CutoverNotBegun(at=NOW, migration="a", reason="409; the job still reports its lag"),
+        ev.CutoverInDoubt(at=NOW, migration="c", reason="another run", settle=30),
+    )
+    put, end = ended("a", Outcome.FAILED, "409")
+    state = state_after(put, refused, end, *ended("b", Outcome.FAILED), lost, *ended("c", Outcome.FAILED, put=False))
+    told = {each.name: need for need in needs(state, NOW) for each in need.about}
+    assert "the source is still in charge" in told["a"].to_do
+    assert told["b"].to_do == told["c"].to_do  # another run's PUT may have begun it
+    assert told["b"].to_do.startswith("Atlas ended the cutover as FAILED: look at both clusters")
+    assert [need.command for need in told.values()] == [None, None, None]
+    for name, point in (("a", Point.NOT_CUT_OVER), ("b", Point.FAILED_AT_ATLAS), ("c", Point.FAILED_AT_ATLAS)):
+        assert point_in(state, name) is point
 
 
 def test_what_goes_on_needs_nobody() -> None:
