@@ -103,16 +103,16 @@ def test_a_run_under_way_is_active_and_has_no_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
-def test_what_stands_in_the_place_of_the_textfile_is_replaced_unread(tmp_path: Path, kind: str) -> None:
-    """A pipe would be waited for, and a device has no end: others may write where node_exporter reads."""
+def test_what_stands_in_the_place_of_the_textfile_is_refused_unread(tmp_path: Path, kind: str) -> None:
+    """A pipe would be waited for, and a device has no end: others may write where node_exporter reads. It stays as it is."""
     path = tmp_path / "x.prom"
     if kind == "pipe":
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    write_metrics(path, ended(failing=True), now=AT + 101, budget={})
-    assert path.is_file()
-    assert not path.is_symlink()
+    with pytest.raises(OSError, match="no regular file"):
+        write_metrics(path, ended(failing=True), now=AT + 101, budget={})
+    assert path.is_fifo() if kind == "pipe" else path.is_symlink()
 
 
 def test_the_last_success_outlives_later_failures_and_rehearsals(tmp_path: Path) -> None:
