@@ -79,7 +79,7 @@ class Begun:
         """Return when *wave* waits for its approval."""
         with anyio.fail_after(60):
             while (await self.state()).waves[wave].approval_since is None:  # noqa: ASYNC110 - it is asked for
-                await anyio.sleep(0.1)
+                await anyio.sleep(0.25)
 
     async def steer(self, command: str, **about: Any) -> list[str | None]:
         """Ask for something, and have the answer."""

@@ -75,28 +75,16 @@ def test_a_key_file_holds_64_hex_digits(tmp_path: Path) -> None:
 
 
 @needs_temporal
-async def test_the_servers_database_holds_no_name_that_is_hidden(tmp_path: Path, temporal: Server) -> None:
-    """A night with a codec key; only the names of workflows are there to read."""
-    client = await with_a_key(temporal, tmp_path)
-    name = f"secretly-{uuid4().hex}"
-    plan = own(workflow(wave("one", migration(name[:20]))))
-    async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
-        run = await begin(client, it, plan)
-        assert (await run.result())["exit_code"] == 0
-        assert it.puts(name[:20]) == 1
-    kept = b"".join(path.read_bytes() for path in temporal.directory.glob("temporal.db*"))
-    assert plan.name.encode() in kept
-    assert name[:20].encode() not in kept
+async def test_a_night_with_a_key_shows_no_name_and_heeds_nobody_without_it(tmp_path: Path, temporal: Server) -> None:
+    """An order to run a program, signals, and updates of somebody without it do nothing; the run goes on to its end.
 
-
-@needs_temporal
-async def test_a_worker_with_a_key_takes_nothing_that_was_not_encrypted_with_it(
-    tmp_path: Path, temporal: Server
-) -> None:
-    """An order to run a program, a signal, and an update of somebody without it do nothing; the run goes on to its end."""
+    Nor do messages without an argument, or with two, for which nobody needs a key. In the server's database only the names of workflows
+    are there to read.
+    """
     stranger = await temporal.connect()
     client = await with_a_key(temporal, tmp_path)
-    plan = own(workflow(wave("one", "a", approval=True)))
+    name = f"secretly-{uuid4().hex}"[:20]
+    plan = own(workflow(wave("one", name, approval=True)))
     async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan)
         await run.waits_for_approval("one")
@@ -113,9 +101,31 @@ async def test_a_worker_with_a_key_takes_nothing_that_was_not_encrypted_with_it(
             await there.execute_update(Run.steer, asked)
         with pytest.raises(TemporalError, match="does not tell"):
             await Remote(stranger, run.handle.id).news(0)
+        projects = await held_up_by_nothing(stranger, run.handle.id)
         assert await run.steer("approve", wave="one") == [None]
         assert (await run.result())["exit_code"] == 0
-        assert it.puts("a") == 1
+        assert it.puts(name) == 1
+        for each in (run.handle.id, *projects):
+            history = await client.get_workflow_handle(each).fetch_history()
+            assert EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED not in [event.event_type for event in history.events]
+    kept = b"".join(path.read_bytes() for path in temporal.directory.glob("temporal.db*"))
+    assert plan.name.encode() in kept
+    assert name.encode() not in kept
+
+
+async def held_up_by_nothing(stranger: Client, run: str) -> list[str]:
+    """Send messages without an argument, and with two, to *run* and to the budgets of projects; the workflow ids of these."""
+    for given in (None, Payloads(payloads=[Payload(), Payload()])):
+        await signal(stranger, run, "returned", given)
+    for args in ((), ("one", "two")):
+        with pytest.raises(WorkflowUpdateFailedError):
+            await stranger.get_workflow_handle(run).execute_update("steer", args=args)
+    running = "WorkflowType = 'Project' AND ExecutionStatus = 'Running'"
+    projects = [each.id async for each in stranger.list_workflows(running)]
+    for project in projects:
+        await signal(stranger, project, "hold")
+    assert projects
+    return projects
 
 
 @needs_temporal
@@ -161,32 +171,3 @@ async def test_a_batch_that_no_run_has_begun_does_nothing(tmp_path: Path, client
             await again.result()
             begun = [event async for event in again.fetch_history_events()]
             assert not any(event.HasField("activity_task_scheduled_event_attributes") for event in begun)
-
-
-@needs_temporal
-async def test_a_message_without_an_argument_holds_up_nothing(tmp_path: Path, temporal: Server) -> None:
-    """Nor one with two: it needs no key. A signal is dropped, an update rejected."""
-    stranger = await temporal.connect()
-    client = await with_a_key(temporal, tmp_path)
-    plan = own(workflow(wave("one", "a", approval=True)))
-    async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
-        run = await begin(client, it, plan)
-        await run.waits_for_approval("one")
-        for given in (None, Payloads(payloads=[Payload(), Payload()])):
-            await signal(stranger, run.handle.id, "returned", given)
-        there = stranger.get_workflow_handle(run.handle.id)
-        for args in ((), ("one", "two")):
-            with pytest.raises(WorkflowUpdateFailedError):
-                await there.execute_update("steer", args=args)
-        projects = [
-            each async for each in stranger.list_workflows("WorkflowType = 'Project' AND ExecutionStatus = 'Running'")
-        ]
-        for project in projects:
-            await signal(stranger, project.id, "hold")
-        assert projects
-        assert await run.steer("approve", wave="one") == [None]
-        assert (await run.result())["exit_code"] == 0
-        failed = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-        for each in (run.handle.id, *(project.id for project in projects)):
-            history = await client.get_workflow_handle(each).fetch_history()
-            assert failed not in [event.event_type for event in history.events]

@@ -19,7 +19,7 @@ from orchestrator.core.workflow import Hooks, Workflow
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import JobRules, Range, Special
 
-from ..house import House, house, live, wave, workflow
+from ..house import House, house, live, migration, wave, workflow
 from .cluster import Begun, begin, until, worker
 from .fleet import start_program
 from .servers import needs_temporal
@@ -55,26 +55,48 @@ async def replayed(run: Begun, directory: Path) -> None:
     assert code == 0, err.read_text()[-2000:]
 
 
-async def test_a_workflow_of_two_waves_is_cut_over(tmp_path: Path, client: Client) -> None:
-    """Each job once, the second wave after the first, and every request is counted."""
-    plan = own(workflow(wave("one", "a", "b"), wave("two", "c", "d", "e")))
+async def test_waves_are_cut_over_after_each_other_with_hooks_a_soak_and_an_approval(
+    tmp_path: Path, client: Client
+) -> None:
+    """Each job once, no wave before the one before it has ended and soaked, nor without its word; all hooks in their order.
+
+    Every request is counted.
+    """
+    hooks = Hooks(before=(("true", "before"),), after_success=(("true", "after"),))
+    hooked = migration("d", hooks=replace(hooks, verify=(("true", "verify"),)))
+    waves = wave("one", "a", "b", soak=2.0), wave("two", "c"), wave("three", hooked, approval=True, hooks=hooks)
+    plan = own(workflow(*waves, hooks=hooks))
     async with house(tmp_path, plan, quick()) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan)
+        await run.waits_for_approval("three")
+        assert it.puts("d") == 0
+        assert await run.steer("approve", wave="three") == [None]
         result = await run.result()
         events = await run.events()
         state = await run.state()
-        puts = {name: it.puts(name) for name in "abcde"}
+        puts = {name: it.puts(name) for name in "abcd"}
         sent = it.atlas.record()["requests"]["by_status"]
         await replayed(run, tmp_path)
     assert result["exit_code"] == 0
-    assert puts == dict.fromkeys("abcde", 1)
-    assert {state.result(name).outcome for name in "abcde"} == {Outcome.SUCCESS}
-    ended = [event.at for event in events if isinstance(event, MigrationFinished)]
-    starts = [event.at for event in events if isinstance(event, WaveStarted)]
-    assert starts[1] >= max(ended[:2])
+    assert puts == dict.fromkeys("abcd", 1)
+    assert {state.result(name).outcome for name in "abcd"} == {Outcome.SUCCESS}
+    ended = {event.migration: event.at for event in events if isinstance(event, MigrationFinished)}
+    starts = {event.wave: event.at for event in events if isinstance(event, WaveStarted)}
+    assert starts["two"] - max(ended["a"], ended["b"]) >= 2.0
+    assert starts["three"] >= ended["c"]
     counted = state.request_statistics()["by_status"]
     assert counted["202"] == sent["202"]
     assert sent["200"] - counted["200"] == 1  # the root resource, which the worker reads when the run begins
+    ran = [(e.wave, e.migration, e.hook) for e in events if isinstance(e, HookFinished)]
+    assert ran == [
+        (None, None, "before"),
+        ("three", None, "before"),
+        ("three", "d", "before"),
+        ("three", "d", "verify"),
+        ("three", "d", "after_success"),
+        ("three", None, "after_success"),
+        (None, None, "after_success"),
+    ]
 
 
 async def test_pause_holds_the_puts_and_unpause_lets_them_go(tmp_path: Path, client: Client) -> None:
@@ -108,33 +130,6 @@ async def test_abort_follows_what_is_under_way_and_starts_nothing_more(tmp_path:
     assert state.result("a").outcome is Outcome.SUCCESS
     assert state.result("b").outcome is Outcome.NOT_STARTED
     assert not state.unfinished
-
-
-async def test_hooks_run_in_their_order_and_an_approval_is_waited_for(tmp_path: Path, client: Client) -> None:
-    """The run's, the wave's, the migration's, and back; a wave waits for its word."""
-    hooks = Hooks(before=(("true", "before"),), after_success=(("true", "after"),))
-    plan = workflow(wave("one", "a", approval=True, hooks=hooks), hooks=hooks)
-    one = plan.waves[0]
-    with_hooks = replace(one.migrations[0], hooks=replace(hooks, verify=(("true", "verify"),)))
-    plan = own(replace(plan, waves=(replace(one, migrations=(with_hooks,)),)))
-    async with house(tmp_path, plan, quick()) as built, worker(client, it := hasty(built)):
-        run = await begin(client, it, plan)
-        await run.waits_for_approval("one")
-        assert it.puts("a") == 0
-        assert await run.steer("approve", wave="one") == [None]
-        assert (await run.result())["exit_code"] == 0
-        events = await run.events()
-        await replayed(run, tmp_path)
-    ran = [(e.wave, e.migration, e.hook) for e in events if isinstance(e, HookFinished)]
-    assert ran == [
-        (None, None, "before"),
-        ("one", None, "before"),
-        ("one", "a", "before"),
-        ("one", "a", "verify"),
-        ("one", "a", "after_success"),
-        ("one", None, "after_success"),
-        (None, None, "after_success"),
-    ]
 
 
 async def test_a_job_that_another_run_drives_is_left_alone(tmp_path: Path, client: Client) -> None:

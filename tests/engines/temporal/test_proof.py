@@ -1,4 +1,4 @@
-"""Verification, soaks, steering and sets of credentials on a Temporal server: the core's rules, and nothing of its own."""
+"""Verification, steering and sets of credentials on a Temporal server: the core's rules, and nothing of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from orchestrator.core.events import CutoversStopped, WaveFinished, WaveStarted
+from orchestrator.core.events import CutoversStopped, WaveFinished
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import Hooks
 from orchestrator.simulator.scenario import Range, Special
@@ -41,20 +41,6 @@ async def test_not_yet_is_asked_again_and_what_is_refuted_is_verified_again(tmp_
         assert await run.steer("approve", wave="two") == [None]
         assert (await run.result())["exit_code"] == 0
         assert {it.puts(name) for name in "abc"} == {1}
-
-
-async def test_a_soak_holds_the_next_wave(tmp_path: Path, client: Client) -> None:
-    """No earlier than so long after the last cutover has ended."""
-    plan = own(workflow(replace(wave("one", "a"), soak=4.0), wave("two", "b")))
-    async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
-        run = await begin(client, it, plan)
-        assert (await run.result())["exit_code"] == 0
-        events = await run.events()
-        state = await run.state()
-    started = next(event.at for event in events if isinstance(event, WaveStarted) and event.wave == "two")
-    ended = state.migrations["a"].ended_at
-    assert ended is not None
-    assert started - ended >= 4.0
 
 
 async def test_one_is_skipped_and_the_gate_of_another_opened_and_a_wave_rejected(
