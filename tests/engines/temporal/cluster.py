@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import anyio
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
 
 from orchestrator.core.events import Event, RunStarted
 from orchestrator.core.run import RunState, fold
@@ -66,7 +66,13 @@ class Begun:
         """All that has happened."""
         found: list[Any] = []
         while True:
-            news = await self.handle.query(Run.news, len(found))
+            try:
+                news = await self.handle.query(Run.news, len(found))
+            except WorkflowQueryFailedError as error:  # at a moment at which it cannot say
+                if names.ASK_AGAIN not in str(error):
+                    raise
+                await anyio.sleep(0.25)
+                continue
             found += news.events
             if news.over or not news.events:
                 return forms.events_of(found)
