@@ -18,7 +18,7 @@ import anyio
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from ...atlas.client import AtlasClient
@@ -39,6 +39,7 @@ from .clocks import ServerClock
 from .counting import Count, counted
 from .guard import Departure
 from .heart import Heart
+from .lost import elsewhere
 from .workflows import LEAVES_WITHIN, Claim, Project
 
 _MOST_READS = 500  # in one activity: its result is kept in the history
@@ -217,7 +218,7 @@ class Activities:
                 await self.serve(scope)
         finally:
             self._owned.discard(scope)
-        raise _elsewhere("handed over to another worker")
+        raise elsewhere("handed over to another worker")
 
     # -- reads -----------------------------------------------------------------------------------------------------------
 
@@ -247,7 +248,7 @@ class Activities:
                         over = any(not isinstance(event, StatusPolled) for event in found)
                 group.cancel_scope.cancel()
         if not over and polls < _MOST_READS:  # what was found out so far is found out again
-            raise _elsewhere("this worker ends, or has lost sight of Temporal: another one reads on")
+            raise elsewhere("this worker ends, or has lost sight of Temporal: another one reads on")
         return forms.Did(task=task.task, what=way.done(count, polls))
 
     # -- the cutover -------------------------------------------------------------------------------------------------------
@@ -324,11 +325,6 @@ class Activities:
         if migration.credentials not in known:
             raise ApplicationError(f"this worker has no credentials {migration.credentials!r}")
         return _Way(self, task, migration, known[migration.credentials])
-
-
-def _elsewhere(why: str) -> ApplicationError:
-    """Another worker does it; no fault that anybody has to see to."""
-    return ApplicationError(why, category=ApplicationErrorCategory.BENIGN)
 
 
 class _Way:

@@ -24,6 +24,7 @@ from .activities import Activities
 from .arguments import OneArgument
 from .counting import PerActivity, tell
 from .guard import threads
+from .lost import Lost
 from .punctual import PunctualRunner
 from .workflows import SERVED
 
@@ -81,6 +82,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
                 client,
                 task_queue=names.project_queue(queue, scope),
                 activities=[activities.follow, activities.cutover],
+                interceptors=[Lost()],
                 max_concurrent_activities=_ENOUGH,
                 max_concurrent_activity_task_polls=_POLLS,
                 graceful_shutdown_timeout=_DRAIN,
@@ -106,7 +108,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             workflows=list(SERVED),
             activities=[activities.claim, activities.release, activities.reach, activities.own_project],
             workflow_runner=PunctualRunner(),
-            interceptors=[OneArgument()],
+            interceptors=[OneArgument(), Lost()],
             workflow_task_executor=executor,
             max_concurrent_activities=_ENOUGH,
             max_concurrent_activity_task_polls=_POLLS,
@@ -122,6 +124,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             client,
             task_queue=names.hooks_queue(queue),
             activities=[activities.hook],
+            interceptors=[Lost()],
             max_concurrent_activities=most_at_once(),
             max_concurrent_activity_task_polls=_POLLS,
             graceful_shutdown_timeout=_DRAIN,

@@ -12,14 +12,18 @@ from uuid import uuid4
 import anyio
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from temporalio.activity import ActivityCancellationDetails
 from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client, RPCError, RPCStatusCode
-from temporalio.worker import Worker
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Worker
 
 from orchestrator.core.errors import TemporalError
 from orchestrator.core.settings import Temporal
 from orchestrator.engines.temporal.lookout import look_out
+from orchestrator.engines.temporal.lost import Lost
 from orchestrator.engines.temporal.service import connect, see_namespace
 from orchestrator.engines.temporal.worker import run_worker
 
@@ -100,6 +104,45 @@ async def test_a_worker_is_not_given_up_when_it_is_told_late_that_an_activity_is
     """The activity has heard it itself, and has ended: where warnings are errors, the SDK's would be the worker's end."""
     async with house(tmp_path, workflow(wave("one", "a")), quick()) as it, worker(client, it):
         warnings.warn("Cannot find activity to cancel for token b'long ended'", stacklevel=1)
+
+
+class Following(ActivityInboundInterceptor):
+    """An activity that goes on until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002, ARG002 - as Temporal calls it
+        """Go on."""
+        self.begun.set()
+        await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize(
+    ("why", "ends_with"),
+    [
+        (ActivityCancellationDetails(not_found=True), ApplicationError),
+        (ActivityCancellationDetails(timed_out=True), ApplicationError),
+        (ActivityCancellationDetails(cancel_requested=True), asyncio.CancelledError),
+        (ActivityCancellationDetails(worker_shutdown=True), asyncio.CancelledError),
+    ],
+    ids=("another has it", "silent for too long", "called off", "the worker ends"),
+)
+async def test_an_activity_that_another_worker_has_now_ends_without_a_traceback(
+    why: ActivityCancellationDetails, ends_with: type[BaseException]
+) -> None:
+    """The SDK logs one for all that ends in another way than it asked for, but for what is called benign."""
+    following = Following()
+    given = ExecuteActivityInput(fn=anyio.sleep_forever, args=(), executor=None, headers={})
+    inbound = Lost().intercept_activity(following)
+    environment = ActivityEnvironment()
+    running = asyncio.ensure_future(environment.run(inbound.execute_activity, given))
+    await following.begun.wait()
+    environment.cancel(why)
+    with pytest.raises(ends_with) as ended:
+        await running
+    if isinstance(ended.value, ApplicationError):
+        assert ended.value.category is ApplicationErrorCategory.BENIGN
 
 
 class Refusing:
