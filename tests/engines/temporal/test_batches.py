@@ -65,7 +65,7 @@ async def test_a_run_goes_on_with_an_empty_history_and_loses_nothing(tmp_path: P
     plan = own(workflow(one, wave("two", *second), hooks=hooks))
     names = [m.name for m in (*first, *second)]
     async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
-        run = await begin(client, it, plan, turn_after=25)
+        run = await begin(client, it, plan, turn_after=35)
         assert (await run.result())["exit_code"] == 0
         events, state = await run.events(), await run.state()
         seen = {name: it.seen(name) for name in names}
@@ -96,7 +96,7 @@ async def test_a_pause_holds_in_a_run_that_turns(tmp_path: Path, client: Client)
     names = [f"m{number}" for number in range(5)]
     plan = own(workflow(wave("one", *names, concurrency=1)))
     async with house(tmp_path, plan, quick(0.5)) as built, worker(client, it := hasty(built)):
-        run = await begin(client, it, plan, turn_after=25)
+        run = await begin(client, it, plan, turn_after=20)
         for number in (1, 3):
             await until(lambda number=number: sum(it.puts(name) for name in names) >= number)  # type: ignore[misc]
             assert await run.steer("pause") == [None]

@@ -54,7 +54,15 @@ async def make(temporal: Server, own: Temporal) -> None:
 async def delete(temporal: Server, own: Temporal) -> None:
     """Delete it."""
     client = await temporal.connect()
-    await client.operator_service.delete_namespace(DeleteNamespaceRequest(namespace=own.namespace))
+    with anyio.fail_after(60):
+        while True:
+            try:
+                await client.operator_service.delete_namespace(DeleteNamespaceRequest(namespace=own.namespace))
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return
+            else:
+                return
 
 
 class Said(list[tuple[str, str]]):
