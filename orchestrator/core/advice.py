@@ -236,7 +236,7 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
         case Outcome.IN_DOUBT:
             return f"{_LOOK} {_NO_WRITER} {resume} reads it again."
         case Outcome.UNDER_WAY:
-            return f"Atlas carries the cutover out. {_NO_WRITER} {resume} follows it to its end at once, and sends no PUT for it."
+            return f"Atlas carries the cutover out. {resume} follows it to its end at once, and sends no PUT for it. {_NO_WRITER}"
         case Outcome.UNVERIFIED:
             return (
                 "It is cut over, and `verify` has not proven it good: mend what is wrong on the new cluster, and let no writer return to the "

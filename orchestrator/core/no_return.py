@@ -63,7 +63,7 @@ WHAT_IS_RIGHT: dict[Point, str] = {
     ),
     Point.DOUBT: (
         "A PUT may have taken effect: let no writer return to the source before it is known, and send nothing by hand. The job is read until it "
-        "shows which; if it has not, look at it in the Atlas UI."
+        "shows which. Once the timeout has passed, nobody reads it: look at it in the Atlas UI."
     ),
     Point.TIMED_OUT: (
         "Atlas accepted the cutover and has not ended it in time: let no writer return to the source, and watch it in the Atlas UI. No run "
@@ -77,6 +77,27 @@ WHAT_IS_RIGHT: dict[Point, str] = {
         "Atlas ended the cutover as FAILED: look at both clusters in the Atlas UI before any writer is let in anywhere. The run does nothing more to it."
     ),
 }
+
+_LEFT: dict[Point, str] = {
+    Point.WAITS: (
+        "No PUT has taken effect: the source is in charge, and the application may write there. No process works on the run, so none is sent "
+        "until somebody continues it."
+    ),
+    Point.SENT: (
+        "The PUT was sent, and nothing takes it back: let no writer return to the source, and send nothing by hand. No process works on the "
+        "run: continue it, so that the cutover is followed to its end."
+    ),
+    Point.DOUBT: (
+        "A PUT may have taken effect: let no writer return to the source before it is known, and send nothing by hand. No process works on the "
+        "run, so nobody reads the job: look at it in the Atlas UI."
+    ),
+}
+"""What differs there while no process works on the run."""
+
+
+def what_is_right(point: Point, *, goes_on: bool) -> str:
+    """What is right to do at *point* of a run; *goes_on*: a process works on it."""
+    return WHAT_IS_RIGHT[point] if goes_on else _LEFT.get(point, WHAT_IS_RIGHT[point])
 
 
 def point_of(state: MigrationState) -> Point:

@@ -10,7 +10,7 @@ from ..core.events import NOT_YET
 from ..core.needs import URGENCY as KINDS
 from ..core.needs import Need, needs
 from ..core.next_step import Phase
-from ..core.no_return import SIDES, WHAT_IS_RIGHT, Point, Side, last_start, point_in
+from ..core.no_return import SIDES, Point, Side, last_start, point_in, what_is_right
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
 from ..core.outlook import outlook
 from ..core.run import RunState
@@ -275,7 +275,7 @@ def build(
         totals={"migrations": len(migrations), **{str(outcome): facts.totals.get(outcome, 0) for outcome in Outcome}},
         statistics=_statistics(migrations),
         last_start=_iso(last_start(state, now)) if facts.unfinished else None,
-        point_of_no_return=_points(migrations),
+        point_of_no_return=_points(migrations, goes_on=holder is not None),
         waves=tuple(
             _wave(state, wave, by_wave[_text(wave.name)])
             for wave in state.workflow.waves
@@ -332,12 +332,17 @@ def report_migration(state: RunState, wave: Wave, migration: Migration) -> Migra
     )
 
 
-def _points(migrations: tuple[MigrationReport, ...]) -> tuple[PointReport, ...]:
+def _points(migrations: tuple[MigrationReport, ...], *, goes_on: bool) -> tuple[PointReport, ...]:
     names: dict[Point, list[str]] = {}
     for migration in migrations:
         names.setdefault(migration.point, []).append(migration.name)
     return tuple(
-        PointReport(side=SIDES[point], point=point, what_is_right=WHAT_IS_RIGHT[point], names=tuple(names[point]))
+        PointReport(
+            side=SIDES[point],
+            point=point,
+            what_is_right=what_is_right(point, goes_on=goes_on),
+            names=tuple(names[point]),
+        )
         for point in Point
         if point in names
     )

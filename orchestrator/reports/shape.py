@@ -16,7 +16,7 @@ from typing import Any
 
 from ..core.needs import Need
 from ..core.next_step import Phase
-from ..core.no_return import SIDES, WHAT_IS_RIGHT
+from ..core.no_return import SIDES, what_is_right
 from ..core.outcomes import EXIT_MEANINGS
 from ..core.workflow import Migration
 from ..text.instants import iso
@@ -101,9 +101,15 @@ def _goes_on(migration: MigrationReport) -> str | None:
     return None if migration.phase not in PHASES else SKIPPED if is_skipped(migration) else PHASES[migration.phase]
 
 
-def points() -> dict[str, dict[str, str]]:
-    """Of each *point* at which a migration may be: which side of no return that is, and what is right to do there."""
-    return {str(point): {"side": str(SIDES[point]), "what_is_right": text} for point, text in WHAT_IS_RIGHT.items()}
+def points(*, goes_on: bool) -> dict[str, dict[str, str]]:
+    """Of each *point* at which a migration may be: which side of no return that is, and what is right to do there.
+
+    *goes_on*: a process works on the run.
+    """
+    return {
+        str(point): {"side": str(side), "what_is_right": what_is_right(point, goes_on=goes_on)}
+        for point, side in SIDES.items()
+    }
 
 
 def needed(need: Need) -> dict[str, Any]:
@@ -138,7 +144,7 @@ def snapshot(report: RunReport) -> dict[str, Any]:
         "exit_meaning": EXIT_MEANINGS.get(report.exit_code),
         "window": None if report.window is None else asdict(report.window),
         "advice": asdict(report.advice),
-        "points": points(),
+        "points": points(goes_on=report.holder is not None),
         "waves": [
             {
                 "name": wave.name,

@@ -161,6 +161,7 @@ class RunFeed(Feed):
         super().__init__()
         self._run_look = RunLook(state_dir, run_id)
         self._head: dict[str, Any] = {}
+        self._points_since = 0  # the version at which those of the head came
         self._needs: tuple[int, list[dict[str, Any]]] = (0, [])  # with the version at which they came
         self._decisions: tuple[int, dict[str, Any]] = (0, view.NO_DECISIONS)  # the same
         self._jobs = "[]"
@@ -180,6 +181,8 @@ class RunFeed(Feed):
         return True
 
     def _take_in(self, changes: Changes, version: int) -> None:
+        if changes.head.get("points") != self._head.get("points"):
+            self._points_since = version
         self._head = changes.head
         self._every = LOOK_AGAIN if "missing" in changes.head and not changes.head["error"] else LOOK_EVERY
         if changes.needs is not None:
@@ -208,8 +211,10 @@ class RunFeed(Feed):
         if self._said is not None and self._said[:2] == (version, self._version):
             return self._said[2]  # most viewers are at the same place
         head = {
-            name: value for name, value in self._head.items() if not version or name != "points"
-        }  # texts that never change
+            name: value
+            for name, value in self._head.items()
+            if name != "points" or not version or self._points_since > version
+        }  # texts that differ only once the run is left, or goes on
         document = {"head": view.compact(head)}
         if not version:
             document["columns"] = view.compact(COLUMNS)

@@ -170,7 +170,9 @@ def test_the_page_is_told_the_same_in_the_same_order(goes_on: bool) -> None:
         encoding="utf-8"
     )
     assert all(f"  {need.kind}: {{" in looks for need in report.needs)
-    assert all(each.what_is_right == shape.points()[each.point]["what_is_right"] for each in report.point_of_no_return)
+    points = shape.points(goes_on=goes_on)
+    assert all(each.what_is_right == points[each.point]["what_is_right"] for each in report.point_of_no_return)
+    assert any("It can still be called off" in each.what_is_right for each in report.point_of_no_return) is goes_on
 
 
 def test_the_page_says_how_a_run_stands_in_the_words_of_the_others() -> None:

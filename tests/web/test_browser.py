@@ -232,7 +232,9 @@ def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Ni
         open_run(tab, night)
         tab.wait_for_selector("#outcome:has-text('waits for approval')")
         assert "approve: w2" in tab.title()
-        assert "1 of 2 failures used, 2 more stop the run" in tab.inner_text("#waves")
+        assert "1 of 2 failures used, 2 more stop the run\n\nstops at 3" in tab.inner_text("#waves")
+        assert tab.inner_text("#need-you").split("\n") == ["2 need you", "1 FAILED", "1 approval"]
+        assert tab.inner_text("#sentence") == "Wave w2."
         assert "2 of 3" not in tab.inner_text("#meter")
         assert "2 of 5 migrations cut over" in tab.inner_text("#meter")
         tab.click("#needs button.primary")
@@ -542,7 +544,7 @@ def test_what_a_person_lets_go_on_is_shown_however_much_has_failed(tab: Page, ni
     night.write(ev.ApprovalWaiting(at=NOW + 90, wave="w2"))
     with night.held():
         open_run(tab, night)
-        tab.wait_for_selector("#needs button:has-text('Approve w2')")
+        tab.wait_for_selector("#needs button:has-text('Approve wave w2')")
         assert tab.locator("#needs .need").count() == 7
         tab.click("#needs-more:text-is('Show 2 more')")
         assert tab.locator("#needs .need").count() == 9
@@ -670,7 +672,7 @@ def test_the_keyboard_alone_does_everything(tab: Page, night: Night) -> None:
                 break
             reached.append(name)
         everything = [
-            "To the content", "All runs", "2 need you", "Reject w2 …", "Approve w2 …", "pause", "abort", "3 waves to come", "search", "by-state", "by-wave",
+            "To the content", "All runs", "2 need you", "Reject wave w2 …", "Approve wave w2 …", "pause", "abort", "3 waves to come", "search", "by-state", "by-wave",
             "rows-scroller", "billing", "orders", "only-problems", "Log, scrolls",
         ]  # fmt: skip
         assert [name for name in everything if name not in reached and not name.startswith("2 need")] == []

@@ -198,9 +198,14 @@ async def test_a_run_without_a_process_shows_what_is_left(visitor: Visitor, nigh
 
 
 async def test_the_end_of_a_run_is_told(visitor: Visitor, night: Night) -> None:
-    """Outcome and exit code, and that the list has them too."""
+    """Outcome and exit code, what is right where nobody works on it, and that the list has them too."""
     night.begin(workflow(("orders",)))
     async with visitor.follow(RUN) as stream:
+        with night.held():
+            begun = await stream.until(lambda document: document["head"]["running"])
+            assert "It can still be called off" in begun.document["head"]["points"]["waits"]["what_is_right"]
+        left = await stream.until(lambda document: not document["head"]["running"])
+        assert "No process works on the run" in left.document["head"]["points"]["waits"]["what_is_right"]
         night.write(*cutover_of("orders", NOW, outcome=Outcome.FAILED, message="<b>disk full</b>"))
         night.finish(outcome=RunOutcome.FAILED, code=1)
         message = await stream.until(ended("FAILED"))

@@ -98,9 +98,9 @@ function facts(run, job, row) {
   const at = (time) => (time == null ? null : both(time));
   const point = run.head.points?.[row.point];
   return [
+    ["What to do", point?.what_is_right.replaceAll("`", "")],
+    ["To go on", FINAL.has(row.state) ? run.head.advice?.outcomes[row.state]?.replaceAll("`", "") : null],
     ["Point of no return", point && `${point.side} (${row.point})`],
-    ["What is right there", point?.what_is_right.replaceAll("`", "")],
-    ["What to do", FINAL.has(row.state) ? run.head.advice?.outcomes[row.state]?.replaceAll("`", "") : null],
     ["Wave", run.head.waves[job.wave].name],
     ...Object.entries(job.vars).map(([name, value]) => [name, value, { key: `vars ${name}` }]),
     ["Status at Atlas", row.remote_status],

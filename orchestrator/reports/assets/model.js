@@ -34,7 +34,7 @@ export class Run {
   }
 
   takeDelta({ head, needs, decisions, rows, log }) {
-    this.head = { ...withTimes(head), points: this.head.points };
+    this.head = { points: this.head.points, ...withTimes(head) };
     if (needs) this.needs = withTimes(needs);
     if (decisions) this.decisions = withTimes(decisions);
     for (const [number, ...row] of rows) this.rows[number] = named(this.#columns.row, row);

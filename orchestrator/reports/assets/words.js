@@ -123,6 +123,11 @@ export function order(byState) {
   return Object.keys(byState).filter((state) => byState[state]).sort((a, b) => STATES[a].rank - STATES[b].rank);
 }
 
+// A wave by its name: "wave rest", "wave-06".
+export function waveNamed(name) {
+  return /^wave\b|^wave\d/i.test(name) ? name : `wave ${name}`;
+}
+
 // The failures of a wave against what it may have: "4 of 6 failures used, 3 more stop the run".
 export function budgetInWords({ max_failures: most, failures, migrations }) {
   const are = plural(failures, "failure");

@@ -73,6 +73,9 @@ function question(run, { command, wave, migrations = [] }) {
     case "skip":
       return { title: `Skip ${which}?`, text: `It is not started any more ${where}, until somebody retries it.`, yes: "Skip" };
     case "retry":
+      if (migrations.every((name) => run.rows[run.number(name)]?.state === "UNVERIFIED")) {
+        return { title: `Verify ${which} again?`, text: `Its verification runs again ${where}. No PUT is sent.`, yes: "Verify again" };
+      }
       return { title: `Retry ${which}?`, text: `What had no PUT goes to its gate again and is cut over ${where}; what is UNVERIFIED is verified again. ${final}`, yes: "Retry" };
     case "gate":
       return { title: `Change the gate of ${which}?`, text: `It decides at how much lag the cutover ${where} may start. ${final}`, yes: "Change the gate" };

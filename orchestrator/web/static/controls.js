@@ -6,7 +6,7 @@ import { byId, make, say } from "./dom.js";
 import { key } from "./key.js";
 import { needs } from "./needs.js";
 import { now } from "./now.js";
-import { both, duration, plural } from "./words.js";
+import { both, duration, plural, waveNamed } from "./words.js";
 
 const EFFECT_WITHIN = 6000; // milliseconds after which a request that showed no effect may be made again
 
@@ -67,10 +67,10 @@ export function controls(run, runId) {
 
   function answers({ kind, wave, about, count, command }) {
     const names = about.map(({ name }) => name);
-    if (kind === "APPROVAL") return [[{ command: "reject", wave }, `Reject ${wave}`, ""], [{ command: "approve", wave }, `Approve ${wave}`, "primary"]];
+    if (kind === "APPROVAL") return [[{ command: "reject", wave }, `Reject ${waveNamed(wave)}`, ""], [{ command: "approve", wave }, `Approve ${waveNamed(wave)}`, "primary"]];
     if (kind === "PAUSE") return [[{ command: "unpause" }, "Unpause", ""]];
     const again = command?.startsWith("atlas-cutover retry") && count === names.length;
-    return again ? [[{ command: "retry", migrations: names }, "Retry", ""]] : [];
+    return again ? [[{ command: "retry", migrations: names }, kind === "UNVERIFIED" ? "Verify again" : "Retry", ""]] : [];
   }
 
   // What steers one migration, in its details: buttons, or the commands in their place.
@@ -83,7 +83,7 @@ export function controls(run, runId) {
     const known = [presses, job.name, ...verbs].join(" ");
     if (place.dataset.known === known && place.childElementCount === verbs.length) return;
     place.dataset.known = known;
-    const words = { gate: "Change gate …", skip: "Skip …", retry: "Retry …" };
+    const words = { gate: "Change gate …", skip: "Skip …", retry: row.state === "UNVERIFIED" ? "Verify again …" : "Retry …" };
     const more = { gate: ["--max-lag", "DURATION"] }; // which nobody but the reader knows: the command refuses the word
     place.replaceChildren(...verbs.map((command) => (presses ? make("button", { type: "button", onclick() {
       byId("details").close();

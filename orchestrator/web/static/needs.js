@@ -12,9 +12,9 @@ export const LOOKS = {
   UNDER_WAY: { ...STATES.UNDER_WAY, word: "UNDER_WAY, followed by nobody", short: "UNDER_WAY" },
   SILENT: { word: "No sign of life", short: "without a sign of life", icon: "INTERRUPTED", tone: "failed" },
   HOOK: { word: "Hook failed", short: "failed hook", icon: "FAILED", tone: "failed" },
-  CONFIRMATION: { word: "Waits to be confirmed", icon: "WAITING", tone: "waits" },
-  APPROVAL: { word: "Waits for approval", icon: "WAITING", tone: "waits" },
-  PAUSE: { word: "Paused", icon: "PAUSED", tone: "waits" },
+  CONFIRMATION: { word: "Waits to be confirmed", short: "confirmation", icon: "WAITING", tone: "waits" },
+  APPROVAL: { word: "Waits for approval", short: "approval", icon: "WAITING", tone: "waits" },
+  PAUSE: { word: "Paused", short: "pause", icon: "PAUSED", tone: "waits" },
 };
 
 // buttons: called with a need and whether the page knows that it is so; the buttons that do something about it.

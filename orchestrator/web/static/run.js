@@ -15,7 +15,7 @@ import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { show } from "./views.js";
 import { parts, tally, waves } from "./waves.js";
-import { RUN_OUTCOMES, both, clock, counts, duration, number, plural } from "./words.js";
+import { RUN_OUTCOMES, both, clock, counts, duration, number, plural, waveNamed } from "./words.js";
 
 const PHONE = matchMedia("(max-width: 720px)");
 
@@ -95,16 +95,10 @@ function drawHead(run, knows) {
   drawFacts(head);
 }
 
-const WAITS = new Set(["CONFIRMATION", "APPROVAL", "PAUSE"]); // not failures, and said by the outcome
-
-function troubles(run) {
-  return run.needs.filter(({ kind }) => !WAITS.has(kind));
-}
-
-// What is wrong, counted: the first screen of a phone has room for no more.
+// What "Needs you now" shows, counted: the first screen of a phone has room for no more.
 function drawNeedYou(run) {
   const counts = new Map();
-  for (const { kind, count } of troubles(run)) counts.set(kind, (counts.get(kind) || 0) + Math.max(1, count));
+  for (const { kind, count } of run.needs) counts.set(kind, (counts.get(kind) || 0) + Math.max(1, count));
   const nobody = run.head.running && !run.needs.length;
   const element = byId("need-you"), known = JSON.stringify([...counts, nobody]);
   element.hidden = !counts.size && !nobody;
@@ -123,7 +117,7 @@ function title(run, outcome) {
   if (run.outcome() === "APPROVAL") return `approve: ${waiting.join(", ")} · ${head.workflow}`;
   if (run.outcome() === "CONFIRMATION") return `confirm on the terminal · ${head.workflow}`;
   if (run.outcome() === "WINDOW") return `opens ${clock(head.opening.opens)} · ${head.workflow}`;
-  const bad = troubles(run).reduce((sum, { count }) => sum + Math.max(1, count), 0);
+  const bad = run.needs.reduce((sum, { count }) => sum + Math.max(1, count), 0);
   return `${bad && head.running ? `${number(bad)} ${bad === 1 ? "needs" : "need"} you · ` : ""}${head.workflow}: ${outcome.word}`;
 }
 
@@ -187,9 +181,13 @@ function sentence(run) {
   if (head.stopped) return `No further cutover starts: ${head.stopped}. Those under way are followed to their end.`;
   if (head.unconfirmed_since != null) return `No cutover starts until it is confirmed on the terminal of ${head.who}.`;
   const waiting = run.waitingForApproval().map((wave) => wave.name);
-  if (waiting.length) return `Wave ${waiting.join(", ")}.${head.paused ? " The run is paused, too." : ""}`;
+  if (waiting.length) return `${wavesNamed(waiting)}.${head.paused ? " The run is paused, too." : ""}`;
   if (head.paused) return "No new cutover starts until somebody unpauses the run.";
   if (head.opening?.opens != null) return `It opens ${both(head.opening.opens)}.`;
   const active = head.waves.filter((wave) => wave.started_at && !wave.finished_at).map((wave) => wave.name);
-  return active.length ? `Wave ${active.join(", ")}.` : "";
+  return active.length ? `${wavesNamed(active)}.` : "";
+}
+
+function wavesNamed([first, ...others]) {
+  return [waveNamed(first).replace(/^wave /, "Wave "), ...others].join(", ");
 }

@@ -135,5 +135,6 @@ function budget(wave) {
   if (wave.max_failures == null || wave.max_failures >= wave.migrations) return [told];
   const bar = make("div", { class: "budget-bar", "aria-hidden": "true" }, make("span"));
   bar.firstChild.style.width = `${Math.min(100, (100 * wave.failures) / (wave.max_failures + 1))}%`;
-  return [told, bar];
+  const end = make("span", { class: "budget-end" }, `stops at ${number(wave.max_failures + 1)}`);
+  return [told, make("div", { class: "budget-line" }, bar, end)];
 }
