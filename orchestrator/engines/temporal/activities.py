@@ -83,6 +83,7 @@ class Activities:
         Where there is one, nothing is claimed. They are claimed in one order by all runs, one after another, so that of two
         runs that name the same jobs one gets them.
         """
+        _refuse_strangers(claims.task.partition("/")[0])
         async with self._alive(claims.lease):
             return forms.Did(task=claims.task, what=await self._held(claims))
 
@@ -156,6 +157,7 @@ class Activities:
     @activity.defn(name="release")
     async def release(self, claims: forms.Claims) -> forms.Did:
         """Let go of what `claim` has taken, but for claims that are to be kept."""
+        _refuse_strangers(claims.task.partition("/")[0])
         limit = anyio.CapacityLimiter(_AT_ONCE)
 
         async def let_go(job: str) -> None:
@@ -275,6 +277,7 @@ class Activities:
     @activity.defn(name="hook")
     async def hook(self, task: forms.HookTask) -> forms.Did:
         """Run a hook to its end, once."""
+        _refuse_strangers(task.execution)
         self.clock.hear(activity.info().started_time)
         if not await self.is_open(task.session, task.lease):
             raise ApplicationError(
@@ -319,12 +322,22 @@ class Activities:
         return known.status is WorkflowExecutionStatus.RUNNING and first == session.first
 
     def _way(self, task: forms.Task) -> _Way:
+        _refuse_strangers(task.execution)
         self.clock.hear(activity.info().started_time)
         migration = forms.migration_of(task.migration)
         known = self.clients.all()
         if migration.credentials not in known:
             raise ApplicationError(f"this worker has no credentials {migration.credentials!r}")
         return _Way(self, task, migration, known[migration.credentials])
+
+
+def _refuse_strangers(execution: str) -> None:
+    """Raise where who orders something is not the *execution* that it is of.
+
+    Its name alone says little: once that is closed, anybody who reaches the cluster can give it to a workflow of their own, and order what it once had.
+    """
+    if activity.info().workflow_run_id != execution:
+        raise ApplicationError("it was not ordered by whom it is of: somebody has copied it", non_retryable=True)
 
 
 class _Way:

@@ -152,7 +152,7 @@ class Batch:
             return {"number": number, "failed": Failed.CALLED_OFF}
         handle = workflow.start_activity(
             kind,
-            args=item["args"],
+            args=[item["task"] | {"execution": workflow.info().run_id}],  # which a worker holds against who orders it
             task_queue=item["queue"],
             schedule_to_start_timeout=None if to_start is None else timedelta(seconds=to_start),
             start_to_close_timeout=timedelta(seconds=item["to_close"]),

@@ -105,7 +105,7 @@ class Errands:
         )
         self._open[errand.number] = errand
         told = replace(task, task=self._task_of(errand))
-        item = {"number": errand.number, "kind": kind, "args": [forms.plain(told)], "queue": queue}
+        item = {"number": errand.number, "kind": kind, "task": forms.plain(told), "queue": queue}
         self._say(line, "begin", **item, to_start=to_start, to_close=to_close, lease=self._lease)
         return errand
 

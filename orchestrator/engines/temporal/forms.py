@@ -201,7 +201,7 @@ class Failed(StrEnum):
 class Task:
     """One activity that speaks to Atlas about one migration. *span*: the opening of the window that it has to be in.
 
-    *task*: whose answer is one to this (`Did`), as its errand is called; whoever begins that says so.
+    *task*: whose answer is one to this (`Did`), as its errand is called; whoever begins that says so. *execution*: that of the batch which orders it.
     """
 
     session: Session
@@ -214,11 +214,12 @@ class Task:
     held: bool = False
     span: list[float] | None = None
     task: str = ""
+    execution: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookTask:
-    """One hook, whose it is, and what it is told. *task*: as of `Task`."""
+    """One hook, whose it is, and what it is told. *task*, *execution*: as of `Task`."""
 
     session: Session
     run_id: str
@@ -233,6 +234,7 @@ class HookTask:
     wave: str | None = None
     migration: Json | None = None
     task: str = ""
+    execution: str = ""
 
 
 def out(events: Iterable[Event]) -> list[Any]:

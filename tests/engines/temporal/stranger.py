@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import anyio
 from temporalio import workflow
-from temporalio.api.common.v1 import Payloads, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -24,7 +25,7 @@ from temporalio.api.workflowservice.v1 import (
     UpdateWorkflowExecutionRequest,
 )
 from temporalio.client import Client, WorkflowFailureError
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -39,12 +40,53 @@ class Stranger:
         """What the activity *what* has answered."""
         return await workflow.execute_activity(
             what,
-            task,
+            task | {"execution": workflow.info().run_id},
             task_queue=queue,
             start_to_close_timeout=timedelta(seconds=30),
             heartbeat_timeout=timedelta(seconds=10),
             retry_policy=RetryPolicy(maximum_attempts=1),
         )
+
+
+@workflow.defn(name="Copier")
+class Copier:
+    """Orders something of the workers of *queue*, with an order as it once travelled."""
+
+    @workflow.run
+    async def run(self, queue: str, what: str, copied: str) -> None:
+        """Wait for its end."""
+        await workflow.execute_activity(
+            what,
+            RawValue(Payload.FromString(bytes.fromhex(copied))),
+            result_type=RawValue,
+            task_queue=queue,
+            start_to_close_timeout=timedelta(seconds=30),
+            heartbeat_timeout=timedelta(seconds=10),
+            retry_policy=RetryPolicy(maximum_attempts=1),
+        )
+
+
+async def orders_of(client: Client, workflow_id: str) -> dict[str, list[str]]:
+    """By kind: the first activity of each that *workflow_id* has ordered, as its order travelled: where to, what, and for what."""
+    found: dict[str, list[str]] = {}
+    for event in (await client.get_workflow_handle(workflow_id).fetch_history()).events:
+        given = event.activity_task_scheduled_event_attributes
+        if event.HasField("activity_task_scheduled_event_attributes"):
+            kind = given.activity_type.name
+            found.setdefault(kind, [given.task_queue.name, kind, given.input.payloads[0].SerializeToString().hex()])
+    return found
+
+
+async def ordered_again(client: Client, workflow_id: str, order: Sequence[str]) -> str:
+    """Under the name of *workflow_id*, which is closed, have a worker do once more what *order* is; why it was not done, or nothing."""
+    name = f"strange-{uuid4().hex}"
+    async with Worker(client, task_queue=name, workflows=[Copier], workflow_runner=UnsandboxedWorkflowRunner()):
+        try:
+            with anyio.fail_after(40):
+                await client.execute_workflow(Copier.run, args=list(order), id=workflow_id, task_queue=name)
+        except WorkflowFailureError as error:
+            return str(error.cause)
+    return ""
 
 
 async def order(client: Client, queue: str, what: str, task: Mapping[str, Any]) -> str:

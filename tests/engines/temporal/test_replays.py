@@ -38,7 +38,7 @@ from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 from ..house import house, migration, wave, workflow
 from .cluster import Begun, begin, until, worker
 from .servers import Server, needs_temporal
-from .stranger import in_its_place, result_of, said_again, saying, update
+from .stranger import in_its_place, ordered_again, orders_of, result_of, said_again, saying, update
 from .test_batches import executions
 from .test_codec import with_a_key
 from .test_nights import hasty, own, quick
@@ -209,6 +209,24 @@ async def test_a_run_goes_on_only_where_it_has_gone_on_by_itself(tmp_path: Path,
         done = [event.event_type for event in (await again.fetch_history()).events]
         assert EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED not in done
         assert EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED not in done
+
+
+async def test_a_worker_does_for_a_batch_what_that_batch_has_ordered(tmp_path: Path, temporal: Server) -> None:
+    """Somebody terminates it, and orders its hook and its PUT again from a workflow of their own that has its name: nothing is done."""
+    stranger = await temporal.connect()
+    client = await with_a_key(temporal, tmp_path)
+    ran = tmp_path / "ran"
+    hooks = Hooks(before=(("sh", "-c", f"echo ran >>{ran}"),))
+    plan = own(workflow(wave("one", migration("a", hooks=hooks)), wave("two", "b", approval=True)))
+    async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        await run.waits_for_approval("two")
+        orders = await orders_of(stranger, batch_of(run))
+        await stranger.get_workflow_handle(batch_of(run)).terminate()
+        for kind in ("hook", "cutover"):
+            assert await ordered_again(stranger, batch_of(run), orders[kind]) != ""
+        assert (ran.read_text(), it.puts("a")) == ("ran\n", 1)
+        await run.handle.terminate()
 
 
 NOT_TAKEN_UP = Failure(timeout_failure_info=TimeoutFailureInfo(timeout_type=TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START))
