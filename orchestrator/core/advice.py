@@ -189,7 +189,7 @@ def _condition(facts: Facts) -> str | None:
     if facts.totals.get(Outcome.UNDER_WAY) and not (facts.totals.get(Outcome.IN_DOUBT) or not_started):
         return "at once: it follows what Atlas has accepted, and sends no PUT"
     if facts.rejected is not None and not_started and not facts.window_over:
-        return f"wave {facts.rejected!r} was rejected, and starts in no session before: `{approve_command(facts.run_id, facts.rejected)}`"
+        return f"wave {facts.rejected!r} was rejected; to start it after all, first `{approve_command(facts.run_id, facts.rejected)}`, then this"
     if not (facts.window_over and not_started):
         return None
     if facts.left_at_atlas or facts.hooks_left:

@@ -172,8 +172,12 @@ WAVE_TROUBLE = (
         holds=lambda wave: any(m.gate is not None for m in wave.migrations),
     ),
     Trouble(
-        what="`FAILED` and nothing was sent (gate, `before` hook, refused)",
+        what="`FAILED` and nothing was sent (gate, `before` hook)",
         then="the source is in charge. Cure the cause, then `!retry $RUN_ID NAME`",
+    ),
+    Trouble(
+        what="`FAILED`, as its PUT was refused",
+        then="nothing has begun: the source is in charge. Look at the job in the Atlas UI; once the cause is cured, another run cuts it over",
     ),
     Trouble(
         what="`FAILED` at Atlas after its PUT",

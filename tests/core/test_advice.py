@@ -27,7 +27,11 @@ def facts(*outcomes: Outcome, **others: object) -> Facts:
         (facts(Outcome.SUCCESS, unfinished=False), None, None),
         (facts(Outcome.FAILED, unfinished=False), None, None),
         (facts(Outcome.NOT_STARTED), RESUME, None),
-        (facts(Outcome.NOT_STARTED, rejected="the rest"), RESUME, f"atlas-cutover approve {RUN} 'the rest'"),
+        (
+            facts(Outcome.NOT_STARTED, rejected="the rest"),
+            RESUME,
+            f"after all, first `atlas-cutover approve {RUN} 'the rest'`, then this",
+        ),
         (facts(Outcome.FAILED, rejected="the rest"), RESUME, None),
         (facts(Outcome.IN_DOUBT), RESUME, None),
         (facts(Outcome.UNDER_WAY), RESUME, "at once: it follows"),

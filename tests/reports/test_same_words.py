@@ -100,6 +100,7 @@ def test_what_needs_somebody_comes_first_and_all_of_it(form: Callable[[RunReport
     ]
     found = places(text, order)
     assert found == sorted(found)
+    assert form is not text_of_html or "Hook failed hook after_success of fine" in text
     waves = re.search(r"^WAVE +MIG|## Waves|Waves and cutover times", text, re.MULTILINE)
     rest = re.search(r"point of no return", text, re.IGNORECASE)
     assert waves is not None
