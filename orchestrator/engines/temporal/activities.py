@@ -44,6 +44,7 @@ from .workflows import LEAVES_WITHIN, Claim, Project
 
 _MOST_READS = 500  # in one activity: its result is kept in the history
 _AT_ONCE = 20  # claims that are let go side by side
+_REMEMBERED = 50_000  # errands that were taken up: those of a large night
 _GUARD = 0.05  # of a lease, beyond the time for a PUT to leave
 
 
@@ -73,6 +74,7 @@ class Activities:
     clock: ServerClock = field(default_factory=ServerClock)
     random: Random = field(default_factory=Random)
     _owned: set[str] = field(default_factory=set)
+    _taken_up: dict[str, None] = field(default_factory=dict)  # the newest at the end
 
     # -- a run's beginning and end ---------------------------------------------------------------------------------------
 
@@ -259,6 +261,7 @@ class Activities:
     async def cutover(self, task: forms.Task) -> forms.Did:
         """Send the PUT whose intent is recorded, or do not; what became of it. It ends by itself, and by nobody's wish."""
         way = self._way(task)
+        self._take_up_once(task.task)
         putting = _Putting(self, task, way)
         doing = asyncio.create_task(putting.run())
         while True:
@@ -283,6 +286,7 @@ class Activities:
             raise ApplicationError(
                 "its run was closed, or Temporal does not say whether it is open", non_retryable=True
             )
+        self._take_up_once(task.task)
         migration = None if task.migration is None else forms.migration_of(task.migration)
         environment = hook_environment(
             self.environ,
@@ -320,6 +324,14 @@ class Activities:
             return False
         first = known.raw_description.workflow_execution_info.first_run_id
         return known.status is WorkflowExecutionStatus.RUNNING and first == session.first
+
+    def _take_up_once(self, task: str) -> None:
+        """Raise where this worker has taken up *task* before: Temporal gives each to one worker, once, and who has it ordered again is no batch."""
+        if task in self._taken_up:
+            raise ApplicationError("it has been taken up here before", non_retryable=True)
+        self._taken_up[task] = None
+        if len(self._taken_up) > _REMEMBERED:
+            del self._taken_up[next(iter(self._taken_up))]
 
     def _way(self, task: forms.Task) -> _Way:
         _refuse_strangers(task.execution)

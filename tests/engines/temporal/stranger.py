@@ -115,6 +115,7 @@ async def order_a_hook(client: Client, queue: str, argv: Sequence[str]) -> str:
         "lease": 10.0,
         "wave": None,
         "migration": None,
+        "task": uuid4().hex,
     }
     return await order(client, queue, "hook", task)
 

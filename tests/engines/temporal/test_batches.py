@@ -158,6 +158,7 @@ async def test_once_its_run_is_closed_nothing_is_sent_for_it(tmp_path: Path, cli
                 settle=1.0,
                 polling=asdict(it.settings.polling),
                 lease=LEASE,
+                task=f"of {name}",
             )
             queue = names.queue(it.settings.atlas.base_url)
             with anyio.fail_after(60):
@@ -168,6 +169,8 @@ async def test_once_its_run_is_closed_nothing_is_sent_for_it(tmp_path: Path, cli
         async with anyio.create_task_group() as group:
             group.start_soon(has_cut_over, "a")
             await until(lambda: it.puts("a") == 1)
+        await has_cut_over("a")  # the same order, while what it knows of the job is fresh
+        assert it.puts("a") == 1
         await run.handle.terminate()
         await has_cut_over("b")
         assert (it.puts("a"), it.puts("b")) == (1, 0)
