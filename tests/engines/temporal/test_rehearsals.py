@@ -300,8 +300,8 @@ def children() -> list[tuple[int, str]]:
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdigit():
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 if parent == os.getpid() and "keeper.py" in command:
                     found.append((int(entry.name), command))
     return found
