@@ -121,7 +121,7 @@ def abort_interrupted(
     run sends another without evidence.
     """
     last = last_words(journal.state(run_id), now=now, who=who, reason=reason)
-    journal.commit(run_id, last.events, {})
+    journal.commit(run_id, last.events, {}, damaged_too=True)
     for event in last.events:
         for observer in observers:
             observer(event, last.state)

@@ -115,6 +115,7 @@ class Journal:
         self._check = WholenessCheck(path, self._query, self._marks)
         self._known: dict[str, Reach] = {}  # by run: the events that were read or written here
         self._added: dict[str, Reach] = {}  # the same with those of the transaction under way
+        self._whole: set[str] = set()  # runs whose events were seen to be those that were written
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -268,6 +269,7 @@ class Journal:
             )
             doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, also=also, rehearsal=event.rehearsal)
         self._settle(run_id)
+        self._whole.add(run_id)
         return doubts
 
     def resume(
@@ -292,6 +294,7 @@ class Journal:
             self._check.check((run_id,))
             doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, also=also, rehearsal=rehearsal)
         self._settle(run_id)
+        self._whole.add(run_id)
         return doubts
 
     def insert(self, run_id: str, events: Iterable[Event], ids: dict[str, tuple[str, str]]) -> None:
@@ -342,16 +345,27 @@ class Journal:
         self._added[run_id] = known.after(self._query(ROWS, (run_id, known.seq, None)))
 
     def commit(
-        self, run_id: str, events: Sequence[Event], ids: dict[str, tuple[str, str]], *, marked: bool = True
+        self,
+        run_id: str,
+        events: Sequence[Event],
+        ids: dict[str, tuple[str, str]],
+        *,
+        marked: bool = True,
+        damaged_too: bool = False,
     ) -> None:
         """Write *events* in one transaction: they are on disk when this returns.
 
         *marked*: their loss would be noticed, too. It costs a sync more, and only events that an action waits for need it.
+        *damaged_too*: also where events of the run are missing. A mark over those that are left says that they are all, so
+        only the end of a run may be written there.
 
         Raises:
-            JournalError: The disk is full, the file read-only or damaged.
+            JournalError: The disk is full, the file read-only or damaged, or events of the run are missing.
         """
         with self._transaction():
+            if run_id not in self._whole and not damaged_too:
+                self._check.check_run(run_id)
+                self._whole.add(run_id)
             self.insert(run_id, events, ids)
             self._checkpoint("committing")
         if marked:
@@ -370,6 +384,7 @@ class Journal:
             for statement in _FORGET:
                 self._db.execute(statement, (run_id,))
         self._known.pop(run_id, None)
+        self._whole.discard(run_id)
 
     def try_to_write(self) -> None:
         """Return when a transaction could begin now.

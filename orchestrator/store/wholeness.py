@@ -31,14 +31,27 @@ class WholenessCheck:
             JournalError: It does not, or a mark cannot be read.
         """
         for mark in self.marks:
-            if mark.read().seq > last_event(self.query, mark.run_id):
-                raise self._refusal(
-                    mark,
-                    "events of it are missing. The file beside this one, whose name ends in -wal, was lost, cut or damaged, "
-                    "or this one comes from an older copy",
-                )
+            self._check_reach(mark)
         for run_id in run_ids:
             self._check_events(self.marks.of(run_id))
+
+    def check_run(self, run_id: str) -> None:
+        """Return when the journal has the events of *run_id* that were written, whatever has become of other runs.
+
+        Raises:
+            JournalError: As `check`.
+        """
+        mark = self.marks.of(run_id)
+        self._check_reach(mark)
+        self._check_events(mark)
+
+    def _check_reach(self, mark: Mark) -> None:
+        if mark.read().seq > last_event(self.query, mark.run_id):
+            raise self._refusal(
+                mark,
+                "events of it are missing. The file beside this one, whose name ends in -wal, was lost, cut or damaged, "
+                "or this one comes from an older copy",
+            )
 
     def _check_events(self, mark: Mark) -> None:
         if mark.exists():

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from orchestrator.core.errors import JournalError
 from orchestrator.core.events import CutoverRequested
-from orchestrator.operations.abort import abort_interrupted
+from orchestrator.core.steering import Command
+from orchestrator.operations.abort import abort, abort_interrupted
+from orchestrator.operations.steering import steer
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.marks import SLOT, Marks, Reach
 from orchestrator.store.schema import FILE
@@ -174,6 +176,55 @@ def test_a_run_that_lost_events_can_be_ended_and_another_begun(tmp_path: Path) -
     with open_journal(state_dir) as journal:
         abort_interrupted(journal, "r1", now=NOW)
         journal.begin("r2", WORKFLOW, run_started(WORKFLOW))
+
+
+def without_intents(state_dir: Path) -> None:
+    """What is gone with an older copy of the journal."""
+    with closing(sqlite3.connect(state_dir / FILE)) as db, db:
+        db.execute("DELETE FROM events WHERE name = 'cutover_requested'")
+        db.execute("DELETE FROM puts")
+
+
+def flip_an_event(state_dir: Path) -> None:
+    """Make one PUT that of nobody."""
+    with closing(sqlite3.connect(state_dir / FILE)) as db, db:
+        db.execute("UPDATE events SET data = replace(data, 'orders', 'orderr') WHERE name = 'cutover_requested'")
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "events are missing": without_intents,
+    "the mark is gone": lambda state_dir: Marks(state_dir).of("r1").path.unlink(),
+    "an event is another": flip_an_event,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_nothing_that_is_asked_of_a_damaged_run_makes_it_whole(tmp_path: Path, damage: str) -> None:
+    """A mark over what is left would say that this is all, and the next session would send PUTs again. It can be ended."""
+    state_dir = crashed(tmp_path, until=2)
+    DAMAGES[damage](state_dir)
+    mark = Marks(state_dir).of("r1")
+    before = mark.read()
+    for command, names in ((Command.PAUSE, ()), (Command.SKIP, ("inventory",)), (Command.GATE, ("inventory",))):
+        with pytest.raises(JournalError, match="run r1: "):
+            steer("r1", command, *names, state_dir=state_dir, who="somebody")
+    assert mark.read() == before
+    with pytest.raises(JournalError, match="run r1: "):
+        go_on(state_dir)
+    abort("r1", state_dir=state_dir, who="somebody")
+    with open_journal(state_dir, readonly=True) as journal:
+        (row,) = journal.runs()
+        assert not row.unfinished
+
+
+def test_what_is_asked_of_a_run_that_is_whole_hangs_on_no_other(tmp_path: Path) -> None:
+    """Beside one that lost events."""
+    state_dir = crashed(tmp_path)
+    other = workflow(("archive",), name="another")
+    with open_journal(state_dir) as journal:
+        journal.begin("r2", other, run_started(other, rehearsal=True))
+    without_intents(state_dir)
+    steer("r2", Command.PAUSE, state_dir=state_dir, who="somebody")
 
 
 def test_a_run_that_lost_events_is_not_replaced_by_a_new_one(tmp_path: Path) -> None:
