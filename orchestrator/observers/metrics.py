@@ -24,7 +24,7 @@ from ..core.outcomes import Outcome, RunOutcome
 from ..core.run import RunState
 from ..core.times import cutover_seconds, downtime_seconds
 from ..machine.own_files import replace_file
-from ..machine.regular_files import SpecialFileError, open_regular, whole
+from ..machine.regular_files import SpecialFileError, open_regular
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -38,6 +38,7 @@ BUCKETS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0,
 READABLE = 0o644
 
 _LAST_SUCCESS = "atlas_cutover_last_success_timestamp_seconds"
+_LONGEST_FILE, _LONGEST_LINE = 1 << 20, 2000  # bytes, characters; what we write is far below both
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +260,10 @@ def _previous_success(path: Path, state: RunState) -> float | None:
 
     try:
         with open_regular(path) as file:
-            families = list(text_string_to_metric_families(whole(file).decode()))
+            lines = file.read(_LONGEST_FILE).decode(errors="replace").splitlines()
+        # It may be anybody's file, and what it says of other things, at any length, is nobody's business here.
+        own = [line for line in lines if line.startswith(_LAST_SUCCESS) and len(line) <= _LONGEST_LINE]
+        families = list(text_string_to_metric_families("\n".join(own)))
     except (FileNotFoundError, SpecialFileError, ValueError):
         return None  # none yet, or no file of ours: it is replaced
     samples = (sample for family in families for sample in family.samples)

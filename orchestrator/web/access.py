@@ -38,7 +38,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
         "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none at all, browsers leave out where the form of the token comes from
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -193,6 +193,15 @@ class Access:
         if self.host in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound to
             return name == self.machine.lower() or _is_address(name)
         return False
+
+    def is_entered_from_elsewhere(self, headers: Mapping[str, str]) -> bool:
+        """Whether a form with *headers* was sent by another page: it would sign somebody in as somebody else, without a word.
+
+        Browsers say so where the page has no TLS, too (Origin); what is no browser need not say anything.
+        """
+        origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site", "same-origin")
+        here = origin is None or origin.partition("://")[2].lower() == headers.get("Host", "").lower()
+        return site != "same-origin" or not here
 
     def is_from_here(self, headers: Mapping[str, str]) -> str | None:
         """Why a POST with *headers* is refused; None: it came from the page itself."""

@@ -168,7 +168,7 @@ class App:
         return self._refuse(request, 401, "Sign in", "")
 
     async def _log_in(self, request: web.Request) -> web.Response:
-        if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        if self._access.is_entered_from_elsewhere(request.headers):
             return self._refuse(request, 403, "This request is refused.", "It comes from another page.")
         given = await _form(request)
         if given is None:

@@ -136,6 +136,17 @@ def test_a_file_that_holds_something_else_is_replaced(tmp_path: Path, content: b
     assert read(path)
 
 
+@pytest.mark.timeout(60)  # the labels of one long line are read in the square of its length
+@pytest.mark.parametrize("name", ["a", "atlas_cutover_last_success_timestamp_seconds"])
+def test_what_somebody_else_puts_there_holds_nobody_up(tmp_path: Path, name: str) -> None:
+    """The collector's directory may be open to others; the last success is looked for in lines of ours alone."""
+    path = tmp_path / "m.prom"
+    labels = ",".join(f'a{number}="b"' for number in range(200_000))
+    path.write_text(f"{name}{{{labels}}} 1\n", encoding="utf-8")
+    write_metrics(path, ended(), now=AT)
+    assert read(path)
+
+
 def test_without_the_extra_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the run begins."""
     monkeypatch.setitem(sys.modules, "prometheus_client", None)

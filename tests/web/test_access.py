@@ -78,9 +78,11 @@ async def test_signing_in_leads_to_the_page_alone(stranger: Visitor, then: str) 
     assert 'href="/"' in answer.text
 
 
-async def test_a_form_on_another_page_signs_nobody_in(stranger: Visitor) -> None:
-    """The browser says where the form was."""
-    headers = {"Sec-Fetch-Site": "cross-site"}
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}, {"Origin": "null"}]
+)
+async def test_a_form_on_another_page_signs_nobody_in(stranger: Visitor, headers: dict[str, str]) -> None:
+    """The browser says where the form was, one way or the other; without TLS at an address it is Origin alone."""
     answer = await stranger.request("POST", "/login", data={"token": stranger.token}, headers=headers)
     assert answer.status == 403
 
