@@ -19,12 +19,10 @@ from ..core.settings import Api
 V2_MEDIA_TYPE = "application/vnd.atlas.2023-01-01+json"
 LIMITS_MEDIA_TYPE = "application/vnd.atlas.2025-03-12+json"  # of the rate limits, which no older version has
 LONGEST_TEXT = 2000  # characters of a text in a document that go on into journal, log and report
-_MARGIN = (
-    8000  # further characters of it that are searched for secrets: none of those that are shown may be half of one
-)
-_LONGEST_PART = (
-    512  # characters of a secret that may have been cut at the margin; of a longer one its beginning is known
-)
+_MARGIN = 8000
+"""Further characters of it that are searched for secrets: none of those that are shown may be half of one."""
+_LONGEST_PART = 512
+"""Characters of a secret that may have been cut at the margin; of a longer one its beginning is known."""
 LONGEST_REST = 86400.0  # seconds; a server that asks for a longer rest than a day is not believed
 
 

@@ -269,7 +269,6 @@ class Journal:
             )
             doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, also=also, rehearsal=event.rehearsal)
         self._settle(run_id)
-        self._whole.add(run_id)
         return doubts
 
     def resume(
@@ -294,7 +293,6 @@ class Journal:
             self._check.check((run_id,))
             doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, also=also, rehearsal=rehearsal)
         self._settle(run_id)
-        self._whole.add(run_id)
         return doubts
 
     def insert(self, run_id: str, events: Iterable[Event], ids: dict[str, tuple[str, str]]) -> None:
@@ -450,12 +448,13 @@ class Journal:
     # -- how far it reaches --------------------------------------------------------------------------------------------
 
     def _settle(self, run_id: str) -> None:
-        """The beginning of a session goes into the main file at once, and is marked."""
+        """The beginning of a session, whose events were looked at, goes into the main file at once, and is marked."""
         try:
             empty_wal(self._db)
         except sqlite3.Error as error:
             raise explained(self.path, error) from error
         self._marks.of(run_id).write(self._known[run_id])
+        self._whole.add(run_id)
 
     def _read(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, Event]]:
         for seq, at, name, data in rows:

@@ -60,6 +60,12 @@ def cut(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
 
 
+def rename_in_an_event(state_dir: Path) -> None:
+    """Make one PUT that of nobody."""
+    with closing(sqlite3.connect(state_dir / FILE)) as db, db:
+        db.execute("UPDATE events SET data = replace(data, 'orders', 'orderr') WHERE name = 'cutover_requested'")
+
+
 LOSSES: dict[str, Callable[[Path], None]] = {
     "missing": lambda wal: wal.unlink(),
     "empty": lambda wal: cut(wal, 0),
@@ -163,8 +169,7 @@ def test_a_run_from_before_there_were_marks_is_gone_on_with(tmp_path: Path) -> N
 def test_an_event_that_was_changed_in_the_file_is_noticed(tmp_path: Path) -> None:
     """A wrong bit in a name would make a PUT that of nobody."""
     state_dir = crashed(tmp_path)
-    with closing(sqlite3.connect(state_dir / FILE)) as db, db:
-        db.execute("UPDATE events SET data = replace(data, 'orders', 'orderr') WHERE name = 'cutover_requested'")
+    rename_in_an_event(state_dir)
     with pytest.raises(JournalError, match="not those that were written"):
         go_on(state_dir)
 
@@ -185,16 +190,10 @@ def without_intents(state_dir: Path) -> None:
         db.execute("DELETE FROM puts")
 
 
-def flip_an_event(state_dir: Path) -> None:
-    """Make one PUT that of nobody."""
-    with closing(sqlite3.connect(state_dir / FILE)) as db, db:
-        db.execute("UPDATE events SET data = replace(data, 'orders', 'orderr') WHERE name = 'cutover_requested'")
-
-
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "events are missing": without_intents,
     "the mark is gone": lambda state_dir: Marks(state_dir).of("r1").path.unlink(),
-    "an event is another": flip_an_event,
+    "an event is another": rename_in_an_event,
 }
 
 
