@@ -373,10 +373,8 @@ class Journal:
     def forget(self, run_id: str) -> None:
         """Remove a run and all that is recorded of it. The caller holds its lock, and has seen that it is over.
 
-        Its mark goes first, as one without a run would keep every other run from starting; until it has gone, the run has none to miss.
+        Its mark goes first, as one without a run would keep every other run from starting.
         """
-        with self._transaction():
-            self._db.execute("UPDATE runs SET marked = 0 WHERE run_id = ?", (run_id,))
         self._marks.of(run_id).remove()
         with self._transaction():
             for statement in _FORGET:
@@ -413,9 +411,8 @@ class Journal:
             self._claim(run_id, workflow)
             doubts = doubts_of(self.earlier_puts(run_id))
         self.insert(run_id, (event, *also, *doubts), {})
-        if not self._marks.of(run_id).exists():  # a run that says it has a mark has one, whenever the power goes
+        if not self._marks.of(run_id).exists():  # a run has a mark, whenever the power goes
             self._marks.of(run_id).write(Reach())
-        self._db.execute("UPDATE runs SET marked = 1 WHERE run_id = ?", (run_id,))
         return doubts
 
     def _claim(self, run_id: str, workflow: Workflow) -> None:

@@ -15,9 +15,11 @@ from typing import Final
 from ..core.errors import JournalError, JournalLockedError
 from ..machine.own_files import make_way
 from .ground import Place
+from .marks import Marks
 from .state_dir import refuse_foreign_state, unusable
+from .wholeness import mark_runs
 
-VERSION = 5
+VERSION = 6
 FILE = "journal.db"
 NEEDED: Final = (3, 37, 0)
 """The oldest SQLite that knows STRICT tables."""
@@ -72,7 +74,7 @@ CREATE TABLE controls (
 ) STRICT;
 CREATE INDEX controls_of_run ON controls (run_id, handled);
 """
-_MARKED = "ALTER TABLE runs ADD COLUMN marked INTEGER NOT NULL DEFAULT 0"  # whether the run has a mark (`marks`)
+_MARKED = "ALTER TABLE runs ADD COLUMN marked INTEGER NOT NULL DEFAULT 0"  # whether the run has a mark (`marks`); until _ALL_MARKED
 _DETAILED = "ALTER TABLE controls ADD COLUMN detail TEXT NOT NULL DEFAULT '{}'"  # reason, migration, gate: JSON
 _READY = """
 CREATE TABLE ready (
@@ -85,7 +87,10 @@ CREATE TABLE ready (
 _ELSEWHERE = (
     "ALTER TABLE runs ADD COLUMN temporal TEXT"  # the Temporal cluster that works on the run (JSON); NULL: none does
 )
-MIGRATIONS: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED, _READY, _ELSEWHERE)
+_ALL_MARKED = (
+    "ALTER TABLE runs DROP COLUMN marked"  # each has one: those from before there were marks get theirs right before
+)
+MIGRATIONS: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED, _READY, _ELSEWHERE, _ALL_MARKED)
 """What brings a journal of version *n* to *n + 1*, by position."""
 
 
@@ -213,6 +218,13 @@ def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
     db.execute("BEGIN IMMEDIATE")  # another process may upgrade it at the same moment
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     for script in MIGRATIONS[version:]:
+        if script == _ALL_MARKED:
+            rows = db.execute("SELECT run_id FROM runs WHERE marked = 0").fetchall()
+            mark_runs(
+                (run_id for (run_id,) in rows),
+                lambda sql, values: db.execute(sql, values).fetchall(),
+                Marks(path.parent),
+            )
         for statement in script.split(";"):
             db.execute(statement)
     db.execute(f"PRAGMA user_version = {VERSION}")

@@ -58,17 +58,39 @@ class WholenessCheck:
             reach = mark.read()
             if Reach().after(self.query(ROWS, (mark.run_id, 0, reach.seq))).digest != reach.digest:
                 raise self._refusal(mark, "its events are not those that were written: the file is damaged")
-        elif self.query("SELECT marked FROM runs WHERE run_id = ?", (mark.run_id,)) == [(1,)]:
-            raise self._refusal(mark, f"{mark.path} is gone, so whether all of its events are here cannot be told")
+        elif last_event(self.query, mark.run_id):
+            raise self._refusal(
+                mark,
+                f"{mark.path} is gone, or the run was copied into this journal without it, so whether all of its events are "
+                "here, and are its own, cannot be told",
+            )
 
     def _refusal(self, mark: Mark, what: str) -> JournalError:
         unfinished = self.query("SELECT unfinished FROM runs WHERE run_id = ?", (mark.run_id,)) == [(1,)]
-        end = f"`atlas-cutover abort {mark.run_id}` ends it as it stands here" if unfinished else f"remove {mark.path}"
+        end = ""
+        if unfinished:
+            end = f"`atlas-cutover abort {mark.run_id}` ends it as it stands here, and "
+        elif mark.exists():
+            end = f"remove {mark.path}, and "
         return JournalError(
             f"{self.path}: run {mark.run_id}: {what}. Cutovers that it has sent may not be known here, so nothing is sent. "
             "Put the whole state directory back as it was. If that is lost, look at each live migration of the run in Atlas, "
-            f"then {end}, and another run can begin"
+            f"then {end}another run can begin"
         )
+
+
+def mark_runs(run_ids: Iterable[str], query: Query, marks: Marks) -> None:
+    """Give each of *run_ids*, which have none yet, its mark: what the journal has of them now is what it has to reach.
+
+    A mark that says something stays as it is.
+
+    Raises:
+        JournalError: A mark cannot be read or written.
+    """
+    for run_id in run_ids:
+        mark = marks.of(run_id)
+        if mark.read() == Reach():
+            mark.write(Reach().after(query(ROWS, (run_id, 0, None))))
 
 
 def last_event(query: Query, run_id: str) -> int:

@@ -19,7 +19,7 @@ from orchestrator.operations.abort import abort, abort_interrupted
 from orchestrator.operations.steering import steer
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.marks import SLOT, Marks, Reach
-from orchestrator.store.schema import FILE
+from orchestrator.store.schema import FILE, VERSION
 
 from ..builders import GROUP, NOW, live_id, run_resumed, run_started, workflow
 from ..strength import examples
@@ -60,10 +60,10 @@ def cut(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
 
 
-def rename_in_an_event(state_dir: Path) -> None:
+def rename_in_an_event(state_dir: Path, name: str = "orders", other: str = "orderr") -> None:
     """Make one PUT that of nobody."""
     with closing(sqlite3.connect(state_dir / FILE)) as db, db:
-        db.execute("UPDATE events SET data = replace(data, 'orders', 'orderr') WHERE name = 'cutover_requested'")
+        db.execute("UPDATE events SET data = replace(data, ?, ?) WHERE name = 'cutover_requested'", (name, other))
 
 
 LOSSES: dict[str, Callable[[Path], None]] = {
@@ -156,14 +156,79 @@ def test_a_run_without_its_mark_is_not_gone_on_with(tmp_path: Path) -> None:
         go_on(state_dir)
 
 
-def test_a_run_from_before_there_were_marks_is_gone_on_with(tmp_path: Path) -> None:
-    """It has none, and says so."""
+def made_older(state_dir: Path, version: int) -> None:
+    """Turn the journal into one of *version*, in which the run has no mark."""
+    with closing(sqlite3.connect(state_dir / FILE)) as db, db:
+        if version > 1:
+            db.execute("ALTER TABLE runs ADD COLUMN marked INTEGER NOT NULL DEFAULT 0")
+        else:
+            db.execute("ALTER TABLE runs DROP COLUMN temporal")
+            db.execute("ALTER TABLE controls DROP COLUMN detail")
+            db.execute("DROP TABLE ready")
+        db.execute(f"PRAGMA user_version = {version}")
+    Marks(state_dir).of("r1").path.unlink()
+
+
+@pytest.mark.parametrize("version", [1, 5])
+def test_a_run_from_before_there_were_marks_is_gone_on_with(tmp_path: Path, version: int) -> None:
+    """Its journal is brought forward, also by a version between, and what is in it then is what it has to reach."""
+    state_dir = crashed(tmp_path)
+    made_older(state_dir, version)
+    with open_journal(state_dir):
+        pass
+    rename_in_an_event(state_dir)
+    with pytest.raises(JournalError, match="not those that were written"):
+        go_on(state_dir)
+    rename_in_an_event(state_dir, "orderr", "orders")
+    assert go_on(state_dir) == list(NAMES)
+
+
+def test_a_run_that_lost_its_mark_in_an_older_journal_gets_none_as_it_is_brought_forward(tmp_path: Path) -> None:
+    """It says that it had one."""
+    state_dir = crashed(tmp_path)
+    made_older(state_dir, 5)
+    with closing(sqlite3.connect(state_dir / FILE)) as db, db:
+        db.execute("UPDATE runs SET marked = 1")
+    with pytest.raises(JournalError, match=r"r1\.mark is gone, "):
+        go_on(state_dir)
+
+
+@pytest.mark.parametrize("unfinished", [1, 0])
+def test_a_run_that_was_copied_into_a_journal_is_not_gone_on_with(tmp_path: Path, unfinished: int) -> None:
+    """Its rows are there and no mark vouches for them: neither its hooks nor its PUTs are for this journal. It can be ended."""
+    crashed(tmp_path)
+    state_dir = tmp_path / "other"
+    with open_journal(state_dir):
+        pass
+    with closing(sqlite3.connect(state_dir / FILE, isolation_level=None)) as db:
+        db.execute("ATTACH ? AS theirs", (str(tmp_path / "dead" / FILE),))
+        db.execute("INSERT INTO runs SELECT * FROM theirs.runs")
+        db.execute("INSERT INTO events SELECT * FROM theirs.events")
+        db.execute("INSERT INTO puts SELECT * FROM theirs.puts")
+        db.execute("UPDATE runs SET unfinished = ?", (unfinished,))
+    way_on = "`atlas-cutover abort r1` ends it as it stands here, and another" if unfinished else "another"
+    with pytest.raises(
+        JournalError, match=rf"or the run was copied into this journal .* in Atlas, then {way_on} run can begin"
+    ):
+        go_on(state_dir)
+    if unfinished:
+        with pytest.raises(JournalError, match="copied into this journal"):
+            steer("r1", Command.PAUSE, state_dir=state_dir, who="somebody")
+        abort("r1", state_dir=state_dir, who="somebody")
+    other = workflow(("archive",), name="another")
+    with open_journal(state_dir) as journal:
+        journal.begin("r2", other, run_started(other))
+
+
+def test_a_journal_that_says_it_is_older_than_it_is_marks_nothing(tmp_path: Path) -> None:
+    """Nobody gets a mark for what they have put into it."""
     state_dir = crashed(tmp_path)
     Marks(state_dir).of("r1").path.unlink()
     with closing(sqlite3.connect(state_dir / FILE)) as db, db:
-        db.execute("UPDATE runs SET marked = 0")
-    assert go_on(state_dir) == list(NAMES)
-    assert Marks(state_dir).of("r1").exists()
+        db.execute(f"PRAGMA user_version = {VERSION - 1}")
+    with pytest.raises(JournalError, match=FILE), open_journal(state_dir):
+        pass
+    assert not Marks(state_dir).of("r1").exists()
 
 
 def test_an_event_that_was_changed_in_the_file_is_noticed(tmp_path: Path) -> None:
