@@ -219,13 +219,18 @@ def test_a_run_is_paused_and_aborted_with_the_buttons(tab: Page, night: Night) -
 
 
 def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Night) -> None:
-    """What was before, what may still fail; Enter goes back, another number approves nothing, a name and a reason go with it."""
-    given = workflow(("orders", "billing", "carts"), ("archive", "audit"))
+    """What was before, what may fail, what is left of the window, also while it asks; Enter goes back, another number approves nothing."""
+    given = workflow(
+        ("orders", "billing", "carts"),
+        ("archive", "audit"),
+        window=AbsoluteWindow(opens=NOW, closes=NOW + 9e8, reserve=1e8),
+    )
     night.begin(replace(given, waves=(replace(given.waves[0], max_failures=2), replace(given.waves[1], approval=True))))
     night.write(
         *cutover_of("orders", NOW),
         *cutover_of("billing", NOW),
         *cutover_of("carts", NOW, outcome=Outcome.FAILED, message="disk full"),
+        ev.WindowOpened(at=NOW, opens=NOW, closes=NOW + 9e8, last_start=NOW + 8e8),
         ev.ApprovalWaiting(at=NOW + 20, wave="w2"),
     )
     with night.held():
@@ -241,6 +246,14 @@ def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Ni
         facts = tab.inner_text("#confirm-facts")
         assert "w1: 1 FAILED, 2 SUCCESS. 1 of 2 failures used, 2 more stop the run." in facts
         assert "All cutovers that are left take" in facts
+        assert re.search(
+            r"The window closes .* UTC, in \d+d\w*\. Cutovers may start for another \d+d\w*, until .* UTC\.", facts
+        )
+        night.write(ev.MigrationSkipped(at=NOW + 21, migration="audit", who=WHO))
+        tab.wait_for_selector("#confirm-text:has-text('1 of its 2 migrations')")
+        assert "(1)" in tab.inner_text("#confirm-count-label")
+        night.write(ev.MigrationRetried(at=NOW + 22, migration="audit", who=WHO))
+        tab.wait_for_selector("#confirm-text:has-text('Its 2 migrations')")
         tab.keyboard.press("Enter")
         assert not tab.is_visible("#confirm")
         tab.click("#needs button.primary")
@@ -462,7 +475,7 @@ def test_details_follow_the_run_at_an_address_of_their_own(tab: Page, night: Nig
 
 
 def test_waves_are_a_table_with_the_done_ones_folded(tab: Page, night: Night) -> None:
-    """What they came to is told all the same; a click, or Enter, shows them."""
+    """What they came to is told all the same; a click, or Enter, shows them. A question folds those without a failure, too."""
     given = workflow(*((f"a{number}", f"b{number}") for number in range(6)))
     night.begin(given)
     for number in range(3):
@@ -487,6 +500,12 @@ def test_waves_are_a_table_with_the_done_ones_folded(tab: Page, night: Night) ->
         assert rows.count() == 6
         assert "done, with failures" in rows.nth(2).inner_text()
         assert tab.evaluate("document.activeElement.getAttribute('aria-expanded')") == "true"
+        night.write(ev.ApprovalWaiting(at=NOW + 22, wave="w6"))
+        tab.click("#needs button.primary")
+        facts = tab.locator("#confirm-facts li").all_inner_texts()
+        assert facts[:2] == ["2 waves with 4 SUCCESS and no failure.", "w2: 1 FAILED, 1 SUCCESS. 1 failure, no limit."]
+        assert "There is no window: cutovers may start at any time." in facts
+        tab.keyboard.press("Enter")
 
 
 def test_the_log_is_filtered_to_problems_that_are_long_past(tab: Page, night: Night) -> None:

@@ -6,17 +6,23 @@ import { both, budgetInWords, counts, duration, number, plural } from "./words.j
 
 const NAME = "atlas-cutover name"; // under which the browser keeps who its reader is
 
+const FEW = 4; // waves before that are told one by one, whatever they came to
+
+let redraw = null; // the question that is asked now, as the run stands by now
+
+// The question that is on the screen goes on saying what is so: the run does not wait for its answer.
+export function redrawQuestion() {
+  if (byId("confirm").open) redraw?.();
+}
+
 // What is to be sent with the request: who, why, and what else was typed; null where they went back.
 export function confirmed(run, asking) {
-  const { title, text, yes, facts = [], count = null, danger = false } = question(run, asking);
+  const { title, yes, danger = false } = question(run, asking);
+  let count = null; // of migrations, where it has to be typed
   say(byId("confirm-title"), title);
-  say(byId("confirm-text"), text);
-  byId("confirm-facts").replaceChildren(...facts.filter(Boolean).map((fact) => make("li", {}, fact)));
   say(byId("confirm-yes"), yes);
   byId("confirm-yes").className = danger ? "danger solid" : "primary";
   byId("gate-fields").hidden = asking.command !== "gate";
-  byId("confirm-count-field").hidden = count === null;
-  if (count !== null) say(byId("confirm-count-label"), `Type the number of migrations that this cuts over (${number(count)})`);
   for (const id of ["confirm-reason", "confirm-count", "gate-lag", "gate-timeout"]) byId(id).value = "";
   byId("gate-off").checked = false;
   const named = document.querySelector("meta[name=who]").content; // by their token
@@ -27,8 +33,20 @@ export function confirmed(run, asking) {
     const gate = asking.command !== "gate" || byId("gate-off").checked || byId("gate-lag").value.trim() || byId("gate-timeout").value.trim();
     byId("confirm-yes").disabled = !(typed && gate && byId("confirm-who").value.trim());
   };
+  redraw = () => {
+    const { text, facts = [], count: wanted = null } = question(run, asking);
+    count = wanted;
+    say(byId("confirm-text"), text);
+    const items = facts.filter(Boolean).map((fact) => make("li", {}, fact));
+    if (items.map((item) => item.textContent).join("\n") !== [...byId("confirm-facts").children].map((item) => item.textContent).join("\n")) {
+      byId("confirm-facts").replaceChildren(...items);
+    }
+    byId("confirm-count-field").hidden = count === null;
+    if (count !== null) say(byId("confirm-count-label"), `Type the number of migrations that this cuts over (${number(count)})`);
+    check();
+  };
   byId("confirm-form").oninput = check;
-  check();
+  redraw();
   const dialog = byId("confirm");
   dialog.returnValue = "no";
   dialog.showModal();
@@ -61,7 +79,7 @@ function question(run, { command, wave, migrations = [] }) {
         title: `Approve wave ${wave}?`,
         text: `${itsMigrations(it)} ${where} will be cut over. ${final}`,
         yes: `Approve ${wave}`,
-        facts: [...before(head, it), windowLeft(head), takes(head)],
+        facts: [...before(head, it), windowLeft(head), head.paused ? "The run is paused: nothing starts before somebody unpauses it, too." : null, takes(head)],
         count: head.rehearsal ? null : it.to_cut_over,
       };
     }
@@ -93,19 +111,25 @@ function itsMigrations({ migrations, to_cut_over: left }) {
   return left === migrations ? `Its ${plural(left, "migration")}` : `${number(left)} of its ${plural(migrations, "migration")}`;
 }
 
-// How the waves before went, against what they may have of failures.
+// How the waves before went, against what they may have of failures; of many, those in which nothing went wrong together.
 function before(head, wave) {
   const waves = head.waves.slice(0, head.waves.indexOf(wave)).filter(({ migrations }) => migrations);
   if (!waves.length) return ["It is the first wave: nothing has been cut over before it."];
-  return [...waves.map((each) => `${each.name}: ${counts(each.states)}. ${budgetInWords(each)}.`), `${wave.name}: ${budgetInWords(wave)}.`];
+  const good = waves.length > FEW ? waves.filter(({ states }) => Object.keys(states).every((state) => state === "SUCCESS")) : [];
+  const told = good.length > 1 ? [`${plural(good.length, "wave")} with ${counts({ SUCCESS: good.reduce((sum, { migrations }) => sum + migrations, 0) })} and no failure.`] : [];
+  for (const each of waves) if (!told.length || !good.includes(each)) told.push(`${each.name}: ${counts(each.states)}. ${budgetInWords(each)}.`);
+  return [...told, `${wave.name}: ${budgetInWords(wave)}.`];
 }
 
 function windowLeft(head) {
-  const { opening } = head;
-  if (!opening) return null;
-  if (opening.opens != null) return `The window opens ${both(opening.opens)}.`;
-  const last = opening.last_start ?? opening.closes;
-  return last > now() ? `The window: cutovers may start for another ${duration(last - now())}, until ${both(last)}.` : "The window is over: no cutover starts in it any more.";
+  const { opening, window } = head;
+  if (!window) return "There is no window: cutovers may start at any time.";
+  if (!opening) return `The window: ${window.rule}.`;
+  const last = opening.last_start ?? opening.closes, closes = both(opening.closes);
+  const starts = last < opening.closes ? `, until ${both(last)}` : "";
+  if (opening.opens != null) return `The window opens ${both(opening.opens)}, in ${duration(opening.opens - now())}, and closes ${closes}. Cutovers may start ${starts ? `from then on${starts}` : "in all of it"}.`;
+  if (last <= now()) return "The window is over: no cutover starts in it any more.";
+  return `The window closes ${closes}, in ${duration(opening.closes - now())}.${starts ? ` Cutovers may start for another ${duration(last - now())}${starts}.` : ""}`;
 }
 
 function takes(head) {

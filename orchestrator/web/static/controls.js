@@ -1,6 +1,6 @@
 // What the run waits for, and the buttons that steer it.
 
-import { confirmed } from "./confirm.js";
+import { confirmed, redrawQuestion } from "./confirm.js";
 import { copyable } from "./copy.js";
 import { byId, make, say } from "./dom.js";
 import { key } from "./key.js";
@@ -39,6 +39,7 @@ export function controls(run, runId) {
     }
     waiting.draw(now, knows && may);
     drawNotices(notices(run, now));
+    if (knows) redrawQuestion();
   }
 
   function fresh(it) {
