@@ -8,10 +8,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from ..core.settings import Settings
+from ..core.settings import TEMPORAL_ADDRESS_VARIABLE, TEMPORAL_KEY_VARIABLE, Settings
 from ..core.workflow import Workflow
 from ..files.config import find_config, load_settings
-from ..files.state_place import find_state_dir, whole
+from ..files.state_place import find_state_dir, find_temporal_address, whole
 from ..machine.memory import forget_variables
 from ..text.redaction import Redactor
 from .outputs import warn
@@ -47,13 +47,15 @@ def overrides_of(args: Namespace) -> dict[str, Any]:
 
 
 def read_state_dir(args: Namespace) -> Path:
-    """The state directory for this command line; nothing else of the config is asked for, so no mistake in it hinders."""
-    return find_state_dir(
-        config_of(args),
-        environ=os.environ,
-        given=args.state_dir,
-        warn=warn,
-    )
+    """The state directory for this command line; nothing else of the config is asked for, so no mistake in it hinders.
+
+    Where there is a key for Temporal in the environment, the address that the config names is there afterwards, too: no other gets the key.
+    """
+    config = config_of(args)
+    state_dir = find_state_dir(config, environ=os.environ, given=args.state_dir, warn=warn)
+    if TEMPORAL_KEY_VARIABLE in os.environ:
+        os.environ[TEMPORAL_ADDRESS_VARIABLE] = find_temporal_address(config, environ=os.environ)
+    return state_dir
 
 
 def same_place(args: Namespace) -> str:

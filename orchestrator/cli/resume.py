@@ -63,7 +63,7 @@ def _resume(args: Namespace) -> int:
     elif given := simulator_options(args):
         raise InputError(f"{given} goes with a rehearsal: run {row.run_id} is a real one")
     elif row.temporal is not None:
-        if goes_on and not run_loop(partial(temporal_runs.is_open_row, row)):
+        if goes_on and not run_loop(partial(temporal_runs.is_open_row, row, settings)):
             options = asked(args, engine=Engine.TEMPORAL)
             foreseen = foresee_resume(row.run_id, settings, options, now=time.time())
             consent = consent_to(args, foreseen, settings, beforehand=True)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from ..text.hosts import is_loopback
 from ..text.redaction import Redactor, secret_parts
 from .errors import Problem
 
@@ -20,6 +21,8 @@ PRIVATE_KEY_VARIABLE = "MONGODB_ATLAS_PRIVATE_API_KEY"
 CLIENT_ID_VARIABLE = "MONGODB_ATLAS_CLIENT_ID"
 CLIENT_SECRET_VARIABLE = "MONGODB_ATLAS_CLIENT_SECRET"  # noqa: S105 - a name
 PROFILE_VARIABLE = "MONGODB_ATLAS_PROFILE"
+TEMPORAL_KEY_VARIABLE = "TEMPORAL_API_KEY"
+TEMPORAL_ADDRESS_VARIABLE = "ATLAS_CUTOVER_TEMPORAL_ADDRESS"
 KEY_VARIABLE = re.compile(
     r"(?:MONGODB_ATLAS|MCLI|TF_VAR_MONGODB_?ATLAS)_(?:\w+_)?(?:API_KEY|P(?:UBLIC|RIVATE)_KEY|CLIENT_SECRET|(?:ACCESS|REFRESH)_TOKEN)"
     r"|TF_VAR_(?:CLIENT_SECRET|ACCESS_TOKEN)|TEMPORAL_(?:\w+_)?(?:API_KEY|KEY_DATA)",
@@ -209,6 +212,11 @@ class Temporal:
     api_key: Secret | None = None
     codec_key_file: Path | None = None
     lease: float = 10.0
+
+    @property
+    def in_clear(self) -> bool:
+        """Whether others can read what goes there: beyond this machine, without TLS."""
+        return not self.tls and not is_loopback(self.address.rpartition(":")[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ from ..core.settings import (
     DEFAULT_SETTLE,
     DEFAULT_STATE_DIR,
     KEY_VARIABLE,
+    TEMPORAL_ADDRESS_VARIABLE,
+    TEMPORAL_KEY_VARIABLE,
     Api,
     AtlasSettings,
     CredentialSet,
@@ -68,7 +70,8 @@ _VARIABLES: dict[str, KeyPath] = {
     "ATLAS_CUTOVER_LOG_LEVEL": ("logging", "level"),
     "ATLAS_CUTOVER_LOG_FORMAT": ("logging", "format"),
     "ATLAS_CUTOVER_LOG_FILE": ("logging", "file"),
-    "TEMPORAL_API_KEY": ("temporal", "api_key"),
+    TEMPORAL_KEY_VARIABLE: ("temporal", "api_key"),
+    TEMPORAL_ADDRESS_VARIABLE: ("temporal", "address"),
 }
 _OPTIONS: dict[KeyPath, str] = {
     ("atlas", "profile"): "--profile",
@@ -176,7 +179,7 @@ class SettingsReader:
 
     def _temporal(self, spec: TemporalSpec) -> Temporal:
         default = Temporal()
-        return Temporal(
+        place = Temporal(
             address=spec.address or default.address,
             namespace=spec.namespace or default.namespace,
             tls=spec.api_key is not None if spec.tls is None else spec.tls,
@@ -186,6 +189,13 @@ class SettingsReader:
             else None,
             lease=spec.lease or default.lease,
         )
+        if place.api_key is not None and place.in_clear:
+            self._wrong(
+                ("temporal", "tls"),
+                f"without TLS everybody on the way to {place.address} could read the key: true is meant, or no API key "
+                f"(temporal.api_key, {TEMPORAL_KEY_VARIABLE})",
+            )
+        return place
 
     def _sets(self, data: Any) -> tuple[CredentialSet, dict[str, CredentialSet]]:
         """The credentials of `atlas`, and those of `credentials` by name."""

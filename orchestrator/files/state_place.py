@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import InputError, Problem
-from ..core.settings import DEFAULT_STATE_DIR
+from ..core.settings import DEFAULT_STATE_DIR, TEMPORAL_ADDRESS_VARIABLE, Temporal
 from ..machine.person import home_of
 from .input_file import decode, read_input
 from .references import REFERENCE, in_quotes, meant_by, unreplaced
-from .scalars import parse_line
+from .scalars import format_key, parse_line
 from .yaml_file import YamlDocument, parse_yaml
 
 KEY = "state_dir"
@@ -54,6 +55,17 @@ def find_state_dir(
         raise
 
 
+def find_temporal_address(config: Path | None, *, environ: Mapping[str, str]) -> str:
+    """The address of Temporal's that the environment or *config* names, as far as it can be read; else the usual one."""
+    if named := environ.get(TEMPORAL_ADDRESS_VARIABLE):
+        return named
+    try:
+        said = None if config is None else _said_by(config, environ, lambda _: None, ("temporal", "address"))
+    except InputError:
+        said = None  # the usual one is on this machine
+    return said or Temporal().address
+
+
 def placed(name: str, directory: Path, environ: Mapping[str, str]) -> Path:
     """*name* made absolute; it is relative to *directory*, and `~` is the home of *environ*.
 
@@ -85,23 +97,27 @@ def whole(path: Path) -> Path:
         raise InputError(f"{path}: the working directory is not there any more: change to another one") from None
 
 
-def _said_by(config: Path, environ: Mapping[str, str], warn: Callable[[str], None]) -> str | None:
-    """What *config* says of the state directory; None where it says nothing."""
+def _said_by(
+    config: Path, environ: Mapping[str, str], warn: Callable[[str], None], path: tuple[str, ...] = (KEY,)
+) -> str | None:
+    """What *config* says under *path*, the state directory or another text; None where it says nothing."""
     document = _document(config, warn)
-    if mistakes := [problem for problem in document.problems if problem.key == KEY]:
+    if mistakes := [problem for problem in document.problems if problem.key == format_key(path)]:
         raise InputError(problems=mistakes)
     if document.data is None:
         return None
 
     def wrong(message: str) -> InputError:
-        line = document.line_of((KEY,))
-        return InputError(problems=[Problem(file=str(config), line=line, key=KEY, message=message)])
+        line = document.line_of(path)
+        return InputError(problems=[Problem(file=str(config), line=line, key=format_key(path), message=message)])
 
-    if not isinstance(document.data, dict):
-        raise wrong("is looked for in a mapping of keys, which this file is not")
-    said = document.data.get(KEY)
-    if said is None:
-        return None
+    said: Any = document.data
+    for key in path:
+        if not isinstance(said, dict):
+            raise wrong("is looked for in a mapping of keys, which this file is not")
+        said = said.get(key)
+        if said is None:
+            return None
     if not isinstance(said, str):
         raise wrong("expected the name of a directory")
 

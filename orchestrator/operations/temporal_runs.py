@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.changes import differences
-from ..core.errors import BusyError, InputError
+from ..core.errors import BusyError, InputError, TemporalError
 from ..core.events import CutoverInDoubt
 from ..core.migration import BEFORE_THE_PUT
 from ..core.run import RunState
-from ..core.settings import Settings, Temporal
+from ..core.settings import TEMPORAL_ADDRESS_VARIABLE, TEMPORAL_KEY_VARIABLE, Secret, Settings, Temporal
 from ..core.steering import Request
 from ..core.workflow import Hooks, Workflow
 from ..store.ground import Place
@@ -38,12 +38,48 @@ _EVENTS = 45_000  # of a run, which each worker that takes it over reads in one 
 _OF_A_MIGRATION, _OF_A_HOOK = 7, 1  # events, in an undisturbed night
 
 
-def temporal_of(row: RunRow) -> Temporal:
-    """The cluster that works on the run *row*: as it was begun, with the key of the environment."""
+def temporal_of(row: RunRow, settings: Settings | None = None) -> tuple[Temporal, str]:
+    """The cluster that works on the run *row*, as it was begun; and why no key goes there, where there is one (empty: it does).
+
+    The address comes from the journal, which may have been handed over by anybody. So a key goes there only where the one who
+    has the key has named the address: in *settings*, or for verbs without any, in the environment.
+    """
     from ..engines.temporal.service import from_json
 
     assert row.temporal is not None
-    return from_json(row.temporal, os.environ.get("TEMPORAL_API_KEY") or None)
+    place = from_json(row.temporal, None)
+    if settings is not None:
+        key, named = settings.temporal.api_key, settings.temporal.address
+    else:
+        text = os.environ.get(TEMPORAL_KEY_VARIABLE, "").strip()
+        key, named = Secret(text) if text else None, os.environ.get(TEMPORAL_ADDRESS_VARIABLE) or Temporal().address
+    if key is None:
+        return place, ""
+    if named.lower() != place.address.lower():
+        return place, (
+            f"The key for Temporal was not sent to {place.address}, which the journal names for run {row.run_id}, and the config does "
+            f"not: if that is where the key belongs, set temporal.address, or {TEMPORAL_ADDRESS_VARIABLE}={place.address}"
+        )
+    if place.in_clear:
+        return place, (
+            f"The key for Temporal was not sent to {place.address}, as run {row.run_id} was begun without TLS, and everybody on the way "
+            "could read it: `abort` the run, and begin it with temporal.tls: true"
+        )
+    return replace(place, api_key=key), ""
+
+
+async def remote_of_run(row: RunRow, settings: Settings | None = None) -> Remote:
+    """Where the run *row* is, spoken to with the key of *settings* (None: of the environment), if that is meant for this address.
+
+    Raises:
+        InputError: The extra is not installed.
+        TemporalError: Temporal does not answer.
+    """
+    place, withheld = temporal_of(row, settings)
+    try:
+        return await remote_of(place, row.workflow, rehearsal=row.rehearsal)
+    except TemporalError as error:
+        raise TemporalError(f"{error}. {withheld}" if withheld else str(error)) from None
 
 
 async def remote_of(place: Temporal, workflow: str, *, rehearsal: bool) -> Remote:
@@ -127,7 +163,7 @@ async def resume(row: RunRow, settings: Settings, options: Options) -> Ending:
         BusyError: Another process follows it, or another run of its workflow is open.
         InputError, JournalError, TemporalError: As `start`.
     """
-    remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
+    remote = await remote_of_run(row, settings)
     with open_journal(settings.state_dir) as journal, ExitStack() as locks:
         locks.enter_context(followed(journal, row.workflow, row.run_id, options))
         return await _go_on(journal, remote, row, None, settings, options)
@@ -174,13 +210,13 @@ def _doubts(state: RunState, task: Task, settings: Settings) -> list[CutoverInDo
     ]
 
 
-async def is_open_row(row: RunRow) -> bool:
-    """Whether the run *row* is open at Temporal.
+async def is_open_row(row: RunRow, settings: Settings | None = None) -> bool:
+    """Whether the run *row* is open at Temporal. *settings*: as for `remote_of_run`.
 
     Raises:
         TemporalError: Temporal does not answer.
     """
-    found = await (await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)).find()
+    found = await (await remote_of_run(row, settings)).find()
     return found is not None and found.run_id == row.run_id and found.is_open
 
 
@@ -191,7 +227,7 @@ async def steer(row: RunRow, requests: Sequence[Request]) -> None:
         InputError: One of them does nothing.
         TemporalError: Temporal does not answer, or no worker.
     """
-    remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
+    remote = await remote_of_run(row)
     if not await is_open_row(row):
         raise InputError(
             f"run {row.run_id} is not open at Temporal any more: `atlas-cutover resume {row.run_id}` takes in how it has ended"
@@ -207,7 +243,7 @@ async def let_go(row: RunRow, workflow: Workflow) -> None:
     Raises:
         TemporalError: Temporal does not answer.
     """
-    remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
+    remote = await remote_of_run(row)
     await remote.let_go([f"{m.group_id}/{m.live_migration_id}" for _, m in workflow.migrations()], row.run_id)
 
 
@@ -217,7 +253,7 @@ async def catch_up(row: RunRow, state_dir: Path) -> bool:
     Raises:
         TemporalError: Temporal does not answer, or no worker.
     """
-    remote = await remote_of(temporal_of(row), row.workflow, rehearsal=row.rehearsal)
+    remote = await remote_of_run(row)
     if await remote.find() is None:
         return False  # Temporal has forgotten it
     with open_journal(state_dir) as journal:

@@ -31,7 +31,7 @@ from temporalio.converter import DataConverter
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 
-from ...core.errors import TemporalError
+from ...core.errors import InputError, TemporalError
 from ...core.settings import Secret, Temporal
 from ...core.steering import Request
 from . import forms, names
@@ -97,8 +97,12 @@ async def connect(place: Temporal) -> Client:
 
     Raises:
         TemporalError: It does not answer, or does not have the namespace.
-        InputError: The codec's key cannot be read.
+        InputError: The codec's key cannot be read, or the API key could be read by others on its way.
     """
+    if place.api_key is not None and place.in_clear:
+        raise InputError(
+            f"the key for Temporal was not sent to {place.address}: without TLS everybody on the way could read it (temporal.tls: true)"
+        )
     converter = DataConverter.default
     if place.codec_key_file is not None:
         from .codec import encrypting, read_key
