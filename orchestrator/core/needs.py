@@ -73,6 +73,14 @@ class Need:
         subject = "" if self.what == "the run" else f"{self.what} "
         return f"{subject}{self.said}" + (f", since {in_words(self.since)}" if self.since else "")
 
+    def ids(self, at_most: int = NAMED) -> str:
+        """The ids of the migrations it is about, of the first *at_most* by name; empty where it is about none."""
+        if self.count == 1 and self.about:
+            return f"live migration {self.about[0].live_migration_id}, project {self.about[0].group_id}"
+        listed = [f"{each.name} {each.live_migration_id}" for each in self.about[:at_most]]
+        more = self.count - len(listed)
+        return ", ".join(listed) + (f" and {more} more" if more > 0 and listed else "")
+
 
 def needs(state: RunState, now: float, *, holder: str | None = None, silent: float | None = None) -> tuple[Need, ...]:
     """What needs a person about the run in *state* at *now* (Unix seconds), the most urgent first.

@@ -52,6 +52,9 @@ MOST_WAITING = 100
 NEEDS_AT_MOST = 5
 """What needs a person, in the last message of a run; the report has all of it."""
 
+IDS_AT_MOST = 5
+"""Ids of one of these: a chat takes no more than some thousand characters, and the report has all of them."""
+
 BAD = (Outcome.FAILED, Outcome.UNVERIFIED, Outcome.TIMED_OUT, Outcome.IN_DOUBT)
 
 Kind = Literal["info", "success", "warning", "failure"]
@@ -108,9 +111,10 @@ class Messages:
             return None
         self._standing.add(what)
         of = f"wave {event.wave}" if event.wave else "the run"
+        ids = f"{_ids(event.migration, state)} " if event.migration else ""
         body = (
             f"{_with_vars(event.migration, state) if event.migration else f'The hooks of {of}'}: `before` hooks have run, and no PUT has left for "
-            f"{rough_duration(event.seconds)}: {event.reason}. The log names the others that wait for the same."
+            f"{rough_duration(event.seconds)}: {event.reason}. {ids}The log names the others that wait for the same."
         )
         return _make("warning", f"an application of {of} stands still", body, state)
 
@@ -121,7 +125,7 @@ class Messages:
         self._failed_waves.add(wave)
         reason = f": {event.error_message}" if event.error_message else ""
         name = _with_vars(event.migration, state)
-        body = f"{name}: {event.outcome}{reason}. Further failures of this wave are counted in the message of its end."
+        body = f"{name}: {event.outcome}{reason}. {_ids(event.migration, state)} Further failures of this wave are counted in the message of its end."
         return _make("failure", f"first failure in wave {wave}", body, state)
 
 
@@ -275,6 +279,12 @@ def _with_vars(name: str, state: RunState) -> str:
     return f"{name} ({told})" if told else name
 
 
+def _ids(name: str, state: RunState) -> str:
+    """By which ids migration *name* is found at Atlas."""
+    _, migration = state.place_of(name)
+    return f"At Atlas it is live migration {migration.live_migration_id} of project {migration.group_id}."
+
+
 def _finished(event: RunFinished, state: RunState) -> Message:
     kind: Kind = "success" if event.outcome is RunOutcome.SUCCESS else "failure"
     if event.outcome is RunOutcome.INCOMPLETE:
@@ -296,7 +306,7 @@ def _told(found: tuple[Need, ...]) -> list[str]:
     lines = ["Needs you now:"] if found else []
     for need in found[:NEEDS_AT_MOST]:
         said = f": {need.said}" if need.said else ""
-        ids = f" ({need.about[0].live_migration_id})" if need.count == 1 and need.about else ""
+        ids = f" ({need.ids(IDS_AT_MOST)})" if need.about else ""
         command = f" {need.command}" if need.command else ""
         lines.append(f"{'FAILED' if need.kind == HOOK else need.kind} {need.what}{ids}{said}. {need.to_do}{command}")
     if more := len(found[NEEDS_AT_MOST:]):

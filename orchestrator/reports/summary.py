@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TextIO
 
@@ -29,7 +30,6 @@ from .words import (
     duration,
     forecast_line,
     headline,
-    ids_text,
     last_start_in_words,
     names_text,
     need_line,
@@ -211,15 +211,17 @@ class _Summary:
         if urgent:
             self.console.print()
             self.line("NEEDS YOU NOW", "bold")
-        for need, following in zip(urgent[:LIST_AT_MOST], [*urgent[1:LIST_AT_MOST], None], strict=False):
-            self._need(need, short=len(urgent) > IDS_OF, last=following is None or following.to_do != need.to_do)
+        for _, alike in groupby(urgent[:LIST_AT_MOST], key=lambda need: need.to_do):
+            together = list(alike)
+            for need in together:
+                self._need(need, short=len(urgent) > IDS_OF, of=together if need is together[-1] else [])
         if len(urgent) > LIST_AT_MOST:
             self.line(f"and {len(urgent) - LIST_AT_MOST} more: see the report")
         if urgent:
             self.console.print()
 
-    def _need(self, need: Need, *, short: bool, last: bool) -> None:
-        """*short*: without ids; *last*: of those about which the same is to be done."""
+    def _need(self, need: Need, *, short: bool, of: Sequence[Need]) -> None:
+        """*short*: without ids; *of*: about which the same is to be done, where this is the last of them."""
         if need.kind in OUTCOMES:
             text = Text(need.kind, style=_STYLES[need.kind])
             text.append(
@@ -229,11 +231,11 @@ class _Summary:
             self.text(text)
         else:
             self.line(need_line(need), "bold yellow" if need.kind != HOOK else "bold red")
-        ids = "" if short else ids_text(need)
+        ids = "" if short else need.ids()
         if ids:
             self.line(f"  {ids}")
-        if last:
-            self.line(f"  {need.to_do}")
+        if of:
+            self.line(f"  {f'{_whose(of)}: ' if len(of) > 1 else ''}{need.to_do}")
         if need.command:
             self.command(need.command)
 
@@ -340,6 +342,15 @@ class _Summary:
         cells = [[Text(self.shown(cell), style=_STYLES.get(cell, "")) for cell in row] for row in rows]
         for line in table(titles, cells, self.width):
             self.console.print(line, soft_wrap=True)
+
+
+def _whose(alike: Sequence[Need]) -> str:
+    """Which they are about, about which the same is to be done: names; of a hook, or of what the run waits for, what that is."""
+    if alike[0].kind not in OUTCOMES:
+        return names_listed([need.what for need in alike])
+    names = [each.name for need in alike for each in need.about][:IDS_OF]
+    more = sum(need.count for need in alike) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def _why_at_the_gate(migration: MigrationReport, read: LastRead) -> str:

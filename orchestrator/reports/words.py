@@ -200,15 +200,6 @@ def need_line(need: Need) -> str:
     return f"FAILED {need.what}: {need.said}" if need.kind == HOOK else need.waits
 
 
-def ids_text(need: Need) -> str:
-    """The ids of the migrations that *need* is about; empty where it is about none."""
-    if need.count == 1 and need.about:
-        return f"live migration {need.about[0].live_migration_id}, project {need.about[0].group_id}"
-    listed = [f"{each.name} {each.live_migration_id}" for each in need.about]
-    more = need.count - len(listed)
-    return ", ".join(listed) + (f" and {more} more" if more and listed else "")
-
-
 def plain(text: str | None) -> str:
     """*text* on one line, without terminal sequences and control characters: it must not steer where it is shown."""
     if text is None:

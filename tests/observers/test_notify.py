@@ -70,6 +70,10 @@ def test_a_night_makes_a_handful_of_messages() -> None:
         ("warning", "retail-eu: wave rest is over"),
         ("failure", "retail-eu: FAILED, exit code 1"),
     ]
+    assert (
+        f"live migration {WORKFLOW.waves[1].migrations[0].live_migration_id} of project {WORKFLOW.waves[1].migrations[0].group_id}"
+        in messages[3].body
+    )
     assert messages[2].body.startswith("atlas-cutover approve 20261128-010000-3f9a1c rest")
     assert messages[4].body.startswith("4 FAILED, 1 TIMED_OUT, 3 NOT_STARTED")
 

@@ -13,9 +13,10 @@ import pytest
 
 from orchestrator.core import events as ev
 from orchestrator.core.needs import needs
-from orchestrator.core.outcomes import Outcome
+from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
 from orchestrator.core.standing import verdict
+from orchestrator.observers.notify import Messages
 from orchestrator.observers.terminal.board import Known, Size, board
 from orchestrator.observers.terminal.tally import Tally
 from orchestrator.reports import ASSETS, shape
@@ -112,6 +113,30 @@ def test_what_needs_somebody_comes_first_and_all_of_it(form: Callable[[RunReport
         assert need.command is None or need.command in text
         for each in need.about:
             assert each.live_migration_id in text
+
+
+def test_what_is_to_be_done_says_of_which() -> None:
+    """Where one advice is for several reasons, or stands apart from what happened, names are beside it; in a ticket and a message ids, too."""
+    waves = {"first": {"other": Ending(Outcome.FAILED, "oplog gone")}, "canary": NIGHT["canary"]}
+    state = make_state(waves, hooks=(HOOK,))
+    report = build(state, now=START + 100)
+    ids = {m.name: m.live_migration_id for _, m in state.rows()}
+    told = [line for line in text_of_markdown(report).splitlines() if line.startswith("- ") and "fine" not in line]
+    for names, advice in (
+        (("other", "one", "two"), "not sent twice"),
+        (("gate",), "Nothing has begun"),
+        (("slow",), "Watch it in the Atlas UI"),
+    ):
+        (line,) = [line for line in told if advice in line]
+        assert all(f"{name} `{ids[name]}`" in line.partition(": ")[0] for name in names)
+    assert "- FAILED hook after_success of fine" in text_of_markdown(report)
+    assert "  other, one, two: Atlas ended the cutover as FAILED" in summary(report)
+    assert "  Nothing has begun, so the source is still in charge." in summary(report)
+    notified = Messages().message(
+        ev.RunFinished(at=START + 99, outcome=RunOutcome.IN_DOUBT, exit_code=4, unfinished=True, requests={}), state
+    )
+    assert notified is not None
+    assert f"FAILED 2 migrations (one, two) (one {ids['one']}, two {ids['two']}): no room left" in notified.body
 
 
 @pytest.mark.parametrize("form", FORMS)

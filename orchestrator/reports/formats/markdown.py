@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ...core.needs import HOOK, Need
+from ...core.needs import HOOK, Need, Subject
 from ...core.outcomes import Outcome
 from ...text.counts import names_listed
 from ...text.instants import in_words
@@ -91,11 +91,28 @@ def _needs(report: RunReport) -> Iterable[str]:
     yield from table(("outcome", "migrations", "what it says"), (_need(need) for need in urgent[:PROBLEMS_AT_MOST]))
     if len(urgent) > PROBLEMS_AT_MOST:
         yield from (f"And {len(urgent) - PROBLEMS_AT_MOST} more: see report.html.", "")
-    done = dict.fromkeys((need.kind, need.to_do, need.command) for need in urgent[:PROBLEMS_AT_MOST])
-    for kind, to_do, command in done:
+    alike: dict[tuple[str, str, str | None], list[Need]] = {}
+    for need in urgent[:PROBLEMS_AT_MOST]:
+        alike.setdefault((need.kind, need.to_do, need.command), []).append(need)
+    for (kind, to_do, command), members in alike.items():
         shown = f" `{plain(command).replace('`', ' ')}`" if command else ""
-        yield f"- {_kind(kind)}: {to_do}{shown}"
+        yield f"- {_kind(kind)} {_all_of(members)}: {to_do}{shown}"
     yield ""
+
+
+def _all_of(alike: Sequence[Need]) -> str:
+    """Which they are about, about which the same is to be done: names and ids; of a hook, or of what the run waits for, what that is."""
+    if alike[0].kind not in OUTCOMES:
+        return names_listed([escape(need.what) for need in alike], IDS_AT_MOST)
+    members = [each for need in alike for each in need.about]
+    return _named(members, sum(need.count for need in alike))
+
+
+def _named(members: Sequence[Subject], count: int) -> str:
+    """The first of *members*, of *count* in all, with their ids."""
+    shown = [f"{escape(each.name)} `{each.live_migration_id}`" for each in members[:IDS_AT_MOST]]
+    more = count - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 and shown else "")
 
 
 def _coded(text: str) -> str:
@@ -107,9 +124,7 @@ def _coded(text: str) -> str:
 
 
 def _need(need: Need) -> tuple[str, str, str]:
-    members = [f"{escape(each.name)} `{each.live_migration_id}`" for each in need.about[:IDS_AT_MOST]]
-    more = need.count - len(members)
-    names = ", ".join(members) + (f" and {more} more" if more > 0 and members else "")
+    names = _named(need.about, need.count)
     if need.count == 1 and need.about:
         names += f" ({escape(need.about[0].wave)})"
     elif need.count > 1:
