@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,18 +14,39 @@ from typing import Final
 FIRST_LINE: Final = 512
 """Bytes of a file in which its first line has to end."""
 
-_SPLIT: Final = re.compile(r"(?:-[iv0]*S|--split-string[= ])")
-_WITH_VALUE: Final = re.compile(r"(?:-([uCPa])|--(unset|chdir|argv0))(?:=?(.+))?", re.DOTALL)
-_ASSIGNMENT: Final = re.compile(r"([^=]+)=(.*)", re.DOTALL)
+_SEEN: Final = 250
+"""Bytes of a first line that every system sees: Linux cuts it off behind 255."""
+_SPLIT: Final = re.compile(r"-(?P<flags>[iv]*)S|--split-string=")
+_BLANKS: Final = " \t\n\v\f\r"
+_MEANS_MORE: Final = frozenset("\"'\\$#")
+"""What `env -S` reads as more than itself."""
+_WITH_VALUE: Final = re.compile(
+    r"-(?P<letter>[uCPa])(?P<joined>.*)|--(?P<name>unset|chdir|argv0)(?:=(?P<value>.*))?", re.DOTALL
+)
+_WITHOUT_EFFECT: Final = re.compile(
+    r"--debug|--(?:block|default|ignore)-signal(?:=.*)?|--list-signal-handling", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What `env` looks for: the *program*, on *path* (None: on its `PATH`), from *directory* on, where it goes first (empty: it stays)."""
+
+    program: str
+    path: str | None = None
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
-    """Which program *named* starts a script. *looked_for*: what `env` looks for on *path* then (None: on its `PATH`); None: it is not `env`."""
+    """Which program *named* starts a script. *search*: what that looks for in its turn, where it is `env`.
+
+    *unclear*: why that cannot be told, so that the script is not to be trusted; None: it can.
+    """
 
     named: str
-    looked_for: str | None = None
-    path: str | None = None
+    search: Search | None = None
+    unclear: str | None = None
 
 
 def first_line(file: Path) -> bytes:
@@ -47,38 +66,56 @@ def interpreter_in(line: bytes) -> Interpreter | None:
     named, *rest = re.split(r"[ \t]+", os.fsdecode(line[2:].strip(b" \t")), maxsplit=1)
     if not named:
         return None
-    if rest and os.path.basename(named) == "env":  # noqa: PTH119 - of text
-        looked_for, path = _looked_for(rest[0])
-        return Interpreter(named=named, looked_for=looked_for, path=path)
-    return Interpreter(named=named)
+    if b"\0" in line or (rest and len(line) > _SEEN):
+        return Interpreter(named=named, unclear=_unclear(named, rest[0] if rest else named))
+    if not rest or os.path.basename(named) != "env":  # noqa: PTH119 - of text
+        return Interpreter(named=named)
+    search = _search(rest[0])
+    return Interpreter(named=named, search=search, unclear=None if search else _unclear(named, rest[0]))
 
 
-def _looked_for(argument: str) -> tuple[str | None, str | None]:
-    """What `env` looks for that is given this one *argument*, and on which path; None where it would not get that far, or only it can tell."""
-    split = _SPLIT.match(argument)
-    try:
-        words = iter(shlex.split(argument[split.end() :], comments=True) if split else [argument])
-    except ValueError:
-        return None, None
-    if "${" in argument:
-        return None, None
+def _unclear(named: str, argument: str) -> str:
+    return (
+        f"tells {named} what to start in a way that cannot be judged beforehand ({argument!r}): give the interpreter's whole path "
+        "(#!/usr/bin/python3), or `env NAME`, or `env -S` and before NAME only options in their whole form and NAME=VALUE, "
+        "without quotes, backslashes, # and $"
+    )
+
+
+def _search(argument: str) -> Search | None:
+    """What `env` looks for that is given this one *argument*; None where that is not sure: nothing is guessed here."""
     path: str | None = None
+    split = _SPLIT.match(argument)
+    if split:
+        words = iter(re.split(f"[{_BLANKS}]+", argument[split.end() :].strip(_BLANKS)))
+        path = os.defpath if "i" in (split["flags"] or "") else None
+    elif " " in argument or "\t" in argument:
+        return None  # one name with a blank in it to Linux, several words to other systems
+    else:
+        words = iter([argument])
+    directory, instead, options = "", None, True
     for word in words:
-        if word in ("-", "-i", "--ignore-environment"):
-            path = os.defpath
-        elif (option := _WITH_VALUE.fullmatch(word)) is not None:
-            path = _after(option, words, path)
-        elif (assigned := _ASSIGNMENT.fullmatch(word)) is not None and not word.startswith("-"):
-            path = assigned[2] if assigned[1] == "PATH" else path
-        elif not word.startswith("-"):
-            return word, path
-    return None, None
-
-
-def _after(option: re.Match[str], words: Iterator[str], path: str | None) -> str | None:
-    """The path after an *option* of `env` that has a value, in it or as the next of *words*."""
-    value = option[3] if option[3] is not None else next(words, "")
-    if option[1] == "P":
-        return value
-    unset = "u" in (option[1], (option[2] or "")[:1])
-    return os.defpath if unset and value == "PATH" else path
+        name, assigned, value = word.partition("=")
+        if not word or _MEANS_MORE & set(word):
+            return None
+        if options and (word in ("-", "--ignore-environment") or re.fullmatch("-v*i[iv]*", word)):
+            path, options = os.defpath, word != "-"
+        elif options and (re.fullmatch("-v+", word) or _WITHOUT_EFFECT.fullmatch(word)):
+            continue
+        elif options and (option := _WITH_VALUE.fullmatch(word)) is not None:
+            given = option["joined"] or option["value"] or next(words, "")
+            if not given or _MEANS_MORE & set(given):
+                return None
+            if option["letter"] == "P":
+                instead = given
+            elif option["letter"] == "C" or option["name"] == "chdir":
+                directory = given
+            elif given == "PATH" and (option["letter"] == "u" or option["name"] == "unset"):
+                path = os.defpath
+        elif word.startswith("-") or (assigned and not name):
+            return None
+        elif assigned:
+            path, options = value if name == "PATH" else path, False
+        else:
+            return Search(program=word, path=path if instead is None else instead, directory=directory)
+    return None

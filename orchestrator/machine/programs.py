@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from .interpreters import Interpreter, first_line, interpreter_in
+from .interpreters import Search, first_line, interpreter_in
 from .ownership import ForeignFileError, refuse_foreign, refuse_foreign_place, refuse_open_vacancy
 
 _MOST_INTERPRETERS = 5
@@ -122,6 +122,8 @@ def _refuse_foreign_interpreter(
         return  # an interpreter could not read it either
     if interpreter is None or not most:
         return
+    if interpreter.unclear is not None:
+        raise ForeignFileError(script, f"has a first line that {interpreter.unclear}")
     base = directory.absolute()
     named = base / interpreter.named
     try:
@@ -129,25 +131,25 @@ def _refuse_foreign_interpreter(
             _refuse_foreign_interpreter(named, directory, path, most=most - 1)
     except ForeignFileError as error:
         raise ForeignFileError(script, f"names the interpreter {named}, which {error.strerror}") from None
-    for place in _looked_at(interpreter, base, path):
+    if interpreter.search is None:
+        return
+    base /= interpreter.search.directory
+    for place in _looked_at(interpreter.search, base, path):
         try:
             if _is_ours(place):
-                _refuse_foreign_interpreter(place, directory, path, most=most - 1)
+                _refuse_foreign_interpreter(place, base, path, most=most - 1)
                 return
         except ForeignFileError as error:
-            why = f"has env look for {interpreter.looked_for} in its first line: {place} {error.strerror}"
+            why = f"has env look for {interpreter.search.program} in its first line: {place} {error.strerror}"
             raise ForeignFileError(script, why) from None
 
 
-def _looked_at(interpreter: Interpreter, base: Path, path: str | None) -> Iterator[Path]:
-    """Where `env` looks for what *interpreter* has it look for, in its order; nowhere, where it is not `env`."""
-    looked_for = interpreter.looked_for
-    if looked_for is None:
-        return
-    path = path if interpreter.path is None else interpreter.path
-    entries = [""] if "/" in looked_for else (os.defpath if path is None else path).split(os.pathsep)
+def _looked_at(search: Search, base: Path, path: str | None) -> Iterator[Path]:
+    """Where `env` looks for what *search* says, in its order, from *base* on, the directory that it works in by then."""
+    path = path if search.path is None else search.path
+    entries = [""] if "/" in search.program else (os.defpath if path is None else path).split(os.pathsep)
     for entry in entries:
-        yield base / entry / looked_for
+        yield base / entry / search.program
 
 
 def _is_ours(place: Path) -> bool:
@@ -182,15 +184,20 @@ def _trouble_with_interpreter(script: Path, directory: Path, path: str | None) -
     interpreter = interpreter_in(line)
     if interpreter is None:
         return None
-    named = interpreter.named
+    named, search = interpreter.named, interpreter.search
+    program = named if search is None else search.program
     if line.endswith(b"\r"):
         return (
-            f"its lines end with CR LF, as Windows writes them, so its interpreter would be {interpreter.looked_for or named!r}: "
+            f"its lines end with CR LF, as Windows writes them, so its interpreter would be {program!r}: "
             f"sed -i 's/\\r$//' {script}"
         )
     if not os.access(directory.absolute() / named, os.X_OK):
         return f"its first line names the interpreter {named}, which is not there, or cannot be run"
-    places = list(_looked_at(interpreter, directory.absolute(), path))
-    if places and not any(os.access(place, os.X_OK) for place in places):
-        return f"its first line has env look for {interpreter.looked_for}, which is not on PATH"
+    if interpreter.unclear is not None:
+        return f"its first line {interpreter.unclear}"
+    if search is None:
+        return None
+    places = _looked_at(search, directory.absolute() / search.directory, path)
+    if not any(os.access(place, os.X_OK) for place in places):
+        return f"its first line has env look for {search.program}, which is not on PATH"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,11 @@ def written(path: Path, text: str, mode: int = 0o755) -> Path:
         "#! \t{open}/interp\t-x",
         "#!/usr/bin/env interp",
         "#!/usr/bin/env -S PATH={open} interp -u",
+        "#!/usr/bin/env -S --debug -u HOME PATH=/nowhere:{open} interp '-u #'",
+        "#!/usr/bin/env --split-string=-C {open} ./interp",
+        "#!/usr/bin/env -S --chdir={open} PATH= interp",
+        "#!/usr/bin/env -S --chdir {open}/.. PATH=.:open FIRST=1 interp",
+        "#!/usr/bin/env -iS\t-P {open} interp",
         "#!{chain}",
     ],
 )
@@ -100,14 +106,14 @@ def test_an_entry_of_the_path_before_the_interpreter_is_nobody_elses_to_fill(tmp
     ("line", "trouble"),
     [
         ("#!/usr/bin/env sh", None),
-        ("#!/usr/bin/env -S FIRST=1 -i sh -e", None),
+        ("#!/usr/bin/env -S -i FIRST=1 sh -e 'what follows' is \\ the program's #", None),
+        ("#!/usr/bin/env -vS --default-signal=PIPE - sh", None),
         ("#!/usr/bin/env -S -u HOME --chdir=/ sh", None),
         (
             "#!/usr/bin/env no-such-interpreter",
             "its first line has env look for no-such-interpreter, which is not on PATH",
         ),
         ("#!/usr/bin/env", None),
-        ("#!/usr/bin/env -S 'unclosed", None),
     ],
 )
 def test_what_env_looks_for_is_looked_for(tmp_path: Path, line: str, trouble: str | None) -> None:
@@ -115,3 +121,45 @@ def test_what_env_looks_for_is_looked_for(tmp_path: Path, line: str, trouble: st
     written(tmp_path / "hook", f"{line}\n")
     assert trouble_with("./hook", tmp_path, "/usr/bin:/bin") == trouble
     assert program_to_start("./hook", tmp_path, "/usr/bin:/bin") == tmp_path / "hook"
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "-S 'unclosed",
+        "-S 'sh'",
+        "-S ${SHELL_OF_HOOKS}",
+        "-S PATH=/bin:/usr\\_sh",
+        "-S sh#",
+        "-S #sh",
+        "-S --ch=/ sh",
+        "-S --chdir",
+        "-S --un PATH sh",
+        "-S --ignore-env sh",
+        "-S --spl=sh",
+        "-S -S sh",
+        "-S -0 sh",
+        "-S -- sh",
+        "-S FIRST=1 -i sh",
+        "-S - -i sh",
+        "-S =sh sh",
+        "-S -u 'PATH' sh",
+        "-S",
+        "-i",
+        "-u PATH",
+        "sh -e",
+        "--spl=sh",
+        "--split-string sh",
+        "FIRST=1",
+        "sh\0-of-the-hook",
+        f"-S PATH={'/bin:' * 50} sh",
+    ],
+)
+def test_what_cannot_be_told_of_the_first_line_is_refused(tmp_path: Path, argument: str) -> None:
+    """What `env` reads in another way than it looks, or an older one, or one of another system, could be somebody else's program."""
+    script = written(tmp_path / "hook", f"#!/usr/bin/env {argument}\n")
+    told = r"tells /usr/bin/env what to start in a way that cannot be judged beforehand .*: give the interpreter's whole path"
+    assert re.match(f"its first line {told}", str(trouble_with("./hook", tmp_path, "/usr/bin:/bin")))
+    with pytest.raises(ForeignFileError, match=f"has a first line that {told}") as refused:
+        program_to_start("./hook", tmp_path, "/usr/bin:/bin")
+    assert refused.value.filename == str(script)
