@@ -5,6 +5,7 @@ Made here once, from the advice of `advice`: status page, report.html, report.md
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from shlex import quote
 
@@ -13,7 +14,7 @@ from ..text.instants import in_words
 from .advice import Facts, Failed, about_failed, about_given_up, advise, facts_of, how_it_failed, resume_command
 from .events import NOT_YET, HookFinished
 from .holds import Held, Hold, holds, silence
-from .migration import Phase
+from .migration import MigrationState, Phase
 from .outcomes import Outcome
 from .run import RunState
 from .workflow import Migration, Wave
@@ -54,7 +55,7 @@ class Need:
     """Something that waits for a person.
 
     *kind*: of `URGENCY`. *what*: which migrations, wave or hook. *said*: why, in Atlas's, the hook's or the program's words. *about*: the
-    first `NAMED` migrations of *count*. *wave*: the one that waits for approval. *since*: Unix seconds. *command*: to copy; None: there is none.
+    first `NAMED` migrations of *count*. *wave*: the one that waits for approval. *since*: when the first came to it (Unix seconds). *command*: to copy; None: there is none.
     """
 
     kind: str
@@ -71,7 +72,12 @@ class Need:
     def waits(self) -> str:
         """What waits, and since when, as one text."""
         subject = "" if self.what == "the run" else f"{self.what} "
-        return f"{subject}{self.said}" + (f", since {in_words(self.since)}" if self.since else "")
+        return f"{subject}{self.said}{self.when}"
+
+    @property
+    def when(self) -> str:
+        """Since when it is so, to follow what is said of it."""
+        return f", since {in_words(self.since)}" if self.since else ""
 
     def ids(self, at_most: int = NAMED) -> str:
         """The ids of the migrations it is about, of the first *at_most* by name; empty where it is about none."""
@@ -117,10 +123,18 @@ def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:
             members,
             facts,
             how=how,
+            since=min((_since(state.migrations[m.name], outcome) or math.inf) for _, m in members),
             running=running,
         )
         for (outcome, said, how), members in groups.items()
     ]
+
+
+def _since(state: MigrationState, outcome: Outcome) -> float | None:
+    """When the migration in *state* came to *outcome*; of a doubt, when the PUT had no answer: its reads may have gone on for hours after that."""
+    if outcome is Outcome.IN_DOUBT and state.doubt_since is not None:
+        return state.doubt_since
+    return state.finished_at or state.ended_at or state.accepted_at or state.requested_at
 
 
 def _without_ids(message: str, migration: Migration) -> str:
@@ -135,6 +149,7 @@ def _of_migrations(
     facts: Facts,
     *,
     how: Failed | None,
+    since: float,
     running: bool,
 ) -> Need:
     names = [migration.name for _, migration in members]
@@ -154,6 +169,7 @@ def _of_migrations(
             for wave, m in members[:NAMED]
         ),
         count=len(names),
+        since=since if math.isfinite(since) else None,
         command=_command(outcome, names, facts, how=how, running=running),
     )
 
@@ -200,6 +216,7 @@ def _of_hooks(state: RunState, name: str, argv: tuple[str, ...], ended: str, mem
             for wave, m in places[:NAMED]
         ),
         count=len(whose),
+        since=min(hook.at for hook in members),
     )
 
 

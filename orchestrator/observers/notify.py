@@ -305,7 +305,7 @@ def _told(found: tuple[Need, ...]) -> list[str]:
     """What needs a person, a line each, as report and page have it."""
     lines = ["Needs you now:"] if found else []
     for need in found[:NEEDS_AT_MOST]:
-        said = f": {need.said}" if need.said else ""
+        said = f": {need.said}{need.when}" if need.said else need.when
         ids = f" ({need.ids(IDS_AT_MOST)})" if need.about else ""
         command = f" {need.command}" if need.command else ""
         lines.append(f"{'FAILED' if need.kind == HOOK else need.kind} {need.what}{ids}{said}. {need.to_do}{command}")

@@ -227,7 +227,7 @@ class _Summary:
             text.append(
                 self.shown(f" {need.what}{f' ({need.about[0].wave})' if need.count == 1 else ''}"), style="bold"
             )
-            text.append(self.shown(f": {need.said}" if need.said else ""), style="not bold")
+            text.append(self.shown(f": {need.said}{need.when}" if need.said else need.when), style="not bold")
             self.text(text)
         else:
             self.line(need_line(need), "bold yellow" if need.kind != HOOK else "bold red")

@@ -197,7 +197,7 @@ def vars_text(migration: MigrationReport) -> str:
 
 def need_line(need: Need) -> str:
     """*need* of a hook, or of what the run waits for, in one line."""
-    return f"FAILED {need.what}: {need.said}" if need.kind == HOOK else need.waits
+    return f"FAILED {need.what}: {need.said}{need.when}" if need.kind == HOOK else need.waits
 
 
 def plain(text: str | None) -> str:

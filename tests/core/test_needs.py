@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -89,6 +90,23 @@ def test_a_job_that_was_over_before_any_put_cannot_be_tried_again(word: str, run
     assert "start a new live migration" in need.to_do
     assert "tried again" not in need.to_do
     assert advise(facts_of(state, NOW)).outcomes["FAILED"] == need.to_do
+
+
+def test_each_need_says_since_when_it_is_so() -> None:
+    """The first of those that came to it: a doubt since its PUT had no answer, what nobody follows since Atlas took it, a hook since it ended."""
+    doubt = ev.CutoverInDoubt(at=NOW + 2, migration="b", reason="no answer", settle=30)
+    taken = ev.CutoverAccepted(at=NOW + 3, migration="c", http_status=202, status="WORKING")
+    hook = ev.HookFinished(at=NOW + 9, hook="after_success", argv=("./tell",), exit_code=3, seconds=1.0, migration="e")
+    state = state_after(
+        replace(ended("a", Outcome.FAILED, "full", put=False)[0], at=NOW + 7),
+        replace(ended("d", Outcome.FAILED, "full", put=False)[0], at=NOW + 5),
+        *(ended("b", Outcome.IN_DOUBT, "no answer")[0], doubt, replace(ended("b", Outcome.IN_DOUBT)[1], at=NOW + 60)),
+        *(ev.CutoverRequested(at=NOW + 2, migration="c"), taken),
+        hook,
+        waves=(("a", "b", "c", "d", "e"),),
+    )
+    since = {str(need.kind): need.since for need in needs(state, NOW + 100)}
+    assert since == {"IN_DOUBT": NOW + 2, "UNDER_WAY": NOW + 3, "FAILED": NOW + 5, "HOOK": NOW + 9}
 
 
 def test_the_most_urgent_come_first() -> None:
@@ -198,7 +216,7 @@ def test_failed_hooks_are_needs_unless_an_outcome_tells_of_them() -> None:
     found = needs(
         state_after(hook("after_success", 1), hook("before", 1), hook("verify", 75, None), hook("verify", 1)), NOW
     )
-    assert only(found).waits == "hook after_success of a exit code 1 (./x.sh)"
+    assert only(found).waits == "hook after_success of a exit code 1 (./x.sh), since 2027-01-15 08:00:00 UTC"
     assert needs(state_after(hook("after_success", 1), hook("after_success", 0)), NOW) == ()
 
 

@@ -79,13 +79,13 @@ def test_what_needs_a_person_comes_first_with_the_command() -> None:
     lines = shown(*FAILURES)
     assert lines[1:4] == [
         "NEEDS YOU NOW",
-        "FAILED m001: no room left",
+        "FAILED m001: no room left, since 2026-11-28 01:00:01 UTC",
         "  No PUT was sent, so the source is still in charge. Once the cause is fixed,",
     ]
     said = [line for line in lines if line.startswith(("FAILED", "wave "))]
     assert said[1:] == [
-        "FAILED hook after_success of m002: exit code 1 (./up.sh)",
-        "wave rest waits for approval since 2026-11-28 01:00:04 UTC",
+        "FAILED hook after_success of m002: exit code 1 (./up.sh), since 2026-11-28",
+        "wave rest waits for approval, since 2026-11-28 01:00:04 UTC",
     ]
     assert "  $ atlas-cutover approve 20261128-010000-3f9a1c rest" in lines
     assert not [line for line in lines if line.startswith("waits") and "approval" in line]

@@ -23,6 +23,7 @@ from orchestrator.reports import ASSETS, shape
 from orchestrator.reports.model import RunReport, build
 from orchestrator.reports.render import render
 from orchestrator.reports.summary import print_summary
+from orchestrator.text.instants import in_words
 from orchestrator.web import app
 
 from .conftest import RUN_ID, START, Ending, make_state
@@ -109,6 +110,8 @@ def test_what_needs_somebody_comes_first_and_all_of_it(form: Callable[[RunReport
     assert found[-1] < waves.start() < rest.start()
     for need in report.urgent():
         assert need.said in text
+        assert need.since is not None
+        assert f"since {in_words(need.since)}" in text
         assert need.to_do.replace("`", "").split(". ")[0] in text.replace("`", "")
         assert need.command is None or need.command in text
         for each in need.about:
@@ -169,6 +172,7 @@ def test_the_display_has_the_same_needs_in_the_same_order() -> None:
     text = "\n".join(line.plain for line in lines).partition("NEEDS YOU NOW")[2]
     found = places(text, [need.said for need in report.needs])
     assert found == sorted(found)
+    assert all(f"since {in_words(need.since or 0)}" in text for need in report.needs)
     assert all(need.to_do in text and (need.command or "") in text for need in report.needs)
 
 

@@ -170,7 +170,7 @@ def test_a_pipe_gets_whole_lines_and_no_colour(report_of: MakeReport) -> None:
     """So that grep finds a message."""
     message = "word " * 60 + "end"
     text = printed(report_of({"w": {"a": Ending(Outcome.FAILED, message)}}))
-    assert f"FAILED a (w): {message}\n" in text
+    assert f"FAILED a (w): {message}, since 2026-11-28 " in text
     assert "\x1b" not in text
 
 

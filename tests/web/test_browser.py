@@ -240,6 +240,7 @@ def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Ni
         assert "1 of 2 failures used, 2 more stop the run\n\nstops at 3" in tab.inner_text("#waves")
         assert tab.inner_text("#need-you").split("\n") == ["2 need you", "1 FAILED", "1 approval"]
         assert tab.inner_text("#sentence") == "Wave w2."
+        assert re.match(r"since Fri, Jan 15 08:00:\d\d UTC", tab.inner_text("#needs .failed .since"))
         assert "2 of 3" not in tab.inner_text("#meter")
         assert "2 of 5 migrations cut over" in tab.inner_text("#meter")
         tab.click("#needs button.primary")

@@ -147,7 +147,9 @@ def _need(need: Need, known: Known, size: Size, *, advice: bool) -> list[Text]:
     failed = need.kind == HOOK
     kind = "" if need.kind in tuple(Held) else f"{'FAILED' if failed else need.kind} "
     subject = "" if need.what == "the run" else need.what
-    since = f" since {in_words(need.since)}" if need.since else ""
+    since = (
+        need.when if advice or not kind else ""
+    )  # a doubt without its time is better than none at all, where rows are few
     said = f": {need.said}" if subject and kind and need.said else f" {need.said}" if subject else need.said
     style = "bold yellow" if not kind else "bold red"
     lines = [

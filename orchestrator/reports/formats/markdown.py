@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from ...core.needs import HOOK, Need, Subject
 from ...core.outcomes import Outcome
 from ...text.counts import names_listed
-from ...text.instants import in_words
 from ..model import MigrationReport, Problem, RunReport
 from ..steering import rows as decisions
 from ..words import (
@@ -131,8 +130,7 @@ def _need(need: Need) -> tuple[str, str, str]:
         names = f"{need.count}: {names}"
     if need.kind not in OUTCOMES:
         names = ": ".join(part for part in (escape(need.what), names) if part)
-    said = f"{need.said}, since {in_words(need.since)}" if need.since is not None else need.said
-    return (_kind(need.kind), names, escape(said) or "-")
+    return (_kind(need.kind), names, escape(f"{need.said or '-'}{need.when}"))
 
 
 def _kind(kind: str) -> str:
