@@ -30,7 +30,7 @@ from .errors import (
     KeysRefusedError,
     NotSentError,
     RateLimitedError,
-    Verdict,
+    RequestVerdict,
 )
 from .identity import Identity, identity
 from .places import Places
@@ -122,7 +122,7 @@ class AtlasClient:
         except KeysRefusedError:
             raise
         except ApiError as error:
-            if error.verdict is not Verdict.REFUSED or error.status == 403:
+            if error.verdict is not RequestVerdict.REFUSED or error.status == 403:
                 raise
             return Identity()  # it has no such resource, and takes the keys
 
@@ -390,5 +390,5 @@ def _worth_another_try(error: Exception) -> bool:
     if isinstance(error, KeysRefusedError):
         return False
     if isinstance(error, ApiError):
-        return error.status >= 400 and not error.refused
+        return error.status >= 400 and not error.lasting
     return isinstance(error, (BadAnswerError, AnswerLostError, NotSentError))

@@ -27,13 +27,13 @@ from ..core.errors import CutoverError
 from ..core.outcomes import ExitCode
 
 
-class Verdict(StrEnum):
+class RequestVerdict(StrEnum):
     """What an HTTP status says about the request that it answers."""
 
     ACCEPTED = "accepted"  # a 2xx
     NOT_CARRIED_OUT = "not_carried_out"  # a digest challenge or keys that are not taken, the rate limit
     REFUSED = "refused"  # something is wrong with the request or the job: asking again is no use
-    NONE = "none"  # it speaks of the way or of the server, not of the job: all is possible
+    INCONCLUSIVE = "inconclusive"  # it speaks of the way or of the server, not of the job: all is possible
 
 
 _REFUSALS = frozenset(
@@ -47,13 +47,13 @@ balancers and proxies made them up for themselves.
 """
 
 
-def said_by(status: int) -> Verdict:
-    """What HTTP *status* says about the request that it answers. Only what is certain counts as more than NONE."""
+def said_by(status: int) -> RequestVerdict:
+    """What HTTP *status* says about the request that it answers. Only what is certain counts as more than INCONCLUSIVE."""
     if 200 <= status < 300:
-        return Verdict.ACCEPTED
+        return RequestVerdict.ACCEPTED
     if status in (401, 429):
-        return Verdict.NOT_CARRIED_OUT
-    return Verdict.REFUSED if status in _REFUSALS else Verdict.NONE
+        return RequestVerdict.NOT_CARRIED_OUT
+    return RequestVerdict.REFUSED if status in _REFUSALS else RequestVerdict.INCONCLUSIVE
 
 
 class AtlasError(CutoverError):
@@ -89,17 +89,17 @@ class ApiError(AtlasError):
         self.retry_after = retry_after
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> RequestVerdict:
         """What the status says about the request."""
         return said_by(self.status)
 
     @property
-    def refused(self) -> bool:
-        """Whether asking again is no use.
+    def lasting(self) -> bool:
+        """Whether it is a lasting refusal: asking again is no use.
 
         A 401 counts, since its challenge has been answered: the keys are not taken, however fresh the nonce is.
         """
-        return self.verdict is Verdict.REFUSED or self.status == 401
+        return self.verdict is RequestVerdict.REFUSED or self.status == 401
 
 
 class KeysRefusedError(ApiError):
@@ -110,7 +110,7 @@ class KeysRefusedError(ApiError):
     * True: it refuses the keys too (revoked, expired, a changed access list). That says nothing about this project or
       job: what has had no PUT stays as it is and no further cutover starts; reads of what is under way go on.
     * False: it takes them, so they are not good for this project (another organisation's, a role that is missing). What
-      has had no PUT there has failed; `refused` is true. After a 401 further reads at the gate and PUTs for this project
+      has had no PUT there has failed; `lasting` is true. After a 401 further reads at the gate and PUTs for this project
       raise this error without a request, until a read of it succeeds; reads of what is under way are still sent.
     * None: it gave no answer that tells. Nothing is decided: ask again later.
 
@@ -133,8 +133,8 @@ class KeysRefusedError(ApiError):
         self.sent = sent
 
     @property
-    def refused(self) -> bool:
-        """Whether asking again is no use for this project's jobs, while the keys are good elsewhere."""
+    def lasting(self) -> bool:
+        """Whether it is a lasting refusal for this project's jobs, while the keys are good elsewhere."""
         return self.everywhere is False
 
 

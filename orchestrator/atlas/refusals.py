@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from .errors import ApiError, AtlasError, KeysRefusedError, Verdict
+from .errors import ApiError, AtlasError, KeysRefusedError, RequestVerdict
 
 REFUSALS = frozenset({401, 403})
 
@@ -67,7 +67,7 @@ class Refusals:
         except ApiError as error:
             if error.status in REFUSALS:
                 return True
-            return False if error.verdict is Verdict.REFUSED else None
+            return False if error.verdict is RequestVerdict.REFUSED else None
         except AtlasError:
             return None
         return False

@@ -39,7 +39,7 @@ DECIDING: tuple[type[Event], ...] = (
 """The events that it follows from."""
 
 
-class Verdict:
+class RunStanding:
     """What `standing.verdict` says of a run, kept event by event. *seq*: the number of the last event that was looked at, of any kind."""
 
     __slots__ = ("_approved", "_paused", "_rejected", "_stopped", "_unconfirmed", "_waiting", "_window", "seq")

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from ..atlas.budget import Permit
 from ..atlas.client import AtlasClient
 from ..atlas.connection import Departure
-from ..atlas.errors import ApiError, AtlasError, KeysRefusedError, NotSentError, Verdict
+from ..atlas.errors import ApiError, AtlasError, KeysRefusedError, NotSentError, RequestVerdict
 from ..core.next_step import Answer, AnswerKind
 from ..core.workflow import Migration
 from .reading import reading_of
 
 _KINDS = {
-    Verdict.ACCEPTED: AnswerKind.LOST,  # there is no error with such a status
-    Verdict.NOT_CARRIED_OUT: AnswerKind.NOT_CARRIED_OUT,
-    Verdict.REFUSED: AnswerKind.REFUSED,
-    Verdict.NONE: AnswerKind.LOST,
+    RequestVerdict.ACCEPTED: AnswerKind.LOST,  # there is no error with such a status
+    RequestVerdict.NOT_CARRIED_OUT: AnswerKind.NOT_CARRIED_OUT,
+    RequestVerdict.REFUSED: AnswerKind.REFUSED,
+    RequestVerdict.INCONCLUSIVE: AnswerKind.LOST,
 }
 
 

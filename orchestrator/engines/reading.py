@@ -151,7 +151,7 @@ class JobReader:
                     policy,
                     migration=migration,
                     now=self._now(),
-                    refused=answered is not None and answered.refused,
+                    refused=answered is not None and answered.lasting,
                     gone=answered is not None and answered.status == HTTPStatus.NOT_FOUND,
                 )
             return core.observe(state(), reading, policy, migration=migration, now=self._now())

@@ -191,7 +191,7 @@ async def _read(clients: Clients, migration: Migration) -> JobState:
         text = f"{error.status} {error.error_code or ''}".strip()
         if error.status == HTTPStatus.NOT_FOUND:
             return JobState(verdict=Verdict.MISSING, text=text, lacks="not found", error=error.message)
-        if error.refused or error.status in REFUSALS:
+        if error.lasting or error.status in REFUSALS:
             why = error.message + (
                 _ELSEWHERE if isinstance(error, KeysRefusedError) and error.everywhere is False else ""
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..core.arguments import count
 from ..core.errors import CutoverError
 from ..core.holds import Hold, holds, silence
-from ..core.listing import Verdict
+from ..core.listing import RunStanding
 from ..reports.model import RunReport
 from ..store.journal import MOST_RUNS, Journal, RunRow, open_journal, worked_on_by
 from ..store.last_read import LastReads, read_reads, reads_path, silent_since
@@ -73,10 +73,10 @@ def _listed(journal: Journal, row: RunRow, stale: str | None) -> RunListed:
     holder = worked_on_by(journal.state_dir, row)
     if holder is None:
         return RunListed(row=row, holder=None, stale=stale)
-    verdict = Verdict()
-    journal.update(row.run_id, verdict)
+    standing = RunStanding()
+    journal.bring_up_to_date(row.run_id, standing)
     silent = silent_since(journal.state_dir, row.run_id, now=time.time()) is not None
-    return RunListed(row=row, holder=holder, stale=stale, stands=verdict.word(silent=silent))
+    return RunListed(row=row, holder=holder, stale=stale, stands=standing.word(silent=silent))
 
 
 def up_to_date(run_id: str | None, place: Path) -> tuple[str, str | None]:

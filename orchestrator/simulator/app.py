@@ -13,7 +13,7 @@ from ..text.hosts import is_loopback
 from .answers import CHALLENGE_CONTENT_TYPE, ID, JSON, METHODS, Call, document, error, plain, read_call, refusal_of_form
 from .bucket import Buckets
 from .clock import Clock
-from .digest import DigestGuard, Verdict, parse_credentials
+from .digest import DigestGuard, CredentialVerdict, parse_credentials
 from .documents import (
     api_error,
     bare_live_migration,
@@ -161,29 +161,29 @@ class App:
             return None
         user, verdict = self._who(call)
         if user is not None and call.group_id and not self._organisations.hosts(user, call.group_id):
-            verdict = Verdict.FOREIGN
+            verdict = CredentialVerdict.FOREIGN
         call.user = user or ""
         self._tally.credentials[verdict] += 1
-        if verdict is Verdict.ACCEPTED:
+        if verdict is CredentialVerdict.ACCEPTED:
             return None
         return plain(
             call,
             401,
             api_error(401, "UNAUTHORIZED", _UNAUTHORIZED),
-            WWW_Authenticate=self._guard.challenge(stale=verdict is Verdict.STALE),
+            WWW_Authenticate=self._guard.challenge(stale=verdict is CredentialVerdict.STALE),
             Content_Type=CHALLENGE_CONTENT_TYPE[call.api],
         )
 
-    def _who(self, call: Call) -> tuple[str | None, Verdict]:
+    def _who(self, call: Call) -> tuple[str | None, CredentialVerdict]:
         """Whose credentials *call* has (None: nobody's), and what is to be said of them."""
         authorization = call.request.headers.get("Authorization")
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() == "bearer":
             user = self.tokens.holder(token)
-            return user, Verdict.UNKNOWN_BEARER if user is None else Verdict.ACCEPTED
+            return user, CredentialVerdict.UNKNOWN_BEARER if user is None else CredentialVerdict.ACCEPTED
         verdict = self._guard.check(method=call.method, target=call.target, authorization=authorization)
         given = parse_credentials(authorization or "") or {}
-        return (given["username"] if verdict is Verdict.ACCEPTED else None), verdict
+        return (given["username"] if verdict is CredentialVerdict.ACCEPTED else None), verdict
 
     async def _answered(self, call: Call, delay: float) -> web.Response | None:
         """The answer to a well-formed *call*, carried out after *delay* real seconds, faults included; None: it is lost."""

@@ -38,7 +38,7 @@ class NonceRules:
     qop: bool = True
 
 
-class Verdict(StrEnum):
+class CredentialVerdict(StrEnum):
     """What became of a request's credentials."""
 
     ACCEPTED = "accepted"
@@ -84,64 +84,64 @@ class DigestGuard:
             f"stale={'true' if stale else 'false'}"
         )
 
-    def check(self, *, method: str, target: str, authorization: str | None) -> Verdict:
+    def check(self, *, method: str, target: str, authorization: str | None) -> CredentialVerdict:
         """Whether the header *authorization* proves the key for a request of *method* for *target* (path and query)."""
         if authorization is None:
-            return Verdict.MISSING
+            return CredentialVerdict.MISSING
         given = parse_credentials(authorization)
         if given is None:
-            return Verdict.MALFORMED
+            return CredentialVerdict.MALFORMED
         wrong = self._wrong_field(given, target)
         if wrong is not None:
             return wrong
         serial_and_time = self._opened(given["nonce"])
         if serial_and_time is None:
-            return Verdict.UNKNOWN_NONCE
+            return CredentialVerdict.UNKNOWN_NONCE
         ha1, ha2 = self._ha1[given["username"]], _md5(f"{method}:{target}")
         if self._rules.qop:
             text = f"{ha1}:{given['nonce']}:{given['nc']}:{given['cnonce']}:auth:{ha2}"
         else:
             text = f"{ha1}:{given['nonce']}:{ha2}"
         if not hmac.compare_digest(_md5(text), given["response"]):
-            return Verdict.WRONG_RESPONSE
+            return CredentialVerdict.WRONG_RESPONSE
         return self._use(given["nonce"], *serial_and_time, int(given.get("nc", "0"), 16))
 
-    def _wrong_field(self, given: dict[str, str], target: str) -> Verdict | None:
+    def _wrong_field(self, given: dict[str, str], target: str) -> CredentialVerdict | None:
         if given.get("username") not in self._ha1:
-            return Verdict.WRONG_USER
+            return CredentialVerdict.WRONG_USER
         if given.get("realm") != REALM:
-            return Verdict.WRONG_REALM
+            return CredentialVerdict.WRONG_REALM
         if given.get("uri") != target:
-            return Verdict.WRONG_URI
+            return CredentialVerdict.WRONG_URI
         if given.get("algorithm", "MD5") != "MD5":
-            return Verdict.WRONG_ALGORITHM
+            return CredentialVerdict.WRONG_ALGORITHM
         if "nonce" not in given or not given.get("response", "").isascii() or "response" not in given:
-            return Verdict.MALFORMED
+            return CredentialVerdict.MALFORMED
         if given.get("qop") != ("auth" if self._rules.qop else None):
-            return Verdict.WRONG_QOP
+            return CredentialVerdict.WRONG_QOP
         if self._rules.qop and not (_COUNT.fullmatch(given.get("nc", "")) and given.get("cnonce")):
-            return Verdict.WRONG_COUNT
+            return CredentialVerdict.WRONG_COUNT
         return None
 
-    def _use(self, nonce: str, serial: int, issued: float, count: int) -> Verdict:
+    def _use(self, nonce: str, serial: int, issued: float, count: int) -> CredentialVerdict:
         rules = self._rules
         if rules.seconds is not None and self._now() - issued > rules.seconds:
             self._in_use.pop(nonce, None)
             self._forgotten = max(self._forgotten, serial)
-            return Verdict.STALE
+            return CredentialVerdict.STALE
         state = self._in_use.get(nonce)
         if state is None:
             if serial <= self._forgotten:
-                return Verdict.STALE
+                return CredentialVerdict.STALE
             state = self._remember(nonce, serial)
         if rules.qop and count in state.counts:
-            return Verdict.REPLAYED
+            return CredentialVerdict.REPLAYED
         if (rules.uses is not None and state.uses >= rules.uses) or (rules.qop and count <= state.floor):
-            return Verdict.STALE
+            return CredentialVerdict.STALE
         state.uses += 1
         if rules.qop:
             state.add(count)
-        return Verdict.ACCEPTED
+        return CredentialVerdict.ACCEPTED
 
     def _remember(self, nonce: str, serial: int) -> _Nonce:
         if len(self._in_use) >= _MOST_NONCES:

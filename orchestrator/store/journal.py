@@ -22,7 +22,7 @@ from ..core import events as ev
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import BusyError, JournalError
 from ..core.events import Event
-from ..core.listing import DECIDING, Verdict
+from ..core.listing import DECIDING, RunStanding
 from ..core.outcomes import RunOutcome
 from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
@@ -156,18 +156,18 @@ class Journal:
         """
         return self._read(self._query(f"{ROWS} LIMIT ?4", (run_id, after, None, most)))
 
-    def update(self, run_id: str, verdict: Verdict) -> None:
-        """Let *verdict* know what has happened to a run since it was asked last: those events alone are read that it follows from.
+    def bring_up_to_date(self, run_id: str, standing: RunStanding) -> None:
+        """Let *standing* know what has happened to a run since it was asked last: those events alone are read that it follows from.
 
         Raises:
             JournalError: As `events`.
         """
         upto = last_event(self._query, run_id)
-        if upto != verdict.seq:
+        if upto != standing.seq:
             names = json.dumps([kind.name for kind in DECIDING])
-            rows = self._query(_DECIDING, (run_id, verdict.seq, upto, names))
-            verdict.take(event for _, event in self._read(rows))
-            verdict.seq = upto
+            rows = self._query(_DECIDING, (run_id, standing.seq, upto, names))
+            standing.take(event for _, event in self._read(rows))
+            standing.seq = upto
 
     def state(self, run_id: str) -> RunState:
         """The fold of a run's events, all of which are known here from now on.

@@ -20,7 +20,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from ..core.listing import Verdict
+from ..core.listing import RunStanding
 from ..reports.shape import COLUMNS
 from . import view
 from .look import Changes, RunLook, look_at_runs
@@ -139,10 +139,10 @@ class RunsFeed(Feed):
         super().__init__()
         self._state_dir = state_dir
         self._runs: dict[str, Any] | None = None
-        self._verdicts: dict[str, Verdict] = {}
+        self._standings: dict[str, RunStanding] = {}
 
     async def _look(self) -> bool:
-        runs = await anyio.to_thread.run_sync(look_at_runs, self._state_dir, self._verdicts)
+        runs = await anyio.to_thread.run_sync(look_at_runs, self._state_dir, self._standings)
         changed = runs != self._runs
         self._runs = runs
         return changed

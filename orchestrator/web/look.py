@@ -17,7 +17,7 @@ from typing import Any
 
 from ..core.errors import JournalError
 from ..core.events import Event, RunFinished, RunResumed, RunStarted, WindowWaiting
-from ..core.listing import Verdict
+from ..core.listing import RunStanding
 from ..core.needs import HOOK, needs
 from ..core.run import RunState
 from ..observers.log.entries import Entries, level_of
@@ -250,15 +250,15 @@ class RunLook:
         return Changes(fresh=True, head=head, needs=[], decisions=view.NO_DECISIONS, jobs={}, rows={}, log=[])
 
 
-def look_at_runs(state_dir: Path, verdicts: dict[str, Verdict] | None = None) -> dict[str, Any]:
-    """The newest runs, and what keeps them from being read if something does. *verdicts*: on those under way, from the look before this one."""
+def look_at_runs(state_dir: Path, standings: dict[str, RunStanding] | None = None) -> dict[str, Any]:
+    """The newest runs, and what keeps them from being read if something does. *standings*: on those under way, from the look before this one."""
     try:
         if not journal_in(state_dir):
             return {"runs": [], "journal": False, "error": None}
         with open_journal(state_dir, readonly=True) as journal:
             rows = journal.runs(limit=RUNS)
             holders = [worked_on_by(state_dir, row) if row.unfinished else None for row in rows]
-            stands = dict(_standing(journal, rows, holders, {} if verdicts is None else verdicts))
+            stands = dict(_standing(journal, rows, holders, {} if standings is None else standings))
     except (JournalError, OSError) as error:
         return {"runs": [], "journal": True, "error": str(error)}
     listed = [
@@ -269,13 +269,13 @@ def look_at_runs(state_dir: Path, verdicts: dict[str, Verdict] | None = None) ->
 
 
 def _standing(
-    journal: Journal, rows: Sequence[RunRow], holders: Sequence[str | None], verdicts: dict[str, Verdict]
+    journal: Journal, rows: Sequence[RunRow], holders: Sequence[str | None], standings: dict[str, RunStanding]
 ) -> Iterator[tuple[str, str]]:
-    """How each run stands that is under way; *verdicts* are brought up to date."""
+    """How each run stands that is under way; *standings* are brought up to date."""
     under_way = [row.run_id for row, holder in zip(rows, holders, strict=True) if holder is not None]
-    for run_id in verdicts.keys() - set(under_way):
-        del verdicts[run_id]
+    for run_id in standings.keys() - set(under_way):
+        del standings[run_id]
     for run_id in under_way:
-        verdict = verdicts.setdefault(run_id, Verdict())
-        journal.update(run_id, verdict)
-        yield run_id, verdict.word(silent=silent_since(journal.state_dir, run_id, now=time.time()) is not None)
+        standing = standings.setdefault(run_id, RunStanding())
+        journal.bring_up_to_date(run_id, standing)
+        yield run_id, standing.word(silent=silent_since(journal.state_dir, run_id, now=time.time()) is not None)

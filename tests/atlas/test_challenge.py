@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.atlas.auth.challenge import Challenge, challenges, digest_challenge
 from orchestrator.atlas.errors import ApiError
-from orchestrator.simulator.digest import DigestGuard, NonceRules, Verdict
+from orchestrator.simulator.digest import DigestGuard, NonceRules, CredentialVerdict
 
 from .servers import GROUP, KEYS, LIVE, Raw, client_of, http, job_document, raw_server
 
@@ -53,7 +53,7 @@ async def test_a_digest_challenge_is_answered_whatever_is_offered_beside_it(name
         method, _, target = raw.requests[-1].partition(" ")
         verdict = guard.check(method=method, target=target, authorization=raw.headers[-1].get("Authorization"))
         verdicts.append(verdict)
-        if verdict is Verdict.ACCEPTED:
+        if verdict is CredentialVerdict.ACCEPTED:
             return http(200, job_document(raw))
         offered = OFFERS[name](guard.challenge(stale=False))
         fields = "".join(f"WWW-Authenticate: {one}\r\n" for one in offered)
@@ -64,7 +64,7 @@ async def test_a_digest_challenge_is_answered_whatever_is_offered_beside_it(name
             assert (await client.job(GROUP, LIVE)).ready
         reservation = await client.reserve(GROUP)
         assert (await client.cutover(GROUP, LIVE, reservation)).http_status == 200
-    assert verdicts == [Verdict.MISSING, *[Verdict.ACCEPTED] * 3]
+    assert verdicts == [CredentialVerdict.MISSING, *[CredentialVerdict.ACCEPTED] * 3]
     assert_no_key_in(raw)
 
 

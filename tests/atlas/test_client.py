@@ -69,7 +69,7 @@ async def test_a_refusal_keeps_what_atlas_said(api: str, envelope: bool) -> None
             await it.client.job(GROUP, live(9))
         path = f"/api/atlas/{api}/groups/{GROUP}/liveMigrations/{live(9)}"
         assert (missing.value.status, missing.value.method, missing.value.path) == (404, "GET", path)
-        assert missing.value.refused
+        assert missing.value.lasting
         await it.put()
         with pytest.raises(ApiError) as again:
             await it.put()

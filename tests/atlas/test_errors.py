@@ -23,7 +23,7 @@ from orchestrator.atlas.errors import (
     BadAnswerError,
     NotSentError,
     RateLimitedError,
-    Verdict,
+    RequestVerdict,
     said_by,
     translate,
 )
@@ -116,9 +116,9 @@ def test_an_api_error_keeps_what_atlas_said() -> None:
 
 ORIGIN = {400, 402, 403, 404, 405, 406, *range(409, 418), 422, 423, 424, 428, 431}
 MEANINGS = {
-    Verdict.ACCEPTED: set(range(200, 300)),
-    Verdict.NOT_CARRIED_OUT: {401, 429},
-    Verdict.REFUSED: ORIGIN,
+    RequestVerdict.ACCEPTED: set(range(200, 300)),
+    RequestVerdict.NOT_CARRIED_OUT: {401, 429},
+    RequestVerdict.REFUSED: ORIGIN,
 }
 
 
@@ -127,12 +127,12 @@ def test_a_status_that_is_not_the_origin_servers_word_is_no_verdict() -> None:
     known = set().union(*MEANINGS.values())
     for verdict, statuses in MEANINGS.items():
         assert {status for status in range(100, 1000) if said_by(status) is verdict} == statuses
-    assert {status for status in range(100, 1000) if said_by(status) is Verdict.NONE} == set(range(100, 1000)) - known
+    assert {status for status in range(100, 1000) if said_by(status) is RequestVerdict.INCONCLUSIVE} == set(range(100, 1000)) - known
 
 
 def test_refusals_are_those_where_asking_again_is_no_use() -> None:
     """What Atlas says of the request itself, and keys that it does not take."""
-    refused = {s for s in range(100, 1000) if ApiError(method="PUT", path="/", status=s).refused}
+    refused = {s for s in range(100, 1000) if ApiError(method="PUT", path="/", status=s).lasting}
     assert refused == ORIGIN | {401}
 
 

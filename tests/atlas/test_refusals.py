@@ -80,11 +80,11 @@ async def test_a_project_that_refuses_the_keys_costs_two_requests() -> None:
     async with guarded(Doorman(refused={GROUP})) as (raw, client):
         before = len(raw.requests)
         first = await refusal(client, GROUP, 0)
-        assert (first.everywhere, first.refused, first.status, first.sent) == (False, True, 401, True)
+        assert (first.everywhere, first.lasting, first.status, first.sent) == (False, True, 401, True)
         assert len(raw.requests) - before == 3
         for number in range(1, 40):
             known = await refusal(client, GROUP, number)
-            assert (known.refused, known.sent) == (True, False)
+            assert (known.lasting, known.sent) == (True, False)
         reservation = await client.reserve(GROUP)
         with pytest.raises(KeysRefusedError):
             await client.cutover(GROUP, live(0), reservation)
@@ -115,7 +115,7 @@ async def test_keys_that_are_refused_everywhere_are_told_from_that(status: int) 
         async with anyio.create_task_group() as group:
             for number in range(20):
                 group.start_soon(read, (GROUP, OTHER)[number % 2], number)
-        assert {(error.everywhere, error.refused) for error in errors} == {(True, False)}
+        assert {(error.everywhere, error.lasting) for error in errors} == {(True, False)}
         roots = len(raw.requests) - before - asked(raw, GROUP) - asked(raw, OTHER)
         assert roots == (2 if status == 401 else 1)
 
@@ -126,7 +126,7 @@ async def test_where_the_root_resource_does_not_answer_nothing_is_concluded() ->
         doorman = Doorman(refused={GROUP}, root_silent=True)
         raw.answer = doorman.answer
         error = await refusal(client, GROUP, 0)
-        assert (error.everywhere, error.refused) == (None, False)
+        assert (error.everywhere, error.lasting) == (None, False)
         before = asked(raw, GROUP)
         await refusal(client, GROUP, 0)
         assert asked(raw, GROUP) == before + 2
@@ -162,4 +162,4 @@ def test_it_is_an_error_of_atlas() -> None:
     error = KeysRefusedError(method="GET", path="/x", status=401, everywhere=True)
     assert isinstance(error, ApiError)
     assert isinstance(error, AtlasError)
-    assert not error.refused
+    assert not error.lasting

@@ -297,7 +297,7 @@ async def test_another_organisations_project_costs_two_requests_and_one_token() 
         await it.client.check_access()
         with pytest.raises(KeysRefusedError) as caught:
             await it.client.job(OTHER, live(0))
-        assert (caught.value.everywhere, caught.value.refused) == (False, True)
+        assert (caught.value.everywhere, caught.value.lasting) == (False, True)
         assert refused(it) == 2
         assert fetches(it) == 2
         for number in range(1, 40):

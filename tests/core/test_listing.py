@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core import events as ev
-from orchestrator.core.listing import DECIDING, Verdict
+from orchestrator.core.listing import DECIDING, RunStanding
 from orchestrator.core.run import APPROVAL_TIMEOUT, fold
 from orchestrator.core.standing import verdict
 
@@ -36,6 +36,6 @@ happenings = st.one_of(
 def test_the_verdict_in_a_list_is_that_of_the_fold(happened: list[ev.Event], silent: bool) -> None:
     """Whatever happens, in whichever order, of the deciding events alone."""
     state = fold("r", [run_started(workflow(("a",), ("b",))), *happened])
-    kept = Verdict()
+    kept = RunStanding()
     kept.take(event for event in happened if isinstance(event, DECIDING))
     assert kept.word(silent=silent) == verdict(state, silent=silent)

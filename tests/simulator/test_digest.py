@@ -6,7 +6,7 @@ from hashlib import md5
 import pytest
 
 from orchestrator.simulator import digest
-from orchestrator.simulator.digest import DigestGuard, NonceRules, Verdict, parse_credentials
+from orchestrator.simulator.digest import DigestGuard, NonceRules, CredentialVerdict, parse_credentials
 
 TARGET = "/api/atlas/v2/groups/g/liveMigrations/l/cutover?pretty=true"
 
@@ -51,7 +51,7 @@ class Client:
         fields |= bent
         return "Digest " + ", ".join(f"{name}={value}" for name, value in fields.items() if value)
 
-    def send(self, count: int = 1, **bent: str) -> Verdict:
+    def send(self, count: int = 1, **bent: str) -> CredentialVerdict:
         """What the guard says to that header."""
         return self.guard.check(method="PUT", target=TARGET, authorization=self.header(count, **bent))
 
@@ -64,61 +64,61 @@ def client() -> Client:
 
 def test_correct_credentials_are_accepted_in_any_order_of_counts(client: Client) -> None:
     """Clients are concurrent: a later count may arrive first."""
-    assert [client.send(count) for count in (1, 5, 2, 4, 3)] == [Verdict.ACCEPTED] * 5
+    assert [client.send(count) for count in (1, 5, 2, 4, 3)] == [CredentialVerdict.ACCEPTED] * 5
 
 
 def test_a_count_that_comes_twice_is_a_replay(client: Client) -> None:
     """The same nonce and count are good for one request."""
-    assert [client.send(1), client.send(2), client.send(1)] == [Verdict.ACCEPTED, Verdict.ACCEPTED, Verdict.REPLAYED]
+    assert [client.send(1), client.send(2), client.send(1)] == [CredentialVerdict.ACCEPTED, CredentialVerdict.ACCEPTED, CredentialVerdict.REPLAYED]
 
 
 @pytest.mark.parametrize(
     ("bent", "verdict"),
     [
-        ({"username": '"other"'}, Verdict.WRONG_USER),
-        ({"realm": '"elsewhere"'}, Verdict.WRONG_REALM),
-        ({"uri": f'"{TARGET.partition("?")[0]}"'}, Verdict.WRONG_URI),
-        ({"algorithm": "SHA-256"}, Verdict.WRONG_ALGORITHM),
-        ({"qop": ""}, Verdict.WRONG_QOP),
-        ({"qop": "auth-int"}, Verdict.WRONG_QOP),
-        ({"nc": "1"}, Verdict.WRONG_COUNT),
-        ({"nc": "0000000g"}, Verdict.WRONG_COUNT),
-        ({"cnonce": ""}, Verdict.WRONG_COUNT),
-        ({"nonce": '"made up"'}, Verdict.UNKNOWN_NONCE),
-        ({"nonce": '"1.0x0p+0.ffff"'}, Verdict.UNKNOWN_NONCE),
-        ({"password": "wrong"}, Verdict.WRONG_RESPONSE),
-        ({"response": ""}, Verdict.MALFORMED),
-        ({"nc": '"00000001"'}, Verdict.MALFORMED),
-        ({"username": "user"}, Verdict.MALFORMED),
+        ({"username": '"other"'}, CredentialVerdict.WRONG_USER),
+        ({"realm": '"elsewhere"'}, CredentialVerdict.WRONG_REALM),
+        ({"uri": f'"{TARGET.partition("?")[0]}"'}, CredentialVerdict.WRONG_URI),
+        ({"algorithm": "SHA-256"}, CredentialVerdict.WRONG_ALGORITHM),
+        ({"qop": ""}, CredentialVerdict.WRONG_QOP),
+        ({"qop": "auth-int"}, CredentialVerdict.WRONG_QOP),
+        ({"nc": "1"}, CredentialVerdict.WRONG_COUNT),
+        ({"nc": "0000000g"}, CredentialVerdict.WRONG_COUNT),
+        ({"cnonce": ""}, CredentialVerdict.WRONG_COUNT),
+        ({"nonce": '"made up"'}, CredentialVerdict.UNKNOWN_NONCE),
+        ({"nonce": '"1.0x0p+0.ffff"'}, CredentialVerdict.UNKNOWN_NONCE),
+        ({"password": "wrong"}, CredentialVerdict.WRONG_RESPONSE),
+        ({"response": ""}, CredentialVerdict.MALFORMED),
+        ({"nc": '"00000001"'}, CredentialVerdict.MALFORMED),
+        ({"username": "user"}, CredentialVerdict.MALFORMED),
     ],
 )
-def test_a_wrong_field_is_refused_for_what_it_is(client: Client, bent: dict[str, str], verdict: Verdict) -> None:
+def test_a_wrong_field_is_refused_for_what_it_is(client: Client, bent: dict[str, str], verdict: CredentialVerdict) -> None:
     """Strict where a client could go wrong."""
     assert client.send(1, **bent) is verdict
-    assert client.send() is Verdict.ACCEPTED
+    assert client.send() is CredentialVerdict.ACCEPTED
 
 
 def test_another_method_or_no_header_is_refused(client: Client) -> None:
     """The response covers the method; a request without credentials gets its challenge."""
-    assert client.guard.check(method="GET", target=TARGET, authorization=client.header()) is Verdict.WRONG_RESPONSE
-    assert client.guard.check(method="PUT", target=TARGET, authorization=None) is Verdict.MISSING
+    assert client.guard.check(method="GET", target=TARGET, authorization=client.header()) is CredentialVerdict.WRONG_RESPONSE
+    assert client.guard.check(method="PUT", target=TARGET, authorization=None) is CredentialVerdict.MISSING
 
 
 def test_a_nonce_wears_out_by_uses() -> None:
     """After its uses a nonce is stale, and a new one works."""
     client = Client(NonceRules(uses=2, seconds=None))
-    assert [client.send(count) for count in (1, 2, 3)] == [Verdict.ACCEPTED, Verdict.ACCEPTED, Verdict.STALE]
+    assert [client.send(count) for count in (1, 2, 3)] == [CredentialVerdict.ACCEPTED, CredentialVerdict.ACCEPTED, CredentialVerdict.STALE]
     client.nonce = client.new_nonce()
-    assert client.send(1) is Verdict.ACCEPTED
+    assert client.send(1) is CredentialVerdict.ACCEPTED
 
 
 def test_a_nonce_wears_out_by_age() -> None:
     """A nonce is stale after its seconds, used or not; a wrong password is not told so."""
     client = Client(NonceRules(seconds=60.0))
-    assert client.send(1) is Verdict.ACCEPTED
+    assert client.send(1) is CredentialVerdict.ACCEPTED
     client.now = 60.5
-    assert client.send(2) is Verdict.STALE
-    assert client.send(2, password="wrong") is Verdict.WRONG_RESPONSE
+    assert client.send(2) is CredentialVerdict.STALE
+    assert client.send(2, password="wrong") is CredentialVerdict.WRONG_RESPONSE
 
 
 def test_the_form_without_qop_works_where_none_was_offered() -> None:
@@ -126,8 +126,8 @@ def test_the_form_without_qop_works_where_none_was_offered() -> None:
     client = Client(NonceRules(qop=False))
     assert 'op="auth"' in client.guard.challenge(stale=False)
     assert "qop" not in client.guard.challenge(stale=False)
-    assert [client.send(), client.send()] == [Verdict.ACCEPTED, Verdict.ACCEPTED]
-    assert client.send(qop="auth", nc="00000001", cnonce='"abc"') is Verdict.WRONG_QOP
+    assert [client.send(), client.send()] == [CredentialVerdict.ACCEPTED, CredentialVerdict.ACCEPTED]
+    assert client.send(qop="auth", nc="00000001", cnonce='"abc"') is CredentialVerdict.WRONG_QOP
 
 
 def test_the_challenge_is_the_one_that_atlas_prints(client: Client) -> None:
@@ -144,15 +144,15 @@ def test_what_is_remembered_of_nonces_and_counts_is_bounded(client: Client, monk
     monkeypatch.setattr(digest, "_MOST_NONCES", 3)
     monkeypatch.setattr(digest, "_MOST_COUNTS", 8)
     monkeypatch.setattr(digest, "_WINDOW", 4)
-    assert {client.send(count) for count in range(1, 100)} == {Verdict.ACCEPTED}
-    assert client.send(1) is Verdict.STALE
-    assert client.send(99) is Verdict.REPLAYED
+    assert {client.send(count) for count in range(1, 100)} == {CredentialVerdict.ACCEPTED}
+    assert client.send(1) is CredentialVerdict.STALE
+    assert client.send(99) is CredentialVerdict.REPLAYED
     first = client.nonce
     for _ in range(5):
         client.nonce = client.new_nonce()
-        assert client.send(1) is Verdict.ACCEPTED
+        assert client.send(1) is CredentialVerdict.ACCEPTED
     client.nonce = first
-    assert client.send(200) is Verdict.STALE
+    assert client.send(200) is CredentialVerdict.STALE
     assert len(client.guard._in_use) == 3
 
 

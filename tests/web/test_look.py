@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from orchestrator.core import events as ev
-from orchestrator.core.listing import Verdict
+from orchestrator.core.listing import RunStanding
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.observers.terminal.tally import Tally
 from orchestrator.operations.status import runs
@@ -180,10 +180,10 @@ def test_what_is_skipped_is_called_so_as_in_the_report(night: Night) -> None:
 def test_the_list_says_of_each_run_under_way_what_it_waits_for(night: Night) -> None:
     """In the words of its page and of `status`; each look reads what has happened since the one before."""
     night.begin(workflow(("a",), ("b",)))
-    verdicts: dict[str, Verdict] = {}
+    standings: dict[str, RunStanding] = {}
 
     def words() -> tuple[str | None, str | None]:
-        (run,) = look.look_at_runs(night.state_dir, verdicts)["runs"]
+        (run,) = look.look_at_runs(night.state_dir, standings)["runs"]
         (listed,) = runs(state_dir=night.state_dir)
         return run["stands"], listed.stands
 
@@ -199,6 +199,6 @@ def test_the_list_says_of_each_run_under_way_what_it_waits_for(night: Night) -> 
         ):
             night.write(event, *cutover_of("a", NOW))
             assert words() == (word, word)
-        assert verdicts.keys() == {RUN}
+        assert standings.keys() == {RUN}
     assert words() == (None, None)
-    assert verdicts == {}
+    assert standings == {}

@@ -113,7 +113,7 @@ class FirstReads:
             asked.read = EarlyRead(job=job, asked_at=asked_at, left=left)
             self._proved[migration.credentials].set()
         except AtlasError as error:
-            if isinstance(error, ApiError) and error.refused:
+            if isinstance(error, ApiError) and error.lasting:
                 asked.refusal = error
             else:
                 pause = client.pause_after(error, migration.group_id, migration.live_migration_id)
