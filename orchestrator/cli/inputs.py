@@ -58,7 +58,7 @@ def read_state_dir(args: Namespace) -> Path:
     return state_dir
 
 
-def same_place(args: Namespace) -> str:
+def state_options(args: Namespace) -> str:
     """What a command needs that is to find what this command line finds: the options for it, a space before each."""
     given = (("--config", args.config), ("--state-dir", args.state_dir))
     return "".join(f" {option} {shlex.quote(str(whole(path)))}" for option, path in given if path is not None)

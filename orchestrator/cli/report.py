@@ -31,7 +31,7 @@ def _report(args: Namespace) -> int:
     from ..core.errors import InputError
     from ..operations.report import report
     from ..reports.summary import print_json, print_summary
-    from .inputs import read_state_dir, same_place
+    from .inputs import read_state_dir, state_options
 
     state_dir = read_state_dir(args)
     found = report(args.run_id, outputs=args.output, state_dir=state_dir)
@@ -43,7 +43,7 @@ def _report(args: Namespace) -> int:
         print_json(found.report, file=sys.stdout)
     else:
         print_summary(
-            found.report, file=sys.stdout, paths=found.written, running=found.holder, options=same_place(args)
+            found.report, file=sys.stdout, paths=found.written, running=found.holder, options=state_options(args)
         )
     if found.unwritten:
         raise InputError("\n".join(f"--output {path}: {error.strerror or error}" for path, error in found.unwritten))

@@ -43,7 +43,7 @@ def _serve(args: Namespace) -> int:
     from ..text.hosts import is_loopback
     from ..web.access import others_can_read, read_tokens
     from ..web.server import serve
-    from .inputs import read_state_dir, same_place
+    from .inputs import read_state_dir, state_options
     from .streams import log_format
 
     state_dir = read_state_dir(args)
@@ -69,7 +69,7 @@ def _serve(args: Namespace) -> int:
     ):
         say = structlog.get_logger().info
         serving = partial(
-            serve, state_dir, host=args.host, port=args.port, visitors=visitors, options=same_place(args), say=say
+            serve, state_dir, host=args.host, port=args.port, visitors=visitors, options=state_options(args), say=say
         )
         run_loop(serving)
     return 0

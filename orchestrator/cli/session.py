@@ -28,7 +28,7 @@ from ..operations.target import Rehearsal
 from ..reports.render import check_output_path
 from ..reports.summary import print_json, print_summary
 from .consent import Consent
-from .inputs import same_place
+from .inputs import state_options
 from .observers import Observers, observe
 from .outputs import tell, warn, warn_of_unwritten
 from .question import question
@@ -73,7 +73,7 @@ def asked(args: Namespace, *, engine: Engine = Engine.LOCAL) -> Options:
         new=getattr(args, "new", False),
         retry_failed=args.retry_failed,
         engine=engine,
-        host=Host(place=same_place(args)),
+        host=Host(state_options=state_options(args)),
     )
 
 
@@ -99,7 +99,7 @@ def conduct(
 def _observed(args: Namespace, settings: Settings, consent: Consent) -> Iterator[tuple[Observers, Host]]:
     """Who observes a session (log, progress, metrics, notifications), and what this process gives it."""
     with ExitStack() as stack:
-        observers = observe(settings, stack, sys.stderr, options=same_place(args))
+        observers = observe(settings, stack, sys.stderr, options=state_options(args))
         window = consent.asked.recorded_window if consent.asked else None
 
         def ask(intention: Intention) -> None:
@@ -116,7 +116,7 @@ def _observed(args: Namespace, settings: Settings, consent: Consent) -> Iterator
             on_superseded=_superseded,
             on_ended=_ended,
             on_clients=observers.on_clients,
-            place=same_place(args),
+            state_options=state_options(args),
             checkpoint=args.checkpoint,
             interruptions=signalled,
         )
@@ -160,7 +160,7 @@ def _print_report(args: Namespace, result: RunResult) -> None:
         if args.format == "json":
             print_json(report, file=sys.stdout)
         else:
-            print_summary(report, file=sys.stdout, paths=result.written, options=same_place(args))
+            print_summary(report, file=sys.stdout, paths=result.written, options=state_options(args))
         sys.stdout.flush()
     except BrokenPipeError:
         pass  # whoever read it has gone, and does not miss it

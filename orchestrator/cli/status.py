@@ -77,12 +77,12 @@ def _status(args: Namespace) -> int:
 def _print_status(args: Namespace, found: RunStatus) -> None:
     from ..core.holds import Held
     from ..reports.summary import print_json, print_summary
-    from .inputs import same_place
+    from .inputs import state_options
 
     if args.format == "json":
         print_json(found.report, file=sys.stdout, reads=found.reads if args.all else None)
         return
-    options = same_place(args)
+    options = state_options(args)
     print_summary(
         found.report, file=sys.stdout, running=found.holder, options=options, reads=found.reads, every=args.all
     )

@@ -17,7 +17,7 @@ from ..observers.terminal.insight import Insight
 from ..observers.terminal.screen import Painter, Screen, ascii_only, can_move
 from ..observers.terminal.tally import Tally
 from ..operations.watching import Seen, Watching
-from .inputs import same_place
+from .inputs import state_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ class _View:
     def __init__(self, args: Namespace, state_dir: Path) -> None:
         self._tally = Tally()
         self._insight = Insight()
-        self._options = same_place(args)
+        self._options = state_options(args)
         self._watching = Watching(args.run_id, state_dir=state_dir, observers=(self._take,))
         self.seen = self._watching.look()
 

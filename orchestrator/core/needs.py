@@ -205,7 +205,7 @@ def _hooks(state: RunState) -> list[Need]:
 
 def _of_hooks(state: RunState, name: str, argv: tuple[str, ...], ended: str, members: list[HookFinished]) -> Need:
     whose = [hook.migration or hook.wave or "the run" for hook in members]
-    places = [state.place_of(hook.migration) for hook in members if hook.migration is not None]
+    places = [state.wave_and_migration(hook.migration) for hook in members if hook.migration is not None]
     return Need(
         kind=HOOK,
         what=f"hook {name} of {names_listed(whose, 5)}",

@@ -164,7 +164,7 @@ def to_drive(run: RunState, wave: Wave) -> list[Migration]:
 def migration_step(run: RunState, name: str, policy: Policy, now: float, wall: float) -> Step | Wait:
     """What migration *name* does next, as its run allows; *now* and *wall* as in `next_actions`."""
     state = run.migrations[name]
-    wave, migration = run.place_of(name)
+    wave, migration = run.wave_and_migration(name)
     known = run.waves[wave.name]
     if state.phase is Phase.VERIFYING and wave.soak and run.stopped is None:
         if known.counts.waiting or known.counts.under_way:
@@ -191,7 +191,7 @@ def migration_step(run: RunState, name: str, policy: Policy, now: float, wall: f
 def may_request(run: RunState, name: str, now: float, wall: float) -> str | None:
     """Why the PUT of *name* may not leave; None: it may. Asked right before the wire; *now* and *wall* as in `next_actions`."""
     state = run.migrations[name]
-    wave, _ = run.place_of(name)
+    wave, _ = run.wave_and_migration(name)
     if name not in run.selected:
         return "it is not selected"
     held = why_held(run, wall) or run.withdrawn(name) or _why_to_stop(run)

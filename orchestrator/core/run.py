@@ -106,8 +106,8 @@ class WaveState:
         return self.started and self.hooks.prepared
 
 
-class _Place(NamedTuple):
-    """Where a migration stands in its workflow."""
+class _Member(NamedTuple):
+    """A migration, and where it stands in its workflow."""
 
     wave: str
     number: int
@@ -164,7 +164,7 @@ class RunState:
     steering: list[Decision] = field(default_factory=list)  # what people have decided, in order
     steered_before: tuple[Steering, ...] = ()  # what of it was decided between this session and the one before it
     _unheard: tuple[Steering, ...] = ()  # what was decided since the last session
-    _places: dict[str, _Place] = field(default_factory=dict)
+    _members: dict[str, _Member] = field(default_factory=dict)
     _waves: dict[str, Wave] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
@@ -218,12 +218,12 @@ class RunState:
         self.waves = {wave.name: WaveState(hooks=GroupHooks(wave.hooks)) for wave in self.workflow.waves}
         nothing_known = MigrationState()
         self._waves = {wave.name: wave for wave in self.workflow.waves}
-        self._places = {
-            migration.name: _Place(wave.name, number, migration)
+        self._members = {
+            migration.name: _Member(wave.name, number, migration)
             for wave in self.workflow.waves
             for number, migration in enumerate(wave.migrations)
         }
-        self.migrations = dict.fromkeys(self._places, nothing_known)
+        self.migrations = dict.fromkeys(self._members, nothing_known)
         self.sessions = 1
         self._count()
 
@@ -231,11 +231,11 @@ class RunState:
         """Keep what somebody has decided; before it takes effect, as what was before is part of that."""
         assert isinstance(event, Steering)
         name = event.migration if isinstance(event, MigrationEvent) else None
-        place = None if name is None else self._places.get(name)
-        if place is None:
+        member = None if name is None else self._members.get(name)
+        if member is None:
             self.steering.append(decision_of(event))
         else:
-            self.steering.append(decision_of(event, wave=place.wave, gate_before=place.migration.gate))
+            self.steering.append(decision_of(event, wave=member.wave, gate_before=member.migration.gate))
         if event.between_sessions:
             self._unheard += (event,)
 
@@ -292,16 +292,16 @@ class RunState:
         if before is None:
             return
         after = self.migrations[name] = migrationstate.apply(before, event)
-        place = self._places[name]
-        wave = self.waves[place.wave]
+        member = self._members[name]
+        wave = self.waves[member.wave]
         wave.worked_on = True
         if isinstance(event, GateChanged):
-            self._places[name] = place._replace(migration=replace(place.migration, gate=gate_after(event)))
+            self._members[name] = member._replace(migration=replace(member.migration, gate=gate_after(event)))
         if _stands_alike(before, after):
             return
         selected = name in self.selected
         if not wave.census.moved_on(name, after):
-            hooks, soaks = place.migration.hooks, self._waves[place.wave].soak > 0
+            hooks, soaks = member.migration.hooks, self._waves[member.wave].soak > 0
             withdrawn = self._refusal(name) is not None
             wave.census.move(name, before, after, hooks, selected=selected, withdrawn=withdrawn, soaks=soaks)
         if after.ended_at is not None and before.ended_at is None and after.requested_at is not None:
@@ -315,7 +315,7 @@ class RunState:
                 self.run_hooks.begin(self.selected)
         if after.phase is Phase.READY and not after.admitted and selected:
             # One whose application stands still, since an earlier session, is first in line (and -1 is the last's index).
-            number = place.number - len(self._waves[place.wave].migrations) if after.prepared else place.number
+            number = member.number - len(self._waves[member.wave].migrations) if after.prepared else member.number
             heappush(wave.line, number)
 
     def _count(self) -> None:
@@ -453,7 +453,7 @@ class RunState:
         return self.migrations[name].skipped or self._refusal(name)
 
     def _refusal(self, name: str) -> str | None:
-        return self.refused.get(self._places[name].migration.credentials) if self.refused else None
+        return self.refused.get(self._members[name].migration.credentials) if self.refused else None
 
     @property
     def given_up(self) -> bool:
@@ -582,10 +582,10 @@ class RunState:
         doubts = self.waves[wave.name].counts.doubts
         return doubts > 0 and self.failures(wave) + doubts > wave.max_failures
 
-    def place_of(self, name: str) -> tuple[Wave, Migration]:
+    def wave_and_migration(self, name: str) -> tuple[Wave, Migration]:
         """Migration *name* and its wave."""
-        place = self._places[name]
-        return self._waves[place.wave], place.migration
+        member = self._members[name]
+        return self._waves[member.wave], member.migration
 
     def wave(self, name: str) -> Wave:
         """The wave called *name*."""

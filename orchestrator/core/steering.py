@@ -130,7 +130,7 @@ def _about_a_migration(run: RunState, request: Request, name: str, *, at: float)
             return why or MigrationRetried(at=at, migration=name, who=request.who, reason=request.reason)
     if state.phase not in BEFORE_THE_PUT:
         return f"{name}: {_how_it_stands(state)}, so its gate does not matter any more"
-    gate = None if request.gate is None else request.gate.of(run.place_of(name)[1].gate)
+    gate = None if request.gate is None else request.gate.of(run.wave_and_migration(name)[1].gate)
     return GateChanged(
         at=at,
         migration=name,

@@ -274,14 +274,14 @@ def _label(number: int, url: str) -> str:
 
 def _with_vars(name: str, state: RunState) -> str:
     """Migration *name* and its variables: whose it is, and where."""
-    _, migration = state.place_of(name)
+    _, migration = state.wave_and_migration(name)
     told = ", ".join(f"{key}={value}" for key, value in migration.vars.items())
     return f"{name} ({told})" if told else name
 
 
 def _ids(name: str, state: RunState) -> str:
     """By which ids migration *name* is found at Atlas."""
-    _, migration = state.place_of(name)
+    _, migration = state.wave_and_migration(name)
     return f"At Atlas it is live migration {migration.live_migration_id} of project {migration.group_id}."
 
 

@@ -17,7 +17,7 @@ from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, locked, run_lock
 from .apart import wait_for
-from .find import find_run, place_of
+from .find import find_run, state_dir_of
 from .foresight import last_words
 from .reporting import write_reports
 from .steering import (
@@ -63,28 +63,28 @@ def abort_and_tell(
     """As `abort`; *observers* are told of the end of a run that ends here, as no session tells of it."""
     text("reason", reason)
     text_or_none("who", who)
-    place = place_of(state_dir)
-    with open_journal(place, readonly=True) as reading:
+    directory = state_dir_of(state_dir)
+    with open_journal(directory, readonly=True) as reading:
         row = find_run(reading, run_id)
     clean = redactor_of_this_process().text
     request = Request(command=Command.ABORT, who=clean(who or who_am_i()), reason=clean(reason))
     if row.temporal is not None and row.unfinished and not row.rehearsal:
-        return _abort_elsewhere(row, request, place, observers)
-    with open_journal(place) as journal:
+        return _abort_elsewhere(row, request, directory, observers)
+    with open_journal(directory) as journal:
         if row.unfinished:
             decided(asked_already(journal, row.run_id), [request])
         return ask(journal, row.run_id, request, at=time.time()) or _end(journal, row, request, observers)
 
 
-def _abort_elsewhere(row: RunRow, request: Request, place: Path, observers: Sequence[Sink]) -> Steered:
+def _abort_elsewhere(row: RunRow, request: Request, directory: Path, observers: Sequence[Sink]) -> Steered:
     """Abort a run of Temporal's: by its workers where it is open, else here, and then it lets go of its claims there."""
     from . import temporal_runs
 
     if wait_for(row.run_id, partial(temporal_runs.is_open_row, row)):
         return ask_elsewhere(row, [request])
     if row.open_elsewhere:  # it was closed there before it had ended: what it has sent is in its history
-        wait_for(row.run_id, partial(temporal_runs.catch_up, row, place))
-    with open_journal(place) as journal:
+        wait_for(row.run_id, partial(temporal_runs.catch_up, row, directory))
+    with open_journal(directory) as journal:
         ended = _end(journal, find_run(journal, row.run_id), request, observers)
         workflow = journal.state(row.run_id).workflow
     wait_for(row.run_id, partial(temporal_runs.let_go, row, workflow))

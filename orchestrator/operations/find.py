@@ -15,7 +15,7 @@ from ..store.journal import Journal, RunRow, worked_on_by
 from ..text.counts import names_listed
 
 
-def place_of(state_dir: Path | str | None) -> Path:
+def state_dir_of(state_dir: Path | str | None) -> Path:
     """*state_dir*; None: the one that the environment names, else the usual one of this user."""
     given = None if state_dir is None else path("state_dir", state_dir)
     return find_state_dir(None, environ=os.environ, given=given, warn=lambda _: None)

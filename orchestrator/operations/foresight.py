@@ -175,7 +175,7 @@ def continuation(state: RunState, given: Workflow | None, settings: Settings, op
         raise InputError(
             f"run {run_id} was aborted by {state.aborted_by}: start a new one with `atlas-cutover run --new {path_of(state.workflow)}`"
         )
-    if not state.rehearsal and _place(state.base_url) != _place(settings.atlas.base_url):
+    if not state.rehearsal and _server_of(state.base_url) != _server_of(settings.atlas.base_url):
         raise InputError(
             f"run {run_id} was begun at {state.base_url}, and atlas.base_url is {settings.atlas.base_url}: what is "
             "known of its live migrations is not from there. Continue it where it began, or start another with `run --new`"
@@ -205,7 +205,7 @@ def _two_ways_on(
     state: RunState, given: Workflow, changes: list[str], settings: Settings, options: Options, *, now: float
 ) -> str:
     """What a run that goes on would do otherwise than its workflow file says, and how to have the one or the other."""
-    run_id, place = state.run_id, options.host.place
+    run_id, where = state.run_id, options.host.state_options
     task = continuation(state, None, settings, replace(options, only=(), retry_failed=False), now=now)
     recorded = intended(state, (task.first,), base_url=state.base_url, ends=(), now=now)
     cuts = [
@@ -223,9 +223,9 @@ def _two_ways_on(
             f"workflow {state.workflow.name!r} is not what its unfinished run {run_id} was started with; nothing was sent:",
             *(f"  {line}" for line in changes),
             "Choose one of the two:",
-            f"  {resume_command(run_id)}{place}",
+            f"  {resume_command(run_id)}{where}",
             f"      continues it as it is recorded: cuts {' and '.join(cuts) or 'nothing'}",
-            f"  atlas-cutover run --new {path_of(given)}{place}",
+            f"  atlas-cutover run --new {path_of(given)}{where}",
             f"      starts another run, of the file as it is now; run {run_id} is over then{beforehand}",
         )
     )
@@ -293,7 +293,7 @@ def _in_place_of(
     return tuple(ends)
 
 
-def _place(base_url: str) -> tuple[str, str]:
+def _server_of(base_url: str) -> tuple[str, str]:
     """Which Atlas *base_url* means; its path is the version of the API."""
     parts = urlsplit(base_url)
     return parts.scheme, parts.netloc

@@ -80,7 +80,7 @@ class Host:
     """Is given the last state of an unfinished run in whose place another begins."""
     on_ended: Callable[[Ending], None] = lambda _: None
     """Is given the ending, while no other process can work on the run."""
-    place: str = ""
+    state_options: str = ""
     """The options with which another command finds the same state directory, a space before each."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     """The environment of hooks."""

@@ -16,7 +16,7 @@ from ..store.journal import Journal, RunRow, open_journal
 from ..store.last_read import reads_path
 from ..store.locks import LockedError, holder_of, locked, run_lock
 from ..store.state_dir import unusable
-from .find import place_of
+from .find import state_dir_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def prunable(
         JournalError: The journal cannot be read.
     """
     now = time.time() if now is None else now
-    with open_journal(place_of(state_dir), readonly=True) as journal:
+    with open_journal(state_dir_of(state_dir), readonly=True) as journal:
         asked = [
             row
             for row in journal.runs(limit=-1)
@@ -74,7 +74,7 @@ def prune(run_ids: Iterable[str], *, state_dir: Path | str | None = None) -> Pru
     """
     removed: list[RunRow] = []
     kept: list[Kept] = []
-    with open_journal(place_of(state_dir)) as journal:
+    with open_journal(state_dir_of(state_dir)) as journal:
         for run_id in run_ids:
             row = journal.find(run_id)
             if row is None:

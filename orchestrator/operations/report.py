@@ -11,7 +11,7 @@ from ..reports.model import RunReport
 from ..reports.render import write_all
 from ..store.journal import open_journal, worked_on_by
 from ..store.last_read import silent_since
-from .find import find_run, place_of
+from .find import find_run, state_dir_of
 from .reporting import Unwritten, as_recorded
 from .result import outputs_of
 from .status import up_to_date
@@ -47,9 +47,9 @@ def report(
         JournalError: The journal cannot be read.
     """
     paths = outputs_of(outputs)
-    place = place_of(state_dir)
-    whole_id, stale = up_to_date(run_id, place)
-    with open_journal(place, readonly=True) as journal:
+    directory = state_dir_of(state_dir)
+    whole_id, stale = up_to_date(run_id, directory)
+    with open_journal(directory, readonly=True) as journal:
         row = find_run(journal, whole_id)
         holder = worked_on_by(journal.state_dir, row)
         now = time.time()

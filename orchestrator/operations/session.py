@@ -28,7 +28,7 @@ from ..engines.local.first_reads import FirstReads, reading_ahead
 from ..engines.local.locked_journal import LockedJournal
 from ..engines.local.session import Session, doubts_of_earlier_puts
 from ..engines.recorder import Recorder
-from ..store.ground import Ground, Place
+from ..store.ground import Ground, OpenFile
 from ..store.journal import Journal
 from ..store.writer import Writer
 from .options import Ending, Interruption, Options
@@ -56,7 +56,7 @@ class Task:
     first: RunStarted | RunResumed
     also: Sequence[Event] = ()
     in_place_of: Sequence[LastWords] = ()
-    locks: tuple[Place, ...] = ()
+    locks: tuple[OpenFile, ...] = ()
 
 
 async def conduct(journal: Journal, task: Task, settings: Settings, options: Options) -> Ending:
@@ -148,7 +148,7 @@ async def _session(
             state.run_id, task.workflow, task.first, also=task.also, rehearsal=task.rehearsal, doubts_of=doubts_of
         )
     options.host.checkpoint("run_begun")
-    ground = Ground(run_id=state.run_id, places=(*task.locks, *journal.places))
+    ground = Ground(run_id=state.run_id, files=(*task.locks, *journal.open_files))
     writer = Writer(
         journal, state.run_id, ids, ground=ground, on_locked=LockedJournal(state.run_id, options.host.say).tell
     )

@@ -16,7 +16,7 @@ from ..store.journal import MOST_RUNS, Journal, RunRow, open_journal, worked_on_
 from ..store.last_read import LastReads, read_reads, reads_path, silent_since
 from ..store.locks import holder_of, run_lock
 from .apart import wait_for
-from .find import find_run, place_of
+from .find import find_run, state_dir_of
 from .reporting import as_recorded
 
 
@@ -62,10 +62,10 @@ def runs(*, state_dir: Path | str | None = None, limit: int = MOST_RUNS) -> tupl
         JournalError: The journal cannot be read.
     """
     count("limit", limit)
-    place = place_of(state_dir)
-    with open_journal(place, readonly=True) as journal:
-        stale = {row.run_id: why for row in journal.runs(limit=limit) if (why := _take_in(row, place)) is not None}
-    with open_journal(place, readonly=True) as journal:
+    directory = state_dir_of(state_dir)
+    with open_journal(directory, readonly=True) as journal:
+        stale = {row.run_id: why for row in journal.runs(limit=limit) if (why := _take_in(row, directory)) is not None}
+    with open_journal(directory, readonly=True) as journal:
         return tuple(_listed(journal, row, stale.get(row.run_id)) for row in journal.runs(limit=limit))
 
 
@@ -79,26 +79,26 @@ def _listed(journal: Journal, row: RunRow, stale: str | None) -> RunListed:
     return RunListed(row=row, holder=holder, stale=stale, stands=standing.word(silent=silent))
 
 
-def up_to_date(run_id: str | None, place: Path) -> tuple[str, str | None]:
+def up_to_date(run_id: str | None, directory: Path) -> tuple[str, str | None]:
     """The id of the run that *run_id* names, with what Temporal knows of it taken in; and why that could not be done.
 
     Raises:
         InputError: There is no such run.
         JournalError: The journal cannot be read.
     """
-    with open_journal(place, readonly=True) as journal:
+    with open_journal(directory, readonly=True) as journal:
         row = find_run(journal, run_id)
-    return row.run_id, _take_in(row, place)
+    return row.run_id, _take_in(row, directory)
 
 
-def _take_in(row: RunRow, place: Path) -> str | None:
+def _take_in(row: RunRow, directory: Path) -> str | None:
     """Take in what Temporal knows of the run *row*, where it goes on there and nobody here follows it; why not, otherwise."""
-    if not row.open_elsewhere or holder_of(run_lock(place, row.run_id)) is not None:
+    if not row.open_elsewhere or holder_of(run_lock(directory, row.run_id)) is not None:
         return None
     from . import temporal_runs
 
     try:
-        closed = wait_for(row.run_id, partial(temporal_runs.catch_up, row, place))
+        closed = wait_for(row.run_id, partial(temporal_runs.catch_up, row, directory))
     except CutoverError as error:
         return f"run {row.run_id}: this is how it stood when it was last followed from here; {error}"
     if closed:
@@ -120,9 +120,9 @@ def status(run_id: str | None = None, *, state_dir: Path | str | None = None) ->
         InputError: There is no such run.
         JournalError: The journal cannot be read.
     """
-    place = place_of(state_dir)
-    whole_id, stale = up_to_date(run_id, place)
-    with open_journal(place, readonly=True) as journal:
+    directory = state_dir_of(state_dir)
+    whole_id, stale = up_to_date(run_id, directory)
+    with open_journal(directory, readonly=True) as journal:
         row = find_run(journal, whole_id)
         state = journal.state(row.run_id)
         holder = worked_on_by(journal.state_dir, row)

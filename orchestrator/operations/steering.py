@@ -23,7 +23,7 @@ from ..store.locks import LockedError, holder_of, locked, run_lock
 from ..text.likeness import composed
 from ..text.redaction import Redactor
 from .apart import wait_for
-from .find import find_run, find_run_under_way, place_of
+from .find import find_run, find_run_under_way, state_dir_of
 from .reporting import Unwritten
 
 
@@ -96,8 +96,8 @@ def steer(
     names = several("names", names, text)
     text("reason", reason)
     text_or_none("who", who)
-    place = place_of(state_dir)
-    with open_journal(place, readonly=True) as reading:
+    directory = state_dir_of(state_dir)
+    with open_journal(directory, readonly=True) as reading:
         row = find_run_under_way(reading, run_id) if run_id is None else find_run(reading, run_id)
         state = asked_already(reading, row.run_id)
         requests = requests_for(state, command, names, who or who_am_i(), reason, gate)
@@ -107,7 +107,7 @@ def steer(
             decided(state, requests)
     if row.open_elsewhere:
         return ask_elsewhere(row, requests)
-    with open_journal(place) as journal:
+    with open_journal(directory) as journal:
         return ask(journal, row.run_id, *requests, at=time.time()) or _record(journal, row.run_id, requests)
 
 

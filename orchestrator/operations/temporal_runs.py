@@ -21,7 +21,7 @@ from ..core.run import RunState
 from ..core.settings import TEMPORAL_ADDRESS_VARIABLE, TEMPORAL_KEY_VARIABLE, Secret, Settings, Temporal
 from ..core.steering import Request
 from ..core.workflow import Hooks, Workflow
-from ..store.ground import Place
+from ..store.ground import OpenFile
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, locked, run_lock
 from .follower import Follower
@@ -268,7 +268,7 @@ async def catch_up(row: RunRow, state_dir: Path) -> bool:
 
 def followed(
     journal: Journal, workflow: str, run_id: str, options: Options
-) -> AbstractContextManager[tuple[Place, ...]]:
+) -> AbstractContextManager[tuple[OpenFile, ...]]:
     """Hold a workflow and a run of it, as `work` does."""
     return holding(journal.state_dir, workflow, run_id, rehearsal=options.rehearsal is not None)
 

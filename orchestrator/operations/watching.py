@@ -12,7 +12,7 @@ from ..core.observer import Sink
 from ..core.run import RunState
 from ..store.journal import open_journal, worked_on_by
 from ..store.last_read import LastRead, read_reads, reads_path, silent_since
-from .find import find_run, place_of
+from .find import find_run, state_dir_of
 from .status import up_to_date
 
 
@@ -55,12 +55,12 @@ class Watching:
         observers: Iterable[Sink] = (),
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._place = place_of(state_dir)
+        self._directory = state_dir_of(state_dir)
         self._observers = tuple(observers)
         self._wall = wall
         self._seq = 0
         self._last_at = 0.0  # of the last event
-        with open_journal(self._place, readonly=True) as journal:
+        with open_journal(self._directory, readonly=True) as journal:
             self.run_id = find_run(journal, run_id).run_id
         self._state = RunState(run_id=self.run_id)
         self._last: Seen | None = None
@@ -72,7 +72,7 @@ class Watching:
             JournalError: The journal could not be read when it was looked at for the first time.
         """
         try:
-            _, stale = up_to_date(self.run_id, self._place)
+            _, stale = up_to_date(self.run_id, self._directory)
             seen = self._look(stale)
         except JournalError as error:
             if self._last is None:
@@ -85,7 +85,7 @@ class Watching:
         return seen
 
     def _look(self, stale: str | None) -> Seen:
-        with open_journal(self._place, readonly=True) as journal:
+        with open_journal(self._directory, readonly=True) as journal:
             row = find_run(journal, self.run_id)
             events = list(journal.events(self.run_id, after=self._seq))
         for seq, event in events:
@@ -94,8 +94,8 @@ class Watching:
             for observer in self._observers:
                 observer(event, self._state)
         now = self._wall()
-        holder = worked_on_by(self._place, row)
-        silent = silent_since(self._place, self.run_id, now=now) if holder else None
+        holder = worked_on_by(self._directory, row)
+        silent = silent_since(self._directory, self.run_id, now=now) if holder else None
         as_of, no_news = now, None
         if silent is not None:
             as_of, no_news = silent, f"{holder} gives no sign of life."
@@ -108,5 +108,5 @@ class Watching:
             as_of=as_of,
             no_news=no_news,
             silent=silent,
-            reads=read_reads(reads_path(self._place, self.run_id)),
+            reads=read_reads(reads_path(self._directory, self.run_id)),
         )

@@ -23,7 +23,7 @@ from ..core.run import RunState
 from ..core.settings import Settings
 from ..core.workflow import Workflow
 from ..machine.person import who_am_i
-from ..store.ground import Place
+from ..store.ground import OpenFile
 from ..store.journal import Journal, open_journal
 from ..store.locks import LockedError, locked, run_lock, workflow_lock
 from .forecasting import history_of, make_forecast
@@ -130,7 +130,7 @@ def forecast_of(journal: Journal, task: Task, settings: Settings) -> tuple[Forec
 
 
 @contextmanager
-def holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) -> Iterator[tuple[Place, ...]]:
+def holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) -> Iterator[tuple[OpenFile, ...]]:
     """Hold a workflow and a run of it: what is read of them in here, no other process changes. The files that are locked.
 
     Raises:

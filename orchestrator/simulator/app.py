@@ -13,7 +13,7 @@ from ..text.hosts import is_loopback
 from .answers import CHALLENGE_CONTENT_TYPE, ID, JSON, METHODS, Call, document, error, plain, read_call, refusal_of_form
 from .bucket import Buckets
 from .clock import Clock
-from .digest import DigestGuard, CredentialVerdict, parse_credentials
+from .digest import CredentialVerdict, DigestGuard, parse_credentials
 from .documents import (
     api_error,
     bare_live_migration,

@@ -2,7 +2,7 @@
 
 The kernel keeps a removed file alive for whoever has it open. A process whose lock file or state directory is removed, or
 replaced by another, would go on locking and journaling where nobody looks, and a second process would know nothing of it.
-So each place is remembered as it was opened, and compared with what is at its path right before anything is done in trust
+So each file is remembered as it was opened, and compared with what is at its path right before anything is done in trust
 of it.
 """
 
@@ -16,7 +16,7 @@ from ..core.errors import JournalError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OpenFile:
     """A file that is open here, by its path, device and inode."""
 
     path: Path
@@ -24,7 +24,7 @@ class Place:
     inode: int
 
     @classmethod
-    def of(cls, path: Path, status: os.stat_result) -> Place:
+    def of(cls, path: Path, status: os.stat_result) -> OpenFile:
         """*path*, where a file of this *status* is open."""
         return cls(path, status.st_dev, status.st_ino)
 
@@ -43,10 +43,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """All the *places* that the work on run *run_id* relies on."""
+    """All the *files* that the work on run *run_id* relies on."""
 
     run_id: str
-    places: tuple[Place, ...] = ()
+    files: tuple[OpenFile, ...] = ()
 
     def check(self) -> None:
         """Return when everything is where it was.
@@ -54,11 +54,11 @@ class Ground:
         Raises:
             JournalError: Something is not: nobody else can see any more what this process does.
         """
-        for place in self.places:
-            trouble = place.trouble()
+        for file in self.files:
+            trouble = file.trouble()
             if trouble is not None:
                 raise JournalError(
-                    f"{place.path} {trouble} while run {self.run_id} works: another process could start and know nothing "
+                    f"{file.path} {trouble} while run {self.run_id} works: another process could start and know nothing "
                     "of this one. Find out who did that, put the state directory back as it was if it was moved away, see "
                     f"with `atlas-cutover status` that no other run is under way, then `atlas-cutover resume {self.run_id}`"
                 )

@@ -28,10 +28,10 @@ from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
 from ..core.steering import Command, GateChange, Request
 from ..core.workflow import Workflow
-from .ground import Place
+from .ground import OpenFile
 from .locks import holder_of, run_lock
 from .marks import Marks, Reach
-from .schema import FILE, connected, empty_wal, explained, places, where_to_read
+from .schema import FILE, connected, empty_wal, explained, open_files_of, where_to_read
 from .state_dir import unusable
 from .wholeness import ROWS, WholenessCheck, last_event
 
@@ -103,12 +103,12 @@ class Journal:
         self,
         path: Path,
         connection: sqlite3.Connection,
-        stands_on: tuple[Place, ...] = (),
+        open_files: tuple[OpenFile, ...] = (),
         checkpoint: Checkpoint = unwatched,
     ) -> None:
         self.path = path
         self.state_dir = path.parent
-        self.places = stands_on
+        self.open_files = open_files
         self._db = connection
         self._checkpoint = checkpoint
         self._marks = Marks(path.parent)
@@ -505,10 +505,10 @@ def open_journal(state_dir: Path, *, readonly: bool = False, checkpoint: Checkpo
     path = state_dir / FILE
     with where_to_read(path, readonly=readonly) as file, connected(file, readonly=readonly) as connection:
         try:
-            stands_on = () if readonly else places(path)
+            open_files = () if readonly else open_files_of(path)
         except OSError as error:
             raise unusable(path, error) from error
-        yield Journal(path, connection, stands_on, checkpoint)
+        yield Journal(path, connection, open_files, checkpoint)
 
 
 def worked_on_by(state_dir: Path, row: RunRow) -> str | None:

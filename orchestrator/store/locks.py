@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..core.errors import BusyError
 from ..machine.own_files import make_directory, open_own
-from .ground import Place
+from .ground import OpenFile
 from .state_dir import unusable
 
 
@@ -29,7 +29,7 @@ class LockedError(BusyError):
 
 
 @contextmanager
-def locked(path: Path, *, holder: str) -> Iterator[Place]:
+def locked(path: Path, *, holder: str) -> Iterator[OpenFile]:
     """Hold the lock *path* while the context lasts; *holder* is written into the file. Which file it is.
 
     Raises:
@@ -43,15 +43,15 @@ def locked(path: Path, *, holder: str) -> Iterator[Place]:
         except OSError as error:
             raise unusable(path, error) from error
         try:
-            place = _taken(path, descriptor, holder)
-            if place is not None:
-                yield place
+            file = _taken(path, descriptor, holder)
+            if file is not None:
+                yield file
                 return
         finally:
             os.close(descriptor)
 
 
-def _taken(path: Path, descriptor: int, holder: str) -> Place | None:
+def _taken(path: Path, descriptor: int, holder: str) -> OpenFile | None:
     """The lock *path*, which is open, as *holder*'s from now on; None: the file was removed since it was opened, so its lock is nobody's.
 
     Raises:
@@ -61,14 +61,14 @@ def _taken(path: Path, descriptor: int, holder: str) -> Place | None:
     try:
         if not _try_lock(descriptor):
             raise LockedError(path, _text(descriptor))
-        place = Place.of(path, os.fstat(descriptor))
-        if place.trouble() is not None:
+        file = OpenFile.of(path, os.fstat(descriptor))
+        if file.trouble() is not None:
             return None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, holder.encode(), 0)
     except OSError as error:
         raise unusable(path, error) from error
-    return place
+    return file
 
 
 def holder_of(path: Path) -> str | None:

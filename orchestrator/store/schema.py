@@ -14,7 +14,7 @@ from typing import Final
 
 from ..core.errors import JournalError, JournalLockedError
 from ..machine.own_files import make_way
-from .ground import Place
+from .ground import OpenFile
 from .marks import Marks
 from .state_dir import refuse_foreign_state, unusable
 from .wholeness import mark_runs
@@ -263,10 +263,10 @@ def empty_wal(db: sqlite3.Connection) -> None:
         db.execute(f"PRAGMA busy_timeout = {int(LOCK_PATIENCE * 1000)}")
 
 
-def places(path: Path) -> tuple[Place, ...]:
+def open_files_of(path: Path) -> tuple[OpenFile, ...]:
     """The files of the journal at *path*, which is open: the main one, and those beside it that SQLite keeps meanwhile.
 
     Raises:
         OSError: One of them is not there.
     """
-    return tuple(Place.of(file, file.stat()) for file in (path, *(path.with_name(path.name + e) for e in _BESIDE)))
+    return tuple(OpenFile.of(file, file.stat()) for file in (path, *(path.with_name(path.name + e) for e in _BESIDE)))

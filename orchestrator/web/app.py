@@ -229,12 +229,12 @@ class App:
 
     async def _follow(self, request: web.Request) -> web.StreamResponse:
         """Send what the viewer lacks of what he follows, until he goes or the server ends."""
-        places = topics_in(request.query.getall("follow", []))
-        if not places or not all(topic == RUNS or RUN_ID.fullmatch(topic) for topic in places):
+        positions = topics_in(request.query.getall("follow", []))
+        if not positions or not all(topic == RUNS or RUN_ID.fullmatch(topic) for topic in positions):
             raise web.HTTPNotFound
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         await response.prepare(request)
-        await Stream(response, wall=self._wall, closing=self._closing).run(places, self._watch)
+        await Stream(response, wall=self._wall, closing=self._closing).run(positions, self._watch)
         return response
 
     def _watch(self, topic: str) -> AbstractContextManager[Feed]:

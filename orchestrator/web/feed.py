@@ -38,7 +38,7 @@ KEPT_FEEDS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A server-sent event: *id* is the viewer's new place, *data* a JSON document in UTF-8."""
+    """A server-sent event: *id* is the viewer's new position, *data* a JSON document in UTF-8."""
 
     event: str
     id: str
@@ -86,15 +86,15 @@ class Feed(ABC):
         """Wait until it has looked since it is watched."""
         await self._first_look.wait()
 
-    async def next(self, place: str) -> Message:
-        """What a viewer at *place* lacks; waits until there is something. An unknown place gets everything.
+    async def next(self, position: str) -> Message:
+        """What a viewer at *position* lacks; waits until there is something. An unknown position gets everything.
 
         What was seen before the feed was last left alone is not told as if it were so now.
         """
         await self.looked()
         while True:
             changed = self._changed
-            version = self._version_at(place)
+            version = self._version_at(position)
             if self._version and version != self._version:
                 return self._message(version)
             await changed.wait()
@@ -112,12 +112,12 @@ class Feed(ABC):
         finally:
             self._looking = False
 
-    def _version_at(self, place: str) -> int:
-        epoch, _, number = place.partition("-")
+    def _version_at(self, position: str) -> int:
+        epoch, _, number = position.partition("-")
         known = epoch == self._epoch and number.isdecimal() and int(number) <= self._version
         return int(number) if known else 0
 
-    def _place(self) -> str:
+    def _position(self) -> str:
         return f"{self._epoch}-{self._version}"
 
     def _new_epoch(self) -> None:
@@ -148,7 +148,7 @@ class RunsFeed(Feed):
         return changed
 
     def _message(self, version: int) -> Message:  # noqa: ARG002 - it is sent whole
-        return Message(event="runs", id=self._place(), data=view.compact(self._runs).encode())
+        return Message(event="runs", id=self._position(), data=view.compact(self._runs).encode())
 
 
 class RunFeed(Feed):
@@ -209,7 +209,7 @@ class RunFeed(Feed):
 
     def _message(self, version: int) -> Message:
         if self._said is not None and self._said[:2] == (version, self._version):
-            return self._said[2]  # most viewers are at the same place
+            return self._said[2]  # most viewers are at the same position
         head = {
             name: value
             for name, value in self._head.items()
@@ -229,7 +229,7 @@ class RunFeed(Feed):
         lines = {line["seq"]: line for since, line in (*self._problems, *self._log) if since > version}
         document["log"] = view.compact([lines[seq] for seq in sorted(lines)])
         data = f"{{{','.join(f'{view.compact(name)}:{text}' for name, text in document.items())}}}".encode()
-        message = Message(event="delta" if version else "snapshot", id=self._place(), data=data)
+        message = Message(event="delta" if version else "snapshot", id=self._position(), data=data)
         self._said = (version, self._version, message)
         return message
 

@@ -221,7 +221,7 @@ class RunLook:
         return changed
 
     def _count(self, name: str, row: view.Row, by: int) -> None:
-        wave, _ = self._known.state.place_of(name)
+        wave, _ = self._known.state.wave_and_migration(name)
         self._known.states.setdefault(wave.name, Counter())[row.state] += by
 
     def _words(self, events: list[tuple[int, Event]]) -> list[dict[str, Any]]:

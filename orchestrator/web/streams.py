@@ -2,7 +2,7 @@
 
     GET /api/events?follow=*&follow=RUN_ID@PLACE
 
-`*` is the list of runs. Each event's id is ``TOPIC@PLACE``: who comes back says for each topic where he was, and gets what he lacks.
+`*` is the list of runs. Each event's id is ``TOPIC@POSITION``: who comes back says for each topic where he was, and gets what he lacks.
 An event `beat` comes at once and every `HEARTBEAT` seconds, and only while all that is followed has been looked at since the
 one before: a reader who has missed two knows that what he sees may not be so any more.
 """
@@ -30,11 +30,11 @@ RUNS = "*"
 
 
 def topics_in(asked: list[str]) -> dict[str, str]:
-    """The place of a viewer in each topic that he asks for, as ``TOPIC`` or ``TOPIC@PLACE``; the empty one: nowhere yet."""
+    """The position of a viewer in each topic that he asks for, as ``TOPIC`` or ``TOPIC@POSITION``; the empty one: nowhere yet."""
     found = {}
     for each in asked[:MOST_TOPICS]:
-        topic, _, place = each.partition("@")
-        found[topic] = place
+        topic, _, position = each.partition("@")
+        found[topic] = position
     return found
 
 
@@ -67,10 +67,10 @@ class Stream:
         await self._closing.wait()
         scope.cancel()
 
-    async def _follow(self, topic: str, feed: Feed, place: str, scope: anyio.CancelScope) -> None:
+    async def _follow(self, topic: str, feed: Feed, position: str, scope: anyio.CancelScope) -> None:
         while True:
-            message = await feed.next(place)
-            place = message.id
+            message = await feed.next(position)
+            position = message.id
             head = f"id: {topic}@{message.id}\nevent: {message.event}\ndata: ".encode()
             await self._write(head, message.data, b"\n\n", scope=scope)
 

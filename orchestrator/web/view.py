@@ -97,7 +97,7 @@ def _goes_on(state: RunState, name: str, *, running: bool) -> bool:
 def row(state: RunState, name: str, *, running: bool) -> Row:
     """How migration *name* stands; *running*: a process works on the run."""
     known = state.migrations[name]
-    report = report_migration(state, *state.place_of(name))
+    report = report_migration(state, *state.wave_and_migration(name))
     if _goes_on(state, name, running=running):
         stands = shape.SKIPPED if is_skipped(known) else shape.PHASES[known.phase]
         values = shape.row(report, state=stands, note=known.note, lag=known.lag)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.atlas.auth.challenge import Challenge, challenges, digest_challenge
 from orchestrator.atlas.errors import ApiError
-from orchestrator.simulator.digest import DigestGuard, NonceRules, CredentialVerdict
+from orchestrator.simulator.digest import CredentialVerdict, DigestGuard, NonceRules
 
 from .servers import GROUP, KEYS, LIVE, Raw, client_of, http, job_document, raw_server
 

@@ -127,7 +127,9 @@ def test_a_status_that_is_not_the_origin_servers_word_is_no_verdict() -> None:
     known = set().union(*MEANINGS.values())
     for verdict, statuses in MEANINGS.items():
         assert {status for status in range(100, 1000) if said_by(status) is verdict} == statuses
-    assert {status for status in range(100, 1000) if said_by(status) is RequestVerdict.INCONCLUSIVE} == set(range(100, 1000)) - known
+    assert {status for status in range(100, 1000) if said_by(status) is RequestVerdict.INCONCLUSIVE} == set(
+        range(100, 1000)
+    ) - known
 
 
 def test_refusals_are_those_where_asking_again_is_no_use() -> None:

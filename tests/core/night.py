@@ -307,7 +307,7 @@ class Night:
         )
 
     def _step(self, name: str) -> None:
-        wave, migration = self.run.place_of(name)
+        wave, migration = self.run.wave_and_migration(name)
         policy = self.policy(migration)
         step = migration_step(self.run, name, policy, self.now, self.now)
         match step:

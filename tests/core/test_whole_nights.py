@@ -125,7 +125,7 @@ def all_is_right(night: Night, event: Event) -> None:
 def a_put_may_leave(night: Night, name: str) -> None:
     """The promises about a PUT, told from the events of its session and not from what the core keeps."""
     run, session = night.run, night.session()
-    wave, migration = run.place_of(name)
+    wave, migration = run.wave_and_migration(name)
     window = run.workflow.window
     assert window is None or (isinstance(window, AbsoluteWindow) and window.opens <= night.now < window.closes)
     assert not [event for event in session if isinstance(event, CutoversStopped)]
@@ -207,7 +207,7 @@ def hold_a_night(seed: int, faults: float, deaths: float) -> None:
     for name, job in night.jobs.items():
         assert job.carried_out <= 1, name
         outcome = night.run.result(name).outcome
-        _, migration = night.run.place_of(name)
+        _, migration = night.run.wave_and_migration(name)
         verified = [
             event.argv
             for event in night.events

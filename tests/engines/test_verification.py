@@ -35,7 +35,7 @@ def ran(it: House) -> list[str]:
 
 def hooks_of(state: RunState, name: str) -> Hooks:
     """The hooks of migration *name*."""
-    return state.place_of(name)[1].hooks
+    return state.wave_and_migration(name)[1].hooks
 
 
 async def test_a_verified_migration_is_a_success_and_its_downtime_lasts_until_its_last_hook(tmp_path: Path) -> None:

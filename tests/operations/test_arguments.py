@@ -47,7 +47,7 @@ def recorded(night: Night) -> list[Event]:
 def gate_of(night: Night, name: str) -> Gate | None:
     """The gate of migration *name* as it now stands."""
     with open_journal(night.state_dir, readonly=True) as journal:
-        return journal.state(RUN).place_of(name)[1].gate
+        return journal.state(RUN).wave_and_migration(name)[1].gate
 
 
 # -- gate --------------------------------------------------------------------------------------------------------------

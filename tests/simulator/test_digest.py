@@ -6,7 +6,7 @@ from hashlib import md5
 import pytest
 
 from orchestrator.simulator import digest
-from orchestrator.simulator.digest import DigestGuard, NonceRules, CredentialVerdict, parse_credentials
+from orchestrator.simulator.digest import CredentialVerdict, DigestGuard, NonceRules, parse_credentials
 
 TARGET = "/api/atlas/v2/groups/g/liveMigrations/l/cutover?pretty=true"
 
@@ -69,7 +69,11 @@ def test_correct_credentials_are_accepted_in_any_order_of_counts(client: Client)
 
 def test_a_count_that_comes_twice_is_a_replay(client: Client) -> None:
     """The same nonce and count are good for one request."""
-    assert [client.send(1), client.send(2), client.send(1)] == [CredentialVerdict.ACCEPTED, CredentialVerdict.ACCEPTED, CredentialVerdict.REPLAYED]
+    assert [client.send(1), client.send(2), client.send(1)] == [
+        CredentialVerdict.ACCEPTED,
+        CredentialVerdict.ACCEPTED,
+        CredentialVerdict.REPLAYED,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +96,9 @@ def test_a_count_that_comes_twice_is_a_replay(client: Client) -> None:
         ({"username": "user"}, CredentialVerdict.MALFORMED),
     ],
 )
-def test_a_wrong_field_is_refused_for_what_it_is(client: Client, bent: dict[str, str], verdict: CredentialVerdict) -> None:
+def test_a_wrong_field_is_refused_for_what_it_is(
+    client: Client, bent: dict[str, str], verdict: CredentialVerdict
+) -> None:
     """Strict where a client could go wrong."""
     assert client.send(1, **bent) is verdict
     assert client.send() is CredentialVerdict.ACCEPTED
@@ -100,14 +106,21 @@ def test_a_wrong_field_is_refused_for_what_it_is(client: Client, bent: dict[str,
 
 def test_another_method_or_no_header_is_refused(client: Client) -> None:
     """The response covers the method; a request without credentials gets its challenge."""
-    assert client.guard.check(method="GET", target=TARGET, authorization=client.header()) is CredentialVerdict.WRONG_RESPONSE
+    assert (
+        client.guard.check(method="GET", target=TARGET, authorization=client.header())
+        is CredentialVerdict.WRONG_RESPONSE
+    )
     assert client.guard.check(method="PUT", target=TARGET, authorization=None) is CredentialVerdict.MISSING
 
 
 def test_a_nonce_wears_out_by_uses() -> None:
     """After its uses a nonce is stale, and a new one works."""
     client = Client(NonceRules(uses=2, seconds=None))
-    assert [client.send(count) for count in (1, 2, 3)] == [CredentialVerdict.ACCEPTED, CredentialVerdict.ACCEPTED, CredentialVerdict.STALE]
+    assert [client.send(count) for count in (1, 2, 3)] == [
+        CredentialVerdict.ACCEPTED,
+        CredentialVerdict.ACCEPTED,
+        CredentialVerdict.STALE,
+    ]
     client.nonce = client.new_nonce()
     assert client.send(1) is CredentialVerdict.ACCEPTED
 

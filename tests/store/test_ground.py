@@ -55,7 +55,7 @@ async def test_no_intent_is_recorded_on_ground_that_is_gone(tmp_path: Path, what
     lock = run_lock(state_dir, "r1")
     with open_journal(state_dir) as journal, locked(lock, holder="me") as place:
         journal.begin("r1", WORKFLOW, run_started(WORKFLOW))
-        writer = Writer(journal, "r1", IDS, ground=Ground(run_id="r1", places=(place, *journal.places)))
+        writer = Writer(journal, "r1", IDS, ground=Ground(run_id="r1", files=(place, *journal.open_files)))
         async with anyio.create_task_group() as group:
             group.start_soon(writer.run)
             await writer.append(INTENT)
@@ -185,10 +185,10 @@ def test_an_old_sqlite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_readers_stand_on_nothing(tmp_path: Path) -> None:
     """They write nothing that could be lost."""
     with open_journal(tmp_path) as journal:
-        assert [place.path.name for place in journal.places] == [FILE, FILE + "-wal", FILE + "-shm"]
+        assert [place.path.name for place in journal.open_files] == [FILE, FILE + "-wal", FILE + "-shm"]
         with open_journal(tmp_path, readonly=True) as reader:
             assert _places(reader) == ()
 
 
 def _places(journal: Journal) -> tuple[object, ...]:
-    return journal.places
+    return journal.open_files

@@ -36,7 +36,7 @@ class Driver:
         self._wave = wave
         self._migration = migration
         self._client = session.clients.of(migration.credentials)
-        self._policy = session.policy(session.state.place_of(migration.name)[1])
+        self._policy = session.policy(session.state.wave_and_migration(migration.name)[1])
         self._reader = JobReader(
             self._client,
             migration,
@@ -57,7 +57,7 @@ class Driver:
 
     def steer(self) -> None:
         """Somebody has decided about this migration: give up what is on the way to its cutover, and ask again."""
-        self._policy = self._session.policy(self._session.state.place_of(self._migration.name)[1])
+        self._policy = self._session.policy(self._session.state.wave_and_migration(self._migration.name)[1])
         if self._waits is not None:
             self._waits.cancel()
 

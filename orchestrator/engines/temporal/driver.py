@@ -82,7 +82,7 @@ class Driver:
 
     @property
     def _migration(self) -> Migration:
-        return self._ledger.state.place_of(self._name)[1]  # its gate may have been changed
+        return self._ledger.state.wave_and_migration(self._name)[1]  # its gate may have been changed
 
     @property
     def _state(self) -> MigrationState:

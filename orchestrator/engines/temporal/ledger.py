@@ -88,7 +88,7 @@ class Ledger:
         self.polls[name] += done.polls
         self.record(*forms.events_of(done.told))
         if done.refused is not None:
-            credentials = self.state.place_of(name)[1].credentials
+            credentials = self.state.wave_and_migration(name)[1].credentials
             event = refused(self.state, credentials, done.refused, sets=len(self.sets()), at=now())
             if event is not None:
                 self.record(event)

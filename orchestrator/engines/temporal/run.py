@@ -356,7 +356,7 @@ class Run:
         """Wait for what an earlier execution has begun, before anything else is decided."""
         for whose in self._errands.left():
             if whose in self._state.migrations:
-                self._drive(*self._state.place_of(whose))
+                self._drive(*self._state.wave_and_migration(whose))
                 continue
             errand = self._errands.left_for(whose)
             assert errand is not None
