@@ -15,7 +15,7 @@ from orchestrator.core.next_step import (
     Policy,
     Read,
     Reading,
-    Request,
+    SendPut,
     Step,
     answered,
     apply,
@@ -144,7 +144,7 @@ class Story:
         self.now += after
         if isinstance(self.step(), Read):
             self.read(*reads)
-        assert isinstance(self.step(), Request)
+        assert isinstance(self.step(), SendPut)
         self.take(CutoverRequested(at=self.now, migration="orders"))
 
     def answer(self, kind: AnswerKind, *, after: float = 0.0, **more: Any) -> list[str]:

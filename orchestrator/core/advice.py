@@ -74,7 +74,7 @@ class Advice:
 
 def facts_of(state: RunState, now: float, *, goes_on: bool = False) -> Facts:
     """The facts of *state* at *now* (Unix seconds); *goes_on*: a process works on the run."""
-    unfinished = state.is_unfinished() if state.finished_at is None else state.unfinished
+    unfinished = state.is_unfinished() if state.finished_at is None else state.recorded_unfinished
     return Facts(
         run_id=state.run_id,
         workflow=path_of(state.workflow),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .events import Event, details
-from .steering import Request
+from .steering import SteeringRequest
 
 _NAMES = frozenset(
     {"base_url", "credentials", "hook", "method", "migration", "scope", "selected", "successor", "version", "wave"}
@@ -22,7 +22,7 @@ def cleared(event: Event, clean: Callable[[str], str]) -> Event:
     return replace(event, **changed) if changed else event
 
 
-def cleared_request(request: Request, clean: Callable[[str], str]) -> Request:
+def cleared_request(request: SteeringRequest, clean: Callable[[str], str]) -> SteeringRequest:
     """*request* with *clean* applied to what somebody has typed, or pasted."""
     return replace(request, who=clean(request.who), reason=clean(request.reason))
 

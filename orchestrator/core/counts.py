@@ -19,8 +19,8 @@ class Facets(NamedTuple):
     """What counts about one migration; each is 0 or 1.
 
     *waiting*: selected, and its PUT may still leave. *under_way*: selected, and its PUT may have been carried out.
-    *doubts*: in doubt, selected or not. *unsettled*: in doubt or under way, selected or not, or ended in doubt and not looked
-    at again in this session. *failures*: ended without SUCCESS, selected or not. *slots*: holds one of the wave's slots.
+    *doubts*: in doubt, selected or not. *keeps_wave_open*: in doubt or under way, selected or not, or ended in doubt and not looked
+    at again in this session. *ended_badly*: ended without SUCCESS, selected or not. *slots*: holds one of the wave's slots.
     *owing*: selected, complete at Atlas or ended, and `verify` or `after_…` hooks are left to be run.
     *undoing*: a `before` hook has prepared a cutover that has not been requested, and `after_failure` would undo it.
     """
@@ -28,8 +28,8 @@ class Facets(NamedTuple):
     waiting: int = 0
     under_way: int = 0
     doubts: int = 0
-    unsettled: int = 0
-    failures: int = 0
+    keeps_wave_open: int = 0
+    ended_badly: int = 0
     slots: int = 0
     owing: int = 0
     undoing: int = 0
@@ -53,8 +53,8 @@ def facets_of(
         waiting=int(selected and phase in BEFORE_THE_PUT and not withdrawn),
         under_way=int(selected and under_way),
         doubts=int(phase is Phase.DOUBT),
-        unsettled=int(under_way or (not selected and state.outcome is Outcome.IN_DOUBT)),
-        failures=int(state.outcome not in (None, Outcome.SUCCESS)),
+        keeps_wave_open=int(under_way or (not selected and state.outcome is Outcome.IN_DOUBT)),
+        ended_badly=int(state.outcome not in (None, Outcome.SUCCESS)),
         slots=int(
             (selected and works)
             or (state.admitted and not withdrawn and not verifying and (phase is not Phase.FINISHED or owing))
@@ -71,8 +71,8 @@ class Counts:
     waiting: int = 0
     under_way: int = 0
     doubts: int = 0
-    unsettled: int = 0
-    failures: int = 0
+    keeps_wave_open: int = 0
+    ended_badly: int = 0
     slots: int = 0
     owing: int = 0
     undoing: int = 0
@@ -82,8 +82,8 @@ class Counts:
         self.waiting += sign * facets.waiting
         self.under_way += sign * facets.under_way
         self.doubts += sign * facets.doubts
-        self.unsettled += sign * facets.unsettled
-        self.failures += sign * facets.failures
+        self.keeps_wave_open += sign * facets.keeps_wave_open
+        self.ended_badly += sign * facets.ended_badly
         self.slots += sign * facets.slots
         self.owing += sign * facets.owing
         self.undoing += sign * facets.undoing

@@ -37,7 +37,7 @@ from .events import (
     WindowWaiting,
 )
 from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, after_hook_left, undo_left
-from .next_step import Done, Finish, Policy, Request, RunHook, Step, next_step, too_old
+from .next_step import Done, Finish, Policy, RunHook, SendPut, Step, next_step, too_old
 from .outcomes import Outcome
 from .run import APPROVAL_TIMEOUT, RunState
 from .steered import with_reason
@@ -183,7 +183,7 @@ def migration_step(run: RunState, name: str, policy: Policy, now: float, wall: f
     if state.phase is Phase.READY and not state.admitted:
         return Wait(what=WaitsFor.SLOT)
     step = next_step(state, policy, now, held=not _door_is_open(run, wall))
-    if isinstance(step, (RunHook, Request)) and not _door_is_open(run, wall):
+    if isinstance(step, (RunHook, SendPut)) and not _door_is_open(run, wall):
         return Wait(what=WaitsFor.DOOR)
     return step
 
@@ -205,7 +205,10 @@ def may_request(run: RunState, name: str, now: float, wall: float) -> str | None
 
 
 def may_start(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str] = ()) -> NotYet | None:
-    """Why *wave* may not start: the first of these conditions that is not met. None: it may. The arguments are those of `next_actions`."""
+    """Why *wave* may not start: the first of these conditions that is not met. None: it may. The arguments are those of `next_actions`.
+
+    One reason is not asked for here: what stops the whole run (`_why_to_stop`), as `next_actions` has recorded that before it asks.
+    """
     for before in run.workflow.waves[: run.workflow.waves.index(wave)]:
         if not _wave(run, before, now, wall, at_work).over:
             return NotYet(reason=f"wave {before.name!r} is not over")
@@ -251,7 +254,7 @@ def _why_to_stop(run: RunState) -> str | None:
         return with_reason(f"aborted by {run.aborted_by}", run.aborted_for)
     for wave in run.workflow.waves:
         if run.too_many_failures(wave):
-            failed, most = run.failures(wave), wave.max_failures
+            failed, most = run.ended_badly(wave), wave.max_failures
             return f"{failed} of wave {wave.name!r} ended without SUCCESS, max_failures is {most}"
         if run.waves[wave.name].hooks.unverified is not None:
             return f"wave {wave.name!r} is not verified: {run.waves[wave.name].hooks.unverified}"
@@ -322,8 +325,8 @@ def _wave(run: RunState, wave: Wave, now: float, wall: float, at_work: Container
     if wave.name in at_work:
         return _do()
     if (known.started or known.worked_on) and known.finished_at is None:
-        return _do(Record(event=WaveFinished(at=now, wave=wave.name, counts=run.counts(wave))))
-    if not counts.unsettled:  # in doubt, and nobody was asked to look: not over
+        return _do(Record(event=WaveFinished(at=now, wave=wave.name, counts=run.outcomes_of(wave))))
+    if not counts.keeps_wave_open:  # in doubt, and nobody was asked to look: not over
         agenda = _after_hook(run, wave, now, wall)
         if not agenda.over:
             return agenda

@@ -57,16 +57,16 @@ __all__ = [
     "Read",
     "ReadKind",
     "Reading",
-    "Request",
     "RunHook",
+    "SendPut",
     "Step",
     "answered",
     "apply",
-    "held_back",
     "next_step",
     "observe",
     "observe_before_sending",
     "observe_failure",
+    "put_not_sent",
     "reopen",
     "too_old",
 ]
@@ -143,7 +143,7 @@ class RunHook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class SendPut:
     """Send the PUT, the *attempt*-th one (0: the first)."""
 
     attempt: int
@@ -162,7 +162,7 @@ class Done:
     """Nothing is left to do."""
 
 
-Step = Read | RunHook | Request | Finish | Done
+Step = Read | RunHook | SendPut | Finish | Done
 
 
 class AnswerKind(StrEnum):
@@ -263,7 +263,7 @@ def _ready_step(state: MigrationState, policy: Policy, now: float, *, held: bool
         return Finish(outcome=Outcome.FAILED, error_message=message)
     if stale and (hook_left or not policy.rereads):
         return Read(kind=ReadKind.GATE, attempt=0, deadline=now)
-    return Request(attempt=state.attempts)
+    return SendPut(attempt=state.attempts)
 
 
 def too_old(state: MigrationState, now: float) -> str | None:
@@ -352,14 +352,14 @@ def observe_before_sending(
 
     If the gate is still open, *state* stays in phase REQUESTED and the PUT may leave; otherwise it is held back.
     """
-    back = held_back(reason, migration=migration, now=now)
+    back = put_not_sent(reason, migration=migration, now=now)
     found = observe(apply(state, back), reading, policy, migration=migration, now=now)
     if any(isinstance(event, GateOpened) for event in found):
         return tuple(event for event in found if isinstance(event, (StatusPolled, StatusChanged)))
     return (back, *found)
 
 
-def held_back(reason: str, *, migration: str, now: float) -> CutoverNotBegun:
+def put_not_sent(reason: str, *, migration: str, now: float) -> CutoverNotBegun:
     """The PUT whose intent is recorded is not sent after all, for *reason*."""
     return CutoverNotBegun(at=now, migration=migration, reason=f"not sent: {reason}", sent=False)
 

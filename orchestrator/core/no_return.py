@@ -125,7 +125,7 @@ def point_of(state: MigrationState) -> Point:
 def point_in(run: RunState, name: str) -> Point:
     """Where migration *name* of *run* is: hooks of its wave or of the run may have stopped its application, too, and a run may be over."""
     point = point_of(run.migrations[name])
-    over = run.finished_at is not None and not run.unfinished
+    over = run.finished_at is not None and not run.recorded_unfinished
     if point is Point.WAITS and over:
         return Point.NOT_CUT_OVER
     if point is Point.SENT and over:

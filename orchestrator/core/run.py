@@ -136,7 +136,7 @@ class RunState:
     version: str = ""
     started_at: float | None = None
     finished_at: float | None = None
-    unfinished: bool = True
+    recorded_unfinished: bool = True
     recorded_exit_code: int | None = None
     sessions: int = 0
     paused_by: str | None = None
@@ -263,7 +263,7 @@ class RunState:
         self.finished_at = self.recorded_exit_code = self.stopped = None
         self.refused = {}
         self.window_opens = self.window_closes = self.opening = self.unconfirmed_since = None
-        self.unfinished = True
+        self.recorded_unfinished = True
         self.run_hooks.new_session()
         for name, state in self.migrations.items():
             if name not in self.selected and state.outcome is Outcome.IN_DOUBT:
@@ -309,7 +309,7 @@ class RunState:
         if isinstance(event, MigrationRetried):
             wave.retried += 1
             wave.finished_at = None
-            self.unfinished = True  # also where all was over
+            self.recorded_unfinished = True  # also where all was over
             if wave.started:
                 wave.hooks.begin(self.selected)
                 self.run_hooks.begin(self.selected)
@@ -341,7 +341,7 @@ class RunState:
 
     def _finish(self, event: RunFinished) -> None:
         self.finished_at = event.at
-        self.unfinished = event.unfinished
+        self.recorded_unfinished = event.unfinished
         self.recorded_exit_code = event.exit_code
         self.requests.update(event.requests.get("by_status", {}))
         self.retries += event.requests.get("retries", 0)
@@ -461,7 +461,7 @@ class RunState:
         return self._is_over() and self.aborted_by is not None and self.successor is None
 
     def _is_over(self) -> bool:
-        return self.finished_at is not None and not self.unfinished
+        return self.finished_at is not None and not self.recorded_unfinished
 
     def window_over(self, at: float) -> bool:
         """Whether the window does not open any more at or after *at* (Unix seconds); a rehearsal's opens whenever one begins."""
@@ -563,24 +563,27 @@ class RunState:
             if state.polls and state.phase is not Phase.FINISHED
         }
 
-    def failures(self, wave: Wave) -> int:
+    def ended_badly(self, wave: Wave) -> int:
         """How many of *wave*'s migrations ended without SUCCESS, selected this time or not."""
-        return self.waves[wave.name].counts.failures
+        return self.waves[wave.name].counts.ended_badly
 
     def to_cut_over(self, wave: Wave) -> int:
         """How many of *wave*'s selected migrations may still get a PUT: what somebody lets start who approves it. What is skipped is none."""
         return self.waves[wave.name].counts.waiting
 
     def too_many_failures(self, wave: Wave) -> bool:
-        """Whether more of *wave*'s migrations have failed than its `max_failures` allows. A doubt does not count yet."""
-        return wave.max_failures is not None and self.failures(wave) > wave.max_failures
+        """Whether more of *wave*'s migrations ended without SUCCESS, IN_DOUBT included, than its `max_failures` allows.
+
+        Doubts that are still open do not count: `doubts_may_be_too_many`.
+        """
+        return wave.max_failures is not None and self.ended_badly(wave) > wave.max_failures
 
     def doubts_may_be_too_many(self, wave: Wave) -> bool:
-        """Whether too many would have failed if all that is in doubt in *wave* stayed in doubt: the wave waits, and the run is not stopped."""
+        """Whether too many would have ended without SUCCESS if all open doubts of *wave* ended IN_DOUBT: it waits, and the run is not stopped."""
         if wave.max_failures is None:
             return False
         doubts = self.waves[wave.name].counts.doubts
-        return doubts > 0 and self.failures(wave) + doubts > wave.max_failures
+        return doubts > 0 and self.ended_badly(wave) + doubts > wave.max_failures
 
     def wave_and_migration(self, name: str) -> tuple[Wave, Migration]:
         """Migration *name* and its wave."""
@@ -602,7 +605,7 @@ class RunState:
             heappop(known.line)
         return None
 
-    def counts(self, wave: Wave) -> dict[str, int]:
+    def outcomes_of(self, wave: Wave) -> dict[str, int]:
         """*wave*'s selected migrations by outcome, zeros left out."""
         totals = Counter(str(self.outcome_of(m.name)) for m in wave.migrations if m.name in self.selected)
         return {str(outcome): totals[outcome] for outcome in Outcome if totals[outcome]}

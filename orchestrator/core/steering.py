@@ -59,7 +59,7 @@ class GateChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class SteeringRequest:
     """*command* is asked by *who*, for *reason*.
 
     *wave* and *migration* are what it is about; *gate* is what changes of its gate (None: off).
@@ -73,7 +73,7 @@ class Request:
     gate: GateChange | None = None
 
 
-def decide(run: RunState, request: Request, *, at: float) -> Event | str:
+def decide(run: RunState, request: SteeringRequest, *, at: float) -> Event | str:
     """The event that *request* means for *run* at *at* (Unix seconds), or why it does nothing, in words for who asked."""
     if run.aborted_by is not None and request.command is not Command.ABORT:
         return f"it is aborted, by {run.aborted_by}"
@@ -98,7 +98,7 @@ def decide(run: RunState, request: Request, *, at: float) -> Event | str:
     return f"`{request.command}` has to name what it is about"
 
 
-def _about_a_wave(run: RunState, request: Request, name: str, *, at: float) -> Event | str:
+def _about_a_wave(run: RunState, request: SteeringRequest, name: str, *, at: float) -> Event | str:
     if name not in run.waves:
         meant = closest(name, run.waves)
         there = f"did you mean {meant!r}?" if meant else f"it has {names_listed(list(run.waves), 20)}"
@@ -117,7 +117,7 @@ def _about_a_wave(run: RunState, request: Request, name: str, *, at: float) -> E
     return WaveApproved(at=at, wave=name, who=request.who, reason=request.reason)
 
 
-def _about_a_migration(run: RunState, request: Request, name: str, *, at: float) -> Event | str:
+def _about_a_migration(run: RunState, request: SteeringRequest, name: str, *, at: float) -> Event | str:
     state = run.migrations.get(name)
     if state is None:
         return f"it has no migration {name!r}"

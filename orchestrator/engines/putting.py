@@ -26,7 +26,7 @@ async def send_put(
     permit: Permit,
     *,
     age: float,
-    held_back: Callable[[], str | None],
+    why_not_now: Callable[[], str | None],
     on_refused: Callable[[KeysRefusedError], None],
     departure: Departure | None = None,
 ) -> Answer:
@@ -37,7 +37,7 @@ async def send_put(
         migration: Whose cutover it is.
         permit: From `AtlasClient.reserve`.
         age: Seconds since the request left that read the job.
-        held_back: Asked right before the wire: why it may not leave; None: it may. Place, challenge and connection may be long in coming.
+        why_not_now: Asked right before the wire: why it may not leave; None: it may. Place, challenge and connection may be long in coming.
         on_refused: Is told that the keys are refused.
         departure: Watches over the moment at which it leaves.
     """
@@ -47,11 +47,11 @@ async def send_put(
             migration.live_migration_id,
             permit,
             age=age,
-            may_leave=lambda: held_back() is None,
+            may_leave=lambda: why_not_now() is None,
             departure=departure,
         )
     except NotSentError as error:
-        why = held_back()
+        why = why_not_now()
         return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=f"not sent: {why}" if why else str(error), sent=False)
     except KeysRefusedError as error:
         on_refused(error)

@@ -11,7 +11,7 @@ from ..core.arguments import text, text_or_none
 from ..core.errors import InputError
 from ..core.observer import Sink
 from ..core.run import RunState
-from ..core.steering import Command, Request
+from ..core.steering import Command, SteeringRequest
 from ..machine.person import who_am_i
 from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal
@@ -67,7 +67,7 @@ def abort_and_tell(
     with open_journal(directory, readonly=True) as reading:
         row = find_run(reading, run_id)
     clean = redactor_of_this_process().text
-    request = Request(command=Command.ABORT, who=clean(who or who_am_i()), reason=clean(reason))
+    request = SteeringRequest(command=Command.ABORT, who=clean(who or who_am_i()), reason=clean(reason))
     if row.temporal is not None and row.unfinished and not row.rehearsal:
         return _abort_elsewhere(row, request, directory, observers)
     with open_journal(directory) as journal:
@@ -76,7 +76,7 @@ def abort_and_tell(
         return ask(journal, row.run_id, request, at=time.time()) or _end(journal, row, request, observers)
 
 
-def _abort_elsewhere(row: RunRow, request: Request, directory: Path, observers: Sequence[Sink]) -> Steered:
+def _abort_elsewhere(row: RunRow, request: SteeringRequest, directory: Path, observers: Sequence[Sink]) -> Steered:
     """Abort a run of Temporal's: by its workers where it is open, else here, and then it lets go of its claims there."""
     from . import temporal_runs
 
@@ -91,7 +91,7 @@ def _abort_elsewhere(row: RunRow, request: Request, directory: Path, observers: 
     return ended
 
 
-def _end(journal: Journal, row: RunRow, request: Request, observers: Sequence[Sink]) -> Steered:
+def _end(journal: Journal, row: RunRow, request: SteeringRequest, observers: Sequence[Sink]) -> Steered:
     refuse_when_over(row, Command.ABORT)
     try:
         with locked(run_lock(journal.state_dir, row.run_id), holder=request.who):

@@ -17,7 +17,7 @@ from ..core.migration import Phase
 from ..core.outcomes import ExitCode
 from ..core.run import RunState, fold
 from ..core.settings import Settings
-from ..core.steering import Command, Request
+from ..core.steering import Command, SteeringRequest
 from ..engines.local.session import doubts_of_earlier_puts
 from ..machine.groups import alone
 from ..store.journal import Journal
@@ -310,7 +310,7 @@ class Follower:
         with suppress(TemporalError, InputError), anyio.move_on_after(_LAST_WORDS):
             await self._look()
             known = len(self._known)
-            await self._remote.steer(self._run_id, [Request(command=Command.PAUSE, who=who)])
+            await self._remote.steer(self._run_id, [SteeringRequest(command=Command.PAUSE, who=who)])
             while True:
                 news = self._told((await self._remote.news(known)).events)
                 if not _awaits_an_answer(fold(self._run_id, [*self._known, *news])):

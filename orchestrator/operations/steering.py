@@ -16,7 +16,7 @@ from ..core.events import Event, RunFinished
 from ..core.run import RunState
 from ..core.settings import KEY_VARIABLE
 from ..core.steered import between_sessions
-from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, GateChange, Request, decide
+from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, GateChange, SteeringRequest, decide
 from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, holder_of, locked, run_lock
@@ -54,7 +54,7 @@ class Steered:
     unwritten: tuple[Unwritten, ...] = ()
 
 
-def ask(journal: Journal, run_id: str, *requests: Request, at: float) -> Steered | None:
+def ask(journal: Journal, run_id: str, *requests: SteeringRequest, at: float) -> Steered | None:
     """Leave *requests* for the process that works on the run; None where there is none, and nothing was left.
 
     *at*: Unix seconds.
@@ -111,7 +111,7 @@ def steer(
         return ask(journal, row.run_id, *requests, at=time.time()) or _record(journal, row.run_id, requests)
 
 
-def ask_elsewhere(row: RunRow, requests: Sequence[Request]) -> Steered:
+def ask_elsewhere(row: RunRow, requests: Sequence[SteeringRequest]) -> Steered:
     """Ask the run *row*, which is open at Temporal, for *requests*; it has taken them when this returns.
 
     Raises:
@@ -136,7 +136,7 @@ def asked_already(journal: Journal, run_id: str) -> RunState:
     return state
 
 
-def decided(state: RunState, requests: Sequence[Request]) -> list[Event]:
+def decided(state: RunState, requests: Sequence[SteeringRequest]) -> list[Event]:
     """What *requests* mean for *state*.
 
     Raises:
@@ -156,7 +156,7 @@ def decided(state: RunState, requests: Sequence[Request]) -> list[Event]:
 
 def requests_for(
     state: RunState, command: Command, names: Sequence[str], who: str, reason: str, gate: GateChange | None
-) -> list[Request]:
+) -> list[SteeringRequest]:
     """What *who* asks of the run with *command* about *names*, as `steer`, no secret in it.
 
     Raises:
@@ -169,10 +169,10 @@ def requests_for(
             f"{command}: name the migrations, or waves for all of theirs; nothing was asked of run {state.run_id}"
         )
     if not names:
-        return [Request(command=command, who=who, reason=reason)]
+        return [SteeringRequest(command=command, who=who, reason=reason)]
     if command in ABOUT_A_WAVE:
         waves = [name if name in state.waves else composed(name) for name in names]
-        found = [Request(command=command, who=who, reason=reason, wave=name) for name in waves]
+        found = [SteeringRequest(command=command, who=who, reason=reason, wave=name) for name in waves]
         decided(state, [request for request in found if request.wave not in state.waves])
         return found
     try:
@@ -180,7 +180,7 @@ def requests_for(
     except KeyError as error:
         raise InputError(f"run {state.run_id} has neither a wave nor a migration {error.args[0]!r}") from None
     members = [migration.name for _, migration in state.workflow.migrations() if migration.name in chosen]
-    return [Request(command=command, who=who, reason=reason, migration=name, gate=gate) for name in members]
+    return [SteeringRequest(command=command, who=who, reason=reason, migration=name, gate=gate) for name in members]
 
 
 def redactor_of_this_process() -> Redactor:
@@ -192,7 +192,7 @@ def redactor_of_this_process() -> Redactor:
     return Redactor(value for name, value in os.environ.items() if KEY_VARIABLE.fullmatch(name))
 
 
-def _record(journal: Journal, run_id: str, requests: Sequence[Request]) -> Steered:
+def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) -> Steered:
     """Record *requests* in a run on which no process works: whoever continues it finds them."""
     try:
         with locked(run_lock(journal.state_dir, run_id), holder=requests[0].who):

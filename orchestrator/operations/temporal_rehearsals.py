@@ -49,7 +49,7 @@ async def resume(row: RunRow, settings: Settings, options: Options) -> Ending:
     with open_journal(settings.state_dir) as journal, ExitStack() as locks:
         locks.enter_context(followed(journal, row.workflow, row.run_id, options))
         state = journal.state(row.run_id)  # read under the lock: what another process still did is in it
-        if not state.unfinished and not options.retry_failed:
+        if not state.recorded_unfinished and not options.retry_failed:
             return as_it_ended(state, options)
         task = continuation(state, None, settings, options, now=options.host.wall())
         return await _play(journal, task, settings, options)

@@ -19,7 +19,7 @@ from ..core.events import CutoverInDoubt
 from ..core.migration import BEFORE_THE_PUT
 from ..core.run import RunState
 from ..core.settings import TEMPORAL_ADDRESS_VARIABLE, TEMPORAL_KEY_VARIABLE, Secret, Settings, Temporal
-from ..core.steering import Request
+from ..core.steering import SteeringRequest
 from ..core.workflow import Hooks, Workflow
 from ..store.ground import OpenFile
 from ..store.journal import Journal, RunRow, open_journal
@@ -190,7 +190,7 @@ async def _go_on(
         await follower.catch_up()
         follower.tell_if_closed()  # what is known of its PUTs is in its history
     state = journal.state(row.run_id)
-    if not state.unfinished and not options.retry_failed:
+    if not state.recorded_unfinished and not options.retry_failed:
         return as_it_ended(state, options)
     task = continuation(state, given, settings, options, now=options.host.wall())
     keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
@@ -220,7 +220,7 @@ async def is_open_row(row: RunRow, settings: Settings | None = None) -> bool:
     return found is not None and found.run_id == row.run_id and found.is_open
 
 
-async def steer(row: RunRow, requests: Sequence[Request]) -> None:
+async def steer(row: RunRow, requests: Sequence[SteeringRequest]) -> None:
     """Ask the open run *row* for *requests*, and return when it has taken them.
 
     Raises:

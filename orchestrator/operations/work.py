@@ -101,7 +101,7 @@ async def _continue(
         again = options.retry_failed and any(
             starts_afresh(state.migrations[name], retry_failed=True) for name in task.first.selected
         )
-        if not (state.unfinished or again):
+        if not (state.recorded_unfinished or again):
             return as_it_ended(state, options)
         keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
         task = replace(task, also=(*task.also, *forecast_of(journal, task, settings)), locks=locks)

@@ -353,7 +353,7 @@ def _wave(state: RunState, wave: Wave, members: list[MigrationReport]) -> WaveRe
     return WaveReport(
         name=_text(wave.name),
         migrations=len(members),
-        counts=state.counts(wave),
+        counts=state.outcomes_of(wave),
         started_at=_iso(known.first_started_at),
         finished_at=_iso(known.finished_at),
         approved_by=_text_or_none(known.approved_by),

@@ -26,7 +26,7 @@ from ..core.listing import DECIDING, RunStanding
 from ..core.outcomes import RunOutcome
 from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
-from ..core.steering import Command, GateChange, Request
+from ..core.steering import Command, GateChange, SteeringRequest
 from ..core.workflow import Workflow
 from .ground import OpenFile
 from .locks import holder_of, run_lock
@@ -93,7 +93,7 @@ class Control:
     """What another process has left for the one that holds the run."""
 
     id: int
-    request: Request
+    request: SteeringRequest
 
 
 class Journal:
@@ -211,7 +211,7 @@ class Journal:
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
-    def request(self, run_id: str, *requests: Request, at: float) -> None:
+    def request(self, run_id: str, *requests: SteeringRequest, at: float) -> None:
         """Leave *requests* for the process that holds the run."""
         with self._transaction():
             self._db.executemany(
@@ -545,15 +545,15 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
     )
 
 
-def _detail(request: Request) -> dict[str, Any]:
+def _detail(request: SteeringRequest) -> dict[str, Any]:
     gate = [request.gate.max_lag, request.gate.timeout] if request.gate else None
     return {"reason": request.reason, "migration": request.migration, "gate": gate}
 
 
-def _request(command: str, wave: str | None, who: str, detail: dict[str, Any]) -> Request:
+def _request(command: str, wave: str | None, who: str, detail: dict[str, Any]) -> SteeringRequest:
     """A request as it was left; one of an older version has no detail."""
     gate = detail.get("gate")
-    return Request(
+    return SteeringRequest(
         command=Command(command),
         who=who,
         reason=detail.get("reason", ""),

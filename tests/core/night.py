@@ -51,16 +51,15 @@ from orchestrator.core.next_step import (
     Policy,
     Read,
     Reading,
-    Request,
     RunHook,
+    SendPut,
     answered,
     observe,
     observe_failure,
 )
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
-from orchestrator.core.steering import Command, GateChange, decide
-from orchestrator.core.steering import Request as Asked
+from orchestrator.core.steering import Command, GateChange, SteeringRequest, decide
 from orchestrator.core.workflow import Migration, Workflow
 
 from ..builders import NOW, WHO, run_started
@@ -283,7 +282,7 @@ class Night:
     def _steer(self) -> None:
         """Somebody asks for something: what it means is recorded, and what means nothing is told to who asked."""
         command = self.dice.choice(["skip", "skip", "retry", "retry", "retry", "gate", "reject", "approve"])
-        asked = Asked(command=Command(command), who=WHO, reason="so it is decided")
+        asked = SteeringRequest(command=Command(command), who=WHO, reason="so it is decided")
         if command in ("reject", "approve"):
             asked = replace(asked, wave=self.dice.choice([wave.name for wave in self.workflow.waves]))
             if command == "reject" and self.dice.random() < 0.7:
@@ -340,7 +339,7 @@ class Night:
                 pause = self.dice.choice([2.0, 10.0]) if step.attempt else 0.0
                 pause = max(0.0, min(pause, step.deadline - self.now))
                 self._after(pause + self.dice.uniform(*self.latency), lambda: self._read(name, policy))
-            case Request():
+            case SendPut():
                 self._busy.add(name)
                 known = self.run.migrations[name]
                 pause = self.dice.choice([0.0, 0.0, 8.0])
@@ -362,7 +361,7 @@ class Night:
             self._record(event)
 
     def _request(self, name: str, policy: Policy) -> None:
-        if not isinstance(migration_step(self.run, name, policy, self.now, self.now), Request):
+        if not isinstance(migration_step(self.run, name, policy, self.now, self.now), SendPut):
             self._free(name)
             return
         why_not = may_request(self.run, name, self.now, self.now)

@@ -14,8 +14,8 @@ from orchestrator.core.next_step import (
     Policy,
     Read,
     ReadKind,
-    Request,
     RunHook,
+    SendPut,
 )
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import Hooks
@@ -46,7 +46,7 @@ def test_another_put_needs_two_reads_after_the_settling_time(settle: float) -> N
     assert story.read("WORKING", True, 1.0, after=0.5) == ["cutover_not_begun"]
     assert story.step() == Read(kind=ReadKind.GATE, attempt=0, deadline=story.now)
     assert story.read("WORKING", True, 1.0) == ["gate_opened"]
-    assert story.step() == Request(attempt=1)
+    assert story.step() == SendPut(attempt=1)
 
 
 @pytest.mark.parametrize("between", ["WORKING", "NEW", "error", "COMES_LATER"])
@@ -194,7 +194,7 @@ def test_a_second_put_passes_the_gate_again() -> None:
     assert story.read("WORKING", True, 5000.0) == ["gate_waiting"]
     assert isinstance(story.step(), Read)
     assert story.read("WORKING", True, 5.0, after=4) == ["gate_opened"]
-    assert story.step() == Request(attempt=1)
+    assert story.step() == SendPut(attempt=1)
 
 
 def test_doubt_from_another_run_that_cannot_be_settled_says_so() -> None:
@@ -335,7 +335,7 @@ def test_a_row_of_puts_that_came_to_nothing_does_not_go_on_in_the_next_session()
     story.read("WORKING", True, 1.0, after=2)
     assert story.read("WORKING", True, 1.0, after=2) == ["cutover_not_begun"]
     assert story.read("WORKING", True, 1.0, after=2) == ["gate_opened"]
-    assert story.step() == Request(attempt=0)
+    assert story.step() == SendPut(attempt=0)
 
 
 @pytest.mark.parametrize("waits", [False, True])
@@ -350,7 +350,7 @@ def test_a_put_that_was_not_carried_out_leaves_no_doubt_behind(times: int, waits
         if waits:
             assert story.read_fails("503") == ["gate_waiting"]
     story.read("WORKING", True, 1.0)
-    assert story.step() == Request(attempt=0)
+    assert story.step() == SendPut(attempt=0)
 
 
 def test_doubt_left_by_another_run_survives_continuing() -> None:

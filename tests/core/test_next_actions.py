@@ -43,7 +43,7 @@ from orchestrator.core.next_actions import (
     next_actions,
     to_drive,
 )
-from orchestrator.core.next_step import Done, Finish, Policy, Read, Request, RunHook
+from orchestrator.core.next_step import Done, Finish, Policy, Read, RunHook, SendPut
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.window import AbsoluteWindow
@@ -330,7 +330,7 @@ def test_nothing_starts_in_a_pause() -> None:
     assert isinstance(migration_step(run, "a", Policy(), NOW + 60, NOW + 60), Read)
     assert may_request(run, "a", NOW, NOW) == "the run is paused"
     run.apply(RunUnpaused(at=NOW, who=WHO))
-    assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Request)
+    assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), SendPut)
 
 
 def test_after_an_abort_nothing_starts_and_what_is_under_way_is_followed() -> None:

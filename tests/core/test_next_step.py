@@ -14,8 +14,8 @@ from orchestrator.core.next_step import (
     Read,
     Reading,
     ReadKind,
-    Request,
     RunHook,
+    SendPut,
     next_step,
 )
 from orchestrator.core.outcomes import Outcome
@@ -94,7 +94,7 @@ def test_a_waiting_gate_opens_once_the_job_has_caught_up() -> None:
     assert story.read("NEW", False, after=2) == []
     assert story.step() == Read(kind=ReadKind.GATE, attempt=2, deadline=NOW + 1800)
     assert story.read("WORKING", True, 3.0, after=3) == ["status_changed", "gate_opened"]
-    assert story.step() == Request(attempt=0)
+    assert story.step() == SendPut(attempt=0)
 
 
 @pytest.mark.parametrize("status", ["NEW", "WORKING", None, "BRAND_NEW_WORD"])
@@ -102,7 +102,7 @@ def test_without_a_gate_one_read_is_enough(status: str | None) -> None:
     """`gate: off`: neither readiness nor lag matter."""
     story = Story(policy=Policy(gate=None))
     assert story.read(status) == ["gate_opened"]
-    assert story.step() == Request(attempt=0)
+    assert story.step() == SendPut(attempt=0)
 
 
 @pytest.mark.parametrize("status", ["PENDING", "WORKING", None, "BRAND_NEW_WORD"])
@@ -111,7 +111,7 @@ def test_a_ready_job_without_any_lag_opens_its_gate_and_the_event_says_so(status
     story = Story()
     assert story.read(status, True) == ["gate_opened"]
     assert "no lag" in (story.state.note or "")
-    assert story.step() == Request(attempt=0)
+    assert story.step() == SendPut(attempt=0)
 
 
 @pytest.mark.parametrize("status", ["NEW", "QUEUED"])
@@ -223,7 +223,7 @@ def test_before_hooks_run_in_order_after_the_gate_and_before_the_put() -> None:
     story.hook("before")
     assert story.step() == RunHook(hook="before", index=1)
     story.hook("before")
-    assert story.step() == Request(attempt=0)
+    assert story.step() == SendPut(attempt=0)
 
 
 def test_a_failed_before_hook_fails_the_migration() -> None:
@@ -240,11 +240,11 @@ def test_an_open_gate_grows_stale() -> None:
     """After a pause or a long hook the job is read again before its PUT."""
     story = at_ready()
     story.now += GATE_LIFE
-    assert story.step() == Request(attempt=0)
+    assert story.step() == SendPut(attempt=0)
     story.now += 0.1
     assert story.step() == Read(kind=ReadKind.GATE, attempt=0, deadline=story.now)
     assert story.read("WORKING", True, 2.0) == ["gate_opened"]
-    assert story.step() == Request(attempt=0)
+    assert story.step() == SendPut(attempt=0)
 
 
 def test_a_stale_gate_is_not_refreshed_by_a_read_that_fails() -> None:
@@ -253,7 +253,7 @@ def test_a_stale_gate_is_not_refreshed_by_a_read_that_fails() -> None:
     assert story.read_fails("503 down", after=GATE_LIFE + 1) == ["gate_waiting"]
     assert isinstance(story.step(), Read)
     assert story.read("WORKING", True, 2.0, after=2) == ["gate_opened"]
-    assert story.step() == Request(attempt=0)
+    assert story.step() == SendPut(attempt=0)
 
 
 def test_a_gate_that_closes_again_waits_its_full_time_again() -> None:
@@ -306,7 +306,7 @@ def test_a_put_that_was_not_carried_out_is_sent_again() -> None:
     """429, a digest challenge, or no connection at all."""
     story = requested()
     assert story.answer(AnswerKind.NOT_CARRIED_OUT) == ["cutover_not_begun"]
-    assert story.step() == Request(attempt=1)
+    assert story.step() == SendPut(attempt=1)
 
 
 def test_puts_that_are_never_carried_out_end() -> None:
@@ -404,5 +404,5 @@ def test_who_reads_again_before_the_put_is_asked_for_it_on_old_knowledge() -> No
     """The read is part of sending it; before the first `before` hook the job is read in any case."""
     old = MigrationState(phase=Phase.READY, known_at=NOW - 60, gate_since=NOW - 60)
     assert isinstance(next_step(old, Policy(), NOW), Read)
-    assert next_step(old, Policy(rereads=True), NOW) == Request(attempt=0)
+    assert next_step(old, Policy(rereads=True), NOW) == SendPut(attempt=0)
     assert isinstance(next_step(old, Policy(rereads=True, hooks=Hooks(before=ONE)), NOW), Read)

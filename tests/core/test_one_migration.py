@@ -46,8 +46,8 @@ from orchestrator.core.next_step import (
     Policy,
     Read,
     Reading,
-    Request,
     RunHook,
+    SendPut,
     answered,
     next_step,
     observe,
@@ -274,7 +274,7 @@ class OneMigration(RuleBasedStateMachine):
                 self.read(choose)
             case RunHook() as hook:
                 self.hook(hook, works=choose("hook works"))
-            case Request():
+            case SendPut():
                 self.put(choose)
             case Finish() as finish:
                 self.end(finish.outcome, finish.error_message)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.events import CutoverInDoubt, CutoverRefused
-from orchestrator.core.next_step import AnswerKind, Phase, Policy, Read, ReadKind, Request
+from orchestrator.core.next_step import AnswerKind, Phase, Policy, Read, ReadKind, SendPut
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import Gate
 
@@ -122,7 +122,7 @@ def test_a_409_before_any_cutover_goes_back_to_the_gate(shown: Any) -> None:
     assert story.read(*shown, after=1) == ["cutover_not_begun"]
     assert story.step() == Read(kind=ReadKind.GATE, attempt=0, deadline=story.now)
     story.read("WORKING", True, 1.0)
-    assert story.step() == Request(attempt=1)
+    assert story.step() == SendPut(attempt=1)
 
 
 def test_a_job_with_an_older_document_goes_back_to_its_gate_while_it_stays_ready() -> None:
@@ -144,7 +144,7 @@ def test_409s_end_with_the_gates_timeout(ready: bool) -> None:
     puts = 1
     while story.phase is not Phase.FINISHED:
         step = story.step()
-        if isinstance(step, Request):
+        if isinstance(step, SendPut):
             story.request()
             refused(409, story)
             puts += 1

@@ -30,7 +30,7 @@ from orchestrator.core.events import (
 from orchestrator.core.next_step import Phase
 from orchestrator.core.outcomes import ExitCode, Outcome, RunOutcome
 from orchestrator.core.run import RunState, fold
-from orchestrator.core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, Request, decide
+from orchestrator.core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, SteeringRequest, decide
 from orchestrator.core.workflow import Hooks, Workflow
 
 from ..builders import NOW, WHO, finished, run_resumed, run_started, workflow
@@ -203,14 +203,14 @@ def test_max_failures_counts_ends_without_success(
 def test_failures_of_earlier_sessions_count_whatever_is_selected_now() -> None:
     """`max_failures` is a rule of the run; what is shown is what was selected."""
     run = run_of(*ended(F, S), selected=("b",))
-    assert run.failures(run.workflow.waves[0]) == 1
-    assert run.counts(run.workflow.waves[0]) == {"SUCCESS": 1}
+    assert run.ended_badly(run.workflow.waves[0]) == 1
+    assert run.outcomes_of(run.workflow.waves[0]) == {"SUCCESS": 1}
 
 
 def test_counts_are_by_outcome_without_zeros() -> None:
     """For the log line of a finished wave."""
     run = run_of(*ended(S, N))
-    assert run.counts(run.workflow.waves[0]) == {"SUCCESS": 1, "NOT_STARTED": 1}
+    assert run.outcomes_of(run.workflow.waves[0]) == {"SUCCESS": 1, "NOT_STARTED": 1}
 
 
 def test_a_wave_goes_from_approval_to_its_end() -> None:
@@ -278,7 +278,7 @@ def test_requests_of_all_sessions_are_added_up() -> None:
     end = RunFinished(at=NOW + 9, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=True, requests=requests)
     run = run_of(end, run_resumed(NAMES), end)
     assert run.request_statistics() == {"total": 12, "by_status": {"200": 10, "401": 2}, "retries": 4}
-    assert (run.finished_at, run.recorded_exit_code, run.unfinished) == (NOW + 9, 3, True)
+    assert (run.finished_at, run.recorded_exit_code, run.recorded_unfinished) == (NOW + 9, 3, True)
 
 
 def test_continuing_a_run_reopens_what_is_left() -> None:
@@ -297,7 +297,7 @@ def test_continuing_a_run_reopens_what_is_left() -> None:
     phases = [run.migrations[name].phase for name in NAMES]
     assert phases == [Phase.FINISHED, Phase.DOUBT, Phase.NEW, Phase.NEW]
     assert run.waves["w2"].approval_since is None
-    assert run.unfinished
+    assert run.recorded_unfinished
 
 
 def test_an_approval_outlives_its_session() -> None:
@@ -338,4 +338,7 @@ def test_a_row_of_puts_that_begins_in_a_pause_counts_from_its_end() -> None:
 @pytest.mark.parametrize("command", [*ABOUT_A_WAVE, *ABOUT_MIGRATIONS])
 def test_a_request_that_names_nothing_does_nothing_to_a_run(command: Command) -> None:
     """The engine takes requests in as it finds them in the journal: none may end the session that reads it."""
-    assert decide(run_of(), Request(command=command, who=WHO), at=NOW) == f"`{command}` has to name what it is about"
+    assert (
+        decide(run_of(), SteeringRequest(command=command, who=WHO), at=NOW)
+        == f"`{command}` has to name what it is about"
+    )

@@ -198,7 +198,7 @@ def hold_a_night(seed: int, faults: float, deaths: float) -> None:
     )
     alive = night.begin()
     for _ in range(12):
-        if alive and not night.run.unfinished:
+        if alive and not night.run.recorded_unfinished:
             break
         if night.sessions > 8:
             night.faults = night.deaths = 0.0
@@ -226,6 +226,6 @@ def hold_a_night(seed: int, faults: float, deaths: float) -> None:
             assert job.carried_out == 0
         if outcome is Outcome.FAILED and job.carried_out:
             assert not job.succeeds
-    if not night.run.unfinished:
+    if not night.run.recorded_unfinished:
         assert not night.run.hooks_left()
     counts_of_are_right(fold("read at once", night.journal))

@@ -27,7 +27,7 @@ from orchestrator.core.settings import (
     Secret,
     Settings,
 )
-from orchestrator.core.steering import Command, Request
+from orchestrator.core.steering import Command, SteeringRequest
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Gate, Hooks, Migration, Wave, Workflow
 from orchestrator.operations import work
@@ -93,7 +93,9 @@ class House:
         with open_journal(self.settings.state_dir) as journal:
             run_id = journal.runs()[0].run_id
             journal.request(
-                run_id, Request(command=Command(command), who="somebody", **({"wave": wave_name} | about)), at=wall()
+                run_id,
+                SteeringRequest(command=Command(command), who="somebody", **({"wave": wave_name} | about)),
+                at=wall(),
             )
 
     async def ask_after(self, seconds: float, command: str, **about: Any) -> None:

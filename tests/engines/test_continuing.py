@@ -155,7 +155,7 @@ async def test_an_aborted_run_that_died_starts_nothing_when_it_is_resumed(tmp_pa
         ending = await it.resume(run_id)
         assert outcomes(ending) == {"a": Outcome.SUCCESS, "b": Outcome.NOT_STARTED}
         assert (ending.exit_code, it.puts("b")) == (3, 0)
-        assert not ending.state.unfinished
+        assert not ending.state.recorded_unfinished
 
 
 async def test_an_aborted_run_in_doubt_is_settled_by_resume_and_nothing_else_starts(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ async def test_an_aborted_run_in_doubt_is_settled_by_resume_and_nothing_else_sta
     async with house(tmp_path, plan, replace(lost("a"), documents=Documents.OLDER), api=Api.V1) as it:
         it.watchers.append(lambda event, _: it.ask("abort") if isinstance(event, CutoverInDoubt) else None)
         ending = await it.start()
-        assert (ending.exit_code, ending.state.unfinished) == (4, True)
+        assert (ending.exit_code, ending.state.recorded_unfinished) == (4, True)
         ending = await it.resume(ending.state.run_id)
         assert outcomes(ending) == {"a": Outcome.IN_DOUBT, "b": Outcome.NOT_STARTED}
         assert it.puts("b") == 0
@@ -361,7 +361,7 @@ async def test_retry_failed_tries_what_failed_in_an_earlier_session(tmp_path: Pa
         first = await it.start(only=("a",))
         assert outcomes(first)["a"] is Outcome.FAILED
         second = await it.resume(first.state.run_id, only=("b",))
-        assert not second.state.unfinished
+        assert not second.state.recorded_unfinished
         flag.touch()
         third = await it.resume(first.state.run_id, retry_failed=True)
         assert outcomes(third) == {"a": Outcome.SUCCESS, "b": Outcome.SUCCESS}
@@ -456,7 +456,7 @@ async def test_a_signal_that_comes_when_all_is_over_interrupts_nothing(tmp_path:
             lambda event, _: os.kill(os.getpid(), signal.SIGTERM) if isinstance(event, MigrationFinished) else None
         )
         ending = await it.start()
-        assert (ending.exit_code, ending.state.unfinished) == (ExitCode.SUCCESS, False)
+        assert (ending.exit_code, ending.state.recorded_unfinished) == (ExitCode.SUCCESS, False)
 
 
 async def test_cutover_seconds_are_not_those_of_a_put_that_came_to_nothing(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ async def test_what_cannot_be_settled_is_in_doubt(tmp_path: Path) -> None:
         ending = await it.start()
         assert outcomes(ending) == {"a1": Outcome.IN_DOUBT}
         assert ending.exit_code is ExitCode.IN_DOUBT
-        assert ending.state.unfinished
+        assert ending.state.recorded_unfinished
         await anyio.sleep(200.0)
         again = await it.resume(ending.state.run_id)
         assert outcomes(again) == {"a1": Outcome.SUCCESS}

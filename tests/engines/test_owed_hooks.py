@@ -65,7 +65,7 @@ async def test_after_hooks_of_wave_and_run_are_not_forgotten_by_a_death(tmp_path
         run_id = await die_when(it, lambda event: isinstance(event, dies_at))
         ending = await it.resume(run_id)
         assert hooks_run(it) == [(None, "stop"), ("w", "stop"), ("w", "start"), (None, "start")]
-        assert (ending.exit_code, ending.state.unfinished) == (ExitCode.SUCCESS, False)
+        assert (ending.exit_code, ending.state.recorded_unfinished) == (ExitCode.SUCCESS, False)
 
 
 async def test_a_session_that_was_stopped_in_an_after_hook_leaves_the_rest_to_the_next(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ async def test_a_session_that_was_stopped_in_an_after_hook_leaves_the_rest_to_th
                 assert journal.state(run_id).is_unfinished()
             ending = await it.resume(run_id)
             assert [argv for _, argv in hooks_run(it)] == ["first", "second", "third"]
-            assert (ending.exit_code, ending.state.unfinished) == (ExitCode.SUCCESS, False)
+            assert (ending.exit_code, ending.state.recorded_unfinished) == (ExitCode.SUCCESS, False)
 
 
 @pytest.mark.parametrize("code", [0, 3])

@@ -37,7 +37,7 @@ async def test_keys_that_break_in_mid_run_stop_cutovers_and_fail_none(tmp_path: 
     async with house(tmp_path, plan, scenario) as it:
         first = await it.start()
         assert outcomes(first) == {"m0": SUCCESS} | dict.fromkeys([*names[1:], "late"], NOT_STARTED)
-        assert (first.exit_code, first.state.unfinished) == (ExitCode.INCOMPLETE, True)
+        assert (first.exit_code, first.state.recorded_unfinished) == (ExitCode.INCOMPLETE, True)
         message = str(first.state.result("late").error_message)
         assert "refuses the keys" in message
         assert "`atlas-cutover resume`" in message
@@ -53,7 +53,7 @@ async def test_what_is_under_way_with_refused_keys_ends_by_its_timeout(tmp_path:
         ending = await it.start()
         assert outcomes(ending) == {"a": Outcome.TIMED_OUT, "b": NOT_STARTED}
         assert 100 <= wall() - began <= 140
-        assert ending.state.unfinished
+        assert ending.state.recorded_unfinished
 
 
 async def test_keys_that_one_project_refuses_fail_its_jobs_alone(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ async def test_a_put_with_keys_that_have_just_broken_is_none(tmp_path: Path, sta
         first = await it.start()
         assert outcomes(first) == {"a": NOT_STARTED, "b": NOT_STARTED}
         assert [event.hook for event in it.names(HookFinished)] == ["before", "after_failure"]
-        assert first.state.unfinished
+        assert first.state.recorded_unfinished
 
 
 async def test_a_put_that_is_refused_while_the_root_says_nothing_is_sent_again(tmp_path: Path) -> None:

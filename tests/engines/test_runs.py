@@ -227,7 +227,7 @@ async def test_only_what_was_selected_is_run(tmp_path: Path) -> None:
         ending = await it.start(only=("a2", "b"))
         assert ending.exit_code is ExitCode.SUCCESS
         assert outcomes(ending) == {"a1": NOT_STARTED, "a2": SUCCESS, "b1": SUCCESS, "b2": SUCCESS}
-        assert ending.state.unfinished
+        assert ending.state.recorded_unfinished
         again = await it.start()
         assert again.state.run_id == ending.state.run_id
         assert set(outcomes(again).values()) == {SUCCESS}

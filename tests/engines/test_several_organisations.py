@@ -192,7 +192,7 @@ async def test_a_set_that_is_refused_altogether_stops_its_own_migrations_alone(t
         assert outcomes(first) == {
             "a1": SUCCESS, "b1": NOT_STARTED, "b2": NOT_STARTED, "a2": SUCCESS, "a3": SUCCESS, "b3": NOT_STARTED,
         }  # fmt: skip
-        assert (first.exit_code, first.state.unfinished) == (ExitCode.INCOMPLETE, True)
+        assert (first.exit_code, first.state.recorded_unfinished) == (ExitCode.INCOMPLETE, True)
         (refused,) = it.names(CredentialsRefused)
         assert refused.credentials == "eu"
         assert "401 invalid_client" in refused.reason

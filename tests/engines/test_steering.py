@@ -81,7 +81,7 @@ async def test_a_window_that_closes_leaves_the_rest_for_another_night(tmp_path: 
         assert found["a5"] is found["b1"] is NOT_STARTED
         assert "the window closed" in str(ending.state.result("b1").error_message)
         assert all(event.at < window.closes for event in it.names(CutoverRequested))
-        assert ending.state.unfinished
+        assert ending.state.recorded_unfinished
         late = await it.resume(ending.state.run_id)
         assert late.exit_code is ExitCode.INCOMPLETE
         assert it.puts("b1") == 0
@@ -154,7 +154,7 @@ async def test_an_abort_starts_nothing_more(tmp_path: Path) -> None:
         ending = await it.start()
         assert outcomes(ending) == {"a1": SUCCESS, "a2": NOT_STARTED, "b1": NOT_STARTED}
         assert ending.exit_code is ExitCode.INCOMPLETE
-        assert not ending.state.unfinished
+        assert not ending.state.recorded_unfinished
         assert len(it.names(RunAborted)) == 1
 
 

@@ -67,7 +67,7 @@ async def test_one_that_is_refuted_is_unverified_and_runs_its_own_hooks(
         ending = await it.start()
         assert outcomes(ending) == {"a": Outcome.UNVERIFIED, "b": Outcome.SUCCESS}
         assert ran(it) == ["verify", "after_unverified"]
-        assert (ending.exit_code, ending.state.unfinished) == (ExitCode.FAILED, False)
+        assert (ending.exit_code, ending.state.recorded_unfinished) == (ExitCode.FAILED, False)
         message = ending.state.result("a").error_message
         assert message is not None
         assert message.startswith("cut over, but not verified: verify hook:")
@@ -113,7 +113,7 @@ async def test_a_wave_that_is_not_verified_starts_nothing_more_until_it_is(tmp_p
         ending = await it.start()
         assert outcomes(ending) == {"a": Outcome.SUCCESS, "b": Outcome.NOT_STARTED}
         assert ran(it) == ["verify", "after_unverified"]
-        assert (ending.exit_code, ending.state.unfinished) == (ExitCode.FAILED, True)
+        assert (ending.exit_code, ending.state.recorded_unfinished) == (ExitCode.FAILED, True)
         assert "wave 'one' is not verified" in str(ending.state.result("b").error_message)
         again = await it.resume(ending.state.run_id)
         assert (again.exit_code, it.puts("b")) == (ExitCode.FAILED, 0)
@@ -190,7 +190,7 @@ async def test_skip_lets_a_migration_at_its_gate_go_within_a_second(tmp_path: Pa
         assert wall() - began <= 101
         assert outcomes(ending) == {"a": Outcome.SUCCESS, "b": Outcome.NOT_STARTED}
         assert ending.state.result("b").error_message == "skipped by somebody: no longer needed"
-        assert (ending.state.unfinished, it.puts("b")) == (False, 0)
+        assert (ending.state.recorded_unfinished, it.puts("b")) == (False, 0)
 
 
 async def test_a_gate_that_is_changed_is_heeded_at_once(tmp_path: Path) -> None:

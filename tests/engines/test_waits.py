@@ -47,7 +47,7 @@ async def test_a_doubt_that_is_not_selected_is_not_waited_for(tmp_path: Path) ->
             assert outcomes(ending) == {"a": IN_DOUBT, "b": NOT_STARTED}
             assert "max_failures is 0" in str(ending.state.result("b").error_message)
             assert len(it.names(HookFinished)) == hooks_run  # of a wave that is not over
-            assert ending.state.unfinished
+            assert ending.state.recorded_unfinished
         assert it.puts("b") == 0
 
 
@@ -60,7 +60,7 @@ async def test_a_doubt_that_is_not_selected_holds_up_nobody_where_failures_are_n
         run_id = await die_when(it, lambda event: isinstance(event, MigrationFinished) and event.migration == "a")
         second = await it.resume(run_id, only=("b",))
         assert outcomes(second) == {"a": IN_DOUBT, "b": SUCCESS}
-        assert second.state.unfinished
+        assert second.state.recorded_unfinished
         await anyio.sleep(200)
         third = await it.resume(run_id)
         assert outcomes(third) == {"a": SUCCESS, "b": SUCCESS}

@@ -15,7 +15,7 @@ import pytest
 import orchestrator
 from orchestrator.core.errors import InputError
 from orchestrator.core.events import Event, GateChanged, WaveApproved
-from orchestrator.core.steering import Command, GateChange, Request, decide
+from orchestrator.core.steering import Command, GateChange, SteeringRequest, decide
 from orchestrator.core.workflow import Gate
 from orchestrator.operations import temporal_runs
 from orchestrator.operations.find import find_run
@@ -128,7 +128,7 @@ def test_a_change_that_a_process_is_left_keeps_what_it_does_not_name(night: Nigh
     with open_journal(night.state_dir, readonly=True) as journal:
         (control,) = journal.controls(RUN)
         event = decide(journal.state(RUN), control.request, at=NOW)
-    assert control.request == Request(
+    assert control.request == SteeringRequest(
         command=Command.GATE, who=control.request.who, migration="orders", gate=GateChange(max_lag=60.0)
     )
     assert isinstance(event, GateChanged)

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.core import events as ev
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
-from orchestrator.core.steering import Command, Request
+from orchestrator.core.steering import Command, SteeringRequest
 from orchestrator.operations.abort import abort
 from orchestrator.operations.pause import pause
 from orchestrator.operations.retry import retry
@@ -32,7 +32,7 @@ def test_a_pause_that_is_heeded_at_this_moment_can_be_undone(tmp_path: Path, mon
     night = Night(state_dir=tmp_path)
     night.begin(workflow(("orders",)))
     with open_journal(tmp_path) as journal:
-        journal.request(RUN, Request(command=Command.PAUSE, who=WHO), at=time.time())
+        journal.request(RUN, SteeringRequest(command=Command.PAUSE, who=WHO), at=time.time())
     read = Journal.state
 
     def read_and_heed(journal: Journal, run_id: str) -> RunState:

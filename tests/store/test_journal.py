@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.core.errors import BusyError, JournalError
 from orchestrator.core.events import CutoverNotBegun, CutoverRequested, Event, RunFinished, RunPaused
 from orchestrator.core.outcomes import Outcome, RunOutcome
-from orchestrator.core.steering import Command, GateChange, Request
+from orchestrator.core.steering import Command, GateChange, SteeringRequest
 from orchestrator.core.workflow import Wave, Workflow
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.locks import locked, run_lock
@@ -269,12 +269,12 @@ def test_control_requests_wait_until_they_are_handled(journal: Journal, tmp_path
     """In the order they came, for their run alone."""
     for run_id in ("r1", "r2"):
         begin(journal, run_id, rehearsal=True)
-    pause = Request(command=Command.PAUSE, who=WHO, reason="the network is down")
-    gate = Request(command=Command.GATE, who=WHO, migration="orders", gate=GateChange(max_lag=60.0))
-    approve = Request(command=Command.APPROVE, who=WHO, wave="w1")
+    pause = SteeringRequest(command=Command.PAUSE, who=WHO, reason="the network is down")
+    gate = SteeringRequest(command=Command.GATE, who=WHO, migration="orders", gate=GateChange(max_lag=60.0))
+    approve = SteeringRequest(command=Command.APPROVE, who=WHO, wave="w1")
     with open_journal(tmp_path) as other:
         other.request("r1", pause, at=NOW)
-        other.request("r2", Request(command=Command.ABORT, who=WHO), at=NOW)
+        other.request("r2", SteeringRequest(command=Command.ABORT, who=WHO), at=NOW)
         other.request("r1", gate, approve, at=NOW)
     controls = journal.controls("r1")
     assert [control.request for control in controls] == [pause, gate, approve]
@@ -286,14 +286,14 @@ def test_control_requests_wait_until_they_are_handled(journal: Journal, tmp_path
 def test_a_request_for_a_run_that_is_not_there_is_refused(journal: Journal) -> None:
     """The database itself keeps the books straight."""
     with pytest.raises(JournalError, match="FOREIGN KEY"):
-        journal.request("nothing", Request(command=Command.PAUSE, who=WHO), at=NOW)
+        journal.request("nothing", SteeringRequest(command=Command.PAUSE, who=WHO), at=NOW)
 
 
 def test_a_request_that_this_version_does_not_know_is_named(tmp_path: Path) -> None:
     """It was left by a newer one: the run's process must not guess what it means."""
     with open_journal(tmp_path) as journal:
         begin(journal, "r1", rehearsal=True)
-        journal.request("r1", Request(command=Command.PAUSE, who=WHO), at=NOW)
+        journal.request("r1", SteeringRequest(command=Command.PAUSE, who=WHO), at=NOW)
         journal._db.execute("UPDATE controls SET command = 'teleport'")
         with pytest.raises(JournalError, match=r"what is asked of run r1 cannot be read \('teleport'.*newer version"):
             journal.controls("r1")

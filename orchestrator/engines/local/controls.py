@@ -15,7 +15,7 @@ from ...core.errors import JournalError, JournalLockedError
 from ...core.events import ApprovalWaiting, Event
 from ...core.observer import Say, Sink
 from ...core.run import RunState
-from ...core.steering import Command, Request, decide
+from ...core.steering import Command, SteeringRequest, decide
 from ...store.ground import Ground
 from ...store.journal import Journal, open_journal
 from .confirmation import Confirmation
@@ -52,7 +52,7 @@ async def _heed(journal: Journal, session: Session, ground: Ground) -> None:
         await anyio.sleep(LOOK_EVERY)
 
 
-def carry_out(request: Request, session: Session) -> None:
+def carry_out(request: SteeringRequest, session: Session) -> None:
     """Do what *request* asks; one that means nothing any more is dropped: it was looked at when it was left."""
     event = decide(session.state, cleared_request(request, session.hooks.redactor.text), at=session.now())
     if not isinstance(event, str):
@@ -98,7 +98,7 @@ async def heed_terminal(
             answer = typed.decode(errors="replace").strip()
             accepted, what = _approves(session.state, waiting[0])
             if answer in accepted:
-                carry_out(Request(command=Command.APPROVE, who=who, wave=waiting[0]), session)
+                carry_out(SteeringRequest(command=Command.APPROVE, who=who, wave=waiting[0]), session)
             else:
                 say("approval_unclear", run_id=session.state.run_id, wave=waiting[0], detail=f"not approved: {what}")
 

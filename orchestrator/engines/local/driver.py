@@ -110,7 +110,7 @@ class Driver:
                 await self._before_hook(hook)
             case core.RunHook() as hook:
                 await self._run_hook(hook)
-            case core.Request() as request:
+            case core.SendPut() as request:
                 with self._interruptible():
                     await self._request(request)
         return True
@@ -154,7 +154,7 @@ class Driver:
 
     # -- the cutover -------------------------------------------------------------------------------------------------
 
-    async def _request(self, request: core.Request) -> None:
+    async def _request(self, request: core.SendPut) -> None:
         """Send the PUT, if that is still what comes next once its token has been had."""
         session, state = self._session, self._state
         if request.attempt > 0 and state.not_begun_at is not None:
@@ -163,7 +163,7 @@ class Driver:
                 self._announced = request.attempt
                 self._announce_repeat(request.attempt + 1, pause)
             await anyio.sleep(pause)
-        if not isinstance(self._next(), core.Request):
+        if not isinstance(self._next(), core.SendPut):
             return  # it has waited long: the job is read again first
         deadline = anyio.current_time() + longest_wait(self._policy)
         try:
@@ -194,7 +194,7 @@ class Driver:
         """Whether the PUT still comes next; if its token was long in coming, the job is read again."""
         while isinstance(step := self._next(), core.Read) and self._state.phase is core.Phase.READY:
             await self._read(step, priority=Priority.CUTOVER)
-        return isinstance(step, core.Request)
+        return isinstance(step, core.SendPut)
 
     async def _record_intent(self) -> bool:
         """Write down that the PUT is about to leave; False: it cannot be, so nothing more is sent in this session."""
@@ -217,10 +217,10 @@ class Driver:
         try:
             reading = await self._reader.ask(self._state, Priority.CUTOVER)
         except AtlasError as error:
-            self._hold_back(f"{reason}, and it could not be read again: {error}")
+            self._record_not_sent(f"{reason}, and it could not be read again: {error}")
             return False
         except anyio.get_cancelled_exc_class():
-            self._hold_back(session.state.stopped or "the run was stopped")
+            self._record_not_sent(session.state.stopped or "the run was stopped")
             raise
         events = core.observe_before_sending(
             self._state, reading, self._policy, reason=reason, migration=name, now=session.now()
@@ -228,13 +228,13 @@ class Driver:
         session.recorder.record(*events)
         return self._state.phase is core.Phase.REQUESTED
 
-    def _hold_back(self, reason: str) -> None:
+    def _record_not_sent(self, reason: str) -> None:
         session = self._session
-        session.recorder.record(core.held_back(reason, migration=self._migration.name, now=session.now()))
+        session.recorder.record(core.put_not_sent(reason, migration=self._migration.name, now=session.now()))
 
     async def _put(self, permit: Permit) -> None:
         session, migration = self._session, self._migration
-        if self._state.cutover_requests > 1 and self._state.not_begun_at is not None and self._held_back() is None:
+        if self._state.cutover_requests > 1 and self._state.not_begun_at is not None and self._why_not_now() is None:
             session.clients.statistics.retries += 1
         answer = await self._answer(permit)
         self._session.checkpoint("put_answered")
@@ -249,11 +249,11 @@ class Driver:
             self._migration,
             permit,
             age=session.now() - (self._state.known_at or session.now()),
-            held_back=self._held_back,
+            why_not_now=self._why_not_now,
             on_refused=self._heed_refusal,
         )
 
-    def _held_back(self) -> str | None:
+    def _why_not_now(self) -> str | None:
         """Why the PUT may not leave at this moment; None: it may."""
         session = self._session
         return may_request(session.state, self._migration.name, session.now(), session.clock.wall())

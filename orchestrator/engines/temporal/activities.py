@@ -456,12 +456,14 @@ class _Putting:
                 ):
                     self._leave_by = asked_at + LEAVES_WITHIN * self._lease
             if self._given_up or permit is None or self._leave_by < 0.0:
-                self._hold_back("the run does not want it any more" if self._given_up else "Temporal did not answer")
+                self._record_not_sent(
+                    "the run does not want it any more" if self._given_up else "Temporal did not answer"
+                )
                 return reads
             self.sending = True
             await self._send(permit)
         except AtlasError as error:  # of the budget, or of the read before it: `_send` raises none
-            self._hold_back(str(error))
+            self._record_not_sent(str(error))
         finally:
             if permit is not None:
                 permit.give_back()
@@ -476,7 +478,7 @@ class _Putting:
             way.migration,
             permit,
             age=self._clock.now() - (way.state.known_at or self._clock.now()),
-            held_back=self._held_back,
+            why_not_now=self._why_not_now,
             on_refused=way.refuse,
             departure=Departure(self._remaining) if self._activities.guarded else None,
         )
@@ -484,14 +486,14 @@ class _Putting:
             return
         way.take_in(*core.answered(way.state, answer, way.policy, migration=way.migration.name, now=self._clock.now()))
 
-    def _hold_back(self, reason: str) -> None:
+    def _record_not_sent(self, reason: str) -> None:
         if self._way.state.phase is Phase.REQUESTED:
-            self._way.take_in(core.held_back(reason, migration=self._way.migration.name, now=self._clock.now()))
+            self._way.take_in(core.put_not_sent(reason, migration=self._way.migration.name, now=self._clock.now()))
 
     def _remaining(self) -> float:
         return self._leave_by + _GUARD * self._lease - self._clock.steady()
 
-    def _held_back(self) -> str | None:
+    def _why_not_now(self) -> str | None:
         """Why it may not leave at this moment, by what the run has said and its worker knows; None: it may."""
         if self._given_up:
             return "the run does not want it any more"

@@ -19,11 +19,11 @@ from ...core.next_step import (
     MigrationState,
     Policy,
     Read,
-    Request,
     RunHook,
+    SendPut,
     Step,
     answered,
-    held_back,
+    put_not_sent,
 )
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
@@ -115,7 +115,7 @@ class Driver:
                     await self._follow()
                 case RunHook() as hook:
                     await self._hook(hook)
-                case Request() as request:
+                case SendPut() as request:
                     await self._request(request)
 
     async def _go_on_with(self, errand: Errand) -> None:
@@ -202,7 +202,7 @@ class Driver:
         """Why its PUT may not leave, whatever its age, which the worker sees to; None: it may."""
         return may_request(self._ledger.state, self._name, self._state.known_at or now(), now())
 
-    async def _request(self, request: Request) -> None:
+    async def _request(self, request: SendPut) -> None:
         """Have the PUT sent, once. What is committed with the errand is its intent."""
         state, migration = self._state, self._migration
         if request.attempt > 0 and state.not_begun_at is not None:
@@ -248,10 +248,10 @@ class Driver:
                 self._ledger.record_done(name, forms.Done(**returned.result))
             case Failed.NOT_TAKEN_UP:
                 reason = f"no worker took it up within {forms.FRESH:g} s"
-                self._ledger.record(held_back(reason, migration=name, now=at))
+                self._ledger.record(put_not_sent(reason, migration=name, now=at))
             case Failed.CALLED_OFF:
                 reason = why or self.why_held() or "the run was stopped"
-                self._ledger.record(held_back(reason, migration=name, now=at))
+                self._ledger.record(put_not_sent(reason, migration=name, now=at))
             case Failed.LOST | Failed.ANOTHERS as failed:
                 lost = Answer(kind=AnswerKind.LOST, reason=_WHY_IN_DOUBT[failed])
                 self._ledger.record(*answered(self._state, lost, policy, migration=name, now=at))

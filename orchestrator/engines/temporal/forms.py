@@ -21,7 +21,7 @@ from ...core.migration import MigrationState, Phase
 from ...core.next_step import Policy
 from ...core.outcomes import Outcome
 from ...core.settings import Polling
-from ...core.steering import Command, GateChange, Request
+from ...core.steering import Command, GateChange, SteeringRequest
 from ...core.vars import Vars
 from ...core.window import Span
 from ...core.workflow import HOOKS, Gate, Hooks, Migration
@@ -376,14 +376,14 @@ def facts_of(data: Json) -> HookFacts:
     return HookFacts(vars=Vars(tuple(named), tuple(named.values())), **known)
 
 
-def request_out(request: Request) -> Json:
+def request_out(request: SteeringRequest) -> Json:
     """*request* as JSON data."""
     return asdict(request)
 
 
-def request_of(data: Json) -> Request:
+def request_of(data: Json) -> SteeringRequest:
     """The inverse of `request_out`."""
     known = dict(data)
     gate = known.pop("gate")
     command = Command(known.pop("command"))
-    return Request(command=command, gate=None if gate is None else GateChange(**gate), **known)
+    return SteeringRequest(command=command, gate=None if gate is None else GateChange(**gate), **known)

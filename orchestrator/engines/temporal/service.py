@@ -33,7 +33,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 
 from ...core.errors import InputError, TemporalError
 from ...core.settings import Secret, Temporal
-from ...core.steering import Request
+from ...core.steering import SteeringRequest
 from . import forms, names
 from .workflows import Run
 
@@ -255,7 +255,9 @@ class Remote:
             if not token:
                 return False
 
-    async def steer(self, run_id: str, requests: Sequence[Request], *, patience: float = 60.0) -> list[str | None]:
+    async def steer(
+        self, run_id: str, requests: Sequence[SteeringRequest], *, patience: float = 60.0
+    ) -> list[str | None]:
         """Ask the open run *run_id* for *requests*; why each did nothing, or None. No PUT leaves after the answer that they have held up.
 
         Raises:
@@ -283,7 +285,7 @@ class Remote:
             )
         return answered.answers
 
-    async def _asked_of(self, run_id: str, requests: Sequence[Request]) -> forms.Asked:
+    async def _asked_of(self, run_id: str, requests: Sequence[SteeringRequest]) -> forms.Asked:
         """*requests* as they travel to the run *run_id*: for it alone, and once."""
         found = await self.find()
         if found is None or not found.is_open or found.run_id != run_id:

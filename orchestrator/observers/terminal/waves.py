@@ -71,7 +71,7 @@ def _wave(wave: WaveTally, state: RunState, size: Size, name_width: int) -> list
 def _budget(wave: WaveTally, state: RunState, size: Size) -> list[Text]:
     """The failures of a wave that has any, or is under way, and may not have as many as it likes."""
     its = state.wave(wave.name)
-    failures = state.failures(its)
+    failures = state.ended_badly(its)
     limited = its.max_failures is not None and its.max_failures < wave.total
     if not limited or not (failures or wave.moving):
         return []

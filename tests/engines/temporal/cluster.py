@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
 
 from orchestrator.core.events import Event, RunStarted
 from orchestrator.core.run import RunState, fold
-from orchestrator.core.steering import Command, Request
+from orchestrator.core.steering import Command, SteeringRequest
 from orchestrator.core.workflow import Workflow
 from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.service import Remote
@@ -89,7 +89,7 @@ class Begun:
 
     async def steer(self, command: str, **about: Any) -> list[str | None]:
         """Ask for something, and have the answer."""
-        request = Request(command=Command(command), who="somebody", **about)
+        request = SteeringRequest(command=Command(command), who="somebody", **about)
         return await Remote(self.client, self.handle.id).steer(self.run_id, [request])
 
     async def result(self) -> dict[str, Any]:

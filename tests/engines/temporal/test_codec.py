@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 
 from orchestrator.core.errors import InputError, TemporalError
 from orchestrator.core.settings import Temporal
-from orchestrator.core.steering import Command, Request
+from orchestrator.core.steering import Command, SteeringRequest
 from orchestrator.core.workflow import Hooks
 from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.codec import encrypting, read_key
@@ -93,7 +93,7 @@ async def test_a_night_with_a_key_shows_no_name_and_heeds_nobody_without_it(tmp_
         assert not (tmp_path / "ran").exists()
         there = stranger.get_workflow_handle(run.handle.id)
         await there.signal("returned", {"number": 1, "failed": "x", "detail": "y"})
-        abort = forms.request_out(Request(command=Command.ABORT, who="a stranger"))
+        abort = forms.request_out(SteeringRequest(command=Command.ABORT, who="a stranger"))
         execution = (await there.describe()).run_id
         assert execution is not None
         asked = forms.Asked(run_id=run.run_id, execution=execution, number="1", requests=[abort])

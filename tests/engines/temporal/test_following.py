@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from orchestrator.core.events import HookFinished, WaveApproved
 from orchestrator.core.settings import Secret
-from orchestrator.core.steering import Command, Request
+from orchestrator.core.steering import Command, SteeringRequest
 from orchestrator.core.workflow import Hooks
 from orchestrator.engines.temporal.service import Remote
 from orchestrator.operations.follower import Follower
@@ -50,7 +50,9 @@ async def test_what_the_follower_alone_knows_to_be_secret_gets_neither_here_nor_
 
             async def approve() -> None:
                 await run.waits_for_approval("prod")
-                approval = Request(command=Command.APPROVE, who="somebody", reason=f"as {TOKEN} says", wave="prod")
+                approval = SteeringRequest(
+                    command=Command.APPROVE, who="somebody", reason=f"as {TOKEN} says", wave="prod"
+                )
                 journal.request("one", approval, at=time.time())
 
             async with anyio.create_task_group() as group:

@@ -146,4 +146,4 @@ async def test_a_window_that_closes_leaves_the_rest_of_a_night(tmp_path: Path) -
         state = await run.state()
     assert list(seen.put_at) == ["a"]
     assert str(state.result("b").outcome) == "NOT_STARTED"
-    assert state.unfinished
+    assert state.recorded_unfinished

@@ -129,7 +129,7 @@ async def test_abort_follows_what_is_under_way_and_starts_nothing_more(tmp_path:
         assert it.puts("b") == 0
     assert state.result("a").outcome is Outcome.SUCCESS
     assert state.result("b").outcome is Outcome.NOT_STARTED
-    assert not state.unfinished
+    assert not state.recorded_unfinished
 
 
 async def test_a_job_that_another_run_drives_is_left_alone(tmp_path: Path, client: Client) -> None:

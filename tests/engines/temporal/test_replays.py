@@ -27,7 +27,7 @@ from orchestrator.core.events import (
     WaveApproved,
 )
 from orchestrator.core.outcomes import ExitCode
-from orchestrator.core.steering import Command, Request
+from orchestrator.core.steering import Command, SteeringRequest
 from orchestrator.core.workflow import Hooks
 from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.activities import Activities
@@ -316,7 +316,7 @@ async def test_an_answer_to_something_else_is_none(client: Client) -> None:
     async with Worker(client, task_queue=name, workflows=[Liar], workflow_runner=UnsandboxedWorkflowRunner()):
         handle = await client.start_workflow(Liar.run, id=name, task_queue=name, memo={"run_id": "one"})
         with pytest.raises(TemporalError, match="is not one to what was asked"):
-            await Remote(client, name).steer("one", [Request(command=Command.PAUSE, who="somebody")])
+            await Remote(client, name).steer("one", [SteeringRequest(command=Command.PAUSE, who="somebody")])
         with pytest.raises(TemporalError, match="run two is not open at Temporal"):
-            await Remote(client, name).steer("two", [Request(command=Command.PAUSE, who="somebody")])
+            await Remote(client, name).steer("two", [SteeringRequest(command=Command.PAUSE, who="somebody")])
         await handle.terminate()
