@@ -174,9 +174,8 @@ class Account:
             steps.begun(self._now)
         if not answered:
             return
-        if (
-            self.rests and token.forced and token.sent_at >= self._rest_began
-        ):  # it was let in: there is no rest any more
+        if self.rests and token.forced and token.sent_at >= self._rest_began:
+            # It was let in: there is no rest any more.
             self.rests_until = self._now
         if token.sent_at >= self.rests_until:
             self._in_a_row = 0

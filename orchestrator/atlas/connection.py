@@ -18,7 +18,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from ..core.errors import InputError, Problem
-from ..core.settings import DEFAULT_POLLING, DEFAULT_RATE_LIMITS, DEFAULT_REQUEST_TIMEOUT, Api, Credentials
+from ..core.settings import DEFAULT_POLLING, DEFAULT_RATE_LIMITS, DEFAULT_REQUEST_TIMEOUT, Api, Credentials, LimitScope
 from ..machine.certificates import pem_certificates, refuse_foreign_authorities
 from ..machine.descriptors import connections_at_most
 from ..machine.ownership import ForeignFileError
@@ -54,7 +54,7 @@ class ClientSettings:
     requests: int = _LIMIT.requests
     per: float = _LIMIT.per
     burst: int = _LIMIT.burst
-    scope: str = _LIMIT.scope
+    scope: LimitScope = _LIMIT.scope
     read_interval: float = DEFAULT_POLLING.initial
     pretty: bool = False
     envelope: bool = False
@@ -81,14 +81,14 @@ class Departure(Protocol):
         """All of its bytes are the kernel's, or it is not written after all."""
 
 
-class Request(aiohttp.ClientRequest):
+class GuardedRequest(aiohttp.ClientRequest):
     """Asks right before its bytes are written, when it has its connection, which may have taken long to make.
 
-    *may_leave*: raises what the caller gets instead of an answer, if it is not to leave any more. *departure* is told before
+    *raise_if_held*: raises what the caller gets instead of an answer, if it is not to leave any more. *departure* is told before
     that question, and when the bytes have been written: a process that is stopped in between must not go on as if nothing were.
     """
 
-    may_leave: Callable[[], None] | None = None
+    raise_if_held: Callable[[], None] | None = None
     departure: Departure | None = None
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
@@ -96,8 +96,8 @@ class Request(aiohttp.ClientRequest):
         if self.departure is not None:
             self.departure.leaving()
         try:
-            if self.may_leave is not None:
-                self.may_leave()
+            if self.raise_if_held is not None:
+                self.raise_if_held()
             response = await super().send(conn)
         except BaseException:
             if self.departure is not None:
@@ -185,7 +185,7 @@ async def open_session(
     )
     session = aiohttp.ClientSession(
         connector=connector,
-        request_class=Request,
+        request_class=GuardedRequest,
         timeout=timeout,
         headers={hdrs.ACCEPT: accept or accepted(settings.api), hdrs.USER_AGENT: f"atlas-cutover/{program_version()}"},
         response_class=Response,

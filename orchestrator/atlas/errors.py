@@ -206,9 +206,8 @@ def translate(
 _EXPIRED, _NOT_YET, _REVOKED = 10, 9, 23  # X509_V_ERR_... of openssl/x509_vfy.h
 _OTHER_HOST = frozenset({62, 64})
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
-_NO_AUTHORITY = frozenset(
-    {24, 37, 79, 80, 81, 82, 83, 84, 89, 90, 91, 92, 93, 94}
-)  # it may not sign, or not as it is made
+# It may not sign, or not as it is made.
+_NO_AUTHORITY = frozenset({24, 37, 79, 80, 81, 82, 83, 84, 89, 90, 91, 92, 93, 94})
 _NO_KEY_IDENTIFIER = frozenset({85, 86})
 _TOO_WEAK = frozenset({66, 67, 68})
 _NOT_FOR_SERVERS = 26

@@ -20,7 +20,7 @@ from ..core.events import Event, RateLimited
 from . import wire
 from .auth.protocol import Auth, nothing
 from .budget import Permit
-from .connection import ClientSettings, Departure, Request
+from .connection import ClientSettings, Departure, GuardedRequest
 from .errors import AnswerLostError, ApiError, AtlasError, BadAnswerError, NotSentError, RateLimitedError, translate
 from .response import Response
 from .statistics import Statistics
@@ -222,15 +222,15 @@ class _Leg:
         self._handler = handler
         return await self._transport.auth.send(request, self._wire)
 
-    def _ask(self) -> None:
+    def _raise_if_held(self) -> None:
         if self._may_leave is not None and not self._may_leave():
             raise NotSentError("it must not be sent any more", method=self.method, path=self.path)
 
     async def _wire(self, request: aiohttp.ClientRequest) -> aiohttp.ClientResponse:
-        self._ask()
+        self._raise_if_held()
         if self._may_leave is not None:
-            assert isinstance(request, Request)
-            request.may_leave = self._ask
+            assert isinstance(request, GuardedRequest)
+            request.raise_if_held = self._raise_if_held
             request.departure = self._departure
         transport = self._transport
         self.permit.sent()

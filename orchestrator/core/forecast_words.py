@@ -8,7 +8,7 @@ from ..text.counts import names_listed, plural
 from ..text.durations import rough_duration
 from ..text.instants import in_words
 from .forecast import Forecast, Spread, WaveForecast
-from .history import FEW, History, nearest_rank
+from .history import FEW, History
 
 
 def no_history(state_dir: str) -> str:
@@ -40,14 +40,6 @@ def basis(history: History, *, rehearsal: bool = False) -> str:
 def between(spread: Spread) -> str:
     """Two instants, as p50 and p90."""
     return f"{in_words(spread.p50)} (p50), {in_words(spread.p90)} (p90)"
-
-
-def seconds_between(points: tuple[float, ...]) -> str:
-    """The p50 and p90 of *points*."""
-    middle, late = nearest_rank(points, 0.5), nearest_rank(points, 0.9)
-    if middle is None or late is None:
-        return "-"
-    return f"p50 {rough_duration(middle)}, p90 {rough_duration(late)}"
 
 
 def _until_approved(forecast: Forecast) -> str:

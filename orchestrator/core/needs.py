@@ -20,7 +20,7 @@ from .run import RunState
 from .workflow import Migration, Wave
 
 HOOK = "HOOK"
-URGENCY = (
+NEED_URGENCY = (
     Held.SILENT,
     Outcome.IN_DOUBT,
     Outcome.UNDER_WAY,
@@ -54,7 +54,7 @@ class Subject:
 class Need:
     """Something that waits for a person.
 
-    *kind*: of `URGENCY`. *what*: which migrations, wave or hook. *said*: why, in Atlas's, the hook's or the program's words. *about*: the
+    *kind*: of `NEED_URGENCY`. *what*: which migrations, wave or hook. *said*: why, in Atlas's, the hook's or the program's words. *about*: the
     first `NAMED` migrations of *count*. *wave*: the one that waits for approval. *since*: when the first came to it (Unix seconds). *command*: to copy; None: there is none.
     """
 
@@ -98,7 +98,7 @@ def needs(state: RunState, now: float, *, holder: str | None = None, silent: flo
         found += [_of_hold(hold) for hold in holds(state) if hold.held is not Held.WINDOW]
     if holder is not None and silent is not None:
         found.append(_of_hold(silence(holder, silent)))
-    return tuple(sorted(found, key=lambda need: URGENCY.index(need.kind)))
+    return tuple(sorted(found, key=lambda need: NEED_URGENCY.index(need.kind)))
 
 
 def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:
@@ -111,7 +111,7 @@ def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:
         if known.outcome is Outcome.SUCCESS:
             continue  # nearly all of them, in the end
         result = state.result(migration.name)
-        if result.outcome in URGENCY:
+        if result.outcome in NEED_URGENCY:
             how = how_it_failed(known) if result.outcome is Outcome.FAILED else None
             said = _without_ids(result.error_message or "", migration)
             groups.setdefault((result.outcome, said, how), []).append((wave, migration))

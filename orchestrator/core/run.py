@@ -147,9 +147,8 @@ class RunState:
     aborted_for: str = ""
     successor: str | None = None
     stopped: str | None = None
-    refused: dict[str | None, str] = field(
-        default_factory=dict
-    )  # sets of credentials, with what was said, in this session
+    # Sets of credentials that Atlas refuses in this session, with what it said.
+    refused: dict[str | None, str] = field(default_factory=dict)
     window_opens: float | None = None
     window_closes: float | None = None
     window_waits_since: float = 0.0

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..text.hosts import is_loopback
 from ..text.redaction import Redactor, secret_parts
@@ -141,6 +141,10 @@ class AtlasSettings:
     ca_file: Path | None = None
 
 
+LimitScope = Literal["group", "account"]
+"""Whose requests a budget counts: those for one project, or for all of them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
     """*requests* may be sent in *per* seconds, *burst* of them at once, for each *scope* (``group`` or ``account``).
@@ -151,7 +155,7 @@ class RateLimit:
     requests: int
     per: float
     burst: int
-    scope: str
+    scope: LimitScope
     learn: bool = False
 
 

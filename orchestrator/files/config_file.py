@@ -166,9 +166,8 @@ class SettingsReader:
         )
         if self._problems:
             raise InputError(problems=sorted(set(self._problems)))
-        settings.redactor.add(
-            *proxy_secrets(self._environ)
-        )  # also where Atlas is reached without one: hooks see the variable
+        # Also where Atlas is reached without a proxy: hooks see the variable.
+        settings.redactor.add(*proxy_secrets(self._environ))
         return settings
 
     def _spare(self) -> tuple[Secret, ...]:
@@ -431,5 +430,5 @@ def _rate_limit(spec: RateLimitSpec, api: Api) -> RateLimit:
         requests=spec.requests or default.requests,
         per=spec.per or default.per,
         burst=spec.burst or default.burst,
-        scope=spec.scope or default.scope,
+        scope="account" if spec.scope == "account" else default.scope,
     )

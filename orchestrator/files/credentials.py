@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,18 @@ from .input_file import decode, why_unreadable
 from .scalars import parse_key
 from .yaml_file import KeyPath
 
-ACCOUNT, API_KEY, PROFILE = "a service account", "an API key", "a profile"
+
+class CredentialKind(StrEnum):
+    """What a set of credentials may be, as messages call it."""
+
+    ACCOUNT = "a service account"
+    API_KEY = "an API key"
+    PROFILE = "a profile"
+
+
 FIELDS = {
-    ACCOUNT: {"client_id": CLIENT_ID_VARIABLE, "client_secret": CLIENT_SECRET_VARIABLE},
-    API_KEY: {"public_key": PUBLIC_KEY_VARIABLE, "private_key": PRIVATE_KEY_VARIABLE},
+    CredentialKind.ACCOUNT: {"client_id": CLIENT_ID_VARIABLE, "client_secret": CLIENT_SECRET_VARIABLE},
+    CredentialKind.API_KEY: {"public_key": PUBLIC_KEY_VARIABLE, "private_key": PRIVATE_KEY_VARIABLE},
 }
 VARIABLES = {name: variable for pair in FIELDS.values() for name, variable in pair.items()} | {
     "profile": PROFILE_VARIABLE
@@ -89,7 +98,11 @@ class CredentialsReader:
             if not self._is_one_kind(path, kinds):
                 return CredentialSet()
             (kind,) = kinds
-            return self._of_profile(path, nearest["profile"]) if kind == PROFILE else self._of_pair(path, given, kind)
+            return (
+                self._of_profile(path, nearest["profile"])
+                if kind is CredentialKind.PROFILE
+                else self._of_pair(path, given, kind)
+            )
         return self._of_environment_or_file(path, given)
 
     def _of_environment_or_file(self, path: KeyPath, given: Mapping[str, Any]) -> CredentialSet:
@@ -106,7 +119,7 @@ class CredentialsReader:
             return CredentialSet()
         kind = next(iter(near or far), None)
         if near and far and kind not in far:
-            variable = VARIABLES[next(iter(near[kind or PROFILE]))]
+            variable = VARIABLES[next(iter(near[kind or CredentialKind.PROFILE]))]
             self.warnings.append(
                 f"{next(iter(far))} in {self._config} is not used: {variable} in the environment goes before it"
             )
@@ -114,9 +127,9 @@ class CredentialsReader:
         match kind:
             case None:
                 return self._of_default_profile(path) or self._of_pair(path, given, self._kind_unset(path))
-            case "a profile":
+            case CredentialKind.PROFILE:
                 name = given.get("profile")
-                if PROFILE in near:
+                if CredentialKind.PROFILE in near:
                     if name not in (None, self._environ[PROFILE_VARIABLE]):
                         self._tell_unused((*path, "profile"), PROFILE_VARIABLE)
                     self._origins[*path, "profile"] = ("environment", PROFILE_VARIABLE)
@@ -133,7 +146,7 @@ class CredentialsReader:
         if not self._is_one_kind(path, kinds):
             return CredentialSet()
         kind = next(iter(kinds), None)
-        if kind == PROFILE:
+        if kind is CredentialKind.PROFILE:
             return self._of_profile(path, given["profile"], name=name)
         if kind is None and (kind := self._kind_unset(path)) is None:
             self._wrong(path, "is empty: expected client_id and client_secret, public_key and private_key, or profile")
@@ -142,40 +155,43 @@ class CredentialsReader:
 
     # -- which kind --------------------------------------------------------------------------------------------------
 
-    def _kinds_of_environment(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for kind, names in (*((kind, list(pair)) for kind, pair in FIELDS.items()), (PROFILE, ["profile"])):
+    def _kinds_of_environment(self) -> dict[CredentialKind, list[str]]:
+        found: dict[CredentialKind, list[str]] = {}
+        for kind, names in (
+            *((kind, list(pair)) for kind, pair in FIELDS.items()),
+            (CredentialKind.PROFILE, ["profile"]),
+        ):
             if there := [name for name in names if self._environ.get(VARIABLES[name])]:
                 found[kind] = there
         return found
 
-    def _kinds_of(self, given: Mapping[str, Any]) -> dict[str, list[str]]:
+    def _kinds_of(self, given: Mapping[str, Any]) -> dict[CredentialKind, list[str]]:
         """The kinds in the config file, with the keys that were given of each."""
-        found: dict[str, list[str]] = {}
+        found: dict[CredentialKind, list[str]] = {}
         for kind, pair in FIELDS.items():
             names = [name for key in pair for name in (key, f"{key}_file") if _is_text(given.get(name))]
             if names:
                 found[kind] = names
         if _is_text(given.get("profile")):
-            found[PROFILE] = ["profile"]
+            found[CredentialKind.PROFILE] = ["profile"]
         return found
 
-    def _is_one_kind(self, path: KeyPath, kinds: Mapping[str, list[str]]) -> bool:
+    def _is_one_kind(self, path: KeyPath, kinds: Mapping[CredentialKind, list[str]]) -> bool:
         if len(kinds) < 2:
             return True
         first, second = (names[0] for names in list(kinds.values())[:2])
         self._wrong((*path, first), f"stands beside {second}: {' and '.join(kinds)} in one place; give one of them")
         return False
 
-    def _kind_unset(self, path: KeyPath) -> str | None:
+    def _kind_unset(self, path: KeyPath) -> CredentialKind | None:
         """The kind of which the config file names variables that are not set."""
         return next((kind for kind, pair in FIELDS.items() if any((*path, name) in self._unset for name in pair)), None)
 
     # -- one kind ----------------------------------------------------------------------------------------------------
 
-    def _of_pair(self, path: KeyPath, given: Mapping[str, Any], kind: str | None) -> CredentialSet:
+    def _of_pair(self, path: KeyPath, given: Mapping[str, Any], kind: CredentialKind | None) -> CredentialSet:
         """A service account or an API key, of which both halves are needed."""
-        pair = FIELDS[kind or API_KEY]
+        pair = FIELDS[kind or CredentialKind.API_KEY]
         usual = path == ("atlas",)
         problems: list[Problem] = []
         found: dict[str, tuple[Secret, str]] = {}
@@ -195,7 +211,7 @@ class CredentialsReader:
         if len(found) < len(pair):
             return CredentialSet(source=source, given=kind is not None, problems=tuple(problems))
         (one, _), (other, _) = (found[name] for name in pair)
-        if kind == ACCOUNT:
+        if kind is CredentialKind.ACCOUNT:
             return CredentialSet(credentials=ServiceAccount(client_id=one.reveal(), client_secret=other), source=source)
         return CredentialSet(credentials=ApiKey(public_key=one, private_key=other), source=source)
 
@@ -335,7 +351,7 @@ class CredentialsReader:
 
 def misplaced(name: str, value: str) -> str | None:
     """Why *value* cannot be what *name* says, where its beginning tells; None: it does not tell that."""
-    if name in FIELDS[API_KEY] and value.startswith("mdb_sa_"):
+    if name in FIELDS[CredentialKind.API_KEY] and value.startswith("mdb_sa_"):
         key = "client_secret" if value.startswith("mdb_sa_sk_") else "client_id"
         what = "secret" if key == "client_secret" else "id"
         return f"is a service account's {what}, no API key: it goes into {key} ({VARIABLES[key]})"

@@ -152,9 +152,8 @@ def _message(detail: Any, models: Mapping[str, type[BaseModel]], show_values: bo
             message = "has a value that is not allowed here"
     if not message.startswith("expected"):
         return message
-    if (
-        value is None or isinstance(value, list | dict) or (show_values and place)
-    ):  # without one it is all of a file: a key, perhaps
+    # Without a place it is all of a file: a key, perhaps.
+    if value is None or isinstance(value, list | dict) or (show_values and place):
         return f"{message}, not {shorten(value)}"
     return message
 

@@ -48,9 +48,8 @@ def _parse_version(text: str) -> int:
     return 1
 
 
-_NO_ZONES = frozenset(
-    {"Factory", "localtime", "posix", "posixrules", "right"}
-)  # of one machine, or of another time scale
+# Of one machine, or of another time scale.
+_NO_ZONES = frozenset({"Factory", "localtime", "posix", "posixrules", "right"})
 _MISLEADING_ZONES = {
     "EST": ("5h behind UTC", "America/New_York"),
     "MST": ("7h behind UTC", "America/Denver or America/Phoenix"),

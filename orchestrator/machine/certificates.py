@@ -65,9 +65,8 @@ def refuse_foreign_authorities(environ: Mapping[str, str]) -> None:
 
 def _refuse_foreign_authority(place: Path) -> None:
     try:
-        refuse_foreign(
-            place, refuse_foreign_place(place), ours_alone=True
-        )  # files in a directory are taken by their names
+        # Files in a directory are taken by their names.
+        refuse_foreign(place, refuse_foreign_place(place), ours_alone=True)
     except ForeignFileError:
         raise
     except FileNotFoundError as error:

@@ -7,8 +7,7 @@ from typing import Any
 
 from ..core.advice import Advice, advise, facts_of
 from ..core.events import NOT_YET
-from ..core.needs import URGENCY as KINDS
-from ..core.needs import Need, needs
+from ..core.needs import NEED_URGENCY, Need, needs
 from ..core.next_step import Phase
 from ..core.no_return import SIDES, Point, Side, last_start, point_in, what_is_right
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
@@ -26,7 +25,7 @@ from .steering import DecisionReport, report_steering
 
 SCHEMA_VERSION = 1
 
-URGENCY = (*(kind for kind in KINDS if isinstance(kind, Outcome)), Outcome.NOT_STARTED)
+OUTCOME_URGENCY = (*(kind for kind in NEED_URGENCY if isinstance(kind, Outcome)), Outcome.NOT_STARTED)
 """The outcomes other than SUCCESS, the most urgent first."""
 
 OTHERS = (("Under way at Atlas", Outcome.UNDER_WAY), ("Not started", Outcome.NOT_STARTED))
@@ -207,10 +206,10 @@ class RunReport:
         groups: dict[tuple[int, str], list[MigrationReport]] = {}
         for m in self.migrations:
             if m.outcome is not Outcome.SUCCESS and (self.holder is None or m.phase is Phase.FINISHED):
-                groups.setdefault((URGENCY.index(m.outcome), m.error_message or ""), []).append(m)
+                groups.setdefault((OUTCOME_URGENCY.index(m.outcome), m.error_message or ""), []).append(m)
         found = sorted(groups.items(), key=lambda item: item[0][0])
         return [
-            Problem(outcome=URGENCY[rank], message=message, migrations=tuple(members))
+            Problem(outcome=OUTCOME_URGENCY[rank], message=message, migrations=tuple(members))
             for (rank, message), members in found
         ]
 

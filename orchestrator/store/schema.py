@@ -90,7 +90,7 @@ _ELSEWHERE = (
 _ALL_MARKED = (
     "ALTER TABLE runs DROP COLUMN marked"  # each has one: those from before there were marks get theirs right before
 )
-MIGRATIONS: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED, _READY, _ELSEWHERE, _ALL_MARKED)
+SCHEMA_UPGRADES: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED, _READY, _ELSEWHERE, _ALL_MARKED)
 """What brings a journal of version *n* to *n + 1*, by position."""
 
 
@@ -217,7 +217,7 @@ def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
         return  # nothing to write, so nobody who keeps it locked is waited for
     db.execute("BEGIN IMMEDIATE")  # another process may upgrade it at the same moment
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    for script in MIGRATIONS[version:]:
+    for script in SCHEMA_UPGRADES[version:]:
         if script == _ALL_MARKED:
             rows = db.execute("SELECT run_id FROM runs WHERE marked = 0").fetchall()
             mark_runs(

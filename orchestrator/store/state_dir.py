@@ -56,9 +56,8 @@ def refuse_foreign_state(journal: Path, *beside: str, written: bool = False) -> 
         refuse_foreign(state_dir, refuse_foreign_place(state_dir), ours_alone=True)
     for file in (journal, *(journal.with_name(journal.name + end) for end in beside)):
         refuse_link(file)
-        with suppress(
-            FileNotFoundError
-        ):  # the last of other processes that closes the journal takes those beside it away
+        # The last of other processes that closes the journal takes those beside it away.
+        with suppress(FileNotFoundError):
             status = file.stat()
             refuse_foreign(file, status)
             if written and stat.S_ISREG(status.st_mode) and status.st_nlink > 1:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import apsw
 import pytest
 
-from orchestrator.atlas.connection import Request
+from orchestrator.atlas.connection import GuardedRequest
 from orchestrator.store import marks, schema
 
 SECTOR = 512
@@ -142,9 +142,9 @@ def recorded(root: Path) -> Iterator[Disk]:
     """What a session writes below *root* meanwhile, and the PUTs that leave."""
     disk = Disk(root.resolve())
     vfs = _Vfs(disk)
-    send = Request.send
+    send = GuardedRequest.send
 
-    async def sent(self: Request, conn: Any) -> Any:
+    async def sent(self: GuardedRequest, conn: Any) -> Any:
         if self.method == "PUT":
             disk.add("put", str(self.url.path).split("/")[-2])
         return await send(self, conn)
@@ -152,7 +152,7 @@ def recorded(root: Path) -> Iterator[Disk]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "_opened", lambda path, _mode: _Connection(path))
         patch.setattr(marks, "os", _Os(disk))
-        patch.setattr(Request, "send", sent)
+        patch.setattr(GuardedRequest, "send", sent)
         try:
             yield disk
         finally:

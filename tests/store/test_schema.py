@@ -65,7 +65,7 @@ def test_an_older_journal_is_brought_forward(tmp_path: Path, monkeypatch: pytest
     with open_journal(tmp_path) as journal:
         begin(journal)
     monkeypatch.setattr(module, "VERSION", VERSION + 1)
-    monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, "CREATE TABLE news (x TEXT) STRICT;"))
+    monkeypatch.setattr(module, "SCHEMA_UPGRADES", (*module.SCHEMA_UPGRADES, "CREATE TABLE news (x TEXT) STRICT;"))
     with pytest.raises(JournalError, match="older version"), open_journal(tmp_path, readonly=True):
         pass
     with open_journal(tmp_path) as journal:

@@ -267,11 +267,6 @@ def pack(events: Iterable[Event]) -> str:
     return packed(out(events))
 
 
-def unpack(text: str) -> list[Event]:
-    """The inverse of `pack`."""
-    return events_of(unpacked(text))
-
-
 def without_idle_reads(events: Iterable[Event]) -> list[Event]:
     """*events* without reads that two more follow: no rule counts further back than that."""
     kept: list[Event] = []

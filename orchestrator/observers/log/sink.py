@@ -254,17 +254,16 @@ class _StandardLibrary(logging.Handler):
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
-        self._said: dict[
-            tuple[str, int], tuple[float, int]
-        ] = {}  # by place: when it was handed on, and how often not since
+        # By file and line: when it was handed on, and how often not since.
+        self._said: dict[tuple[str, int], tuple[float, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        place = (record.pathname, record.lineno)
-        since, unsaid = self._said.get(place, (-AGAIN, 0))
+        line = (record.pathname, record.lineno)
+        since, unsaid = self._said.get(line, (-AGAIN, 0))
         if record.created - since < AGAIN:
-            self._said[place] = (since, unsaid + 1)
+            self._said[line] = (since, unsaid + 1)
             return
-        self._said[place] = (record.created, 0)
+        self._said[line] = (record.created, 0)
         logger = structlog.get_logger()
         exc_info = record.exc_info if record.exc_info and record.exc_info[0] else None
         extra: dict[str, Any] = {"exc_info": exc_info} if exc_info else {}
@@ -278,9 +277,8 @@ def _open(file: Path | None) -> int | None:
     if file is None:
         return None
     try:
-        refuse_foreign_links(
-            file
-        )  # one that somebody has planted leads to a file of ours, which the log would be added to
+        # One that somebody has planted leads to a file of ours, which the log would be added to.
+        refuse_foreign_links(file)
         descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     except OSError as error:
         why = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 
 from orchestrator.__main__ import main
-from orchestrator.atlas.connection import Request
+from orchestrator.atlas.connection import GuardedRequest
 from orchestrator.core import next_step
 from orchestrator.engines.temporal import activities, batch
 from orchestrator.engines.temporal.guard import Departure
@@ -49,7 +49,7 @@ def arrange(moment: str) -> None:
         batch._ONCE = batch._AGAIN
         return
     if moment in ("asking", "timeless"):
-        Request.send = frozen_once(Request.send)  # type: ignore[assignment,method-assign]
+        GuardedRequest.send = frozen_once(GuardedRequest.send)  # type: ignore[assignment,method-assign]
     else:
         aiohttp.ClientRequest.send = frozen_once(aiohttp.ClientRequest.send)  # type: ignore[assignment,method-assign]
     if moment == "guardless":
