@@ -73,7 +73,12 @@ class Follower:
     # -- beginning -----------------------------------------------------------------------------------------------------
 
     async def begin(self, task: Task, *, detach: bool = False) -> Ending:
-        """Record the first events of a session here, and have it begun there."""
+        """Record the first events of a session here, and have it begun there.
+
+        Raises:
+            BusyError: Another session of the run is open there.
+            TemporalError: Temporal does not answer.
+        """
         from ..engines.temporal import forms, names, service
 
         settings, first, state = self._settings, task.first, task.state
@@ -177,6 +182,7 @@ class Follower:
 
         Raises:
             TemporalError: No worker answers.
+            InputError: What is there is not the run that is recorded here.
         """
         while not (over := await self._look()) and len(self._known) < least:  # noqa: ASYNC110 - it is asked for
             await anyio.sleep(LOOK_EVERY)

@@ -97,7 +97,11 @@ class Control:
 
 
 class Journal:
-    """The journal of one state directory. Use `open_journal`."""
+    """The journal of one state directory. Use `open_journal`.
+
+    All that reads or writes raises JournalError where the file cannot be read or written, or is damaged; what a method raises
+    beside that, it says.
+    """
 
     def __init__(
         self,
