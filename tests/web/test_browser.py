@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ pytestmark = NEEDS_CHROMIUM
 PHONE, DESK = (375, 740), (1280, 900)
 PICTURED = re.compile("<(text|tspan)")
 """Of text in a picture axe cannot tell what it stands on: tests/reports/test_colours.py decides."""
+BAD = [Outcome.IN_DOUBT, Outcome.TIMED_OUT, Outcome.UNVERIFIED]
 REFUSED = "PUT /api/atlas/v2/groups/1/liveMigrations/2/cutover: 409 CANNOT_CUTOVER: resyncing"
 
 
@@ -36,6 +38,15 @@ WHERE = """([outer, inner]) => {
   return [other.left - one.left, other.top - one.top];
 }"""
 """How far an element is from the left and the top of another."""
+ILLEGIBLE = """(picture) => {
+  const whole = picture.getBoundingClientRect();
+  const labels = [...picture.querySelectorAll("text")].map((it) => [it.textContent, it.getBoundingClientRect()]);
+  const meet = (one, other) => one.left < other.right && other.left < one.right && one.top + 3 < other.bottom && other.top + 3 < one.bottom;
+  return labels.flatMap(([text, box], place) => [
+    ...(box.left < whole.left || box.right > whole.right ? [`${text} is cut`] : []),
+    ...labels.slice(place + 1).filter(([, other]) => meet(box, other)).map(([other]) => `${text} meets ${other}`)]);
+}"""
+"""Which of a picture's labels are cut, or lie on another."""
 SECOND_SNAPSHOT_WAITS = """
   window.SharedWorker = undefined;
   const held = [];
@@ -623,11 +634,13 @@ def test_runs_are_filtered_and_come_in_pages(browser: Browser, empty: Night) -> 
 
 
 def test_a_phones_first_screen_shows_what_failed(tab: Page, night: Night) -> None:
-    """How many need somebody, by kind, in the tab and above everything, and the first of them."""
-    night.begin(workflow(("orders", "billing", "carts")))
+    """How many need somebody, by kind, in the tab and above everything, and the first of them; the timeline's labels are legible, too."""
+    began, long = time.time() - 1800, "orders-of-a-shop-with-a-very-long-name-in-eu-west-1"
+    night.begin(workflow((long, "billing", "carts"), ("archive",)), at=began)
     night.write(
-        *cutover_of("orders", NOW, outcome=Outcome.FAILED, message="disk full"),
-        *cutover_of("billing", NOW, outcome=Outcome.TIMED_OUT, message="no end seen"),
+        *cutover_of(long, began, outcome=Outcome.FAILED, message="disk full"),
+        *cutover_of("billing", began + 300, outcome=Outcome.TIMED_OUT, message="no end seen"),
+        *cutover_of("carts", time.time() - 8)[:4],
     )
     tab.set_viewport_size(window((390, 844)))
     with night.held():
@@ -638,6 +651,16 @@ def test_a_phones_first_screen_shows_what_failed(tab: Page, night: Night) -> Non
             box = tab.locator(selector).bounding_box()
             assert box is not None
             assert box["y"] + box["height"] < 844
+        labels = tab.text_content("#timeline") or ""
+        assert " later" in labels
+        assert "now" in labels
+        assert tab.evaluate(ILLEGIBLE, tab.query_selector("#timeline svg")) == []
+        tab.set_viewport_size(window((320, 844)))
+        tab.wait_for_selector("#timeline svg[viewBox^='0 0 288 ']")
+        assert tab.evaluate(ILLEGIBLE, tab.query_selector("#timeline svg")) == []
+        tab.set_viewport_size(window(DESK))
+        tab.wait_for_selector("#timeline svg[viewBox^='0 0 1']")
+        assert tab.evaluate(ILLEGIBLE, tab.query_selector("#timeline svg")) == []
 
 
 def test_large_runs_have_a_band_for_each_wave_with_failures_as_many_as_they_are(tab: Page, night: Night) -> None:
@@ -664,6 +687,16 @@ def test_large_runs_have_a_band_for_each_wave_with_failures_as_many_as_they_are(
             position={"x": left + 3, "y": top + 3}
         )  # which stays; the picture in it is drawn anew each second
         tab.wait_for_selector("#count:has-text('100 of 102 shown')")
+        night.write(
+            *(
+                event
+                for name, end in zip(names[90:96], BAD * 2, strict=True)
+                for event in cutover_of(name, NOW + 95, outcome=end)
+            )
+        )
+        tab.set_viewport_size(window((320, 800)))
+        tab.wait_for_selector("#timeline text:has-text('18 failures')")
+        assert tab.evaluate(ILLEGIBLE, tab.query_selector("#timeline svg")) == []
 
 
 def test_the_keyboard_alone_does_everything(tab: Page, night: Night) -> None:

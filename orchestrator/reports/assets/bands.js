@@ -9,8 +9,8 @@ const LABEL = 20, HIGH = 40, GAP = 14; // pixels
 const GATE = { tone: "gate" };
 const GOES_ON = "CUTOVER"; // what stands for all that is between PUT and end
 
-// bars: those of the wave that have begun; of: how many migrations the wave has. Returns its elements, its height, and `then`: what it had come to at a place.
-export function band(wave, bars, { of, y, scale, narrow }) {
+// bars: those of the wave that have begun; of: how many migrations the wave has; room: letters that a line may have. Returns its elements, its height, and `then`: what it had come to at a place.
+export function band(wave, bars, { of, y, scale, room, narrow }) {
   let from = Infinity, to = -Infinity;
   for (const bar of bars) {
     from = Math.min(from, bar.from);
@@ -48,8 +48,10 @@ export function band(wave, bars, { of, y, scale, narrow }) {
     levels[state].forEach((count, column) => (base[column] += (count / of) * HIGH));
     made.push(...shape(state === "GATE" ? GATE : STATES[state], outline(left, top + HIGH, lower, base)));
   }
-  const label = drawing("text", { class: "t-wave", x: 4, y: y + 14 }, shortened(wave.name, narrow ? 20 : 60));
-  label.append(drawing("tspan", { class: "t-quiet t-light" }, narrow ? `  ${failures(came) || plural(of, "migration")}` : `  ${plural(of, "migration")}: ${counts(came)}`));
+  const name = shortened(wave.name, narrow ? 20 : 60);
+  const words = narrow ? [failures(came), failed(came), plural(of, "migration")] : [`${plural(of, "migration")}: ${counts(came)}`, plural(of, "migration")];
+  const label = drawing("text", { class: "t-wave", x: 4, y: y + 14 }, name);
+  label.append(drawing("tspan", { class: "t-quiet t-light" }, `  ${words.find((text) => text && name.length + 2 + text.length <= room) ?? words.at(-1)}`));
   made.push(label);
   const then = (x) => {
     const column = Math.min(columns - 1, Math.max(0, Math.floor(x) - left));
@@ -64,8 +66,16 @@ function stacked(levels) {
   return Object.keys(levels).sort((a, b) => place(a) - place(b));
 }
 
+const FAILURES = ["IN_DOUBT", "TIMED_OUT", "UNVERIFIED", "FAILED"];
+
 function failures(came) {
-  return counts(Object.fromEntries(["IN_DOUBT", "TIMED_OUT", "UNVERIFIED", "FAILED"].filter((state) => came[state]).map((state) => [state, came[state]])));
+  return counts(Object.fromEntries(FAILURES.filter((state) => came[state]).map((state) => [state, came[state]])));
+}
+
+// The same where there is no room for that.
+function failed(came) {
+  const all = FAILURES.reduce((sum, state) => sum + (came[state] || 0), 0);
+  return all ? plural(all, "failure") : "";
 }
 
 // What is between two lines, column by column.

@@ -10,6 +10,8 @@ import { FINAL, STATES, both, clock, duration, full, number, order, plural } fro
 
 const NAMED = 60; // up to so many migrations each has a bar
 const TOP = 38, NARROW = 620; // pixels
+const NAMES = 190, LETTER = 7; // how wide the names beside the bars may be, and a letter at most, on average
+const APART = 60; // from the middle of one time of day, or of "now", to that of the next: their width, and room between them
 
 export class Timeline {
   #root;
@@ -72,7 +74,7 @@ export class Timeline {
     const named = this.#run.rows.length <= NAMED;
     const spans = bars.map(({ from, to }) => [from, to]);
     if (head.running) spans.push([this.#now - 1, this.#now]);
-    this.#scale = new TimeScale(spans, named && !narrow ? 190 : 4, width - 8);
+    this.#scale = new TimeScale(spans, named && !narrow ? NAMES : 4, width - 8);
     this.#places = [];
     const shapes = [], gates = [], begun = new Map();
     for (const bar of bars) begun.has(bar.job.wave) ? begun.get(bar.job.wave).push(bar) : begun.set(bar.job.wave, [bar]);
@@ -84,7 +86,7 @@ export class Timeline {
       if (named) {
         y = this.#rows(shapes, gates, wave, members, y);
       } else {
-        const { elements, height, then } = band(wave, members, { of: wave.migrations, y: y + 2, scale: this.#scale, narrow });
+        const { elements, height, then } = band(wave, members, { of: wave.migrations, y: y + 2, scale: this.#scale, room: Math.floor(width / LETTER), narrow });
         shapes.push(...elements);
         this.#places.push({ wave: place, then, y, end: y + height });
         y += height;
@@ -110,7 +112,7 @@ export class Timeline {
       `${shortened(wave.name, narrow ? 24 : 70)} · ${plural(members.length, "migration")}`));
     y += 26;
     for (const bar of members) {
-      shapes.push(...this.#bar(bar, narrow ? y + 17 : y + (pitch - thick) / 2, thick, gates), nameLabel(bar, narrow, y, pitch));
+      shapes.push(...this.#bar(bar, narrow ? y + 17 : y + (pitch - thick) / 2, thick, gates), nameLabel(bar, narrow && this.#width, y, pitch));
       if (!narrow && bar.row.state !== "SUCCESS") shapes.push(this.#stateLabel(bar, y + pitch / 2 + 4));
       this.#places.push({ index: bar.index, y, end: y + pitch });
       y += pitch;
@@ -121,9 +123,10 @@ export class Timeline {
   // Beside the bar, for those who do not tell the colours apart.
   #stateLabel({ row, from, to }, y) {
     const end = this.#scale.x(to) + 8;
-    const before = end + 100 > this.#width;
-    const x = before ? this.#scale.x(from) - 6 : end;
-    return drawing("text", { class: before ? "t-quiet t-end" : "t-quiet", x, y }, STATES[row.state].word);
+    const word = STATES[row.state].word, start = this.#scale.x(from) - 6;
+    if (end + 100 <= this.#width) return drawing("text", { class: "t-quiet", x: end, y }, word);
+    if (start - word.length * LETTER > NAMES) return drawing("text", { class: "t-quiet t-end", x: start, y }, word);
+    return drawing("text", { class: "t-quiet t-end t-over", x: this.#width - 14, y }, word); // a bar from end to end: nowhere else is room
   }
 
   #bar({ row, from, to }, top, thick, gates) {
@@ -145,7 +148,12 @@ export class Timeline {
   #nowLine(height) {
     if (!this.#run.head.running) return [];
     const x = Math.round(this.#scale.x(this.#now)) - 0.5;
-    return [drawing("line", { class: "t-now", x1: x, x2: x, y1: TOP, y2: height }), drawing("text", { class: "t-now-word t-end", x: this.#width - 12, y: 31 }, "now")];
+    return [drawing("line", { class: "t-now", x1: x, x2: x, y1: 20, y2: height }), drawing("text", { class: "t-now-word t-middle", x: this.#nowWord(), y: 16 }, "now")];
+  }
+
+  // Where the middle of the word is: above its line, and never cut.
+  #nowWord() {
+    return Math.min(this.#width - 16, Math.max(16, this.#scale.x(this.#now)));
   }
 
   #background(height) {
@@ -163,9 +171,10 @@ export class Timeline {
       const before = scale.pieces[place], x = before.x + before.width;
       made.push(drawing("rect", { class: "t-gap", x: x + 2, y: TOP, width: GAP - 4, height: height - TOP }));
       const text = `${duration(piece.from - before.until)} later`, half = text.length * 3.2;
-      if (x + GAP / 2 - half < free || x + GAP / 2 + half > this.#width) return;
-      made.push(drawing("text", { class: "t-quiet t-middle t-small", x: x + GAP / 2, y: 31 }, text));
-      free = x + GAP / 2 + half + 8;
+      const middle = Math.min(x + GAP / 2, this.#width - half); // moved aside rather than cut
+      if (middle - half < free) return;
+      made.push(drawing("text", { class: "t-quiet t-middle t-small", x: middle, y: 32 }, text));
+      free = middle + half + 8;
     });
     return made;
   }
@@ -173,10 +182,11 @@ export class Timeline {
   #axis(height) {
     const made = [];
     let free = 0;
+    const now = this.#run.head.running ? this.#nowWord() : -Infinity;
     for (const at of this.#scale.ticks(84)) {
       const x = Math.round(this.#scale.x(at)) + 0.5, text = clock(at), half = text.length * 3.6;
       made.push(drawing("line", { class: "t-grid", x1: x, x2: x, y1: TOP, y2: height }));
-      if (x - half < free || x + half > this.#width) continue;
+      if (x - half < free || x + half > this.#width || Math.abs(x - now) < APART) continue;
       made.push(drawing("text", { class: "t-quiet t-middle", x, y: 16 }, text));
       free = x + half + 12;
     }
@@ -232,8 +242,11 @@ export class Timeline {
   }
 }
 
+// narrow: the width of a picture in which the name stands above the bar, and the state beside the name.
 function nameLabel({ row, job }, narrow, y, pitch) {
-  const label = drawing("text", { x: 4, y: narrow ? y + 13 : y + pitch / 2 + 4 }, shortened(job.name, narrow ? 44 : 26));
-  if (narrow && row.state !== "SUCCESS") label.append(drawing("tspan", { class: "t-quiet" }, ` ${STATES[row.state].word}`));
+  const word = narrow && row.state !== "SUCCESS" ? ` ${STATES[row.state].word}` : "";
+  const room = narrow ? Math.floor((narrow - 8) / LETTER) - word.length : 26;
+  const label = drawing("text", { x: 4, y: narrow ? y + 13 : y + pitch / 2 + 4 }, shortened(job.name, room));
+  if (word) label.append(drawing("tspan", { class: "t-quiet" }, word));
   return label;
 }
