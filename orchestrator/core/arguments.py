@@ -5,7 +5,6 @@ Whatever is wrong raises `InputError`, which names the argument, before anything
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +15,12 @@ from .errors import InputError
 
 T = TypeVar("T")
 W = TypeVar("W", bound=StrEnum)
+
+EARLIEST, LATEST = -62_135_596_800, 253_402_300_800
+"""The years 1 to 9999 in Unix seconds, which is what a date can be of."""
+MOST = 2**63 - 1
+"""The largest whole number that the journal can hold."""
+_LONGEST = 200  # characters of what was given, in a message
 
 
 def expect(argument: str, value: object, kind: type[T], *, way_on: str = "") -> T:
@@ -87,11 +92,41 @@ def path(argument: str, value: object) -> Path:
     """*value* as a path.
 
     Raises:
-        InputError: It is neither a path nor a text.
+        InputError: It is neither a path nor a text, or no file can have that name.
     """
     if isinstance(value, str | Path):
+        if not _fits_the_system(str(value)):
+            raise InputError(f"{argument}: no file can have the name {_shown(value)}")
         return Path(value)
     raise InputError(f"{argument}: expected a path, got {_shown(value)}")
+
+
+def environment(argument: str, value: object) -> Mapping[str, str]:
+    """*value*, where it is an environment: variables and their values, as a process could have them.
+
+    Raises:
+        InputError: It is none; no message shows a value.
+    """
+    for name, content in mapping(argument, value).items():
+        if not isinstance(name, str):
+            raise InputError(f"{argument}: expected names of variables, got {_shown(name)}")
+        if not name or "=" in name or not _fits_the_system(name):
+            raise InputError(f"{argument}: no variable can have the name {_shown(name)}")
+        if not isinstance(content, str):
+            raise InputError(f"{argument}: {name}: expected a text, got a {type(content).__name__}")
+        if not _fits_the_system(content):
+            raise InputError(
+                f"{argument}: {name}: no variable can hold this text: it has a NUL or half of a character in it"
+            )
+    return mapping(argument, value)
+
+
+def _fits_the_system(text: str) -> bool:
+    """Whether the system can be given *text*: a name of a file, a variable. Bytes that are no UTF-8 are none of its concern."""
+    try:
+        return b"\0" not in text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return False
 
 
 def word(argument: str, value: object, kind: type[W]) -> W:
@@ -100,10 +135,9 @@ def word(argument: str, value: object, kind: type[W]) -> W:
     Raises:
         InputError: It is none of them.
     """
-    try:
-        return kind(str(value))
-    except ValueError:
-        raise InputError(f"{argument}: expected {' or '.join(kind)}, got {_shown(value)}") from None
+    if isinstance(value, str) and value in list(kind):
+        return kind(value)
+    raise InputError(f"{argument}: expected {' or '.join(kind)}, got {_shown(value)}")
 
 
 def called(argument: str, value: object) -> Any:
@@ -127,11 +161,11 @@ def seconds(argument: str, value: object) -> float:
         try:
             return parse_duration(value)
         except ValueError as error:
-            raise InputError(f"{argument}: {error}, got {value!r}") from None
+            raise InputError(f"{argument}: {error}, got {_shown(value)}") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{argument}: expected seconds, or a duration such as '90s', got {_shown(value)}")
-    if not (math.isfinite(value) and 0 <= value <= LONGEST_DAYS * 86_400):
-        raise InputError(f"{argument}: expected 0 to {LONGEST_DAYS} days in seconds, got {value!r}")
+    if not 0 <= value <= LONGEST_DAYS * 86_400:  # which NaN is not, either
+        raise InputError(f"{argument}: expected 0 to {LONGEST_DAYS} days in seconds, got {_shown(value)}")
     return float(value)
 
 
@@ -152,22 +186,27 @@ def moment(argument: str, value: object) -> float:
     Raises:
         InputError: It is none.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not EARLIEST <= value < LATEST:
         raise InputError(f"{argument}: expected Unix seconds, got {_shown(value)}")
     return value
 
 
 def count(argument: str, value: object) -> int:
-    """*value*, where it is a whole number of at least 1.
+    """*value*, where it is a whole number of at least 1, and no larger than any file could count.
 
     Raises:
         InputError: It is none.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{argument}: expected a whole number of at least 1, got {_shown(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
+        raise InputError(f"{argument}: expected a whole number of at least 1, at most {MOST:,}, got {_shown(value)}")
     return value
 
 
 def _shown(value: object) -> str:
-    """*value* for a message; of what may be large, or hold a secret, the kind alone."""
-    return repr(value) if isinstance(value, str | int | float | Path | None) else f"a {type(value).__name__}"
+    """*value* for a message; of what may hold a secret, the kind alone, and of what is long its beginning."""
+    if not isinstance(value, str | int | float | Path | None):
+        return f"a {type(value).__name__}"
+    if isinstance(value, int) and abs(value) > MOST:
+        return "a far larger number" if value > 0 else "a far smaller number"
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"

@@ -45,7 +45,7 @@ def load_settings(
     from .config_file import SettingsReader  # pydantic is for those who read settings, not for those who use them
 
     file = None if path is None else arguments.path("path", path)
-    environ = os.environ if environ is None else arguments.mapping("environ", environ)
+    environ = os.environ if environ is None else arguments.environment("environ", environ)
     overrides = {} if overrides is None else arguments.mapping("overrides", overrides)
     return SettingsReader(file, environ=environ, overrides=overrides).read()
 

@@ -7,7 +7,7 @@ bad value is told of the file, the variable or the option that gave it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,6 +56,7 @@ from .config_model import (
 )
 from .credentials import FIELDS, CredentialsReader
 from .fields import problems_of
+from .given import leaves
 from .input_file import read_input, why_unreadable
 from .references import REFERENCE, in_quotes, meant_by, unreplaced
 from .scalars import format_key
@@ -99,7 +100,7 @@ class SettingsReader:
         self, path: Path | None, *, environ: Mapping[str, str], overrides: Mapping[str, Any], in_code: bool = False
     ) -> None:
         self._environ = environ
-        self._overrides = dict(_leaves(overrides))
+        self._overrides = leaves(overrides, name="settings")
         self._in_code = in_code
         self._path = path
         self._document = (
@@ -375,33 +376,6 @@ class SettingsReader:
         except InputError as error:
             self._wrong(path, str(error))
             return None
-
-
-def _leaves(given: Mapping[str, Any], above: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
-    """Every value of *given* by its path, as the text that would stand in a file."""
-    for key, value in given.items():
-        path = (*above, str(key))
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, path)
-        elif value is not None:
-            yield path, _as_text(value, path)
-
-
-def _as_text(value: Any, path: KeyPath) -> Any:
-    match value:
-        case None:
-            return None
-        case bool():
-            return "true" if value else "false"
-        case str() | int() | float() | Path():
-            return str(value)
-        case list() | tuple():
-            return [_as_text(item, (*path, number)) for number, item in enumerate(value)]
-        case Mapping():
-            return {str(key): _as_text(item, (*path, str(key))) for key, item in value.items()}
-    raise InputError(
-        problems=[Problem(file="settings", line=0, key=format_key(path), message=f"cannot be a {type(value).__name__}")]
-    )
 
 
 def _under_atlas(data: Any, name: str) -> Any:

@@ -122,11 +122,13 @@ def problems_of(
             Problem(file=document.file, line=0, key="", message=f"has {more:,} mistakes more than are told")
         )
     for detail in error.errors(include_url=False)[:MOST_FOUND]:
-        path: KeyPath = tuple(
-            step for step in detail["loc"] if not str(step).startswith(_TAG) and step != _THE_KEY_ITSELF
-        )
+        unknown = detail["type"] == "extra_forbidden"
+        *above, last = detail["loc"] or ("",)
+        path: KeyPath = tuple(step for step in above if not str(step).startswith(_TAG) and step != _THE_KEY_ITSELF)
+        if detail["loc"] and (unknown or not (str(last).startswith(_TAG) or last == _THE_KEY_ITSELF)):
+            path += (last,)  # a key that nobody knows may be called anything
         message = _message(detail, models, show_values)
-        if detail["type"] == "extra_forbidden" and ":" in str(path[-1]):
+        if unknown and ":" in str(path[-1]):
             # `key:value` without its space; what follows the colon may be a secret.
             path, message = path[:-1], "holds a key with a colon in it; put a space between a key's colon and its value"
         problems.append(Problem(file=document.file, line=document.line_of(path), key=format_key(path), message=message))

@@ -12,10 +12,11 @@ from typing import Any
 import yaml
 
 from ..core import arguments
-from ..core.errors import InputError, Problem
+from ..core.errors import InputError
 from ..core.settings import Settings
 from ..core.workflow import Workflow
 from .config_file import SettingsReader
+from .given import TOO_DEEP, wrong
 from .workflow_file import read_workflow
 
 
@@ -47,22 +48,29 @@ def build_settings(config: Mapping[str, Any] | None = None, *, environ: Mapping[
         InputError: Anything is wrong with it; `problems` has all of it. No message holds a key, nor any other value.
     """
     config = {} if config is None else _mapping(config, "settings", "load_settings")
-    environ = os.environ if environ is None else arguments.mapping("environ", environ)
+    environ = os.environ if environ is None else arguments.environment("environ", environ)
     return SettingsReader(None, environ=environ, overrides=config, in_code=True).read()
 
 
 def _mapping(given: object, name: str, way_on: str) -> Mapping[str, Any]:
     if isinstance(given, Mapping):
         return given
-    message = f"expected a mapping of keys, got a {type(given).__name__}; `{way_on}` reads a file"
-    raise InputError(problems=[Problem(file=name, line=0, key="", message=message)])
+    raise wrong(name, (), f"expected a mapping of keys, got a {type(given).__name__}; `{way_on}` reads a file")
 
 
 def _text(document: Mapping[str, Any], name: str) -> str:
     try:
         return yaml.safe_dump(_plain(document), allow_unicode=True, sort_keys=False)
-    except yaml.YAMLError as error:
-        raise InputError(problems=[Problem(file=name, line=0, key="", message=f"cannot be written: {error}")]) from None
+    except (yaml.YAMLError, ValueError) as error:  # the latter of a number of thousands of digits
+        raise wrong(name, (), f"cannot be written: {error}") from None
+    except RecursionError:
+        raise wrong(name, (), TOO_DEEP) from None
+
+
+def _key(key: object) -> object:
+    if isinstance(key, str | int | float | None):
+        return key
+    raise yaml.representer.RepresenterError(f"a {type(key).__name__} is no key")
 
 
 def _plain(value: Any) -> Any:
@@ -71,7 +79,7 @@ def _plain(value: Any) -> Any:
         case Path():
             return str(value)
         case Mapping():
-            return {key: _plain(item) for key, item in value.items()}
+            return {_key(key): _plain(item) for key, item in value.items()}
         case list() | tuple():
             return [_plain(item) for item in value]
     return value

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..core.arguments import mapping, path
+from ..core.arguments import environment, mapping, path
 from ..core.errors import InputError, Problem
 from ..core.settings import Settings
 from ..core.window import doubts_about
@@ -56,9 +56,10 @@ def check(
     path("workflow", workflow)
     if config is not None:
         path("config", config)
-    for argument, given in (("environ", environ), ("overrides", overrides)):
-        if given is not None:
-            mapping(argument, given)
+    if environ is not None:
+        environment("environ", environ)
+    if overrides is not None:
+        mapping("overrides", overrides)
     problems: list[Problem] = []
     of_config: tuple[Problem, ...] = ()
     read = settings = None

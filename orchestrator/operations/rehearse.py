@@ -12,7 +12,7 @@ from ..core.settings import Engine, Settings
 from ..core.workflow import Workflow
 from .find import settings_or_usual, workflow_given
 from .options import Host, Options
-from .result import RunResult, Stop, host_given, outputs_of, with_reports
+from .result import RunResult, Stop, host_given, outputs_of, stop_given, with_reports
 from .target import Rehearsal, rehearsal_given
 from .work import start
 
@@ -51,6 +51,7 @@ async def rehearse(  # noqa: PLR0913 - each is one thing that may be asked for
         TemporalError: Temporal's development server, or a worker, did not come up; nothing was begun.
     """
     workflow_given(workflow)
+    stop_given(stop)
     names, told, paths = several("only", only, text), several("observers", observers, called), outputs_of(outputs)
     settings = settings_or_usual(settings)
     engine = word("engine", engine or settings.engine, Engine)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import anyio
 
-from ..core.arguments import called, expect, path, several
+from ..core.arguments import environment, expect, path, several
+from ..core.errors import InputError
 from ..core.events import Event
 from ..core.observer import Sink
 from ..core.outcomes import ExitCode
@@ -66,7 +67,20 @@ def host_given(host: Host | None) -> Host:
     Raises:
         InputError: It is something else.
     """
-    return Host() if host is None else expect("host", host, Host)
+    found = Host() if host is None else expect("host", host, Host)
+    environment("host.environ", found.environ)
+    return found
+
+
+def stop_given(stop: Stop | None) -> Stop | None:
+    """*stop*, where it can be waited for without holding the event loop up.
+
+    Raises:
+        InputError: It is something else, such as an event of threads.
+    """
+    if stop is None or isinstance(stop, asyncio.Event | anyio.Event):
+        return stop
+    raise InputError(f"stop: expected an asyncio.Event or an anyio.Event, got a {type(stop).__name__}")
 
 
 async def with_reports(
@@ -83,8 +97,6 @@ async def with_reports(
         CutoverError: As *session*.
     """
     host = options.host
-    if stop is not None:
-        called("stop", getattr(stop, "wait", stop))
     reads = ReadsFile(settings.state_dir, host.say)
     observers = [_Guarded(observer) for observer in options.observers]
     tasks = [_GuardedTask(task) for task in (*host.background, reads.run)]

@@ -14,7 +14,7 @@ from ..store.journal import open_journal
 from . import work
 from .find import find_unfinished, settings_or_usual
 from .options import Host, Options
-from .result import RunResult, Stop, host_given, outputs_of, with_reports
+from .result import RunResult, Stop, host_given, outputs_of, stop_given, with_reports
 from .target import Rehearsal, rehearsal_given
 
 
@@ -54,6 +54,7 @@ async def resume(  # noqa: PLR0913 - each is one thing that may be asked for
         AtlasError: Atlas is not reachable or refuses the keys; nothing was begun.
     """
     expect("retry_failed", retry_failed, bool)
+    stop_given(stop)
     names, told, paths = several("only", only, text), several("observers", observers, called), outputs_of(outputs)
     settings = settings_or_usual(settings)
     with open_journal(settings.state_dir, readonly=True) as journal:

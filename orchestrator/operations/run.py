@@ -12,7 +12,7 @@ from ..core.settings import Engine, Settings
 from ..core.workflow import Workflow
 from .find import settings_or_usual, workflow_given
 from .options import Host, Options
-from .result import RunResult, Stop, host_given, outputs_of, with_reports
+from .result import RunResult, Stop, host_given, outputs_of, stop_given, with_reports
 from .work import start
 
 
@@ -54,6 +54,7 @@ async def run(  # noqa: PLR0913 - each is one thing that may be asked for
     workflow_given(workflow)
     expect("new", new, bool)
     expect("retry_failed", retry_failed, bool)
+    stop_given(stop)
     names, told, paths = several("only", only, text), several("observers", observers, called), outputs_of(outputs)
     settings = settings_or_usual(settings)
     engine = word("engine", engine or settings.engine, Engine)

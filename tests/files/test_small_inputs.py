@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.core.errors import InputError
 from orchestrator.files import csv_file, yaml_file
+from orchestrator.files.config import load_settings
 from orchestrator.files.scalars import parse_name
 from orchestrator.files.workflow_file import load_workflow, read_workflow
 from orchestrator.files.yaml_file import MAX_VALUES
@@ -208,3 +209,15 @@ def test_a_list_is_read_as_far_as_it_can_be_one(monkeypatch: pytest.MonkeyPatch)
         assert problem.message == "is not valid CSV: it has more than 20 lines"
     [problem] = csv_file.parse_csv("," * 20_000, "rest.csv")[1]
     assert problem.message == "is not valid CSV: a line has more than 10,000 separators"
+
+
+@pytest.mark.parametrize("key", ['"\\0x"', '"[key]"', '"\\0"'])
+def test_a_key_may_be_called_anything_and_is_told_as_unknown(tmp_path: Path, key: str) -> None:
+    """Also what the models' own words for a place are."""
+    config, file = tmp_path / "config.yaml", tmp_path / "w.yaml"
+    config.write_text(f"{key}: 1\n")
+    file.write_text(f"version: 1\nname: a\n{key}: 1\nwaves: []\n")
+    with pytest.raises(InputError, match=r"config\.yaml:1: .*: unknown key"):
+        load_settings(config, environ={})
+    with pytest.raises(InputError, match=r"w\.yaml:3: .*: unknown key"):
+        load_workflow(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -241,6 +242,71 @@ def test_an_argument_of_the_wrong_kind_is_named(night: Night, name: str, argumen
         anyio.run(call) if inspect.iscoroutinefunction(function) else call()
     called = {argument, {"document": "workflow", "config": "settings"}.get(argument, argument)}
     assert any(f"{each}:" in str(caught.value) for each in called)
+    assert recorded(night) == []
+
+
+LONG = 10**400
+"""A whole number that no float is as large as."""
+LONGER = 10**5000
+"""One that Python does not even print."""
+
+
+class Unprintable:
+    """What raises when it is shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("this cannot be shown")
+
+    __repr__ = __str__
+
+
+def itself() -> dict[str, Any]:
+    """A mapping that holds itself."""
+    found: dict[str, Any] = {}
+    found["waves"] = found
+    return found
+
+
+WRONG: dict[str, tuple[Any, ...]] = {
+    "state_dir": ("\0", "a\0b", Path("\0"), "\ud800"),
+    "path": ("\0", Path("a\ud800")),
+    "directory": ("\0",),
+    "config": ("\0", {"\0": 1}, {"[key]": 1}, itself(), {Unprintable(): 1}, {"state_dir": "\0"}),
+    "document": ({"\0": 1}, itself(), {Unprintable(): 1}),
+    "overrides": ({"\0": 1}, itself(), {Unprintable(): 1}, {"temporal": {"lease": LONGER}}),
+    "environ": (
+        {1: 2},
+        {"A": None},
+        {"A": "\0"},
+        {"\0": ""},
+        {"": ""},
+        {"A=B": ""},
+        {Unprintable(): ""},
+        {"A": "\ud800"},
+    ),
+    "outputs": (["\0.md"], ["\ud800.md"]),
+    "now": (LONG, -LONG, LONGER, float("nan"), 1e308),
+    "older_than": (LONG,),
+    "limit": (LONG, -LONGER),
+    "max_lag": (LONG, -LONGER, "1" * 5000),
+    "timeout": (LONG, "9" * 5000 + "h"),
+    "engine": (Unprintable(), b"local", [Unprintable()]),
+    "stop": (threading.Event(), lambda: None, Unprintable()),
+    "host": (orchestrator.Host(environ={1: 2}), orchestrator.Host(environ=3)),  # type: ignore[arg-type, dict-item]
+}
+
+
+@pytest.mark.parametrize(("name", "argument"), [each for each in ARGUMENTS if each[1] in WRONG], ids=".".join)
+def test_an_argument_that_nothing_can_be_done_with_is_one_error_of_the_package(
+    night: Night, name: str, argument: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the right kind, but too large, with characters that no name can have, or nothing to wait for: told before anything begins."""
+    monkeypatch.setattr("orchestrator.operations.result.ReadsFile", None)  # with which a session would begin
+    for wrong in WRONG[argument]:
+        call = partial(FUNCTIONS[name], **given_to(name, night) | {argument: wrong})
+        with pytest.raises(orchestrator.InputError) as caught:
+            anyio.run(call) if inspect.iscoroutinefunction(call.func) else call()
+        assert len(str(caught.value)) < 1000
     assert recorded(night) == []
 
 

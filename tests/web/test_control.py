@@ -139,6 +139,7 @@ async def test_nothing_is_asked_of_a_run_without_a_process(
         ("gate", {"migrations": ["orders"]}, 400, "give `max_lag`, `timeout` or `off`"),
         ("gate", {"migrations": ["orders"], "max_lag": "soon"}, 400, "gate: "),
         ("gate", {"migrations": ["orders"], "max_lag": -9}, 400, "gate: max_lag"),
+        ("gate", {"migrations": ["orders"], "max_lag": 10**400}, 400, "gate: max_lag"),
         ("gate", {"migrations": ["orders"], "max_lag": [9]}, 400, "gate: max_lag"),
         ("gate", {"migrations": ["orders"], "max_lag": "9s", "off": True}, 400, "`off` alone"),
         ("gate", {"migrations": ["orders"], "off": "yes"}, 400, "gate: off"),
