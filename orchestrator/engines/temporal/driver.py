@@ -79,6 +79,7 @@ class Driver:
         self._bell = ledger.bells[migration.name]
         self.flying: Errand | None = None
         """Its PUT, which may be on its way."""
+        self._not_taken_up = 0  # PUTs in a row that no worker had in time
 
     @property
     def _migration(self) -> Migration:
@@ -221,7 +222,7 @@ class Driver:
             self._place,
             self._task(),
             queue=self._queue(migration),
-            to_start=forms.FRESH,
+            to_start=forms.seconds_to_start(self._not_taken_up),
             to_close=patience + 4 * self._order.settle + 60,
             bell=self._bell,
         )
@@ -245,9 +246,11 @@ class Driver:
         name, policy, at = self._name, self._policy, now()
         match returned.failed:
             case None:
+                self._not_taken_up = 0
                 self._ledger.record_done(name, forms.Done(**returned.result))
             case Failed.NOT_TAKEN_UP:
-                reason = f"no worker took it up within {forms.FRESH:g} s"
+                reason = f"no worker took it up within {forms.seconds_to_start(self._not_taken_up):g} s"
+                self._not_taken_up += 1
                 self._ledger.record(put_not_sent(reason, migration=name, now=at))
             case Failed.CALLED_OFF:
                 reason = why or self.why_held() or "the run was stopped"

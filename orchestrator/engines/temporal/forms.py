@@ -29,6 +29,18 @@ from ...core.workflow import HOOKS, Gate, Hooks, Migration
 FRESH = 5.0
 """Seconds within which a worker has to take a PUT up, or it is proven that none has."""
 
+_LONGEST_TO_START = 60.0
+
+
+def seconds_to_start(not_taken_up: int) -> float:
+    """How long a PUT waits for a worker that was *not_taken_up* so many times in a row.
+
+    Longer each time: where the workers have more to do than that, orders that come anew every few seconds would be most of what
+    they do. It grows no older so, as who takes it up late reads the job again.
+    """
+    return min(FRESH * 2.0**not_taken_up, _LONGEST_TO_START)
+
+
 TURN_AFTER = 4_000
 """Events of a run's history after which it goes on with an empty one. Whoever takes a run over does all of them again first."""
 

@@ -269,12 +269,15 @@ async def test_a_put_that_no_worker_has_had_is_known_to_be_unsent(
 ) -> None:
     """Called off in time, or not taken up: no doubt, nothing to settle, and the PUT leaves when a worker takes it."""
     begin_errand, kinds = Errands.begin, dict[int, Counter[str]]()
+    patience = dict[int, list[float]]()
 
     def for_nobody(errands: Errands, kind: str, *args: Any, queue: str, **options: Any) -> Errand:
         """The first two PUTs wait where no worker looks."""
         known = kinds.setdefault(id(errands), Counter())
         known[kind] += 1
         there = "nobody" if kind == "cutover" and known[kind] <= 2 else queue
+        if kind == "cutover":
+            patience.setdefault(id(errands), []).append(options["to_start"])
         return begin_errand(errands, kind, *args, queue=there, **options)
 
     monkeypatch.setattr(Errands, "begin", for_nobody)
@@ -291,6 +294,7 @@ async def test_a_put_that_no_worker_has_had_is_known_to_be_unsent(
     assert [event.sent for event in unsent] == [False, False]
     assert "paused" in unsent[0].reason
     assert "no worker took it up within 5 s" in unsent[1].reason
+    assert [5.0, 5.0, 10.0] in patience.values()  # the longer, the more often
     assert [event for event in events if isinstance(event, CutoverInDoubt)] == []
     assert it.puts("a") == 1
 
