@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 from hypothesis import strategies as st
 
-from orchestrator.core.events import EVENTS, Event
+from orchestrator.core.events import EVENTS, Event, Evidence
 from orchestrator.core.forecast import Forecast, Spread, WaveForecast
 from orchestrator.core.history import History, Took
 from orchestrator.core.outcomes import Outcome, RunOutcome
@@ -72,6 +72,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     Window | None: windows,
     Workflow: workflows,
     Forecast: forecasts,
+    Evidence: st.sampled_from(Evidence),
     Outcome: st.sampled_from(Outcome),
     RunOutcome: st.sampled_from(RunOutcome),
 }

@@ -10,14 +10,15 @@ Times (`at`) are Unix seconds, UTC. A migration is known by its name, which is u
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
+from enum import StrEnum
 from operator import attrgetter
 from typing import Any, ClassVar
 
 from .forecast import Forecast, forecast_from_json, forecast_to_json
 from .outcomes import Outcome, RunOutcome
 from .window import Window, window_from_json, window_to_json
-from .workflow import Workflow
+from .workflow import HookKind, Workflow
 from .workflow import from_json as workflow_from_json
 from .workflow import to_json as workflow_to_json
 
@@ -290,7 +291,7 @@ class WaveFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookStarted(Event):
-    """A `before` hook is about to run: *migration*'s, *wave*'s, or the run's (both None).
+    """A `before` hook (*hook*: its `HookKind`) is about to run: *migration*'s, *wave*'s, or the run's (both None).
 
     On disk before it does: what it may have done is to be undone, also where the process is lost meanwhile.
     """
@@ -304,7 +305,7 @@ class HookStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookFinished(Event):
-    """A hook ended. *migration* and *wave* say whose it was (both None: the run's).
+    """A hook of the kind *hook* (a `HookKind`) ended. *migration* and *wave* say whose it was (both None: the run's).
 
     *exit_code* None: it did not start or ran out of time, and *error* says so. *output* is cut. *interrupted*: it was ended
     because the run was stopped, so it still has to be run.
@@ -329,7 +330,7 @@ class HookFinished(Event):
     @property
     def not_yet(self) -> bool:
         """Whether it is a `verify` hook that asks to be run again (EX_TEMPFAIL of sysexits.h)."""
-        return self.hook == "verify" and self.exit_code == NOT_YET
+        return self.hook == HookKind.VERIFY and self.exit_code == NOT_YET
 
     @property
     def what_failed(self) -> str:
@@ -416,6 +417,13 @@ class CutoverRequested(MigrationEvent):
     name: ClassVar[str] = "cutover_requested"
 
 
+class Evidence(StrEnum):
+    """What shows that Atlas has accepted a PUT."""
+
+    ANSWER = "answer"
+    JOB = "job"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoverAccepted(MigrationEvent):
     """Atlas accepted the PUT: by its answer (*http_status*), or, the answer lost, by what the job shows (*evidence*)."""
@@ -423,7 +431,7 @@ class CutoverAccepted(MigrationEvent):
     name: ClassVar[str] = "cutover_accepted"
     http_status: int | None
     status: str | None
-    evidence: str = "answer"
+    evidence: Evidence = Evidence.ANSWER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -581,13 +589,14 @@ _FROM_JSON: dict[Any, Callable[[Any], Any]] = {
     "Outcome": Outcome,
     "RunOutcome": RunOutcome,
     "Workflow": workflow_from_json,
+    "Evidence": Evidence,
     "Forecast": forecast_from_json,
     "Window | None": window_from_json,
     "tuple[str, ...]": _deep_tuple,
 }
 """What makes a field's value of what JSON has of it, by the field's type as it is written above; the others are as in JSON."""
 _MADE = {
-    name: tuple((f.name, _FROM_JSON[f.type]) for f in fields(cls) if f.type in _FROM_JSON)
+    name: tuple((f.name, _FROM_JSON[f.type], f.default is MISSING) for f in fields(cls) if f.type in _FROM_JSON)
     for name, cls in EVENTS.items()
 }
 
@@ -607,7 +616,7 @@ def from_json(name: str, at: float, data: Any) -> Event:
     try:
         made = _MADE[name]
         if made:
-            data = data | {field: make(data[field]) for field, make in made}
+            data = data | {field: make(data[field]) for field, make, needed in made if needed or field in data}
         return cls(at=at, **data)
     except KeyError as error:
         raise ValueError(f"event {name!r}: it has no {error}") from None

@@ -9,20 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from .events import HookFinished, HookStarted
-from .workflow import NO_HOOKS, Hooks
+from .workflow import NO_HOOKS, HookKind, Hooks
 
 
 @dataclass(slots=True)
 class GroupHooks:
-    """What is known about *hooks*.
+    """What is known about the hooks of a wave, or of the run.
 
-    *owed*: their group has begun, and its `after_…` hooks have not all been run since; they tell how *members* ended.
+    *commands*: what they run. *owed*: their group has begun, and its `after_…` hooks have not all been run since; they tell how *members* ended.
     *before_done*: how many `before` hooks have succeeded in this session, the first of them at *before_at*; *refused*: one of
     them has failed. *unverified*: why a `verify` hook has not proven it good, in this session. *verify_since*: when the first
     of these was begun; *verified_last*: when one said "not yet" last.
     """
 
-    hooks: Hooks = NO_HOOKS
+    commands: Hooks = NO_HOOKS
     owed: bool = False
     members: frozenset[str] = frozenset()
     before_done: int = 0
@@ -31,7 +31,7 @@ class GroupHooks:
     unverified: str | None = None
     verify_since: float | None = None
     verified_last: float | None = None
-    _done: dict[str, int] = field(default_factory=dict)
+    _done: dict[HookKind, int] = field(default_factory=dict)
 
     def copy(self) -> GroupHooks:
         """The same, to change."""
@@ -58,16 +58,17 @@ class GroupHooks:
         """One of them has ended, or a `before` hook begins."""
         if isinstance(event, HookStarted):
             self.begin(selected)
-        elif event.hook == "before":
+        elif event.hook == HookKind.BEFORE:
             self.begin(selected)
             self.before_done += event.ok
             self.before_at = self.before_at or event.at
             self.refused = self.refused or not (event.ok or event.interrupted)
-        elif event.hook == "verify":
+        elif event.hook == HookKind.VERIFY:
             self._verify(event)
         elif not event.interrupted:
-            self._done[event.hook] = self._done.get(event.hook, 0) + 1
-            if not event.ok or not self.left(event.hook):  # after one that failed, no other is run
+            kind = HookKind(event.hook)
+            self._done[kind] = self._done.get(kind, 0) + 1
+            if not event.ok or not self.left(kind):  # after one that failed, no other is run
                 self.owed = False
 
     def _verify(self, event: HookFinished) -> None:
@@ -76,28 +77,28 @@ class GroupHooks:
         self.verify_since = event.at - event.seconds if self.verify_since is None else self.verify_since
         self.verified_last = event.at if event.not_yet else None
         if event.ok:
-            self._done["verify"] = self._done.get("verify", 0) + 1
+            self._done[HookKind.VERIFY] = self._done.get(HookKind.VERIFY, 0) + 1
         elif not event.not_yet:
             self.refute(event.what_failed)
-        if not self.left("verify") and not self.hooks.after_success:
+        if not self.left(HookKind.VERIFY) and not self.commands.after_success:
             self.owed = False
 
     def refute(self, why: str) -> None:
         """It is not proven good, for *why*."""
         self.unverified = why
-        self.owed = bool(self.hooks.after_unverified)
+        self.owed = bool(self.commands.after_unverified)
 
-    def at_success(self) -> str:
+    def at_success(self) -> HookKind:
         """Which hooks come next when all migrations of the group have succeeded."""
         if self.unverified is not None:
-            return "after_unverified"
-        return "verify" if self.left("verify") else "after_success"
+            return HookKind.AFTER_UNVERIFIED
+        return HookKind.VERIFY if self.left(HookKind.VERIFY) else HookKind.AFTER_SUCCESS
 
     @property
     def prepared(self) -> bool:
         """Whether all `before` hooks have succeeded in this session."""
-        return not self.refused and self.before_done >= len(self.hooks.before)
+        return not self.refused and self.before_done >= len(self.commands.before)
 
-    def left(self, hook: str) -> range:
-        """Which of the `verify` or `after_…` hooks (*hook*) are still to be run, if the group ends with these."""
-        return range(self._done.get(hook, 0), len(getattr(self.hooks, hook))) if self.owed else range(0)
+    def left(self, kind: HookKind) -> range:
+        """Which of the `verify` or `after_…` hooks (*kind*) are still to be run, if the group ends with these."""
+        return range(self._done.get(kind, 0), len(self.commands.of(kind))) if self.owed else range(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .outcomes import Outcome
 from .run import RunState
 from .vars import Vars
 from .workflow import Migration, Wave
@@ -17,7 +18,7 @@ class HookFacts:
     no further cutover starts, None while one may. *vars*: those of its migration, its wave, or the run.
     """
 
-    outcome: str | None = None
+    outcome: Outcome | None = None
     remote_status: str | None = None
     lag: float | None = None
     error_message: str | None = None
@@ -25,7 +26,9 @@ class HookFacts:
     vars: Vars = field(default_factory=Vars)
 
 
-def facts_for_hook(run: RunState, wave: Wave | None, migration: Migration | None, *, outcome: str | None) -> HookFacts:
+def facts_for_hook(
+    run: RunState, wave: Wave | None, migration: Migration | None, *, outcome: Outcome | None
+) -> HookFacts:
     """What a hook of *migration* is told; of *wave* where that is None, of the run where both are."""
     if migration is None:
         return HookFacts(outcome=outcome, reason=run.stopped, vars=run.workflow.vars if wave is None else wave.vars)

@@ -19,6 +19,7 @@ from .events import (
     CutoverRefused,
     CutoverRequested,
     Event,
+    Evidence,
     GateChanged,
     GateOpened,
     GateWaiting,
@@ -33,7 +34,7 @@ from .events import (
 )
 from .evidence import Refusal, Sign, sign
 from .outcomes import Outcome, RemoteStatus, normalise
-from .workflow import Hooks, after_hook
+from .workflow import HookKind, Hooks, after_hook
 
 UNAUTHORIZED = 401
 """The HTTP status of a digest challenge."""
@@ -164,7 +165,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 cutover_requests=state.cutover_requests + 1,
             )
         case CutoverAccepted():
-            by_evidence = event.evidence != "answer"
+            by_evidence = event.evidence is not Evidence.ANSWER
             return state._replace(
                 phase=Phase.ACCEPTED,
                 accepted_at=event.at,
@@ -249,7 +250,7 @@ def _hook(state: MigrationState, event: HookStarted | HookFinished) -> Migration
     if isinstance(event, HookStarted):
         down_since = event.at if state.down_since is None else state.down_since
         return state._replace(prepared=True, down_since=down_since, after_hooks_done=0)
-    if event.hook == "before":  # also one that was ended half-way
+    if event.hook == HookKind.BEFORE:  # also one that was ended half-way
         return state._replace(
             before_hooks_done=state.before_hooks_done + event.ok,
             prepared=True,
@@ -260,7 +261,7 @@ def _hook(state: MigrationState, event: HookStarted | HookFinished) -> Migration
         )
     if event.interrupted:
         return state
-    if event.hook == "verify":
+    if event.hook == HookKind.VERIFY:
         return state._replace(
             verify_since=event.at - event.seconds if state.verify_since is None else state.verify_since,
             verify_hooks_done=state.verify_hooks_done + event.ok,
@@ -408,12 +409,12 @@ def read_so_often(state: MigrationState, polls: int) -> MigrationState:
     return state._replace(polls=max(state.polls, polls))
 
 
-def after_hook_left(state: MigrationState, hooks: Hooks) -> tuple[str, int] | None:
+def after_hook_left(state: MigrationState, hooks: Hooks) -> tuple[HookKind, int] | None:
     """The `after_…` hook of *hooks* that is to be run next, and its number; None: none is left."""
     if state.phase is not Phase.FINISHED or state.outcome is None:
         return None
-    hook = after_hook(state.outcome)
-    return (hook, state.after_hooks_done) if state.after_hooks_done < len(getattr(hooks, hook)) else None
+    kind = after_hook(state.outcome)
+    return (kind, state.after_hooks_done) if state.after_hooks_done < len(hooks.of(kind)) else None
 
 
 def undo_left(state: MigrationState, *, on_failure: int) -> range:

@@ -17,7 +17,7 @@ from .holds import Held, Hold, holds, silence
 from .migration import MigrationState, Phase
 from .outcomes import Outcome
 from .run import RunState
-from .workflow import Migration, Wave
+from .workflow import HookKind, Migration, Wave
 
 HOOK = "HOOK"
 NEED_URGENCY = (
@@ -193,12 +193,12 @@ def _command(outcome: Outcome, names: list[str], facts: Facts, *, how: Failed | 
 
 def _hooks(state: RunState) -> list[Need]:
     """The failed hooks that no migration's outcome tells of and that were not run again with a better end, those that ended alike together."""
-    last = {(hook.hook, hook.wave, hook.migration, hook.argv): hook for hook in state.hooks}
+    last = {(hook.hook, hook.wave, hook.migration, hook.argv): hook for hook in state.finished_hooks}
     groups: dict[tuple[str, tuple[str, ...], str], list[HookFinished]] = {}
     for hook in last.values():
         ended = hook.error or f"exit code {hook.exit_code}"
-        good = hook.exit_code == 0 or (hook.hook == "verify" and hook.exit_code == NOT_YET)
-        if not good and not (hook.migration is not None and hook.hook in ("before", "verify")):
+        good = hook.exit_code == 0 or (hook.hook == HookKind.VERIFY and hook.exit_code == NOT_YET)
+        if not good and not (hook.migration is not None and hook.hook in (HookKind.BEFORE, HookKind.VERIFY)):
             groups.setdefault((hook.hook, hook.argv, ended), []).append(hook)
     return [_of_hooks(state, *what, members) for what, members in groups.items()]
 

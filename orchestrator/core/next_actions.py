@@ -43,7 +43,7 @@ from .run import APPROVAL_TIMEOUT, RunState
 from .steered import with_reason
 from .verification import next_verification
 from .window import Span, Window, why_closed, why_over
-from .workflow import HOOKS, Migration, Wave
+from .workflow import HookKind, Migration, Wave, outcome_told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +55,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunGroupHook:
-    """Run hook number *index* of *hook* of a wave, or of the run (None). *outcome*: how that ended, for `after_…` hooks."""
+    """Run hook number *index* of the kind *hook* of a wave, or of the run (None). *outcome*: how that ended; None: it has not."""
 
     wave: str | None
-    hook: str
+    hook: HookKind
     index: int
-    outcome: str | None = None
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +219,7 @@ def may_start(run: RunState, wave: Wave, now: float, wall: float, at_work: Conta
     if (held := why_held(run, wall)) is not None:
         return NotYet(reason=held)
     if not run.run_hooks.prepared:
-        hook = RunGroupHook(wave=None, hook="before", index=run.run_hooks.before_done)
+        hook = RunGroupHook(wave=None, hook=HookKind.BEFORE, index=run.run_hooks.before_done)
         return NotYet(reason="the run's before hooks have not run", action=hook)
     if wave.approval and known.approved_by is None:
         return _approval(run, wave, now, wall)
@@ -348,7 +348,7 @@ def _towards_the_puts(run: RunState, wave: Wave, now: float, wall: float, at_wor
     if not known.hooks.prepared and not known.hooks.refused:
         if not _door_is_open(run, wall):
             return _do()
-        return _do(RunGroupHook(wave=wave.name, hook="before", index=known.hooks.before_done))
+        return _do(RunGroupHook(wave=wave.name, hook=HookKind.BEFORE, index=known.hooks.before_done))
     name = run.next_for_slot(wave)
     if name is not None and known.counts.slots < (wave.concurrency or len(wave.migrations)):
         return _do(Record(event=CutoverAdmitted(at=now, migration=name)))
@@ -389,30 +389,24 @@ def _starts_another(run: RunState, wave: Wave) -> bool:
 def _after_hook(run: RunState, wave: Wave | None, now: float, wall: float) -> Agenda:
     """The `verify` or `after_…` hook of *wave*, or of the run (None), that is owed next, by this session or an earlier one."""
     hooks = run.hooks_of(wave)
-    if not hooks.owed or not any(getattr(hooks.hooks, kind) for kind in HOOKS if kind != "before"):
+    if not hooks.owed or not any(hooks.commands.of(kind) for kind in HookKind if kind is not HookKind.BEFORE):
         return Agenda(over=True)  # to tell how the wave has ended costs the number of its migrations
     hook = run.after_hook(wave)
     left = hooks.left(hook)
     if not left:
         return Agenda(over=True)
     name = wave.name if wave else None
-    if hook != "verify":
-        outcome = _OUTCOMES.get(hook, "FAILED")
-        return _do(RunGroupHook(wave=name, hook=hook, index=left.start, outcome=outcome))
-    again = next_verification(hooks.hooks, since=hooks.verify_since, last=hooks.verified_last)
+    if hook is not HookKind.VERIFY:
+        return _do(RunGroupHook(wave=name, hook=hook, index=left.start, outcome=outcome_told(hook)))
+    again = next_verification(hooks.commands, since=hooks.verify_since, last=hooks.verified_last)
     if again is None:
-        reason = (
-            f"{hooks.hooks.verify[left.start][0]} did not pass within {format_duration(hooks.hooks.verify_timeout)}"
-        )
+        reason = f"{hooks.commands.verify[left.start][0]} did not pass within {format_duration(hooks.commands.verify_timeout)}"
         return _do(Record(event=VerificationFailed(at=now, wave=name, reason=reason)))
     if wave is not None:
         again = max(again, _soaks_until(run, wave, now) or again)
     if now < again:
         return Agenda(look_again=_by_the_wall(again, now, wall))
-    return _do(RunGroupHook(wave=name, hook=hook, index=left.start, outcome="SUCCESS"))
-
-
-_OUTCOMES = {"after_success": "SUCCESS", "after_unverified": "UNVERIFIED"}
+    return _do(RunGroupHook(wave=name, hook=hook, index=left.start, outcome=Outcome.SUCCESS))
 
 
 def _by_the_wall(at: float, now: float, wall: float) -> float:
@@ -446,4 +440,4 @@ def _has_steps(run: RunState, migration: Migration, *, starts: bool) -> bool:
 def _undo(state: MigrationState, migration: Migration) -> RunHook | Done:
     """The `after_failure` hook that undoes what `before` hooks did for a PUT that does not leave."""
     left = undo_left(state, on_failure=len(migration.hooks.after_failure))
-    return RunHook(hook="after_failure", index=left.start) if left else Done()
+    return RunHook(hook=HookKind.AFTER_FAILURE, index=left.start) if left else Done()

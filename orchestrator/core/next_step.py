@@ -32,6 +32,7 @@ from .events import (
     CutoverNotBegun,
     CutoverRefused,
     Event,
+    Evidence,
     GateOpened,
     GateWaiting,
     MigrationFinished,
@@ -44,7 +45,7 @@ from .migration import BEFORE_THE_PUT, MigrationState, Phase, after_hook_left, a
 from .outcomes import Outcome, RemoteStatus, normalise
 from .settings import DEFAULT_SETTLE
 from .verification import next_verification
-from .workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, NO_HOOKS, Gate, Hooks, Migration
+from .workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, NO_HOOKS, Gate, HookKind, Hooks, Migration
 
 __all__ = [
     "Answer",
@@ -135,9 +136,9 @@ class Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHook:
-    """Run hook number *index* of *hook* (`before`, `verify`, `after_…`), not before *not_before* (Unix seconds)."""
+    """Run hook number *index* of the kind *hook*, not before *not_before* (Unix seconds)."""
 
-    hook: str
+    hook: HookKind
     index: int
     not_before: float = -math.inf
 
@@ -235,7 +236,7 @@ def _verify_step(state: MigrationState, policy: Policy) -> Step:
     if again is None:
         why = f"{policy.hooks.verify[state.verify_hooks_done][0]} did not pass within {format_duration(policy.hooks.verify_timeout)}"
         return Finish(outcome=Outcome.UNVERIFIED, error_message=f"cut over, but not verified: {why}")
-    return RunHook(hook="verify", index=state.verify_hooks_done, not_before=again)
+    return RunHook(hook=HookKind.VERIFY, index=state.verify_hooks_done, not_before=again)
 
 
 def _gate_deadline(state: MigrationState, policy: Policy, now: float) -> float:
@@ -253,7 +254,7 @@ def _ready_step(state: MigrationState, policy: Policy, now: float, *, held: bool
     stale = too_old(state, now) is not None
     hook_left = state.before_hooks_done < len(policy.hooks.before)
     if hook_left and (state.prepared or not stale):
-        return RunHook(hook="before", index=state.before_hooks_done)
+        return RunHook(hook=HookKind.BEFORE, index=state.before_hooks_done)
     if state.row_since and state.not_begun_at and state.not_begun_at - state.row_since >= policy.timeout:
         why = f": {state.note}" if state.note else ""
         if state.cutover_requests == 0:
@@ -466,7 +467,9 @@ def _known(state: MigrationState) -> Reading:
 def _settled(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
     """What a read in doubt has settled: that the cutover began, that it did not, or nothing yet."""
     if state.begun_reads >= SIGNS:
-        return [CutoverAccepted(at=now, migration=migration, http_status=None, status=reading.status, evidence="job")]
+        return [
+            CutoverAccepted(at=now, migration=migration, http_status=None, status=reading.status, evidence=Evidence.JOB)
+        ]
     if state.not_begun_reads < (1 if refusal_is_definite(state) else SIGNS):
         return []
     lag = (

@@ -49,7 +49,7 @@ from .migration import UNDER_WAY, MigrationState, Phase
 from .outcomes import ExitCode, Outcome, RunOutcome
 from .steered import COMMANDS, Decision, Steering, decision_of, gate_after
 from .window import Span
-from .workflow import Migration, Wave, Workflow, after_hook
+from .workflow import HookKind, Migration, Wave, Workflow, after_hook
 
 APPROVAL_TIMEOUT = "approval.timeout"
 """Who rejects a wave that nobody has approved in time."""
@@ -156,7 +156,7 @@ class RunState:
     forecast: Forecast | None = None  # of each wave, made when the first session began that was to start it
     waves: dict[str, WaveState] = field(default_factory=dict)
     migrations: dict[str, MigrationState] = field(default_factory=dict)
-    hooks: list[HookFinished] = field(default_factory=list)  # all that ended, whosever they were
+    finished_hooks: list[HookFinished] = field(default_factory=list)  # all that ended, whosever they were
     run_hooks: GroupHooks = field(default_factory=GroupHooks)
     requests: Counter[str] = field(default_factory=Counter)  # by HTTP status ("error": no answer)
     retries: int = 0
@@ -365,7 +365,7 @@ class RunState:
 
     def _hook(self, event: HookStarted | HookFinished) -> None:
         if isinstance(event, HookFinished):
-            self.hooks.append(event)
+            self.finished_hooks.append(event)
         if event.migration is not None:
             self._migrate(event.migration, event)
         elif event.wave is None:
@@ -405,7 +405,7 @@ class RunState:
             self,
             waves={name: wave.copy() for name, wave in self.waves.items()},
             migrations=dict(self.migrations),
-            hooks=list(self.hooks),
+            finished_hooks=list(self.finished_hooks),
             steering=list(self.steering),
             run_hooks=self.run_hooks.copy(),
             requests=Counter(self.requests),
@@ -530,7 +530,7 @@ class RunState:
     def hooks_left(self) -> bool:
         """Whether `after_…` hooks are still to be run of what has ended: a migration, a wave, the run."""
         groups = (None, *self.workflow.waves)
-        owing = (wave for wave in groups if self.hooks_of(wave).hooks)
+        owing = (wave for wave in groups if self.hooks_of(wave).commands)
         return any(self.hooks_of(wave).left(self.after_hook(wave)) for wave in owing) or any(
             self._migration_hook_left(migration) for _, migration in self.workflow.migrations()
         )
@@ -539,7 +539,7 @@ class RunState:
         """The state of *wave*'s hooks, or of the run's (None)."""
         return self.run_hooks if wave is None else self.waves[wave.name].hooks
 
-    def after_hook(self, wave: Wave | None) -> str:
+    def after_hook(self, wave: Wave | None) -> HookKind:
         """The hooks that *wave* (None: the run) ends with as it stands: `verify`, or those `after_…` it."""
         hooks = self.hooks_of(wave)
         members = hooks.members if hooks.owed else self.selected

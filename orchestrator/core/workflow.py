@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from ..text.likeness import composed
@@ -28,6 +29,16 @@ class Gate:
     timeout: float = 1800.0
 
 
+class HookKind(StrEnum):
+    """When a hook is run, in the order in which they can be."""
+
+    BEFORE = "before"
+    VERIFY = "verify"
+    AFTER_SUCCESS = "after_success"
+    AFTER_UNVERIFIED = "after_unverified"
+    AFTER_FAILURE = "after_failure"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """Commands around a cutover: argv lists, run without a shell, each for at most *timeout* seconds.
@@ -45,23 +56,30 @@ class Hooks:
     verify_timeout: float = 600.0
 
     def __bool__(self) -> bool:
-        return any(getattr(self, kind) for kind in HOOKS)
+        return any(self.of(kind) for kind in HookKind)
+
+    def of(self, kind: HookKind) -> tuple[Argv, ...]:
+        """The commands of *kind*."""
+        argvs: tuple[Argv, ...] = getattr(self, kind)
+        return argvs
 
     def argvs(self) -> Iterator[Argv]:
         """Every command."""
-        for kind in HOOKS:
-            yield from getattr(self, kind)
+        for kind in HookKind:
+            yield from self.of(kind)
 
 
-HOOKS = ("before", "verify", "after_success", "after_unverified", "after_failure")
-"""The kinds of hooks, in the order in which they can be run."""
-
-_AFTER = {Outcome.SUCCESS: "after_success", Outcome.UNVERIFIED: "after_unverified"}
+_AFTER = {Outcome.SUCCESS: HookKind.AFTER_SUCCESS, Outcome.UNVERIFIED: HookKind.AFTER_UNVERIFIED}
 
 
-def after_hook(outcome: Outcome) -> str:
+def after_hook(outcome: Outcome) -> HookKind:
     """Which `after_…` hooks are run at an end with *outcome*."""
-    return _AFTER.get(outcome, "after_failure")
+    return _AFTER.get(outcome, HookKind.AFTER_FAILURE)
+
+
+def outcome_told(kind: HookKind) -> Outcome:
+    """The inverse of `after_hook`: the outcome that the hooks of a wave or a run are told; FAILED stands for all that `after_failure` follows."""
+    return next((outcome for outcome, after in _AFTER.items() if after is kind), Outcome.FAILED)
 
 
 NO_HOOKS = Hooks()
@@ -269,18 +287,18 @@ def _vars(data: dict[str, Any]) -> Vars:
 
 def _hooks(data: dict[str, Any]) -> Hooks:
     """Those of *data*; a run that an older version has recorded lacks what it did not know."""
-    argvs = {key: tuple(tuple(argv) for argv in data.get(key, ())) for key in HOOKS}
+    argvs = {str(kind): tuple(tuple(argv) for argv in data.get(kind, ())) for kind in HookKind}
     seconds = {key: float(data[key]) for key in ("timeout", "verify_every", "verify_timeout") if key in data}
     return Hooks(**argvs, **seconds)  # type: ignore[arg-type]
 
 
 __all__ = [
-    "HOOKS",
     "NO_HOOKS",
     "NO_VARS",
     "AbsoluteWindow",
     "Argv",
     "Gate",
+    "HookKind",
     "Hooks",
     "Migration",
     "RecurringWindow",
@@ -290,5 +308,6 @@ __all__ = [
     "Workflow",
     "after_hook",
     "from_json",
+    "outcome_told",
     "to_json",
 ]

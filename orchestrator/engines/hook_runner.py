@@ -10,8 +10,9 @@ import anyio
 from ..atlas.connection import MAX_IN_FLIGHT
 from ..core.events import HookFinished, HookStarted
 from ..core.hook_facts import facts_for_hook
+from ..core.outcomes import Outcome
 from ..core.run import RunState
-from ..core.workflow import Argv, Hooks, Migration, Wave
+from ..core.workflow import HookKind, Hooks, Migration, Wave
 from ..machine.descriptors import connections_at_most, hooks_at_most
 from ..text.redaction import Redactor
 from .hooks import hook_environment, run_hook
@@ -50,20 +51,19 @@ class HookRunner:
     before_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_half()))
     after_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_half()))
 
-    def start_of(self, wave: Wave | None, migration: Migration | None, hook: str, index: int) -> HookStarted:
+    def start_of(self, wave: Wave | None, migration: Migration | None, hook: HookKind, index: int) -> HookStarted:
         """What is recorded before hook number *index* of *migration*'s, *wave*'s or the run's *hook* runs."""
         hooks = migration.hooks if migration else wave.hooks if wave else self.state.workflow.hooks
-        argvs: tuple[Argv, ...] = getattr(hooks, hook)
         return HookStarted(
             at=self.now(),
             hook=hook,
-            argv=tuple(map(self.redactor.text, argvs[index])),
+            argv=tuple(map(self.redactor.text, hooks.of(hook)[index])),
             wave=wave.name if wave else None,
             migration=migration.name if migration else None,
         )
 
     async def run_for_migration(
-        self, wave: Wave, migration: Migration, hook: str, index: int, *, outcome: str | None
+        self, wave: Wave, migration: Migration, hook: HookKind, index: int, *, outcome: Outcome | None
     ) -> HookFinished:
         """Run hook number *index* of *migration*'s *hook* (`before`, `after_success`, `after_failure`).
 
@@ -71,14 +71,22 @@ class HookRunner:
         """
         return await self._run(migration.hooks, wave, migration, hook, index, outcome)
 
-    async def run_for_group(self, wave: Wave | None, hook: str, index: int, *, outcome: str | None) -> HookFinished:
+    async def run_for_group(
+        self, wave: Wave | None, hook: HookKind, index: int, *, outcome: Outcome | None
+    ) -> HookFinished:
         """The same for the hooks of *wave*, or of the run (None)."""
         return await self._run(wave.hooks if wave else self.state.workflow.hooks, wave, None, hook, index, outcome)
 
     async def _run(
-        self, hooks: Hooks, wave: Wave | None, migration: Migration | None, hook: str, index: int, outcome: str | None
+        self,
+        hooks: Hooks,
+        wave: Wave | None,
+        migration: Migration | None,
+        hook: HookKind,
+        index: int,
+        outcome: Outcome | None,
     ) -> HookFinished:
-        argvs: tuple[Argv, ...] = getattr(hooks, hook)
+        argv = hooks.of(hook)[index]
         environment = hook_environment(
             self.environ,
             run_id=self.state.run_id,
@@ -93,7 +101,7 @@ class HookRunner:
         began = self.now()
         try:
             return await run_hook(
-                argvs[index],
+                argv,
                 hook=hook,
                 timeout=hooks.timeout,
                 directory=self.state.workflow.directory,
@@ -107,7 +115,7 @@ class HookRunner:
             ended = HookFinished(
                 at=self.now(),
                 hook=hook,
-                argv=tuple(map(self.redactor.text, argvs[index])),
+                argv=tuple(map(self.redactor.text, argv)),
                 exit_code=None,
                 seconds=round(self.now() - began, 3),
                 error="ended, because the run was stopped",

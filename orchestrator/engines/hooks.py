@@ -131,7 +131,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
     Args:
         argv: The command and its arguments. A command without a slash is looked up on *environment*'s ``PATH``, one
             with a relative path from *directory*; what is found is started by its absolute path, which is the `$0` that it sees.
-        hook: Its kind, one of `HOOKS`.
+        hook: Its kind, a `HookKind`.
         timeout: Seconds after which it is ended.
         directory: Where it runs.
         environment: All of its environment; see `hook_environment`.

@@ -18,7 +18,7 @@ from ..core import arguments
 from ..core.errors import InputError
 from ..core.vars import Vars, merged, variable_key
 from ..core.window import AbsoluteWindow, RecurringWindow, Window
-from ..core.workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, HOOKS, NO_HOOKS, Gate, Hooks, Migration, Wave, Workflow
+from ..core.workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, NO_HOOKS, Gate, HookKind, Hooks, Migration, Wave, Workflow
 from .fields import problems_of
 from .input_file import read_input
 from .workflow_checks import Checks, Table, read_tables
@@ -191,7 +191,7 @@ def _hooks(spec: HooksSpec | None) -> Hooks:
     if spec is None:
         return NO_HOOKS
     return Hooks(
-        **{kind: getattr(spec, kind) for kind in HOOKS},
+        **{str(kind): getattr(spec, kind) for kind in HookKind},
         timeout=NO_HOOKS.timeout if spec.timeout is None else spec.timeout,
         verify_every=NO_HOOKS.verify_every if spec.verify_every is None else spec.verify_every,
         verify_timeout=NO_HOOKS.verify_timeout if spec.verify_timeout is None else spec.verify_timeout,

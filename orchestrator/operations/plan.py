@@ -16,7 +16,7 @@ from ..core.history import History
 from ..core.readiness import SOON, Expiring, FirstSeen, expiring
 from ..core.settings import Settings
 from ..core.window import Span, why_over
-from ..core.workflow import HOOKS, Gate, Hooks, Wave, Workflow
+from ..core.workflow import Gate, HookKind, Hooks, Wave, Workflow
 from ..store.journal import journal_in, open_journal
 from ..text.durations import format_duration
 from ..text.instants import in_words
@@ -234,7 +234,7 @@ def _gate(gate: Gate | None) -> str:
 
 
 def _hooks(hooks: Hooks) -> tuple[str, ...]:
-    lists = {kind: getattr(hooks, kind) for kind in HOOKS}
+    lists = {kind: hooks.of(kind) for kind in HookKind}
     took = f" (each at most {format_duration(hooks.timeout)})"
     return tuple(
         f"{name}: {'; '.join(shlex.join(argv) for argv in argvs)}{took}" for name, argvs in lists.items() if argvs

@@ -14,7 +14,7 @@ from ..core.forecast import WaveForecast
 from ..core.no_return import SIDES, WHAT_IS_RIGHT
 from ..core.readiness import LIFE
 from ..core.window import window_in_words
-from ..core.workflow import HOOKS, Hooks, Wave, Workflow
+from ..core.workflow import HookKind, Hooks, Wave, Workflow
 from ..reports.formats.markdown import escape, table
 from ..text.counts import names_listed, plural
 from ..text.durations import format_duration
@@ -274,9 +274,9 @@ def _hooks_of(wave: Wave) -> Iterator[str]:
 
 
 def _hook_lines(hooks: Hooks) -> Iterator[str]:
-    for kind in HOOKS:
-        for argv in getattr(hooks, kind):
-            yield f"{kind}: {shlex.join(argv)} (at most {format_duration(hooks.verify_timeout if kind == 'verify' else hooks.timeout)})"
+    for kind in HookKind:
+        for argv in hooks.of(kind):
+            yield f"{kind}: {shlex.join(argv)} (at most {format_duration(hooks.verify_timeout if kind is HookKind.VERIFY else hooks.timeout)})"
 
 
 # -- what holds for all of it --------------------------------------------------------------------------------------------

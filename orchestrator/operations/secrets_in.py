@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..core.errors import InputError, Problem
 from ..core.settings import Settings
-from ..core.workflow import HOOKS, Hooks, Workflow
+from ..core.workflow import HookKind, Hooks, Workflow
 
 
 def refuse_secrets(workflow: Workflow, settings: Settings) -> None:
@@ -56,5 +56,5 @@ def _texts(workflow: Workflow) -> Iterator[tuple[str, str]]:
 
 
 def _of_hooks(place: str, hooks: Hooks) -> Iterator[tuple[str, str]]:
-    for kind in HOOKS:
-        yield from ((f"{place}: {kind}", word) for argv in getattr(hooks, kind) for word in argv)
+    for kind in HookKind:
+        yield from ((f"{place}: {kind}", word) for argv in hooks.of(kind) for word in argv)

@@ -17,7 +17,7 @@ from ..core.standing import verdict
 from ..core.times import cutover_seconds, downtime_seconds
 from ..core.vars import Vars
 from ..core.window import RecurringWindow, Span, window_in_words
-from ..core.workflow import Migration, Wave
+from ..core.workflow import HookKind, Migration, Wave
 from ..text.instants import iso
 from .forecast import ForecastReport, report_forecast
 from .percentiles import Statistics, statistics_of
@@ -97,7 +97,7 @@ class HookReport:
     @property
     def ok(self) -> bool:
         """Whether the hook ended with 0, or is a `verify` hook that asked to be run again: that is no failure."""
-        return self.exit_code == 0 or (self.hook == "verify" and self.exit_code == NOT_YET)
+        return self.exit_code == 0 or (self.hook == HookKind.VERIFY and self.exit_code == NOT_YET)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,7 +405,7 @@ def _hooks(state: RunState) -> tuple[HookReport, ...]:
             output=_text(hook.output)[-(OUTPUT_OF_SUCCESS if hook.ok else OUTPUT_AT_MOST) :],
             finished_at=iso(hook.at),
         )
-        for hook in state.hooks
+        for hook in state.finished_hooks
     )
 
 

@@ -232,8 +232,8 @@ class Night:
                     self._drivers.setdefault(migration.name, name)
             case RunGroupHook() if action not in self._hooks:
                 self._hooks.add(action)
-                hooks = self.run.hooks_of(self.run.wave(action.wave) if action.wave else None).hooks
-                self._hook(action.hook, getattr(hooks, action.hook)[action.index], action.wave, None, action)
+                hooks = self.run.hooks_of(self.run.wave(action.wave) if action.wave else None).commands
+                self._hook(action.hook, hooks.of(action.hook)[action.index], action.wave, None, action)
 
     def _wait(self, until: float) -> None:
         """Let time pass until something happens."""
@@ -333,7 +333,7 @@ class Night:
                 self._after(step.not_before - self.now, lambda: self._free(name))
             case RunHook():
                 self._busy.add(name)
-                self._hook(step.hook, getattr(migration.hooks, step.hook)[step.index], wave.name, name, None)
+                self._hook(step.hook, migration.hooks.of(step.hook)[step.index], wave.name, name, None)
             case Read():
                 self._busy.add(name)
                 pause = self.dice.choice([2.0, 10.0]) if step.attempt else 0.0

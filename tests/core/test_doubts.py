@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.events import CutoverAccepted, CutoverInDoubt, MigrationFinished
+from orchestrator.core.events import CutoverAccepted, CutoverInDoubt, Evidence, MigrationFinished
 from orchestrator.core.next_step import (
     AnswerKind,
     Done,
@@ -18,7 +18,7 @@ from orchestrator.core.next_step import (
     SendPut,
 )
 from orchestrator.core.outcomes import Outcome
-from orchestrator.core.workflow import Hooks
+from orchestrator.core.workflow import HookKind, Hooks
 
 from ..builders import NOW, ONE, SETTLE, Story, accepted, at_ready, in_doubt, requested
 
@@ -242,8 +242,8 @@ def test_a_job_found_complete_by_the_read_at_the_deadline_is_a_success() -> None
     assert story.state.outcome is Outcome.SUCCESS
 
 
-@pytest.mark.parametrize(("status", "hook"), [("COMPLETE", "after_success"), ("FAILED", "after_failure")])
-def test_after_hooks_run_by_outcome(status: str, hook: str) -> None:
+@pytest.mark.parametrize(("status", "hook"), [("COMPLETE", HookKind.AFTER_SUCCESS), ("FAILED", HookKind.AFTER_FAILURE)])
+def test_after_hooks_run_by_outcome(status: str, hook: HookKind) -> None:
     """Each once, whether it succeeds or not, then nothing is left to do."""
     story = accepted(hooks=Hooks(after_success=ONE * 2, after_failure=ONE * 2))
     story.read(status)
@@ -309,7 +309,7 @@ def test_an_outcome_in_doubt_is_read_again_but_never_sent_again_without_evidence
     assert (story.state.phase, story.state.outcome, story.state.finished_at) == (Phase.DOUBT, None, None)
     story.read("COMPLETE")
     assert story.state.outcome is Outcome.SUCCESS
-    assert story.step() == RunHook(hook="after_success", index=0), "the hooks of the outcome it has now"
+    assert story.step() == RunHook(hook=HookKind.AFTER_SUCCESS, index=0), "the hooks of the outcome it has now"
 
 
 def test_an_accepted_cutover_is_followed_on_with_its_own_deadline() -> None:
@@ -359,7 +359,7 @@ def test_doubt_left_by_another_run_survives_continuing() -> None:
     story.take(CutoverInDoubt(at=NOW, migration="orders", reason="run r1 sent a PUT", settle=4.0))
     story.resume(after=1)
     assert story.read("WORKING", True, 1.0) == [], "no gate opens: it is still in doubt"
-    story.take(CutoverAccepted(at=NOW, migration="orders", http_status=None, status="WORKING", evidence="job"))
+    story.take(CutoverAccepted(at=NOW, migration="orders", http_status=None, status="WORKING", evidence=Evidence.JOB))
     story.resume(after=1)
     assert story.phase is Phase.ACCEPTED
 

@@ -16,6 +16,7 @@ from orchestrator.core.events import (
     CutoverRequested,
     CutoversStopped,
     Event,
+    Evidence,
     GateOpened,
     GateWaiting,
     HookFinished,
@@ -47,7 +48,7 @@ from orchestrator.core.next_step import Done, Finish, Policy, Read, RunHook, Sen
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.window import AbsoluteWindow
-from orchestrator.core.workflow import NO_HOOKS, Hooks, Migration, Wave, Workflow
+from orchestrator.core.workflow import NO_HOOKS, HookKind, Hooks, Migration, Wave, Workflow
 
 from ..builders import NOW, WHO, live_id, migration, run_resumed, run_started
 
@@ -377,7 +378,7 @@ def test_doubts_that_could_be_too_many_failures_are_settled_before_their_wave_go
     doubt = CutoverInDoubt(at=NOW, migration="a", reason="lost", settle=4.0)
     run = run_of(wave("a", "b", max_failures=0), events=(*requested("a"), doubt, run_resumed(("a", "b"))))
     assert next_actions(run, NOW, NOW).actions == (drive(started=False),)
-    run.apply(CutoverAccepted(at=NOW, migration="a", http_status=None, status="WORKING", evidence="job"))
+    run.apply(CutoverAccepted(at=NOW, migration="a", http_status=None, status="WORKING", evidence=Evidence.JOB))
     assert isinstance(recorded(next_actions(run, NOW, NOW))[0], WaveStarted)
 
 
@@ -496,7 +497,7 @@ def test_what_a_before_hook_prepared_is_undone_when_no_put_leaves() -> None:
     prepared = (*opened("a"), CutoverAdmitted(at=NOW, migration="a"), hook("before", "w", name="a"))
     run = run_of(wave("a", hooks=hooks), events=(STARTED, *prepared, CutoversStopped(at=NOW, reason="SIGTERM")))
     assert next_actions(run, NOW, NOW).actions == (drive(stopped=True),)
-    assert migration_step(run, "a", Policy(), NOW, NOW) == RunHook(hook="after_failure", index=0)
+    assert migration_step(run, "a", Policy(), NOW, NOW) == RunHook(hook=HookKind.AFTER_FAILURE, index=0)
     run.apply(hook("after_failure", "w", name="a"))
     assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Done)
     assert isinstance(recorded(next_actions(run, NOW, NOW))[0], WaveFinished)

@@ -19,7 +19,7 @@ from orchestrator.core.next_step import (
     next_step,
 )
 from orchestrator.core.outcomes import Outcome
-from orchestrator.core.workflow import Gate, Hooks
+from orchestrator.core.workflow import Gate, HookKind, Hooks
 
 from ..builders import NOW, ONE, Story, at_ready, requested
 
@@ -219,9 +219,9 @@ def test_before_hooks_run_in_order_after_the_gate_and_before_the_put() -> None:
     story = Story(policy=Policy(hooks=Hooks(before=ONE * 2)))
     assert isinstance(story.step(), Read)
     story.read("WORKING", True, 1.0)
-    assert story.step() == RunHook(hook="before", index=0)
+    assert story.step() == RunHook(hook=HookKind.BEFORE, index=0)
     story.hook("before")
-    assert story.step() == RunHook(hook="before", index=1)
+    assert story.step() == RunHook(hook=HookKind.BEFORE, index=1)
     story.hook("before")
     assert story.step() == SendPut(attempt=0)
 
@@ -384,7 +384,7 @@ def test_an_after_hook_that_was_interrupted_is_run_again() -> None:
     story.answer(AnswerKind.ACCEPTED)
     story.take(MigrationFinished(at=story.now, migration="orders", outcome=Outcome.SUCCESS, status="COMPLETE"))
     due = story.step()
-    assert due == RunHook(hook="after_success", index=0)
+    assert due == RunHook(hook=HookKind.AFTER_SUCCESS, index=0)
     story.take(
         HookFinished(
             at=story.now,

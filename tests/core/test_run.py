@@ -31,7 +31,7 @@ from orchestrator.core.next_step import Phase
 from orchestrator.core.outcomes import ExitCode, Outcome, RunOutcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, SteeringRequest, decide
-from orchestrator.core.workflow import Hooks, Workflow
+from orchestrator.core.workflow import HookKind, Hooks, Workflow
 
 from ..builders import NOW, WHO, finished, run_resumed, run_started, workflow
 
@@ -265,11 +265,12 @@ def test_hooks_go_to_the_migration_or_wave_they_belong_to() -> None:
     )
     assert run.migrations["a"].before_hooks_done == 1
     left = [
-        list(hooks.left("after_failure")) for hooks in (run.run_hooks, run.waves["w1"].hooks, run.waves["w2"].hooks)
+        list(hooks.left(HookKind.AFTER_FAILURE))
+        for hooks in (run.run_hooks, run.waves["w1"].hooks, run.waves["w2"].hooks)
     ]
     assert left == [[0, 1], [], [1]]
     assert run.hooks_left()
-    assert len(run.hooks) == 7
+    assert len(run.finished_hooks) == 7
 
 
 def test_requests_of_all_sessions_are_added_up() -> None:

@@ -103,7 +103,7 @@ async def test_409s_without_end_end_with_the_gates_timeout(tmp_path: Path) -> No
         ending = await it.start()
         assert outcomes(ending) == {"a": Outcome.FAILED}
         assert "409" in str(ending.state.result("a").error_message)
-        assert [hook.hook for hook in ending.state.hooks] == ["before", "after_failure"]
+        assert [hook.hook for hook in ending.state.finished_hooks] == ["before", "after_failure"]
         assert 2 <= it.puts("a") <= 11
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from orchestrator.core.events import HookFinished
 from orchestrator.core.hook_facts import HookFacts
+from orchestrator.core.outcomes import Outcome
 from orchestrator.core.vars import Vars
 from orchestrator.core.workflow import Migration, Wave
 from orchestrator.engines import hooks
@@ -453,7 +454,7 @@ async def test_the_environment_is_the_contracts(keys: Any) -> None:
         wave=CANARY,
         migration=ORDERS,
         facts=HookFacts(
-            outcome="FAILED",
+            outcome=Outcome.FAILED,
             remote_status="EXPIRED",
             lag=2.5,
             error_message="too \0 late \ud83d",

@@ -18,7 +18,7 @@ from ...core.next_actions import Wait, WaitsFor, may_request, migration_step, wh
 from ...core.next_step import Answer, MigrationState
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
-from ...core.workflow import Migration, Wave
+from ...core.workflow import HookKind, Migration, Wave
 from ..putting import send_put
 from ..reading import JobReader, longest_wait
 from .session import Session
@@ -69,7 +69,7 @@ class Driver:
         finally:
             with anyio.CancelScope(shield=True):  # bounded by the timeouts of the hooks
                 for index in undo_left(self._state, on_failure=len(self._migration.hooks.after_failure)):
-                    await self._run_hook(core.RunHook(hook="after_failure", index=index))
+                    await self._run_hook(core.RunHook(hook=HookKind.AFTER_FAILURE, index=index))
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -106,7 +106,7 @@ class Driver:
             case core.Read() as read:
                 with self._interruptible():
                     await self._read(read)
-            case core.RunHook(hook="before") as hook:
+            case core.RunHook(hook=HookKind.BEFORE) as hook:
                 await self._before_hook(hook)
             case core.RunHook() as hook:
                 await self._run_hook(hook)
@@ -276,8 +276,8 @@ class Driver:
     async def _run_hook(self, hook: core.RunHook, *, turn: bool = False) -> None:
         """Run a hook and record it; *turn*: its turn has come already."""
         session = self._session
-        done = Outcome.SUCCESS if hook.hook == "verify" else session.outcome(self._migration)
-        outcome = None if hook.hook == "before" else done
+        done = Outcome.SUCCESS if hook.hook is HookKind.VERIFY else session.outcome(self._migration)
+        outcome = None if hook.hook is HookKind.BEFORE else done
         async with nullcontext() if turn else session.hooks.after_turns:
             finished = await session.hooks.run_for_migration(
                 self._wave, self._migration, hook.hook, hook.index, outcome=outcome

@@ -25,7 +25,7 @@ from ...core.events import (
 from ...core.next_actions import Action, Agenda, Drive, Record, RunGroupHook, next_actions, to_drive
 from ...core.run import RunState
 from ...core.standstill import is_to_be_told, standstills
-from ...core.workflow import Migration, Wave
+from ...core.workflow import HookKind, Migration, Wave
 from .driver import Driver
 from .session import Session
 
@@ -142,7 +142,7 @@ class LocalEngine:
     async def _group_hook(self, action: RunGroupHook) -> None:
         session = self._session
         wave = None if action.wave is None else self._state.wave(action.wave)
-        if action.hook == "before":
+        if action.hook is HookKind.BEFORE:
             recorded = await session.commit(session.hooks.start_of(wave, None, action.hook, action.index))
             if not recorded or self._state.stopped is not None:
                 self._begun.discard(action)

@@ -27,7 +27,7 @@ from ...core.next_step import (
 )
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
-from ...core.workflow import Migration, Wave
+from ...core.workflow import HookKind, Migration, Wave
 from . import forms
 from .alarm import now
 from .errands import Errand, Errands
@@ -264,9 +264,11 @@ class Driver:
     async def _hook(self, hook: RunHook) -> None:
         """Run a hook and record it."""
         migration, run = self._migration, self._ledger.state
-        done = Outcome.SUCCESS if hook.hook == "verify" else run.result(self._name).outcome
-        outcome = None if hook.hook == "before" else done
-        soon = hook.hook == "before" and not self._state.prepared  # no application is stopped on what was read long ago
+        done = Outcome.SUCCESS if hook.hook is HookKind.VERIFY else run.result(self._name).outcome
+        outcome = None if hook.hook is HookKind.BEFORE else done
+        soon = (
+            hook.hook is HookKind.BEFORE and not self._state.prepared
+        )  # no application is stopped on what was read long ago
         errand = self._hooks.begin(
             migration.hooks,
             hook.hook,

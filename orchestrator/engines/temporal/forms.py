@@ -24,7 +24,7 @@ from ...core.settings import Polling
 from ...core.steering import Command, GateChange, SteeringRequest
 from ...core.vars import Vars
 from ...core.window import Span
-from ...core.workflow import HOOKS, Gate, Hooks, Migration
+from ...core.workflow import Gate, HookKind, Hooks, Migration
 
 FRESH = 5.0
 """Seconds within which a worker has to take a PUT up, or it is proven that none has."""
@@ -346,7 +346,7 @@ def migration_of(data: Json) -> Migration:
     """The inverse of `migration_out`."""
     known = dict(data)
     gate, hooks = known.pop("gate"), dict(known.pop("hooks"))
-    hooks |= {key: tuple(tuple(argv) for argv in hooks.get(key, ())) for key in HOOKS}
+    hooks |= {str(kind): tuple(tuple(argv) for argv in hooks.get(kind, ())) for kind in HookKind}
     return Migration(gate=None if gate is None else Gate(**gate), hooks=Hooks(**hooks), **known)
 
 
@@ -379,8 +379,10 @@ def facts_out(facts: HookFacts) -> Json:
 def facts_of(data: Json) -> HookFacts:
     """The inverse of `facts_out`."""
     known = dict(data)
-    named = known.pop("vars")
-    return HookFacts(vars=Vars(tuple(named), tuple(named.values())), **known)
+    named, outcome = known.pop("vars"), known.pop("outcome")
+    return HookFacts(
+        outcome=None if outcome is None else Outcome(outcome), vars=Vars(tuple(named), tuple(named.values())), **known
+    )
 
 
 def request_out(request: SteeringRequest) -> Json:

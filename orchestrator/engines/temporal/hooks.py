@@ -7,7 +7,9 @@ import asyncio
 from ...core import workflow as plan
 from ...core.events import HookFinished
 from ...core.hook_facts import facts_for_hook
-from ...core.workflow import Migration, Wave
+from ...core.next_actions import RunGroupHook
+from ...core.outcomes import Outcome
+from ...core.workflow import HookKind, Migration, Wave
 from . import forms, names
 from .alarm import now
 from .errands import Errand, Errands
@@ -30,10 +32,10 @@ class Hooks:
     def begin(  # noqa: PLR0913 - whose hook it is, and which
         self,
         hooks: plan.Hooks,
-        hook: str,
+        hook: HookKind,
         index: int,
         *,
-        outcome: str | None,
+        outcome: Outcome | None,
         wave: Wave | None,
         migration: Migration | None = None,
         place: str,
@@ -41,7 +43,7 @@ class Hooks:
         within: float | None = None,
     ) -> Errand:
         """Have a hook run by the batch of *place*; not at all, if no worker has time for it *within* so many seconds."""
-        state, argv = self._ledger.state, getattr(hooks, hook)[index]
+        state, argv = self._ledger.state, hooks.of(hook)[index]
         task = forms.HookTask(
             session=self._errands.session,
             run_id=state.run_id,
@@ -49,7 +51,7 @@ class Hooks:
             directory=state.workflow.directory,
             rehearsal=state.rehearsal,
             argv=list(argv),
-            hook=hook,
+            hook=str(hook),
             timeout=hooks.timeout,
             facts=forms.facts_out(facts_for_hook(state, wave, migration, outcome=outcome)),
             lease=self._order.lease,
@@ -66,7 +68,7 @@ class Hooks:
             to_start=within,
             to_close=hooks.timeout + _CLEANING_UP,
             notes={
-                "action": {"wave": task.wave, "hook": hook, "index": index, "outcome": outcome},
+                "action": {"wave": task.wave, "hook": str(hook), "index": index, "outcome": outcome},
                 "argv": list(argv),
                 "migration": name,
                 "began": now(),
@@ -95,6 +97,18 @@ class Hooks:
                 interrupted=True,
             )
             self._ledger.record(finished)
+
+
+def group_hook_of(errand: Errand) -> RunGroupHook:
+    """What *errand*, the hook of a wave or of the run, was begun for."""
+    action = errand.notes["action"]
+    outcome = action["outcome"]
+    return RunGroupHook(
+        wave=action["wave"],
+        hook=HookKind(action["hook"]),
+        index=action["index"],
+        outcome=None if outcome is None else Outcome(outcome),
+    )
 
 
 def whose_group(wave: str | None) -> str:

@@ -30,7 +30,7 @@ from .asked import Once
 from .batch import Batch
 from .driver import Driver
 from .errands import OF_A_BATCH, Errand, Errands
-from .hooks import Hooks, whose_group
+from .hooks import Hooks, group_hook_of, whose_group
 from .ledger import Ledger
 
 LEAVES_WITHIN = 0.3
@@ -360,7 +360,7 @@ class Run:
                 continue
             errand = self._errands.left_for(whose)
             assert errand is not None
-            action = RunGroupHook(**errand.notes["action"])
+            action = group_hook_of(errand)
             self._begun.add(action)
             self._begin(whose, self._group_hook(action, errand))
         self._errands.speak()
