@@ -73,6 +73,18 @@ def test_what_a_script_imports_is_there(path: Path) -> None:
             ), name
 
 
+def test_each_picture_that_is_asked_for_is_there_and_says_one_thing() -> None:
+    """What is to come has another one than what waits for a person."""
+    there = set(re.findall(r'id="i-(\w+)"', (ASSETS / "symbols.svg").read_text()))
+    asked: dict[str, set[str]] = {}
+    for path in (ASSETS / "words.js", STATIC / "needs.js", STATIC / "waves.js"):
+        for word, icon in re.findall(r'word: "([^"]+)".* icon: "(\w+)"', path.read_text()):
+            asked.setdefault(icon, set()).add(word.lower())
+    assert asked.keys() <= there
+    assert asked["WAITING"] == {"not yet", "to come", "window not open yet"}
+    assert asked["PERSON"] == {"waits for approval", "waits to be confirmed"}
+
+
 @needs_node
 def test_browsers_tell_durations_as_the_program_does() -> None:
     """The same table."""

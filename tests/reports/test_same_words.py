@@ -154,6 +154,21 @@ def test_a_report_of_a_run_that_goes_on_does_not_say_that_it_is_over(form: Calla
     assert f"atlas-cutover approve {RUN_ID} rest" in text
 
 
+def test_each_need_of_a_run_that_goes_on_has_its_picture_and_its_words_in_the_html() -> None:
+    """An approval is none of the outcomes, and was shown without either."""
+    state = night(goes_on=True)
+    state.apply(ev.RunPaused(at=START + 70, who="ada"))
+    report = build(state, now=START + 100, holder=HOLDER, silent=START + 71)
+    written = render(report, ".html")
+    assert set(re.findall(r'href="#(i-\w+)"', written)) <= set(re.findall(r'id="(i-\w+)"', written))
+    text = text_of_html(report)
+    assert [
+        word
+        for word in ("No sign of life the run", "Waits for approval wave rest", "Paused the run")
+        if word not in text
+    ] == []
+
+
 def test_the_document_for_programs_says_who_works_on_the_run() -> None:
     """And that nobody does; then the way on is there again."""
     state = night(goes_on=True)

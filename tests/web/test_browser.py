@@ -254,6 +254,8 @@ def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Ni
         assert re.match(r"since Fri, Jan 15 08:00:\d\d UTC", tab.inner_text("#needs .failed .since"))
         assert "2 of 3" not in tab.inner_text("#meter")
         assert "2 of 5 migrations cut over" in tab.inner_text("#meter")
+        drawn = tab.locator("#meter .part").evaluate_all("its => its.map((it) => it.className.match(/s-(\\w+)/)[1])")
+        assert drawn == ["FAILED", "WAITING", "SUCCESS"]  # as in the words below it
         tab.click("#needs button.primary")
         facts = tab.inner_text("#confirm-facts")
         assert "w1: 1 FAILED, 2 SUCCESS. 1 of 2 failures used, 2 more stop the run." in facts

@@ -26,8 +26,8 @@ export const FINAL = new Set(["SUCCESS", "FAILED", "UNVERIFIED", "TIMED_OUT", "N
 
 export const RUN_OUTCOMES = {
   RUNNING: { word: "under way", icon: "ACTIVE", sign: "▶", tone: "active" },
-  CONFIRMATION: { word: "waits to be confirmed", icon: "WAITING", sign: "●", tone: "waits" },
-  APPROVAL: { word: "waits for approval", icon: "WAITING", sign: "●", tone: "waits" },
+  CONFIRMATION: { word: "waits to be confirmed", icon: "PERSON", sign: "●", tone: "waits" },
+  APPROVAL: { word: "waits for approval", icon: "PERSON", sign: "●", tone: "waits" },
   PAUSED: { word: "paused", icon: "PAUSED", sign: "‖", tone: "waits" },
   WINDOW: { word: "window not open yet", icon: "WAITING", sign: "…", tone: "idle" },
   SILENT: { word: "no sign of life", icon: "INTERRUPTED", sign: "!", tone: "late" },

@@ -20,6 +20,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from ...core.holds import Held
+from ...core.needs import HOOK
 from ...core.next_step import Phase
 from ...core.outcomes import Outcome
 from ...text.instants import in_words
@@ -50,6 +52,14 @@ DECISIONS_AT_MOST = 200
 WITHOUT_SCRIPTS = 200  # migrations; up to these there is also a plain table for readers that run no scripts
 
 OUTCOMES = tuple(Outcome)
+_LOOKS = {
+    HOOK: ("Hook failed", "FAILED"),
+    str(Held.SILENT): ("No sign of life", "INTERRUPTED"),
+    str(Held.CONFIRMATION): ("Waits to be confirmed", "PERSON"),
+    str(Held.APPROVAL): ("Waits for approval", "PERSON"),
+    str(Held.PAUSE): ("Paused", "PAUSED"),
+}
+"""What the page calls the needs that are no outcomes, and their pictures."""
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
@@ -72,6 +82,7 @@ def render_html(report: RunReport) -> str:
         totals=_totals(report),
         stands=standings_of_waves(report),
         urgent=report.urgent(),
+        looks=_LOOKS,
         others=report.other_problems(),
         problems_at_most=PROBLEMS_AT_MOST,
         hooks=sorted(report.hooks, key=lambda hook: hook.ok)[:HOOKS_AT_MOST],

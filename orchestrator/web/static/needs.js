@@ -12,8 +12,8 @@ export const LOOKS = {
   UNDER_WAY: { ...STATES.UNDER_WAY, word: "UNDER_WAY, followed by nobody", short: "UNDER_WAY" },
   SILENT: { word: "No sign of life", short: "without a sign of life", icon: "INTERRUPTED", tone: "failed" },
   HOOK: { word: "Hook failed", short: "failed hook", icon: "FAILED", tone: "failed" },
-  CONFIRMATION: { word: "Waits to be confirmed", short: "confirmation", icon: "WAITING", tone: "waits" },
-  APPROVAL: { word: "Waits for approval", short: "approval", icon: "WAITING", tone: "waits" },
+  CONFIRMATION: { word: "Waits to be confirmed", short: "confirmation", icon: "PERSON", tone: "waits" },
+  APPROVAL: { word: "Waits for approval", short: "approval", icon: "PERSON", tone: "waits" },
   PAUSE: { word: "Paused", short: "pause", icon: "PAUSED", tone: "waits" },
 };
 

@@ -9,7 +9,7 @@ const LOOKS = {
   REJECTED: { word: "rejected", icon: "NOT_STARTED", tone: "idle" },
   DONE: { word: "done", icon: "SUCCESS", tone: "success" },
   DONE_BADLY: { word: "done, with failures", icon: "FAILED", tone: "failed" },
-  APPROVAL: { word: "waits for approval", icon: "WAITING", tone: "waits" },
+  APPROVAL: { word: "waits for approval", icon: "PERSON", tone: "waits" },
   ACTIVE: { word: "under way", icon: "ACTIVE", tone: "active" },
   LEFT: { word: "begun, not ended", icon: "INTERRUPTED", tone: "late" },
   COMING: { word: "to come", icon: "WAITING", tone: "idle" },
@@ -111,9 +111,10 @@ function times(from, until) {
   return until == null ? `since ${clock(from)}` : `${clock(from)} – ${clock(until)} (${duration(until - from)})`;
 }
 
+// A bar of how many stand where, the most urgent first, as in the tally below it.
 export function parts(byState) {
   const bar = make("div", { class: "parts", "aria-hidden": "true" });
-  for (const state of [...order(byState)].reverse()) {
+  for (const state of order(byState)) {
     const part = make("span", { class: `part ${STATES[state].tone} s-${state}` });
     part.style.flexGrow = byState[state];
     bar.append(part);
