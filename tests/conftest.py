@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import random
+import sys
 import uuid
 from collections.abc import Iterator
 from string import ascii_lowercase
@@ -14,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 
+from . import loaded
 from .cases import pytest_addoption, pytest_collection_modifyitems, pytest_report_header  # noqa: F401 - pytest calls them
 from .chromium import launched
 from .engines.temporal.servers import OneForAll
-from .loaded import loaded_already
 from .strength import examples
 from .virtualclock import VirtualClockLoop
 
@@ -41,8 +42,13 @@ gc.disable()
 
 def pytest_configure(config: pytest.Config) -> None:
     """What is there once for all processes that do the tests, and ends with the last of them."""
-    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        if (address := config.workerinput.get("loaded")) is not None:
+            loaded.is_at(address)
+    elif config.getoption("numprocesses", None):
         config.pluginmanager.register(OneForAll())
+        if sys.platform == "linux":
+            config.pluginmanager.register(loaded.ForAll())
 
 
 def pytest_collection_finish() -> None:
@@ -105,10 +111,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session", autouse=True)
 def forks() -> Iterator[None]:
-    """The process that commands are forks of, where a test has asked for it, ends with the last test."""
+    """The process that commands are forks of, where a test has asked for it, is asked no more after the last test."""
     yield
-    if (loaded := loaded_already()) is not None:
-        loaded.end()
+    loaded.no_more()
 
 
 @pytest.fixture(autouse=True)

@@ -2,39 +2,32 @@
 
 A new interpreter spends more processor time on imports than on what a test is about. The fork gets everything that a new
 process gets: arguments, environment, working directory, streams, a terminal, signals as they were, and it ends as an
-interpreter ends. `test_a_fork_answers_as_a_new_process_does` of tests/e2e holds the two together.
+interpreter ends, except that it does not take down what was loaded, piece by piece: that takes several times as long as a
+short command. `test_a_fork_answers_as_a_new_process_does` of tests/e2e holds the two together.
+
+One such process does for all that do the tests: `ForAll` tells them where it is.
 """
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
-import gc
-import importlib
-import io
 import json
 import os
-import pkgutil
-import random
-import runpy
 import select
 import selectors
 import signal
 import socket
 import subprocess
 import sys
-import termios
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 ROOT = Path(__file__).parents[1]
-ENOUGH = 1 << 20
-"""Bytes; no order is nearly as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +52,6 @@ class ForShells:
 
     command: str
     inherited: tuple[int, ...]
-
-
-# -- those who ask -----------------------------------------------------------------------------------------------------
 
 
 class Fork:
@@ -147,19 +137,42 @@ class Fork:
 Process = subprocess.Popen[str] | Fork
 
 
-class Loaded:
-    """The process that has loaded the program; *environ* is what an interpreter looks at when it starts."""
+class Loader:
+    """Starts the process that loads the program as soon as somebody asks it, at *address*, a socket in *place*; it ends with this one."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+    def __init__(self, place: Path) -> None:
+        self.address = str(place / "orders")
+        # Its sets have another order than those of the processes that ask; and authorities take long to read.
+        more = {
+            "PYTHONPATH": str(ROOT),
+            "PYTHONWARNINGS": "error",
+            "PYTHONHASHSEED": "random",
+            "SSL_CERT_FILE": os.devnull,
+        }
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+            door.bind(self.address)
+            door.listen(64)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.loaded", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.forking", str(door.fileno())],
                 cwd=ROOT,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                env={**os.environ, **more},
+                stdin=subprocess.PIPE,
+                pass_fds=[door.fileno()],
             )
+
+    def end(self) -> None:
+        """End the process, now that nobody asks any more."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        assert self._process.wait(60) == 0
+
+
+class Loaded:
+    """The process that has loaded the program, at the *address* of its socket."""
+
+    def __init__(self, address: str) -> None:
+        self._orders = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._orders.connect(address)
 
     def start(
         self, order: Order, *, stdin: int | None = None, stdout: int | None = None, stderr: int | None = None
@@ -186,141 +199,63 @@ class Loaded:
         orders = self._orders.fileno()
         return ForShells(f"{sys.executable} -I -S {ROOT / 'tests' / 'asking.py'} {orders}", (orders,))
 
-    def end(self) -> None:
-        """End the process; no command of it may be under way."""
+    def leave(self) -> None:
+        """Ask it no more."""
         self._orders.close()
-        assert self._process.wait(60) == 0
 
 
-_first = threading.Lock()
-_made: list[Loaded] = []
+class ForAll:
+    """Where several processes do the tests: the one that hands them out starts one `Loader` for all of them."""
+
+    def __init__(self) -> None:
+        self._place = tempfile.TemporaryDirectory(prefix="loaded-", ignore_cleanup_errors=True)
+        self._loader = Loader(Path(self._place.name))
+
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a process where it is."""
+        node.workerinput["loaded"] = self._loader.address
+
+    def pytest_unconfigure(self) -> None:
+        """End it."""
+        self._loader.end()
+        self._place.cleanup()
+
+
+@dataclass(slots=True)
+class _Here:
+    """What this process knows of it: where it is for all, else the one that it has started."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    address: str | None = None
+    loader: Loader | None = None
+    loaded: Loaded | None = None
+
+
+_here = _Here()
+
+
+def is_at(address: str) -> None:
+    """Have this process ask the one at *address*, and start none."""
+    _here.address = address
 
 
 def loaded_program() -> Loaded | None:
-    """The one of this test run, or of this worker; None where processes cannot be had so."""
+    """The one of this test run; None where processes cannot be had so."""
     if sys.platform != "linux":
         return None
-    with _first:  # or else two threads might make one each, and drop the first one's with its forks
-        if not _made:
-            # Its sets have another order than those of the process that asks.
-            environ = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "PYTHONHASHSEED": "random"}
-            _made.append(Loaded({**os.environ, **environ}))
-        return _made[0]
+    with _here.lock:  # or else two threads might make one each, and drop the first one's with its forks
+        if _here.loaded is None and _here.address is not None:
+            _here.loaded = Loaded(_here.address)
+        elif _here.loaded is None:
+            with tempfile.TemporaryDirectory(prefix="loaded-") as place:
+                _here.loader = Loader(Path(place))
+                _here.loaded = Loaded(_here.loader.address)
+        return _here.loaded
 
 
-def loaded_already() -> Loaded | None:
-    """The same, where somebody has asked for it; None: nobody has."""
-    return _made[0] if _made else None
-
-
-# -- the process that has loaded the program ---------------------------------------------------------------------------
-
-
-def load() -> None:
-    """Import all of the program, and make what each run of it would make anew: its loop's backend, the report's template."""
-    import orchestrator
-    from orchestrator.reports.formats import html
-
-    for module in pkgutil.walk_packages(orchestrator.__path__, "orchestrator."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    importlib.import_module("anyio._backends._asyncio")
-    html._template()
-    gc.collect()
-    gc.freeze()  # so that a fork's collector copies no page of what was loaded
-
-
-def serve(orders: socket.socket) -> Order | None:
-    """Fork for each order: returns it in the fork, and None here when nobody can send one any more."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(orders, selectors.EVENT_READ)
-        under_way: dict[int, tuple[int, socket.socket]] = {}  # by the descriptor that tells of its end
-        while True:
-            for key, _ in selector.select():
-                if key.fileobj is not orders:
-                    pid, word = under_way.pop(key.fd)
-                    word.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
-                    word.close()
-                    selector.unregister(key.fd)
-                    os.close(key.fd)
-                    continue
-                data, descriptors, _, _ = socket.recv_fds(orders, ENOUGH, 4)
-                if not data:
-                    return None
-                *streams, told = descriptors
-                word = socket.socket(fileno=told)
-                if (pid := os.fork()) == 0:
-                    for fd, (_, other) in under_way.items():
-                        os.close(fd)
-                        other.close()
-                    word.close()
-                    orders.close()
-                    order = Order(**json.loads(data))
-                    become(order, streams)
-                    return order
-                word.send(str(pid).encode())
-                for fd in streams:
-                    os.close(fd)
-                ends = os.pidfd_open(pid)
-                under_way[ends] = pid, word
-                selector.register(ends, selectors.EVENT_READ)
-
-
-def become(order: Order, streams: list[int]) -> None:
-    """Make this fork what a new process with *order* would be, on *streams* as its three standard ones."""
-    for number, fd in enumerate(streams):
-        os.dup2(fd, number)
-        os.close(fd)
-    if order.terminal:
-        os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C typed there is a signal to the program
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if order.lacking:
-        give_up(order.lacking)
-    os.chdir(order.cwd)
-    os.environ.clear()
-    os.environ.update(order.environ)
-    time.tzset()
-    random.seed()
-    sys.argv[:] = [order.module, *order.argv]
-    sys.path[0] = order.cwd
-    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
-    sys.stdout = stream(1, "strict", line_buffering=os.isatty(1))
-    sys.stderr = stream(2, "backslashreplace", line_buffering=True)
-
-
-def give_up(capabilities: Sequence[int]) -> None:
-    """Lose them, as `setpriv --bounding-set` loses them for the program that it starts."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-    for number in capabilities:
-        if libc.prctl(24, number, 0, 0, 0) != 0:  # PR_CAPBSET_DROP
-            raise OSError(ctypes.get_errno(), "prctl")
-    if libc.capget(header, sets) != 0:
-        raise OSError(ctypes.get_errno(), "capget")
-    for which in range(3):  # effective, permitted, inheritable: the lower half of each
-        for number in capabilities:
-            sets[which] &= ~(1 << number)
-    if libc.capset(header, sets) != 0:
-        raise OSError(ctypes.get_errno(), "capset")
-
-
-def stream(fd: int, errors: str, *, line_buffering: bool) -> io.TextIOWrapper:
-    """A standard stream as the interpreter makes it, also where it is told not to buffer any."""
-    raw = io.FileIO(fd, "w", closefd=False)
-    unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
-    return io.TextIOWrapper(
-        raw if unbuffered else io.BufferedWriter(raw),
-        encoding="utf-8",
-        errors=errors,
-        line_buffering=line_buffering,
-        write_through=unbuffered,
-    )
-
-
-if __name__ == "__main__":
-    with socket.socket(fileno=int(sys.argv[1])) as asked:
-        load()
-        ordered = serve(asked)
-    if ordered is not None:
-        runpy.run_module(ordered.module, run_name="__main__", alter_sys=True)
+def no_more() -> None:
+    """Ask for no more commands."""
+    if _here.loaded is not None:
+        _here.loaded.leave()
+    if _here.loader is not None:
+        _here.loader.end()
