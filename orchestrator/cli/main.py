@@ -58,9 +58,10 @@ def _explained(error: Exception, redactor: Redactor | None) -> int:
     import traceback  # `--help` does without these
 
     from ..core.errors import CutoverError
+    from ..files.own_secrets import secrets_of
     from ..text.redaction import Redactor
 
-    clean = (redactor or Redactor()).text
+    clean = (redactor or Redactor(secrets_of(os.environ))).text
 
     if isinstance(error, CutoverError):
         with suppress(OSError):

@@ -64,10 +64,10 @@ def _simulate(args: Namespace) -> int:
 
 
 def _pair(one: str, other: str) -> tuple[str, str] | None:
-    """The values of two variables of the environment; None: neither is set."""
+    """The values of two variables of the environment, without a line end behind them; None: neither is set."""
     from ..core.errors import InputError
 
-    values = os.environ.get(one, ""), os.environ.get(other, "")
+    values = os.environ.get(one, "").rstrip("\r\n"), os.environ.get(other, "").rstrip("\r\n")
     if any(values) and not all(values):
         raise InputError(f"{one} and {other} belong together: set both, or neither")
     return values if all(values) else None

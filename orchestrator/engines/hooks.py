@@ -320,4 +320,4 @@ def _why_not_started(
 
 
 def _holds_key(value: str, keys: tuple[str, ...]) -> bool:
-    return any(value == key or (len(key) >= _LONG_KEY and key in value) for key in keys)
+    return any(value.strip() == key or (len(key) >= _LONG_KEY and key in value) for key in keys)

@@ -14,9 +14,9 @@ from ..core.arguments import several, text, text_or_none
 from ..core.errors import InputError
 from ..core.events import Event, RunFinished
 from ..core.run import RunState
-from ..core.settings import KEY_VARIABLE
 from ..core.steered import between_sessions
 from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, GateChange, SteeringRequest, decide
+from ..files.own_secrets import secrets_of
 from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, holder_of, locked, run_lock
@@ -189,7 +189,7 @@ def redactor_of_this_process() -> Redactor:
     A reason is typed by a person, who may paste what they should not; what is kept of it is in journal, report and page, whoever
     continues the run.
     """
-    return Redactor(value for name, value in os.environ.items() if KEY_VARIABLE.fullmatch(name))
+    return Redactor(secrets_of(os.environ))
 
 
 def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) -> Steered:

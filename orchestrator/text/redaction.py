@@ -80,12 +80,12 @@ class Redactor:
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
-        """From now on *secrets* are looked for, too: a session's access tokens come while it works."""
-        self._knows(self._known | {secret for secret in secrets if len(secret) >= SHORTEST_SECRET})
+        """From now on *secrets* are looked for, too, without the blanks around them: a session's access tokens come while it works."""
+        self._knows(self._known | {part for secret in secrets for part in _parts(secret)})
 
     def forget(self, *secrets: str) -> None:
         """These are worth nothing any more."""
-        self._knows(self._known - set(secrets))
+        self._knows(self._known - {part for secret in secrets for part in _parts(secret)})
 
     def holds_secret(self, text: str) -> bool:
         """Whether *text* has one of the secrets in it, in any form; what merely looks like one is none."""
@@ -181,6 +181,15 @@ class Redactor:
 
 
 _HARMLESS = frozenset({int, float, bool})
+
+
+def _parts(secret: str) -> set[str]:
+    """What is known of *secret* as it came, maybe with a line end: itself, and where it has several lines, each that no word is."""
+    lines = [line.strip() for line in secret.strip().splitlines()]
+    whole = {secret.strip()} if len(secret.strip()) >= SHORTEST_SECRET else set()
+    return whole | {
+        line for line in lines if len(line) >= LONG_SECRET and not line.startswith("-----") and len(lines) > 1
+    }
 
 
 def _forms(secret: str) -> set[str]:

@@ -442,6 +442,7 @@ async def test_the_environment_is_the_contracts(keys: Any) -> None:
         "TF_VAR_private_key": "of a server",
         "NIGHT_KEY": keys.private,
         "NIGHT_USER": keys.public,
+        "NIGHT_USER_OF_A_FILE": f"{keys.public}\n",
         "NIGHT_URL": f"https://{keys.public}:{keys.private}@host",
         "CUTOVER_WAVE": "stale",
         "CUTOVER_VAR_OWNER": "of the run whose hook has started this one",

@@ -72,16 +72,17 @@ def test_what_is_taken_up_again_after_the_end_does_not_make_the_run_longer(tmp_p
 def test_a_secret_in_a_reason_is_kept_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
     """Neither in what is left for the process that works on the run, nor in what is recorded where none does; nor of an end."""
     key, secret = "f3a1b9c2-0000-4000-8000-00000000beef", "mdb_sa_sk_0123456789abcdefghij"
-    monkeypatch.setenv("MONGODB_ATLAS_PRIVATE_API_KEY", key)
+    monkeypatch.setenv("MONGODB_ATLAS_PRIVATE_API_KEY", f"{key}\n")  # as `$(cat key)` of some shells leaves it
+    monkeypatch.setenv("HTTPS_PROXY", "http://ops:made-up-word@proxy.example:3128")
     night = Night(state_dir=tmp_path)
     night.begin(workflow(("orders",)))
     with locked(run_lock(tmp_path, RUN), holder="another process") if works else nullcontext():
         for steer in (pause, abort):
-            steer(RUN, state_dir=tmp_path, reason=f"tried {key} and {secret}")
+            steer(RUN, state_dir=tmp_path, reason=f"tried {key}, made-up-word and {secret}")
     with open_journal(tmp_path) as journal:
         asked = [control.request.reason for control in journal.controls(RUN)]
         recorded = [decision.reason for decision in journal.state(RUN).steering]
-    assert (asked if works else recorded) == ["tried [redacted] and [redacted]"] * 2
+    assert (asked if works else recorded) == ["tried [redacted], [redacted] and [redacted]"] * 2
     kept = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     assert key.encode() not in kept
     assert secret.encode() not in kept

@@ -10,6 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from orchestrator.cli.commands import build_parser
+
 PROGRAM = """
 import asyncio, sys
 from orchestrator.simulator import Scenario, simulate
@@ -58,3 +60,20 @@ async def test_a_process_of_its_own_prints_its_base_url_and_stops_in_order(stop:
             process.kill()
             await process.wait()
     assert (process.returncode, output, errors) == (0, b"", b"")
+
+
+def test_keys_of_the_environment_are_those_without_the_line_end_behind_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `run` takes the same variables: else it would be refused here."""
+    served: list[Any] = []
+
+    async def serve(**options: Any) -> None:
+        served.append((options["keys"], options["account"]))
+
+    monkeypatch.setattr("orchestrator.simulator.simulate", serve)
+    monkeypatch.setenv("MONGODB_ATLAS_PUBLIC_API_KEY", "public\n")
+    monkeypatch.setenv("MONGODB_ATLAS_PRIVATE_API_KEY", "private\r\n")
+    monkeypatch.delenv("MONGODB_ATLAS_CLIENT_ID", raising=False)
+    monkeypatch.delenv("MONGODB_ATLAS_CLIENT_SECRET", raising=False)
+    parsed = build_parser().parse_args(["simulate"])
+    assert parsed.handler(parsed) == 0
+    assert served == [(("public", "private"), None)]

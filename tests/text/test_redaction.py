@@ -119,6 +119,30 @@ def test_innocent_entries_stay_as_they_are() -> None:
     assert cleared(**entry) == entry
 
 
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", " {}\t", "\n{}"])
+def test_blanks_around_a_secret_are_none_of_it(around: str) -> None:
+    """A variable or a file has a line end behind it, and what sends the key takes that away."""
+    redactor = Redactor([around.format(KEY)])
+    assert redactor.text(f"the key {KEY} is refused") == f"the key {REDACTED} is refused"
+    assert redactor.holds_secret(KEY)
+    redactor.forget(around.format(KEY))
+    assert not redactor.holds_secret(KEY)
+    assert Redactor(["\n", "    ", " ab \n"]).text("an ab    \n") == "an ab    \n"
+
+
+def test_a_secret_of_several_lines_is_known_by_each_of_them() -> None:
+    """Output is read line by line; the lines that every such file begins and ends with are no secret."""
+    first, last = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "Zb5kQ1Vt"
+    pem = f"-----BEGIN PRIVATE KEY-----\n{first}\n{last}\n-----END PRIVATE KEY-----\n"
+    redactor = Redactor([pem])
+    assert redactor.text(f"read {first}") == f"read {REDACTED}"
+    assert redactor.text(pem.strip()) == REDACTED
+    told = f"{last}, -----BEGIN PRIVATE KEY-----"
+    assert redactor.text(told) == told
+    redactor.forget(pem)
+    assert redactor.text(first) == first
+
+
 def test_what_comes_while_a_session_works_is_looked_for_until_it_is_forgotten() -> None:
     """Access tokens come and go."""
     redactor = Redactor([KEY])
