@@ -86,11 +86,11 @@ def holds(state: RunState) -> Iterator[Hold]:
                 since=wave.approval_since,
                 command=approve_command(state.run_id, name),
             )
-    if state.window_opens is not None:
-        last = "" if state.opening is None else f"; cutovers may start until {in_words(state.opening.last_start)}"
+    if state.opening is not None and state.window_opens is not None:
+        last_start = in_words(state.opening.last_start)
         yield Hold(
             held=Held.WINDOW,
-            said=f"waits for the window, which opens at {in_words(state.window_opens)}{last}",
+            said=f"waits for the window, which opens at {in_words(state.window_opens)}; cutovers may start until {last_start}",
             awaited="the window",
             since=state.window_waits_since or None,
         )

@@ -99,6 +99,11 @@ class Policy:
     hooks: Hooks = NO_HOOKS
     rereads: bool = False
 
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that a PUT, or the read before it or before a gate, waits for the budget."""
+        return self.gate.timeout if self.gate else self.timeout
+
     @classmethod
     def of(cls, migration: Migration, *, settle: float, rereads: bool = False) -> Policy:
         """That of *migration*; *settle* in seconds."""
@@ -241,9 +246,10 @@ def _verify_step(state: MigrationState, policy: Policy) -> Step:
 
 def _gate_deadline(state: MigrationState, policy: Policy, now: float) -> float:
     """When waiting for the gate is over: by its own time, or since Atlas's first 409 to a PUT."""
-    timeout = policy.gate.timeout if policy.gate else policy.timeout
-    deadline = (state.gate_since or now) + timeout
-    return deadline if state.refused_since is None else min(deadline, state.refused_since + policy.settle + timeout)
+    deadline = (state.gate_since or now) + policy.longest_wait
+    if state.refused_since is None:
+        return deadline
+    return min(deadline, state.refused_since + policy.settle + policy.longest_wait)
 
 
 def _ready_step(state: MigrationState, policy: Policy, now: float, *, held: bool) -> Step:

@@ -150,7 +150,6 @@ class RunState:
     # Sets of credentials that Atlas refuses in this session, with what it said.
     refused: dict[str | None, str] = field(default_factory=dict)
     window_opens: float | None = None
-    window_closes: float | None = None
     window_waits_since: float = 0.0
     opening: Span | None = None  # the opening of the window that this session waits for or is in
     forecast: Forecast | None = None  # of each wave, made when the first session began that was to start it
@@ -242,15 +241,15 @@ class RunState:
         match event:
             case WindowChanged():
                 self.workflow = replace(self.workflow, window=event.window)
-                self.window_opens = self.window_closes = self.opening = None
+                self.window_opens = self.opening = None
             case WindowWaiting():
-                self.window_opens, self.window_closes = event.opens, event.closes
+                self.window_opens = event.opens
                 self.opening = _span(event, opens=event.opens)
                 self.window_waits_since = event.at
             case WindowOpened():
                 if self.window_opens is not None:
                     self._hold(since=self.window_waits_since, until=event.at)
-                self.window_opens, self.window_closes = None, event.closes
+                self.window_opens = None
                 self.opening = _span(event, opens=event.at if event.opens is None else event.opens)
 
     def _resume(self, event: RunResumed) -> None:
@@ -261,7 +260,7 @@ class RunState:
         self.base_url = event.base_url or self.base_url
         self.finished_at = self.recorded_exit_code = self.stopped = None
         self.refused = {}
-        self.window_opens = self.window_closes = self.opening = self.unconfirmed_since = None
+        self.window_opens = self.opening = self.unconfirmed_since = None
         self.recorded_unfinished = True
         self.run_hooks.new_session()
         for name, state in self.migrations.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from .events import (
     Event,
@@ -17,6 +18,20 @@ from .events import (
 )
 from .workflow import Gate
 
+
+class Command(StrEnum):
+    """What may be asked of a run."""
+
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    ABORT = "abort"
+    APPROVE = "approve"
+    REJECT = "reject"
+    SKIP = "skip"
+    RETRY = "retry"
+    GATE = "gate"
+
+
 Steering = (
     RunPaused
     | RunUnpaused
@@ -29,15 +44,15 @@ Steering = (
 )
 """The events by which a run is steered."""
 
-COMMANDS: dict[type[Event], str] = {
-    RunPaused: "pause",
-    RunUnpaused: "unpause",
-    RunAborted: "abort",
-    WaveApproved: "approve",
-    WaveRejected: "reject",
-    MigrationSkipped: "skip",
-    MigrationRetried: "retry",
-    GateChanged: "gate",
+COMMANDS: dict[type[Event], Command] = {
+    RunPaused: Command.PAUSE,
+    RunUnpaused: Command.UNPAUSE,
+    RunAborted: Command.ABORT,
+    WaveApproved: Command.APPROVE,
+    WaveRejected: Command.REJECT,
+    MigrationSkipped: Command.SKIP,
+    MigrationRetried: Command.RETRY,
+    GateChanged: Command.GATE,
 }
 """The command that each of them comes of."""
 
@@ -50,7 +65,7 @@ class Decision:
     """
 
     at: float
-    command: str
+    command: Command
     who: str
     reason: str
     wave: str | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from ..text.counts import names_listed
 from ..text.likeness import closest
@@ -21,21 +20,8 @@ from .events import (
 from .migration import BEFORE_THE_PUT, MigrationState, starts_afresh
 from .outcomes import Outcome
 from .run import RunState
+from .steered import Command
 from .workflow import Gate
-
-
-class Command(StrEnum):
-    """What may be asked of a run."""
-
-    PAUSE = "pause"
-    UNPAUSE = "unpause"
-    ABORT = "abort"
-    APPROVE = "approve"
-    REJECT = "reject"
-    SKIP = "skip"
-    RETRY = "retry"
-    GATE = "gate"
-
 
 ABOUT_A_WAVE = (Command.APPROVE, Command.REJECT)
 ABOUT_MIGRATIONS = (Command.SKIP, Command.RETRY, Command.GATE)

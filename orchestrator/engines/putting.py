@@ -12,8 +12,7 @@ from ..core.next_step import Answer, AnswerKind
 from ..core.workflow import Migration
 from .reading import reading_of
 
-_KINDS = {
-    RequestVerdict.ACCEPTED: AnswerKind.LOST,  # there is no error with such a status
+_KINDS = {  # no `ApiError` has a 2xx, so none is ACCEPTED
     RequestVerdict.NOT_CARRIED_OUT: AnswerKind.NOT_CARRIED_OUT,
     RequestVerdict.REFUSED: AnswerKind.REFUSED,
     RequestVerdict.INCONCLUSIVE: AnswerKind.LOST,

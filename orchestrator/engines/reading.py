@@ -140,7 +140,7 @@ class JobReader:
             if read.attempt > 0:
                 await self._wait(read, state(), bucket, followed_as)
             self._checkpoint("polling")
-            until = read.deadline if kind is followed_as else self._now() + longest_wait(policy)
+            until = read.deadline if kind is followed_as else self._now() + policy.longest_wait
             try:
                 reading = await self.ask(state(), kind, until=until)
             except AtlasError as error:
@@ -164,11 +164,6 @@ class JobReader:
         if read.attempt > 1 or state.phase is not core.Phase.ACCEPTED:  # whose first wait begins with it
             wait -= anyio.current_time() - self._last_left
         await anyio.sleep(max(0.0, min(wait, read.deadline - self._now())))
-
-
-def longest_wait(policy: Policy) -> float:
-    """Seconds that a PUT, or the read before it or before a gate, waits for the budget."""
-    return policy.gate.timeout if policy.gate else policy.timeout
 
 
 def reading_of(job: Job, *, took: float) -> Reading:

@@ -11,7 +11,8 @@ from ..core.arguments import text, text_or_none
 from ..core.errors import InputError
 from ..core.observer import Sink
 from ..core.run import RunState
-from ..core.steering import Command, SteeringRequest
+from ..core.steered import Command
+from ..core.steering import SteeringRequest
 from ..machine.person import who_am_i
 from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal

@@ -17,7 +17,8 @@ from ..core.migration import Phase
 from ..core.outcomes import ExitCode
 from ..core.run import RunState, fold
 from ..core.settings import Settings
-from ..core.steering import Command, SteeringRequest
+from ..core.steered import Command
+from ..core.steering import SteeringRequest
 from ..engines.local.session import doubts_of_earlier_puts
 from ..machine.groups import alone
 from ..store.journal import Journal

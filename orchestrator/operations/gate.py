@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ..core.arguments import expect, seconds
 from ..core.errors import InputError
-from ..core.steering import Command, GateChange
+from ..core.steered import Command
+from ..core.steering import GateChange
 from .steering import Steered, steer
 
 

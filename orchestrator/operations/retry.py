@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..core.steering import Command
+from ..core.steered import Command
 from .steering import Steered, steer
 
 

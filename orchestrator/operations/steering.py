@@ -14,8 +14,8 @@ from ..core.arguments import several, text, text_or_none
 from ..core.errors import InputError
 from ..core.events import Event, RunFinished
 from ..core.run import RunState
-from ..core.steered import between_sessions
-from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, GateChange, SteeringRequest, decide
+from ..core.steered import Command, between_sessions
+from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange, SteeringRequest, decide
 from ..files.own_secrets import secrets_of
 from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal

@@ -56,7 +56,7 @@ def report_steering(decisions: Iterable[Decision], *, text: Callable[[str], str]
     return tuple(
         DecisionReport(
             at=iso(decision.at),
-            command=decision.command,
+            command=str(decision.command),
             who=text(decision.who),
             reason=text(decision.reason),
             wave=None if decision.wave is None else text(decision.wave),

@@ -26,7 +26,8 @@ from ..core.listing import DECIDING, RunStanding
 from ..core.outcomes import RunOutcome
 from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
-from ..core.steering import Command, GateChange, SteeringRequest
+from ..core.steered import Command
+from ..core.steering import GateChange, SteeringRequest
 from ..core.workflow import Workflow
 from .ground import OpenFile
 from .locks import holder_of, run_lock

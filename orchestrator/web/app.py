@@ -25,7 +25,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..core.errors import JournalError
 from ..core.observer import Say, silent
-from ..core.steering import Command
+from ..core.steered import Command
 from ..machine.version import program_version
 from ..reports import ASSETS
 from .access import KEY_HEADER, SECURITY_HEADERS, Access, Code, Visitor

@@ -13,7 +13,8 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.run import RunState
-from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, GateChange
+from ..core.steered import Command
+from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange
 from ..operations import steering
 from ..operations.gate import gate_change
 from ..store.journal import journal_in, open_journal

@@ -171,13 +171,12 @@ def _iso(at: float | None) -> str | None:
 
 
 def _opening(state: RunState, since: float | None) -> dict[str, Any] | None:
-    if state.window_closes is None:
+    if state.opening is None:
         return None
-    last_start = state.window_closes if state.opening is None else state.opening.last_start
     return {
         "opens": _iso(state.window_opens),
-        "closes": _iso(state.window_closes),
-        "last_start": _iso(last_start),
+        "closes": _iso(state.opening.closes),
+        "last_start": _iso(state.opening.last_start),
         "waiting_since": _iso(since),
     }
 

@@ -59,7 +59,8 @@ from orchestrator.core.next_step import (
 )
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
-from orchestrator.core.steering import Command, GateChange, SteeringRequest, decide
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import GateChange, SteeringRequest, decide
 from orchestrator.core.workflow import Migration, Workflow
 
 from ..builders import NOW, WHO, run_started

@@ -30,7 +30,9 @@ from orchestrator.core.events import (
 from orchestrator.core.next_step import Phase
 from orchestrator.core.outcomes import ExitCode, Outcome, RunOutcome
 from orchestrator.core.run import RunState, fold
-from orchestrator.core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, Command, SteeringRequest, decide
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, SteeringRequest, decide
+from orchestrator.core.window import Span
 from orchestrator.core.workflow import HookKind, Hooks, Workflow
 
 from ..builders import NOW, WHO, finished, run_resumed, run_started, workflow
@@ -237,10 +239,11 @@ def test_a_wave_goes_from_approval_to_its_end() -> None:
 def test_pause_and_window_are_known() -> None:
     """What holds the run, since when."""
     run = run_of(RunPaused(at=NOW + 1, who="ana"), WindowWaiting(at=NOW, opens=NOW + 60, closes=NOW + 90))
-    assert (run.paused_by, run.paused_at, run.window_opens, run.window_closes) == ("ana", NOW + 1, NOW + 60, NOW + 90)
+    opening = Span(opens=NOW + 60, closes=NOW + 90, last_start=NOW + 90)
+    assert (run.paused_by, run.paused_at, run.window_opens, run.opening) == ("ana", NOW + 1, NOW + 60, opening)
     run.apply(RunUnpaused(at=NOW + 2, who="ana"))
     run.apply(WindowOpened(at=NOW + 60, closes=NOW + 90))
-    assert (run.paused_by, run.paused_at, run.window_opens, run.window_closes) == (None, None, None, NOW + 90)
+    assert (run.paused_by, run.paused_at, run.window_opens, run.opening) == (None, None, None, opening)
 
 
 def hook(name: str, code: int | None, **where: str | None) -> HookFinished:

@@ -8,8 +8,7 @@ import pytest
 
 from orchestrator.core import events as ev
 from orchestrator.core.run import RunState, fold
-from orchestrator.core.steered import COMMANDS, Decision, between_sessions
-from orchestrator.core.steering import Command
+from orchestrator.core.steered import COMMANDS, Command, Decision, between_sessions
 from orchestrator.core.workflow import Gate
 
 from ..builders import run_resumed, run_started, workflow
@@ -24,7 +23,7 @@ def steered(*events: ev.Event) -> RunState:
 
 def test_every_command_that_steers_has_its_event() -> None:
     """None of them can be left out of the record."""
-    assert set(COMMANDS.values()) == set(map(str, Command))
+    assert set(COMMANDS.values()) == set(Command)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ from orchestrator.core.settings import (
     Secret,
     Settings,
 )
-from orchestrator.core.steering import Command, SteeringRequest
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import SteeringRequest
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Gate, Hooks, Migration, Wave, Workflow
 from orchestrator.operations import work

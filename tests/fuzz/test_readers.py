@@ -23,7 +23,7 @@ from orchestrator.atlas.auth.challenge import challenges, described, digest_chal
 from orchestrator.atlas.identity import identity
 from orchestrator.core.errors import InputError, JournalError
 from orchestrator.core.events import EVENTS, from_json
-from orchestrator.core.steering import Command
+from orchestrator.core.steered import Command
 from orchestrator.files.atlas_profiles import ProfileError, read_profile
 from orchestrator.files.config import load_settings
 from orchestrator.files.config_model import ConfigSpec

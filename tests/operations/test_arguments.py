@@ -16,7 +16,8 @@ import pytest
 import orchestrator
 from orchestrator.core.errors import InputError
 from orchestrator.core.events import Event, GateChanged, WaveApproved
-from orchestrator.core.steering import Command, GateChange, SteeringRequest, decide
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import GateChange, SteeringRequest, decide
 from orchestrator.core.workflow import Gate
 from orchestrator.operations import temporal_runs
 from orchestrator.operations.find import find_run

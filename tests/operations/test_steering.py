@@ -11,7 +11,8 @@ import pytest
 from orchestrator.core import events as ev
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
-from orchestrator.core.steering import Command, SteeringRequest
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import SteeringRequest
 from orchestrator.operations.abort import abort
 from orchestrator.operations.pause import pause
 from orchestrator.operations.retry import retry

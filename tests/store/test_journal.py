@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from orchestrator.core.errors import BusyError, JournalError
 from orchestrator.core.events import CutoverNotBegun, CutoverRequested, Event, RunFinished, RunPaused
 from orchestrator.core.outcomes import Outcome, RunOutcome
-from orchestrator.core.steering import Command, GateChange, SteeringRequest
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import GateChange, SteeringRequest
 from orchestrator.core.workflow import Wave, Workflow
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.locks import locked, run_lock

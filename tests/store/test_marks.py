@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestrator.core.errors import JournalError
 from orchestrator.core.events import CutoverRequested
-from orchestrator.core.steering import Command
+from orchestrator.core.steered import Command
 from orchestrator.operations.abort import abort, abort_interrupted
 from orchestrator.operations.steering import steer
 from orchestrator.store.journal import Journal, open_journal

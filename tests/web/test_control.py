@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from orchestrator.core import events as ev
-from orchestrator.core.steering import Command, GateChange
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import GateChange
 from orchestrator.store.journal import open_journal
 from orchestrator.web.control import Refusal, read
 

@@ -15,7 +15,8 @@ from ...core.errors import JournalError, JournalLockedError
 from ...core.events import ApprovalWaiting, Event
 from ...core.observer import Say, Sink
 from ...core.run import RunState
-from ...core.steering import Command, SteeringRequest, decide
+from ...core.steered import Command
+from ...core.steering import SteeringRequest, decide
 from ...store.ground import Ground
 from ...store.journal import Journal, open_journal
 from .confirmation import Confirmation

@@ -20,7 +20,7 @@ from ...core.outcomes import Outcome
 from ...core.polling import backoff
 from ...core.workflow import HookKind, Migration, Wave
 from ..putting import send_put
-from ..reading import JobReader, longest_wait
+from ..reading import JobReader
 from .session import Session
 
 _CLOCK_CHECK = 30.0  # seconds
@@ -165,7 +165,7 @@ class Driver:
             await anyio.sleep(pause)
         if not isinstance(self._next(), core.SendPut):
             return  # it has waited long: the job is read again first
-        deadline = anyio.current_time() + longest_wait(self._policy)
+        deadline = anyio.current_time() + self._policy.longest_wait
         try:
             permit = await self._client.reserve(self._migration.group_id, deadline=deadline)
         except NotSentError:

@@ -33,7 +33,7 @@ from ...core.workflow import Migration, Wave
 from ...text.redaction import Redactor
 from ..hooks import hook_environment, run_hook
 from ..putting import send_put
-from ..reading import JobReader, longest_wait
+from ..reading import JobReader
 from . import forms, names
 from .clocks import ServerClock
 from .counting import Count, counted
@@ -408,7 +408,7 @@ class _Putting:
         self._given_up = False
         self.sending = False
         self._leave_by = -1.0  # steady seconds
-        self._last_moment = self._clock.steady() + longest_wait(way.policy) + 2 * task.settle
+        self._last_moment = self._clock.steady() + way.policy.longest_wait + 2 * task.settle
         self._heart = Heart(activities.client, activities.clock, lease=task.lease, on_unwanted=self.give_up)
 
     def give_up(self) -> None:
@@ -428,7 +428,7 @@ class _Putting:
 
     async def _go(self) -> int:
         way = self._way
-        deadline = anyio.current_time() + longest_wait(way.policy)
+        deadline = anyio.current_time() + way.policy.longest_wait
         permit = None
         reads = 0
         try:

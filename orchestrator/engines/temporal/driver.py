@@ -53,7 +53,7 @@ class Driver:
         errands: What batches are doing.
         hooks: Runs hooks.
         queue: Where requests for a migration wait for the owner of its budget.
-        place: Whose batch does its errands.
+        batch_key: Whose batch does its errands.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Driver:
         errands: Errands,
         hooks: Hooks,
         queue: Callable[[Migration], str],
-        place: str,
+        batch_key: str,
     ) -> None:
         self._wave = wave
         self._name = migration.name
@@ -75,7 +75,7 @@ class Driver:
         self._errands = errands
         self._hooks = hooks
         self._queue = queue
-        self._place = place
+        self._batch_key = batch_key
         self._bell = ledger.bells[migration.name]
         self.flying: Errand | None = None
         """Its PUT, which may be on its way."""
@@ -175,7 +175,7 @@ class Driver:
         errand = self._errands.begin(
             "follow",
             self._name,
-            self._place,
+            self._batch_key,
             self._task(held=why_held(ledger.state, now()) is not None),
             queue=self._queue(self._migration),
             to_close=_LONGEST_READING,
@@ -215,15 +215,14 @@ class Driver:
             await self._bell.wait()
             return
         self._ledger.record(CutoverRequested(at=now(), migration=self._name))
-        patience = migration.gate.timeout if migration.gate else migration.timeout
         errand = self._errands.begin(
             "cutover",
             self._name,
-            self._place,
+            self._batch_key,
             self._task(),
             queue=self._queue(migration),
             to_start=forms.seconds_to_start(self._not_taken_up),
-            to_close=patience + 4 * self._order.settle + 60,
+            to_close=self._policy.longest_wait + 4 * self._order.settle + 60,
             bell=self._bell,
         )
         await self._sending(errand)
@@ -276,7 +275,7 @@ class Driver:
             outcome=outcome,
             wave=self._wave,
             migration=migration,
-            place=self._place,
+            batch_key=self._batch_key,
             bell=self._bell,
             within=GATE_LIFE if soon else None,
         )

@@ -17,16 +17,16 @@ from . import forms, names
 from .batch import Batch
 from .forms import Failed, Json, Returned
 
-OF_A_BATCH = 100
-"""Migrations."""
-_MOST = 400  # errands of one batch, whose history must not outgrow what Temporal keeps; then another takes its place
+MIGRATIONS_PER_BATCH = 100
+_MAX_ERRANDS_PER_BATCH = 400  # its history must not outgrow what Temporal keeps; then another takes its place
 
 
 @dataclass(slots=True, kw_only=True)
 class Errand:
     """One activity. *whose*: a migration's name, or what else it is for. *notes*: what whoever wants it has to know when it returns.
 
-    *bell* rings when something has become of it. *off*: it was called off; *is_off*: and its batch has done what there is to do.
+    *bell* rings when something has become of it. *call_off_sent*: its batch was told not to do it; *call_off_confirmed*: and has done
+    what there is to do.
     """
 
     number: int
@@ -35,8 +35,8 @@ class Errand:
     whose: str
     notes: Json
     bell: asyncio.Event = field(default_factory=asyncio.Event)
-    off: bool = False
-    is_off: bool = False
+    call_off_sent: bool = False
+    call_off_confirmed: bool = False
     returned: Returned | None = None
 
 
@@ -48,7 +48,7 @@ class _Line:
     """
 
     batch: str
-    place: str
+    batch_key: str
     said: int = 0
     heard: int = 0
     given: int = 0
@@ -70,7 +70,7 @@ class Errands:
         self._numbers = self._batches = 0
         self._open: dict[int, Errand] = {}
         self._lines: dict[str, _Line] = {}
-        self._serving: dict[str, _Line] = {}  # by place
+        self._serving: dict[str, _Line] = {}  # by batch_key
         self._left: dict[str, Errand] = {}
         self._watches: list[asyncio.Task[None]] = []
         self._hushing = False
@@ -81,7 +81,7 @@ class Errands:
         self,
         kind: str,
         whose: str,
-        place: str,
+        batch_key: str,
         task: forms.Task | forms.HookTask,
         *,
         queue: str,
@@ -90,8 +90,8 @@ class Errands:
         notes: Json | None = None,
         bell: asyncio.Event | None = None,
     ) -> Errand:
-        """Have the activity *kind* done, which is *task*, by the batch of *place*; *to_start*, *to_close*: its timeouts in seconds."""
-        line = self._line(place)
+        """Have the activity *kind* done, which is *task*, by the batch of *batch_key*; *to_start*, *to_close*: its timeouts in seconds."""
+        line = self._line(batch_key)
         self._numbers += 1
         line.given += 1
         line.open += 1
@@ -115,8 +115,8 @@ class Errands:
 
     def call_off(self, errand: Errand) -> None:
         """Let *errand* not be done, if that can still be helped. It returns all the same."""
-        if not errand.off:
-            errand.off = True
+        if not errand.call_off_sent:
+            errand.call_off_sent = True
             self._say(self._lines[errand.batch], "call off", number=errand.number)
 
     def left(self) -> list[str]:
@@ -134,7 +134,7 @@ class Errands:
         line = self._lines.get(errand.batch)
         if line is not None:
             line.open -= 1
-            if self._serving.get(line.place) is not line:
+            if self._serving.get(line.batch_key) is not line:
                 self._end_if_idle(line)
         return errand.returned
 
@@ -159,7 +159,7 @@ class Errands:
         if errand is None:
             return
         if item["item"] == "called off":
-            errand.is_off = True
+            errand.call_off_confirmed = True
         else:
             errand.returned = self._believed(errand, _returned(item))
         errand.bell.set()
@@ -174,14 +174,14 @@ class Errands:
 
     # -- saying it -----------------------------------------------------------------------------------------------------
 
-    def _line(self, place: str) -> _Line:
-        """The line to the batch that serves *place*; a batch that has had enough to do is followed by another."""
-        line = self._serving.get(place)
-        if line is None or line.given >= _MOST:
+    def _line(self, batch_key: str) -> _Line:
+        """The line to the batch that serves *batch_key*; a batch that has had enough to do is followed by another."""
+        line = self._serving.get(batch_key)
+        if line is None or line.given >= _MAX_ERRANDS_PER_BATCH:
             self._batches += 1
             batch = names.batch_id(self.session.workflow, self.session.first, self._batches)
-            before, line = line, _Line(batch=batch, place=place)
-            self._lines[batch] = self._serving[place] = line
+            before, line = line, _Line(batch=batch, batch_key=batch_key)
+            self._lines[batch] = self._serving[batch_key] = line
             if before is not None:
                 self._end_if_idle(before)
         return line
@@ -237,8 +237,8 @@ class Errands:
         """It is not known what a batch has done of what it had to do, and nothing more will be heard of it."""
         line.over = True
         line.to_say = []
-        if self._serving.get(line.place) is line:
-            del self._serving[line.place]
+        if self._serving.get(line.batch_key) is line:
+            del self._serving[line.batch_key]
         for errand in self._open.values():
             if errand.batch == line.batch and errand.returned is None:
                 errand.returned = Returned(number=errand.number, failed=Failed.LOST, detail=why)
@@ -284,27 +284,43 @@ class Errands:
             "batches": self._batches,
             "open": [_kept(each, _OF_AN_ERRAND) for each in self._open.values()],
             "lines": [_kept(each, _OF_A_LINE) for each in self._lines.values() if each.to_say or not each.over],
-            "serving": {place: line.batch for place, line in self._serving.items()},
+            "serving": {batch_key: line.batch for batch_key, line in self._serving.items()},
         }
 
     def take_up(self, carried: Json) -> None:
         """The inverse of `carried`, for who has begun nothing yet."""
         self._numbers, self._batches = carried["numbers"], carried["batches"]
         for kept in carried["lines"]:
-            self._lines[kept["batch"]] = _Line(**kept)
-        self._serving = {place: self._lines[batch] for place, batch in carried["serving"].items()}
+            self._lines[kept["batch"]] = _Line(**_known(kept, _OF_A_LINE))
+        self._serving = {batch_key: self._lines[batch] for batch_key, batch in carried["serving"].items()}
         for kept in carried["open"]:
-            returned = kept.pop("returned")
-            errand = Errand(**kept, returned=None if returned is None else _returned(returned))
+            known = _known(kept, _OF_AN_ERRAND)
+            returned = known.pop("returned")
+            errand = Errand(**known, returned=None if returned is None else _returned(returned))
             self._open[errand.number] = self._left[errand.whose] = errand
 
 
-_OF_AN_ERRAND = ("number", "kind", "batch", "whose", "notes", "off", "is_off", "returned")
-_OF_A_LINE = ("batch", "place", "said", "heard", "given", "open", "begun", "hushed", "over", "to_say")
+_OF_AN_ERRAND = {
+    **{name: name for name in ("number", "kind", "batch", "whose", "notes")},
+    "off": "call_off_sent",
+    "is_off": "call_off_confirmed",
+    "returned": "returned",
+}
+_OF_A_LINE = {
+    "batch": "batch",
+    "place": "batch_key",
+    **{name: name for name in ("said", "heard", "given", "open", "begun", "hushed", "over", "to_say")},
+}
+"""What the run takes along of each: by the key that it is kept under, the name that it has here."""
 
 
-def _kept(it: Errand | _Line, keys: tuple[str, ...]) -> Json:
-    return {key: forms.plain(getattr(it, key)) for key in keys}
+def _kept(it: Errand | _Line, names_here: dict[str, str]) -> Json:
+    return {key: forms.plain(getattr(it, name)) for key, name in names_here.items()}
+
+
+def _known(kept: Json, names_here: dict[str, str]) -> Json:
+    """The inverse of `_kept`: by their names here."""
+    return {names_here[key]: value for key, value in kept.items()}
 
 
 def _returned(data: Json) -> Returned:

@@ -21,7 +21,8 @@ from ...core.migration import MigrationState, Phase
 from ...core.next_step import Policy
 from ...core.outcomes import Outcome
 from ...core.settings import Polling
-from ...core.steering import Command, GateChange, SteeringRequest
+from ...core.steered import Command
+from ...core.steering import GateChange, SteeringRequest
 from ...core.vars import Vars
 from ...core.window import Span
 from ...core.workflow import Gate, HookKind, Hooks, Migration

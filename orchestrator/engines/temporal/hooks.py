@@ -38,11 +38,11 @@ class Hooks:
         outcome: Outcome | None,
         wave: Wave | None,
         migration: Migration | None = None,
-        place: str,
+        batch_key: str,
         bell: asyncio.Event | None = None,
         within: float | None = None,
     ) -> Errand:
-        """Have a hook run by the batch of *place*; not at all, if no worker has time for it *within* so many seconds."""
+        """Have a hook run by the batch of *batch_key*; not at all, if no worker has time for it *within* so many seconds."""
         state, argv = self._ledger.state, hooks.of(hook)[index]
         task = forms.HookTask(
             session=self._errands.session,
@@ -62,7 +62,7 @@ class Hooks:
         return self._errands.begin(
             "hook",
             whose_group(task.wave) if name is None else name,
-            place,
+            batch_key,
             task,
             queue=names.hooks_queue(self._order.queue),
             to_start=within,

@@ -16,14 +16,14 @@ AGAIN = 600.0
 """Seconds after which the same is said again."""
 
 
-async def look_out(client: Client, place: Temporal, *, warn: Say, say: Say, every: float = EVERY) -> None:
-    """Tell when Temporal at *place* does not answer *client*, or has no such namespace any more, and when it answers again; until cancelled."""
+async def look_out(client: Client, cluster: Temporal, *, warn: Say, say: Say, every: float = EVERY) -> None:
+    """Tell when *cluster* does not answer *client*, or has no such namespace any more, and when it answers again; until cancelled."""
     since: float | None = None
     said_at = 0.0
     while True:
         await anyio.sleep(every)
         try:
-            await see_namespace(client, place)
+            await see_namespace(client, cluster)
         except TemporalError as error:
             now = anyio.current_time()
             if since is None or now - said_at >= AGAIN:

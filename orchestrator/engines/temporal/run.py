@@ -29,7 +29,7 @@ from .alarm import Alarm, now
 from .asked import Once
 from .batch import Batch
 from .driver import Driver
-from .errands import OF_A_BATCH, Errand, Errands
+from .errands import MIGRATIONS_PER_BATCH, Errand, Errands
 from .hooks import Hooks, group_hook_of, whose_group
 from .ledger import Ledger
 
@@ -41,7 +41,7 @@ _AGAIN = RetryPolicy(initial_interval=timedelta(seconds=0.2), maximum_interval=t
 _ANOTHERS = 1.0  # seconds until an activity is asked again for which somebody else has answered
 _STANDING = 30.0  # seconds between two looks at applications that stand still
 _HUSH = 10.0  # seconds that batches get to end what they are saying
-_HOOKS = "hooks"  # the place of the batch that runs those of waves and of the run
+_HOOKS = "hooks"  # the key of the batch that runs those of waves and of the run
 
 
 @workflow.defn(name="Run")
@@ -61,7 +61,7 @@ class Run:
         self._at_work: Counter[str] = Counter()
         self._begun: set[Action] = set()  # asked for members alone
         self._told: dict[tuple[str | None, str | None], float] = {}
-        self._places = _places(self._state)
+        self._batch_keys = _batch_keys(self._state)
         self._over = False
         self._fits = True
         self._once = Once(order.run_id, info.run_id)
@@ -109,7 +109,7 @@ class Run:
                 answers.append(None)
         flying = [(driver, driver.flying) for driver in self._drivers.values() if driver.flying is not None]
         held = [errand for driver, errand in flying if driver.why_held() is not None]
-        await workflow.wait_condition(lambda: all(errand.is_off or errand.returned for errand in held))
+        await workflow.wait_condition(lambda: all(errand.call_off_confirmed or errand.returned for errand in held))
         with suppress(TimeoutError):  # what has not left by then does not leave any more
             gone = DEAD_BY * self._order.lease
             await workflow.wait_condition(lambda: all(errand.returned for errand in held), timeout=gone)
@@ -248,7 +248,7 @@ class Run:
                 wave = None if name is None else self._state.wave(name)
                 hooks = self._state.workflow.hooks if wave is None else wave.hooks
                 errand = self._hooks.begin(
-                    hooks, action.hook, action.index, outcome=action.outcome, wave=wave, place=_HOOKS
+                    hooks, action.hook, action.index, outcome=action.outcome, wave=wave, batch_key=_HOOKS
                 )
                 self._begin(whose_group(name), self._group_hook(action, errand))
             case Drive(wave=name):
@@ -285,7 +285,7 @@ class Run:
             errands=self._errands,
             hooks=self._hooks,
             queue=self._queue,
-            place=self._places[migration.name],
+            batch_key=self._batch_keys[migration.name],
         )
         self._begin(migration.name, self._driving(driver, wave.name, migration.name))
 
@@ -370,10 +370,10 @@ _LAST = 2**31
 """The number of a message after which none is read."""
 
 
-def _places(state: RunState) -> dict[str, str]:
+def _batch_keys(state: RunState) -> dict[str, str]:
     """By migration: whose batch does its errands."""
     return {
-        migration.name: f"{number}.{place // OF_A_BATCH}"
+        migration.name: f"{number}.{index // MIGRATIONS_PER_BATCH}"
         for number, wave in enumerate(state.workflow.waves)
-        for place, migration in enumerate(wave.migrations)
+        for index, migration in enumerate(wave.migrations)
     }

@@ -61,15 +61,15 @@ class Found:
     execution: str
 
 
-def as_json(place: Temporal) -> dict[str, Any]:
+def as_json(cluster: Temporal) -> dict[str, Any]:
     """Where the cluster is, as the journal keeps it: without its key."""
-    file = place.codec_key_file
+    file = cluster.codec_key_file
     return {
-        "address": place.address,
-        "namespace": place.namespace,
-        "tls": place.tls,
+        "address": cluster.address,
+        "namespace": cluster.namespace,
+        "tls": cluster.tls,
         "codec_key_file": None if file is None else str(file),
-        "lease": place.lease,
+        "lease": cluster.lease,
     }
 
 
@@ -92,42 +92,42 @@ def _runtime() -> Runtime:
     return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter="off")))
 
 
-async def connect(place: Temporal) -> Client:
-    """A connection to the cluster at *place*.
+async def connect(cluster: Temporal) -> Client:
+    """A connection to *cluster*.
 
     Raises:
         TemporalError: It does not answer, or does not have the namespace.
         InputError: The codec's key cannot be read, or the API key could be read by others on its way.
     """
-    if place.api_key is not None and place.in_clear:
+    if cluster.api_key is not None and cluster.in_clear:
         raise InputError(
-            f"the key for Temporal was not sent to {place.address}: without TLS everybody on the way could read it (temporal.tls: true)"
+            f"the key for Temporal was not sent to {cluster.address}: without TLS everybody on the way could read it (temporal.tls: true)"
         )
     converter = DataConverter.default
-    if place.codec_key_file is not None:
+    if cluster.codec_key_file is not None:
         from .codec import encrypting, read_key
 
-        converter = encrypting(read_key(place.codec_key_file))
+        converter = encrypting(read_key(cluster.codec_key_file))
     try:
         with anyio.fail_after(CONNECTING):
             client = await Client.connect(
-                place.address,
-                namespace=place.namespace,
-                tls=place.tls,
-                api_key=None if place.api_key is None else place.api_key.reveal(),
+                cluster.address,
+                namespace=cluster.namespace,
+                tls=cluster.tls,
+                api_key=None if cluster.api_key is None else cluster.api_key.reveal(),
                 data_converter=converter,
                 runtime=_runtime(),
             )
     except (RuntimeError, RPCError, TimeoutError) as error:
         raise TemporalError(
-            f"Temporal was not reached at {place.address} ({str(error) or 'no answer'}): check temporal.address, the network, and "
+            f"Temporal was not reached at {cluster.address} ({str(error) or 'no answer'}): check temporal.address, the network, and "
             "that the cluster is up"
         ) from None
-    await see_namespace(client, place)
+    await see_namespace(client, cluster)
     return client
 
 
-async def see_namespace(client: Client, place: Temporal) -> None:
+async def see_namespace(client: Client, cluster: Temporal) -> None:
     """See that the namespace is there: where it is not, Temporal says of each run that it does not know it.
 
     Raises:
@@ -135,13 +135,13 @@ async def see_namespace(client: Client, place: Temporal) -> None:
     """
     try:
         await client.workflow_service.describe_namespace(
-            DescribeNamespaceRequest(namespace=place.namespace), timeout=_PATIENCE
+            DescribeNamespaceRequest(namespace=cluster.namespace), timeout=_PATIENCE
         )
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise TemporalError(
-                f"Temporal at {place.address} has no namespace {place.namespace!r}: check temporal.namespace; `temporal operator "
-                f"namespace create --address {place.address} -n {place.namespace}` makes one"
+                f"Temporal at {cluster.address} has no namespace {cluster.namespace!r}: check temporal.namespace; `temporal operator "
+                f"namespace create --address {cluster.address} -n {cluster.namespace}` makes one"
             ) from None
         if error.status is not RPCStatusCode.PERMISSION_DENIED:  # who may run workflows there need not be told about it
             raise _unheard(error) from None

@@ -245,9 +245,8 @@ def _waiting(tally: Tally, state: RunState, now: float, known: Known, size: Size
 
 def _time_left(tally: Tally, state: RunState, now: float, known: Known, size: Size) -> list[Text]:
     parts = []
-    if state.window_closes is not None and state.window_opens is None:
-        left = state.window_closes - now
-        starts = left if state.opening is None else state.opening.last_start - now
+    if state.opening is not None and state.window_opens is None:
+        left, starts = state.opening.closes - now, state.opening.last_start - now
         if 0 < starts < left:
             parts.append(f"cutovers may start for {rough_duration(starts)}")
         parts.append(f"window closes in {rough_duration(left)}" if left > 0 else "window closed")

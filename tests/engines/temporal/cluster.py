@@ -14,7 +14,8 @@ from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
 
 from orchestrator.core.events import Event, RunStarted
 from orchestrator.core.run import RunState, fold
-from orchestrator.core.steering import Command, SteeringRequest
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import SteeringRequest
 from orchestrator.core.workflow import Workflow
 from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.service import Remote

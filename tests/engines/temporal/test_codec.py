@@ -15,7 +15,8 @@ from temporalio.service import RPCError
 
 from orchestrator.core.errors import InputError, TemporalError
 from orchestrator.core.settings import Temporal
-from orchestrator.core.steering import Command, SteeringRequest
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import SteeringRequest
 from orchestrator.core.workflow import Hooks
 from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.codec import encrypting, read_key

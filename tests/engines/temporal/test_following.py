@@ -12,7 +12,8 @@ from temporalio.client import Client
 
 from orchestrator.core.events import HookFinished, WaveApproved
 from orchestrator.core.settings import Secret
-from orchestrator.core.steering import Command, SteeringRequest
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import SteeringRequest
 from orchestrator.core.workflow import Hooks
 from orchestrator.engines.temporal.service import Remote
 from orchestrator.operations.follower import Follower

@@ -27,7 +27,8 @@ from orchestrator.core.events import (
     WaveApproved,
 )
 from orchestrator.core.outcomes import ExitCode
-from orchestrator.core.steering import Command, SteeringRequest
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import SteeringRequest
 from orchestrator.core.workflow import Hooks
 from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.activities import Activities
