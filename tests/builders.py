@@ -6,24 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.core.events import CutoverRequested, Event, HookFinished, MigrationFinished, RunResumed, RunStarted
-from orchestrator.core.next_step import (
-    Answer,
-    AnswerKind,
-    Finish,
-    MigrationState,
-    Phase,
-    Policy,
-    Read,
-    Reading,
-    SendPut,
-    Step,
-    answered,
-    apply,
-    next_step,
-    observe,
-    observe_failure,
-    reopen,
-)
+from orchestrator.core.migration import MigrationState, Phase
+from orchestrator.core.migration_fold import apply, reopen
+from orchestrator.core.next_step import Answer, AnswerKind, Finish, Policy, Read, Reading, SendPut, Step, next_step
+from orchestrator.core.observations import answered, observe, observe_failure
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import Migration, Wave, Workflow
 

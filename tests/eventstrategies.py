@@ -6,7 +6,8 @@ from typing import Any, get_type_hints
 
 from hypothesis import strategies as st
 
-from orchestrator.core.events import EVENTS, Event, Evidence
+from orchestrator.core.event_json import EVENTS
+from orchestrator.core.events import Event, Evidence
 from orchestrator.core.forecast import Forecast, Spread, WaveForecast
 from orchestrator.core.history import History, Took
 from orchestrator.core.outcomes import Outcome, RunOutcome

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from .events import Event, details
+from .event_json import details
+from .events import Event
 from .steering import SteeringRequest
 
 _NAMES = frozenset(

@@ -1,9 +1,6 @@
-"""What is known about one live migration, and what each event changes about it. Pure.
+"""What is known about one live migration, and what follows from that alone. Pure.
 
-    state = apply(state, event)      fold: facts in, state out
-    state = reopen(state, ...)       what a continued run knows of it
-
-`next_step` decides from it what comes next.
+`migration_fold` makes it of the events, `next_step` decides from it what comes next.
 """
 
 from __future__ import annotations
@@ -11,29 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from .events import (
-    CutoverAccepted,
-    CutoverAdmitted,
-    CutoverInDoubt,
-    CutoverNotBegun,
-    CutoverRefused,
-    CutoverRequested,
-    Event,
-    Evidence,
-    GateChanged,
-    GateOpened,
-    GateWaiting,
-    HookFinished,
-    HookStarted,
-    MigrationFinished,
-    MigrationRetried,
-    MigrationSkipped,
-    StatusChanged,
-    StatusPolled,
-    VerificationStarted,
-)
-from .evidence import Refusal, Sign, sign
-from .outcomes import Outcome, RemoteStatus, normalise
+from .outcomes import Outcome
 from .workflow import HookKind, Hooks, after_hook
 
 UNAUTHORIZED = 401
@@ -79,7 +54,7 @@ class MigrationState(NamedTuple):
     note: str | None = None  # why it waits, or what its last failed read said
     gate_since: float | None = None
     gate_opened_at: float | None = None
-    row_since: float | None = None  # when this session's row of PUTs began that came to nothing, pauses left out
+    row_since: float | None = None  # start of this session's current streak of PUTs not carried out, pauses excluded
     not_begun_at: float | None = None  # when the last of them was seen to have come to nothing
     requested_at: float | None = None  # when the last PUT left
     requested_before: float | None = None  # when the one before it left
@@ -123,290 +98,11 @@ class MigrationState(NamedTuple):
     admitted: bool = False  # it has one of its wave's slots, before its PUT and until its last hook
 
 
-def apply(state: MigrationState, event: Event) -> MigrationState:
-    """*state* after *event*; other events leave it as it is."""
-    match event:
-        case StatusPolled():
-            if event.error is not None:
-                return state._replace(
-                    last_read_at=event.at,
-                    reads_in_phase=state.reads_in_phase + 1,
-                    polls=state.polls + 1,
-                    note=event.error,
-                    begun_reads=0,
-                    not_begun_reads=0,
-                )
-            shown = _sign(state, event)
-            return state._replace(
-                last_read_at=event.at,
-                reads_in_phase=state.reads_in_phase + 1,
-                polls=state.polls + 1,
-                known_at=event.at - event.took,
-                remote_status=event.status,
-                ready=event.ready,
-                lag=event.lag,
-                note=None,
-                reported_lag=state.reported_lag or event.lag is not None,
-                begun_reads=state.begun_reads + 1 if shown is Sign.BEGUN else 0,
-                not_begun_reads=state.not_begun_reads + 1 if shown is Sign.NOT_BEGUN else 0,
-            )
-        case StatusChanged():
-            reported_lag = state.reported_lag or event.lag is not None
-            return state._replace(remote_status=event.status, lag=event.lag, reported_lag=reported_lag)
-        case GateWaiting() | GateOpened():
-            return _at_the_gate(state, event)
-        case CutoverRequested():
-            return state._replace(
-                phase=Phase.REQUESTED,
-                row_since=event.at if state.row_since is None else state.row_since,
-                requested_at=event.at,
-                requested_before=state.requested_at,
-                attempts=state.attempts + 1,
-                cutover_requests=state.cutover_requests + 1,
-            )
-        case CutoverAccepted():
-            by_evidence = event.evidence is not Evidence.ANSWER
-            return state._replace(
-                phase=Phase.ACCEPTED,
-                accepted_at=event.at,
-                by_evidence=by_evidence,
-                # A final word in the PUT's own answer is no state of the job: a read has to confirm it.
-                remote_status=event.status if event.status and _is_pending(event.status) else state.remote_status,
-                lag=None,
-                note=None,
-                reads_in_phase=0,
-                doubt_since=state.doubt_since if by_evidence else None,
-            )
-        case CutoverInDoubt():
-            return _into_doubt(state, event, again=state.phase is Phase.ACCEPTED and state.doubt_since is not None)
-        case CutoverRefused():
-            return state._replace(
-                phase=Phase.DOUBT,
-                challenges=0,
-                doubt_since=event.at,
-                settle=event.settle,
-                refused=True,
-                conflict=event.http_status == CONFLICT,
-                refusal=event.reason,
-                refused_since=event.at if state.refused_since is None else state.refused_since,
-                begun_reads=0,
-                not_begun_reads=0,
-                reads_in_phase=0,
-                note=event.reason,
-            )
-        case CutoverNotBegun():
-            doubted = state.phase is Phase.DOUBT  # after a doubt the gate is passed again, as if nothing were known
-            return state._replace(
-                phase=Phase.NEW if doubted else Phase.READY,
-                reads_in_phase=0 if doubted else state.reads_in_phase,
-                note=event.reason,
-                doubt_since=None,
-                refused=False,
-                not_begun_at=event.at,
-                requested_at=state.requested_at if event.sent else state.requested_before,
-                challenges=state.challenges + 1 if event.http_status == UNAUTHORIZED else 0,
-                cutover_requests=state.cutover_requests - (0 if event.sent else 1),
-            )
-        case MigrationFinished():
-            return state._replace(
-                phase=Phase.FINISHED,
-                outcome=event.outcome,
-                remote_status=event.status,
-                error_message=event.error_message,
-                finished_at=event.at,
-                ended_at=event.at if state.ended_at is None else state.ended_at,
-                verified_at=event.at if state.phase is Phase.VERIFYING and event.outcome is Outcome.SUCCESS else None,
-                prepared=False,
-                prepared_since=None,
-                hook_failure=None,
-                after_hooks_done=0,
-                polls=max(state.polls, event.polls),
-                note=None,
-            )
-        case VerificationStarted():
-            return _not_verified(state)._replace(
-                phase=Phase.VERIFYING,
-                outcome=None,
-                remote_status=event.status,
-                error_message=None,
-                finished_at=None,
-                ended_at=event.at if state.ended_at is None else state.ended_at,
-                prepared=False,
-                prepared_since=None,
-                hook_failure=None,
-                after_hooks_done=0,
-                note=None,
-            )
-        case MigrationSkipped() | MigrationRetried() | GateChanged():
-            return _steered(state, event)
-        case CutoverAdmitted():
-            return state._replace(admitted=True)
-        case HookStarted() | HookFinished():
-            return _hook(state, event)
-    return state
-
-
-def _hook(state: MigrationState, event: HookStarted | HookFinished) -> MigrationState:
-    if isinstance(event, HookStarted):
-        down_since = event.at if state.down_since is None else state.down_since
-        return state._replace(prepared=True, down_since=down_since, after_hooks_done=0)
-    if event.hook == HookKind.BEFORE:  # also one that was ended half-way
-        return state._replace(
-            before_hooks_done=state.before_hooks_done + event.ok,
-            prepared=True,
-            prepared_since=state.prepared_since or event.at,
-            down_since=event.at - event.seconds if state.down_since is None else state.down_since,
-            after_hooks_done=0,
-            hook_failure=None if event.ok or event.interrupted else event.what_failed,
-        )
-    if event.interrupted:
-        return state
-    if event.hook == HookKind.VERIFY:
-        return state._replace(
-            verify_since=event.at - event.seconds if state.verify_since is None else state.verify_since,
-            verify_hooks_done=state.verify_hooks_done + event.ok,
-            verified_last=event.at if event.not_yet else None,
-            unverified=None if event.ok or event.not_yet else event.what_failed,
-            note=f"{event.argv[0]} says: not yet" if event.not_yet else None,
-        )
-    return state._replace(
-        after_hooks_done=state.after_hooks_done + 1,
-        prepared_since=None,
-        down_since=None if state.phase in BEFORE_THE_PUT else state.down_since,  # undone
-        hooks_ended_at=event.at,
-    )
-
-
-def _steered(state: MigrationState, event: MigrationSkipped | MigrationRetried | GateChanged) -> MigrationState:
-    """Somebody has decided about it."""
-    if isinstance(event, GateChanged):
-        return state._replace(reads_in_phase=0)  # it is read at once
-    if isinstance(event, MigrationSkipped):
-        why = f": {event.reason}" if event.reason else ""
-        return state._replace(skipped=f"skipped by {event.who}{why}", admitted=state.admitted and state.prepared)
-    if state.outcome is Outcome.UNVERIFIED:
-        again = VerificationStarted(at=event.at, migration=event.migration, status=state.remote_status)
-        return apply(state, again)
-    return reopen(state._replace(skipped=None), at=event.at, retry_failed=True, settle=0.0)
-
-
-def _not_verified(state: MigrationState) -> MigrationState:
-    return state._replace(verify_hooks_done=0, verify_since=None, verified_last=None, unverified=None)
-
-
-def _into_doubt(state: MigrationState, event: CutoverInDoubt, *, again: bool) -> MigrationState:
-    """*again*: the evidence that it began has been taken back, so it is the doubt from before that goes on, in its time."""
-    return state._replace(
-        phase=Phase.DOUBT,
-        challenges=0,
-        doubt_since=state.doubt_since if again else event.at,
-        settle=state.settle if again else event.settle,
-        refused=state.refused and again,
-        doubted=True,
-        accepted_at=None,
-        by_evidence=False,
-        begun_reads=0,
-        not_begun_reads=0,
-        reads_in_phase=0,
-        note=event.reason,
-    )
-
-
-def _at_the_gate(state: MigrationState, event: GateWaiting | GateOpened) -> MigrationState:
-    """*state* with what *event* shows of the job."""
-    waits = isinstance(event, GateWaiting)
-    phase = Phase.GATE if waits else Phase.READY
-    keeps_since = state.phase is Phase.GATE if waits else state.gate_since is not None
-    return state._replace(
-        phase=phase,
-        reads_in_phase=max(state.reads_in_phase, 1) if state.phase is phase else 1,
-        remote_status=event.status,
-        ready=event.ready,
-        lag=event.lag,
-        reported_lag=state.reported_lag or event.lag is not None,
-        note=event.note,
-        gate_since=state.gate_since if keeps_since else event.at,
-        gate_opened_at=state.gate_opened_at if waits else event.at,
-        reported_ready=state.reported_ready if waits else event.ready is True,
-        admitted=state.admitted and (not waits or state.prepared),  # it may wait for long, and others are ready
-    )
-
-
 def starts_afresh(state: MigrationState, *, retry_failed: bool) -> bool:
     """Whether the migration starts from the beginning when its run is continued: nothing that was sent has been carried out, for certain."""
     if state.outcome is Outcome.FAILED:
         return retry_failed and state.cutover_requests == 0
     return state.phase in BEFORE_THE_PUT or state.outcome is Outcome.NOT_STARTED
-
-
-def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: float) -> MigrationState:
-    """*state* when its run is continued: what has had no PUT starts afresh, what is unclear is read again.
-
-    A PUT without recorded end may have been lost just now or have run into its timeout unrecorded, so *settle* has to be
-    the longest time for which any PUT may still arrive.
-    SUCCESS, FAILED and TIMED_OUT stay; with *retry_failed* a FAILED migration that never had a PUT starts afresh.
-    """
-    fresh = MigrationState(
-        polls=state.polls,
-        cutover_requests=state.cutover_requests,
-        requested_at=state.requested_at,
-        not_begun_at=state.not_begun_at,
-        doubted=state.doubted,
-        reported_lag=state.reported_lag,
-        prepared=state.prepared,
-        prepared_since=state.prepared_since,
-        after_hooks_done=state.after_hooks_done if state.prepared else 0,
-        down_since=state.down_since if state.prepared else None,
-        skipped=state.skipped,
-    )
-    if starts_afresh(state, retry_failed=retry_failed):
-        return fresh
-    match state.phase:
-        case Phase.ACCEPTED:
-            # What follows is for the case that the evidence is taken back: what came to nothing before is no row of this session.
-            return state._replace(
-                last_read_at=None,
-                known_at=None,
-                reads_in_phase=0,
-                row_since=None,
-                refused_since=None,
-                attempts=0,
-                challenges=0,
-            )
-        case Phase.VERIFYING:
-            return _not_verified(state)
-        case Phase.FINISHED if state.outcome is not Outcome.IN_DOUBT:
-            return state
-    before_hooks_done = 0 if state.after_hooks_done else state.before_hooks_done  # the `after` hooks undid them
-    settled_at = at + settle if state.doubt_since is None else max(at + settle, state.doubt_since + state.settle)
-    return state._replace(
-        phase=Phase.DOUBT,
-        before_hooks_done=before_hooks_done,
-        prepared=before_hooks_done > 0,
-        outcome=None,
-        error_message=None,
-        finished_at=None,
-        row_since=None,
-        doubt_since=at,
-        settle=settled_at - at,
-        accepted_at=None,
-        by_evidence=False,
-        doubted=state.doubted or not state.refused,
-        refused_since=None,
-        begun_reads=0,
-        not_begun_reads=0,
-        last_read_at=None,
-        known_at=None,
-        reads_in_phase=0,
-        after_hooks_done=0,
-        attempts=0,
-        challenges=0,
-    )
-
-
-def read_so_often(state: MigrationState, polls: int) -> MigrationState:
-    """*state*, whose job was read *polls* times, or as often as is known already."""
-    return state._replace(polls=max(state.polls, polls))
 
 
 def after_hook_left(state: MigrationState, hooks: Hooks) -> tuple[HookKind, int] | None:
@@ -423,40 +119,9 @@ def undo_left(state: MigrationState, *, on_failure: int) -> range:
     return range(state.after_hooks_done, on_failure) if owed else range(0)
 
 
-def without_pause(state: MigrationState, *, since: float, until: float) -> MigrationState:
-    """*state* after a time in which no cutover might start, which is no time spent on trying, or at the gate (Unix seconds)."""
-    if state.phase is Phase.FINISHED:
-        return state
-    return state._replace(
-        row_since=_later(state.row_since, since, until),
-        refused_since=_later(state.refused_since, since, until),
-        gate_since=_later(state.gate_since, since, until),
-    )
-
-
-def _later(began: float | None, since: float, until: float) -> float | None:
-    """When what *began* would have begun, had it not stood still from *since* to *until*."""
-    return None if began is None else began + max(0.0, until - max(since, began))
-
-
 def refusal_is_definite(state: MigrationState) -> bool:
     """Whether the 4xx that *state* is in doubt about cannot be what a PUT gets that something on the way has sent again.
 
     Only a 409 depends on the state of the job, and so on a PUT before; but after a doubt nothing is taken for granted.
     """
     return state.refused and not state.conflict and not state.doubted
-
-
-def _sign(state: MigrationState, read: StatusPolled) -> Sign:
-    """What *read* says of the PUT that *state* is in doubt about; nothing before the settle time is over."""
-    if state.phase is not Phase.DOUBT or state.doubt_since is None:
-        return Sign.NOTHING
-    settled = read.at - read.took >= state.doubt_since + state.settle  # it was sent after that
-    definite = refusal_is_definite(state)
-    refusal = Refusal.DEFINITE if definite else Refusal.CONFLICT if state.refused else None
-    found = sign(read, reported_lag=state.reported_lag, reported_ready=state.reported_ready, refusal=refusal)
-    return found if settled or (definite and found is Sign.NOT_BEGUN) else Sign.NOTHING
-
-
-def _is_pending(status: str | None) -> bool:
-    return normalise(status) is RemoteStatus.PENDING

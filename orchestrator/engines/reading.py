@@ -18,8 +18,9 @@ from ..atlas.wire import Job
 from ..core import next_step as core
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.events import Event
-from ..core.migration import BEFORE_THE_PUT
-from ..core.next_step import MigrationState, Policy, Reading, ReadKind
+from ..core.migration import BEFORE_THE_PUT, MigrationState, Phase
+from ..core.next_step import Policy, Reading, ReadKind
+from ..core.observations import observe, observe_failure
 from ..core.polling import fair_share, poll_wait
 from ..core.settings import Polling
 from ..core.workflow import Migration
@@ -145,7 +146,7 @@ class JobReader:
                 reading = await self.ask(state(), kind, until=until)
             except AtlasError as error:
                 answered = error if isinstance(error, ApiError) else None
-                return core.observe_failure(
+                return observe_failure(
                     state(),
                     str(error),
                     policy,
@@ -154,14 +155,14 @@ class JobReader:
                     refused=answered is not None and answered.lasting,
                     gone=answered is not None and answered.status == HTTPStatus.NOT_FOUND,
                 )
-            return core.observe(state(), reading, policy, migration=migration, now=self._now())
+            return observe(state(), reading, policy, migration=migration, now=self._now())
 
     async def _wait(self, read: core.Read, state: MigrationState, bucket: TokenBucket, kind: Priority) -> None:
         """Wait as long after the last read has left as the job's fair share of the budget asks for."""
         jobs, rate, spare = bucket.budget(kind)
         share = fair_share(jobs=jobs, rate=rate, spare=spare, per=bucket.account.per)
         wait = poll_wait(self._polling, read.attempt, share=share, random=self._random.random())
-        if read.attempt > 1 or state.phase is not core.Phase.ACCEPTED:  # whose first wait begins with it
+        if read.attempt > 1 or state.phase is not Phase.ACCEPTED:  # whose first wait begins with it
             wait -= anyio.current_time() - self._last_left
         await anyio.sleep(max(0.0, min(wait, read.deadline - self._now())))
 

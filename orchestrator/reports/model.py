@@ -7,8 +7,8 @@ from typing import Any
 
 from ..core.advice import Advice, advise, facts_of
 from ..core.events import NOT_YET
+from ..core.migration import Phase
 from ..core.needs import NEED_URGENCY, Need, needs
-from ..core.next_step import Phase
 from ..core.no_return import SIDES, Point, Side, last_start, point_in, what_is_right
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
 from ..core.outlook import outlook

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from ..core.migration import Phase
 from ..core.needs import Need
-from ..core.next_step import Phase
 from ..core.no_return import SIDES, what_is_right
 from ..core.outcomes import EXIT_MEANINGS
 from ..core.workflow import Migration

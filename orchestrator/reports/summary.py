@@ -12,8 +12,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from ..core.migration import Phase
 from ..core.needs import HOOK, Need
-from ..core.next_step import Phase
 from ..core.outcomes import Outcome
 from ..core.standing import MOVING
 from ..machine.columns import folded_text

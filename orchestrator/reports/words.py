@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
+from ..core.migration import Phase
 from ..core.needs import HOOK, Need
-from ..core.next_step import Phase
 from ..core.no_return import Point, Side
 from ..core.outcomes import EXIT_MEANINGS, Outcome
 from ..core.standing import MOVING, SKIPPED, WORDS

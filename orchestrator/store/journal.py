@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ..core import event_json
 from ..core import events as ev
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import BusyError, JournalError
@@ -318,7 +319,7 @@ class Journal:
             )
         rows = []
         for event in events:
-            rows.append((run_id, event.at, event.name, json.dumps(ev.to_json(event), separators=(",", ":"))))
+            rows.append((run_id, event.at, event.name, json.dumps(event_json.to_json(event), separators=(",", ":"))))
             match event:
                 case ev.GateOpened() | ev.GateWaiting() if event.ready and event.migration in ids:
                     self._db.execute("INSERT OR IGNORE INTO ready VALUES (?, ?, ?)", (*ids[event.migration], event.at))
@@ -461,7 +462,7 @@ class Journal:
     def _read(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, Event]]:
         for seq, at, name, data in rows:
             try:
-                yield seq, ev.from_json(name, at, _parsed(data))
+                yield seq, event_json.from_json(name, at, _parsed(data))
             except (ValueError, KeyError) as error:
                 raise JournalError(f"{self.path}: event {seq} cannot be read ({error})") from error
 

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from ..core.advice import advise, facts_of
 from ..core.estimate import Estimate
-from ..core.migration import UNDER_WAY
-from ..core.next_step import Phase
+from ..core.migration import UNDER_WAY, Phase
 from ..core.no_return import last_start
 from ..core.outcomes import EXIT_MEANINGS
 from ..core.run import RunState

@@ -43,20 +43,8 @@ from orchestrator.core.next_actions import (
     next_actions,
     to_drive,
 )
-from orchestrator.core.next_step import (
-    Answer,
-    AnswerKind,
-    Done,
-    Finish,
-    Policy,
-    Read,
-    Reading,
-    RunHook,
-    SendPut,
-    answered,
-    observe,
-    observe_failure,
-)
+from orchestrator.core.next_step import Answer, AnswerKind, Done, Finish, Policy, Read, Reading, RunHook, SendPut
+from orchestrator.core.observations import answered, observe, observe_failure
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.steered import Command

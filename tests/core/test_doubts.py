@@ -5,18 +5,8 @@ from typing import Any
 import pytest
 
 from orchestrator.core.events import CutoverAccepted, CutoverInDoubt, Evidence, MigrationFinished
-from orchestrator.core.next_step import (
-    AnswerKind,
-    Done,
-    Finish,
-    MigrationState,
-    Phase,
-    Policy,
-    Read,
-    ReadKind,
-    RunHook,
-    SendPut,
-)
+from orchestrator.core.migration import MigrationState, Phase
+from orchestrator.core.next_step import AnswerKind, Done, Finish, Policy, Read, ReadKind, RunHook, SendPut
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import HookKind, Hooks
 

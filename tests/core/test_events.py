@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from orchestrator.core.events import EVENTS, CutoverAdmitted, Event, HookFinished, StatusPolled, from_json, to_json
+from orchestrator.core.event_json import EVENTS, from_json, to_json
+from orchestrator.core.events import CutoverAdmitted, Event, HookFinished, StatusPolled
 
 from ..eventstrategies import any_event
 from ..strength import examples

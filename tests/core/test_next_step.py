@@ -3,13 +3,12 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.events import CutoverNotBegun, HookFinished, MigrationFinished
+from orchestrator.core.migration import MigrationState, Phase
 from orchestrator.core.next_step import (
     GATE_LIFE,
     AnswerKind,
     Done,
     Finish,
-    MigrationState,
-    Phase,
     Policy,
     Read,
     Reading,

@@ -37,23 +37,21 @@ from orchestrator.core.events import (
     MigrationFinished,
     RunResumed,
 )
+from orchestrator.core.migration import Phase
 from orchestrator.core.next_step import (
     Answer,
     AnswerKind,
     Done,
     Finish,
-    Phase,
     Policy,
     Read,
     Reading,
     RunHook,
     SendPut,
-    answered,
     next_step,
-    observe,
-    observe_failure,
 )
 from orchestrator.core.no_return import SIDES, Side, point_of
+from orchestrator.core.observations import answered, observe, observe_failure
 from orchestrator.core.outcomes import Outcome, RemoteStatus, normalise
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.workflow import Gate, Hooks

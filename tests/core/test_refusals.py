@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.core.events import CutoverInDoubt, CutoverRefused
-from orchestrator.core.next_step import AnswerKind, Phase, Policy, Read, ReadKind, SendPut
+from orchestrator.core.migration import Phase
+from orchestrator.core.next_step import AnswerKind, Policy, Read, ReadKind, SendPut
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import Gate
 

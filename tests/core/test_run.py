@@ -27,7 +27,7 @@ from orchestrator.core.events import (
     WindowOpened,
     WindowWaiting,
 )
-from orchestrator.core.next_step import Phase
+from orchestrator.core.migration import Phase
 from orchestrator.core.outcomes import ExitCode, Outcome, RunOutcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.steered import Command

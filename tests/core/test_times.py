@@ -11,7 +11,8 @@ from orchestrator.core.events import (
     HookFinished,
     MigrationFinished,
 )
-from orchestrator.core.migration import MigrationState, apply
+from orchestrator.core.migration import MigrationState
+from orchestrator.core.migration_fold import apply
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.times import cutover_seconds, downtime_seconds
 from orchestrator.core.workflow import NO_HOOKS, Hooks

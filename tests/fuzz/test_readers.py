@@ -22,7 +22,7 @@ from orchestrator.atlas import wire
 from orchestrator.atlas.auth.challenge import challenges, described, digest_challenge
 from orchestrator.atlas.identity import identity
 from orchestrator.core.errors import InputError, JournalError
-from orchestrator.core.events import EVENTS, from_json
+from orchestrator.core.event_json import EVENTS, from_json
 from orchestrator.core.steered import Command
 from orchestrator.files.atlas_profiles import ProfileError, read_profile
 from orchestrator.files.config import load_settings

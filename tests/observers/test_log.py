@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core import events
+from orchestrator.core import event_json
 from orchestrator.core.errors import InputError
 from orchestrator.core.events import (
     ApplicationWaiting,
@@ -178,7 +178,7 @@ def logged(
 
 def test_the_examples_are_complete() -> None:
     """There is an example and an expectation for every kind of event."""
-    assert {event.name for event in EVENTS} == set(events.EVENTS) == set(OWN)
+    assert {event.name for event in EVENTS} == set(event_json.EVENTS) == set(OWN)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)

@@ -17,7 +17,8 @@ import pytest
 
 import orchestrator
 from orchestrator.core.events import Event
-from orchestrator.core.run import RunState, WaveState
+from orchestrator.core.run import RunState
+from orchestrator.core.wave_state import WaveState
 from orchestrator.machine.version import program_version
 
 from ..engines.house import house, wave, workflow

@@ -13,9 +13,10 @@ from ...atlas.errors import AtlasError, KeysRefusedError, NotSentError
 from ...atlas.shares import Priority
 from ...core import next_step as core
 from ...core.events import CutoverRequested, MigrationFinished
-from ...core.migration import BEFORE_THE_PUT, undo_left
+from ...core.migration import BEFORE_THE_PUT, MigrationState, Phase, undo_left
 from ...core.next_actions import Wait, WaitsFor, may_request, migration_step, why_held
-from ...core.next_step import Answer, MigrationState
+from ...core.next_step import Answer
+from ...core.observations import answered, observe_before_sending, put_not_sent
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
 from ...core.workflow import HookKind, Migration, Wave
@@ -192,7 +193,7 @@ class Driver:
 
     async def _is_still_next(self) -> bool:
         """Whether the PUT still comes next; if its token was long in coming, the job is read again."""
-        while isinstance(step := self._next(), core.Read) and self._state.phase is core.Phase.READY:
+        while isinstance(step := self._next(), core.Read) and self._state.phase is Phase.READY:
             await self._read(step, priority=Priority.CUTOVER)
         return isinstance(step, core.SendPut)
 
@@ -222,15 +223,15 @@ class Driver:
         except anyio.get_cancelled_exc_class():
             self._record_not_sent(session.state.stopped or "the run was stopped")
             raise
-        events = core.observe_before_sending(
+        events = observe_before_sending(
             self._state, reading, self._policy, reason=reason, migration=name, now=session.now()
         )
         session.recorder.record(*events)
-        return self._state.phase is core.Phase.REQUESTED
+        return self._state.phase is Phase.REQUESTED
 
     def _record_not_sent(self, reason: str) -> None:
         session = self._session
-        session.recorder.record(core.put_not_sent(reason, migration=self._migration.name, now=session.now()))
+        session.recorder.record(put_not_sent(reason, migration=self._migration.name, now=session.now()))
 
     async def _put(self, permit: Permit) -> None:
         session, migration = self._session, self._migration
@@ -238,7 +239,7 @@ class Driver:
             session.clients.statistics.retries += 1
         answer = await self._answer(permit)
         self._session.checkpoint("put_answered")
-        events = core.answered(self._state, answer, self._policy, migration=migration.name, now=session.now())
+        events = answered(self._state, answer, self._policy, migration=migration.name, now=session.now())
         session.recorder.record(*events)
         self._session.checkpoint("answer_posted")
 

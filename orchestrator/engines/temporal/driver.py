@@ -8,23 +8,10 @@ from contextlib import suppress
 from temporalio import workflow
 
 from ...core.events import CutoverRequested, MigrationFinished
-from ...core.migration import BEFORE_THE_PUT
+from ...core.migration import BEFORE_THE_PUT, MigrationState
 from ...core.next_actions import Wait, may_request, migration_step, why_held
-from ...core.next_step import (
-    GATE_LIFE,
-    Answer,
-    AnswerKind,
-    Done,
-    Finish,
-    MigrationState,
-    Policy,
-    Read,
-    RunHook,
-    SendPut,
-    Step,
-    answered,
-    put_not_sent,
-)
+from ...core.next_step import GATE_LIFE, Answer, AnswerKind, Done, Finish, Policy, Read, RunHook, SendPut, Step
+from ...core.observations import answered, put_not_sent
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
 from ...core.workflow import HookKind, Migration, Wave

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from enum import StrEnum
 from typing import Any
 
-from ...core import events as ev
+from ...core import event_json
 from ...core.events import Event, StatusPolled
 from ...core.hook_facts import HookFacts
 from ...core.migration import MigrationState, Phase
@@ -184,7 +184,7 @@ class BatchOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a run and one of its batches say to each other. *number*: the how-manieth it is, from 1 on. *body*: items, packed."""
+    """What a run and one of its batches say to each other. *number*: the sequence number, from 1. *body*: items, packed."""
 
     batch: str
     number: int
@@ -252,12 +252,12 @@ class HookTask:
 
 def out(events: Iterable[Event]) -> list[Any]:
     """*events* as JSON data."""
-    return [[event.name, event.at, ev.to_json(event)] for event in events]
+    return [[event.name, event.at, event_json.to_json(event)] for event in events]
 
 
 def events_of(data: Iterable[Sequence[Any]]) -> list[Event]:
     """The inverse of `out`."""
-    return [ev.from_json(name, at, fields) for name, at, fields in data]
+    return [event_json.from_json(name, at, fields) for name, at, fields in data]
 
 
 def packed(data: Any) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ...core.event_json import details
 from ...core.events import (
     ApplicationWaiting,
     ClockSet,
@@ -36,7 +37,6 @@ from ...core.events import (
     StatusPolled,
     VerificationFailed,
     WindowChanged,
-    details,
 )
 from ...core.forecast import Forecast
 from ...core.forecast_words import in_sentences

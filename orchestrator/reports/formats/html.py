@@ -21,8 +21,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from ...core.holds import Held
+from ...core.migration import Phase
 from ...core.needs import HOOK
-from ...core.next_step import Phase
 from ...core.outcomes import Outcome
 from ...text.instants import in_words
 from .. import ASSETS

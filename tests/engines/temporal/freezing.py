@@ -21,7 +21,7 @@ import aiohttp
 from orchestrator.__main__ import main
 from orchestrator.atlas.connection import GuardedRequest
 from orchestrator.core import next_step
-from orchestrator.engines.temporal import activities, batch
+from orchestrator.engines.temporal import batch, sending
 from orchestrator.engines.temporal.guard import Departure
 
 Send = Callable[[Any, Any], Awaitable[Any]]
@@ -44,7 +44,7 @@ def arrange(moment: str) -> None:
     """Be stopped at *moment*."""
     if moment in ("timeless", "retried"):
         next_step.too_old = lambda *_: None
-        setattr(activities, "LEAVES_WITHIN", 1e6)  # noqa: B010
+        setattr(sending, "LEAVES_WITHIN", 1e6)  # noqa: B010
     if moment == "retried":
         batch._ONCE = batch._AGAIN
         return

@@ -14,10 +14,10 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from orchestrator.core import next_step as core
 from orchestrator.core.events import WaveRejected, WaveStarted
 from orchestrator.core.migration import BEFORE_THE_PUT
 from orchestrator.core.next_step import Answer, AnswerKind, Reading
+from orchestrator.core.observations import answered, observe
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.engines.temporal import forms, names
 from orchestrator.engines.temporal.workflows import Batch, Run
@@ -75,7 +75,7 @@ class Prompt:
         before = state.phase in BEFORE_THE_PUT
         reading = Reading(status="WORKING", ready=True, lag=1.0) if before else Reading(status="COMPLETE")
         policy = forms.policy_of(forms.migration_of(task.migration), task.settle)
-        found = core.observe(state, reading, policy, migration=name, now=_now())
+        found = observe(state, reading, policy, migration=name, now=_now())
         return forms.Did(task=task.task, what=forms.Done(events=forms.out(found), polls=1))
 
     @activity.defn(name="cutover")
@@ -86,7 +86,7 @@ class Prompt:
         self.put_at[name] = _now()
         policy = forms.policy_of(forms.migration_of(task.migration), task.settle)
         answer = Answer(kind=AnswerKind.ACCEPTED, http_status=202)
-        found = core.answered(state, answer, policy, migration=name, now=_now())
+        found = answered(state, answer, policy, migration=name, now=_now())
         return forms.Did(task=task.task, what=forms.Done(events=forms.out(found)))
 
 

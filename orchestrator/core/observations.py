@@ -1,0 +1,257 @@
+"""What a read of one live migration's job, or the answer to its PUT, means: the events that follow. Pure."""
+
+from __future__ import annotations
+
+from ..text.durations import format_duration, rough_duration
+from .events import (
+    CutoverAccepted,
+    CutoverInDoubt,
+    CutoverNotBegun,
+    CutoverRefused,
+    Event,
+    Evidence,
+    GateOpened,
+    GateWaiting,
+    MigrationFinished,
+    StatusChanged,
+    StatusPolled,
+    VerificationStarted,
+)
+from .evidence import at_gate
+from .migration import BEFORE_THE_PUT, MigrationState, Phase, refusal_is_definite
+from .migration_fold import apply
+from .next_step import (
+    GATE_LIFE,
+    MOST_CHALLENGES,
+    SIGNS,
+    Answer,
+    AnswerKind,
+    Policy,
+    Reading,
+    how_sent,
+    known_reading,
+)
+from .outcomes import Outcome, RemoteStatus, normalise
+
+
+def observe(
+    state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float
+) -> tuple[Event, ...]:
+    """What *reading*, taken at *now*, means: first the read itself, then what follows from it."""
+    polled = StatusPolled(
+        at=now,
+        migration=migration,
+        status=reading.status,
+        ready=reading.ready,
+        lag=reading.lag,
+        took=round(reading.took, 3),
+    )
+    events: list[Event] = [polled]
+    known = state.remote_status is not None or state.last_read_at is not None  # null is a status, too
+    if known and reading.status != state.remote_status:
+        events.append(
+            StatusChanged(
+                at=now, migration=migration, status=reading.status, previous=state.remote_status, lag=reading.lag
+            )
+        )
+    after = apply(state, polled)
+    meaning = normalise(reading.status)
+    if meaning is not RemoteStatus.PENDING:
+        events.append(_final(after, reading, policy, migration=migration, now=now))
+    elif state.phase in BEFORE_THE_PUT:
+        events += _at_the_gate(state, reading, policy, migration=migration, now=now)
+    elif state.phase is Phase.DOUBT:
+        events += _settled(after, reading, policy, migration=migration, now=now)
+    elif state.by_evidence and reading.lag is not None:
+        reason = f"its cutover seemed to have begun, but the job reports its lag again ({format_duration(reading.lag)})"
+        events.append(CutoverInDoubt(at=now, migration=migration, reason=reason, settle=0.0))
+    return tuple(events)
+
+
+def observe_failure(
+    state: MigrationState, error: str, policy: Policy, *, migration: str, now: float, refused: bool, gone: bool = False
+) -> tuple[Event, ...]:
+    """What a read that gave nothing means.
+
+    *refused*: Atlas answered with a 4xx, so asking again is no use. *gone*: with a 404, it knows no such job. That settles no
+    doubt, and when it is said twice in a row, no later read will.
+    """
+    polled = StatusPolled(at=now, migration=migration, error=error)
+    if state.phase is Phase.DOUBT and gone and state.note == error:
+        return (polled, *_gone(state, error, migration=migration, now=now))
+    if state.phase not in BEFORE_THE_PUT:
+        return (polled,)
+    if refused:
+        finished = MigrationFinished(
+            at=now,
+            migration=migration,
+            outcome=Outcome.FAILED,
+            status=state.remote_status,
+            error_message=f"the job could not be read: {error}",
+            polls=state.polls + 1,
+        )
+        return (polled, finished)
+    if state.phase is Phase.GATE:
+        return (polled,)
+    waiting = GateWaiting(
+        at=now,
+        migration=migration,
+        status=state.remote_status,
+        ready=None,
+        lag=None,
+        max_lag=policy.gate.max_lag if policy.gate else None,
+        note=error,
+    )
+    return (polled, waiting)
+
+
+def observe_before_sending(
+    state: MigrationState, reading: Reading, policy: Policy, *, reason: str, migration: str, now: float
+) -> tuple[Event, ...]:
+    """What *reading* means, made with the intent recorded and the PUT not sent, as it had waited too long (*reason*).
+
+    If the gate is still open, *state* stays in phase REQUESTED and the PUT may leave; otherwise it is held back.
+    """
+    back = put_not_sent(reason, migration=migration, now=now)
+    found = observe(apply(state, back), reading, policy, migration=migration, now=now)
+    if any(isinstance(event, GateOpened) for event in found):
+        return tuple(event for event in found if isinstance(event, (StatusPolled, StatusChanged)))
+    return (back, *found)
+
+
+def put_not_sent(reason: str, *, migration: str, now: float) -> CutoverNotBegun:
+    """The PUT whose intent is recorded is not sent after all, for *reason*."""
+    return CutoverNotBegun(at=now, migration=migration, reason=f"not sent: {reason}", sent=False)
+
+
+def answered(state: MigrationState, answer: Answer, policy: Policy, *, migration: str, now: float) -> tuple[Event, ...]:
+    """What the PUT's *answer* means. *state* is in phase REQUESTED."""
+    match answer.kind:
+        case AnswerKind.ACCEPTED:
+            reading = answer.reading
+            status = reading.status if reading else None
+            return (CutoverAccepted(at=now, migration=migration, http_status=answer.http_status, status=status),)
+        case AnswerKind.NOT_CARRIED_OUT:
+            not_begun = _not_begun(answer, migration=migration, now=now)
+            if apply(state, not_begun).challenges >= MOST_CHALLENGES:
+                return (not_begun, _failed(state, answer.reason, migration=migration, now=now))
+            return (not_begun,)
+        case AnswerKind.REFUSED:
+            refused = CutoverRefused(
+                at=now,
+                migration=migration,
+                http_status=answer.http_status,
+                reason=answer.reason,
+                settle=policy.settle,
+            )
+            return (refused,)
+        case AnswerKind.LOST:
+            return (CutoverInDoubt(at=now, migration=migration, reason=answer.reason, settle=policy.settle),)
+
+
+def _not_begun(answer: Answer, *, migration: str, now: float) -> CutoverNotBegun:
+    return CutoverNotBegun(
+        at=now, migration=migration, reason=answer.reason, http_status=answer.http_status, sent=answer.sent
+    )
+
+
+def _failed(state: MigrationState, why: str | None, *, migration: str, now: float) -> MigrationFinished:
+    return MigrationFinished(
+        at=now,
+        migration=migration,
+        outcome=Outcome.FAILED,
+        status=state.remote_status,
+        error_message=why,
+        polls=state.polls,
+    )
+
+
+def _final(
+    state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float
+) -> MigrationFinished | VerificationStarted:
+    success = normalise(reading.status) is RemoteStatus.SUCCESS
+    if success and policy.hooks.verify:
+        return VerificationStarted(at=now, migration=migration, status=reading.status)
+    message = None if success else reading.error_message or f"Atlas reports {reading.status}"
+    return MigrationFinished(
+        at=now,
+        migration=migration,
+        outcome=Outcome.SUCCESS if success else Outcome.FAILED,
+        status=reading.status,
+        error_message=message,
+        polls=state.polls,
+    )
+
+
+def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
+    gate = policy.gate
+
+    def opened(note: str | None) -> list[Event]:
+        return [
+            GateOpened(
+                at=now, migration=migration, status=reading.status, ready=reading.ready, lag=reading.lag, note=note
+            )
+        ]
+
+    def waiting(note: str | None) -> list[Event]:
+        return [
+            GateWaiting(
+                at=now,
+                migration=migration,
+                status=reading.status,
+                ready=reading.ready,
+                lag=reading.lag,
+                max_lag=gate.max_lag if gate else None,
+                note=note,
+            )
+        ]
+
+    if reading.took > GATE_LIFE:
+        return waiting(f"the answer took {rough_duration(reading.took)}: it is too old to go by")
+    if gate is None:
+        return opened(None)
+    view = at_gate(reading, gate, reported_lag=state.reported_lag)
+    if view.is_open:
+        return opened(view.note)
+    told = state.note or at_gate(known_reading(state), gate, reported_lag=state.reported_lag).note
+    if state.phase is Phase.GATE and view.note in (None, told):
+        return []
+    return waiting(view.note)
+
+
+def _settled(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
+    """What a read in doubt has settled: that the cutover began, that it did not, or nothing yet."""
+    if state.begun_reads >= SIGNS:
+        return [
+            CutoverAccepted(at=now, migration=migration, http_status=None, status=reading.status, evidence=Evidence.JOB)
+        ]
+    if state.not_begun_reads < (1 if refusal_is_definite(state) else SIGNS):
+        return []
+    lag = (
+        f"still reports its lag ({format_duration(reading.lag)})" if reading.lag is not None else "is as it was before"
+    )
+    reason = f"{state.refusal}; the job {lag}" if state.refused else f"the job is ready and {lag}"
+    not_begun = CutoverNotBegun(at=now, migration=migration, reason=reason)
+    if not state.refused or (state.conflict and not state.doubted and policy.gate is not None):
+        return [not_begun]  # to its gate
+    return [not_begun, _failed(state, state.refusal, migration=migration, now=now)]
+
+
+def _gone(state: MigrationState, error: str, *, migration: str, now: float) -> tuple[Event, ...]:
+    """A doubt ends, as its job is not there: a PUT that was refused for that began nothing, of others no read can tell."""
+    gone = f"Atlas knows no such job any more ({error})"
+    if refusal_is_definite(state):
+        not_begun = CutoverNotBegun(at=now, migration=migration, reason=f"{state.refusal}; {gone}")
+        return (not_begun, _failed(state, state.refusal, migration=migration, now=now))
+    finished = MigrationFinished(
+        at=now,
+        migration=migration,
+        outcome=Outcome.IN_DOUBT,
+        status=state.remote_status,
+        error_message=(
+            f"{how_sent(state)}, and {gone}, so no read can tell how that ended: look into the report of that PUT's run and at "
+            "the cluster in the Atlas UI; `abort` gives this one up"
+        ),
+        polls=state.polls + 1,
+    )
+    return (finished,)

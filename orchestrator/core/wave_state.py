@@ -1,0 +1,58 @@
+"""One wave: what is known about it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from .counts import Census, Counts
+from .group_hooks import GroupHooks
+
+
+@dataclass(slots=True, kw_only=True)
+class WaveState:
+    """What is known about one wave. Times are Unix seconds."""
+
+    first_started_at: float | None = None
+    """When it started first, in whichever session."""
+    last_started_at: float | None = None
+    """When it started last, in whichever session."""
+    finished_at: float | None = None
+    """When it was finished, in this session."""
+    ended_at: float | None = None
+    """When it was finished last, in whichever session."""
+    approval_since: float | None = None
+    """Since when it waits for approval; None: it does not."""
+    approved_by: str | None = None
+    """Who let it start; None: nobody has, yet."""
+    hooks: GroupHooks = field(default_factory=GroupHooks)
+    """How its own hooks stand."""
+    started: bool = False
+    """In this session it has started."""
+    worked_on: bool = False
+    """In this session something has happened to one of its migrations, which earlier ones may have left under way."""
+    census: Census = field(default_factory=Census)
+    """Counts its migrations."""
+    line: list[int] = field(default_factory=list)
+    """A heap of the places of those that wait for a slot, and of some that do not any more."""
+    last_end: float | None = None
+    """When its last cutover ended."""
+    soak_until: float | None = None
+    """Until when its verification and the next wave wait; None: they do not."""
+    rejected_by: str | None = None
+    """Who does not want it to start in this session, and why."""
+    retried: int = 0
+    """How often a migration of it was taken up again, in this session."""
+
+    def copy(self) -> WaveState:
+        """The same, to change."""
+        return replace(self, hooks=self.hooks.copy(), census=self.census.copy(), line=list(self.line))
+
+    @property
+    def counts(self) -> Counts:
+        """How many of its migrations stand where."""
+        return self.census.counts
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the wave lets its migrations go on to their PUTs: it has started, and its `before` hooks are done."""
+        return self.started and self.hooks.prepared
