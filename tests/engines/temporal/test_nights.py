@@ -27,7 +27,7 @@ from .servers import needs_temporal
 pytestmark = [pytest.mark.anyio, needs_temporal]
 
 
-def quick(seconds: float = 1.0) -> Scenario:
+def quick(seconds: float = 0.4) -> Scenario:
     """Jobs that are ready, and whose cutovers take *seconds*."""
     exactly = Range(low=seconds, high=seconds)
     ready = Range(low=0.0, high=0.0)
