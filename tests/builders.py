@@ -15,6 +15,9 @@ from orchestrator.core.workflow import Migration, Wave, Workflow
 
 NOW = 1_800_000_000.0
 WHO = "ops@bastion (4711)"
+WORKS, FAILS = ("true",), ("sh", "-c", "echo no >&2; exit 3")
+"""Commands for hooks."""
+
 SETTLE = 4.0
 """Seconds that a doubt takes at least in these stories."""
 GROUP = "7e68e12770616e75e6df43d0"

@@ -82,15 +82,8 @@ def observe_failure(
     if state.phase not in BEFORE_THE_PUT:
         return (polled,)
     if refused:
-        finished = MigrationFinished(
-            at=now,
-            migration=migration,
-            outcome=Outcome.FAILED,
-            status=state.remote_status,
-            error_message=f"the job could not be read: {error}",
-            polls=state.polls + 1,
-        )
-        return (polled, finished)
+        why = f"the job could not be read: {error}"
+        return (polled, finished(apply(state, polled), Outcome.FAILED, why, migration=migration, now=now))
     if state.phase is Phase.GATE:
         return (polled,)
     waiting = GateWaiting(
@@ -134,7 +127,7 @@ def answered(state: MigrationState, answer: Answer, policy: Policy, *, migration
         case AnswerKind.NOT_CARRIED_OUT:
             not_begun = _not_begun(answer, migration=migration, now=now)
             if apply(state, not_begun).challenges >= MOST_CHALLENGES:
-                return (not_begun, _failed(state, answer.reason, migration=migration, now=now))
+                return (not_begun, finished(state, Outcome.FAILED, answer.reason, migration=migration, now=now))
             return (not_begun,)
         case AnswerKind.REFUSED:
             refused = CutoverRefused(
@@ -155,13 +148,16 @@ def _not_begun(answer: Answer, *, migration: str, now: float) -> CutoverNotBegun
     )
 
 
-def _failed(state: MigrationState, why: str | None, *, migration: str, now: float) -> MigrationFinished:
+def finished(
+    state: MigrationState, outcome: Outcome, message: str | None, *, migration: str, now: float
+) -> MigrationFinished:
+    """It has ended with *outcome*, as *state* has it; *message*: what is said of that."""
     return MigrationFinished(
         at=now,
         migration=migration,
-        outcome=Outcome.FAILED,
+        outcome=outcome,
         status=state.remote_status,
-        error_message=why,
+        error_message=message,
         polls=state.polls,
     )
 
@@ -172,15 +168,10 @@ def _final(
     success = normalise(reading.status) is RemoteStatus.SUCCESS
     if success and policy.hooks.verify:
         return VerificationStarted(at=now, migration=migration, status=reading.status)
-    message = None if success else reading.error_message or f"Atlas reports {reading.status}"
-    return MigrationFinished(
-        at=now,
-        migration=migration,
-        outcome=Outcome.SUCCESS if success else Outcome.FAILED,
-        status=reading.status,
-        error_message=message,
-        polls=state.polls,
-    )
+    if success:
+        return finished(state, Outcome.SUCCESS, None, migration=migration, now=now)
+    why = reading.error_message or f"Atlas reports {reading.status}"
+    return finished(state, Outcome.FAILED, why, migration=migration, now=now)
 
 
 def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
@@ -234,7 +225,7 @@ def _settled(state: MigrationState, reading: Reading, policy: Policy, *, migrati
     not_begun = CutoverNotBegun(at=now, migration=migration, reason=reason)
     if not state.refused or (state.conflict and not state.doubted and policy.gate is not None):
         return [not_begun]  # to its gate
-    return [not_begun, _failed(state, state.refusal, migration=migration, now=now)]
+    return [not_begun, finished(state, Outcome.FAILED, state.refusal, migration=migration, now=now)]
 
 
 def _gone(state: MigrationState, error: str, *, migration: str, now: float) -> tuple[Event, ...]:
@@ -242,16 +233,9 @@ def _gone(state: MigrationState, error: str, *, migration: str, now: float) -> t
     gone = f"Atlas knows no such job any more ({error})"
     if refusal_is_definite(state):
         not_begun = CutoverNotBegun(at=now, migration=migration, reason=f"{state.refusal}; {gone}")
-        return (not_begun, _failed(state, state.refusal, migration=migration, now=now))
-    finished = MigrationFinished(
-        at=now,
-        migration=migration,
-        outcome=Outcome.IN_DOUBT,
-        status=state.remote_status,
-        error_message=(
-            f"{how_sent(state)}, and {gone}, so no read can tell how that ended: look into the report of that PUT's run and at "
-            "the cluster in the Atlas UI; `abort` gives this one up"
-        ),
-        polls=state.polls + 1,
+        return (not_begun, finished(state, Outcome.FAILED, state.refusal, migration=migration, now=now))
+    why = (
+        f"{how_sent(state)}, and {gone}, so no read can tell how that ended: look into the report of that PUT's run and at "
+        "the cluster in the Atlas UI; `abort` gives this one up"
     )
-    return (finished,)
+    return (finished(state._replace(polls=state.polls + 1), Outcome.IN_DOUBT, why, migration=migration, now=now),)

@@ -6,10 +6,11 @@ slot, the request budget. Each of these waits is right, and somebody has to know
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..text.durations import format_duration
+from .events import ApplicationWaiting
 from .migration import BEFORE_THE_PUT, MigrationState, Phase
 from .next_actions import why_held
 from .run import RunState
@@ -19,6 +20,9 @@ FIRST_TOLD = 60.0
 
 SELDOM = 3600.0
 """Seconds after which it is said again at the latest; before that, whenever the time has doubled."""
+
+Whose = tuple[str | None, str | None]
+"""The wave and the migration whose hooks have stopped an application."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,21 @@ def standstills(run: RunState, wall: float) -> Iterator[Standstill]:
                 continue
             reason = door or ("" if run.waves[wave.name].started else "its wave has not started") or _reason(state)
             yield Standstill(wave=wave.name, migration=migration.name, since=state.prepared_since, reason=reason)
+
+
+def to_tell(standing: Iterable[Standstill], told: Mapping[Whose, float], now: float) -> list[ApplicationWaiting]:
+    """What is to be said of those that are *standing*, of which something was last *told* then."""
+    return [
+        ApplicationWaiting(
+            at=now,
+            wave=still.wave,
+            migration=still.migration,
+            seconds=round(now - still.since, 1),
+            reason=still.reason,
+        )
+        for still in standing
+        if is_to_be_told(still.since, told.get((still.wave, still.migration)), now)
+    ]
 
 
 def is_to_be_told(since: float, told_at: float | None, now: float) -> bool:

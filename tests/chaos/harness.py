@@ -1,7 +1,7 @@
 """Two processes, the program and a simulated Atlas, and what must be true of them however the first one dies.
 
-A `Night` is one workflow with its own simulator and state directory. `Night.session` starts the program once, kills it
-where a `Kill` says so, and returns its exit code; `Night.problems` compares what the journal and the report say with the
+A `ChaosNight` is one workflow with its own simulator and state directory. `ChaosNight.session` starts the program once, kills it
+where a `Kill` says so, and returns its exit code; `ChaosNight.problems` compares what the journal and the report say with the
 simulator's own record. The simulator accepts and counts a cutover that comes twice, so that a second PUT would be seen.
 """
 
@@ -92,7 +92,7 @@ class SimulatedAtlas:
 
 
 @dataclass(slots=True, kw_only=True)
-class Night:
+class ChaosNight:
     """One workflow, its simulator and its state directory. *held*: live migrations whose PUT's answer is held back."""
 
     directory: Path
@@ -323,7 +323,7 @@ def night(
     settle: float | None = SETTLE,
     atlas: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
-) -> Iterator[Night]:
+) -> Iterator[ChaosNight]:
     """A night in *directory* with the workflow *plan*; the simulator lives as long as the context.
 
     *settle*: `atlas.settle` in seconds; None: its default. *atlas*: further settings of that section.
@@ -352,7 +352,7 @@ def night(
         for f in scenario.get("faults", ())
         if f["kind"] in ("slow", "hang_after") and "migration" in f
     }
-    begun = Night(directory=directory, atlas=simulated, held=frozenset(held))
+    begun = ChaosNight(directory=directory, atlas=simulated, held=frozenset(held))
     try:
         yield begun
     finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..loaded import Process
-from .harness import Night
+from .harness import ChaosNight
 
 UNPROVEN, DYING, ASKED, PROVEN = "unproven", "dying", "asked", "proven"
 AGAIN = ("UNVERIFIED", "NOT_STARTED")
@@ -57,7 +57,7 @@ def with_proof(plan: dict[str, Any], directory: Path, unproven: Sequence[str], d
 class People:
     """Those who ask for something in another shell, at any moment. Whether it is taken or refused, nothing breaks."""
 
-    night: Night
+    night: ChaosNight
     rng: random.Random
     names: Sequence[str]
     asked: list[tuple[str, Process]] = field(default_factory=list)

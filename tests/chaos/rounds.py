@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.core.checkpoints import CHECKPOINTS
 
-from .harness import LATE, REQUEST_TIMEOUT, SETTLE, Kill, Night, night, workflow
+from .harness import LATE, REQUEST_TIMEOUT, SETTLE, ChaosNight, Kill, night, workflow
 from .proof import People, with_proof
 
 WAVES = (4, 16, 20, 20)
@@ -150,7 +150,7 @@ def play(seed: int, directory: Path) -> Tally:
     )
 
 
-def _live_through(chaos: Night, kills: Iterable[Kill], rng: random.Random, people: People | None) -> list[str]:
+def _live_through(chaos: ChaosNight, kills: Iterable[Kill], rng: random.Random, people: People | None) -> list[str]:
     """Die as *kills* have it, go on to the end, and say what is not as it should be."""
     for kill in kills:
         if people is not None:

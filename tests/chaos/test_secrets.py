@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from .harness import PRIVATE_KEY, PUBLIC_KEY, Night, night, wait_until, workflow
+from .harness import PRIVATE_KEY, PUBLIC_KEY, ChaosNight, night, wait_until, workflow
 
 FAULTS = [
     {"on": "cutover", "kind": "error_after", "body": "html", "migration": "m000", "times": 1},
@@ -43,7 +43,7 @@ def test_no_key_and_no_authorization_is_left_anywhere(tmp_path: Path) -> None:
         assert _found(chaos, {"the process list": words}) == []
 
 
-def _found(chaos: Night, texts: dict[str, str]) -> list[str]:
+def _found(chaos: ChaosNight, texts: dict[str, str]) -> list[str]:
     ours = [path for path in chaos.directory.rglob("*") if path.is_file() and path.name != "simulator.log"]
     assert {"journal.db", "report.json", "report.html", "stderr", "stdout", "log.jsonl"} <= {path.name for path in ours}
     contents = {str(path): path.read_bytes().decode(errors="replace") for path in ours} | texts

@@ -19,20 +19,20 @@ from typing import Any
 import pytest
 
 from ..loaded import Process
-from .harness import CHECKOUT, Night, environment, night, wait_until, workflow
+from .harness import CHECKOUT, ChaosNight, environment, night, wait_until, workflow
 
 FAILING = {"m001": {"ends": "FAILED", "error_message": "made to fail"}}
 SCENARIO: dict[str, Any] = {"seed": 5, "jobs": {"ready_after": "0s", "cutover": "6s"}, "special": FAILING}
 
 
 @pytest.fixture
-def quick(tmp_path: Path) -> Iterator[Night]:
+def quick(tmp_path: Path) -> Iterator[ChaosNight]:
     """Two waves of two, one of which fails: exit code 1 says that the run itself decided it."""
     with night(tmp_path, plan=workflow(waves=(2, 2)), scenario=SCENARIO) as chaos:
         yield chaos
 
 
-def begin(chaos: Night, **popen: Any) -> Process:
+def begin(chaos: ChaosNight, **popen: Any) -> Process:
     """Start the run of *chaos*."""
     return chaos.start("run", str(chaos.directory / "workflow.yaml"), "--yes", **popen)
 
@@ -73,7 +73,7 @@ def test_the_second_signal_ends_the_program_at_once(tmp_path: Path) -> None:
         assert chaos.problems() == []
 
 
-def test_hangups_stop_nothing_not_even_the_reports(quick: Night) -> None:
+def test_hangups_stop_nothing_not_even_the_reports(quick: ChaosNight) -> None:
     """SIGHUP from the beginning of the run to the last line of its summary."""
     process = begin(quick)
     wait_until(quick.run_id)
@@ -84,7 +84,7 @@ def test_hangups_stop_nothing_not_even_the_reports(quick: Night) -> None:
     assert quick.problems() == []
 
 
-def test_a_run_whose_readers_have_gone_goes_on_and_keeps_its_exit_code(quick: Night) -> None:
+def test_a_run_whose_readers_have_gone_goes_on_and_keeps_its_exit_code(quick: ChaosNight) -> None:
     """Both outputs are pipes without a reader: every line meets EPIPE."""
     process = begin(quick, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
@@ -95,7 +95,7 @@ def test_a_run_whose_readers_have_gone_goes_on_and_keeps_its_exit_code(quick: Ni
     assert quick.problems() == []
 
 
-def test_a_run_without_any_standard_stream_goes_on(quick: Night) -> None:
+def test_a_run_without_any_standard_stream_goes_on(quick: ChaosNight) -> None:
     """All three are closed before the start, and no lock, journal or socket gets their numbers."""
     command = quick.command("run", str(quick.directory / "workflow.yaml"), "--yes")
     closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
@@ -103,7 +103,7 @@ def test_a_run_without_any_standard_stream_goes_on(quick: Night) -> None:
     assert quick.problems() == []
 
 
-def test_a_lost_terminal_stops_nothing(quick: Night) -> None:
+def test_a_lost_terminal_stops_nothing(quick: ChaosNight) -> None:
     """The terminal of an ssh session goes away: a hangup, and every read and write on it fails from then on."""
     master, slave = pty.openpty()
 
@@ -141,5 +141,5 @@ def test_a_disk_that_is_full_stops_cutovers_and_loses_none(tmp_path: Path) -> No
         assert chaos.problems() == []
 
 
-def _processed(chaos: Night, count: int) -> bool:
+def _processed(chaos: ChaosNight, count: int) -> bool:
     return chaos.processed() == count

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from .harness import Kill, Night, night, wait_until, workflow
+from .harness import ChaosNight, Kill, night, wait_until, workflow
 
 QUICK: dict[str, Any] = {"seed": 3, "jobs": {"ready_after": "0s", "cutover": "4s"}}
 ENDLESS: dict[str, Any] = {"seed": 3, "jobs": {"ready_after": "0s", "cutover": "never"}}
@@ -126,5 +126,5 @@ def test_a_run_whose_wal_is_lost_after_a_crash_sends_nothing(tmp_path: Path) -> 
         assert [m["puts_received"] for m in dead.atlas.record()["migrations"].values()] == [1, 1]
 
 
-def _run(chaos: Night, *arguments: str) -> int:
+def _run(chaos: ChaosNight, *arguments: str) -> int:
     return chaos.start(*arguments).wait(60)

@@ -91,7 +91,7 @@ class Job:
 
 
 @dataclass(kw_only=True)
-class Night:
+class CoreNight:
     """A run of *workflow*, from its first session to its last.
 
     *faults*: the probability that something goes wrong with a request; *deaths*: of a death, at each event.
@@ -102,8 +102,8 @@ class Night:
     faults: float = 0.0
     deaths: float = 0.0
     latency: tuple[float, float] = (0.1, 3.0)
-    check: Callable[[Night, Event], None] = lambda _night, _event: None
-    check_put: Callable[[Night, str], None] = lambda _night, _name: None  # asked when a PUT of this name leaves
+    check: Callable[[CoreNight, Event], None] = lambda _night, _event: None
+    check_put: Callable[[CoreNight, str], None] = lambda _night, _name: None  # asked when a PUT of this name leaves
     now: float = NOW
     jobs: dict[str, Job] = field(default_factory=dict)
     run: RunState = field(default_factory=lambda: RunState(run_id="night"))

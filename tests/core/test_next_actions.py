@@ -50,7 +50,7 @@ from orchestrator.core.run import RunState, fold
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import NO_HOOKS, HookKind, Hooks, Migration, Wave, Workflow
 
-from ..builders import NOW, WHO, live_id, migration, run_resumed, run_started
+from ..builders import NOW, WHO, finished, live_id, migration, run_resumed, run_started
 
 ONE = (("true", "1"),)
 STARTED = WaveStarted(at=NOW, wave="w", migrations=2, concurrency=2)
@@ -62,7 +62,7 @@ def wave(*names: str, name: str = "w", first: int = 1, hooks: Hooks = NO_HOOKS, 
     return Wave(name=name, migrations=members, **settings)
 
 
-def run_of(*waves: Wave, events: tuple[Event, ...] = (), selected: Any = None, **settings: Any) -> RunState:
+def run_of_waves(*waves: Wave, events: tuple[Event, ...] = (), selected: Any = None, **settings: Any) -> RunState:
     """A run of *waves* after *events*."""
     given = Workflow(name="night", waves=waves, **settings)
     return fold("r", (run_started(given, selected=selected), *events))
@@ -84,11 +84,6 @@ def requested(name: str) -> tuple[Event, ...]:
     return (*opened(name), CutoverAdmitted(at=NOW, migration=name), CutoverRequested(at=NOW, migration=name))
 
 
-def ended(name: str, outcome: Outcome) -> Event:
-    """*name* has ended."""
-    return MigrationFinished(at=NOW, migration=name, outcome=outcome, status=None)
-
-
 def hook(which: str, wave_name: str | None, *, code: int = 0, name: str | None = None) -> Event:
     """A hook has ended."""
     return HookFinished(at=NOW, hook=which, argv=ONE[0], exit_code=code, seconds=0.0, wave=wave_name, migration=name)
@@ -104,7 +99,7 @@ def drive(name: str = "w", *, started: bool = True, stopped: bool = False) -> Dr
 
 def test_the_first_wave_starts_and_then_its_migrations_are_driven() -> None:
     """Nothing else stands in the way."""
-    run = run_of(wave("a", "b"), wave("c", name="v", first=3))
+    run = run_of_waves(wave("a", "b"), wave("c", name="v", first=3))
     (started,) = recorded(next_actions(run, NOW, NOW))
     assert started == STARTED
     run.apply(started)
@@ -116,13 +111,13 @@ def test_the_first_wave_starts_and_then_its_migrations_are_driven() -> None:
 def test_a_wave_starts_when_the_one_before_it_is_over() -> None:
     """Also when that one has failed, as long as no `max_failures` forbids it."""
     waves = wave("a"), wave("b", name="v", first=2)
-    run = run_of(*waves, events=(STARTED, *requested("a")))
+    run = run_of_waves(*waves, events=(STARTED, *requested("a")))
     assert next_actions(run, NOW, NOW, {"w"}).actions == (drive(),)
-    run.apply(ended("a", Outcome.FAILED))
+    run.apply(finished("a", Outcome.FAILED))
     assert next_actions(run, NOW, NOW, {"w"}).actions == ()  # its driver is not done yet
-    (finished,) = recorded(next_actions(run, NOW, NOW))
-    assert finished == WaveFinished(at=NOW, wave="w", counts={"FAILED": 1})
-    run.apply(finished)
+    (end,) = recorded(next_actions(run, NOW, NOW))
+    assert end == WaveFinished(at=NOW, wave="w", counts={"FAILED": 1})
+    run.apply(end)
     assert recorded(next_actions(run, NOW, NOW)) == [WaveStarted(at=NOW, wave="v", migrations=1, concurrency=1)]
 
 
@@ -130,7 +125,7 @@ def test_what_keeps_a_wave_from_starting_is_said_in_order() -> None:
     """Each condition that is met uncovers the next one, until the wave may start."""
     stop = Hooks(before=ONE)
     waves = wave("a", "x"), wave("b", "c", name="v", first=3, approval=True, max_failures=0)
-    run = run_of(*waves, hooks=stop)
+    run = run_of_waves(*waves, hooks=stop)
     second = run.wave("v")
     seen: list[str | None] = []
 
@@ -142,15 +137,15 @@ def test_what_keeps_a_wave_from_starting_is_said_in_order() -> None:
     for event in (
         RunPaused(at=NOW, who=WHO),
         hook("before", None),
-        ended("a", Outcome.SUCCESS),
-        ended("x", Outcome.SUCCESS),
+        finished("a", Outcome.SUCCESS),
+        finished("x", Outcome.SUCCESS),
         WaveFinished(at=NOW, wave="w", counts={}),
         RunUnpaused(at=NOW, who=WHO),
         ApprovalWaiting(at=NOW, wave="v"),
         CutoverRequested(at=NOW, migration="b"),
         lost,
         WaveApproved(at=NOW, wave="v", who=WHO),
-        ended("b", Outcome.SUCCESS),
+        finished("b", Outcome.SUCCESS),
     ):
         run.apply(event)
         if seen[-1:] != [reason()]:
@@ -168,7 +163,7 @@ def test_what_keeps_a_wave_from_starting_is_said_in_order() -> None:
 def test_a_wave_that_needs_approval_asks_for_it_once(already: bool) -> None:
     """What is to be done about a condition comes with it; where nothing is, it is waited for."""
     asked = ApprovalWaiting(at=NOW, wave="w")
-    run = run_of(wave("a", approval=True), events=(asked,) if already else ())
+    run = run_of_waves(wave("a", approval=True), events=(asked,) if already else ())
     found = may_start(run, run.wave("w"), NOW, NOW)
     assert found is not None
     assert found.action == (None if already else Record(event=asked))
@@ -176,7 +171,7 @@ def test_a_wave_that_needs_approval_asks_for_it_once(already: bool) -> None:
 
 def test_a_run_is_over_when_all_its_waves_are() -> None:
     """And not before."""
-    run = run_of(wave("a"), events=(STARTED, *requested("a"), ended("a", Outcome.SUCCESS)))
+    run = run_of_waves(wave("a"), events=(STARTED, *requested("a"), finished("a", Outcome.SUCCESS)))
     assert not next_actions(run, NOW, NOW).over
     run.apply(WaveFinished(at=NOW, wave="w", counts={}))
     assert next_actions(run, NOW, NOW).over
@@ -185,7 +180,7 @@ def test_a_run_is_over_when_all_its_waves_are() -> None:
 def test_what_is_under_way_is_followed_from_the_beginning_whatever_its_wave() -> None:
     """A later session follows it while an earlier wave starts."""
     waves = wave("a"), wave("b", name="v", first=2)
-    run = run_of(*waves, events=(*requested("b"), run_resumed(("a", "b"))))
+    run = run_of_waves(*waves, events=(*requested("b"), run_resumed(("a", "b"))))
     (started,) = recorded(next_actions(run, NOW, NOW))
     run.apply(started)
     assert set(next_actions(run, NOW, NOW).actions) == {drive(), drive("v", started=False)}
@@ -194,14 +189,14 @@ def test_what_is_under_way_is_followed_from_the_beginning_whatever_its_wave() ->
 
 def test_a_wave_of_what_is_under_way_starts_only_if_one_of_it_has_not_begun() -> None:
     """It is followed without the wave's `before` hooks and approval."""
-    run = run_of(wave("a", approval=True), events=(*requested("a"), run_resumed(("a",))))
+    run = run_of_waves(wave("a", approval=True), events=(*requested("a"), run_resumed(("a",))))
     assert next_actions(run, NOW, NOW).actions == (drive(started=False),)
     assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Read)
 
 
 def test_migrations_that_are_not_selected_are_left_alone() -> None:
     """Their wave starts without them."""
-    run = run_of(wave("a", "b"), events=(STARTED,), selected=("b",))
+    run = run_of_waves(wave("a", "b"), events=(STARTED,), selected=("b",))
     assert [m.name for m in to_drive(run, run.wave("w"))] == ["b"]
     assert may_request(run, "a", NOW, NOW) == "it is not selected"
     assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Done)
@@ -214,7 +209,7 @@ WINDOW = AbsoluteWindow(opens=NOW + 60, closes=NOW + 120)
 
 def test_a_run_waits_for_its_window_and_says_so_once() -> None:
     """It looks again when the window opens."""
-    run = run_of(wave("a"), window=WINDOW)
+    run = run_of_waves(wave("a"), window=WINDOW)
     (waiting,) = recorded(next_actions(run, NOW, NOW))
     assert waiting == WindowWaiting(at=NOW, opens=NOW + 60, closes=NOW + 120, last_start=NOW + 120)
     run.apply(waiting)
@@ -228,7 +223,7 @@ def test_a_run_waits_for_its_window_and_says_so_once() -> None:
 def test_a_put_leaves_inside_the_window_alone(at: float, may: bool) -> None:
     """`opens <= now < closes`, asked at the wire."""
     events = (WindowOpened(at=NOW + 60, opens=NOW + 60, closes=NOW + 120), STARTED, *opened("a", NOW + at))
-    run = run_of(wave("a"), window=WINDOW)
+    run = run_of_waves(wave("a"), window=WINDOW)
     if at < 60:
         events = (WindowWaiting(at=NOW, opens=NOW + 60, closes=NOW + 120), *events[1:])
     for event in (*events, CutoverAdmitted(at=NOW + at, migration="a")):
@@ -238,7 +233,7 @@ def test_a_put_leaves_inside_the_window_alone(at: float, may: bool) -> None:
 
 def test_cutovers_stop_when_the_window_closes() -> None:
     """What is under way is followed."""
-    run = run_of(
+    run = run_of_waves(
         wave("a", "b"),
         window=WINDOW,
         events=(WindowOpened(at=NOW + 60, opens=NOW + 60, closes=NOW + 120), STARTED, *requested("a")),
@@ -258,7 +253,7 @@ RESERVED = replace(WINDOW, reserve=20.0)
 @pytest.mark.parametrize(("at", "may"), [(59.0, False), (60.0, True), (99.9, True), (100.0, False), (119.0, False)])
 def test_no_put_leaves_in_the_reserve(at: float, may: bool) -> None:
     """Asked at the wire, of the window as it was opened."""
-    run = run_of(wave("a"), window=RESERVED)
+    run = run_of_waves(wave("a"), window=RESERVED)
     (told,) = recorded(next_actions(run, NOW, min(NOW + at, NOW + 99)))
     for event in (told, STARTED, *opened("a", NOW + at), CutoverAdmitted(at=NOW + at, migration="a")):
         run.apply(event)
@@ -267,7 +262,7 @@ def test_no_put_leaves_in_the_reserve(at: float, may: bool) -> None:
 
 def test_cutovers_stop_when_the_reserve_begins() -> None:
     """With the last moment at which one could have started; what is under way is followed."""
-    run = run_of(wave("a", "b"), window=RESERVED)
+    run = run_of_waves(wave("a", "b"), window=RESERVED)
     (told,) = recorded(next_actions(run, NOW + 60, NOW + 60))
     assert told == WindowOpened(at=NOW + 60, opens=NOW + 60, closes=NOW + 120, last_start=NOW + 100)
     for event in (told, STARTED, *requested("a")):
@@ -285,7 +280,7 @@ def test_cutovers_stop_when_the_reserve_begins() -> None:
 
 def test_a_run_that_begins_in_the_reserve_starts_nothing() -> None:
     """Its window has no opening left."""
-    run = run_of(wave("a"), window=RESERVED)
+    run = run_of_waves(wave("a"), window=RESERVED)
     (stopped,) = recorded(next_actions(run, NOW + 110, NOW + 110))
     assert isinstance(stopped, CutoversStopped)
     assert "no cutover starts in its last 20s" in stopped.reason
@@ -294,7 +289,7 @@ def test_a_run_that_begins_in_the_reserve_starts_nothing() -> None:
 def test_a_window_recorded_by_an_older_version_has_no_reserve() -> None:
     """Its events do not say when the last cutover may start."""
     events = (WindowOpened(at=NOW + 60, opens=NOW + 60, closes=NOW + 120), STARTED)
-    run = run_of(wave("a"), window=WINDOW, events=events)
+    run = run_of_waves(wave("a"), window=WINDOW, events=events)
     assert recorded(next_actions(run, NOW + 119, NOW + 119)) == []
     assert run.opening is not None
     assert run.opening.last_start == NOW + 120
@@ -302,7 +297,7 @@ def test_a_window_recorded_by_an_older_version_has_no_reserve() -> None:
 
 def test_a_window_that_is_over_starts_nothing() -> None:
     """Not even the run's hooks."""
-    run = run_of(wave("a"), window=WINDOW, hooks=Hooks(before=ONE))
+    run = run_of_waves(wave("a"), window=WINDOW, hooks=Hooks(before=ONE))
     (stopped,) = recorded(next_actions(run, NOW + 120, NOW + 120))
     run.apply(stopped)
     assert next_actions(run, NOW + 120, NOW + 120).over
@@ -313,7 +308,7 @@ def test_a_window_that_is_over_starts_nothing() -> None:
 
 def test_a_wave_waits_for_its_approval() -> None:
     """It says so once."""
-    run = run_of(wave("a", approval=True))
+    run = run_of_waves(wave("a", approval=True))
     assert recorded(next_actions(run, NOW, NOW)) == [ApprovalWaiting(at=NOW, wave="w")]
     run.apply(ApprovalWaiting(at=NOW, wave="w"))
     assert next_actions(run, NOW, NOW) == Agenda()
@@ -324,9 +319,9 @@ def test_a_wave_waits_for_its_approval() -> None:
 def test_nothing_starts_in_a_pause() -> None:
     """No wave, no hook, no PUT; jobs are still read."""
     paused = RunPaused(at=NOW, who=WHO)
-    run = run_of(wave("a", hooks=Hooks(before=ONE)), events=(paused,))
+    run = run_of_waves(wave("a", hooks=Hooks(before=ONE)), events=(paused,))
     assert next_actions(run, NOW, NOW) == Agenda()
-    run = run_of(wave("a"), events=(STARTED, *opened("a"), CutoverAdmitted(at=NOW, migration="a"), paused))
+    run = run_of_waves(wave("a"), events=(STARTED, *opened("a"), CutoverAdmitted(at=NOW, migration="a"), paused))
     assert migration_step(run, "a", Policy(), NOW, NOW) == Wait(what=WaitsFor.DOOR)
     assert isinstance(migration_step(run, "a", Policy(), NOW + 60, NOW + 60), Read)
     assert may_request(run, "a", NOW, NOW) == "the run is paused"
@@ -336,7 +331,9 @@ def test_nothing_starts_in_a_pause() -> None:
 
 def test_after_an_abort_nothing_starts_and_what_is_under_way_is_followed() -> None:
     """In the session that hears of it, and in every later one, which says who has ended it, and why."""
-    run = run_of(wave("a", "b"), events=(STARTED, *requested("a"), RunAborted(at=NOW, who=WHO, reason="too slow")))
+    run = run_of_waves(
+        wave("a", "b"), events=(STARTED, *requested("a"), RunAborted(at=NOW, who=WHO, reason="too slow"))
+    )
     (stopped,) = recorded(next_actions(run, NOW, NOW, {"w"}))
     assert stopped == CutoversStopped(at=NOW, reason=f"aborted by {WHO} (too slow)")
     run.apply(stopped)
@@ -351,9 +348,9 @@ def test_after_an_abort_nothing_starts_and_what_is_under_way_is_followed() -> No
 
 def test_too_many_failures_stop_the_run() -> None:
     """The one that is one too many."""
-    run = run_of(wave("a", "b", "c", max_failures=1), events=(STARTED, ended("a", Outcome.FAILED)))
+    run = run_of_waves(wave("a", "b", "c", max_failures=1), events=(STARTED, finished("a", Outcome.FAILED)))
     assert recorded(next_actions(run, NOW, NOW, {"w"})) == []
-    run.apply(ended("b", Outcome.TIMED_OUT))
+    run.apply(finished("b", Outcome.TIMED_OUT))
     assert may_request(run, "c", NOW, NOW) == "2 of wave 'w' ended without SUCCESS, max_failures is 1"
     (stopped,) = recorded(next_actions(run, NOW, NOW, {"w"}))
     assert stopped == CutoversStopped(at=NOW, reason="2 of wave 'w' ended without SUCCESS, max_failures is 1")
@@ -361,13 +358,13 @@ def test_too_many_failures_stop_the_run() -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [RunAborted(at=NOW, who=WHO), ended("c", Outcome.FAILED), hook("before", None, code=1)],
+    [RunAborted(at=NOW, who=WHO), finished("c", Outcome.FAILED), hook("before", None, code=1)],
     ids=["an abort", "too many failures of another wave", "the run's hook"],
 )
 def test_what_stops_the_run_holds_each_put_from_that_moment_on(event: Event) -> None:
     """Also before `cutovers_stopped` is recorded: a PUT may be at the wire just then."""
     ready = (*opened("a"), CutoverAdmitted(at=NOW, migration="a"))
-    run = run_of(wave("a"), wave("c", name="v", first=2, max_failures=0), events=(STARTED, *ready))
+    run = run_of_waves(wave("a"), wave("c", name="v", first=2, max_failures=0), events=(STARTED, *ready))
     assert may_request(run, "a", NOW, NOW) is None
     run.apply(event)
     assert may_request(run, "a", NOW, NOW) is not None
@@ -376,7 +373,7 @@ def test_what_stops_the_run_holds_each_put_from_that_moment_on(event: Event) -> 
 def test_doubts_that_could_be_too_many_failures_are_settled_before_their_wave_goes_on() -> None:
     """A wave that an earlier session began."""
     doubt = CutoverInDoubt(at=NOW, migration="a", reason="lost", settle=4.0)
-    run = run_of(wave("a", "b", max_failures=0), events=(*requested("a"), doubt, run_resumed(("a", "b"))))
+    run = run_of_waves(wave("a", "b", max_failures=0), events=(*requested("a"), doubt, run_resumed(("a", "b"))))
     assert next_actions(run, NOW, NOW).actions == (drive(started=False),)
     run.apply(CutoverAccepted(at=NOW, migration="a", http_status=None, status="WORKING", evidence=Evidence.JOB))
     assert isinstance(recorded(next_actions(run, NOW, NOW))[0], WaveStarted)
@@ -387,7 +384,7 @@ def test_doubts_that_could_be_too_many_failures_are_settled_before_their_wave_go
 
 def test_slots_go_to_those_that_are_ready_in_the_order_of_the_file() -> None:
     """As many at once as `concurrency` says."""
-    run = run_of(wave("a", "b", "c", concurrency=1), events=(STARTED, *opened("c"), *opened("b")))
+    run = run_of_waves(wave("a", "b", "c", concurrency=1), events=(STARTED, *opened("c"), *opened("b")))
     assert migration_step(run, "b", Policy(), NOW, NOW) == Wait(what=WaitsFor.SLOT)
     (admitted,) = recorded(next_actions(run, NOW, NOW, {"w"}))
     assert admitted == CutoverAdmitted(at=NOW, migration="b")
@@ -396,7 +393,7 @@ def test_slots_go_to_those_that_are_ready_in_the_order_of_the_file() -> None:
     assert (may_request(run, "b", NOW, NOW), may_request(run, "c", NOW, NOW)) == (None, "it has no slot")
     run.apply(CutoverRequested(at=NOW, migration="b"))
     assert recorded(next_actions(run, NOW, NOW, {"w"})) == []
-    run.apply(ended("b", Outcome.SUCCESS))
+    run.apply(finished("b", Outcome.SUCCESS))
     assert recorded(next_actions(run, NOW, NOW, {"w"})) == [CutoverAdmitted(at=NOW, migration="c")]
 
 
@@ -405,18 +402,18 @@ def test_who_goes_back_to_the_gate_gives_the_slot_back_unless_its_application_is
     hooks = Hooks(before=ONE)
     waits = GateWaiting(at=NOW, migration="a", status="WORKING", ready=False, lag=99.0, max_lag=10.0)
     ready = (*opened("a"), CutoverAdmitted(at=NOW, migration="a"))
-    run = run_of(wave("a", "b", hooks=hooks, concurrency=1), events=(STARTED, *ready, *opened("b"), waits))
+    run = run_of_waves(wave("a", "b", hooks=hooks, concurrency=1), events=(STARTED, *ready, *opened("b"), waits))
     assert recorded(next_actions(run, NOW, NOW, {"w"})) == [CutoverAdmitted(at=NOW, migration="b")]
     stopped = (*ready, hook("before", "w", name="a"))
-    run = run_of(wave("a", "b", hooks=hooks, concurrency=1), events=(STARTED, *stopped, *opened("b"), waits))
+    run = run_of_waves(wave("a", "b", hooks=hooks, concurrency=1), events=(STARTED, *stopped, *opened("b"), waits))
     assert recorded(next_actions(run, NOW, NOW, {"w"})) == []
 
 
 def test_a_slot_is_held_until_the_last_hook() -> None:
     """The next cutover waits for it."""
     hooks = Hooks(after_success=ONE)
-    events = (STARTED, *requested("a"), *opened("b"), ended("a", Outcome.SUCCESS))
-    run = run_of(wave("a", "b", hooks=hooks, concurrency=1), events=events)
+    events = (STARTED, *requested("a"), *opened("b"), finished("a", Outcome.SUCCESS))
+    run = run_of_waves(wave("a", "b", hooks=hooks, concurrency=1), events=events)
     assert recorded(next_actions(run, NOW, NOW, {"w"})) == []
     run.apply(hook("after_success", "w", name="a"))
     assert recorded(next_actions(run, NOW, NOW, {"w"})) == [CutoverAdmitted(at=NOW, migration="b")]
@@ -424,7 +421,7 @@ def test_a_slot_is_held_until_the_last_hook() -> None:
 
 def test_what_an_earlier_session_left_under_way_counts_against_the_slots() -> None:
     """Though it started before."""
-    run = run_of(
+    run = run_of_waves(
         wave("a", "b", concurrency=1), events=(*requested("a"), run_resumed(("a", "b")), STARTED, *opened("b"))
     )
     assert recorded(next_actions(run, NOW, NOW, {"w"})) == []
@@ -436,8 +433,8 @@ def test_what_an_earlier_session_left_under_way_counts_against_the_slots() -> No
 def test_hooks_of_run_and_wave_come_in_their_order() -> None:
     """Run before, wave before, the wave's migrations, wave after, run after."""
     both = Hooks(before=ONE, after_success=ONE, after_failure=ONE)
-    run = run_of(wave("a", name="w"), hooks=both)
-    run = run_of(Wave(name="w", migrations=(migration("a"),), hooks=both), hooks=both)
+    run = run_of_waves(wave("a", name="w"), hooks=both)
+    run = run_of_waves(Wave(name="w", migrations=(migration("a"),), hooks=both), hooks=both)
     seen: list[object] = []
     for _ in range(12):
         agenda = next_actions(run, NOW, NOW)
@@ -453,7 +450,7 @@ def test_hooks_of_run_and_wave_come_in_their_order() -> None:
                 run.apply(hook(which, whose))
             case Drive():
                 seen.append("drive")
-                run.apply(ended("a", Outcome.SUCCESS))
+                run.apply(finished("a", Outcome.SUCCESS))
     assert seen == [
         (None, "before", None),
         "wave_started",
@@ -467,13 +464,13 @@ def test_hooks_of_run_and_wave_come_in_their_order() -> None:
 
 def test_a_failed_before_hook_of_the_run_stops_it() -> None:
     """Nothing was refused by Atlas, so nothing is FAILED."""
-    run = run_of(wave("a"), hooks=Hooks(before=ONE), events=(hook("before", None, code=1),))
+    run = run_of_waves(wave("a"), hooks=Hooks(before=ONE), events=(hook("before", None, code=1),))
     assert recorded(next_actions(run, NOW, NOW)) == [CutoversStopped(at=NOW, reason="the run's before hook failed")]
 
 
 def test_a_failed_before_hook_of_a_wave_fails_its_migrations() -> None:
     """And the next wave goes on, if `max_failures` lets it."""
-    run = run_of(
+    run = run_of_waves(
         Wave(name="w", migrations=(migration("a"),), hooks=Hooks(before=ONE)),
         events=(STARTED, hook("before", "w", code=1)),
     )
@@ -486,7 +483,7 @@ def test_a_failed_before_hook_of_a_migration_fails_it() -> None:
     """The message says which, and how."""
     hooks = Hooks(before=ONE)
     ready = (*opened("a"), CutoverAdmitted(at=NOW, migration="a"), hook("before", "w", name="a", code=3))
-    run = run_of(wave("a", hooks=hooks), events=(STARTED, *ready))
+    run = run_of_waves(wave("a", hooks=hooks), events=(STARTED, *ready))
     step = migration_step(run, "a", Policy(hooks=Hooks(before=ONE)), NOW, NOW)
     assert step == Finish(outcome=Outcome.FAILED, error_message="before hook: true ended with 3")
 
@@ -495,7 +492,7 @@ def test_what_a_before_hook_prepared_is_undone_when_no_put_leaves() -> None:
     """The wave is not over before."""
     hooks = Hooks(before=ONE, after_failure=ONE)
     prepared = (*opened("a"), CutoverAdmitted(at=NOW, migration="a"), hook("before", "w", name="a"))
-    run = run_of(wave("a", hooks=hooks), events=(STARTED, *prepared, CutoversStopped(at=NOW, reason="SIGTERM")))
+    run = run_of_waves(wave("a", hooks=hooks), events=(STARTED, *prepared, CutoversStopped(at=NOW, reason="SIGTERM")))
     assert next_actions(run, NOW, NOW).actions == (drive(stopped=True),)
     assert migration_step(run, "a", Policy(), NOW, NOW) == RunHook(hook=HookKind.AFTER_FAILURE, index=0)
     run.apply(hook("after_failure", "w", name="a"))
@@ -507,7 +504,7 @@ def test_a_wave_with_a_doubt_that_nobody_was_asked_to_look_at_is_not_over() -> N
     """Its `after_…` hooks are left to the session that settles it."""
     hooks = Hooks(after_success=ONE, after_failure=ONE)
     first = Wave(name="w", migrations=(migration("a"),), hooks=hooks)
-    run = run_of(first, wave("b", name="v", first=2), events=(STARTED, *requested("a"), run_resumed(("b",))))
+    run = run_of_waves(first, wave("b", name="v", first=2), events=(STARTED, *requested("a"), run_resumed(("b",))))
     assert recorded(next_actions(run, NOW, NOW)) == [WaveStarted(at=NOW, wave="v", migrations=1, concurrency=1)]
 
 
@@ -517,7 +514,7 @@ def test_a_wave_with_a_doubt_that_nobody_was_asked_to_look_at_is_not_over() -> N
 def test_a_put_needs_a_fresh_read() -> None:
     """At the wire, too."""
     ready = (*opened("a"), CutoverAdmitted(at=NOW, migration="a"))
-    run = run_of(wave("a"), events=(STARTED, *ready))
+    run = run_of_waves(wave("a"), events=(STARTED, *ready))
     assert may_request(run, "a", NOW + 5.0, NOW + 5.0) is None
     assert may_request(run, "a", NOW + 5.1, NOW + 5.1) == "what is known of the job is 5.1s old"
 
@@ -541,7 +538,7 @@ def test_a_decision_costs_the_number_of_waves_and_not_of_migrations() -> None:
         Migration(name=f"m{number}", group_id="7e68e12770616e75e6df43d0", live_migration_id=live_id(number))
         for number in range(10_000)
     )
-    run = run_of(Wave(name="w", migrations=members, concurrency=100, max_failures=5))
+    run = run_of_waves(Wave(name="w", migrations=members, concurrency=100, max_failures=5))
     run.apply(WaveStarted(at=NOW, wave="w", migrations=10_000, concurrency=100))
     for member in members[:1000]:
         for event in opened(member.name):
@@ -561,7 +558,7 @@ def test_a_refused_set_of_credentials_holds_its_own_migrations_and_gives_their_s
     refusal = CredentialsRefused(at=NOW, credentials="eu", reason="refused")
     admitted = CutoverAdmitted(at=NOW, migration="a")
     events = (STARTED, *opened("a"), *opened("b"), *opened("c"), admitted, refusal)
-    run = run_of(replace(both, migrations=theirs), events=events)
+    run = run_of_waves(replace(both, migrations=theirs), events=events)
     assert may_request(run, "a", NOW, NOW) == "refused"
     assert isinstance(migration_step(run, "a", Policy(gate=None, timeout=60.0, settle=30.0), NOW, NOW), Done)
     assert recorded(next_actions(run, NOW, NOW)) == [CutoverAdmitted(at=NOW, migration="b")]
@@ -570,7 +567,7 @@ def test_a_refused_set_of_credentials_holds_its_own_migrations_and_gives_their_s
         at=NOW, migration="b", outcome=Outcome.SUCCESS, status="COMPLETE", error_message=None, polls=1
     )
     run = run.after(CutoverAdmitted(at=NOW, migration="b"), *requested("b"), ended)
-    (finished,) = recorded(next_actions(run, NOW, NOW))
-    assert isinstance(finished, WaveFinished)
+    (end,) = recorded(next_actions(run, NOW, NOW))
+    assert isinstance(end, WaveFinished)
     assert run.result("c").error_message == "refused"
     assert run.after(run_resumed(("a", "b", "c"))).withdrawn("a") is None

@@ -46,7 +46,7 @@ def run_of(*events: Event, given: Workflow | None = None, selected: tuple[str, .
     return fold("r1", [first, *events])
 
 
-def ended(*outcomes: Outcome | None) -> list[Event]:
+def all_ended(*outcomes: Outcome | None) -> list[Event]:
     """a, b, c, d end so; None: not yet."""
     return [finished(name, outcome) for name, outcome in zip(NAMES, outcomes, strict=False) if outcome is not None]
 
@@ -80,13 +80,13 @@ def test_doubt_goes_before_failure_and_failure_before_what_was_not_started(
     outcomes: tuple[Outcome | None, ...], outcome: RunOutcome, code: ExitCode
 ) -> None:
     """4 before 1 before 3."""
-    run = run_of(*ended(*outcomes))
+    run = run_of(*all_ended(*outcomes))
     assert (run.outcome(), run.exit_code()) == (outcome, code)
 
 
 def test_totals_count_the_selected_migrations_alone() -> None:
     """What --only left out is in no total and changes no exit code."""
-    run = run_of(*ended(S, F), selected=("a", "c"))
+    run = run_of(*all_ended(S, F), selected=("a", "c"))
     assert run.totals() == {Outcome.SUCCESS: 1, Outcome.NOT_STARTED: 1}
     assert run.outcome() is RunOutcome.INCOMPLETE
     assert [migration.name for _, migration in run.rows()] == ["a", "c"]
@@ -120,7 +120,7 @@ def over(*, aborted: bool, successor: str | None = None, unfinished: bool = Fals
 @pytest.mark.parametrize("end", [[], over(aborted=False, unfinished=True), over(aborted=True, unfinished=True)])
 def test_an_accepted_cutover_without_end_is_under_way(end: list[Event]) -> None:
     """No doubt and no failure: the run is incomplete, whatever ended its session, and `resume` follows it."""
-    run = run_of(*ACCEPTED, *ended(N, S, S, S), *end)
+    run = run_of(*ACCEPTED, *all_ended(N, S, S, S), *end)
     result = run.result("a")
     assert (result.outcome, "`resume` follows it at once" in (result.error_message or "")) == (Outcome.UNDER_WAY, True)
     assert (run.outcome(), run.exit_code(), run.unsettled()) == (RunOutcome.INCOMPLETE, ExitCode.INCOMPLETE, ["a"])
@@ -132,7 +132,7 @@ def test_an_accepted_cutover_without_end_is_under_way(end: list[Event]) -> None:
 )
 def test_what_is_worse_than_under_way_names_the_run(others: tuple[Outcome | None, ...], outcome: RunOutcome) -> None:
     """As it does for what was not started."""
-    assert run_of(*ACCEPTED, *ended(*others)).outcome() is outcome
+    assert run_of(*ACCEPTED, *all_ended(*others)).outcome() is outcome
 
 
 def test_what_is_under_way_in_a_run_that_was_given_up_is_a_matter_for_a_person() -> None:
@@ -162,18 +162,18 @@ def test_a_run_is_unfinished_while_something_can_be_continued(
     outcomes: tuple[Outcome | None, ...], unfinished: bool
 ) -> None:
     """NOT_STARTED, IN_DOUBT or UNDER_WAY; FAILED and TIMED_OUT are ends."""
-    assert run_of(*ended(*outcomes)).is_unfinished() is unfinished
+    assert run_of(*all_ended(*outcomes)).is_unfinished() is unfinished
 
 
 def test_a_run_of_a_part_is_unfinished() -> None:
     """The rest of the workflow has not been started."""
-    assert run_of(*ended(S, S), selected=("a", "b")).is_unfinished()
+    assert run_of(*all_ended(S, S), selected=("a", "b")).is_unfinished()
 
 
 @pytest.mark.parametrize(("outcome", "unfinished"), [(S, False), (N, False), (D, True)])
 def test_an_aborted_run_is_over_but_for_its_doubt(outcome: Outcome | None, unfinished: bool) -> None:
     """What was not started will not be."""
-    run = run_of(*ended(outcome), RunAborted(at=NOW, who=WHO))
+    run = run_of(*all_ended(outcome), RunAborted(at=NOW, who=WHO))
     assert run.aborted_by == WHO
     assert run.is_unfinished() is unfinished
 
@@ -197,21 +197,21 @@ def test_max_failures_counts_ends_without_success(
     given = workflow(("a", "b"), ("c", "d"))
     first, second = given.waves
     given = replace(given, waves=(replace(first, max_failures=limit), replace(second, max_failures=0)))
-    run = run_of(*ended(*outcomes), given=given)
+    run = run_of(*all_ended(*outcomes), given=given)
     assert run.too_many_failures(given.waves[0]) is too_many
     assert not run.too_many_failures(given.waves[1])
 
 
 def test_failures_of_earlier_sessions_count_whatever_is_selected_now() -> None:
     """`max_failures` is a rule of the run; what is shown is what was selected."""
-    run = run_of(*ended(F, S), selected=("b",))
+    run = run_of(*all_ended(F, S), selected=("b",))
     assert run.ended_badly(run.workflow.waves[0]) == 1
     assert run.outcomes_of(run.workflow.waves[0]) == {"SUCCESS": 1}
 
 
 def test_counts_are_by_outcome_without_zeros() -> None:
     """For the log line of a finished wave."""
-    run = run_of(*ended(S, N))
+    run = run_of(*all_ended(S, N))
     assert run.outcomes_of(run.workflow.waves[0]) == {"SUCCESS": 1, "NOT_STARTED": 1}
 
 
@@ -312,7 +312,7 @@ def test_an_approval_outlives_its_session() -> None:
 
 def test_failures_are_tried_again_on_request_where_selected() -> None:
     """--retry-failed with --only heeds both."""
-    run = run_of(*ended(F, F), run_resumed(("a", "c"), retry_failed=True))
+    run = run_of(*all_ended(F, F), run_resumed(("a", "c"), retry_failed=True))
     assert run.result("a").outcome is Outcome.NOT_STARTED
     assert run.result("b").outcome is Outcome.FAILED
 

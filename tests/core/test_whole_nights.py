@@ -34,7 +34,7 @@ from orchestrator.core.workflow import Gate, Hooks, Migration, Wave, Workflow
 
 from ..builders import NOW, migration
 from ..strength import examples
-from .night import Night
+from .night import CoreNight
 
 
 def hooks_of(dice: Random) -> Hooks:
@@ -86,7 +86,7 @@ def workflow_of(dice: Random) -> Workflow:
     return Workflow(name="night", waves=tuple(waves), window=window, hooks=hooks_of(dice))
 
 
-def counts_are_right(night: Night, _: Event) -> None:
+def counts_are_right(night: CoreNight, _: Event) -> None:
     """What `apply` has counted, asked after each event or once at the end, is what counting anew finds."""
     counts_of_are_right(night.run)
 
@@ -101,7 +101,7 @@ def counts_of_are_right(run: RunState) -> None:
         assert counts == run.waves[wave.name].counts, wave.name
 
 
-def what_is_told_is_right(night: Night, _: Event) -> None:
+def what_is_told_is_right(night: CoreNight, _: Event) -> None:
     """Nothing is called unsent that has been carried out, and nothing that is left is foreseen to end before now."""
     run = night.run
     for name, job in night.jobs.items():
@@ -116,13 +116,13 @@ def what_is_told_is_right(night: Night, _: Event) -> None:
         assert wave.ends.p50 <= wave.ends.p90
 
 
-def all_is_right(night: Night, event: Event) -> None:
+def all_is_right(night: CoreNight, event: Event) -> None:
     """What is known after *event*, and what is told of it."""
     counts_are_right(night, event)
     what_is_told_is_right(night, event)
 
 
-def a_put_may_leave(night: Night, name: str) -> None:
+def a_put_may_leave(night: CoreNight, name: str) -> None:
     """The promises about a PUT, told from the events of its session and not from what the core keeps."""
     run, session = night.run, night.session()
     wave, migration = run.wave_and_migration(name)
@@ -188,7 +188,7 @@ def test_the_promises_hold_in_thousands_of_nights(seed: int, faults: float, deat
 def hold_a_night(seed: int, faults: float, deaths: float) -> None:
     """One night, with its checks."""
     dice = Random(seed)
-    night = Night(
+    night = CoreNight(
         workflow=workflow_of(dice),
         dice=dice,
         faults=faults,

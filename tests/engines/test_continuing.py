@@ -46,6 +46,7 @@ from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Kind, Range, Special
 from orchestrator.store.journal import Journal, open_journal
 
+from ..builders import FAILS
 from .house import (
     GROUP,
     KEYS,
@@ -66,8 +67,6 @@ from .house import (
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
-
-WORKS, FAILS = ("true",), ("sh", "-c", "exit 3")
 
 
 def lost(name: str) -> Scenario:

@@ -24,8 +24,9 @@ from orchestrator.store.journal import open_journal
 from orchestrator.store.marks import Marks, Reach
 from orchestrator.store.wholeness import ROWS
 
+from ..builders import FAILS, WORKS
 from .house import READY, AbsoluteWindow, Hooks, House, die_when, house, migration, outcomes, wall, wave, workflow
-from .test_continuing import FAILS, WORKS, aborted_in_doubt, lost
+from .test_continuing import aborted_in_doubt, lost
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 

@@ -32,13 +32,12 @@ from orchestrator.simulator.jobs import JobStatus
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
 from orchestrator.store.journal import Journal, open_journal
 
+from ..builders import FAILS, WORKS
 from .house import READY, AbsoluteWindow, Hooks, House, house, migration, outcomes, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
 SUCCESS, FAILED, NOT_STARTED = Outcome.SUCCESS, Outcome.FAILED, Outcome.NOT_STARTED
-FAILS = ("sh", "-c", "echo no >&2; exit 3")
-WORKS = ("sh", "-c", "exit 0")
 
 
 def on(it: House, kind: type[Event], action: Any) -> None:

@@ -12,11 +12,11 @@ from ...atlas.budget import Permit
 from ...atlas.errors import AtlasError, KeysRefusedError, NotSentError
 from ...atlas.shares import Priority
 from ...core import next_step as core
-from ...core.events import CutoverRequested, MigrationFinished
+from ...core.events import CutoverRequested
 from ...core.migration import BEFORE_THE_PUT, MigrationState, Phase, undo_left
 from ...core.next_actions import Wait, WaitsFor, may_request, migration_step, why_held
 from ...core.next_step import Answer
-from ...core.observations import answered, observe_before_sending, put_not_sent
+from ...core.observations import answered, finished, observe_before_sending, put_not_sent
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
 from ...core.workflow import HookKind, Migration, Wave
@@ -132,17 +132,8 @@ class Driver:
             await self._news.wait()
 
     def _finish(self, outcome: Outcome, message: str | None) -> None:
-        state = self._state
-        self._session.recorder.record(
-            MigrationFinished(
-                at=self._session.now(),
-                migration=self._migration.name,
-                outcome=outcome,
-                status=state.remote_status,
-                error_message=message,
-                polls=state.polls,
-            )
-        )
+        name, now = self._migration.name, self._session.now()
+        self._session.recorder.record(finished(self._state, outcome, message, migration=name, now=now))
 
     # -- reading -----------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from ...core.events import (
 )
 from ...core.next_actions import Action, Agenda, Drive, Record, RunGroupHook, next_actions, to_drive
 from ...core.run import RunState
-from ...core.standstill import is_to_be_told, standstills
+from ...core.standstill import Whose, standstills, to_tell
 from ...core.workflow import HookKind, Migration, Wave
 from .driver import Driver
 from .session import Session
@@ -96,20 +96,12 @@ class LocalEngine:
     async def _watch_for_standstills(self) -> None:
         """Tell of applications that stand still while their PUT does not leave."""
         session = self._session
-        told: dict[tuple[str | None, str | None], float] = {}
+        told: dict[Whose, float] = {}
         while True:
             await anyio.sleep(_CLOCK_CHECK)
-            now = session.now()
-            for still in list(standstills(self._state, session.clock.wall())):
-                who = still.wave, still.migration
-                if is_to_be_told(still.since, told.get(who), now):
-                    told[who] = now
-                    seconds = round(now - still.since, 1)
-                    session.recorder.record(
-                        ApplicationWaiting(
-                            at=now, wave=still.wave, migration=still.migration, seconds=seconds, reason=still.reason
-                        )
-                    )
+            for event in to_tell(standstills(self._state, session.clock.wall()), told, session.now()):
+                told[event.wave, event.migration] = event.at
+                session.recorder.record(event)
 
     # -- what is to be done ------------------------------------------------------------------------------------------
 

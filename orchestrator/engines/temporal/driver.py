@@ -7,11 +7,12 @@ from contextlib import suppress
 
 from temporalio import workflow
 
-from ...core.events import CutoverRequested, MigrationFinished
+from ...core.events import CutoverRequested
 from ...core.migration import BEFORE_THE_PUT, MigrationState
+from ...core.migration_fold import read_so_often
 from ...core.next_actions import Wait, may_request, migration_step, why_held
 from ...core.next_step import GATE_LIFE, Answer, AnswerKind, Done, Finish, Policy, Read, RunHook, SendPut, Step
-from ...core.observations import answered, put_not_sent
+from ...core.observations import answered, finished, put_not_sent
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
 from ...core.workflow import HookKind, Migration, Wave
@@ -77,6 +78,11 @@ class Driver:
         return self._ledger.state.migrations[self._name]
 
     @property
+    def _known(self) -> MigrationState:
+        """`_state`, with the reads that no event has told of."""
+        return read_so_often(self._state, self._ledger.polls[self._name])
+
+    @property
     def _policy(self) -> Policy:
         return forms.policy_of(self._migration, self._order.settle)
 
@@ -127,26 +133,15 @@ class Driver:
         self._bell.clear()
 
     def _end(self, outcome: Outcome, message: str | None) -> None:
-        state = self._state
-        polls = max(state.polls, self._ledger.polls[self._name])
-        ended = MigrationFinished(
-            at=now(),
-            migration=self._name,
-            outcome=outcome,
-            status=state.remote_status,
-            error_message=message,
-            polls=polls,
-        )
-        self._ledger.record(ended)
+        self._ledger.record(finished(self._known, outcome, message, migration=self._name, now=now()))
 
     def _task(self, *, held: bool = False) -> forms.Task:
-        run, state = self._ledger.state, self._state
-        known = state._replace(polls=max(state.polls, self._ledger.polls[self._name]))
+        run = self._ledger.state
         return forms.Task(
             session=self._errands.session,
             run_id=run.run_id,
             migration=forms.migration_out(self._migration),
-            state=forms.state_out(known),
+            state=forms.state_out(self._known),
             settle=self._order.settle,
             polling=self._order.polling,
             lease=self._order.lease,

@@ -17,11 +17,11 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError
 
-from ...core.events import ApplicationWaiting, CutoversStopped, RunFinished
+from ...core.events import CutoversStopped, RunFinished
 from ...core.next_actions import Action, Agenda, Drive, Record, RunGroupHook, next_actions, to_drive
 from ...core.outcomes import ExitCode, RunOutcome
 from ...core.run import RunState
-from ...core.standstill import is_to_be_told, standstills
+from ...core.standstill import Whose, standstills, to_tell
 from ...core.steering import decide
 from ...core.workflow import Migration, Wave
 from . import forms, names
@@ -60,7 +60,7 @@ class Run:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._at_work: Counter[str] = Counter()
         self._begun: set[Action] = set()  # asked for members alone
-        self._told: dict[tuple[str | None, str | None], float] = {}
+        self._told: dict[Whose, float] = {}
         self._batch_keys = _batch_keys(self._state)
         self._over = False
         self._fits = True
@@ -303,16 +303,9 @@ class Run:
         """Tell of applications that stand still while their PUT does not leave."""
         at = now()
         standing = list(standstills(self._state, at))
-        for still in standing:
-            who = still.wave, still.migration
-            if is_to_be_told(still.since, self._told.get(who), at):
-                self._told[who] = at
-                seconds = round(at - still.since, 1)
-                self._ledger.record(
-                    ApplicationWaiting(
-                        at=at, wave=still.wave, migration=still.migration, seconds=seconds, reason=still.reason
-                    )
-                )
+        for event in to_tell(standing, self._told, at):
+            self._told[event.wave, event.migration] = at
+            self._ledger.record(event)
         if not standing:
             alarm.set(None)
         elif alarm.rung or not alarm.is_set:
