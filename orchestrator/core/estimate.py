@@ -1,4 +1,4 @@
-"""How long the cutovers that are left may take, judged by those that are done. Pure."""
+"""How long the cutovers that are left may take, judged by those that are done; and when a wave ends at its pace. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from .history import nearest_rank
 
 FEWEST = 3
 """With fewer cutovers done there is nothing to judge by."""
+
+FEWEST_ENDS = 10
+"""With fewer migrations of a wave ended it has no pace yet."""
+
+ROUNDS = 2
+"""Nor has it with fewer rounds of its concurrency: what has begun together ends together, and no round is known to follow another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +57,30 @@ def estimate_waves(durations: Sequence[float], waves: Iterable[tuple[int, int]])
             return None
         low, high = low + one.low, high + one.high
     return Estimate(low=low, high=high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """So many *ends* of a wave's migrations came after the one at *since* (Unix seconds), and *left* are left."""
+
+    ends: int
+    since: float
+    left: int
+
+    def end(self, now: float) -> float:
+        """About when the last one ends, all that a migration waits for included; the later, the longer no other ends (Unix seconds)."""
+        return now + self.left * (now - self.since) / self.ends
+
+
+def pace(ended: Sequence[float], *, concurrency: int, left: int) -> Pace | None:
+    """The pace of a wave; None where too little has ended to say so, or nothing is left.
+
+    Args:
+        ended: When its migrations ended, in ascending order (Unix seconds), since nothing held them up.
+        concurrency: How many are under way at once, at least 1.
+        left: How many have not ended.
+    """
+    most = max(FEWEST_ENDS, ROUNDS * concurrency)
+    if len(ended) < most or left <= 0:
+        return None
+    return Pace(ends=most - 1, since=ended[-most], left=left)

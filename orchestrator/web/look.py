@@ -134,7 +134,7 @@ class RunLook:
                 known.states,
                 holder=holder,
                 silent=silent,
-                left=known.tally.estimate(),
+                tally=known.tally,
                 outcome=known.outcome,
                 since=known.since,
                 now=self._wall(),

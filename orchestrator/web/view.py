@@ -8,13 +8,13 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from ..core.advice import advise, facts_of
-from ..core.estimate import Estimate
 from ..core.migration import UNDER_WAY, Phase
 from ..core.no_return import last_start
 from ..core.outcomes import EXIT_MEANINGS
 from ..core.run import RunState
 from ..core.standing import is_skipped
 from ..core.workflow import Wave
+from ..observers.terminal.tally import Tally
 from ..reports import shape
 from ..reports.model import report_migration, report_window
 from ..reports.steering import report_steering, rows
@@ -113,16 +113,16 @@ def head(
     silent: float | None = None,
     outcome: str | None,
     since: Mapping[str, float],
-    left: Estimate | None,
+    tally: Tally,
     now: float,
 ) -> dict[str, Any]:
     """All about the run but its migrations.
 
-    *states*: how many selected migrations of each wave stand where; *left*: how long the cutovers may take that are left; *holder*: the process that works on the run, *silent*: since when it gives no sign of life; *outcome*: as it was recorded;
+    *states*: how many selected migrations of each wave stand where; *tally*: how fast it goes; *holder*: the process that works on the run, *silent*: since when it gives no sign of life; *outcome*: as it was recorded;
     *since*: when what is not in the fold happened (`window`: the wait for the window began; `last`: the last event);
     *now*: Unix seconds.
     """
-    running = holder is not None
+    running, left = holder is not None, tally.estimate()
     return {
         "run_id": state.run_id,
         "workflow": state.workflow.name,
@@ -151,6 +151,12 @@ def head(
         "window": None if (window := report_window(state, now)) is None else asdict(window),
         "opening": _opening(state, since.get("window")),
         "waves": [_wave(state, wave, states.get(wave.name, {})) for wave in state.workflow.waves],
+        "paces": [
+            {"wave": name, "ends": its.ends, "since": iso(its.since), "left": its.left}
+            for name, its in tally.paces(state).items()
+        ]
+        if running
+        else [],
         "cutovers_left": [left.low, left.high] if running and left is not None and left.high else None,
     }
 

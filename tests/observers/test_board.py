@@ -93,6 +93,21 @@ def test_what_needs_a_person_comes_first_with_the_command() -> None:
     assert moving == ["m004", "m003"]  # the doubt first
 
 
+def test_a_wave_that_is_under_way_ends_about_then() -> None:
+    """As on the page, and nothing of it while somebody is waited for."""
+    many = Workflow(
+        name="many", waves=(Wave(name="core", migrations=tuple(migration(i, f"db{i}") for i in range(20))),)
+    )
+    ended: list[Event] = [
+        MigrationFinished(at=AT + 10 * n, migration=f"db{n}", outcome=Outcome.SUCCESS, status="COMPLETE")
+        for n in range(10)
+    ]
+    begun = WaveStarted(at=AT, wave="core", migrations=20, concurrency=2)
+    assert "wave core ends in about 2m" in " ".join(shown(begun, *ended, workflow=many, now=AT + 108))
+    paused = RunPaused(at=AT + 99, who="ada")
+    assert "in about" not in " ".join(shown(begun, *ended, paused, workflow=many, now=AT + 108))
+
+
 def test_where_rows_are_few_it_says_how_many_more_need_somebody() -> None:
     """And which command tells of them."""
     lines = shown(*FAILURES, rows=10)

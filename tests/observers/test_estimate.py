@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.estimate import Estimate, estimate, estimate_waves
+from orchestrator.core.estimate import Estimate, Pace, estimate, estimate_waves, pace
 from orchestrator.observers.log.heartbeat import heartbeat_due
 
 done = st.lists(st.floats(min_value=0.01, max_value=1e5), min_size=3, max_size=50).map(sorted)
@@ -28,6 +28,21 @@ def test_an_example() -> None:
 def test_waves_follow_one_another() -> None:
     """Their times add up."""
     assert estimate_waves([10.0] * 3, [(1, 2), (5, 5), (4, 0)]) == Estimate(low=30.0, high=30.0)
+
+
+def test_a_pace_is_that_of_the_last_two_rounds() -> None:
+    """Of what ended before them the wave may have been slower; a wave that stands still ends later and later."""
+    ended = [*(1.0 * n for n in range(5)), *(100.0 + 10 * n for n in range(12))]
+    found = pace(ended, concurrency=6, left=11)
+    assert found == Pace(ends=11, since=100.0, left=11)
+    assert found.end(210.0) == 320.0
+    assert found.end(320.0) == 540.0
+
+
+@pytest.mark.parametrize(("ends", "concurrency", "left"), [(9, 1, 5), (19, 10, 5), (30, 1, 0), (0, 1, 5)])
+def test_too_few_ends_are_no_pace(ends: int, concurrency: int, left: int) -> None:
+    """Fewer than ten, or than two rounds: what ends together says nothing of how long a round takes. Nor has one that is over any."""
+    assert pace([float(n) for n in range(ends)], concurrency=concurrency, left=left) is None
 
 
 @given(done, number)

@@ -667,13 +667,16 @@ def test_a_phones_first_screen_shows_what_failed(tab: Page, night: Night) -> Non
 
 def test_large_runs_have_a_band_for_each_wave_with_failures_as_many_as_they_are(tab: Page, night: Night) -> None:
     """Twelve of a hundred are twelve hundredths of its height; waves to come are one line; a click shows the wave's migrations."""
-    names = tuple(f"db-{number}" for number in range(100))
-    night.begin(workflow(names, ("later",), ("last",)))
+    names, began = tuple(f"db-{number}" for number in range(100)), time.time() - 130
+    night.begin(workflow(names, ("later",), ("last",)), at=began)
+    night.write(ev.WaveStarted(at=began, wave="w1", migrations=100, concurrency=20))
     for number, name in enumerate(names[:90]):
         bad = Outcome.FAILED if number < 12 else Outcome.SUCCESS
-        night.write(*cutover_of(name, NOW + number, outcome=bad, message="disk full"))
+        night.write(*cutover_of(name, began + number, outcome=bad, message="disk full"))
     with night.held():
         open_run(tab, night)
+        about = r"Wave w1 ends about \d\d:\d\d UTC, in \d+(s|m), at the pace of the last 40 of it that ended\."
+        assert re.search(about, tab.inner_text("#notices"))
         assert "db-0" not in tab.inner_text("#timeline")
         assert "w1  100 migrations: 12 FAILED, 78 SUCCESS" in (tab.text_content("#timeline") or "")
         assert "2 waves to come, 2 migrations" in (tab.text_content("#timeline") or "")
@@ -693,7 +696,7 @@ def test_large_runs_have_a_band_for_each_wave_with_failures_as_many_as_they_are(
             *(
                 event
                 for name, end in zip(names[90:96], BAD * 2, strict=True)
-                for event in cutover_of(name, NOW + 95, outcome=end)
+                for event in cutover_of(name, began + 95, outcome=end)
             )
         )
         tab.set_viewport_size(window((320, 800)))

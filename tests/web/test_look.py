@@ -128,6 +128,34 @@ def test_what_people_have_decided_is_told_when_it_is_and_only_then(night: Night,
     assert (last.decisions["count"], [row["what"] for row in last.decisions["newest"]]) == (3, ["unpause"])
 
 
+def test_a_wave_that_is_under_way_has_a_pace_while_nothing_holds_it(night: Night) -> None:
+    """What ended of it since it was last let go on: a pause is no slowness of Atlas. One that nobody works on has none."""
+    names = tuple(f"db-{number}" for number in range(40))
+    night.begin(workflow(names))
+    looking = RunLook(night.state_dir, RUN, wall=lambda: NOW)
+
+    def paces() -> Any:
+        found = looking.look()
+        return None if found is None else found.head["paces"]
+
+    night.write(ev.WaveStarted(at=NOW, wave="w1", migrations=40, concurrency=2))
+    with night.held():
+        night.write(*(event for name in names[:9] for event in cutover_of(name, NOW)))
+        assert paces() == []
+        night.write(*cutover_of(names[9], NOW + 60))
+        (told,) = paces()
+        assert (told["wave"], told["ends"], told["left"]) == ("w1", 9, 30)
+        night.write(ev.RunPaused(at=NOW + 90, who="ada"))
+        assert paces() == []
+        night.write(ev.RunUnpaused(at=NOW + 900, who="ada"))
+        assert paces() == []
+        night.write(*(event for name in names[10:20] for event in cutover_of(name, NOW + 900)))
+        assert [each["left"] for each in paces()] == [20]
+        night.write(ev.CutoversStopped(at=NOW + 999, reason="aborted by ada"))
+        assert paces() == []
+    assert paces() == []
+
+
 def test_the_order_of_the_states_is_that_of_the_table() -> None:
     """One list in Python, one for browsers."""
     text = (ASSETS / "words.js").read_text(encoding="utf-8")

@@ -254,11 +254,18 @@ def _time_left(tally: Tally, state: RunState, now: float, known: Known, size: Si
         parts.append(f"the last moment at which a cutover may start: {in_both(known.last_start)}")
     if text := estimate_text(tally):
         parts.append(f"cutovers left: {text}")
+    parts += [f"wave {name} ends in about {_about(its.end(now) - now)}" for name, its in tally.paces(state).items()]
     if size.narrow:
         lines = [Text(part) for whole in parts for part in wrapped(whole, size.width, then="  ")]
     else:
         lines = [Text("  ".join(parts))] if parts else []
     return [*lines, *_said(known.sentences, size)]
+
+
+def _about(seconds: float) -> str:
+    """*seconds* no more exactly than they are known: to a minute, or to ten seconds."""
+    step = 60 if seconds >= 100 else 10
+    return rough_duration(max(step, step * round(seconds / step)))
 
 
 def _said(sentences: Iterable[str], size: Size) -> list[Text]:

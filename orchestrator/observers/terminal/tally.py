@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from ...core.estimate import Estimate, estimate_waves
+from ...core.estimate import Estimate, Pace, estimate_waves, pace
 from ...core.events import (
     BudgetWaiting,
+    CutoversConfirmed,
     CutoversStopped,
     Event,
     HookFinished,
@@ -17,8 +18,10 @@ from ...core.events import (
     RateLimited,
     RunResumed,
     RunStarted,
+    RunUnpaused,
     WaveFinished,
     WaveStarted,
+    WindowOpened,
 )
 from ...core.holds import Held, holds
 from ...core.migration import Phase
@@ -28,6 +31,9 @@ from ...core.standing import CUT_OVER, MOVING, SKIPPED, WORDS, standing
 from ...core.times import cutover_seconds
 from ...text.counts import plural
 from ...text.durations import rough_duration
+
+ENDS_KEPT = 1000
+"""Ends of one wave's migrations: two rounds of a concurrency of 500."""
 
 TO_COME = WORDS[Phase.NEW]
 AT_GATE = frozenset({WORDS[Phase.GATE], WORDS[Phase.READY]})
@@ -47,6 +53,7 @@ class WaveTally:
     concurrency: int = 1
     stages: Counter[str] = field(default_factory=Counter)
     active: bool = False
+    ended: deque[float] = field(default_factory=lambda: deque(maxlen=ENDS_KEPT))  # since nothing held them up
 
     @property
     def finished(self) -> int:
@@ -141,6 +148,11 @@ class Tally:
                 self._count_all(state)
             case MigrationFinished():
                 self._move(event.migration, state)  # now, as it may be taken up again before somebody asks
+                if event.outcome is not Outcome.NOT_STARTED and event.migration in self._wave:
+                    self._wave[event.migration].ended.append(event.at)
+            case RunUnpaused() | WindowOpened() | CutoversConfirmed():
+                for wave in self._waves.values():
+                    wave.ended.clear()  # what held the run up was no slowness of Atlas
             case MigrationEvent():
                 self._moved[event.migration] = state
             case HookFinished(migration=str(name)):
@@ -185,6 +197,17 @@ class Tally:
             for wave in self.waves.values()
         ]
         return estimate_waves(self.durations, left)
+
+    def paces(self, state: RunState) -> dict[str, Pace]:
+        """How fast each wave goes that is under way, by name; none while something holds the run, or no cutover starts any more."""
+        if state.stopped is not None or next(holds(state), None) is not None:
+            return {}
+        found = (
+            (wave.name, pace(list(wave.ended), concurrency=wave.concurrency, left=wave.total - wave.finished))
+            for wave in self.waves.values()
+            if wave.active
+        )
+        return {name: its for name, its in found if its is not None}
 
     def _count_all(self, state: RunState) -> None:
         self._waves, self._under_way, self._moved, self._stage, self._wave = {}, {}, {}, {}, {}

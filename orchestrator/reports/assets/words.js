@@ -85,6 +85,24 @@ export function both(at) {
   return `${full(at)} (${new Date(at * 1000).toISOString().slice(11, 19)} UTC)`;
 }
 
+// The same where it is so today, without the day: for what has just been.
+export function bothToday(at) {
+  if (at == null || formats.day.format(at * 1000) !== formats.day.format(now() * 1000)) return both(at);
+  if (zoneOffset(at) === 0) return `${clock(at)} UTC`;
+  return `${clock(at)} ${zoneName(at)} (${new Date(at * 1000).toISOString().slice(11, 19)} UTC)`;
+}
+
+// What is not known to a second: to a minute.
+export function aboutBoth(at) {
+  return bothToday(60 * Math.round(at / 60)).replace(/(\d\d:\d\d):00/g, "$1");
+}
+
+// How long that is: to a minute, or to ten seconds.
+export function about(seconds) {
+  const step = seconds >= 100 ? 60 : 10;
+  return duration(Math.max(step, step * Math.round(seconds / step)));
+}
+
 // The zone in which times of day are shown, at a time.
 export function zoneName(at) {
   if (zoneOffset(at) === 0) return "UTC";

@@ -6,7 +6,7 @@ import { byId, make, say } from "./dom.js";
 import { key } from "./key.js";
 import { needs } from "./needs.js";
 import { now } from "./now.js";
-import { both, duration, plural, waveNamed } from "./words.js";
+import { about, aboutBoth, both, duration, number, plural, waveNamed } from "./words.js";
 
 const EFFECT_WITHIN = 6000; // milliseconds after which a request that showed no effect may be made again
 
@@ -166,6 +166,10 @@ function notices(run, now) {
     list.push(`The window closes ${both(head.opening.closes)}, in ${duration(head.opening.closes - now)}.`);
   }
   if (head.last_start > now) list.push(`The last moment at which a cutover may start: ${both(head.last_start)}, in ${duration(head.last_start - now)}.`);
+  for (const { wave, ends, since, left } of head.silent ? [] : head.paces) {
+    const end = now + (left * (now - since)) / ends; // as core/estimate.py: the later, the longer no other ends
+    if (now > since) list.push(`${waveNamed(wave).replace(/^w/, "W")} ends about ${aboutBoth(end)}, in ${about(end - now)}, at the pace of the last ${number(ends + 1)} of it that ended${head.opening?.closes < end ? ": after the window has closed" : ""}.`);
+  }
   const gated = run.rows.filter((row) => row.state === "GATE");
   if (gated.length && run.whole && !head.stopped) {
     const oldest = Math.min(...gated.map((row) => row.gate_waiting_since ?? now));

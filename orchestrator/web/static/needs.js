@@ -2,7 +2,7 @@
 
 import { copyButton, copyable, copyableId } from "./copy.js";
 import { byId, icon, make, say } from "./dom.js";
-import { STATES, both, duration, number, reason, requests } from "./words.js";
+import { STATES, bothToday, duration, number, reason, requests } from "./words.js";
 
 const AT_MOST = 6; // shown; the others with a click, but for what a person lets go on: those have the buttons that the run waits for
 const WAITS = new Set(["SILENT", "CONFIRMATION", "APPROVAL", "PAUSE"]);
@@ -42,7 +42,7 @@ export function needs(run, options, buttons) {
       const { element, parts } = items.get(key);
       fill(parts, need, options);
       if (list.children[place] !== element) list.insertBefore(element, list.children[place] || null);
-      if (need.since && now) say(parts.since, `since ${both(need.since)}, ${duration(now - need.since)}`);
+      if (need.since && now) say(parts.since, `since ${bothToday(need.since)}, ${duration(now - need.since)}`);
       buttons(need, parts.buttons, knows);
     });
     const more = run.needs.length - shown.length;
