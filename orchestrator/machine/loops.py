@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import anyio
 
 T = TypeVar("T")
+_ROUNDS_TO_ACCEPT = 4
 _ENDS = (SystemExit, KeyboardInterrupt, asyncio.CancelledError)
 
 
@@ -35,3 +37,14 @@ def _ends_the_process(error: BaseException | None) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return error.split(_ENDS)[1] is None
     return isinstance(error, _ENDS)
+
+
+async def accept_no_more(listening: socket.socket) -> None:
+    """Let the server of *listening* accept nothing more, and return when it knows of each connection that it has accepted.
+
+    asyncio makes a connection of an accepted socket in three rounds of its loop. A server that is closed in between never hears
+    of it, and nobody closes it.
+    """
+    asyncio.get_running_loop().remove_reader(listening)
+    for _ in range(_ROUNDS_TO_ACCEPT):
+        await asyncio.sleep(0)

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from ..core.errors import InputError
 from ..core.workflow import Migration, Workflow
+from ..machine.loops import accept_no_more
 from ..text.hosts import is_loopback
 from .app import App
 from .clock import Clock
@@ -98,6 +99,7 @@ class Simulator:
         finally:
             closing.set()
             with anyio.CancelScope(shield=True):
+                await accept_no_more(listening)
                 await runner.cleanup()
 
     def _jobs(self) -> list[Job]:

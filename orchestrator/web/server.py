@@ -17,6 +17,7 @@ from aiohttp import web
 
 from ..core.errors import InputError
 from ..core.observer import Say, silent
+from ..machine.loops import accept_no_more
 from ..text.hosts import is_loopback
 from .access import Access, Code, Visitor, new_token
 from .app import App
@@ -103,13 +104,14 @@ async def serve_page(
         await runner.setup()
         assert runner.server is not None
         door = Door(runner.server, guests, say)
+        server = await asyncio.get_running_loop().create_server(door, sock=listening, backlog=128)
         try:
-            server = await asyncio.get_running_loop().create_server(door, sock=listening, backlog=128)
             yield RunningPage(origin=_origin(host, bound), access=access, feeds=feeds, code=code)
-            server.close()
         finally:
             closing.set()
             with anyio.CancelScope(shield=True):
+                await accept_no_more(listening)
+                server.close()
                 await runner.cleanup()
             tasks.cancel_scope.cancel()
 
