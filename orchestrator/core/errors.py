@@ -82,6 +82,10 @@ class JournalError(CutoverError):
     """The journal cannot be used; the message names the file and the remedy."""
 
 
+class JournalDamagedError(JournalError):
+    """Events of a run are missing, or are not those that were written: it can be ended, and nothing else."""
+
+
 class TemporalError(CutoverError):
     """Temporal cannot be reached, or does not do what it is asked; a run that it works on is not touched by that."""
 

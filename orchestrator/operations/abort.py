@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from ..core.arguments import text, text_or_none
-from ..core.errors import InputError
+from ..core.errors import InputError, JournalDamagedError
 from ..core.observer import Sink
 from ..core.run import RunState
 from ..core.steered import Command
@@ -84,7 +85,8 @@ def _abort_elsewhere(row: RunRow, request: SteeringRequest, directory: Path, obs
     if wait_for(row.run_id, partial(temporal_runs.is_open_row, row)):
         return ask_elsewhere(row, [request])
     if row.open_elsewhere:  # it was closed there before it had ended: what it has sent is in its history
-        wait_for(row.run_id, partial(temporal_runs.catch_up, row, directory))
+        with suppress(JournalDamagedError):  # which takes nothing in any more: it is ended as it stands here
+            wait_for(row.run_id, partial(temporal_runs.catch_up, row, directory))
     with open_journal(directory) as journal:
         ended = _end(journal, find_run(journal, row.run_id), request, observers)
         workflow = journal.state(row.run_id).workflow

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ..core.cleared import cleared, cleared_request
-from ..core.errors import BusyError, InputError, TemporalError
+from ..core.errors import BusyError, CutoverError, InputError, TemporalError
 from ..core.events import CutoversStopped, Event, RunFinished, RunPaused, RunResumed, RunStarted
 from ..core.migration import Phase
 from ..core.outcomes import ExitCode
@@ -127,9 +127,25 @@ class Follower:
     # -- following -----------------------------------------------------------------------------------------------------
 
     async def follow(self, *, detach: bool = False) -> Ending:
-        """Mirror the run until it has ended, or somebody wants this process to stop: the run goes on then, but for a rehearsal."""
+        """Mirror the run until it has ended, or somebody wants this process to stop: the run goes on then, but for a rehearsal.
+
+        Raises:
+            CutoverError: The journal cannot be written, or says something else than Temporal.
+            RuntimeError: A fault of ours, whatever its type; it says how the run is gone on with.
+        """
         if detach:
             return Ending(state=self.state, exit_code=ExitCode.SUCCESS)
+        try:
+            return await self._follow()
+        except CutoverError:
+            raise
+        except Exception as error:
+            raise RuntimeError(
+                f"run {self._run_id} is followed no more by this command, which is no word on how it stands: "
+                f"`atlas-cutover resume {self._run_id}` goes on with it"
+            ) from error
+
+    async def _follow(self) -> Ending:
         received: list[Interruption] = []
         with alone(), self._options.host.interruptions() as interruptions:
             async with anyio.create_task_group() as beside:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import JournalError
+from ..core.errors import JournalDamagedError, JournalError
 from .marks import Mark, Marks, Reach
 
 ROWS = "SELECT seq, at, name, data FROM events WHERE run_id = ?1 AND seq > ?2 AND seq <= ifnull(?3, seq) ORDER BY seq"
@@ -72,7 +72,7 @@ class WholenessCheck:
             end = f"`atlas-cutover abort {mark.run_id}` ends it as it stands here, and "
         elif mark.exists():
             end = f"remove {mark.path}, and "
-        return JournalError(
+        return JournalDamagedError(
             f"{self.path}: run {mark.run_id}: {what}. Cutovers that it has sent may not be known here, so nothing is sent. "
             "Put the whole state directory back as it was. If that is lost, look at each live migration of the run in Atlas, "
             f"then {end}another run can begin"
