@@ -58,7 +58,7 @@ _VERBS = (
 def _steer(args: Namespace) -> int:
     from importlib import import_module
 
-    from .inputs import read_state_dir
+    from .inputs import read_state_dir, without_secrets
 
     more = {}
     if args.command == "gate":
@@ -67,7 +67,10 @@ def _steer(args: Namespace) -> int:
     names = getattr(args, "names", ())
     if args.command == "abort" and args.log_file is not None:
         return _told(args, _abort_logged(args))
-    return _told(args, verb(args.run_id, *names, state_dir=read_state_dir(args), reason=args.reason, **more))
+    return _told(
+        args,
+        verb(args.run_id, *names, state_dir=read_state_dir(args), reason=without_secrets(args, args.reason), **more),
+    )
 
 
 def _abort_logged(args: Namespace) -> Steered:
@@ -76,11 +79,13 @@ def _abort_logged(args: Namespace) -> Steered:
 
     from ..observers.log.sink import configure_logging
     from ..operations.abort import abort_and_tell
-    from .inputs import read_state_dir
+    from .inputs import read_state_dir, without_secrets
 
     level = args.log_level or "info"
     with configure_logging(level=level, format="json", file=args.log_file, secrets=(), stream=StringIO()) as log:
-        return abort_and_tell([log.sink()], args.run_id, state_dir=read_state_dir(args), reason=args.reason)
+        return abort_and_tell(
+            [log.sink()], args.run_id, state_dir=read_state_dir(args), reason=without_secrets(args, args.reason)
+        )
 
 
 def _told(args: Namespace, steered: Steered) -> int:

@@ -8,6 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import InputError
 from ..core.settings import TEMPORAL_ADDRESS_VARIABLE, TEMPORAL_KEY_VARIABLE, Settings
 from ..core.workflow import Workflow
 from ..files.config import find_config, load_settings
@@ -56,6 +57,16 @@ def read_state_dir(args: Namespace) -> Path:
     if TEMPORAL_KEY_VARIABLE in os.environ:
         os.environ[TEMPORAL_ADDRESS_VARIABLE] = find_temporal_address(config, environ=os.environ)
     return state_dir
+
+
+def without_secrets(args: Namespace, text: str) -> str:
+    """*text* without what is secret in the config, as far as that can be read: no mistake in it hinders."""
+    if not text:
+        return text
+    try:
+        return load_settings(config_of(args), overrides=overrides_of(args)).redactor.text(text)
+    except InputError:
+        return text  # what the environment has is looked for by whoever keeps it
 
 
 def state_options(args: Namespace) -> str:

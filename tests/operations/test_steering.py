@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.commands import build_parser
 from orchestrator.core import events as ev
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
@@ -87,3 +88,21 @@ def test_a_secret_in_a_reason_is_kept_nowhere(tmp_path: Path, monkeypatch: pytes
     kept = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     assert key.encode() not in kept
     assert secret.encode() not in kept
+
+
+def test_a_key_that_the_config_alone_knows_is_not_kept_with_a_reason(tmp_path: Path) -> None:
+    """What the command line reads of it is enough; a config with a mistake hinders nobody."""
+    key = "0b8e7a52-1111-4222-8333-0000feedbeef"
+    night = Night(state_dir=tmp_path)
+    night.begin(workflow(("orders",)))
+    config = tmp_path / "config.yaml"
+    config.touch(mode=0o600)
+    for command, more in (("pause", ""), ("unpause", "unknown: 1\n")):
+        config.write_text(f"atlas: {{public_key: abcdefgh, private_key: {key}}}\n{more}")
+        reason = f"with {key}" if not more else "without"
+        arguments = [command, RUN, "--config", str(config), "--state-dir", str(tmp_path), "--reason", reason]
+        parsed = build_parser().parse_args(arguments)
+        assert parsed.handler(parsed) == 0
+    with open_journal(tmp_path, readonly=True) as journal:
+        reasons = [decision.reason for decision in journal.state(RUN).steering]
+    assert reasons == ["with [redacted]", "without"]
