@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
@@ -80,16 +81,27 @@ def command_lines(command: str, width: int) -> list[str]:
 
 def _shell_pieces(word: str, first: int, others: int) -> list[str]:
     """*word* in pieces that a shell puts together again, the first of them and the *others* so many columns wide at most."""
-    (rest,) = shlex.split(word) or [""]
+    (whole,) = shlex.split(word) or [""]
     pieces: list[str] = []
-    while rest:
+    begin = 0
+    while begin < len(whole):
         room = others if pieces else first
-        end = len(rest)
-        while end > 1 and cell_len(shlex.quote(rest[:end])) > room:
-            end -= 1
-        pieces.append(shlex.quote(rest[:end]))
-        rest = rest[end:]
+        piece = _fitting(whole, begin, room, lambda text: cell_len(shlex.quote(text)))
+        pieces.append(shlex.quote(piece))
+        begin += len(piece)
     return pieces or [word]
+
+
+def _fitting(text: str, begin: int, room: int, measure: Callable[[str], int]) -> str:
+    """As much of *text* from *begin* on as *measure* finds to fit into *room* columns; one character at least, and not without end."""
+    most = text[begin : begin + _MOST_IN_A_COLUMN * max(1, room)]
+    # What is longer takes no less room, so it is found in a few steps, whatever the length of the text.
+    found = bisect_right(range(1, len(most) + 1), room, key=lambda end: measure(most[:end]))
+    return most[: max(1, found)]
+
+
+_MOST_IN_A_COLUMN = 4
+"""Characters, most of which take no room."""
 
 
 _SHELL_WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"]|['"])+""")
@@ -100,8 +112,8 @@ def _filled(words: Iterable[str], width: int, first: str, then: str) -> list[str
     lines: list[str] = []
     line = ""
     for word in words:
-        for piece in _pieces(word, room):
-            if line and cell_len(line) + 1 + cell_len(piece) > room:
+        for number, piece in enumerate(_pieces(word, room)):
+            if line and (number or cell_len(line) + 1 + cell_len(piece) > room):
                 lines.append(line)
                 line = piece
             else:
@@ -121,10 +133,10 @@ def packed(parts: Iterable[Text], width: int, *, then: str = "", between: str = 
 
 
 def _pieces(word: str, room: int) -> Iterator[str]:
-    while cell_len(word) > room:
-        end = 1
-        while end < len(word) and cell_len(word[: end + 1]) <= room:
-            end += 1
-        yield word[:end]
-        word = word[end:]
-    yield word
+    begin = 0
+    while True:
+        piece = _fitting(word, begin, room, cell_len)
+        yield piece
+        begin += len(piece)
+        if begin >= len(word):
+            return

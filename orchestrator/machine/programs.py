@@ -140,7 +140,11 @@ def _refuse_foreign_interpreter(
                 _refuse_foreign_interpreter(place, base, path, most=most - 1)
                 return
         except ForeignFileError as error:
-            why = f"has env look for {interpreter.search.program} in its first line: {place} {error.strerror}"
+            on_path = "" if "/" in interpreter.search.program else " on PATH"
+            why = (
+                f"has env look for {interpreter.search.program}{on_path} by its first line, and there {place} {error.strerror}; or "
+                f"{f'take {place.parent} off PATH, or ' if on_path else ''}name the interpreter's whole path in that line"
+            )
             raise ForeignFileError(script, why) from None
 
 

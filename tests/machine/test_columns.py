@@ -71,3 +71,20 @@ def test_a_run_id_stays_one_word_on_a_narrow_terminal() -> None:
     assert "".join(line.removesuffix("\\") for line in lines).split() == (
         ["$", "atlas-cutover", "approve", "20261126-144951-ef5651", "rest"]
     )
+
+
+@pytest.mark.parametrize("word", ["注" * 20_000, "a'b" * 10_000, "e\u0301" * 10_000, "\u0301" * 20_000])
+def test_a_long_word_is_broken_in_a_time_that_grows_with_its_length(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However wide its characters are; a screen is drawn several times a second."""
+    measured = 0
+
+    def counted(text: str) -> int:
+        nonlocal measured
+        measured += len(text)
+        return cell_len(text)
+
+    monkeypatch.setattr("orchestrator.machine.columns.cell_len", counted)
+    lines = command_lines(f"atlas-cutover approve {shlex.quote(word)}", 80)
+    assert shlex.split("\n".join(lines).removeprefix("  $ ").replace("\\\n", ""))[-1] == word
+    assert "".join(wrapped(word, 80)) == word
+    assert measured < 100 * len(shlex.quote(word))

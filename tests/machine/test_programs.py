@@ -97,7 +97,9 @@ def test_an_entry_of_the_path_before_the_interpreter_is_nobody_elses_to_fill(tmp
     bad = entry.format(open=tmp_path / "open", shared=tmp_path / "shared")
     assert program_to_start("./hook", script.parent, f"{good}:{bad}") == script
     with pytest.raises(
-        ForeignFileError, match=r"has env look for interp in its first line: .*can be written by everybody"
+        ForeignFileError,
+        match=r"has env look for interp on PATH by its first line, and there .*can be written by everybody .*: .*; or "
+        rf"take {bad} off PATH, or name the interpreter's whole path in that line",
     ):
         program_to_start("./hook", script.parent, f"{bad}:{good}")
 
