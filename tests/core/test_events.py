@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 
 from orchestrator.core.event_json import EVENTS, from_json, to_json
-from orchestrator.core.events import CutoverAdmitted, Event, HookFinished, StatusPolled
+from orchestrator.core.events import CutoverAccepted, CutoverAdmitted, Event, HookFinished, StatusPolled
 
+from ..builders import NOW
 from ..eventstrategies import any_event
 from ..strength import examples
 
@@ -53,6 +54,13 @@ def test_every_event_keeps_its_json_form(event: Event) -> None:
     """Values and types, through a string as in the journal."""
     data = json.loads(json.dumps(to_json(event)))
     assert from_json(event.name, event.at, data) == event
+
+
+def test_an_acceptance_that_does_not_say_how_it_is_known_was_an_answer() -> None:
+    """As the field has a default, like every one that came later."""
+    stored = {"migration": "a", "http_status": 202, "status": None}
+    assert from_json("cutover_accepted", NOW, stored) == CutoverAccepted(at=NOW, **stored)  # type: ignore[arg-type]
+    assert to_json(CutoverAccepted(at=NOW, **stored))["evidence"] == "answer"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,18 @@ import json
 import pytest
 from hypothesis import given, settings
 
-from orchestrator.core.workflow import Hooks, Vars, Wave, Workflow, from_json, to_json
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.workflow import (
+    HookKind,
+    Hooks,
+    Vars,
+    Wave,
+    Workflow,
+    after_hook,
+    from_json,
+    outcome_told,
+    to_json,
+)
 
 from ..builders import migration, workflow
 from ..strength import examples
@@ -75,6 +86,19 @@ def test_hooks_are_true_when_there_are_any() -> None:
     """A timeout alone is no hook."""
     assert not Hooks(timeout=5.0)
     assert Hooks(after_failure=(("page",),))
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SUCCESS, Outcome.UNVERIFIED, Outcome.FAILED])
+def test_the_hooks_of_an_end_are_told_that_end(outcome: Outcome) -> None:
+    """What a wave's or a run's `after_…` hooks are told is what they were chosen by."""
+    assert outcome_told(after_hook(outcome)) is outcome
+
+
+def test_the_kinds_of_hooks_are_written_as_in_the_workflow_file() -> None:
+    """In files, journals and messages, in the order in which they can be run."""
+    told = json.loads(json.dumps(list(HookKind)))
+    assert told == ["before", "verify", "after_success", "after_unverified", "after_failure"]
+    assert [Hooks(before=(("stop",),)).of(kind) for kind in HookKind] == [(("stop",),), (), (), (), ()]
 
 
 def test_migrations_come_in_workflow_order_with_their_waves() -> None:
