@@ -117,8 +117,12 @@ function before(head, wave) {
   if (!waves.length) return ["It is the first wave: nothing has been cut over before it."];
   const good = waves.length > FEW ? waves.filter(({ states }) => Object.keys(states).every((state) => state === "SUCCESS")) : [];
   const told = good.length > 1 ? [`${plural(good.length, "wave")} with ${counts({ SUCCESS: good.reduce((sum, { migrations }) => sum + migrations, 0) })} and no failure.`] : [];
-  for (const each of waves) if (!told.length || !good.includes(each)) told.push(`${each.name}: ${counts(each.states)}. ${budgetInWords(each)}.`);
+  for (const each of waves) if (!told.length || !good.includes(each)) told.push(`${each.name}: ${counts(each.states)}. ${sentence(budgetInWords(each))}`);
   return [...told, `${wave.name}: ${budgetInWords(wave)}.`];
+}
+
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
 
 function windowLeft(head) {
