@@ -89,5 +89,5 @@ def from_json(name: str, at: float, data: Any) -> Event:
         return cls(at=at, **data)
     except KeyError as error:
         raise ValueError(f"event {name!r}: it has no {error}") from None
-    except TypeError as error:
+    except (AttributeError, IndexError, OverflowError, TypeError) as error:
         raise ValueError(f"event {name!r}: {error}") from None
