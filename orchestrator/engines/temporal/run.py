@@ -90,7 +90,9 @@ class Run:
     async def returned(self, message: forms.Message) -> None:
         """A batch says what has come of its errands."""
         if not self._errands.take_in(message):
-            stray = workflow.get_external_workflow_handle_for(Batch.run, message.batch)
+            stray: workflow.ExternalWorkflowHandle[Batch] = workflow.get_external_workflow_handle_for(
+                Batch.run, message.batch
+            )
             stop = forms.Message(batch=message.batch, number=_LAST, body=forms.packed([{"item": "stop"}]))
             with suppress(FailureError):  # it has ended
                 await stray.signal(Batch.errands, stop)
