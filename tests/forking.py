@@ -6,6 +6,7 @@ It loads when the first one asks at SOCKET, a descriptor that listens, and ends 
 from __future__ import annotations
 
 import atexit
+import codecs
 import ctypes
 import fcntl
 import gc
@@ -34,14 +35,17 @@ ENOUGH = 1 << 20
 
 
 def load() -> None:
-    """Import all of the program, and make what each run of it would make anew: its loop's backend, the report's template."""
+    """Import all of the program, and what it loads when it works; make what each run of it would make anew: the report's template."""
     import orchestrator
     from orchestrator.reports.formats import html
 
     for module in pkgutil.walk_packages(orchestrator.__path__, "orchestrator."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    importlib.import_module("anyio._backends._asyncio")
+    # A fork that works as another user may not be able to read them any more.
+    for late in ("anyio._backends._asyncio", "anyio._core._signals"):
+        importlib.import_module(late)
+    codecs.lookup("utf-8-sig")
     html._template()
     gc.collect()
     gc.freeze()  # so that a fork's collector copies no page of what was loaded
@@ -119,6 +123,10 @@ def become(order: Order, streams: list[int]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if order.lacking:
         give_up(order.lacking)
+    if order.user is not None:
+        os.setgroups([])
+        os.setresgid(order.user, order.user, order.user)
+        os.setresuid(order.user, order.user, order.user)
     os.chdir(order.cwd)
     os.environ.clear()
     os.environ.update(order.environ)

@@ -35,7 +35,7 @@ class Order:
     """What to run: `python -m MODULE ARGV...`.
 
     *terminal*: stdin is one, and it becomes the process's own. *lacking*: capabilities, by their number, that neither it
-    nor what it starts has.
+    nor what it starts has. *user*: the number of the user and of the group that it works as, in no other group.
     """
 
     argv: Sequence[str]
@@ -44,6 +44,7 @@ class Order:
     module: str = "orchestrator"
     terminal: bool = False
     lacking: Sequence[int] = ()
+    user: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ class Program:
     """Runs the program in *directory*: as forks of *loaded*, or as new processes, where it is None.
 
     Its keys, where it has some, must never come out again. *lacking*: capabilities, by their number, that it is run without.
+    *user*: the number of the user and of the group that it is run as.
     """
 
     directory: Path
@@ -109,6 +110,7 @@ class Program:
     loaded: Loaded | None = None
     secrets: tuple[str, ...] = ()
     lacking: tuple[int, ...] = ()
+    user: int | None = None
 
     @property
     def state_dir(self) -> Path:
@@ -183,7 +185,7 @@ class Program:
     ) -> Process:
         whole = {**self.environ, **(environ or {})}
         if self.loaded is not None:
-            order = Order(argv=arguments, cwd=str(self.directory), environ=whole, lacking=self.lacking)
+            order = Order(argv=arguments, cwd=str(self.directory), environ=whole, lacking=self.lacking, user=self.user)
             return self.loaded.start(order, stdout=stdout)
         assert not self.lacking, "only a fork can give them up"
         return subprocess.Popen(
@@ -194,6 +196,9 @@ class Program:
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
             text=True,
+            user=self.user,
+            group=self.user,
+            extra_groups=None if self.user is None else [],
         )
 
     def on_terminal(

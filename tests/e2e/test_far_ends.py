@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ..strength import examples
-from .program import Done, Program, new_id
+from .program import Program, new_id
 
 LONG, SHORT = "3650d", "1ms"
 WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -112,26 +112,16 @@ def test_a_user_without_name_and_home_can_work(program: Program) -> None:
         for path in (alone.directory, *alone.directory.iterdir()):
             os.chown(path, 54321, 54321)
         environ = {name: value for name, value in program.environ.items() if name not in ("HOME", "XDG_CONFIG_HOME")}
-
-        def run(*arguments: str) -> Done:
-            done = subprocess.run(
-                ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", *alone.argv(*arguments)],
-                cwd=alone.directory,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            return alone.checked(Done(code=done.returncode, out=done.stdout, err=done.stderr))
-
-        if run("--version").code != 0:
+        alone = replace(alone, environ=environ, user=54321)
+        as_them = ("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups")
+        command = (*as_them, *alone.argv("--version"))
+        if subprocess.run(command, cwd=theirs, env=environ, capture_output=True, check=False).returncode != 0:
             pytest.skip("this checkout cannot be read by others")
-        refused = run("run", workflow, "--rehearse")
+        refused = alone.run("run", workflow, "--rehearse")
         assert (refused.code, "set HOME" in refused.err, "--state-dir DIR" in refused.err) == (2, True, True)
         place = ("--state-dir", str(alone.directory / "state"))
         only_look = [("check", workflow), ("plan", workflow), ("status",)]
         for command in (("run", workflow, "--rehearse"), *random.sample(only_look, examples(len(only_look)))):
-            done = run(*command, *place)
+            done = alone.run(*command, *place)
             assert done.code == 0, (command, done.err)
-        assert run("auth", *place).code == 2
+        assert alone.run("auth", *place).code == 2
