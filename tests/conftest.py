@@ -16,7 +16,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from . import loaded
-from .cases import pytest_addoption, pytest_collection_modifyitems, pytest_report_header  # noqa: F401 - pytest calls them
+from .cases import (  # noqa: F401 - pytest calls them
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_generate_tests,
+    pytest_report_header,
+)
 from .chromium import launched
 from .engines.temporal.servers import OneForAll
 from .strength import examples

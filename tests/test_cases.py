@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from .cases import pytest_collection_modifyitems
+from .cases import pytest_collection_modifyitems, pytest_generate_tests
 
 NAMES = ["a.py::test_one", "a.py::test_many[x[0]]", "a.py::test_many[y]", "a.py::test_many[z]", "b.py::test_many[x]"]
 
@@ -60,3 +60,31 @@ def test_other_runs_draw_others_and_the_workers_of_one_agree() -> None:
     of_many_runs = {run: drawn(1, run=run) for run in map(str, range(40))}
     assert {name for names in of_many_runs.values() for name in names} == set(NAMES)
     assert all(drawn(1, run=run) == names for run, names in of_many_runs.items())
+
+
+def made(
+    most: int | None, *, run: str, keyword: str = "", args: tuple[str, ...] = (), marks: tuple[str, ...] = ()
+) -> str:
+    """The cases of a test with the cases a to e that a worker of the test run *run* makes."""
+    options = {"cases": most, "keyword": keyword}
+    config = SimpleNamespace(getoption=options.get, args=args, workerinput={"testrunuid": run})
+    calls = [SimpleNamespace(id=each, marks=marks) for each in "abcde"]
+    metafunc = SimpleNamespace(config=config, _calls=calls, definition=Named("a.py::test_many"))
+    assert list(pytest_generate_tests(cast("pytest.Metafunc", metafunc))) == [None]
+    return "".join(call.id for call in metafunc._calls)
+
+
+def test_what_is_not_drawn_is_not_even_made() -> None:
+    """Other runs draw others, the workers of one agree, and the order stays."""
+    of_many_runs = {run: made(2, run=run) for run in map(str, range(40))}
+    assert {case for cases in of_many_runs.values() for case in cases} == set("abcde")
+    assert all(made(2, run=run) == cases for run, cases in of_many_runs.items())
+    assert all(len(cases) == 2 and sorted(cases) == list(cases) for cases in of_many_runs.values())
+
+
+def test_all_cases_are_made_where_they_are_chosen_from_first() -> None:
+    """By name, by words or by marks; and where no fewer are asked for."""
+    assert made(None, run="1") == "abcde"
+    assert made(1, run="1", keyword="b") == "abcde"
+    assert made(1, run="1", args=("tests/a.py::test_many[b]",)) == "abcde"
+    assert made(1, run="1", marks=("chaos",)) == "abcde"
