@@ -88,6 +88,12 @@ class Begun:
             while (await self.state()).waves[wave].approval_since is None:  # noqa: ASYNC110 - it is asked for
                 await anyio.sleep(0.25)
 
+    async def idles(self) -> None:
+        """Return when what is under way has ended."""
+        with anyio.fail_after(60):
+            while any(known.counts.under_way for known in (await self.state()).waves.values()):  # noqa: ASYNC110
+                await anyio.sleep(0.2)
+
     async def steer(self, command: str, **about: Any) -> list[str | None]:
         """Ask for something, and have the answer."""
         request = SteeringRequest(command=Command(command), who="somebody", **about)

@@ -101,19 +101,12 @@ async def test_a_pause_holds_in_a_run_that_turns(tmp_path: Path, client: Client)
             await until(lambda number=number: sum(it.puts(name) for name in names) >= number)  # type: ignore[misc]
             assert await run.steer("pause") == [None]
             gone = sum(it.puts(name) for name in names)
-            await until_idle(run)
+            await run.idles()
             assert sum(it.puts(name) for name in names) == gone
             assert await run.steer("unpause") == [None]
         assert (await run.result())["exit_code"] == 0
         assert {it.seen(name)["puts_processed"] for name in names} == {1}
         assert len(await executions(run, client)) > 3
-
-
-async def until_idle(run: Begun) -> None:
-    """Return when what is under way has ended."""
-    with anyio.fail_after(60):
-        while any(known.counts.under_way for known in (await run.state()).waves.values()):  # noqa: ASYNC110
-            await anyio.sleep(0.2)
 
 
 async def test_a_batch_that_somebody_terminates_leaves_doubts_and_no_second_put(tmp_path: Path, client: Client) -> None:
@@ -123,7 +116,7 @@ async def test_a_batch_that_somebody_terminates_leaves_doubts_and_no_second_put(
     scenario = replace(quick(3.0), faults=(unanswered,), repeat_puts=True)
     async with house(tmp_path, plan, scenario) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan)
-        await until(lambda: it.puts("a") > 0)
+        await until(lambda: it.puts("a") > 0 and it.puts("b") > 0)
         history = await run.handle.fetch_history()
         [batch] = [
             event.child_workflow_execution_started_event_attributes.workflow_execution.workflow_id

@@ -52,7 +52,7 @@ async def test_a_run_is_followed_detached_from_and_attached_to_again_from_any_ma
             assert paused.code == 0, paused.err
             approved = await those.run("approve", name, "two")
             assert (approved.code, "has carried it out" in approved.err) == (0, True), approved.err
-            await anyio.sleep(3.0)
+            await anyio.sleep(1.5)
             assert {each: it.puts(each) for each in "abc"} == {"a": 1, "b": 1, "c": 0}
             shown = await those.run("status", name)
             assert "paused" in shown.out, shown.out + shown.err

@@ -124,7 +124,7 @@ async def test_a_night_survives_its_workers_and_its_server(tmp_path: Path) -> No
     """
     names = [f"m{number}" for number in range(6)]
     plan = own(workflow(wave("one", *names[:3]), wave("two", *names[3:])))
-    long = Special(cutover=Range(low=12.0, high=12.0))  # under way when the owner dies
+    long = Special(cutover=Range(low=9.0, high=9.0))  # under way when the owner dies
     scenario = replace(quick(2.0), repeat_puts=True, special={live("m0"): long, live("m1"): long})
     async with house(tmp_path / "atlas", plan, scenario) as it:
         with server(tmp_path / "server") as own_server, fleet(tmp_path, own_server, it) as those:

@@ -40,8 +40,10 @@ def own(plan: Workflow) -> Workflow:
 
 
 def hasty(it: House) -> House:
-    """*it*, with jobs that are read every half second."""
-    return replace(it, settings=replace(it.settings, polling=Polling(initial=0.5, factor=1.5, max=2.0, jitter=0.1)))
+    """*it*, with jobs that are read every half second, and doubts that are settled after five."""
+    atlas = replace(it.settings.atlas, settle=5.0)
+    polling = Polling(initial=0.5, factor=1.5, max=1.0, jitter=0.1)
+    return replace(it, settings=replace(it.settings, atlas=atlas, polling=polling))
 
 
 async def replayed(run: Begun, directory: Path) -> None:
@@ -64,7 +66,7 @@ async def test_waves_are_cut_over_after_each_other_with_hooks_a_soak_and_an_appr
     """
     hooks = Hooks(before=(("true", "before"),), after_success=(("true", "after"),))
     hooked = migration("d", hooks=replace(hooks, verify=(("true", "verify"),)))
-    waves = wave("one", "a", "b", soak=2.0), wave("two", "c"), wave("three", hooked, approval=True, hooks=hooks)
+    waves = wave("one", "a", "b", soak=1.0), wave("two", "c"), wave("three", hooked, approval=True, hooks=hooks)
     plan = own(workflow(*waves, hooks=hooks))
     async with house(tmp_path, plan, quick()) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan)
@@ -82,7 +84,7 @@ async def test_waves_are_cut_over_after_each_other_with_hooks_a_soak_and_an_appr
     assert {state.result(name).outcome for name in "abcd"} == {Outcome.SUCCESS}
     ended = {event.migration: event.at for event in events if isinstance(event, MigrationFinished)}
     starts = {event.wave: event.at for event in events if isinstance(event, WaveStarted)}
-    assert starts["two"] - max(ended["a"], ended["b"]) >= 2.0
+    assert starts["two"] - max(ended["a"], ended["b"]) >= 1.0
     assert starts["three"] >= ended["c"]
     counted = state.request_statistics()["by_status"]
     assert counted["202"] == sent["202"]
@@ -108,7 +110,7 @@ async def test_pause_holds_the_puts_and_unpause_lets_them_go(tmp_path: Path, cli
         assert await run.steer("pause") == [None]
         assert await run.steer("pause") == ["it is already paused, by somebody"]
         assert await run.steer("approve", wave="two") == [None]
-        await anyio.sleep(3)
+        await anyio.sleep(1.5)
         assert {name: it.puts(name) for name in "abc"} == {"a": 1, "b": 0, "c": 0}
         assert await run.steer("unpause") == [None]
         assert (await run.result())["exit_code"] == 0
@@ -119,7 +121,7 @@ async def test_abort_follows_what_is_under_way_and_starts_nothing_more(tmp_path:
     """Atlas has accepted one: it is seen to its end; the one at its gate gets no PUT."""
     plan = own(workflow(wave("one", "a", "b")))
     never = Special(ready_after=Range(low=1e6, high=1e6))
-    scenario = replace(quick(5.0), special={live("b"): never})
+    scenario = replace(quick(3.0), special={live("b"): never})
     async with house(tmp_path, plan, scenario) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan)
         await until(lambda: it.puts("a") > 0)
@@ -136,7 +138,9 @@ async def test_a_job_that_another_run_drives_is_left_alone(tmp_path: Path, clien
     """The second run ends with 5 and sends nothing; when the first has ended, the job may be named again."""
     plan = own(workflow(wave("one", "a")))
     other = own(workflow(wave("one", "a", "b")))
-    async with house(tmp_path, other, quick(3.0)) as built, worker(client, it := hasty(built)):
+    under_way = Special(cutover=Range(low=3.0, high=3.0))  # while the second one asks for it
+    scenario = replace(quick(), special={live("a"): under_way})
+    async with house(tmp_path, other, scenario) as built, worker(client, it := hasty(built)):
         first = await begin(client, it, plan, run_id="first")
         await until(lambda: it.puts("a") > 0)
         second = await begin(client, it, other, run_id="second")

@@ -121,13 +121,21 @@ async def test_no_put_leaves_before_a_window_opens_nor_after_it_has_closed(
         assert opens + 6.0 <= over
 
 
-async def test_too_many_failures_start_nothing_more(tmp_path: Path, temporal: Server, client: Client) -> None:
+async def test_too_many_failures_start_nothing_more(
+    tmp_path: Path, temporal: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither in the wave nor in the next one; `--retry-failed` tries again what has had no PUT."""
     mended = tmp_path / "mended"
     hooks = Hooks(before=(("test", "-e", str(mended)),))
     plan = workflow(wave("one", migration("a", hooks=hooks), "b", concurrency=1, max_failures=0), wave("two", "c"))
-    later = Special(ready_after=Range(low=15.0, high=15.0))  # than `a` has failed; else `b` may have the one slot first
-    async with night(tmp_path, temporal, client, plan, replace(quick(), special={live("b"): later})) as it:
+    unavailable = Fault(on=None, kind=FaultKind.STATUS, status=503)
+
+    def pick(_: FaultPicker, __: Kind, ___: str, name: str | None, ____: float) -> Fault | None:
+        """Nothing is known of `b` until `a` has failed; else `b` might have the one slot first."""
+        return unavailable if name == "b" and not mended.exists() else None
+
+    monkeypatch.setattr(FaultPicker, "pick", pick)
+    async with night(tmp_path, temporal, client, plan) as it:
         first = await it.run()
         assert outcomes(first) == {"a": "FAILED", "b": "NOT_STARTED", "c": "NOT_STARTED"}
         assert (first.exit_code, sum(it.puts().values())) == (ExitCode.FAILED, 0)
@@ -233,7 +241,8 @@ async def test_after_the_answer_no_put_leaves_from_any_worker(tmp_path: Path, te
             assert await asked.steer(command) == [None]
             left = it.puts()
             assert sum(left.values()) < len(many)
-            await anyio.sleep(5.0)  # the cutovers under way end, and leave room for more
+            await asked.idles()  # so that there is room for more
+            await anyio.sleep(1.0)
             assert it.puts() == left
             if command == "pause":
                 assert await asked.steer("unpause") == [None]
