@@ -127,18 +127,18 @@ class Journal:
 
     def runs(self, *, limit: int = MOST_RUNS) -> list[RunRow]:
         """The newest runs, newest first."""
-        return [_run_row(row) for row in self._query(f"{_RUNS} {_NEWEST_FIRST}", (limit,))]
+        return [_run_row(self.path, row) for row in self._query(f"{_RUNS} {_NEWEST_FIRST}", (limit,))]
 
     def runs_with(self, event: type[Event], *, rehearsal: bool, limit: int) -> list[RunRow]:
         """The newest real runs, or rehearsals, that have an event of this kind, newest first."""
         having = "EXISTS (SELECT 1 FROM events WHERE events.run_id = runs.run_id AND name = ?)"
         sql = f"{_RUNS} WHERE rehearsal = ? AND {having} {_NEWEST_FIRST}"
-        return [_run_row(row) for row in self._query(sql, (rehearsal, event.name, limit))]
+        return [_run_row(self.path, row) for row in self._query(sql, (rehearsal, event.name, limit))]
 
     def find(self, run_id: str) -> RunRow | None:
         """The run *run_id*."""
         rows = self._query(f"{_RUNS} WHERE run_id = ?", (run_id,))
-        return _run_row(rows[0]) if rows else None
+        return _run_row(self.path, rows[0]) if rows else None
 
     def matching(self, beginning: str, *, limit: int = MOST_RUNS) -> list[RunRow]:
         """The runs whose ids begin with *beginning*, newest first; only the one whose whole id it is, where there is one."""
@@ -146,13 +146,13 @@ class Journal:
         if whole is not None:
             return [whole]
         sql = f"{_RUNS} WHERE substr(run_id, 1, length(?1)) = ?1 {_NEWEST_FIRST}"
-        return [_run_row(row) for row in self._query(sql, (beginning, limit))]
+        return [_run_row(self.path, row) for row in self._query(sql, (beginning, limit))]
 
     def unfinished(self, *, workflow: str | None = None, rehearsal: bool | None = None) -> list[RunRow]:
         """The unfinished runs (of *workflow*, where given), newest first."""
         conditions = "unfinished AND workflow = ifnull(?, workflow) AND rehearsal = ifnull(?, rehearsal)"
         rows = self._query(f"{_RUNS} WHERE {conditions} {_NEWEST_FIRST}", (workflow, rehearsal, -1))
-        return [_run_row(row) for row in rows]
+        return [_run_row(self.path, row) for row in rows]
 
     def events(self, run_id: str, *, after: int = 0, most: int = -1) -> Iterator[tuple[int, Event]]:
         """The events of a run with their sequence numbers, from the first after *after* on; at most so many, -1: all.
@@ -535,7 +535,7 @@ def _parsed(data: str) -> Any:
     return document if end == len(data) else json.loads(data)
 
 
-def _run_row(row: tuple[Any, ...]) -> RunRow:
+def _run_row(path: Path, row: tuple[Any, ...]) -> RunRow:
     run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished, temporal = row
     return RunRow(
         run_id=run_id,
@@ -547,8 +547,34 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
         outcome=None if outcome is None else RunOutcome(outcome),
         exit_code=exit_code,
         unfinished=bool(unfinished),
-        temporal=None if temporal is None else json.loads(temporal),
+        temporal=None if temporal is None else _cluster(path, run_id, temporal),
     )
+
+
+_OF_A_CLUSTER: Mapping[str, Any] = {
+    "address": str,
+    "namespace": str,
+    "tls": bool,
+    "codec_key_file": str | None,
+    "lease": int | float,
+}
+
+
+def _cluster(path: Path, run_id: str, written: str) -> Mapping[str, Any]:
+    """Where the run *run_id* is at Temporal, as `begin` was told.
+
+    Raises:
+        JournalError: That is damaged, or nothing of this program's.
+    """
+    try:
+        found = json.loads(written)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(found.get(key), kind) for key, kind in _OF_A_CLUSTER.items()):
+        raise JournalError(
+            f"{path}: run {run_id}: where it is at Temporal cannot be read: the file is damaged; restore a copy"
+        )
+    return found
 
 
 def _detail(request: SteeringRequest) -> dict[str, Any]:

@@ -298,3 +298,17 @@ def test_a_request_that_this_version_does_not_know_is_named(tmp_path: Path) -> N
         journal._db.execute("UPDATE controls SET command = 'teleport'")
         with pytest.raises(JournalError, match=r"what is asked of run r1 cannot be read \('teleport'.*newer version"):
             journal.controls("r1")
+
+
+@pytest.mark.parametrize(
+    "written", ["{", "7", "{}", '{"address": 7, "namespace": "n", "tls": true, "codec_key_file": null, "lease": 10}']
+)
+def test_what_a_run_says_of_its_cluster_may_be_damaged(tmp_path: Path, written: str) -> None:
+    """It is told as damage, by whatever reads the run, and no address is made of it."""
+    place = {"address": "127.0.0.1:7233", "namespace": "n", "tls": False, "codec_key_file": None, "lease": 10.0}
+    with open_journal(tmp_path) as journal:
+        journal.begin("r1", workflow(), run_started(workflow()), temporal=place)
+        journal._db.execute("UPDATE runs SET temporal = ?", (written,))
+        for read in (journal.runs, journal.unfinished, lambda: journal.find("r1"), lambda: journal.matching("r")):
+            with pytest.raises(JournalError, match=rf"{FILE}: run r1: where it is at Temporal cannot be read"):
+                read()
