@@ -162,6 +162,7 @@ def test_each_need_of_a_run_that_goes_on_has_its_picture_and_its_words_in_the_ht
     written = render(report, ".html")
     assert set(re.findall(r'href="#(i-\w+)"', written)) <= set(re.findall(r'id="(i-\w+)"', written))
     text = text_of_html(report)
+    assert re.search(r"live migration 0{23}1 ?, project 7e68", text)
     assert [
         word
         for word in ("No sign of life the run", "Waits for approval wave rest", "Paused the run")

@@ -167,11 +167,12 @@ export class Timeline {
       }
     }
     let free = 0;
+    const end = this.#run.head.running ? scale.x(this.#now) - 4 : this.#width; // the line of "now" goes through no word
     scale.pieces.slice(1).forEach((piece, place) => {
       const before = scale.pieces[place], x = before.x + before.width;
       made.push(drawing("rect", { class: "t-gap", x: x + 2, y: TOP, width: GAP - 4, height: height - TOP }));
       const text = `${duration(piece.from - before.until)} later`, half = text.length * 3.2;
-      const middle = Math.min(x + GAP / 2, this.#width - half); // moved aside rather than cut
+      const middle = Math.min(x + GAP / 2, end - half); // moved aside rather than cut
       if (middle - half < free) return;
       made.push(drawing("text", { class: "t-quiet t-middle t-small", x: middle, y: 32 }, text));
       free = middle + half + 8;
