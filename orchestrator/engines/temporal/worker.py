@@ -25,7 +25,7 @@ from .arguments import OneArgument
 from .counting import PerActivity, tell
 from .guard import threads
 from .lost import Lost
-from .punctual import PunctualRunner
+from .punctual import ClosedRuns, PunctualRunner
 from .workflows import SERVED
 
 _ENOUGH = 2000  # activities at once: most of them wait
@@ -107,7 +107,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             task_queue=queue,
             workflows=list(SERVED),
             activities=[activities.claim, activities.release, activities.reach, activities.own_project],
-            workflow_runner=PunctualRunner(),
+            workflow_runner=PunctualRunner(ClosedRuns(client)),
             interceptors=[OneArgument(), Lost()],
             workflow_task_executor=executor,
             max_concurrent_activities=_ENOUGH,

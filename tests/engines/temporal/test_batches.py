@@ -247,3 +247,21 @@ async def poll_and_fail(client: Client, queue: str) -> int:
     )
     started: int = polled.started_event_id
     return started
+
+
+async def test_a_run_that_was_closed_with_a_message_pending_still_tells_what_has_happened(
+    tmp_path: Path, client: Client
+) -> None:
+    """No worker was up when the message came, and none has taken it up when somebody closed the run: it is asked all the same."""
+    plan = own(workflow(wave("one", "a", approval=True)))
+    async with house(tmp_path / "atlas", plan, quick()) as built:
+        it = hasty(built)
+        async with worker(client, it):
+            run = await begin(client, it, plan)
+            await run.waits_for_approval("one")
+            before = await run.events()
+        await run.handle.signal("returned", forms.Message(batch="none", number=1, body=forms.packed([])))
+        await run.handle.terminate()
+        async with worker(client, it):
+            news = await Remote(client, run.handle.id).news(0)
+    assert forms.events_of(news.events)[: len(before)] == before

@@ -73,6 +73,18 @@ def test_what_nobody_has_started_is_not_done() -> None:
     assert willing.done == [3, 3, 8, 8, 9, 11]
 
 
+def test_what_nobody_will_start_any_more_is_done() -> None:
+    """A closed run records nothing more: its answer is the newest, however it has come about."""
+    closed: list[bool] = []
+    willing = Willing()
+    punctual = Punctual(willing, lambda: bool(closed))
+    punctual.activate(activation(3, 10, "initialize_workflow"))
+    assert "ask again" in punctual.activate(activation(4, 10, "signal_workflow")).failed.failure.message
+    closed.append(True)
+    assert punctual.activate(activation(4, 10, "signal_workflow")).HasField("successful")
+    assert willing.done == [3, 4]
+
+
 async def told(run: WorkflowHandle[Any, Any]) -> int:
     """What *run* answers, sooner or later."""
     while True:
