@@ -15,7 +15,7 @@ from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.last_read import reads_path
 from ..store.locks import LockedError, holder_of, locked, run_lock
-from ..store.state_dir import unusable
+from ..store.state_dir import part_of_path, unusable
 from .find import state_dir_of
 
 
@@ -125,7 +125,7 @@ def _why_kept(journal: Journal, row: RunRow, *, locked_here: bool) -> str | None
 
 def _remove(journal: Journal, row: RunRow) -> None:
     journal.forget(row.run_id)
-    reports = journal.state_dir / "runs" / row.run_id
+    reports = journal.state_dir / "runs" / part_of_path(row.run_id)
     try:
         if reports.is_dir() and not reports.is_symlink():
             shutil.rmtree(reports)

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import InputError
 from ..machine.own_files import PRIVATE, make_directory, refuse_irregular, replace_file
+from ..store.state_dir import part_of_path
 from .model import RunReport
 
 FORMATS = {
@@ -101,4 +102,4 @@ def write_all(
 
 def run_reports(state_dir: Path, run_id: str) -> list[Path]:
     """Where the reports are that are written at every end of run *run_id*."""
-    return [state_dir / "runs" / run_id / name for name in ALWAYS]
+    return [state_dir / "runs" / part_of_path(run_id) / name for name in ALWAYS]

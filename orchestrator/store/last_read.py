@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..core.events import StatusPolled
 from ..machine.own_files import read_own
+from .state_dir import part_of_path
 
 DIRECTORY = "reads"
 SILENT_AFTER = 20.0
@@ -44,7 +45,7 @@ class LastRead:
 
 def reads_path(state_dir: Path, run_id: str) -> Path:
     """Where the reads of run *run_id* are."""
-    return state_dir / DIRECTORY / f"{run_id}.json"
+    return state_dir / DIRECTORY / f"{part_of_path(run_id)}.json"
 
 
 def read_reads(path: Path) -> dict[str, LastRead]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..core.errors import BusyError
 from ..machine.own_files import make_directory, open_own
 from .ground import OpenFile
-from .state_dir import unusable
+from .state_dir import part_of_path, unusable
 
 
 class LockedError(BusyError):
@@ -95,8 +95,12 @@ def holder_of(path: Path) -> str | None:
 
 
 def run_lock(state_dir: Path, run_id: str) -> Path:
-    """The lock of one run."""
-    return state_dir / "locks" / f"run-{run_id}.lock"
+    """The lock of one run.
+
+    Raises:
+        JournalError: As `part_of_path`.
+    """
+    return state_dir / "locks" / f"run-{part_of_path(run_id)}.lock"
 
 
 def workflow_lock(state_dir: Path, workflow: str, *, rehearsal: bool) -> Path:

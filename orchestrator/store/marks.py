@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..machine.own_files import make_directory, open_own
-from .state_dir import unusable
+from .state_dir import part_of_path, unusable
 
 SLOT = 128
 """Bytes; less than a sector of any disk."""
@@ -121,7 +121,7 @@ class Marks:
 
     def of(self, run_id: str) -> Mark:
         """The mark of the run *run_id*, whether there is one or not."""
-        return Mark(self.state_dir / _DIRECTORY / f"{run_id}{_SUFFIX}", run_id)
+        return Mark(self.state_dir / _DIRECTORY / f"{part_of_path(run_id)}{_SUFFIX}", run_id)
 
     def __iter__(self) -> Iterator[Mark]:
         directory = self.state_dir / _DIRECTORY
@@ -130,7 +130,7 @@ class Marks:
         except OSError as error:
             raise unusable(directory, error) from error
         for path in found:
-            yield self.of(path.name.removesuffix(_SUFFIX))
+            yield Mark(path, path.name.removesuffix(_SUFFIX))
 
 
 def _slot(turn: int, reach: Reach) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,22 @@ from pathlib import Path
 from ..core.errors import JournalError
 from ..machine.own_files import refuse_link
 from ..machine.ownership import ForeignFileError, refuse_foreign, refuse_foreign_place
+
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a run is called, as files are called after it."""
+
+
+def part_of_path(run_id: str) -> str:
+    """*run_id*, after which a file or directory may be called.
+
+    Raises:
+        JournalError: It is no run's, and would lead elsewhere. Whoever hands somebody a journal chooses what is in it.
+    """
+    if RUN_ID.fullmatch(run_id) is None:
+        raise JournalError(
+            f"the journal has a run {run_id[:64]!r}, and no run is called so: the file is damaged, or not this program's; restore a copy"
+        )
+    return run_id
 
 
 def unusable(path: Path, error: OSError) -> JournalError:

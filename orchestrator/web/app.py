@@ -28,6 +28,7 @@ from ..core.observer import Say, silent
 from ..core.steered import Command
 from ..machine.version import program_version
 from ..reports import ASSETS
+from ..store.state_dir import RUN_ID
 from .access import KEY_HEADER, SECURITY_HEADERS, Access, Code, Visitor
 from .attempts import Attempts
 from .control import Refusal, ask, read
@@ -39,7 +40,6 @@ from .streams import RUNS, Stream, topics_in
 LARGEST_BODY = 16 * 1024
 BODY_SECONDS = 10.0
 MOST_FIELDS = 10
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 _PATH = re.compile(rf"/(runs/{RUN_ID.pattern})?")
 

@@ -138,11 +138,11 @@ def test_a_resumed_run_is_under_way_again(journal: Journal) -> None:
 
 def test_runs_are_found_by_the_beginning_of_their_ids(journal: Journal) -> None:
     """Newest first; the whole id means that one alone."""
-    for run_id in ("20261128-ab", "20261128-abc", "20261129-x_%"):
+    for run_id in ("20261128-ab", "20261128-abc", "20261129-x_"):
         begin(journal, run_id, rehearsal=True)
     texts = ("20261129", "20261128", "20261128-ab", "nothing", "%", "_")
     assert {text: [row.run_id for row in journal.matching(text)] for text in texts} == {
-        "20261129": ["20261129-x_%"],
+        "20261129": ["20261129-x_"],
         "20261128": ["20261128-abc", "20261128-ab"],
         "20261128-ab": ["20261128-ab"],
         "nothing": [],

@@ -12,12 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.core.errors import JournalError
+from orchestrator.core.errors import CutoverError, JournalError
 from orchestrator.core.events import CutoverRequested
 from orchestrator.core.steered import Command
 from orchestrator.operations.abort import abort, abort_interrupted
+from orchestrator.operations.prune import prune
+from orchestrator.operations.report import report
 from orchestrator.operations.steering import steer
+from orchestrator.reports.render import run_reports
 from orchestrator.store.journal import Journal, open_journal
+from orchestrator.store.last_read import reads_path
+from orchestrator.store.locks import run_lock
 from orchestrator.store.marks import SLOT, Marks, Reach
 from orchestrator.store.schema import FILE, VERSION
 
@@ -218,6 +223,30 @@ def test_a_run_that_was_copied_into_a_journal_is_not_gone_on_with(tmp_path: Path
     other = workflow(("archive",), name="another")
     with open_journal(state_dir) as journal:
         journal.begin("r2", other, run_started(other))
+
+
+@pytest.mark.parametrize("name", ["../../r1", "/r1", "..", "", ".r1", "r/1", "r1\x1b[2J", "r" * 65])
+def test_a_run_in_a_journal_may_not_be_called_by_a_path(tmp_path: Path, name: str) -> None:
+    """Files are called after runs: whoever hands somebody a journal would have chosen what is written, locked or removed."""
+    state_dir = crashed(tmp_path)
+    made_older(state_dir, 1)
+    with closing(sqlite3.connect(state_dir / FILE)) as db, db:
+        db.execute("PRAGMA foreign_keys = OFF")
+        db.execute("UPDATE runs SET run_id = ?, finished_at = 1, unfinished = 0", (name,))
+        db.execute("UPDATE events SET run_id = ?", (name,))
+    before = sorted(tmp_path.rglob("*"))
+    for act in (
+        lambda: prune([name], state_dir=state_dir),
+        lambda: abort(name, state_dir=state_dir, who="somebody"),
+        lambda: report(name, state_dir=state_dir),
+        lambda: run_lock(state_dir, name),
+        lambda: reads_path(state_dir, name),
+        lambda: run_reports(state_dir, name),
+    ):
+        with pytest.raises(CutoverError) as caught:
+            act()
+        assert "\x1b" not in str(caught.value)
+    assert [path for path in sorted(tmp_path.rglob("*")) if path not in before and path.suffix == ".mark"] == []
 
 
 def test_a_journal_that_says_it_is_older_than_it_is_marks_nothing(tmp_path: Path) -> None:
