@@ -260,7 +260,8 @@ async def test_a_put_on_its_way_is_not_unsent_because_somebody_says_so(
             await run.steer("unpause")
         assert (await run.result())["exit_code"] == 0
         events = await run.events()
-        assert [event for event in events if isinstance(event, CutoverNotBegun)] == []
+        unsent = {event.reason for event in events if isinstance(event, CutoverNotBegun)}
+        assert unsent <= {"not sent: Temporal did not answer"}  # before the one that left, on a busy machine
         assert len([event for event in events if isinstance(event, CutoverInDoubt)]) == 1
         assert it.puts("a") == 1
 
