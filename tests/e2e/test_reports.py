@@ -156,7 +156,9 @@ def test_failed_hooks_need_a_person(program: Program) -> None:
     for text in (done.out, program.run("status", run_id).out):
         person = text.partition("NEEDS YOU NOW\n")[2]
         assert re.search(
-            r"^FAILED hook after_success of .*orders.*: exit code 3 \(sh -c exit 3\)$", person, re.MULTILINE
+            r"^FAILED hook after_success of .*orders.*: exit code 3 \(sh -c exit 3\), since 20.* UTC$",
+            person,
+            re.MULTILINE,
         )
         assert "FAILED hook after_success of two: exit code 1 (false)" in person
 
