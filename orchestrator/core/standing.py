@@ -26,6 +26,12 @@ SKIPPED = "skipped"
 MOVING = (Phase.DOUBT, Phase.REQUESTED, Phase.ACCEPTED, Phase.VERIFYING, Phase.READY, Phase.GATE)
 """Phases of what is under way or about to be, the most urgent first."""
 
+INTERRUPTED = "interrupted"
+"""How a run stands whose process has ended without a word."""
+
+NO_END_RECORDED = "its process has ended without recording why (killed, or the machine stopped)"
+"""What is said of such a run, in place of an outcome and an exit code: nobody has seen either."""
+
 CUT_OVER = (Outcome.SUCCESS, Outcome.UNVERIFIED)
 """Outcomes of a migration that is cut over, good or not."""
 

@@ -193,6 +193,11 @@ class RunReport:
     holder: str | None
     stands: str | None
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run's process has ended without recording why: *outcome* and *exit_code* are then what it would have come to, and nobody has seen them."""
+        return self.holder is None and self.finished_at is None
+
     def urgent(self) -> list[Need]:
         """What needs a person now, but for what is only to be followed at Atlas: that has a title of its own."""
         return [need for need in self.needs if need.kind != Outcome.UNDER_WAY]

@@ -135,7 +135,7 @@ class _Summary:
             prefix = "REHEARSAL " if report.rehearsal else ""
             self.line(f"{prefix}{report.stands or 'under way'} ({self.running})", "bold")
         else:
-            self.line(headline(report), _STYLES[report.outcome])
+            self.line(headline(report), "bold yellow" if report.interrupted else _STYLES[report.outcome])
         self.line(f"workflow {report.workflow}, run {report.run_id}, {times_of_day(report)}")
         if (here := times_here(report)) is not None:
             self.line(f"  here that was {here}")

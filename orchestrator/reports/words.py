@@ -11,7 +11,7 @@ from ..core.migration import Phase
 from ..core.needs import HOOK, Need
 from ..core.no_return import Point, Side
 from ..core.outcomes import EXIT_MEANINGS, Outcome
-from ..core.standing import MOVING, SKIPPED, WORDS
+from ..core.standing import INTERRUPTED, MOVING, NO_END_RECORDED, SKIPPED, WORDS
 from ..text.counts import names_listed, plural
 from ..text.durations import rough_duration
 from ..text.escaping import without_sequences
@@ -25,10 +25,12 @@ _JOINERS = "\u200c\u200d"  # invisible, harmless, and needed by some scripts and
 
 
 def headline(report: RunReport) -> str:
-    """The outcome in one line; of a run on which somebody works, how it stands."""
+    """The outcome in one line; of a run on which somebody works, how it stands; of one that was killed, that nobody knows."""
     prefix = "REHEARSAL " if report.rehearsal else ""
     if report.holder is not None:
         return f"{prefix}{report.stands} ({report.holder})"
+    if report.interrupted:
+        return f"{prefix}{INTERRUPTED}: {NO_END_RECORDED}"
     return f"{prefix}{report.outcome} (exit code {report.exit_code}: {exit_meaning(report)})"
 
 
@@ -110,6 +112,8 @@ def requests_line(report: RunReport) -> str | None:
 def times_of_day(report: RunReport) -> str:
     """When the run began and ended, and how long that took."""
     began, ended = clock(report.started_at) or "-", clock(report.finished_at)
+    if report.interrupted:
+        return f"{began} UTC, no end recorded"
     to = f"to {ended} UTC" if ended is not None and report.holder is None else "UTC to now"
     return f"{began} {to} ({duration(report.duration_seconds)})"
 
@@ -121,6 +125,8 @@ def times_here(report: RunReport, zone: tzinfo | None = None) -> str | None:
     began = datetime.fromisoformat(report.started_at).astimezone(zone)
     if not began.utcoffset():
         return None
+    if report.interrupted:
+        return f"{began:%Y-%m-%d %H:%M:%S %Z}"
     if report.finished_at is None or report.holder is not None:
         return f"{began:%Y-%m-%d %H:%M:%S %Z} to now"
     ended = datetime.fromisoformat(report.finished_at).astimezone(zone)

@@ -15,7 +15,7 @@ from orchestrator.core import events as ev
 from orchestrator.core.needs import needs
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
-from orchestrator.core.standing import verdict
+from orchestrator.core.standing import INTERRUPTED, NO_END_RECORDED, verdict
 from orchestrator.observers.notify import Messages
 from orchestrator.observers.terminal.board import Known, Size, board
 from orchestrator.observers.terminal.tally import Tally
@@ -152,6 +152,22 @@ def test_a_report_of_a_run_that_goes_on_does_not_say_that_it_is_over(form: Calla
         assert untrue not in text
     assert "1 not yet" in text
     assert f"atlas-cutover approve {RUN_ID} rest" in text
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_run_that_was_killed_has_no_outcome_and_no_exit_code(form: Callable[[RunReport], str]) -> None:
+    """Nobody has seen either: the forms say that it was interrupted, in the page's words, and neither how long it took nor that it goes on."""
+    report = build(night(goes_on=True), now=START + 100)
+    text = form(report)
+    for true in ("interrupted", NO_END_RECORDED, f"atlas-cutover resume {RUN_ID}", "no end recorded"):
+        assert true in text
+    for untrue in ("exit code 4", "exit code 1:", "the run is over", " to now"):
+        assert untrue not in text
+    page = (PAGE / "static" / "run.js").read_text(encoding="utf-8")
+    assert NO_END_RECORDED.removeprefix("its process ") in page
+    assert f'word: "{INTERRUPTED}"' in (ASSETS / "words.js").read_text(encoding="utf-8")
+    document = json.loads(render(report, ".json"))
+    assert (document["outcome"], document["exit_code"], document["finished_at"]) == ("IN_DOUBT", 4, None)
 
 
 def test_each_need_of_a_run_that_goes_on_has_its_picture_and_its_words_in_the_html() -> None:

@@ -24,6 +24,7 @@ from ...core.holds import Held
 from ...core.migration import Phase
 from ...core.needs import HOOK
 from ...core.outcomes import Outcome
+from ...core.standing import NO_END_RECORDED
 from ...text.instants import in_words
 from .. import ASSETS
 from ..bundle import bundled
@@ -74,6 +75,7 @@ def render_html(report: RunReport) -> str:
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
         data=embedded(snapshot(report)),
         outcomes=OUTCOMES,
+        no_end_recorded=NO_END_RECORDED,
         exit_meaning=exit_meaning(report),
         requests_line=requests_line(report),
         made_at=_made_at(report),
