@@ -226,6 +226,24 @@ def test_a_run_is_paused_and_aborted_with_the_buttons(tab: Page, night: Night) -
         tab.click("#abort")
         assert "This cannot be undone" in confirm(tab, "Abort the run?")
         tab.wait_for_selector("#answer:has-text('abort: asked of the run')")
+        tab.click("#unpause")
+        night.write(ev.RunUnpaused(at=NOW + 2, who="Bob"))
+        tab.wait_for_selector("#confirm-over:has-text('The run is not paused any more (unpause by Bob, ')")
+        tab.click("#confirm-no")
+        tab.click("#rows tr[data-index='1'] .link")
+        tab.click("#details-steer button:has-text('Skip')")
+        tab.wait_for_selector("#confirm-yes:enabled")
+        night.write(ev.CutoverRequested(at=NOW + 3, migration="billing"))
+        tab.wait_for_selector("#confirm-over:has-text('nothing to skip of billing any more: its cutover has been requested')")
+        tab.click("#confirm-no")
+        tab.click("#pause")
+        night.write(ev.RunAborted(at=NOW + 4, who="Bob"))
+        tab.wait_for_selector("#confirm-over:has-text('The run was aborted by Bob, ')")
+        assert tab.is_disabled("#confirm-yes")
+        night.finish(outcome=RunOutcome.INCOMPLETE, code=3)
+    tab.wait_for_selector("#confirm-over:has-text('The run has ended: INCOMPLETE.')")
+    assert tab.is_disabled("#confirm-yes")
+    tab.click("#confirm-no")
     assert [command for command, _, _ in night.asked()] == ["pause", "abort"]
 
 
@@ -283,6 +301,16 @@ def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Ni
         assert tab.input_value("#confirm-who") == "Ada"
         assert "2 migrations" in confirm(tab, "Reject wave w2?")
         tab.wait_for_selector("#answer:has-text('reject: asked of the run')")
+        tab.click("#needs button.primary")
+        tab.fill("#confirm-count", "2")
+        assert tab.is_enabled("#confirm-yes")
+        night.write(ev.WaveApproved(at=NOW + 30, wave="w2", who="Bob"))
+        tab.wait_for_selector("#confirm-over:has-text('Approved by Bob')")
+        assert "08:00:30 UTC. There is nothing left to decide here." in tab.inner_text("#confirm-over")
+        assert tab.is_disabled("#confirm-yes")
+        assert "cut over" not in tab.inner_text("#confirm")
+        tab.click("#confirm-no")
+        tab.wait_for_selector("#needs button.primary", state="detached")
     assert night.asked() == [(verb, "w2", "Ada (page, 127.0.0.1)") for verb in ("approve", "reject")]
 
 

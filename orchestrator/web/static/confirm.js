@@ -2,6 +2,7 @@
 
 import { byId, make, say } from "./dom.js";
 import { now } from "./now.js";
+import { settled } from "./settled.js";
 import { both, budgetInWords, counts, duration, number, plural } from "./words.js";
 
 const NAME = "atlas-cutover name"; // under which the browser keeps who its reader is
@@ -19,6 +20,7 @@ export function redrawQuestion() {
 export function confirmed(run, asking) {
   const { title, yes, danger = false } = question(run, asking);
   let count = null; // of migrations, where it has to be typed
+  let over = ""; // why there is nothing to decide any more
   say(byId("confirm-title"), title);
   say(byId("confirm-yes"), yes);
   byId("confirm-yes").className = danger ? "danger solid" : "primary";
@@ -31,19 +33,22 @@ export function confirmed(run, asking) {
   const check = () => {
     const typed = count === null || byId("confirm-count").value.trim() === String(count);
     const gate = asking.command !== "gate" || byId("gate-off").checked || byId("gate-lag").value.trim() || byId("gate-timeout").value.trim();
-    byId("confirm-yes").disabled = !(typed && gate && byId("confirm-who").value.trim());
+    byId("confirm-yes").disabled = Boolean(over) || !(typed && gate && byId("confirm-who").value.trim());
   };
   redraw = () => {
     const { text, facts = [], count: wanted = null } = question(run, asking);
     count = wanted;
-    say(byId("confirm-text"), text);
-    const items = facts.filter(Boolean).map((fact) => make("li", {}, fact));
+    over = settled(run, asking);
+    say(byId("confirm-over"), over && `${over} There is nothing left to decide here.`);
+    say(byId("confirm-text"), over ? "" : text);
+    const items = (over ? [] : facts).filter(Boolean).map((fact) => make("li", {}, fact));
     if (items.map((item) => item.textContent).join("\n") !== [...byId("confirm-facts").children].map((item) => item.textContent).join("\n")) {
       byId("confirm-facts").replaceChildren(...items);
     }
-    byId("confirm-count-field").hidden = count === null;
+    byId("confirm-count-field").hidden = count === null || Boolean(over);
     if (count !== null) say(byId("confirm-count-label"), `Type the number of migrations that this cuts over (${number(count)})`);
     check();
+    if (over && document.activeElement === document.body) byId("confirm-no").focus(); // from a button that is off now
   };
   byId("confirm-form").oninput = check;
   redraw();
