@@ -226,24 +226,6 @@ def test_a_run_is_paused_and_aborted_with_the_buttons(tab: Page, night: Night) -
         tab.click("#abort")
         assert "This cannot be undone" in confirm(tab, "Abort the run?")
         tab.wait_for_selector("#answer:has-text('abort: asked of the run')")
-        tab.click("#unpause")
-        night.write(ev.RunUnpaused(at=NOW + 2, who="Bob"))
-        tab.wait_for_selector("#confirm-over:has-text('The run is not paused any more (unpause by Bob, ')")
-        tab.click("#confirm-no")
-        tab.click("#rows tr[data-index='1'] .link")
-        tab.click("#details-steer button:has-text('Skip')")
-        tab.wait_for_selector("#confirm-yes:enabled")
-        night.write(ev.CutoverRequested(at=NOW + 3, migration="billing"))
-        tab.wait_for_selector("#confirm-over:has-text('nothing to skip of billing any more: its cutover has been requested')")
-        tab.click("#confirm-no")
-        tab.click("#pause")
-        night.write(ev.RunAborted(at=NOW + 4, who="Bob"))
-        tab.wait_for_selector("#confirm-over:has-text('The run was aborted by Bob, ')")
-        assert tab.is_disabled("#confirm-yes")
-        night.finish(outcome=RunOutcome.INCOMPLETE, code=3)
-    tab.wait_for_selector("#confirm-over:has-text('The run has ended: INCOMPLETE.')")
-    assert tab.is_disabled("#confirm-yes")
-    tab.click("#confirm-no")
     assert [command for command, _, _ in night.asked()] == ["pause", "abort"]
 
 
@@ -301,8 +283,19 @@ def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Ni
         assert tab.input_value("#confirm-who") == "Ada"
         assert "2 migrations" in confirm(tab, "Reject wave w2?")
         tab.wait_for_selector("#answer:has-text('reject: asked of the run')")
+    assert night.asked() == [(verb, "w2", "Ada (page, 127.0.0.1)") for verb in ("approve", "reject")]
+
+
+def test_a_question_that_was_answered_elsewhere_asks_no_more(tab: Page, night: Night) -> None:
+    """By somebody else, or by the run: it says who has decided and when, and its button is off."""
+    given = workflow(("orders", "billing"), ("archive",))
+    night.begin(replace(given, waves=(given.waves[0], replace(given.waves[1], approval=True))))
+    night.write(ev.ApprovalWaiting(at=NOW + 20, wave="w2"))
+    with night.held():
+        open_run(tab, night)
         tab.click("#needs button.primary")
-        tab.fill("#confirm-count", "2")
+        tab.fill("#confirm-who", "Ada")
+        tab.fill("#confirm-count", "1")
         assert tab.is_enabled("#confirm-yes")
         night.write(ev.WaveApproved(at=NOW + 30, wave="w2", who="Bob"))
         tab.wait_for_selector("#confirm-over:has-text('Approved by Bob')")
@@ -311,7 +304,57 @@ def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Ni
         assert "cut over" not in tab.inner_text("#confirm")
         tab.click("#confirm-no")
         tab.wait_for_selector("#needs button.primary", state="detached")
-    assert night.asked() == [(verb, "w2", "Ada (page, 127.0.0.1)") for verb in ("approve", "reject")]
+        night.write(ev.RunPaused(at=NOW + 1, who=WHO))
+        tab.click("#unpause")
+        night.write(ev.RunUnpaused(at=NOW + 2, who="Bob"))
+        tab.wait_for_selector("#confirm-over:has-text('The run is not paused any more (unpause by Bob, ')")
+        tab.click("#confirm-no")
+        tab.click("#rows tr[data-index='1'] .link")
+        tab.click("#details-steer button:has-text('Skip')")
+        tab.fill("#confirm-who", "Ada")
+        assert tab.is_enabled("#confirm-yes")
+        night.write(ev.CutoverRequested(at=NOW + 3, migration="billing"))
+        tab.wait_for_selector(
+            "#confirm-over:has-text('nothing to skip of billing any more: its cutover has been requested')"
+        )
+        tab.click("#confirm-no")
+        tab.click("#pause")
+        night.write(ev.RunAborted(at=NOW + 4, who="Bob"))
+        tab.wait_for_selector("#confirm-over:has-text('The run was aborted by Bob, ')")
+        assert tab.is_disabled("#confirm-yes")
+        night.finish(outcome=RunOutcome.INCOMPLETE, code=3)
+    tab.wait_for_selector("#confirm-over:has-text('The run has ended: INCOMPLETE.')")
+    assert tab.is_disabled("#confirm-yes")
+    tab.click("#confirm-no")
+    assert night.asked() == []
+
+
+def test_the_number_is_typed_as_it_is_told_and_enter_in_a_field_sends_nothing(tab: Page, night: Night) -> None:
+    """`1,200` is the number that the question names; what was typed stays when Enter is pressed, and another number is told to be wrong."""
+    night.begin(replace(fleet(1200), waves=(replace(fleet(1200).waves[0], approval=True),)))
+    night.write(ev.ApprovalWaiting(at=NOW, wave="bulk"))
+    with night.held():
+        open_run(tab, night)
+        tab.click("#needs button.primary")
+        tab.fill("#confirm-who", "Ada")
+        for typed in ("1,200", "1200", " 1\u202f200 "):
+            tab.fill("#confirm-count", typed)
+            assert tab.is_enabled("#confirm-yes")
+            assert tab.inner_text("#confirm-count-wrong") == ""
+        for wrong in ("12,00", "1.2", "1,2000", "1200.0"):
+            tab.fill("#confirm-count", wrong)
+            assert tab.is_disabled("#confirm-yes")
+            assert tab.inner_text("#confirm-count-wrong") == "That is another number."
+        tab.fill("#confirm-count", "1,200")
+        tab.fill("#confirm-reason", "looks good")
+        tab.focus("#confirm-reason")
+        tab.keyboard.press("Enter")
+        assert tab.is_visible("#confirm")
+        assert tab.input_value("#confirm-reason") == "looks good"
+        assert night.asked() == []
+        tab.click("#confirm-yes")
+        tab.wait_for_selector("#answer:has-text('approve: asked of the run')")
+    assert [command for command, _, _ in night.asked()] == ["approve"]
 
 
 def test_a_migration_is_skipped_and_its_gate_changed_in_its_details(tab: Page, night: Night) -> None:

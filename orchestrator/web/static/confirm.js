@@ -31,7 +31,8 @@ export function confirmed(run, asking) {
   byId("confirm-who").value = named || localStorage.getItem(NAME) || "";
   byId("confirm-who").readOnly = Boolean(named);
   const check = () => {
-    const typed = count === null || byId("confirm-count").value.trim() === String(count);
+    const given = byId("confirm-count").value.trim(), typed = count === null || written(given) === String(count);
+    say(byId("confirm-count-wrong"), given && !typed ? "That is another number." : "");
     const gate = asking.command !== "gate" || byId("gate-off").checked || byId("gate-lag").value.trim() || byId("gate-timeout").value.trim();
     byId("confirm-yes").disabled = Boolean(over) || !(typed && gate && byId("confirm-who").value.trim());
   };
@@ -51,6 +52,9 @@ export function confirmed(run, asking) {
     if (over && document.activeElement === document.body) byId("confirm-no").focus(); // from a button that is off now
   };
   byId("confirm-form").oninput = check;
+  byId("confirm-form").onkeydown = (event) => {
+    if (event.key === "Enter" && event.target.tagName === "INPUT") event.preventDefault(); // it would press the first button, Back
+  };
   redraw();
   const dialog = byId("confirm");
   dialog.returnValue = "no";
@@ -59,6 +63,11 @@ export function confirmed(run, asking) {
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? given(asking, count) : null), { once: true });
   });
+}
+
+// The digits of a number that may have a sign between its thousands, as the question has it.
+function written(text) {
+  return /^\d{1,3}([\s,.'’])\d{3}(?:\1\d{3})*$/.test(text) ? text.replace(/\D/g, "") : text;
 }
 
 function given({ command }, count) {
