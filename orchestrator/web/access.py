@@ -131,14 +131,15 @@ def split_host(header: str) -> tuple[str, int] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Who is let in at a page that listens on *host* and *port*.
+    """Who is let in at a page that listens on *host*, a numeric address, and *port*.
 
-    *machine* is the machine's own name, which a page that listens on all interfaces also answers to.
+    *name* is what *host* was called when it was asked for, which the page also answers to. *machine* is the machine's own name, which a page that listens on all interfaces also answers to.
     """
 
     visitors: tuple[Visitor, ...]
     host: str
     port: int
+    name: str = ""
     machine: str = ""
 
     @property
@@ -188,7 +189,7 @@ class Access:
         if found is None or found[1] != self.port:
             return False
         name = found[0]
-        if name in LOCAL_NAMES or name == self.host.lower():
+        if name in LOCAL_NAMES or name in (self.host, self.name.lower()):
             return True
         if self.host in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound to
             return name == self.machine.lower() or _is_address(name)

@@ -74,10 +74,10 @@ async def serve_page(
             "with --token-file FILE, or stay on 127.0.0.1 and use an SSH tunnel"
         )
     listening = _listen(host, port)
-    bound = int(listening.getsockname()[1])
+    address, bound = listening.getsockname()[:2]
     code = None if visitors else Code(time.monotonic)
     known = visitors or (Visitor(token=new_token()),)
-    access = Access(visitors=known, host=host, port=bound, machine=socket.gethostname())
+    access = Access(visitors=known, host=address, port=bound, name=host, machine=socket.gethostname())
     closing = anyio.Event()
     async with anyio.create_task_group() as tasks:
         feeds = Feeds(state_dir, tasks)
@@ -106,7 +106,7 @@ async def serve_page(
         door = Door(runner.server, guests, say)
         server = await asyncio.get_running_loop().create_server(door, sock=listening, backlog=128)
         try:
-            yield RunningPage(origin=_origin(host, bound), access=access, feeds=feeds, code=code)
+            yield RunningPage(origin=_origin(address, bound), access=access, feeds=feeds, code=code)
         finally:
             closing.set()
             with anyio.CancelScope(shield=True):
@@ -157,7 +157,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _origin(host: str, port: int) -> str:
-    """Where a browser on this machine finds a page that listens on *host*."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host)  # noqa: S104 - a name to show, nothing is bound to it
-    return f"http://{shown or (f'[{host}]' if ':' in host else host)}:{port}"
+def _origin(address: str, port: int) -> str:
+    """Where a browser on this machine finds a page that listens on *address*: in numbers, as a name may lead to somebody else first.
+
+    `localhost` is two addresses, of which browsers try the one that is not listened on before the other.
+    """
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - shown, nothing is bound to it
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

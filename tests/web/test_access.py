@@ -244,6 +244,24 @@ async def test_this_machines_names_are_accepted(visitor: Visitor, name: str) -> 
     assert (await visitor.get("/", headers={"Host": f"{name}:{visitor.page.access.port}"})).status == 200
 
 
+@pytest.mark.parametrize(
+    ("host", "printed"), [("localhost", "127.0.0.1"), ("LOCALHOST", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")]
+)  # fmt: skip
+async def test_the_printed_address_is_where_the_page_listens(tmp_path: Path, host: str, printed: str) -> None:
+    """A name can mean another address first, `localhost` say: whoever listens there would be sent the code."""
+    async with serve_page(tmp_path, host=host) as page:
+        assert page.address.startswith(f"http://{printed}:{page.access.port}/?code=")
+
+
+def test_a_page_at_a_name_answers_to_its_address_and_to_the_name() -> None:
+    """The address is what is printed, the name is what was asked for."""
+    access = Access(visitors=(Visit(token="t" * 32),), host="10.1.2.3", name="Bastion.example", port=8642)
+    assert access.is_addressed("10.1.2.3:8642")
+    assert access.is_addressed("bastion.example:8642")
+    assert not access.is_addressed("10.1.2.4:8642")
+    assert not access.is_addressed("evil.example:8642")
+
+
 def test_a_page_on_all_interfaces_answers_to_addresses_and_its_own_name() -> None:
     """Other names are refused: only a name can be made to point somewhere else."""
     access = Access(visitors=(Visit(token="t" * 32),), host="0.0.0.0", port=8642, machine="bastion")  # noqa: S104 - nothing is bound
