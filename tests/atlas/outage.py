@@ -53,6 +53,7 @@ def say(line: str) -> None:
 
 async def serve(directory: Path) -> None:
     """Answer every request, and say on stdout which PUT has come."""
+    say("apart")
     await asyncio.to_thread(sys.stdin.readline)  # the interface is here
     for arguments in (("addr", "add", f"{THERE}/24", "dev", "v1"), ("link", "set", "v1", "up")):
         ip(*arguments)
@@ -178,6 +179,7 @@ def play(directory: Path) -> None:
     server = Actor("serve", str(directory), prefix=("unshare", "--net"))
     clients: dict[str, Actor] = {}
     try:
+        assert server.hear() == "apart"  # before, its namespace is this one still
         ip("link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", str(server.process.pid))
         ip("addr", "add", f"{HERE}/24", "dev", "v0")
         ip("link", "set", "v0", "up")
