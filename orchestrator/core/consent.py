@@ -87,7 +87,7 @@ def _sorted(
         recorded_window=recorded_window,
         base_url=base_url,
         ends=ends,
-        starts=() if stopped else within(BEFORE_THE_PUT),
+        starts=() if stopped else tuple(name for name in within(BEFORE_THE_PUT) if state.withdrawn(name) is None),
         repeats=() if stopped else within(_UNCLEAR),
         follows=within(frozenset({Phase.ACCEPTED}) if not stopped else _UNCLEAR | {Phase.ACCEPTED}),
     )

@@ -17,7 +17,7 @@ from ..core.steering import SteeringRequest
 from ..machine.person import who_am_i
 from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal
-from ..store.locks import LockedError, locked, run_lock
+from ..store.locks import LockedError, holder_of, locked, run_lock
 from .apart import wait_for
 from .find import find_run, state_dir_of
 from .foresight import last_words
@@ -73,7 +73,8 @@ def abort_and_tell(
     if row.temporal is not None and row.unfinished and not row.rehearsal:
         return _abort_elsewhere(row, request, directory, observers)
     with open_journal(directory) as journal:
-        if row.unfinished:
+        # Where no process works on it, nobody has heeded what was asked before.
+        if row.unfinished and holder_of(run_lock(directory, row.run_id)) is not None:
             decided(asked_already(journal, row.run_id), [request])
         return ask(journal, row.run_id, request, at=time.time()) or _end(journal, row, request, observers)
 

@@ -37,6 +37,7 @@ from ..text.counts import names_listed, plural
 from ..text.likeness import closest
 from .options import Options
 from .session import LastWords, Task
+from .steering import asked_already
 
 _NAMES = 20
 """How many names a message lists."""
@@ -57,7 +58,7 @@ def foresee(workflow: Workflow, settings: Settings, options: Options, *, now: fl
         task = (
             beginning(journal, "", workflow, settings, options, now=now)
             if other is None
-            else continuation(journal.state(other), workflow, settings, options, now=now)
+            else continuation(asked_already(journal, other), workflow, settings, options, now=now)
         )
         return _intention(journal, task, settings, now=now)
 
@@ -76,7 +77,10 @@ def foresee_going_on(workflow: Workflow, settings: Settings, options: Options, *
         if other is None:
             return None
         return _intention(
-            journal, continuation(journal.state(other), workflow, settings, options, now=now), settings, now=now
+            journal,
+            continuation(asked_already(journal, other), workflow, settings, options, now=now),
+            settings,
+            now=now,
         )
 
 
@@ -87,7 +91,7 @@ def foresee_resume(run_id: str, settings: Settings, options: Options, *, now: fl
         InputError, JournalError: As `resume`.
     """
     with open_journal(settings.state_dir) as journal:
-        task = continuation(journal.state(run_id), None, settings, options, now=now)
+        task = continuation(asked_already(journal, run_id), None, settings, options, now=now)
         return _intention(journal, task, settings, now=now)
 
 

@@ -18,7 +18,7 @@ from ..core.steered import Command, between_sessions
 from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange, SteeringRequest, decide
 from ..files.own_secrets import secrets_of
 from ..machine.person import who_am_i
-from ..store.journal import Journal, RunRow, open_journal
+from ..store.journal import Control, Journal, RunRow, open_journal
 from ..store.locks import LockedError, holder_of, locked, run_lock
 from ..text.likeness import composed
 from ..text.redaction import Redactor
@@ -129,11 +129,35 @@ def asked_already(journal: Journal, run_id: str) -> RunState:
     # Requests first: one that is heeded between these two reads is then in both, and the second time it changes nothing.
     controls = journal.controls(run_id)
     state = journal.state(run_id)
+    _heeded(controls, state)
+    return state
+
+
+def take_up_what_waits(journal: Journal, run_id: str) -> RunState:
+    """Record what others have asked of a run whose process ended before it heeded them; how it stands then. The caller holds its lock.
+
+    So nothing that is asked later is overruled by what was asked before, and a session begins with what was confirmed. An `abort`
+    is left for the session, which follows what is under way.
+
+    Raises:
+        JournalError: It cannot be read or written, or events of the run are missing.
+    """
+    controls = journal.controls(run_id)
+    state = journal.state(run_id)
+    if controls and all(control.request.command is not Command.ABORT for control in controls):
+        journal.commit(run_id, _heeded(controls, state), {}, handled=controls)
+    return state
+
+
+def _heeded(controls: Sequence[Control], state: RunState) -> list[Event]:
+    """What *controls* mean for *state*, in their order, which is brought up to it. What means nothing any more is left out."""
+    events = []
     for control in controls:
         event = decide(state, control.request, at=time.time())
         if not isinstance(event, str):
             state.apply(event)
-    return state
+            events.append(between_sessions(event))
+    return events
 
 
 def decided(state: RunState, requests: Sequence[SteeringRequest]) -> list[Event]:
@@ -196,13 +220,16 @@ def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) 
     """Record *requests* in a run on which no process works: whoever continues it finds them."""
     try:
         with locked(run_lock(journal.state_dir, run_id), holder=requests[0].who):
+            controls = journal.controls(run_id)
             state = journal.state(run_id)
-            events = [between_sessions(event) for event in decided(state, requests)]
-            for event in events:
+            events = _heeded(controls, state)  # what was asked before comes before, or it would overrule this
+            own = [between_sessions(event) for event in decided(state, requests)]
+            for event in own:
                 state.apply(event)
+            events += own
             if state.finished_at is not None:
                 events.append(_finished(state, state.finished_at))
-            journal.commit(run_id, events, {})
+            journal.commit(run_id, events, {}, handled=controls)
     except LockedError as error:
         raise InputError(f"run {run_id} has just been taken up by {error.holder}: ask again") from None
     return Steered(run_id=run_id, taken=Taken.KEPT)

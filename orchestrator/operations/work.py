@@ -32,6 +32,7 @@ from .missing_here import refuse_foreign_programs
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
 from .session import Task, conduct
+from .steering import take_up_what_waits
 
 
 def new_run_id(now: float) -> str:
@@ -94,7 +95,7 @@ async def _continue(
     if not row.unfinished and not options.retry_failed:
         return as_it_ended(journal.state(run_id), options)
     with holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal) as locks:
-        state = journal.state(run_id)  # read under the lock: what another process still did is in it
+        state = take_up_what_waits(journal, run_id)  # under the lock: what another process still did is in it
         refuse_foreign_programs(state.workflow)
         task = continuation(state, given, settings, options, now=options.host.wall())
         assert isinstance(task.first, RunResumed)

@@ -233,9 +233,10 @@ class Journal:
     def handled(self, controls: Sequence[Control]) -> None:
         """These requests have been seen to."""
         with self._transaction():
-            self._db.executemany(
-                "UPDATE controls SET handled = 1 WHERE id = ?", [(control.id,) for control in controls]
-            )
+            self._mark_handled(controls)
+
+    def _mark_handled(self, controls: Sequence[Control]) -> None:
+        self._db.executemany("UPDATE controls SET handled = 1 WHERE id = ?", [(control.id,) for control in controls])
 
     def begin(
         self,
@@ -356,12 +357,13 @@ class Journal:
         *,
         marked: bool = True,
         damaged_too: bool = False,
+        handled: Sequence[Control] = (),
     ) -> None:
         """Write *events* in one transaction: they are on disk when this returns.
 
         *marked*: their loss would be noticed, too. It costs a sync more, and only events that an action waits for need it.
         *damaged_too*: also where events of the run are missing. A mark over those that are left says that they are all, so
-        only the end of a run may be written there.
+        only the end of a run may be written there. *handled*: the requests that they carry out.
 
         Raises:
             JournalError: The disk is full, the file read-only or damaged, or events of the run are missing.
@@ -371,6 +373,7 @@ class Journal:
                 self._check.check_run(run_id)
                 self._whole.add(run_id)
             self.insert(run_id, events, ids)
+            self._mark_handled(handled)
             self._checkpoint("committing")
         if marked:
             self._marks.of(run_id).write(self._known[run_id])
@@ -582,13 +585,28 @@ def _detail(request: SteeringRequest) -> dict[str, Any]:
     return {"reason": request.reason, "migration": request.migration, "gate": gate}
 
 
-def _request(command: str, wave: str | None, who: str, detail: dict[str, Any]) -> SteeringRequest:
-    """A request as it was left; one of an older version has no detail."""
+_OF_A_REQUEST: Mapping[str, Any] = {"reason": str | None, "migration": str | None, "gate": list | None}
+
+
+def _request(command: str, wave: str | None, who: str, detail: Any) -> SteeringRequest:
+    """A request as it was left; one of an older version has no detail.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(detail, dict) or not all(
+        isinstance(detail.get(key), kind) for key, kind in _OF_A_REQUEST.items()
+    ):
+        raise ValueError(f"{command}: its details are none")
     gate = detail.get("gate")
+    if gate is not None and (
+        len(gate) != 2 or not all(isinstance(each, int | float | None) and not isinstance(each, bool) for each in gate)
+    ):
+        raise ValueError(f"{command}: its gate is none")
     return SteeringRequest(
         command=Command(command),
         who=who,
-        reason=detail.get("reason", ""),
+        reason=detail.get("reason") or "",
         wave=wave,
         migration=detail.get("migration"),
         gate=GateChange(max_lag=gate[0], timeout=gate[1]) if gate else None,

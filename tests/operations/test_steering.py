@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +17,15 @@ from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import SteeringRequest
+from orchestrator.files.in_code import build_settings
 from orchestrator.operations.abort import abort
+from orchestrator.operations.foresight import foresee_resume
+from orchestrator.operations.options import Options
 from orchestrator.operations.pause import pause
+from orchestrator.operations.reject import reject
 from orchestrator.operations.retry import retry
-from orchestrator.operations.steering import Taken
+from orchestrator.operations.skip import skip
+from orchestrator.operations.steering import Taken, take_up_what_waits
 from orchestrator.operations.unpause import unpause
 from orchestrator.reports.model import build
 from orchestrator.store.journal import Journal, open_journal
@@ -27,6 +35,10 @@ from ..builders import NOW, workflow
 from ..web.nights import RUN, Night
 
 WHO = "ada"
+KEYS = {
+    "MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh",
+    "MONGODB_ATLAS_PRIVATE_API_KEY": "0b8e7a52-1111-4222-8333-0000feedbeef",
+}
 
 
 def test_a_pause_that_is_heeded_at_this_moment_can_be_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,6 +62,65 @@ def test_a_pause_that_is_heeded_at_this_moment_can_be_undone(tmp_path: Path, mon
         assert unpause(RUN, state_dir=tmp_path).taken is Taken.ASKED
     with open_journal(tmp_path) as journal:
         assert [control.request.command for control in journal.controls(RUN)] == [Command.UNPAUSE]
+
+
+FAILED = ev.MigrationFinished(at=NOW, migration="orders", outcome=Outcome.FAILED, status=None, error_message="no gate")
+TWO_WORDS: dict[str, tuple[tuple[ev.Event, ...], SteeringRequest, Callable[[Path], Any], Callable[[RunState], Any]]] = {
+    "approve, reject": (
+        (),
+        SteeringRequest(command=Command.APPROVE, who=WHO, wave="w1"),
+        lambda there: reject(RUN, "w1", state_dir=there),
+        lambda run: run.waves["w1"].rejected_by,
+    ),
+    "unpause, pause": (
+        (ev.RunPaused(at=NOW, who=WHO),),
+        SteeringRequest(command=Command.UNPAUSE, who=WHO),
+        lambda there: pause(RUN, state_dir=there),
+        lambda run: run.paused_by,
+    ),
+    "retry, skip": (
+        (FAILED,),
+        SteeringRequest(command=Command.RETRY, who=WHO, migration="orders"),
+        lambda there: skip(RUN, "orders", state_dir=there),
+        lambda run: run.migrations["orders"].skipped,
+    ),
+}
+
+
+@pytest.mark.parametrize("which", TWO_WORDS)
+def test_the_later_word_holds_where_the_first_one_was_never_heeded(tmp_path: Path, which: str) -> None:
+    """The process that it was left for was stopped and killed. The next session takes up nothing that has been overruled."""
+    before, waiting, later, holds = TWO_WORDS[which]
+    plan = workflow(("orders",))
+    night = Night(state_dir=tmp_path)
+    night.begin(replace(plan, waves=tuple(replace(wave, approval=True) for wave in plan.waves)))
+    night.write(*before)
+    with night.held(), open_journal(tmp_path) as journal:
+        journal.request(RUN, waiting, at=NOW)
+    assert later(tmp_path).taken is Taken.KEPT
+    assert night.asked() == []
+    with open_journal(tmp_path) as journal:
+        assert holds(journal.state(RUN))
+        assert [decision.command for decision in journal.state(RUN).steering][-2:] == [
+            Command(each) for each in which.split(", ")
+        ]
+
+
+def test_what_waits_is_taken_up_before_a_session_says_what_it_will_do(tmp_path: Path) -> None:
+    """A question about two names what one more word has made one; an abort that waits is the session's, which follows what is under way."""
+    night = Night(state_dir=tmp_path)
+    night.begin(workflow(("orders", "carts")))
+    skipped = SteeringRequest(command=Command.SKIP, who=WHO, migration="carts")
+    with night.held(), open_journal(tmp_path) as journal:
+        journal.request(RUN, skipped, at=NOW)
+    intention = foresee_resume(RUN, build_settings({"state_dir": str(tmp_path)}, environ=KEYS), Options(), now=NOW)
+    assert intention.starts == ("orders",)
+    with open_journal(tmp_path) as journal:
+        assert take_up_what_waits(journal, RUN).migrations["carts"].skipped
+        journal.request(RUN, SteeringRequest(command=Command.ABORT, who=WHO), at=NOW)
+        assert take_up_what_waits(journal, RUN).aborted_by is None
+    assert [command for command, *_ in night.asked()] == [Command.ABORT]
+    assert abort(RUN, state_dir=tmp_path).taken is Taken.ENDED  # nobody has heeded the other one
 
 
 def test_what_is_taken_up_again_after_the_end_does_not_make_the_run_longer(tmp_path: Path) -> None:

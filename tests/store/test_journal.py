@@ -301,6 +301,19 @@ def test_a_request_that_this_version_does_not_know_is_named(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    "detail", ["[]", "5", '{"gate": 1}', '{"gate": [1]}', '{"gate": {}}', '{"gate": ["x", "y"]}', '{"reason": 5}', "{"]
+)
+def test_a_request_that_is_damaged_is_named(tmp_path: Path, detail: str) -> None:
+    """Whoever works on the run stops it in order, and follows what is under way."""
+    with open_journal(tmp_path) as journal:
+        begin(journal, "r1", rehearsal=True)
+        journal.request("r1", SteeringRequest(command=Command.PAUSE, who=WHO), at=NOW)
+        journal._db.execute("UPDATE controls SET detail = ?", (detail,))
+        with pytest.raises(JournalError, match=r"what is asked of run r1 cannot be read"):
+            journal.controls("r1")
+
+
+@pytest.mark.parametrize(
     "written", ["{", "7", "{}", '{"address": 7, "namespace": "n", "tls": true, "codec_key_file": null, "lease": 10}']
 )
 def test_what_a_run_says_of_its_cluster_may_be_damaged(tmp_path: Path, written: str) -> None:

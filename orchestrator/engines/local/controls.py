@@ -39,16 +39,18 @@ async def heed_controls(session: Session, state_dir: Path, ground: Ground) -> No
 
 
 async def _heed(journal: Journal, session: Session, ground: Ground) -> None:
+    carried_out: set[int] = set()
     while True:
         ground.check()
         controls = journal.controls(session.state.run_id)
         if controls:
             for control in controls:
-                carry_out(control.request, session)
+                if control.id not in carried_out:
+                    carry_out(control.request, session)
+            carried_out.update(control.id for control in controls)
             await session.recorder.flush()  # a request counts as handled when what it caused cannot be lost any more
-            with suppress(
-                JournalLockedError
-            ):  # the next look finds them again, and carrying them out twice does nothing
+            # The next look finds them again. Once is enough: what has been decided since is not to be overruled.
+            with suppress(JournalLockedError):
                 await anyio.to_thread.run_sync(journal.handled, controls)
         await anyio.sleep(LOOK_EVERY)
 
