@@ -175,11 +175,9 @@ class RunFacts:
         elif self._is_over():
             why = "the run was given up while the cutover was under way: look at the live migration in Atlas"
         elif state.phase is Phase.ACCEPTED:
-            why = (
-                "Atlas accepted the cutover, and the session ended before its end was seen: `resume` follows it at once"
-            )
+            why = "Atlas accepted the cutover, and the session ended before its end was seen: resume follows it at once"
         else:
-            return state.note or "the run was interrupted while the cutover was under way: `resume` follows it"
+            return state.note or "the run was interrupted while the cutover was under way: resume follows it"
         return f"{why} ({state.note})" if state.note else why
 
     def _why_not_started(self, name: str) -> str | None:

@@ -28,8 +28,8 @@ SCHEMA_VERSION = 1
 OUTCOME_URGENCY = (*(kind for kind in NEED_URGENCY if isinstance(kind, Outcome)), Outcome.NOT_STARTED)
 """The outcomes other than SUCCESS, the most urgent first."""
 
-OTHERS = (("Under way at Atlas", Outcome.UNDER_WAY), ("Not started", Outcome.NOT_STARTED))
-"""Those that are no failure, with the title that every format gives them."""
+OTHERS = (("Not started", Outcome.NOT_STARTED),)
+"""Those that need nobody now, with the title that every format gives them."""
 
 OUTPUT_AT_MOST = 4000  # characters of a failed hook's output
 OUTPUT_OF_SUCCESS = 400  # characters of a good hook's output: 5,000 migrations may have one each
@@ -198,10 +198,6 @@ class RunReport:
         """Whether the run's process has ended without recording why: *outcome* and *exit_code* are then what it would have come to, and nobody has seen them."""
         return self.holder is None and self.finished_at is None
 
-    def urgent(self) -> list[Need]:
-        """What needs a person now, but for what is only to be followed at Atlas: that has a title of its own."""
-        return [need for need in self.needs if need.kind != Outcome.UNDER_WAY]
-
     def names_of_vars(self) -> list[str]:
         """The names of all variables that any of the migrations has, in the order of the workflow."""
         return list(dict.fromkeys(name for m in self.migrations for name in m.vars.names))
@@ -219,7 +215,7 @@ class RunReport:
         ]
 
     def other_problems(self) -> list[tuple[str, list[Problem]]]:
-        """`problems` that are not among `urgent`, under the titles of `OTHERS`, those without any left out."""
+        """`problems` that are not among `needs`, under the titles of `OTHERS`, those without any left out."""
         problems = self.problems()
         kinds = ((title, [p for p in problems if p.outcome is outcome]) for title, outcome in OTHERS)
         return [(title, found) for title, found in kinds if found]

@@ -207,7 +207,7 @@ class _Summary:
 
     def _needs(self) -> None:
         """What needs a person, before all figures: each with its ids, what to do, and the command."""
-        urgent = self.report.urgent()
+        urgent = self.report.needs
         if urgent:
             self.console.print()
             self.line("NEEDS YOU NOW", "bold")

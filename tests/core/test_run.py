@@ -122,7 +122,7 @@ def test_an_accepted_cutover_without_end_is_under_way(end: list[Event]) -> None:
     """No doubt and no failure: the run is incomplete, whatever ended its session, and `resume` follows it."""
     run = run_of(*ACCEPTED, *all_ended(N, S, S, S), *end)
     result = run.result("a")
-    assert (result.outcome, "`resume` follows it at once" in (result.error_message or "")) == (Outcome.UNDER_WAY, True)
+    assert (result.outcome, "resume follows it at once" in (result.error_message or "")) == (Outcome.UNDER_WAY, True)
     assert (run.outcome(), run.exit_code(), run.unsettled()) == (RunOutcome.INCOMPLETE, ExitCode.INCOMPLETE, ["a"])
     assert run.is_unfinished()
 

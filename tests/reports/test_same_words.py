@@ -108,7 +108,7 @@ def test_what_needs_somebody_comes_first_and_all_of_it(form: Callable[[RunReport
     assert waves is not None
     assert rest is not None
     assert found[-1] < waves.start() < rest.start()
-    for need in report.urgent():
+    for need in report.needs:
         assert need.said in text
         assert need.since is not None
         assert f"since {in_words(need.since)}" in text

@@ -84,12 +84,15 @@ def test_the_way_on_after_the_window_is_a_new_window(report_of: MakeReport) -> N
     assert "\n  $ atlas-cutover run WORKFLOW\n" in text
 
 
-def test_what_is_under_way_is_followed_at_once_and_is_no_problem(report_of: MakeReport) -> None:
-    """Neither a person nor an answer is needed for that; the rest of the run does not hide it."""
+def test_what_nobody_follows_any_more_needs_somebody_who_does(report_of: MakeReport) -> None:
+    """As on the page: with its ids, what to do and the command; the rest of the run does not hide it."""
     text = printed(report_of({"w": {"a": Ending(Outcome.UNDER_WAY), "b": Ending()}}, exit_code=ExitCode.SIGTERM))
     assert "2 migrations: 1 SUCCESS, 1 UNDER_WAY" in text
-    assert "UNDER WAY AT ATLAS\nUNDER_WAY a (w): Atlas accepted the cutover" in text
-    assert "NEEDS YOU NOW" not in text
+    assert "NEEDS YOU NOW\nUNDER_WAY a (w): Atlas accepted the cutover" in text
+    assert "`" not in text.partition("UNDER_WAY a (w)")[2].partition("\n")[0]
+    need = text.partition("NEEDS YOU NOW")[2].partition("2 migrations")[0]
+    for said in (f"live migration {1:024x}", "follows it to its end at once", f"  $ atlas-cutover resume {RUN_ID}\n"):
+        assert said in need
     assert "continue with (at once: it follows what Atlas has accepted, and sends no PUT):" in text
     assert f"\n  $ atlas-cutover resume {RUN_ID}\n" in text
     window = AbsoluteWindow(opens=START - 3600, closes=START + 30)

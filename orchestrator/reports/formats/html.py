@@ -83,7 +83,7 @@ def render_html(report: RunReport) -> str:
         last_start=last_start_in_words(report),
         totals=_totals(report),
         stands=standings_of_waves(report),
-        urgent=report.urgent(),
+        urgent=report.needs,
         looks=_LOOKS,
         others=report.other_problems(),
         problems_at_most=PROBLEMS_AT_MOST,

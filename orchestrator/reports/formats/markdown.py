@@ -83,7 +83,7 @@ def _title(report: RunReport) -> Iterable[str]:
 
 
 def _needs(report: RunReport) -> Iterable[str]:
-    urgent = report.urgent()
+    urgent = report.needs
     if not urgent:
         return
     yield from ("## Needs you now", "")
