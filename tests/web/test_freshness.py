@@ -25,6 +25,8 @@ pytestmark = NEEDS_CHROMIUM
 TWO_BEATS = 12_000
 """Milliseconds after which a page that has heard nothing knows it."""
 
+GROUND = "it => { const looks = getComputedStyle(document.querySelector(it)); return [looks.backgroundColor, looks.color, looks.outlineStyle]; }"
+
 
 @pytest.fixture
 def served(night: Night) -> Iterator[Site]:
@@ -76,16 +78,22 @@ def assert_it_knows_nothing(tab: Page) -> None:
 
 
 def test_a_frozen_server_is_noticed_after_two_beats(tab: Page, night: Night, served: Site) -> None:
-    """Its connection stays open, as that of a frozen tunnel does; when it goes on, so does the page."""
+    """Its connection stays open, as that of a frozen tunnel does; when it goes on, so does the page. Open details say it, too."""
     a_run_under_way(night)
     with night.held():
         opened(tab, served)
         assert tab.is_visible("#abort")
+        tab.set_viewport_size({"width": 390, "height": 844})
+        tab.click("#rows tr[data-index='0'] .link")  # which cover the banner there
         served.process.send_signal(signal.SIGSTOP)
         tab.clock.fast_forward(TWO_BEATS)
         assert_it_knows_nothing(tab)
+        assert "No news since" in tab.inner_text("#details .no-news")
+        assert tab.evaluate(GROUND, "#details") == tab.evaluate(GROUND, "main")
         served.process.send_signal(signal.SIGCONT)
         tab.wait_for_selector("body:not(.stale)")
+        assert tab.locator("#details .no-news").count() == 0
+        tab.keyboard.press("Escape")
         assert tab.is_visible("#abort")
         assert not tab.is_visible("#no-news")
 

@@ -1,6 +1,6 @@
 // What the server says, as it comes, and whether it still says anything. A page that hears nothing must not look as if it did.
 
-import { byId, say } from "./dom.js";
+import { byId, make, say } from "./dom.js";
 import { Hub } from "./hub.js";
 import { key } from "./key.js";
 import { set, stop } from "./now.js";
@@ -88,4 +88,14 @@ function linkState(state, since) {
   byId("no-news").hidden = known;
   byId("sign-in").hidden = state !== "refused";
   if (!known) say(byId("no-news-since"), since ? `No news since ${both(since)}.` : "No news yet.");
+  inDetails(known);
+}
+
+// Details lie over the banner, and what is outside of them is not read aloud.
+function inDetails(known) {
+  const details = byId("details");
+  details.querySelector(".no-news")?.remove();
+  if (known) return;
+  const again = byId("sign-in").hidden ? null : make("a", { href: byId("sign-in").href }, "Sign in again");
+  details.prepend(make("p", { class: "no-news", role: "alert" }, `${byId("no-news-since").textContent} What is shown was so then; how it stands now is not known. `, again));
 }
