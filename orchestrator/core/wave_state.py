@@ -53,6 +53,22 @@ class WaveState:
         return self.census.counts
 
     @property
+    def over_since(self) -> float | None:
+        """When it ended, in this session or in an earlier one that left nothing of it; None: it has not, or has been taken up again."""
+        if self.finished_at is not None:
+            return self.finished_at
+        counts = self.counts
+        left = counts.waiting or counts.under_way or counts.owing or counts.undoing
+        return None if left or self.started or self.worked_on else self.ended_at
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it has been taken up, in this session or by one that was killed, and has not ended since."""
+        if self.over_since is not None or self.first_started_at is None:
+            return False
+        return self.ended_at is None or self.started or self.worked_on or bool(self.counts.under_way)
+
+    @property
     def is_open(self) -> bool:
         """Whether the wave lets its migrations go on to their PUTs: it has started, and its `before` hooks are done."""
         return self.started and self.hooks.prepared

@@ -200,7 +200,8 @@ def _wave(state: RunState, wave: Wave, states: Mapping[str, int]) -> dict[str, A
         "approved_by": known.approved_by,
         "rejected_by": known.rejected_by,
         "started_at": _iso(known.first_started_at),
-        "finished_at": _iso(known.finished_at),
+        "finished_at": _iso(known.over_since),
+        "under_way": known.is_under_way,
         "states": {word: count for word, count in states.items() if count},
     }
 

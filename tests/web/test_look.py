@@ -14,10 +14,11 @@ from orchestrator.reports import ASSETS
 from orchestrator.reports.model import build
 from orchestrator.reports.words import standing_of
 from orchestrator.store.journal import open_journal
+from orchestrator.text.instants import iso
 from orchestrator.web import look, view
 from orchestrator.web.look import Changes, RunLook
 
-from ..builders import NOW, workflow
+from ..builders import NOW, run_resumed, workflow
 from .nights import RUN, Night, cutover_of
 
 
@@ -73,6 +74,37 @@ def test_what_is_kept_up_to_date_is_what_is_reckoned_anew(night: Night) -> None:
             assert page.told(kept.look()) == anew, step
     anew = Page().told(RunLook(night.state_dir, RUN, wall=lambda: NOW).look())
     assert page.told(kept.look()) == anew
+
+
+def test_a_wave_that_had_ended_is_over_after_resume_and_one_with_something_left_comes_when_it_is_taken_up(
+    night: Night,
+) -> None:
+    """The first one ended before the kill, the second one was under way, and the third one had been cut short by a window."""
+    night.begin(workflow(("a",), ("b",), ("c", "d")))
+    over = ev.MigrationFinished(at=NOW + 9, migration="b", outcome=Outcome.SUCCESS, status="COMPLETE")
+    night.write(
+        ev.WaveStarted(at=NOW, wave="w1", migrations=1, concurrency=1),
+        *cutover_of("a", NOW),
+        ev.WaveFinished(at=NOW + 1, wave="w1", counts={}),
+        ev.WaveStarted(at=NOW + 2, wave="w3", migrations=2, concurrency=2),
+        *cutover_of("c", NOW + 2),
+        ev.WaveFinished(at=NOW + 3, wave="w3", counts={}),
+        ev.WaveStarted(at=NOW + 4, wave="w2", migrations=1, concurrency=1),
+        *cutover_of("b", NOW + 4)[:3],
+    )
+
+    def waves() -> list[tuple[str | None, bool]]:
+        found = RunLook(night.state_dir, RUN, wall=lambda: NOW).look()
+        assert found is not None
+        return [(wave["finished_at"], wave["under_way"]) for wave in found.head["waves"]]
+
+    with night.held():
+        assert waves() == [(iso(NOW + 1), False), (None, True), (iso(NOW + 3), False)]
+        night.write(run_resumed(("a", "b", "c", "d"), at=NOW + 5))
+        assert waves() == [(iso(NOW + 1), False), (None, True), (None, False)]
+        night.write(over, ev.WaveFinished(at=NOW + 9, wave="w2", counts={}))
+        night.write(ev.WaveStarted(at=NOW + 10, wave="w3", migrations=1, concurrency=2))
+        assert waves() == [(iso(NOW + 1), False), (iso(NOW + 9), False), (None, True)]
 
 
 def test_of_a_large_run_the_most_urgent_rows_come_first(night: Night, monkeypatch: Any) -> None:

@@ -184,7 +184,7 @@ function sentence(run) {
   if (waiting.length) return `${wavesNamed(waiting)}.${head.paused ? " The run is paused, too." : ""}`;
   if (head.paused) return "No new cutover starts until somebody unpauses the run.";
   if (head.opening?.opens != null) return `It opens ${both(head.opening.opens)}.`;
-  const active = head.waves.filter((wave) => wave.started_at && !wave.finished_at).map((wave) => wave.name);
+  const active = head.waves.filter((wave) => wave.under_way).map((wave) => wave.name);
   return active.length ? `${wavesNamed(active)}.` : "";
 }
 

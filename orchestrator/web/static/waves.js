@@ -56,7 +56,7 @@ export function waves(run) {
       make("td", { class: "stands" }, chip(LOOKS[stands(head, wave)])),
       make("td", { class: "came-to" }, parts(wave.states), tally(wave.states)),
       make("td", { class: "budget" }, ...budget(wave)),
-      make("td", { class: "when" }, times(wave.started_at, wave.finished_at))]);
+      make("td", { class: "when" }, times(wave.under_way || wave.finished_at != null ? wave.started_at : null, wave.finished_at))]);
   }
 
   // All waves of a fold in one row, with what they came to, and a button that shows them.
@@ -98,7 +98,8 @@ function stands(head, wave) {
   if (wave.rejected_by) return "REJECTED";
   if (wave.finished_at != null) return wave.failures ? "DONE_BADLY" : "DONE";
   if (wave.approval_since != null && wave.approved_by == null && head.running && !head.stopped) return "APPROVAL";
-  if (wave.started_at != null) return head.running ? "ACTIVE" : "LEFT";
+  if (wave.under_way && head.running) return "ACTIVE";
+  if (wave.started_at != null && !head.running) return "LEFT";
   return head.running && !head.stopped ? "COMING" : "NOT_STARTED";
 }
 
