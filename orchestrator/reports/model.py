@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.advice import Advice, advise, facts_of
-from ..core.events import NOT_YET
+from ..core.events import NOT_YET, HookFinished
 from ..core.migration import Phase
 from ..core.needs import NEED_URGENCY, Need, needs
 from ..core.no_return import SIDES, Point, Side, last_start, point_in, what_is_right
@@ -282,7 +282,7 @@ def build(
             if _text(wave.name) in by_wave
         ),
         migrations=migrations,
-        hooks=_hooks(state),
+        hooks=tuple(report_hook(hook) for hook in state.finished_hooks),
         steering=report_steering(state.steering, text=_text),
         requests=state.request_statistics(),
         advice=_advice(advise(facts), goes_on=holder is not None),
@@ -393,20 +393,18 @@ def _need(need: Need) -> Need:
     )
 
 
-def _hooks(state: RunState) -> tuple[HookReport, ...]:
-    return tuple(
-        HookReport(
-            hook=hook.hook,
-            wave=_text_or_none(hook.wave),
-            migration=_text_or_none(hook.migration),
-            argv=tuple(_text(word) for word in hook.argv),
-            exit_code=hook.exit_code,
-            seconds=round(hook.seconds, 3),
-            error=_text_or_none(hook.error),
-            output=_text(hook.output)[-(OUTPUT_OF_SUCCESS if hook.ok else OUTPUT_AT_MOST) :],
-            finished_at=iso(hook.at),
-        )
-        for hook in state.finished_hooks
+def report_hook(hook: HookFinished) -> HookReport:
+    """How *hook* ended."""
+    return HookReport(
+        hook=hook.hook,
+        wave=_text_or_none(hook.wave),
+        migration=_text_or_none(hook.migration),
+        argv=tuple(_text(word) for word in hook.argv),
+        exit_code=hook.exit_code,
+        seconds=round(hook.seconds, 3),
+        error=_text_or_none(hook.error),
+        output=_text(hook.output)[-(OUTPUT_OF_SUCCESS if hook.ok else OUTPUT_AT_MOST) :],
+        finished_at=iso(hook.at),
     )
 
 

@@ -10,7 +10,7 @@ is sent again whenever it differs: lists in the order of `columns`, for thousand
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -20,8 +20,8 @@ from ..core.no_return import SIDES, what_is_right
 from ..core.outcomes import EXIT_MEANINGS
 from ..core.workflow import Migration
 from ..text.instants import iso
-from .model import MigrationReport, RunReport
-from .words import is_skipped, plain
+from .model import HookReport, MigrationReport, RunReport
+from .words import is_skipped, lines, plain
 
 JOB = ("name", "wave", "group_id", "live_migration_id", "vars")
 """*wave* is the number of the wave in `waves`."""
@@ -44,9 +44,14 @@ ROW = (
     "polls",
     "side",
     "point",
+    "failed_hooks",
 )
-"""What of it report.json does not have: *state*, how it stands now (its outcome, once nothing more happens to it), and while it has no
-outcome *note*, why it waits, and *lag_seconds*."""
+"""What of it report.json does not have: *state*, how it stands now (its outcome, once nothing more happens to it), while it has no
+outcome *note*, why it waits, and *lag_seconds*; and *failed_hooks*, those of its hooks that failed and have not ended better since: None, or a
+list of `hook`, `ended` (exit code or error, and the command) and the end of its `output`."""
+
+OUTPUT_AT_MOST = 1000
+"""Characters of the output of each of those: each of thousands of migrations may have some."""
 
 PHASES = {
     Phase.NEW: "WAITING",
@@ -84,17 +89,38 @@ def job(migration: MigrationReport | Migration, wave: int, given: Mapping[str, s
 
 
 def row(
-    migration: MigrationReport, *, state: str | None = None, note: str | None = None, lag: float | None = None
+    migration: MigrationReport,
+    *,
+    state: str | None = None,
+    note: str | None = None,
+    lag: float | None = None,
+    hooks: Iterable[HookReport] = (),
 ) -> list[Any]:
-    """How *migration* stands. *state* None: at its outcome."""
+    """How *migration* stands. *state* None: at its outcome; *hooks*: those of its hooks that failed, as `still_failed` has them."""
     return [
         state or str(migration.outcome),
         _plain(migration.remote_status),
         _plain(migration.error_message) if state in (None, SKIPPED) else None,
         _plain(note),
         lag,
-        *(getattr(migration, name) for name in ROW[5:]),
+        *(getattr(migration, name) for name in ROW[5:-1]),
+        [_failed(hook) for hook in hooks] or None,
     ]
+
+
+def still_failed(hooks: Iterable[HookReport]) -> dict[str, list[HookReport]]:
+    """Of the *hooks* that were run, in order, those that failed and were not run again with a better end, by migration."""
+    last = {(hook.migration, hook.hook, hook.argv): hook for hook in hooks if hook.migration is not None}
+    failed: dict[str, list[HookReport]] = {}
+    for (migration, *_), hook in last.items():
+        if not hook.ok:
+            failed.setdefault(migration, []).append(hook)
+    return failed
+
+
+def _failed(hook: HookReport) -> dict[str, str]:
+    ended = f"{hook.error or f'exit code {hook.exit_code}'} ({' '.join(hook.argv)})"
+    return {"hook": hook.hook, "ended": plain(ended), "output": lines(hook.output)[-OUTPUT_AT_MOST:]}
 
 
 def _goes_on(migration: MigrationReport) -> str | None:
@@ -138,6 +164,7 @@ def needed(need: Need) -> dict[str, Any]:
 def snapshot(report: RunReport) -> dict[str, Any]:
     """All of *report* that scripts draw."""
     numbers = {wave.name: number for number, wave in enumerate(report.waves)}
+    failed = still_failed(report.hooks)
     known = {field.name: getattr(report, field.name) for field in fields(report) if field.name not in _ELSEWHERE}
     head = known | {
         "running": False,
@@ -162,7 +189,14 @@ def snapshot(report: RunReport) -> dict[str, Any]:
         "needs": [needed(need) for need in report.needs],
         "jobs": [job(each, numbers[each.wave], each.vars.as_dict()) for each in report.migrations],
         "rows": [
-            [number, *row(each, state=_goes_on(each) if report.holder is not None else None)]
+            [
+                number,
+                *row(
+                    each,
+                    state=_goes_on(each) if report.holder is not None else None,
+                    hooks=failed.get(each.name, ()),
+                ),
+            ]
             for number, each in enumerate(report.migrations)
         ],
         "log": [],

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import JournalError
-from ..core.events import Event, RunFinished, RunResumed, RunStarted, WindowWaiting
+from ..core.events import Event, HookFinished, RunFinished, RunResumed, RunStarted, WindowWaiting
 from ..core.listing import RunStanding
 from ..core.needs import HOOK, needs
 from ..core.run import RunState
@@ -73,6 +73,9 @@ class _Memory:
     entries: Entries = field(default_factory=Entries)
     tally: Tally = field(default_factory=Tally)
     rows: dict[str, view.Row] = field(default_factory=dict)
+    failed_hooks: dict[str, dict[tuple[str, tuple[str, ...]], HookFinished]] = field(
+        default_factory=dict
+    )  # by migration
     first_rows: bool = False
     states: dict[str, Counter[str]] = field(default_factory=dict)  # by wave: how many of its rows stand where
     since: dict[str, float] = field(default_factory=dict)
@@ -187,6 +190,11 @@ class RunLook:
                     known.since["window"] = event.at
                 case RunFinished():
                     known.outcome = str(event.outcome)
+                case HookFinished(migration=str(name)):
+                    failed = known.failed_hooks.setdefault(name, {})
+                    failed.pop((event.hook, event.argv), None)
+                    if not (event.ok or event.not_yet):
+                        failed[event.hook, event.argv] = event
 
     def _first_rows(self) -> dict[str, view.Row]:
         """The rows that are seen first. How many of a wave stand where is counted over all."""
@@ -197,8 +205,16 @@ class RunLook:
             state = states[migration.name] = view.stands(known.state, migration.name, running=running)
             waves.setdefault(wave.name, []).append(state)
         known.states = {name: Counter(found) for name, found in waves.items()}
-        first = heapq.nsmallest(FIRST_ROWS, states, key=lambda name: view.RANK[states[name]])
-        return {name: view.row(known.state, name, running=running) for name in first}
+        first = heapq.nsmallest(FIRST_ROWS, states, key=lambda name: self._rank(name, states[name]))
+        return {name: self._row(name) for name in first}
+
+    def _rank(self, name: str, state: str) -> int:
+        return min(view.RANK[state], view.RANK["FAILED"] if self._known.failed_hooks.get(name) else len(view.RANK))
+
+    def _row(self, name: str) -> view.Row:
+        known = self._known
+        failed = known.failed_hooks.get(name, {}).values()
+        return view.row(known.state, name, running=known.holder is not None, hooks=failed)
 
     def _changed_rows(self, news: News, *, everything: bool) -> dict[str, view.Row]:
         known = self._known
@@ -212,7 +228,7 @@ class RunLook:
             names = news.touched & known.state.selected
         changed = {}
         for name in names:
-            row, before = view.row(known.state, name, running=known.holder is not None), known.rows.get(name)
+            row, before = self._row(name), known.rows.get(name)
             if everything or before != row:
                 known.rows[name] = changed[name] = row
                 if before is not None:

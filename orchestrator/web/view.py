@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from ..core.advice import advise, facts_of
+from ..core.events import HookFinished
 from ..core.migration import UNDER_WAY, Phase
 from ..core.no_return import last_start
 from ..core.outcomes import EXIT_MEANINGS
@@ -16,7 +17,7 @@ from ..core.standing import is_skipped
 from ..core.workflow import Wave
 from ..observers.terminal.tally import Tally
 from ..reports import shape
-from ..reports.model import report_migration, report_window
+from ..reports.model import report_hook, report_migration, report_window
 from ..reports.steering import report_steering, rows
 from ..reports.words import plain
 from ..store.journal import RunRow
@@ -39,7 +40,7 @@ ORDER = (
     "NOT_STARTED",
     "SUCCESS",
 )
-"""How a migration may stand, the most urgent first: the order of the page's table, by `rank` in `assets/words.js`."""
+"""How a migration may stand, the most urgent first: the order of the page's table, by `rank` in `assets/words.js`. One of which a hook failed comes no later than what FAILED."""
 RANK = {state: rank for rank, state in enumerate(ORDER)}
 
 
@@ -93,15 +94,16 @@ def _goes_on(state: RunState, name: str, *, running: bool) -> bool:
     return known.outcome is None and running and moves
 
 
-def row(state: RunState, name: str, *, running: bool) -> Row:
-    """How migration *name* stands; *running*: a process works on the run."""
+def row(state: RunState, name: str, *, running: bool, hooks: Iterable[HookFinished] = ()) -> Row:
+    """How migration *name* stands; *running*: a process works on the run, *hooks*: those of its hooks that failed."""
+    failed = [report_hook(hook) for hook in hooks]
     known = state.migrations[name]
     report = report_migration(state, *state.wave_and_migration(name))
     if _goes_on(state, name, running=running):
         stands = shape.SKIPPED if is_skipped(known) else shape.PHASES[known.phase]
-        values = shape.row(report, state=stands, note=known.note, lag=known.lag)
+        values = shape.row(report, state=stands, note=known.note, lag=known.lag, hooks=failed)
     else:
-        values = shape.row(report)
+        values = shape.row(report, hooks=failed)
     return Row(values[0], compact(values))
 
 

@@ -480,9 +480,40 @@ def test_what_needs_a_person_comes_first_with_ids_and_commands(tab: Page, night:
         assert tab.inner_text("#needs-section h2") == "Needs you now"
     tab.wait_for_selector("#needs .need:has-text('UNDER_WAY, followed by nobody')")
     assert f"atlas-cutover resume {night.run_id}" in tab.inner_text("#needs .need >> nth=0")
-    assert tab.inner_text("#rows tr[data-index='2'] .state") == "UNDER_WAY"
+    assert tab.inner_text("#rows tr[data-index='2'] .state") == "UNDER_WAY\nhook failed"
     tab.click("#needs .need >> nth=0 >> .copy")
     tab.wait_for_selector("#needs .copy:has-text('ed')")  # copied, or selected where there is no clipboard
+
+
+def test_a_migration_whose_hook_failed_does_not_look_all_well(tab: Page, night: Night) -> None:
+    """It is among the urgent ones, marked, found, and its details have the exit code and the end of the output, until the hook ends well."""
+    night.begin(workflow(("orders", "billing", "carts")))
+    ended = ev.HookFinished(
+        at=NOW + 20,
+        hook="after_success",
+        argv=("./switch.sh",),
+        exit_code=3,
+        seconds=1.0,
+        migration="carts",
+        output="to blue\n<b>no such host</b>",
+    )
+    night.write(*(event for name in ("orders", "billing", "carts") for event in cutover_of(name, NOW)), ended)
+    with night.held():
+        open_run(tab, night)
+        assert column(tab, "state") == ["SUCCESS\nhook failed", "SUCCESS", "SUCCESS"]
+        assert column(tab, "note")[0] == "hook after_success failed: exit code 3 (./switch.sh)"
+        tab.fill("#search", "switch.sh")
+        tab.wait_for_selector("#count:has-text('1 of 3 shown')")
+        tab.click("#rows tr[data-index='2'] .link")
+        assert "Hook after_success failed\nexit code 3 (./switch.sh)" in tab.inner_text("#details-list")
+        assert tab.inner_text("#details-list .output") == "to blue\n<b>no such host</b>"
+        night.write(replace(ended, at=NOW + 40, exit_code=0))
+        tab.wait_for_selector("#details-list .output", state="detached")
+        tab.keyboard.press("Escape")
+        tab.wait_for_selector("#rows .none")
+        tab.fill("#search", "")
+        tab.wait_for_selector("#count:text-is('3 shown')")
+        assert column(tab, "state") == ["SUCCESS"] * 3
 
 
 def test_what_atlas_and_the_workflow_say_is_text(tab: Page, night: Night) -> None:

@@ -4,7 +4,7 @@
 import { copyable, copyableId } from "./copy.js";
 import { byId, chip, make, say, unbroken } from "./dom.js";
 import { now } from "./now.js";
-import { FINAL, STATES, both, duration, number, reason, requests } from "./words.js";
+import { FINAL, STATES, both, duration, failedHooks, number, reason, requests } from "./words.js";
 
 const PREFIX = "#migration/";
 
@@ -101,6 +101,7 @@ function facts(run, job, row) {
     ["What to do", point?.what_is_right.replaceAll("`", "")],
     ["To go on", FINAL.has(row.state) ? run.head.advice?.outcomes[row.state]?.replaceAll("`", "") : null],
     ["Point of no return", point && `${point.side} (${row.point})`],
+    ...failedHooks(row).map(({ hook, ended, output }, place) => [`Hook ${hook} failed`, `${ended}\n${output || "(no output)"}`, { look: written, key: `hook ${place} ${hook}` }]),
     ["Wave", run.head.waves[job.wave].name],
     ...Object.entries(job.vars).map(([name, value]) => [name, value, { key: `vars ${name}` }]),
     ["Status at Atlas", row.remote_status],
@@ -119,6 +120,12 @@ function facts(run, job, row) {
     ["live_migration_id", job.live_migration_id, { look: copyableId }],
     ["Request", requests(run.message(row)).join("\n"), { look: (text) => make("div", { class: "commands" }, ...text.split("\n").map(copyable)) }],
   ];
+}
+
+// How a hook ended, and below it the end of what it wrote.
+function written(text) {
+  const [ended, ...output] = text.split("\n");
+  return make("div", {}, ended, make("pre", { class: "output" }, output.join("\n")));
 }
 
 function asked() {

@@ -1,7 +1,7 @@
 // What a browser knows of one run (reports/shape.py): the snapshot, kept current by deltas, and the questions the views ask
 // of it. Jobs and rows are objects with the names of report.json; times are Unix seconds here.
 
-import { FINAL } from "./words.js";
+import { FINAL, failedHooks } from "./words.js";
 
 const LOG_LINES = 200; // of all events, and of problems
 export const PROBLEM = 30; // the level of a log line from which on it is one
@@ -103,7 +103,8 @@ export class Run {
 
   // Why the migration of this row stands as it does, with the requests that it names.
   message(row) {
-    return row.error_message || row.note || "";
+    const hooks = failedHooks(row).map(({ hook, ended }) => `hook ${hook} failed: ${ended}`);
+    return [row.error_message || row.note, ...(row.error_message ? [] : hooks)].filter(Boolean).join("; ");
   }
 
   // The number of the migration of this name; -1: there is none.

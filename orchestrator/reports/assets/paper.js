@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { now } from "./now.js";
-import { STATES, duration, full, number, reason } from "./words.js";
+import { STATES, duration, failedHooks, full, number, reason } from "./words.js";
 
 const IN_A_TABLE = 300; // migrations; more are lines
 const LINE = 112; // characters that fit a line: print.css
@@ -23,8 +23,8 @@ export function forPaper(run, shown, { filtered, all }) {
   if (!run.whole) return [shown, `${number(shown.length)} ${of}: the most urgent ones. The others were being loaded when this was printed.`];
   if (filtered) return [shown, `${number(shown.length)} ${of}: those that pass the filters.`];
   if (all || shown.length <= IN_A_TABLE) return [shown, `All ${number(shown.length)} migrations.`];
-  const problems = shown.filter((index) => run.rows[index].state !== "SUCCESS");
-  return [problems, `${number(problems.length)} ${of}: those without SUCCESS. With “print all rows”, above the table on the screen, all are printed.`];
+  const problems = shown.filter((index) => run.rows[index].state !== "SUCCESS" || failedHooks(run.rows[index]).length);
+  return [problems, `${number(problems.length)} ${of}: those without SUCCESS${problems.some((index) => failedHooks(run.rows[index]).length) ? ", or with a failed hook" : ""}. With “print all rows”, above the table on the screen, all are printed.`];
 }
 
 function table(run, indices, waveName) {

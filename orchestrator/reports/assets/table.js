@@ -1,10 +1,10 @@
 // The migrations: searched, filtered, sorted, and only as many rows in the document as are seen; what is printed is in paper.js. A row is made
 // once and its cells are changed: text in it stays selected, and its button keeps the focus.
 
-import { arrange, byId, chip, make, oncePerFrame, say } from "./dom.js";
+import { arrange, byId, chip, icon, make, oncePerFrame, say } from "./dom.js";
 import { now } from "./now.js";
 import { forPaper, onPaper } from "./paper.js";
-import { FINAL, STATES, clock, duration, full, number, order, reason, zoneName } from "./words.js";
+import { FINAL, HOOK_FAILED, STATES, clock, duration, failedHooks, full, number, order, reason, urgency, zoneName } from "./words.js";
 
 const TALLEST = 640; // pixels of rows that are seen at once: base.css
 const SPARE = 8; // rows above and below what is seen
@@ -36,7 +36,7 @@ export class Table {
     // value: what it is sorted by; unset values go last, whichever way.
     this.#columns = [
       { key: "name", title: "Migration", value: (i) => run.jobs[i].name },
-      { key: "state", title: "State", value: (i) => STATES[run.rows[i].state].rank },
+      { key: "state", title: "State", value: (i) => urgency(run.rows[i]) },
       { key: "note", title: "Message", value: (i) => reason(run.message(run.rows[i])) || null },
       { key: "wave", title: "Wave", value: (i) => run.jobs[i].wave },
       { key: "remote", title: "At Atlas", value: (i) => run.rows[i].remote_status },
@@ -228,7 +228,7 @@ export class Table {
     const row = this.#run.rows[index], { cells } = drawn;
     const message = this.#run.message(row), why = reason(message);
     say(cells.under, why || this.waveName(index));
-    if (drawn.row?.state !== row.state) cells.state.replaceChildren(chip(STATES[row.state]));
+    if (drawn.row?.state !== row.state || !drawn.row.failed_hooks !== !row.failed_hooks) cells.state.replaceChildren(chip(STATES[row.state]), ...marks(row));
     say(cells.note, why);
     cells.note.title = message;
     say(cells.remote, row.remote_status || "");
@@ -238,6 +238,12 @@ export class Table {
     say(cells.time, duration(this.#run.cutoverSeconds(row, now())));
     drawn.row = row;
   }
+}
+
+// What its state does not tell of.
+function marks(row) {
+  if (!failedHooks(row).length) return [];
+  return [make("span", { class: "mark", title: HOOK_FAILED.word }, icon(HOOK_FAILED), make("span", { class: "hidden" }, HOOK_FAILED.word))];
 }
 
 // As tall as the rows that are not drawn; with a cell in each column, or readers of tables take it for the table's end.

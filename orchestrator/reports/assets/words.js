@@ -24,6 +24,18 @@ export const STATES = {
 
 export const FINAL = new Set(["SUCCESS", "FAILED", "UNVERIFIED", "TIMED_OUT", "NOT_STARTED", "IN_DOUBT", "UNDER_WAY", "SKIPPED"]);
 
+export const HOOK_FAILED = { word: "hook failed", icon: "FAILED", tone: "failed", rank: 3.5 };
+
+// Those of a migration's hooks that failed and have not ended better since.
+export function failedHooks(row) {
+  return row.failed_hooks || [];
+}
+
+// The most urgent first: one of which a hook failed is so, however well it was cut over.
+export function urgency(row) {
+  return Math.min(STATES[row.state].rank, failedHooks(row).length ? HOOK_FAILED.rank : Infinity);
+}
+
 export const RUN_OUTCOMES = {
   RUNNING: { word: "under way", icon: "ACTIVE", sign: "▶", tone: "active" },
   CONFIRMATION: { word: "waits to be confirmed", icon: "PERSON", sign: "●", tone: "waits" },
