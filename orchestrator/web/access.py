@@ -1,9 +1,11 @@
 """Who may see the page and press its buttons. Pure but for random numbers.
 
 A *visitor* has a token, and with it a name and a role. Who has shown it (in a form, or by a code that works once) gets two things: a cookie
-that is derived from the token, so that the server keeps no list of sessions, and a *key*, which the browser keeps for this address and
-port alone. Cookies do not know ports: what listens on another port of the same host gets the cookie too. So the cookie opens nothing but
-the page's frame; all that is known of runs, and every button, wants the key as well.
+that is derived from the token and a secret of this page, so that the server keeps no list of sessions, and a *key*, which the browser keeps for
+this address and port alone. Cookies do not know ports: what listens on another port of the same host gets the cookie too. So the cookie opens
+nothing but the page's frame; all that is known of runs, and every button, wants the key as well.
+
+Tabs that are open when the server ends send both to whoever listens on its port next. So they are worth nothing by then: the next server has another secret.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import re
 import secrets
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -133,7 +135,8 @@ def split_host(header: str) -> tuple[str, int] | None:
 class Access:
     """Who is let in at a page that listens on *host*, a numeric address, and *port*.
 
-    *name* is what *host* was called when it was asked for, which the page also answers to. *machine* is the machine's own name, which a page that listens on all interfaces also answers to.
+    *name* is what *host* was called when it was asked for, which the page also answers to. *secret* is of this page alone: no
+    session outlives it. *machine* is the machine's own name, which a page that listens on all interfaces also answers to.
     """
 
     visitors: tuple[Visitor, ...]
@@ -141,6 +144,7 @@ class Access:
     port: int
     name: str = ""
     machine: str = ""
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     @property
     def cookie(self) -> str:
@@ -156,28 +160,32 @@ class Access:
         return found
 
     def new_session(self, visitor: Visitor) -> str:
-        """The value of a new session's cookie: a random number, and its seal with the visitor's token."""
+        """The value of a new session's cookie: a random number, and its seal with the visitor's token and the page's secret."""
         number = secrets.token_urlsafe(16)
-        return f"{number}.{_seal(visitor, 'session', number)}"
+        return f"{number}.{self._seal(visitor, 'session', number)}"
 
     def knows(self, session: str) -> Visitor | None:
-        """Whose cookie *session* is; None: it was made with none of the tokens."""
+        """Whose cookie *session* is; None: it was made with none of the tokens, or by another page."""
         if not session.isascii():
             return None
         number, _, seal = session.partition(".")
         given, found = seal.encode(errors="replace"), None
         for visitor in self.visitors:
-            if hmac.compare_digest(given, _seal(visitor, "session", number).encode()):
+            if hmac.compare_digest(given, self._seal(visitor, "session", number).encode()):
                 found = visitor
         return found
 
     def key(self, visitor: Visitor, session: str) -> str:
         """What a request of *session* that reads or changes something has to carry besides the cookie."""
-        return _seal(visitor, "key", session)
+        return self._seal(visitor, "key", session)
 
     def has_key(self, visitor: Visitor, session: str, given: str) -> bool:
         """Whether *given* is the session's key."""
         return hmac.compare_digest(given.encode(errors="replace"), self.key(visitor, session).encode())
+
+    def _seal(self, visitor: Visitor, purpose: str, text: str) -> str:
+        signed = self.secret + f"{purpose}:{text}".encode()  # the secret's length is always the same
+        return hmac.new(visitor.token.encode(), signed, hashlib.sha256).hexdigest()
 
     def is_addressed(self, host_header: str) -> bool:
         """Whether a request's ``Host`` is this page: a foreign name that was made to point here is refused.
@@ -235,10 +243,6 @@ class Code:
             return False
         self._used = True
         return True
-
-
-def _seal(visitor: Visitor, purpose: str, text: str) -> str:
-    return hmac.new(visitor.token.encode(), f"{purpose}:{text}".encode(), hashlib.sha256).hexdigest()
 
 
 def _is_address(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 GET  /  /runs/RUN_ID                 the page (one document; its script looks at the address)
 GET  /static/NAME                    its script, style and icon
-GET  /login, POST /login             the form for a token; what it opens
+GET  /login?then=PATH, POST /login   the form for a token; what it opens
 GET  /?code=CODE                     the printed address: as the form, once
 GET  /api/session                    who the visitor is, while cookie and key are good
 GET  /api/events?follow=…&key=KEY    server-sent events: the list of runs, runs (`streams`)
@@ -201,7 +201,8 @@ class App:
     def _refuse(self, request: web.Request, status: int, title: str, text: str) -> web.Response:
         if request.path.startswith("/api/"):
             return web.json_response({"error": f"{title} {text}"}, status=status)
-        then = request.path if _PATH.fullmatch(request.path) else "/"
+        then = request.query.get("then", "/") if request.path == "/login" else request.path
+        then = then if _PATH.fullmatch(then) else "/"
         page = self._refusal.render(title=title, text=text, status=status, then=then)
         return web.Response(status=status, text=page, content_type="text/html")
 
@@ -217,6 +218,7 @@ class App:
             version=program_version(),
             role="steer" if visitor.steers else "view",
             who=visitor.name or "",
+            path=request.path,
         )
         return web.Response(text=text, content_type="text/html")
 

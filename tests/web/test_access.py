@@ -313,6 +313,33 @@ async def test_a_token_of_another_session_presses_nothing(visitor: Visitor, nigh
     assert night.asked() == []
 
 
+async def test_a_session_ends_with_its_server(night: Night) -> None:
+    """Whoever took the port meanwhile was sent cookie and key by the open tabs: with the same tokens they open nothing."""
+    visitors = (Visit(name="ada", token="a" * 32), Visit(name="kiosk", token="b" * 32, steers=False))
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        async with serve_page(night.state_dir, visitors=visitors) as page:
+            key = await Visitor(page=page, session=session).enter()
+            assert (await Visitor(page=page, session=session).get("/api/session")).status == 200
+        night.begin(workflow())
+        async with serve_page(night.state_dir, visitors=visitors, port=page.access.port) as page:
+            again = Visitor(page=page, session=session)
+            with night.held():
+                statuses = [
+                    (await again.get(path)).status for path in ("/", "/api/session", f"/api/events?follow={RUN}")
+                ]
+                pressed = await again.press("pause", csrf=key)
+            assert (statuses, pressed.status, night.asked()) == ([401] * 3, 401, [])
+            assert await again.enter() != key
+
+
+async def test_signing_in_again_leads_back_to_the_run(visitor: Visitor) -> None:
+    """The page's link has where one was; of another address the form makes the list of runs."""
+    assert f'href="/login?then=/runs/{RUN}"' in (await visitor.get(f"/runs/{RUN}")).text
+    assert 'href="/login?then=/"' in (await visitor.get("/")).text
+    assert f'name="then" value="/runs/{RUN}"' in (await visitor.get(f"/login?then=/runs/{RUN}")).text
+    assert 'name="then" value="/"' in (await visitor.get("/login?then=//evil.example/")).text
+
+
 async def test_other_machines_are_let_in_only_with_a_chosen_token(tmp_path: Path) -> None:
     """Without one the page does not even listen."""
     with pytest.raises(InputError, match="--token-file"):

@@ -1017,7 +1017,7 @@ def test_no_barrier_and_none_undecided(
 
 
 def test_a_page_outlives_its_server(browser: Browser, empty: Night) -> None:
-    """It says that the connection is lost, and goes on by itself when the server is back."""
+    """It says that the connection is lost; of the next server it asks to be let in anew, and is where it was."""
     token = empty.state_dir.parent / "token"
     token.write_text("correct-horse-battery-staple", encoding="utf-8")
     empty.begin(workflow(("orders",)))
@@ -1033,5 +1033,8 @@ def test_a_page_outlives_its_server(browser: Browser, empty: Night) -> None:
         empty.write(*cutover_of("orders", NOW))
         empty.finish(outcome=RunOutcome.SUCCESS)
         with site(empty.state_dir, "--token-file", str(token), "--port", first.origin.rpartition(":")[2]):
+            page.click("#sign-in")
+            page.fill("input[name=token]", token.read_text())
+            page.click("button")
             page.wait_for_selector("#top.success")
             page.wait_for_selector("#link-state.success")

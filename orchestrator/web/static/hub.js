@@ -70,7 +70,7 @@ export class Hub {
   }
 }
 
-// Whether the server is there and does not let us in any more (it was started again, with another token).
+// Whether the server is there and does not let us in any more (it was started again: no session outlives it).
 async function refused(key) {
   try {
     return [401, 403].includes((await fetch(`/api/session?key=${encodeURIComponent(key)}`, { cache: "no-store" })).status);
