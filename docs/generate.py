@@ -46,7 +46,8 @@ Without a `RUN_ID`, `resume` takes the newest unfinished run, a real one before 
 the newest run that is under way, else the newest of all, again a real one before any rehearsal; `status` lists all; `pause` and
 `unpause` take the run that is under way. On a terminal, `run` wants the workflow's name typed before cutovers may start, and so
 does `resume`, unless everything that is left is under way or in doubt; `--yes` stands in for that. Without a terminal `run` needs
-`--yes`, and `resume` goes on. Logs go to stderr; stdout has the summary alone. What a process ends with: [exit
+`--yes`, and `resume` goes on, without `--only` with all that is left, also of waves that the first session was not about; a wave with
+`approval` waits until somebody has approved all that is to start of it. Logs go to stderr; stdout has the summary alone. What a process ends with: [exit
 codes](exit-codes.md).
 """
 

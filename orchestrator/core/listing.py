@@ -82,6 +82,7 @@ class RunStanding:
                 self._unconfirmed = isinstance(event, ConfirmationWaiting)
             case ApprovalWaiting():
                 self._waiting.add(event.wave)
+                self._approved.discard(event.wave)  # that was not for all that is to start now
             case WaveApproved():
                 self._waiting.discard(event.wave)
                 self._approved.add(event.wave)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from heapq import heappush
 
-from . import migration_fold
+from . import approvals, migration_fold
 from .counts import Census, Facets, facets_of
 from .events import (
     ApprovalWaiting,
@@ -49,6 +49,7 @@ from .run_facts import Member, RunFacts
 from .steered import COMMANDS, Steering, decision_of, gate_after
 from .wave_state import WaveState
 from .window import Span
+from .workflow import Wave
 
 APPROVAL_TIMEOUT = "approval.timeout"
 """Who rejects a wave that nobody has approved in time."""
@@ -174,8 +175,27 @@ class RunState(RunFacts):
             if known.first_started_at is not None and any(self._is_followed(m.name) for m in wave.migrations):
                 known.hooks.begin(self.selected)
                 self.run_hooks.begin(self.selected)
-
+            if wave.approval:
+                self._approve_again(wave)
         self._count()
+
+    def _approve_again(self, wave: Wave) -> None:
+        """*wave* is approved in this session, too, if that was for all that this session may start of it."""
+        known = self.waves[wave.name]
+        if not approvals.is_approved(self, wave):
+            known.approved_by = None
+        elif known.approved_by is None:  # an earlier session wanted more than this one
+            known.approved_by = next(iter(known.approvals.values()))
+
+    def _taken_up_again(self, wave: WaveState, event: MigrationRetried) -> None:
+        """Into a wave under way by its name, so whoever asks for that lets it start; otherwise its wave is approved for it, too."""
+        member = self._members[event.migration]
+        if not approvals.is_uncovered(self, self._waves[member.wave], event.migration):
+            return
+        if wave.started and not event.between_sessions:
+            wave.approvals = {**wave.approvals, event.migration: event.who}
+        else:
+            wave.approved_by = None
 
     def _migrate(self, name: str, event: Event) -> None:
         """Something happened to migration *name*: keep the counts of its wave in step."""
@@ -198,6 +218,7 @@ class RunState(RunFacts):
         if after.ended_at is not None and before.ended_at is None and after.requested_at is not None:
             wave.last_end = after.ended_at
         if isinstance(event, MigrationRetried):
+            self._taken_up_again(wave, event)
             wave.retried += 1
             wave.finished_at = None
             self.recorded_unfinished = True  # also where all was over
@@ -273,13 +294,15 @@ class RunState(RunFacts):
             return
         match event:
             case ApprovalWaiting():
-                wave.approval_since = event.at
+                wave.approval_since, wave.approved_by = event.at, None
                 self.run_hooks.begin(self.selected)
             case WaveApproved():
                 wave.approved_by, wave.approval_since, wave.rejected_by = event.who, None, None
+                names = approvals.covered(self, self._waves[event.wave], between_sessions=event.between_sessions)
+                wave.approvals = {**wave.approvals, **dict.fromkeys(names, event.who)}
             case WaveRejected():
                 wave.rejected_by = f"{event.who}: {event.reason}" if event.reason else event.who
-                wave.approval_since = None
+                wave.approval_since, wave.approvals = None, {}  # who rejects it takes back what was approved
             case WaveSoaking():
                 wave.soak_until = event.until
             case WaveStarted():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from .counts import Census, Counts
@@ -23,7 +24,9 @@ class WaveState:
     approval_since: float | None = None
     """Since when it waits for approval; None: it does not."""
     approved_by: str | None = None
-    """Who let it start; None: nobody has, yet."""
+    """Who let it start; None: nobody has yet, or not all that this session is to start of it."""
+    approvals: Mapping[str, str] = field(default_factory=dict)
+    """Each of its migrations that was approved, and by whom. It is replaced when it changes, so copies share it."""
     hooks: GroupHooks = field(default_factory=GroupHooks)
     """How its own hooks stand."""
     started: bool = False

@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.core.events import (
     ApprovalWaiting,
+    CredentialsRefused,
     CutoverAccepted,
     CutoverInDoubt,
     CutoverNotBegun,
@@ -15,6 +16,8 @@ from orchestrator.core.events import (
     GateOpened,
     GateWaiting,
     HookFinished,
+    MigrationRetried,
+    MigrationSkipped,
     RateLimited,
     RunAborted,
     RunFinished,
@@ -23,11 +26,13 @@ from orchestrator.core.events import (
     StatusPolled,
     WaveApproved,
     WaveFinished,
+    WaveRejected,
     WaveStarted,
     WindowOpened,
     WindowWaiting,
 )
 from orchestrator.core.migration import Phase
+from orchestrator.core.next_actions import may_start
 from orchestrator.core.outcomes import ExitCode, Outcome, RunOutcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.steered import Command
@@ -308,6 +313,82 @@ def test_an_approval_outlives_its_session() -> None:
     """Nobody has to approve a wave twice."""
     run = run_of(WaveApproved(at=NOW, wave="w2", who="ana"), run_resumed(NAMES))
     assert run.waves["w2"].approved_by == "ana"
+
+
+def waits_for_approval(run: RunState) -> bool:
+    """Whether w2 has to be approved before it starts."""
+    not_yet = may_start(run, run.wave("w2"), NOW, NOW)
+    return not_yet is not None and not_yet.reason == "it waits for its approval"
+
+
+def approved_run(*events: Event, selected: tuple[str, ...] = ("a", "b", "c")) -> RunState:
+    """w1 (a, b) is over, w2 (c, d) wants approval, and *events* come after that, in a session about *selected*."""
+    plan = workflow(("a", "b"), ("c", "d"))
+    plan = replace(plan, waves=(plan.waves[0], replace(plan.waves[1], approval=True)))
+    over = (finished("a", S), finished("b", S), WaveFinished(at=NOW, wave="w1", counts={}))
+    return fold("run", [run_started(plan, selected=selected), *over, *events])
+
+
+APPROVED = WaveApproved(at=NOW, wave="w2", who="ana")
+STARTED = WaveStarted(at=NOW, wave="w2", migrations=1, concurrency=1)
+SKIPPED = MigrationSkipped(at=NOW, migration="c", who="bob")
+RETRIED = MigrationRetried(at=NOW, migration="c", who="bob")
+REJECTED = WaveRejected(at=NOW, wave="w2", who="bob", reason="")
+AGAIN = replace(APPROVED, who="bob")
+
+
+@pytest.mark.parametrize(
+    ("events", "selected", "asked"),
+    [
+        ((APPROVED, run_resumed(NAMES)), ("a", "b", "c"), True),
+        ((APPROVED, run_resumed(("c",))), ("a", "b", "c"), False),
+        ((APPROVED, run_resumed(("c",))), NAMES, False),
+        ((APPROVED, run_resumed(NAMES)), NAMES, False),
+        ((APPROVED, run_resumed(NAMES), AGAIN), ("a", "b", "c"), False),
+        ((APPROVED, run_resumed(NAMES), AGAIN, run_resumed(NAMES)), ("a", "b", "c"), False),
+        ((APPROVED, STARTED, finished("c", S), run_resumed(NAMES)), ("a", "b", "c"), True),
+        ((APPROVED, STARTED, finished("c", F), run_resumed(("c",), retry_failed=True)), ("c",), False),
+        ((APPROVED, STARTED, *sent("c"), run_resumed(("c",))), ("c",), False),
+        ((APPROVED, run_resumed(NAMES), ApprovalWaiting(at=NOW, wave="w2"), run_resumed(("c",))), ("c",), False),
+        ((APPROVED, run_resumed(NAMES)), ("a",), False),
+        ((replace(APPROVED, between_sessions=True), run_resumed(NAMES)), ("a", "c"), True),
+        ((SKIPPED, APPROVED, RETRIED), NAMES, True),
+        ((SKIPPED, APPROVED, STARTED, RETRIED, run_resumed(NAMES)), NAMES, False),
+        ((SKIPPED, APPROVED, STARTED, replace(RETRIED, between_sessions=True), run_resumed(NAMES)), NAMES, True),
+        ((APPROVED, SKIPPED, RETRIED), NAMES, False),
+        ((SKIPPED, APPROVED, STARTED, RETRIED, run_resumed(NAMES)), ("d",), True),
+        ((APPROVED, REJECTED, run_resumed(("d",)), AGAIN, run_resumed(NAMES)), NAMES, True),
+        ((CredentialsRefused(at=NOW, credentials=None, reason="401"), APPROVED, run_resumed(NAMES)), NAMES, True),
+    ],
+    ids=[
+        "a wider session",
+        "the same",
+        "a narrower one",
+        "all, twice",
+        "approved again",
+        "and continued",
+        "the covered one is over",
+        "a failure is tried again",
+        "its PUT may have left",
+        "the rest was asked for, and is not wanted now",
+        "before any of it was selected: all of it",
+        "between two sessions, of what the last was about",
+        "what was skipped then, taken up again",
+        "taken up again while its wave is under way",
+        "taken up again between two sessions",
+        "skipped afterwards, taken up again",
+        "taken up again where it was not selected",
+        "rejected meanwhile",
+        "what could not start then, as its key was refused",
+    ],
+)
+def test_an_approval_covers_what_it_let_start(
+    events: tuple[Event, ...], selected: tuple[str, ...], asked: bool
+) -> None:
+    """What it did not cover is asked for again, and nothing else is."""
+    run = approved_run(*events, selected=selected)
+    assert waits_for_approval(run) == asked
+    assert (run.waves["w2"].approved_by is None) == asked
 
 
 def test_failures_are_tried_again_on_request_where_selected() -> None:

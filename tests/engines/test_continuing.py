@@ -205,6 +205,24 @@ async def test_a_put_that_came_to_nothing_is_not_repeated_without_approval(tmp_p
         assert trace(it, CutoverRequested) == []
 
 
+async def test_an_approval_for_part_of_a_wave_lets_no_more_of_it_start(tmp_path: Path) -> None:
+    """A session about the whole of it asks again, one about the same part does not."""
+    plan = workflow(wave("rest", "billing", "carts", "users", concurrency=1, approval=True))
+    async with house(tmp_path, plan) as it:
+        it.watchers.append(lambda event, _: it.ask("approve", "rest") if isinstance(event, ApprovalWaiting) else None)
+        part = ("billing", "carts")
+        run_id = await die_when(it, lambda event: isinstance(event, CutoverAccepted), only=part)
+        ending = await it.resume(run_id, only=part)
+        assert len(it.names(ApprovalWaiting)) == 1, "nobody approves the same twice"
+        assert outcomes(ending)["carts"] is Outcome.SUCCESS
+
+        it.watchers.clear()
+        it.watchers.append(lambda event, _: it.ask("reject", "rest") if isinstance(event, ApprovalWaiting) else None)
+        ending = await it.resume(run_id)
+        assert (ending.exit_code, outcomes(ending)["users"]) == (ExitCode.INCOMPLETE, Outcome.NOT_STARTED)
+        assert (len(it.names(ApprovalWaiting)), it.puts("users")) == (2, 0)
+
+
 @pytest.mark.parametrize("whose", ["wave", "run"])
 async def test_a_put_that_came_to_nothing_is_not_repeated_past_a_before_hook(tmp_path: Path, whose: str) -> None:
     """The hook says no, so there is none."""
