@@ -7,6 +7,7 @@ Blocking, with a short-lived connection of its own; the page's only write. What 
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,8 @@ def read(command: Command, body: bytes) -> Asked | Refusal:
     if not isinstance(given, dict):
         return _bad("the body has to be a JSON object")
     who, reason = _text(given.get("who"), LONGEST_NAME), _text(given.get("reason", ""), LONGEST_REASON)
+    if (unreadable := _unreadable(given)) is not None:
+        return _bad(unreadable)
     if not who or reason is None:
         return _bad(
             f"`who` has to be the name of whoever asks ({LONGEST_NAME} characters at most), and `reason` a text"
@@ -144,6 +147,17 @@ def _text(given: Any, longest: int) -> str | None:
     if not isinstance(given, str) or len(given) > longest or not given.isprintable():
         return None
     return given.strip()
+
+
+def _unreadable(given: dict[str, Any]) -> str | None:
+    """Which of the texts of *given* has a sign that nobody sees, or that is not for one line, and which that is."""
+    for field, what in (("who", "the name of whoever asks"), ("reason", "a text")):
+        text = given.get(field)
+        sign = next((each for each in text if not each.isprintable()), None) if isinstance(text, str) else None
+        if sign is not None:
+            called = f" ({unicodedata.name(sign)})" if unicodedata.name(sign, "") else ""
+            return f"`{field}` has to be {what} that can be read; it has U+{ord(sign):04X}{called} in it: take that out"
+    return None
 
 
 def _names(command: Command, given: dict[str, Any]) -> tuple[str, ...] | None:

@@ -133,6 +133,18 @@ async def test_nothing_is_asked_of_a_run_without_a_process(
         ("pause", {"who": "a\nb"}, 400, "`who` has to be the name"),
         ("pause", {"who": 7}, 400, "`who` has to be the name"),
         ("pause", {"reason": 7}, 400, "`reason` a text"),
+        (
+            "pause",
+            {"reason": "see \u202eabc"},
+            400,
+            "`reason` has to be a text that can be read; it has U+202E (RIGHT-TO-LEFT OVERRIDE)",
+        ),
+        (
+            "pause",
+            {"who": "ada\x00"},
+            400,
+            "`who` has to be the name of whoever asks that can be read; it has U+0000 in it: take that out",
+        ),
         ("reject", {"wave": "nope"}, 404, "no wave 'nope'"),
         ("skip", {"migrations": []}, 400, "the body has to be"),
         ("skip", {"migrations": ["nope"]}, 409, "neither a wave nor a migration 'nope'"),
