@@ -109,13 +109,17 @@ class RunLook:
             return self._nothing(str(error))
 
     def _look(self) -> Changes | None:
-        known, news = self._known, News()
+        known, news, there = self._known, News(), False
         if journal_in(self._state_dir):
             with open_journal(self._state_dir, readonly=True) as journal:
-                while events := list(journal.events(self._run_id, after=known.seq, most=AT_ONCE)):
+                there = not known.seq or journal.find(self._run_id) is not None
+                while there and (events := list(journal.events(self._run_id, after=known.seq, most=AT_ONCE))):
                     self._take_in(events, news)
+        if not there and known.seq:  # it was pruned
+            known = self._known = _Memory(state=RunState(run_id=self._run_id))
         if known.state.started_at is None:
             return self._nothing("")
+        known.told = None
         holder = holder_of(run_lock(self._state_dir, self._run_id))
         silent = self._silent_since() if holder else None
         if not news.any and holder == known.holder and silent == known.silent and not known.first_rows:

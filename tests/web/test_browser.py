@@ -15,6 +15,7 @@ from orchestrator.core import events as ev
 from orchestrator.core.no_return import WHAT_IS_RIGHT, Point
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.window import AbsoluteWindow
+from orchestrator.store.journal import open_journal
 
 from ..builders import NOW, WHO, migration, workflow
 from ..chromium import NEEDS_CHROMIUM, Busy
@@ -516,6 +517,21 @@ def test_a_migration_whose_hook_failed_does_not_look_all_well(tab: Page, night: 
         assert column(tab, "state") == ["SUCCESS"] * 3
 
 
+def test_a_run_that_is_pruned_is_not_there_any_more(tab: Page, desk: Desk) -> None:
+    """The open page says so, and that it may have been pruned; so does one that is opened afterwards."""
+    night = Night(state_dir=desk.served.state_dir, run_id="20270115-080000-ffffff")
+    night.begin(workflow())
+    night.finish()
+    open_run(tab, night)
+    tab.click("#rows tr[data-index='0'] .link")
+    with open_journal(night.state_dir) as journal:
+        journal.forget(night.run_id)
+    tab.wait_for_selector("#missing:has-text('it may have been pruned, or not have begun')")
+    assert not tab.is_visible("#details")
+    assert not tab.is_visible("#found")
+    assert tab.title() == f"{night.run_id}: no such run · atlas-cutover"
+
+
 def test_what_atlas_and_the_workflow_say_is_text(tab: Page, night: Night) -> None:
     """Markup in a name or a message is shown, not obeyed."""
     evil = "<img src=x onerror=document.title='hit'>"
@@ -587,7 +603,10 @@ def test_details_follow_the_run_at_an_address_of_their_own(tab: Page, night: Nig
         tab.click("#details button:has-text('Close')")
         tab.wait_for_url(lambda url: "#" not in url)
         tab.goto(f"{tab.url}#migration/nobody")
-        assert not tab.is_visible("#details")
+        tab.wait_for_selector("#details-why:text-is('There is no migration of this name in this run.')")
+        assert tab.inner_text("#details-title") == "nobody"
+        tab.keyboard.press("Escape")
+        tab.wait_for_url(lambda url: "#" not in url)
 
 
 def test_waves_are_a_table_with_the_done_ones_folded(tab: Page, night: Night) -> None:

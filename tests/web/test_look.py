@@ -262,3 +262,18 @@ def test_the_list_says_of_each_run_under_way_what_it_waits_for(night: Night) -> 
         assert standings.keys() == {RUN}
     assert words() == (None, None)
     assert standings == {}
+
+
+def test_a_run_that_was_pruned_is_told_to_be_gone_also_to_those_who_waited_for_it(night: Night) -> None:
+    """They were told before it began that there is none; they are told again, once."""
+    with open_journal(night.state_dir):
+        looking = RunLook(night.state_dir, RUN, wall=lambda: NOW)
+    assert (looking.look(), looking.look())[1] is None
+    night.begin(workflow(("a",)))
+    assert looking.look() is not None
+    with open_journal(night.state_dir) as journal:
+        journal.forget(RUN)
+    gone = looking.look()
+    assert gone is not None
+    assert gone.head["missing"]
+    assert looking.look() is None

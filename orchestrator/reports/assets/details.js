@@ -40,7 +40,7 @@ export class Details {
     const name = asked();
     if (name === this.#name) return;
     const dialog = byId("details");
-    this.#name = this.#run.number(name) < 0 ? null : name;
+    this.#name = this.#run.whole || this.#run.number(name) >= 0 ? name : null; // until all are loaded nothing is known of the others
     if (this.#name === null) {
       dialog.close();
       return;
@@ -63,7 +63,14 @@ export class Details {
 
   #draw() {
     const run = this.#run, index = run.number(this.#name);
-    if (index < 0) return;
+    if (index < 0) {
+      say(byId("details-title"), this.#name);
+      delete byId("details-state").dataset.state;
+      byId("details-state").replaceChildren();
+      say(byId("details-why"), "There is no migration of this name in this run.");
+      byId("details-why").hidden = false;
+      return;
+    }
     const job = run.jobs[index], row = run.rows[index];
     say(byId("details-title"), job.name);
     if (byId("details-state").dataset.state !== row.state) {

@@ -33,7 +33,10 @@ export function showRun(runId) {
   const draw = oncePerFrame(() => {
     byId("loading").hidden = true;
     drawHead(run, knows);
-    if (run.missing) return;
+    if (run.missing) {
+      if (!run.head.error) for (const id of ["details", "confirm"]) if (byId(id).open) byId(id).close("no");
+      return;
+    }
     drawNow(run, steering);
     drawDecisions(run.decisions);
     waveTable.draw();
@@ -78,7 +81,9 @@ function drawHead(run, knows) {
   say(byId("workflow"), missing ? head.run_id : head.workflow);
   byId("need-you").hidden = missing;
   if (missing) {
-    say(byId("missing"), head.error || "There is no such run in this state directory yet. It appears here when it starts.");
+    say(byId("missing"), head.error || "No run is called so in this state directory: it may have been pruned, or not have begun. It appears here when it begins.");
+    document.title = `${head.run_id}: no such run · atlas-cutover`;
+    favicon(null);
     byId("top").className = "top idle";
     return;
   }
