@@ -17,12 +17,15 @@ from .holds import Held, Hold, holds, silence
 from .migration import MigrationState, Phase
 from .outcomes import Outcome
 from .run import RunState
+from .standing import NO_END_RECORDED
 from .workflow import HookKind, Migration, Wave
 
 HOOK = "HOOK"
+INTERRUPTION = "INTERRUPTED"
 NEED_URGENCY = (
     Held.SILENT,
     Outcome.IN_DOUBT,
+    INTERRUPTION,
     Outcome.UNDER_WAY,
     Outcome.TIMED_OUT,
     Outcome.UNVERIFIED,
@@ -32,7 +35,7 @@ NEED_URGENCY = (
     Held.APPROVAL,
     Held.PAUSE,
 )
-"""The kinds of `Need`, the most urgent first. UNDER_WAY is one where no process follows the cutover any more."""
+"""The kinds of `Need`, the most urgent first. INTERRUPTED: its process has ended without recording why. UNDER_WAY is one where no process follows the cutover any more."""
 
 NAMED = 10
 """Migrations of one need that are named with their ids; `Need.count` says how many there are."""
@@ -96,6 +99,8 @@ def needs(state: RunState, now: float, *, holder: str | None = None, silent: flo
     found = [*_ended(state, now, running=holder is not None), *_hooks(state)]
     if holder is not None:
         found += [_of_hold(hold) for hold in holds(state) if hold.held is not Held.WINDOW]
+    if holder is None and state.started_at is not None and state.finished_at is None:
+        found.append(_of_interruption(state, now))
     if holder is not None and silent is not None:
         found.append(_of_hold(silence(holder, silent)))
     return tuple(sorted(found, key=lambda need: NEED_URGENCY.index(need.kind)))
@@ -217,6 +222,19 @@ def _of_hooks(state: RunState, name: str, argv: tuple[str, ...], ended: str, mem
         ),
         count=len(whose),
         since=min(hook.at for hook in members),
+    )
+
+
+def _of_interruption(state: RunState, now: float) -> Need:
+    """That the run's process has ended without a word: nobody goes on with it but who is told."""
+    advice = advise(facts_of(state, now))
+    first = f" Before it is continued: {advice.condition}." if advice.condition else ""
+    return Need(
+        kind=INTERRUPTION,
+        what="the run",
+        said=NO_END_RECORDED,
+        to_do=f"Nobody works on it: nothing more is started, and nobody follows what is under way.{first}",
+        command=advice.command,
     )
 
 

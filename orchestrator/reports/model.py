@@ -8,7 +8,7 @@ from typing import Any
 from ..core.advice import Advice, advise, facts_of
 from ..core.events import NOT_YET, HookFinished
 from ..core.migration import Phase
-from ..core.needs import NEED_URGENCY, Need, needs
+from ..core.needs import INTERRUPTION, NEED_URGENCY, Need, needs
 from ..core.no_return import SIDES, Point, Side, last_start, point_in, what_is_right
 from ..core.outcomes import ExitCode, Outcome, RunOutcome
 from ..core.outlook import outlook
@@ -153,6 +153,7 @@ class RunReport:
         forecast: Made when the run began, with what became of it.
         outlook: Of what is left of a run under way, made now.
         holder: The process that works on the run now: all of this says how it stands, not how it ended. None: nobody does.
+        interrupted: The run's process has ended without recording why: *outcome* and *exit_code* are what it would have come to, and nobody has seen them.
         stands: How the run stands then, in a word or two.
         last_start: The last moment at which a cutover may still start; None: there is no window, or none may.
     """
@@ -191,12 +192,8 @@ class RunReport:
     advice: Advice
     needs: tuple[Need, ...]
     holder: str | None
+    interrupted: bool
     stands: str | None
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether the run's process has ended without recording why: *outcome* and *exit_code* are then what it would have come to, and nobody has seen them."""
-        return self.holder is None and self.finished_at is None
 
     def names_of_vars(self) -> list[str]:
         """The names of all variables that any of the migrations has, in the order of the workflow."""
@@ -243,6 +240,7 @@ def build(
         silent: Since when (Unix seconds) that gives no sign of life.
     """
     facts = facts_of(state, now, goes_on=holder is not None)
+    interrupted = holder is None and exit_code is None and state.finished_at is None
     end = state.finished_at or now
     start = end if state.started_at is None else state.started_at
     migrations = tuple(report_migration(state, wave, migration) for wave, migration in state.rows())
@@ -286,8 +284,13 @@ def build(
         steering=report_steering(state.steering, text=_text),
         requests=state.request_statistics(),
         advice=_advice(advise(facts), goes_on=holder is not None),
-        needs=tuple(_need(need) for need in needs(state, now, holder=holder, silent=silent)),
+        needs=tuple(
+            _need(need)
+            for need in needs(state, now, holder=holder, silent=silent)
+            if interrupted or need.kind != INTERRUPTION
+        ),
         holder=_text_or_none(holder),
+        interrupted=interrupted,
         stands=None if holder is None else verdict(state, silent=silent is not None),
     )
 

@@ -73,6 +73,7 @@ _ELSEWHERE = {
     "hooks",
     "steering",
     "requests",
+    "interrupted",
     "statistics",
     "totals",
     "forecast",

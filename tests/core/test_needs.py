@@ -7,10 +7,12 @@ import pytest
 
 from orchestrator.core import events as ev
 from orchestrator.core.advice import advise, facts_of
-from orchestrator.core.needs import NAMED, Need, needs
+from orchestrator.core.needs import INTERRUPTION, NAMED, Need, needs
 from orchestrator.core.no_return import Point, point_in
-from orchestrator.core.outcomes import Outcome
+from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState, fold
+from orchestrator.core.standing import NO_END_RECORDED
+from orchestrator.core.window import AbsoluteWindow
 
 from ..builders import NOW, WHO, run_started, workflow
 
@@ -33,21 +35,28 @@ def ended(name: str, outcome: Outcome, message: str = "", *, put: bool = True) -
     ]
 
 
+def but_for_the_interruption(found: tuple[Need, ...]) -> tuple[Need, ...]:
+    """*found*, without what each run needs that has no end and no process."""
+    return tuple(need for need in found if need.kind != INTERRUPTION)
+
+
 def only(found: tuple[Need, ...]) -> Need:
-    """The one need."""
-    (need,) = found
+    """The one need, beside the interruption of a run on which nobody works."""
+    (need,) = but_for_the_interruption(found)
     return need
 
 
 def test_those_that_failed_alike_are_one_need_with_names_and_ids() -> None:
     """Another message, or a PUT that was sent, is another need: something else is to be done about it."""
-    found = needs(
-        state_after(
-            *ended("a", Outcome.FAILED, "full", put=False),
-            *ended("b", Outcome.FAILED, "full", put=False),
-            *ended("c", Outcome.FAILED, "full"),
-        ),
-        NOW,
+    found = but_for_the_interruption(
+        needs(
+            state_after(
+                *ended("a", Outcome.FAILED, "full", put=False),
+                *ended("b", Outcome.FAILED, "full", put=False),
+                *ended("c", Outcome.FAILED, "full"),
+            ),
+            NOW,
+        )
     )
     assert [(need.count, [each.name for each in need.about]) for need in found] == [(2, ["a", "b"]), (1, ["c"])]
     assert found[0].command == f"atlas-cutover resume {RUN} --retry-failed"
@@ -63,13 +72,15 @@ def test_a_requests_path_makes_no_reason_of_its_own() -> None:
         for m in workflow(("a", "b", "c")).waves[0].migrations
     }
     late, gone = (f"{{}}: {why}" for why in ("no answer", "404"))
-    found = needs(
-        state_after(
-            *ended("a", Outcome.FAILED, late.format(jobs["a"]), put=False),
-            *ended("b", Outcome.FAILED, late.format(jobs["b"]), put=False),
-            *ended("c", Outcome.FAILED, gone.format(jobs["c"]), put=False),
-        ),
-        NOW,
+    found = but_for_the_interruption(
+        needs(
+            state_after(
+                *ended("a", Outcome.FAILED, late.format(jobs["a"]), put=False),
+                *ended("b", Outcome.FAILED, late.format(jobs["b"]), put=False),
+                *ended("c", Outcome.FAILED, gone.format(jobs["c"]), put=False),
+            ),
+            NOW,
+        )
     )
     assert [(need.count, need.said) for need in found] == [
         (2, "GET /groups/…/liveMigrations/…: no answer"),
@@ -105,7 +116,7 @@ def test_each_need_says_since_when_it_is_so() -> None:
         hook,
         waves=(("a", "b", "c", "d", "e"),),
     )
-    since = {str(need.kind): need.since for need in needs(state, NOW + 100)}
+    since = {str(need.kind): need.since for need in but_for_the_interruption(needs(state, NOW + 100))}
     assert since == {"IN_DOUBT": NOW + 2, "UNDER_WAY": NOW + 3, "FAILED": NOW + 5, "HOOK": NOW + 9}
 
 
@@ -201,7 +212,7 @@ def test_what_waits_for_a_persons_word_is_a_need_while_the_run_is_under_way(
     need = only(needs(state, NOW, holder=WHO))
     assert re.search(words, need.waits)
     assert need.command == command
-    assert needs(state, NOW) == ()
+    assert but_for_the_interruption(needs(state, NOW)) == ()
     state.apply(ev.CutoversStopped(at=NOW, reason="aborted"))
     assert needs(state, NOW, holder=WHO) == ()
 
@@ -217,7 +228,8 @@ def test_failed_hooks_are_needs_unless_an_outcome_tells_of_them() -> None:
         state_after(hook("after_success", 1), hook("before", 1), hook("verify", 75, None), hook("verify", 1)), NOW
     )
     assert only(found).waits == "hook after_success of a exit code 1 (./x.sh), since 2027-01-15 08:00:00 UTC"
-    assert needs(state_after(hook("after_success", 1), hook("after_success", 0)), NOW) == ()
+    mended = needs(state_after(hook("after_success", 1), hook("after_success", 0)), NOW)
+    assert but_for_the_interruption(mended) == ()
 
 
 def test_a_need_of_thousands_names_a_few() -> None:
@@ -228,3 +240,25 @@ def test_a_need_of_thousands_names_a_few() -> None:
     )
     need = only(needs(state, NOW, holder=WHO))
     assert (need.count, len(need.about), need.command) == (1000, NAMED, None)
+
+
+def test_a_run_that_was_killed_needs_somebody_who_continues_it() -> None:
+    """After what is in doubt, before what is only to be followed; not while a process works on it, nor once its end is recorded."""
+    taken = ev.CutoverAccepted(at=NOW, migration="b", http_status=202, status="WORKING")
+    state = state_after(*ended("a", Outcome.IN_DOUBT), ev.CutoverRequested(at=NOW, migration="b"), taken)
+    found = needs(state, NOW)
+    assert [str(need.kind) for need in found] == ["IN_DOUBT", "INTERRUPTED", "UNDER_WAY"]
+    assert (found[1].what, found[1].said) == ("the run", NO_END_RECORDED)
+    assert found[1].command == f"atlas-cutover resume {RUN}"
+    assert "nobody follows" in found[1].to_do
+    assert "INTERRUPTED" not in [need.kind for need in needs(state, NOW, holder=WHO)]
+    state.apply(ev.RunFinished(at=NOW, outcome=RunOutcome.IN_DOUBT, exit_code=4, unfinished=True, requests={}))
+    assert "INTERRUPTED" not in [need.kind for need in needs(state, NOW)]
+
+
+def test_a_window_that_is_over_is_known_before_a_killed_run_is_continued() -> None:
+    """The command is that of the advice, and so is what has to be known first."""
+    over = AbsoluteWindow(opens=NOW - 3600, closes=NOW - 60)
+    state = fold(RUN, [run_started(replace(workflow(("a",)), window=over))])
+    (need,) = needs(state, NOW)
+    assert (need.command, "set a new one" in need.to_do) == (advise(facts_of(state, NOW)).command, True)

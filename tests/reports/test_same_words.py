@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.core import events as ev
 from orchestrator.core.needs import needs
-from orchestrator.core.outcomes import Outcome, RunOutcome
+from orchestrator.core.outcomes import ExitCode, Outcome, RunOutcome
 from orchestrator.core.run import RunState
 from orchestrator.core.standing import INTERRUPTED, NO_END_RECORDED, verdict
 from orchestrator.observers.notify import Messages
@@ -155,11 +155,28 @@ def test_a_report_of_a_run_that_goes_on_does_not_say_that_it_is_over(form: Calla
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_a_command_that_ends_and_leaves_its_run_to_temporal_knows_its_own_exit_code(
+    form: Callable[[RunReport], str],
+) -> None:
+    """That is no interruption of the run."""
+    text = form(build(night(goes_on=True), now=START + 100, exit_code=ExitCode.SIGTERM))
+    assert "exit code 143" in text
+    assert "interrupt" not in text.lower().replace("interrupted by sigterm", "")
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_a_run_that_was_killed_has_no_outcome_and_no_exit_code(form: Callable[[RunReport], str]) -> None:
     """Nobody has seen either: the forms say that it was interrupted, in the page's words, and neither how long it took nor that it goes on."""
     report = build(night(goes_on=True), now=START + 100)
     text = form(report)
-    for true in ("interrupted", NO_END_RECORDED, f"atlas-cutover resume {RUN_ID}", "no end recorded"):
+    assert [str(need.kind) for need in report.needs][:2] == ["IN_DOUBT", "INTERRUPTED"]
+    for true in (
+        "interrupted",
+        NO_END_RECORDED,
+        "nobody follows what is under way",
+        f"atlas-cutover resume {RUN_ID}",
+        "no end recorded",
+    ):
         assert true in text
     for untrue in ("exit code 4", "exit code 1:", "the run is over", " to now"):
         assert untrue not in text

@@ -232,7 +232,7 @@ def test_no_text_steers_the_terminal(name: str, message: str) -> None:
 def test_a_run_under_way_shows_how_far_it_is(state_of: MakeState) -> None:
     """What is under way is not called in doubt, and nobody is told to resume."""
     state = state_of({"w": {"a": Ending(), "b": Ending(Outcome.NOT_STARTED)}}, finished=False)
-    text = printed(build(state, now=START + 60), running="ops@bastion (4711)")
+    text = printed(build(state, now=START + 60, holder="ops@bastion (4711)"), running="ops@bastion (4711)")
     assert text.startswith("under way (ops@bastion (4711))")
     assert "2 migrations: 1 SUCCESS, 1 not yet" in text
     assert "resume" not in text

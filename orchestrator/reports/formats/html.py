@@ -22,7 +22,7 @@ from markupsafe import Markup, escape
 
 from ...core.holds import Held
 from ...core.migration import Phase
-from ...core.needs import HOOK
+from ...core.needs import HOOK, INTERRUPTION
 from ...core.outcomes import Outcome
 from ...core.standing import NO_END_RECORDED
 from ...text.instants import in_words
@@ -55,6 +55,7 @@ WITHOUT_SCRIPTS = 200  # migrations; up to these there is also a plain table for
 OUTCOMES = tuple(Outcome)
 _LOOKS = {
     HOOK: ("Hook failed", "FAILED"),
+    INTERRUPTION: ("Interrupted", "INTERRUPTED"),
     str(Held.SILENT): ("No sign of life", "INTERRUPTED"),
     str(Held.CONFIRMATION): ("Waits to be confirmed", "PERSON"),
     str(Held.APPROVAL): ("Waits for approval", "PERSON"),

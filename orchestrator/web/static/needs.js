@@ -11,6 +11,7 @@ export const LOOKS = {
   ...STATES,
   UNDER_WAY: { ...STATES.UNDER_WAY, word: "UNDER_WAY, followed by nobody", short: "UNDER_WAY" },
   SILENT: { word: "No sign of life", short: "without a sign of life", icon: "INTERRUPTED", tone: "failed" },
+  INTERRUPTED: { word: "Interrupted", short: "interruption", icon: "INTERRUPTED", tone: "late" },
   HOOK: { word: "Hook failed", short: "failed hook", icon: "FAILED", tone: "failed" },
   CONFIRMATION: { word: "Waits to be confirmed", short: "confirmation", icon: "PERSON", tone: "waits" },
   APPROVAL: { word: "Waits for approval", short: "approval", icon: "PERSON", tone: "waits" },

@@ -123,7 +123,7 @@ function title(run, outcome) {
   if (run.outcome() === "CONFIRMATION") return `confirm on the terminal · ${head.workflow}`;
   if (run.outcome() === "WINDOW") return `opens ${clock(head.opening.opens)} · ${head.workflow}`;
   const bad = run.needs.reduce((sum, { count }) => sum + Math.max(1, count), 0);
-  return `${bad && head.running ? `${number(bad)} ${bad === 1 ? "needs" : "need"} you · ` : ""}${head.workflow}: ${outcome.word}`;
+  return `${bad && (head.running || head.outcome == null) ? `${number(bad)} ${bad === 1 ? "needs" : "need"} you · ` : ""}${head.workflow}: ${outcome.word}`;
 }
 
 const COLOURS = { success: "#00866a", failed: "#cc4e00", late: "#a06a00", doubt: "#9a3d94", idle: "#6b737d", active: "#0b5cad", waits: "#f0b429" };
