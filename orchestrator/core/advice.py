@@ -13,7 +13,7 @@ from shlex import quote
 from .migration import MigrationState
 from .no_return import took_effect
 from .outcomes import Outcome, RemoteStatus, normalise
-from .run import APPROVAL_TIMEOUT, RunState
+from .run import RunState
 from .workflow import Workflow
 
 WINDOW_IS_OVER = "the window does not open any more"
@@ -98,8 +98,8 @@ def _all_over(state: RunState) -> bool:
 
 def _rejected(state: RunState) -> str | None:
     """The wave that keeps what is left from starting, as a person has rejected it; one that nobody approved in time is asked for again."""
-    rejected = ((name, wave.rejected_by) for name, wave in state.waves.items() if wave.counts.waiting)
-    return next((name for name, by in rejected if by is not None and not by.startswith(APPROVAL_TIMEOUT)), None)
+    waves = ((name, wave) for name, wave in state.waves.items() if wave.counts.waiting)
+    return next((name for name, wave in waves if wave.rejected_by is not None and not wave.timed_out), None)
 
 
 def advise(facts: Facts) -> Advice:

@@ -73,9 +73,7 @@ class RunStanding:
             case RunResumed():
                 self._stopped = self._unconfirmed = self._window = False
                 self._waiting.clear()
-                self._rejected = {
-                    wave: who for wave, who in self._rejected.items() if not who.startswith(APPROVAL_TIMEOUT)
-                }
+                self._rejected = {wave: who for wave, who in self._rejected.items() if who != APPROVAL_TIMEOUT}
             case CutoversStopped():
                 self._stopped = True
             case ConfirmationWaiting() | CutoversConfirmed():

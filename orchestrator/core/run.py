@@ -52,7 +52,7 @@ from .window import Span
 from .workflow import Wave
 
 APPROVAL_TIMEOUT = "approval.timeout"
-"""Who rejects a wave that nobody has approved in time."""
+"""Who rejects a wave that nobody has approved in time; no person is called so (`steering.decide`)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -166,8 +166,8 @@ class RunState(RunFacts):
         for wave in self.workflow.waves:
             known = self.waves[wave.name]
             known.finished_at = known.approval_since = None
-            if known.rejected_by is not None and known.rejected_by.startswith(APPROVAL_TIMEOUT):
-                known.rejected_by = None  # it is asked for again
+            if known.timed_out:
+                known.rejected_by, known.timed_out = None, False
             known.started = known.worked_on = False
             known.line = []
             known.retried = 0
@@ -297,11 +297,13 @@ class RunState(RunFacts):
                 wave.approval_since, wave.approved_by = event.at, None
                 self.run_hooks.begin(self.selected)
             case WaveApproved():
-                wave.approved_by, wave.approval_since, wave.rejected_by = event.who, None, None
+                wave.approved_by, wave.approval_since = event.who, None
+                wave.rejected_by, wave.timed_out = None, False
                 names = approvals.covered(self, self._waves[event.wave], between_sessions=event.between_sessions)
                 wave.approvals = {**wave.approvals, **dict.fromkeys(names, event.who)}
             case WaveRejected():
                 wave.rejected_by = f"{event.who}: {event.reason}" if event.reason else event.who
+                wave.timed_out = event.who == APPROVAL_TIMEOUT
                 wave.approval_since, wave.approvals = None, {}  # who rejects it takes back what was approved
             case WaveSoaking():
                 wave.soak_until = event.until

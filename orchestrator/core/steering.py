@@ -19,7 +19,7 @@ from .events import (
 )
 from .migration import BEFORE_THE_PUT, MigrationState, starts_afresh
 from .outcomes import Outcome
-from .run import RunState
+from .run import APPROVAL_TIMEOUT, RunState
 from .steered import Command
 from .workflow import Gate
 
@@ -61,6 +61,8 @@ class SteeringRequest:
 
 def decide(run: RunState, request: SteeringRequest, *, at: float) -> Event | str:
     """The event that *request* means for *run* at *at* (Unix seconds), or why it does nothing, in words for who asked."""
+    if request.who == APPROVAL_TIMEOUT:
+        return f"{APPROVAL_TIMEOUT!r} is not a person's name: it stands for nobody's answer, so say otherwise who asks"
     if run.aborted_by is not None and request.command is not Command.ABORT:
         return f"it is aborted, by {run.aborted_by}"
     if request.migration is not None:

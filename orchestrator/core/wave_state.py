@@ -43,6 +43,8 @@ class WaveState:
     """Until when its verification and the next wave wait; None: they do not."""
     rejected_by: str | None = None
     """Who does not want it to start in this session, and why."""
+    timed_out: bool = False
+    """It counts as rejected because nobody approved it in time, so the next session asks for it again."""
     retried: int = 0
     """How often a migration of it was taken up again, in this session."""
 

@@ -13,7 +13,7 @@ from orchestrator.core.standing import verdict
 from ..builders import NOW, WHO, run_resumed, run_started, workflow
 
 waves = st.sampled_from(["w1", "w2"])
-people = st.sampled_from([WHO, APPROVAL_TIMEOUT])
+people = st.sampled_from([WHO, APPROVAL_TIMEOUT, f"{APPROVAL_TIMEOUT} (page, 127.0.0.1)"])
 happenings = st.one_of(
     st.just(run_resumed(("a", "b"))),
     st.builds(ev.CutoversStopped, at=st.just(NOW), reason=st.just("the window closed")),

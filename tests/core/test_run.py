@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.core.advice import facts_of
 from orchestrator.core.events import (
     ApprovalWaiting,
     CredentialsRefused,
@@ -34,7 +35,7 @@ from orchestrator.core.events import (
 from orchestrator.core.migration import Phase
 from orchestrator.core.next_actions import may_start
 from orchestrator.core.outcomes import ExitCode, Outcome, RunOutcome
-from orchestrator.core.run import RunState, fold
+from orchestrator.core.run import APPROVAL_TIMEOUT, RunState, fold
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, SteeringRequest, decide
 from orchestrator.core.window import Span
@@ -389,6 +390,26 @@ def test_an_approval_covers_what_it_let_start(
     run = approved_run(*events, selected=selected)
     assert waits_for_approval(run) == asked
     assert (run.waves["w2"].approved_by is None) == asked
+
+
+@pytest.mark.parametrize(
+    ("who", "reason", "forgotten"),
+    [
+        (APPROVAL_TIMEOUT, "", True),
+        (APPROVAL_TIMEOUT, "nobody approved it within 30m", True),
+        (f"{APPROVAL_TIMEOUT} (page, 127.0.0.1)", "", False),
+        (f"{APPROVAL_TIMEOUT}: ada", "", False),
+        ("ada", f"{APPROVAL_TIMEOUT}, as ever", False),
+    ],
+)
+def test_only_a_rejection_for_want_of_an_answer_ends_with_its_session(who: str, reason: str, forgotten: bool) -> None:
+    """What a person has rejected stays so, whatever they are called, and the advice says it."""
+    rejected = WaveRejected(at=NOW, wave="w2", who=who, reason=reason)
+    run = approved_run(rejected, selected=NAMES)
+    assert (facts_of(run, NOW).rejected is None) == forgotten
+    run.apply(run_resumed(NAMES))
+    assert (run.waves["w2"].rejected_by is None) == forgotten
+    assert waits_for_approval(run) == forgotten
 
 
 def test_failures_are_tried_again_on_request_where_selected() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from orchestrator.cli.commands import build_parser
 from orchestrator.core import events as ev
+from orchestrator.core.errors import InputError
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
 from orchestrator.core.steered import Command
@@ -177,3 +178,12 @@ def test_a_key_that_the_config_alone_knows_is_not_kept_with_a_reason(tmp_path: P
     with open_journal(tmp_path, readonly=True) as journal:
         reasons = [decision.reason for decision in journal.state(RUN).steering]
     assert reasons == ["with [redacted]", "without"]
+
+
+def test_nobody_is_called_what_rejects_a_wave_that_was_not_approved_in_time(tmp_path: Path) -> None:
+    """The next session would take that for nobody's answer; a name that only begins so is a person's, and holds."""
+    night = Night(state_dir=tmp_path)
+    night.begin(workflow(("orders",)))
+    with pytest.raises(InputError, match=r"'approval\.timeout' is not a person's name"):
+        reject(RUN, "w1", state_dir=tmp_path, who="approval.timeout", reason="no")
+    reject(RUN, "w1", state_dir=tmp_path, who="approval.timeout (ada)", reason="no")
