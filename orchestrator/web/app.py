@@ -81,10 +81,11 @@ class App:
         self._code = code
         self._options = options
         self._say = say
-        self._at_home: Callable[[object], None] = lambda _: None
+        self._at_home: Callable[[web.RequestHandler, Visitor], None] = lambda *_: None
         self._attempts = Attempts()
         self._quietly = Quietly(say)
         self._reporting = anyio.Lock()  # one at a time: a report of thousands takes a second of a processor
+        self._reporting_to = {visitor: anyio.Lock() for visitor in access.visitors}  # one of each waits for it
         templates = Environment(
             loader=FileSystemLoader([_HERE / "templates", ASSETS]),
             autoescape=True,
@@ -100,8 +101,8 @@ class App:
             if path.suffix in _TYPES
         }
 
-    def application(self, at_home: Callable[[object], None]) -> web.Application:
-        """What aiohttp serves; *at_home* is told the connection of each who has signed in."""
+    def application(self, at_home: Callable[[web.RequestHandler, Visitor], None]) -> web.Application:
+        """What aiohttp serves; *at_home* is told the connection of each who has signed in, and who that is."""
         self._at_home = at_home
         application = web.Application(middlewares=[self._guard], client_max_size=LARGEST_BODY)
         application.on_response_prepare.append(_add_security_headers)
@@ -139,7 +140,7 @@ class App:
         if refused is not None:
             self._quietly(refused[1], path=request.path, who=_called(visitor, request))
             return self._refuse(request, *refused)
-        self._at_home(request.protocol)
+        self._at_home(request.protocol, visitor)
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -246,7 +247,7 @@ class App:
         run_id = request.match_info["run_id"]
         if RUN_ID.fullmatch(run_id) is None:
             raise web.HTTPNotFound
-        async with self._reporting:
+        async with self._reporting_to[self._visitor(request)], self._reporting:
             text = await anyio.to_thread.run_sync(report_of, self._state_dir, run_id, self._wall())
         if text is None:
             raise web.HTTPNotFound

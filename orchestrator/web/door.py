@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 
 from aiohttp import web
 
 from ..core.observer import Say
+from .access import Visitor
 
 MOST_CONNECTIONS = 128
 """At once, streams included: a browser has one for its stream and a few for moments."""
+MOST_OF_ONE = 48
+"""Of these, with one token: what else there is is room for the others, and for who has just come and not signed in yet."""
 IDLE_SECONDS = 10.0
 """A connection that sends no whole request for so long is closed."""
 SAID_EVERY = 10.0
@@ -37,24 +41,35 @@ class Quietly:
 
 
 class Guests:
-    """The connections of those who have signed in: no stranger's takes the place of one."""
+    """The connections of those who have signed in: no stranger's takes the place of one, and no token has more than `MOST_OF_ONE`."""
 
     def __init__(self) -> None:
-        self._known: set[object] = set()
+        self._known: dict[web.RequestHandler, Visitor] = {}
 
-    def add(self, connection: object) -> None:
-        """Whoever is at the other end of *connection* has shown that they may be here."""
-        self._known.add(connection)
+    def add(self, connection: web.RequestHandler, visitor: Visitor) -> None:
+        """*visitor* is at the other end of *connection*. For one too many of a token its oldest has to go."""
+        if connection not in self._known:
+            self._known = {each: whose for each, whose in self._known.items() if not _is_closing(each)}
+            of_one = [each for each, whose in self._known.items() if whose == visitor]
+            if len(of_one) >= MOST_OF_ONE:
+                _hang_up(of_one[0])
+        self._known[connection] = visitor
 
-    def oldest_stranger(self, connections: list[web.RequestHandler]) -> asyncio.Transport | None:
-        """The first of *connections* that nobody has signed in on; None: all are of guests."""
-        self._known &= set(connections)
-        strangers = (each.transport for each in connections if each not in self._known)
-        return next((each for each in strangers if isinstance(each, asyncio.Transport)), None)
+    def first_to_go(self, connections: list[web.RequestHandler]) -> web.RequestHandler | None:
+        """Which of *connections*, the oldest first, makes room for a new one; None: all are of those who may steer.
+
+        The oldest that nobody has signed in on; if there is none, the oldest of the token to look of which most are there.
+        """
+        stranger = next((each for each in connections if each not in self._known), None)
+        if stranger is not None:
+            return stranger
+        looking = [each for each in connections if not self._known[each].steers]
+        how_many = Counter(self._known[each] for each in looking)
+        return max(looking, key=lambda each: how_many[self._known[each]], default=None)
 
 
 class Door:
-    """Makes the protocol of each connection: the server's. For one too many a stranger's has to go, the oldest, else the new one."""
+    """Makes the protocol of each connection: the server's. For one too many another has to go, else the new one."""
 
     def __init__(self, server: web.Server, guests: Guests, say: Say) -> None:
         self._server = server
@@ -67,15 +82,20 @@ class Door:
         if len(connections) < MOST_CONNECTIONS:
             return self._server()
         self._quietly(f"more than {MOST_CONNECTIONS} connections")
-        stranger = self._guests.oldest_stranger(connections)
-        if stranger is None:
+        first = self._guests.first_to_go(connections)
+        if first is None:
             return _HangsUp()
-        stranger.abort()
+        _hang_up(first)
         return self._server()
 
 
 def _is_closing(connection: web.RequestHandler) -> bool:
     return connection.transport is None or connection.transport.is_closing()
+
+
+def _hang_up(connection: web.RequestHandler) -> None:
+    if isinstance(connection.transport, asyncio.Transport):
+        connection.transport.abort()
 
 
 class _HangsUp(asyncio.Protocol):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import anyio
 import pytest
 
 from orchestrator.web import app, attempts, door, server, streams
+from orchestrator.web.access import Visitor as Visit
 from orchestrator.web.server import RunningPage, serve_page
 
 from ..builders import NOW
@@ -38,13 +42,13 @@ async def connected(page: RunningPage) -> tuple[asyncio.StreamReader, asyncio.St
     return await asyncio.open_connection("127.0.0.1", page.access.port)
 
 
-async def ended(reader: asyncio.StreamReader) -> None:
+async def ended(reader: asyncio.StreamReader | aiohttp.StreamReader) -> None:
     """The other side has hung up."""
     with anyio.fail_after(60):
         try:
             while await reader.read(65536):
                 pass
-        except ConnectionError:
+        except (ConnectionError, aiohttp.ClientPayloadError):
             return
 
 
@@ -103,6 +107,118 @@ async def test_one_connection_too_many_is_hung_up_and_told_once(page: RunningPag
         assert (await visitor.get("/")).status == 200
     refusals = [each for each in said if each["event"] == "page_refused"]
     assert [each["reason"] for each in refusals] == ["more than 8 connections"]
+
+
+ADA, KIOSK = Visit(name="ada", token="a" * 32), Visit(name="kiosk", token="b" * 32, steers=False)
+
+
+@pytest.fixture
+async def shared(night: Night, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningPage]:
+    """A page that takes few connections, for one who may steer and one who may look."""
+    monkeypatch.setattr(door, "MOST_CONNECTIONS", 8)
+    async with serve_page(night.state_dir, wall=lambda: NOW, visitors=(ADA, KIOSK)) as running:
+        yield running
+
+
+@pytest.fixture
+async def ada(shared: RunningPage) -> AsyncIterator[Visitor]:
+    """Who may steer has signed in, and has no connection open."""
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.CookieJar(unsafe=True), connector=aiohttp.TCPConnector(force_close=True)
+    ) as session:
+        visitor = Visitor(page=shared, session=session)
+        await visitor.enter(ADA.token)
+        yield visitor
+
+
+async def asked(page: RunningPage, who: Visit, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which *who* has asked for *path*."""
+    session = page.access.new_session(who)
+    reader, writer = await connected(page)
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{page.access.port}\r\nCookie: {page.access.cookie}={session}"
+    writer.write(f"{head}\r\nX-Page-Key: {page.access.key(who, session)}\r\n\r\n".encode())
+    return reader, writer
+
+
+async def answered(reader: asyncio.StreamReader) -> bool:
+    """Whether an answer begins; False: the other side has hung up."""
+    with anyio.fail_after(60):
+        try:
+            return (await reader.readline()).startswith(b"HTTP/1.1 200")
+        except ConnectionError:
+            return False
+
+
+@pytest.mark.parametrize("most_of_one", [4, 100])
+async def test_who_may_look_keeps_nobody_out_who_may_steer(
+    shared: RunningPage, ada: Visitor, monkeypatch: pytest.MonkeyPatch, most_of_one: int
+) -> None:
+    """However many connections a token has: the oldest of them makes room, also for a new one of those who may steer."""
+    monkeypatch.setattr(door, "MOST_OF_ONE", most_of_one)
+    async with ada.follow("*") as stream:
+        crowd = []
+        for _ in range(12):
+            crowd.append(await asked(shared, KIOSK, "/api/events?follow=*"))
+            assert await answered(crowd[-1][0])
+        assert (await ada.get("/api/session")).document["name"] == "ada"
+        for reader, _ in crowd[: 12 - min(most_of_one, 6)]:
+            await ended(reader)
+        assert (await ada.get("/api/session")).status == 200
+        await stream.beat()
+    for _, writer in crowd:
+        writer.close()
+
+
+async def test_no_token_has_all_the_connections(
+    shared: RunningPage, ada: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that may steer does not either: the oldest ends, and who has another one is not concerned."""
+    monkeypatch.setattr(door, "MOST_OF_ONE", 4)
+    async with ada.follow("*") as stream:
+        crowd = [await asked(shared, ADA, "/api/events?follow=*") for _ in range(4)]
+        for reader, _ in crowd:
+            assert await answered(reader)
+        await ended(stream.response.content)
+    kiosk = await asked(shared, KIOSK, "/api/session")
+    assert await answered(kiosk[0])
+    for _, writer in (*crowd, kiosk):
+        writer.close()
+
+
+async def test_who_asks_for_many_reports_waits_behind_who_asks_for_one(
+    shared: RunningPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each token one report at most is waited for by the others."""
+    go, made = threading.Event(), list[str]()
+
+    def report_of(_state_dir: Path, run_id: str, _at: float) -> str:
+        made.append(run_id)
+        assert go.wait(60)
+        return "a report"
+
+    monkeypatch.setattr(app, "report_of", report_of)
+    ids = [f"20270115-080000-00000{number}" for number in range(4)]
+    try:
+        asking = [await asked(shared, KIOSK, f"/api/runs/{run_id}/report.html") for run_id in ids[:3]]
+        with anyio.fail_after(60):
+            while not made:  # noqa: ASYNC110 - nobody tells
+                await anyio.sleep(0.01)
+        for _ in range(3):  # what was sent before is read before these are answered
+            reader, writer = await asked(shared, ADA, "/api/session")
+            assert await answered(reader)
+            writer.close()
+        asking.append(await asked(shared, ADA, f"/api/runs/{ids[3]}/report.html"))
+        for _ in range(3):
+            reader, writer = await asked(shared, ADA, "/api/session")
+            assert await answered(reader)
+            writer.close()
+    finally:
+        go.set()
+    for reader, _ in asking:
+        assert await answered(reader)
+    for _, writer in asking:
+        writer.close()
+    assert made[1] == ids[3]
 
 
 async def test_what_is_no_http_is_a_line_and_no_traceback(page: RunningPage, capfd: pytest.CaptureFixture[str]) -> None:
