@@ -532,6 +532,32 @@ def test_a_run_that_is_pruned_is_not_there_any_more(tab: Page, desk: Desk) -> No
     assert tab.title() == f"{night.run_id}: no such run · atlas-cutover"
 
 
+def test_a_request_is_told_until_the_run_takes_it_up(tab: Page, desk: Desk, night: Night) -> None:
+    """However long that is. What was typed with one that was refused is there again."""
+    night.begin(workflow(("orders", "billing")))
+    with night.held():
+        open_run(tab, night)
+        tab.click("#pause")
+        tab.fill("#confirm-who", "Ada")
+        tab.fill("#confirm-reason", "see \u202eabc")
+        tab.click("#confirm-yes")
+        tab.wait_for_selector("#answer.failed:has-text('U+202E (RIGHT-TO-LEFT OVERRIDE)')")
+        tab.click("#pause")
+        assert tab.input_value("#confirm-reason") == "see \u202eabc"
+        tab.fill("#confirm-reason", "disks")
+        with tab.expect_response("**/pause"):
+            tab.click("#confirm-yes")
+        tab.wait_for_selector("#answer:not(.failed):text-is('pause: asked of the run.')")
+        tab.evaluate("window.begun = Date.now; Date.now = () => begun.call(Date) + 7000")
+        tab.wait_for_selector("#answer:text-matches('^pause: asked .* UTC, not taken up yet[.]$')")
+        night.write(ev.RunPaused(at=NOW + 1, who=WHO))
+        tab.wait_for_selector("#answer:empty", state="attached")
+        tab.evaluate("Date.now = begun")
+    assert [text for text in desk.complaints if "400 (Bad Request)" not in text] == []
+    desk.complaints.clear()
+    assert night.asked() == [("pause", None, "Ada (page, 127.0.0.1)")]
+
+
 def test_what_atlas_and_the_workflow_say_is_text(tab: Page, night: Night) -> None:
     """Markup in a name or a message is shown, not obeyed."""
     evil = "<img src=x onerror=document.title='hit'>"

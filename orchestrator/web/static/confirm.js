@@ -16,8 +16,9 @@ export function redrawQuestion() {
   if (byId("confirm").open) redraw?.();
 }
 
-// What is to be sent with the request: who, why, and what else was typed; null where they went back.
-export function confirmed(run, asking) {
+// What is to be sent with the request: who, why, and what else was typed; null where they went back. before: what was typed when it was refused;
+// the number is typed anew.
+export function confirmed(run, asking, before = {}) {
   const { title, yes, danger = false } = question(run, asking);
   let count = null; // of migrations, where it has to be typed
   let over = ""; // why there is nothing to decide any more
@@ -25,8 +26,9 @@ export function confirmed(run, asking) {
   say(byId("confirm-yes"), yes);
   byId("confirm-yes").className = danger ? "danger solid" : "primary";
   byId("gate-fields").hidden = asking.command !== "gate";
-  for (const id of ["confirm-reason", "confirm-count", "gate-lag", "gate-timeout"]) byId(id).value = "";
-  byId("gate-off").checked = false;
+  byId("confirm-count").value = "";
+  for (const [id, name] of [["confirm-reason", "reason"], ["gate-lag", "max_lag"], ["gate-timeout", "timeout"]]) byId(id).value = before[name] ?? "";
+  byId("gate-off").checked = Boolean(before.off);
   const named = document.querySelector("meta[name=who]").content; // by their token
   byId("confirm-who").value = named || localStorage.getItem(NAME) || "";
   byId("confirm-who").readOnly = Boolean(named);

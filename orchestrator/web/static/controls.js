@@ -6,12 +6,13 @@ import { byId, make, say } from "./dom.js";
 import { key } from "./key.js";
 import { needs } from "./needs.js";
 import { now } from "./now.js";
+import { EFFECT_WITHIN, requested } from "./requests.js";
 import { about, aboutBoth, both, duration, number, plural, waveNamed } from "./words.js";
-
-const EFFECT_WITHIN = 6000; // milliseconds after which a request that showed no effect may be made again
 
 export function controls(run, runId) {
   const asked = new Map(); // what was asked for, and when
+  const refused = new Map(); // what was typed with a request that was refused
+  const requests = requested(run);
   const waiting = needs(run, document.querySelector("meta[name=options]").content, buttons);
 
   for (const command of ["pause", "unpause", "abort"]) {
@@ -39,6 +40,7 @@ export function controls(run, runId) {
     }
     waiting.draw(now, knows && may);
     drawNotices(notices(run, now));
+    requests.draw();
     if (knows) redrawQuestion();
   }
 
@@ -97,20 +99,20 @@ export function controls(run, runId) {
   }
 
   async function ask(asking) {
-    const given = await confirmed(run, asking);
+    const given = await confirmed(run, asking, refused.get(keyOf(asking)));
     if (!given) return;
-    const key = keyOf(asking), { command } = asking;
+    const key = keyOf(asking);
     asked.set(key, Date.now());
+    const request = requests.sent(asking);
     draw(now());
     const error = await send(runId, { ...asking, ...given });
-    if (error) asked.delete(key);
-    say(byId("answer"), error || `${command}: asked of the run.`);
-    byId("answer").classList.toggle("failed", Boolean(error));
+    if (error) {
+      asked.delete(key);
+      refused.set(key, given);
+    } else refused.delete(key);
+    requests.answered(request, error);
     draw(now());
-    setTimeout(() => {
-      if (!error) say(byId("answer"), "");
-      draw(now());
-    }, EFFECT_WITHIN);
+    setTimeout(() => draw(now()), EFFECT_WITHIN);
   }
 
   return { draw, fresh, migration };
