@@ -34,7 +34,7 @@ def _report(args: Namespace) -> int:
     from .inputs import read_state_dir, state_options
 
     state_dir = read_state_dir(args)
-    found = report(args.run_id, outputs=args.output, state_dir=state_dir)
+    found = report(args.run_id, outputs=args.output, state_dir=state_dir, state_options=state_options(args))
     if found.stale is not None:
         warn(found.stale)
     if found.holder is not None:

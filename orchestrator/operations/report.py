@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.arguments import text
 from ..reports.model import RunReport
 from ..reports.render import write_all
 from ..store.journal import open_journal, worked_on_by
@@ -33,7 +34,11 @@ class Reported:
 
 
 def report(
-    run_id: str | None = None, *, outputs: Iterable[Path | str] = (), state_dir: Path | str | None = None
+    run_id: str | None = None,
+    *,
+    outputs: Iterable[Path | str] = (),
+    state_dir: Path | str | None = None,
+    state_options: str = "",
 ) -> Reported:
     """The report of a run, also while it is under way. One that goes on at Temporal, and nobody here follows, is asked for there.
 
@@ -41,12 +46,14 @@ def report(
         run_id: The run, or how its id begins; None: the newest of those under way, else of all, real ones first.
         outputs: Files to write it to; the suffix chooses the format: .json .md .html .xml (JUnit) .csv.
         state_dir: Where its journal is; None: the usual place.
+        state_options: The options with which a command finds the same state directory, a space before each: behind each command in .md and .html.
 
     Raises:
         InputError: There is no such run, or a file could not be written there in any case.
         JournalError: The journal cannot be read.
     """
     paths = outputs_of(outputs)
+    text("state_options", state_options)
     directory = state_dir_of(state_dir)
     whole_id, stale = up_to_date(run_id, directory)
     with open_journal(directory, readonly=True) as journal:
@@ -55,5 +62,5 @@ def report(
         now = time.time()
         silent = silent_since(journal.state_dir, row.run_id, now=now) if holder else None
         found = as_recorded(journal.state(row.run_id), now=now, holder=holder, silent=silent)
-    written, unwritten = write_all(found, paths)
+    written, unwritten = write_all(found, paths, options=state_options)
     return Reported(report=found, holder=holder, written=tuple(written), unwritten=tuple(unwritten), stale=stale)

@@ -16,10 +16,15 @@ Unwritten = tuple[Path, OSError]
 
 
 def write_reports(
-    report: RunReport, state_dir: Path, outputs: Iterable[Path] = (), *, checkpoint: Checkpoint = unwatched
+    report: RunReport,
+    state_dir: Path,
+    outputs: Iterable[Path] = (),
+    *,
+    options: str = "",
+    checkpoint: Checkpoint = unwatched,
 ) -> tuple[list[Path], list[Unwritten]]:
-    """Write a run's own reports and *outputs*: those that were written, and those that could not be; one stops no other."""
-    return write_all(report, outputs, own=run_reports(state_dir, report.run_id), checkpoint=checkpoint)
+    """Write a run's own reports and *outputs*: those that were written, and those that could not be; one stops no other. *options*: as of `write_all`."""
+    return write_all(report, outputs, own=run_reports(state_dir, report.run_id), options=options, checkpoint=checkpoint)
 
 
 def as_recorded(state: RunState, *, now: float, holder: str | None = None, silent: float | None = None) -> RunReport:

@@ -106,12 +106,16 @@ async def with_reports(
 
     def on_superseded(state: RunState) -> None:
         host.on_superseded(state)
-        unwritten.extend(write_reports(build(state, now=host.wall()), settings.state_dir)[1])
+        unwritten.extend(
+            write_reports(build(state, now=host.wall()), settings.state_dir, options=host.state_options)[1]
+        )
 
     def on_ended(ending: Ending) -> None:
         host.on_ended(ending)
         report = build(ending.state, now=host.wall(), exit_code=ending.exit_code)
-        good, bad = write_reports(report, settings.state_dir, outputs, checkpoint=host.checkpoint)
+        good, bad = write_reports(
+            report, settings.state_dir, outputs, options=host.state_options, checkpoint=host.checkpoint
+        )
         reports.append(report)
         written.extend(good)
         unwritten.extend(bad)

@@ -12,6 +12,7 @@ from ..core.errors import InputError
 from ..machine.own_files import PRIVATE, make_directory, refuse_irregular, replace_file
 from ..store.state_dir import part_of_path
 from .model import RunReport
+from .options import with_options
 
 FORMATS = {
     ".json": ("formats.json_", "render_json"),
@@ -21,6 +22,9 @@ FORMATS = {
     ".csv": ("formats.csv_", "render_csv"),
 }
 """Suffix to module and function; imported when asked for, since the templates' engine takes a while."""
+
+FOR_PEOPLE = (".md", ".html")
+"""Formats whose commands are copied; programs take the state directory from where they know it."""
 
 ALWAYS = ("report.json", "report.md", "report.html")
 """What is written at every end of a run."""
@@ -84,14 +88,23 @@ def write_report(report: RunReport, path: Path, *, private: bool = False) -> Non
 
 
 def write_all(
-    report: RunReport, paths: Iterable[Path], *, own: Iterable[Path] = (), checkpoint: Checkpoint = unwatched
+    report: RunReport,
+    paths: Iterable[Path],
+    *,
+    own: Iterable[Path] = (),
+    options: str = "",
+    checkpoint: Checkpoint = unwatched,
 ) -> tuple[list[Path], list[tuple[Path, OSError]]]:
-    """Write *report* to each of *paths*, after the run's *own*; those that were written, and those that could not be, with the reason."""
+    """Write *report* to each of *paths*, after the run's *own*; those that were written, and those that could not be, with the reason.
+
+    *options*: with which a command finds the run's state directory; those that are for people have them behind each command.
+    """
+    told = with_options(report, options)
     written: list[Path] = []
     failed: list[tuple[Path, OSError]] = []
     for path, private in (*((path, True) for path in own), *((path, False) for path in paths)):
         try:
-            write_report(report, path, private=private)
+            write_report(told if suffix(path) in FOR_PEOPLE else report, path, private=private)
         except OSError as error:
             failed.append((path, error))
         else:

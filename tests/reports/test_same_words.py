@@ -21,6 +21,7 @@ from orchestrator.observers.terminal.board import Known, Size, board
 from orchestrator.observers.terminal.tally import Tally
 from orchestrator.reports import ASSETS, shape
 from orchestrator.reports.model import RunReport, build
+from orchestrator.reports.options import with_options
 from orchestrator.reports.render import render
 from orchestrator.reports.summary import print_summary
 from orchestrator.text.instants import in_words
@@ -185,6 +186,20 @@ def test_a_run_that_was_killed_has_no_outcome_and_no_exit_code(form: Callable[[R
     assert f'word: "{INTERRUPTED}"' in (ASSETS / "words.js").read_text(encoding="utf-8")
     document = json.loads(render(report, ".json"))
     assert (document["outcome"], document["exit_code"], document["finished_at"]) == ("IN_DOUBT", 4, None)
+
+
+@pytest.mark.parametrize("form", FORMS[1:])
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_each_command_of_a_report_finds_the_state_directory_where_the_options_for_it_are_known(
+    form: Callable[[RunReport], str], goes_on: bool
+) -> None:
+    """Those to copy, and those within what is to be done and in what is to be known first."""
+    report = build(night(goes_on=goes_on), now=START + 100, holder=HOLDER if goes_on else None)
+    text = " ".join(form(with_options(report, " --state-dir '/srv/a b'")).split())
+    commands = re.findall(r"atlas-cutover [a-z]+ ", text)
+    assert len(commands) >= 3
+    assert len(re.findall(r"atlas-cutover [a-z]+ [^`]*? --state-dir '/srv/a b'", text)) == len(commands)
+    assert with_options(report, "") is report
 
 
 def test_each_need_of_a_run_that_goes_on_has_its_picture_and_its_words_in_the_html() -> None:
