@@ -56,6 +56,7 @@ class MigrationState(NamedTuple):
     gate_opened_at: float | None = None
     row_since: float | None = None  # start of this session's current streak of PUTs not carried out, pauses excluded
     not_begun_at: float | None = None  # when the last of them was seen to have come to nothing
+    came_to_nothing: bool = False  # none was intended since then: times don't tell, as a run at Temporal has one for all that it decides at once
     requested_at: float | None = None  # when the last PUT left
     requested_before: float | None = None  # when the one before it left
     accepted_at: float | None = None

@@ -77,6 +77,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
             return state._replace(
                 phase=Phase.REQUESTED,
                 row_since=event.at if state.row_since is None else state.row_since,
+                came_to_nothing=False,
                 requested_at=event.at,
                 requested_before=state.requested_at,
                 attempts=state.attempts + 1,
@@ -121,6 +122,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 doubt_since=None,
                 refused=False,
                 not_begun_at=event.at,
+                came_to_nothing=True,
                 requested_at=state.requested_at if event.sent else state.requested_before,
                 challenges=state.challenges + 1 if event.http_status == UNAUTHORIZED else 0,
                 cutover_requests=state.cutover_requests - (0 if event.sent else 1),
@@ -262,6 +264,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         cutover_requests=state.cutover_requests,
         requested_at=state.requested_at,
         not_begun_at=state.not_begun_at,
+        came_to_nothing=state.came_to_nothing,
         doubted=state.doubted,
         reported_lag=state.reported_lag,
         prepared=state.prepared,

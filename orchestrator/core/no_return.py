@@ -139,10 +139,9 @@ def point_in(run: RunState, name: str) -> Point:
 
 def took_effect(state: MigrationState) -> bool:
     """Whether a PUT for the job of a migration that FAILED may have taken effect: one that this run sent, or one of another's that was in doubt."""
-    sent_at = state.requested_at
-    if sent_at is None:
+    if state.requested_at is None:
         return state.doubted and state.not_begun_at is None
-    return state.not_begun_at is None or state.not_begun_at < sent_at
+    return not state.came_to_nothing
 
 
 def last_start(run: RunState, now: float) -> float | None:

@@ -18,7 +18,7 @@ def cutover_seconds(state: MigrationState) -> float | None:
     """
     if state.requested_at is None or state.ended_at is None:
         return None
-    if state.not_begun_at is not None and state.not_begun_at >= state.requested_at:
+    if state.came_to_nothing:
         return None  # that PUT came to nothing
     cut_over = state.outcome in (Outcome.SUCCESS, Outcome.UNVERIFIED)
     if cut_over or (state.outcome is Outcome.FAILED and state.accepted_at is not None):

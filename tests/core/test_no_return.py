@@ -24,6 +24,7 @@ from orchestrator.core.events import (
 from orchestrator.core.no_return import SIDES, WHAT_IS_RIGHT, Point, Side, last_start, point_in, point_of
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState, fold
+from orchestrator.core.times import cutover_seconds
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Hooks
 
@@ -138,3 +139,16 @@ def test_a_run_that_goes_on_says_again_where_everything_is() -> None:
     resumed: RunResumed = run_resumed(("orders",))
     assert point_in(run_of(OPEN, PUT, ACCEPTED, over(unfinished=True), resumed), "orders") is Point.SENT
     assert point_in(run_of(OPEN, PUT, over(unfinished=True), resumed), "orders") is Point.DOUBT
+
+
+def test_a_put_that_follows_at_once_on_one_that_came_to_nothing_took_effect() -> None:
+    """A run at Temporal has one time for all that it decides at once, so times do not tell which came first."""
+    run = run_of(
+        CutoverRequested(at=NOW, migration="orders"),
+        CutoverNotBegun(at=NOW + 30, reason="503", migration="orders"),
+        CutoverRequested(at=NOW + 30, migration="orders"),
+        CutoverAccepted(at=NOW + 31, http_status=200, status=None, migration="orders"),
+        finished("orders", Outcome.FAILED, at=NOW + 60),
+    )
+    assert point_of(run.migrations["orders"]) is Point.FAILED_AT_ATLAS
+    assert cutover_seconds(run.migrations["orders"]) == 30
