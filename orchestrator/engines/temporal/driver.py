@@ -247,9 +247,8 @@ class Driver:
         migration, run = self._migration, self._ledger.state
         done = Outcome.SUCCESS if hook.hook is HookKind.VERIFY else run.result(self._name).outcome
         outcome = None if hook.hook is HookKind.BEFORE else done
-        soon = (
-            hook.hook is HookKind.BEFORE and not self._state.prepared
-        )  # no application is stopped on what was read long ago
+        # No application is stopped on what was read long ago.
+        soon = hook.hook is HookKind.BEFORE and not self._state.prepared
         errand = self._hooks.begin(
             migration.hooks,
             hook.hook,
