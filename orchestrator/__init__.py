@@ -63,8 +63,8 @@ if TYPE_CHECKING:
     from .reports.steering import DecisionReport, GateReport
     from .simulator.scenario import Scenario
     from .simulator.scenariofile import load_scenario
-    from .store.journal import RunRow
     from .store.last_read import LastRead, LastReads
+    from .store.records import RunRow
 
     __version__: str
 
@@ -282,11 +282,11 @@ _HOMES = {
     "reports.steering": ("DecisionReport", "GateReport"),
     "simulator.scenario": ("Scenario",),
     "simulator.scenariofile": ("load_scenario",),
-    "store.journal": ("RunRow",),
     "store.last_read": (
         "LastRead",
         "LastReads",
     ),
+    "store.records": ("RunRow",),
 }
 
 

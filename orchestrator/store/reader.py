@@ -1,0 +1,142 @@
+"""What a journal is asked: its runs, their events, what was sent or claimed, and what other processes have left for a run."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import JournalError
+from ..core.events import Event
+from ..core.listing import DECIDING, RunStanding
+from ..core.readiness import FirstSeen
+from ..core.run import RunState, fold
+from .marks import Reach
+from .records import RUNS, Control, Row, RunRow, events_of, request_of, run_of
+from .schema import explained
+from .wholeness import ROWS, last_event
+
+_DECIDING = (
+    "SELECT seq, at, name, data FROM events WHERE run_id = ? AND seq > ? AND seq <= ? "
+    "AND name IN (SELECT value FROM json_each(?)) ORDER BY seq"
+)
+MOST_RUNS = 1000
+"""Runs that are listed, where nobody says how many: the newest."""
+_NEWEST_FIRST = "ORDER BY started_at DESC, run_id DESC LIMIT ?"
+EarlierPuts = Mapping[tuple[str, str], tuple[str, float]]
+"""Which run sent a PUT for a live migration (project and id), and when."""
+
+
+class JournalReader:
+    """What is asked of a journal, none of which changes it. `journal.Journal` is one that can be written as well.
+
+    All of it raises JournalError where the file cannot be read, or is damaged; what a method raises beside that, it says.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+        self._known: dict[str, Reach] = {}  # by run: the events that were read or written here
+
+    def runs(self, *, limit: int = MOST_RUNS) -> list[RunRow]:
+        """The newest runs, newest first."""
+        return [run_of(self.path, row) for row in self._query(f"{RUNS} {_NEWEST_FIRST}", (limit,))]
+
+    def runs_with(self, event: type[Event], *, rehearsal: bool, limit: int) -> list[RunRow]:
+        """The newest real runs, or rehearsals, that have an event of this kind, newest first."""
+        having = "EXISTS (SELECT 1 FROM events WHERE events.run_id = runs.run_id AND name = ?)"
+        sql = f"{RUNS} WHERE rehearsal = ? AND {having} {_NEWEST_FIRST}"
+        return [run_of(self.path, row) for row in self._query(sql, (rehearsal, event.name, limit))]
+
+    def find(self, run_id: str) -> RunRow | None:
+        """The run *run_id*."""
+        rows = self._query(f"{RUNS} WHERE run_id = ?", (run_id,))
+        return run_of(self.path, rows[0]) if rows else None
+
+    def matching(self, beginning: str, *, limit: int = MOST_RUNS) -> list[RunRow]:
+        """The runs whose ids begin with *beginning*, newest first; only the one whose whole id it is, where there is one."""
+        whole = self.find(beginning)
+        if whole is not None:
+            return [whole]
+        sql = f"{RUNS} WHERE substr(run_id, 1, length(?1)) = ?1 {_NEWEST_FIRST}"
+        return [run_of(self.path, row) for row in self._query(sql, (beginning, limit))]
+
+    def unfinished(self, *, workflow: str | None = None, rehearsal: bool | None = None) -> list[RunRow]:
+        """The unfinished runs (of *workflow*, where given), newest first."""
+        conditions = "unfinished AND workflow = ifnull(?, workflow) AND rehearsal = ifnull(?, rehearsal)"
+        rows = self._query(f"{RUNS} WHERE {conditions} {_NEWEST_FIRST}", (workflow, rehearsal, -1))
+        return [run_of(self.path, row) for row in rows]
+
+    def events(self, run_id: str, *, after: int = 0, most: int = -1) -> Iterator[tuple[int, Event]]:
+        """The events of a run with their sequence numbers, from the first after *after* on; at most so many, -1: all.
+
+        Raises:
+            JournalError: An event was written by a newer version, or is damaged.
+        """
+        return events_of(self.path, self._query(f"{ROWS} LIMIT ?4", (run_id, after, None, most)))
+
+    def bring_up_to_date(self, run_id: str, standing: RunStanding) -> None:
+        """Let *standing* know what has happened to a run since it was asked last: those events alone are read that it follows from.
+
+        Raises:
+            JournalError: As `events`.
+        """
+        upto = last_event(self._query, run_id)
+        if upto != standing.seq:
+            names = json.dumps([kind.name for kind in DECIDING])
+            rows = self._query(_DECIDING, (run_id, standing.seq, upto, names))
+            standing.take(event for _, event in events_of(self.path, rows))
+            standing.seq = upto
+
+    def state(self, run_id: str) -> RunState:
+        """The fold of a run's events, all of which are known here from now on.
+
+        Raises:
+            JournalError: As `events`.
+        """
+        rows = self._query(ROWS, (run_id, 0, None))
+        self._known[run_id] = Reach().after(rows)
+        return fold(run_id, (event for _, event in events_of(self.path, rows)))
+
+    def earlier_puts(self, run_id: str) -> EarlierPuts:
+        """Live migrations that another run sent a PUT for which may have been carried out: which run, and when."""
+        rows = self._query("SELECT group_id, live_migration_id, run_id, at FROM puts WHERE run_id != ?", (run_id,))
+        return {(group, live): (other, at) for group, live, other, at in rows}
+
+    def claims_of_others(self, run_id: str) -> dict[tuple[str, str], str]:
+        """Live migrations (project and id) that other runs have claimed: which run."""
+        rows = self._query("SELECT group_id, live_migration_id, run_id FROM claims WHERE run_id != ?", (run_id,))
+        return {(group, live): other for group, live, other in rows}
+
+    def first_seen_ready(self) -> FirstSeen:
+        """When each live migration (project and id) was first seen ready that no run has sent a PUT for since."""
+        sql = (
+            "SELECT group_id, live_migration_id, first_seen_at FROM ready "
+            "WHERE (group_id, live_migration_id) NOT IN (SELECT group_id, live_migration_id FROM puts)"
+        )
+        return {(group, live): at for group, live, at in self._query(sql, ())}
+
+    def controls(self, run_id: str) -> list[Control]:
+        """What other processes ask of this run and has not been handled.
+
+        Raises:
+            JournalError: A request was written by a newer version, or is damaged.
+        """
+        sql = "SELECT id, command, wave, who, detail FROM controls WHERE run_id = ? AND handled = 0 ORDER BY id"
+        try:
+            return [
+                Control(id=number, request=request_of(command, wave, who, json.loads(detail)))
+                for number, command, wave, who, detail in self._query(sql, (run_id,))
+            ]
+        except ValueError as error:
+            raise JournalError(
+                f"{self.path}: what is asked of run {run_id} cannot be read ({error}); a newer version may have written it"
+            ) from None
+
+    def _query(self, sql: str, parameters: tuple[Any, ...]) -> list[Row]:
+        try:
+            return self._db.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise explained(self.path, error) from error
