@@ -1,4 +1,4 @@
-"""Which migrations somebody has let start who approved their wave. Pure.
+"""Which migrations somebody has let start who approved their wave, and how long a wave waits for that. Pure.
 
 An approval is for what the session that it is given in may still cut over of the wave: that is the number which whoever approves is
 told, or types. What a later session may cut over besides is asked for again.
@@ -34,6 +34,17 @@ def is_uncovered(run: RunFacts, wave: Wave, name: str) -> bool:
     if name not in run.selected or name in run.waves[wave.name].approvals:
         return False
     return _may_get_a_put(run, name, between_sessions=False)
+
+
+def expires_at(run: RunFacts, wave: Wave) -> float | None:
+    """When *wave*, which waits for approval, counts as rejected where nobody has answered (Unix seconds); None: it waits for ever, or not at all.
+
+    Later where something else holds the run then: its time is looked at when the wave could start but for its approval.
+    """
+    since = run.waves[wave.name].approval_since
+    if since is None or wave.approval_timeout is None:
+        return None
+    return since + wave.approval_timeout
 
 
 def _may_get_a_put(run: RunFacts, name: str, *, between_sessions: bool) -> bool:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from ..text.instants import in_words
 from .advice import approve_command
+from .approvals import expires_at
 from .run import RunState
 from .steered import with_reason
 
@@ -30,7 +31,8 @@ class Hold:
     """Why *what* (the run, a wave) starts no cutover now, *since* when (Unix seconds).
 
     *said*: the rest of the sentence that begins with *what*. *awaited*: what it waits for. *to_do*: what a person does about it; nothing
-    about a window. *wave*: the one that waits. *command*: lets it go on (None: none does).
+    about a window. *wave*: the one that waits. *until* when (Unix seconds): nobody's answer counts as a rejection then, or as soon after as nothing
+    else holds the run, which *expiry* says; None: it waits for ever. *command*: lets it go on (None: none does).
     """
 
     held: Held
@@ -40,6 +42,8 @@ class Hold:
     to_do: str = ""
     wave: str | None = None
     since: float | None = None
+    until: float | None = None
+    expiry: str = ""
     command: str | None = None
 
     @property
@@ -75,7 +79,8 @@ def holds(state: RunState) -> Iterator[Hold]:
             since=state.unconfirmed_since,
         )
     for name, wave in state.waves.items():
-        if wave.approval_since is not None and wave.approved_by is None and wave.rejected_by is None:
+        if wave.waits_for_approval:
+            until = expires_at(state, state.wave(name))
             yield Hold(
                 held=Held.APPROVAL,
                 what=f"wave {name}",
@@ -84,6 +89,8 @@ def holds(state: RunState) -> Iterator[Hold]:
                 to_do="Approve: its cutovers may start. Reject: this wave and the waves after it are not started.",
                 wave=name,
                 since=wave.approval_since,
+                until=until,
+                expiry="" if until is None else _expiry(state, until),
                 command=approve_command(state.run_id, name),
             )
     if state.opening is not None and state.window_opens is not None:
@@ -94,6 +101,21 @@ def holds(state: RunState) -> Iterator[Hold]:
             awaited="the window",
             since=state.window_waits_since or None,
         )
+
+
+def _expiry(state: RunState, until: float) -> str:
+    """What becomes of an approval that nobody has given *until* then: its time is looked at when nothing else holds the run."""
+    then = (
+        "it is unpaused"
+        if state.paused_by is not None
+        else "it is confirmed"
+        if state.unconfirmed_since is not None
+        else "the window opens"
+        if state.window_opens is not None
+        else ""
+    )
+    later = f", or when {then}, if that is later" if then else ""
+    return f"counts as rejected at {in_words(until)}{later}"
 
 
 def silence(holder: str, since: float) -> Hold:

@@ -22,6 +22,7 @@ from .workflow import HookKind, Migration, Wave
 
 HOOK = "HOOK"
 INTERRUPTION = "INTERRUPTED"
+UNAPPROVED = "UNAPPROVED"
 NEED_URGENCY = (
     Held.SILENT,
     Outcome.IN_DOUBT,
@@ -31,11 +32,12 @@ NEED_URGENCY = (
     Outcome.UNVERIFIED,
     Outcome.FAILED,
     HOOK,
+    UNAPPROVED,
     Held.CONFIRMATION,
     Held.APPROVAL,
     Held.PAUSE,
 )
-"""The kinds of `Need`, the most urgent first. INTERRUPTED: its process has ended without recording why. UNDER_WAY is one where no process follows the cutover any more."""
+"""The kinds of `Need`, the most urgent first. INTERRUPTED: its process has ended without recording why. UNDER_WAY is one where no process follows the cutover any more. UNAPPROVED: nobody approved a wave in time."""
 
 NAMED = 10
 """Migrations of one need that are named with their ids; `Need.count` says how many there are."""
@@ -58,7 +60,8 @@ class Need:
     """Something that waits for a person.
 
     *kind*: of `NEED_URGENCY`. *what*: which migrations, wave or hook. *said*: why, in Atlas's, the hook's or the program's words. *about*: the
-    first `NAMED` migrations of *count*. *wave*: the one that waits for approval. *since*: when the first came to it (Unix seconds). *command*: to copy; None: there is none.
+    first `NAMED` migrations of *count*. *wave*: the one that waits for approval, or did. *since*: when the first came to it (Unix seconds). *until* when it waits, and what
+    becomes of it then (*expiry*), are those of `Hold`. *command*: to copy; None: there is none.
     """
 
     kind: str
@@ -69,6 +72,8 @@ class Need:
     count: int = 0
     wave: str | None = None
     since: float | None = None
+    until: float | None = None
+    expiry: str = ""
     command: str | None = None
 
     @property
@@ -79,8 +84,9 @@ class Need:
 
     @property
     def when(self) -> str:
-        """Since when it is so, to follow what is said of it."""
-        return f", since {in_words(self.since)}" if self.since else ""
+        """Since when it is so, and until when, to follow what is said of it."""
+        since = f", since {in_words(self.since)}" if self.since else ""
+        return since + (f"; {self.expiry}" if self.expiry else "")
 
     def ids(self, at_most: int = NAMED) -> str:
         """The ids of the migrations it is about, of the first *at_most* by name; empty where it is about none."""
@@ -99,6 +105,7 @@ def needs(state: RunState, now: float, *, holder: str | None = None, silent: flo
     found = [*_ended(state, now, running=holder is not None), *_hooks(state)]
     if holder is not None:
         found += [_of_hold(hold) for hold in holds(state) if hold.held is not Held.WINDOW]
+    found += _unapproved(state, now, running=holder is not None)
     if holder is None and state.started_at is not None and state.finished_at is None:
         found.append(_of_interruption(state, now))
     if holder is not None and silent is not None:
@@ -238,6 +245,39 @@ def _of_interruption(state: RunState, now: float) -> Need:
     )
 
 
+def _unapproved(state: RunState, now: float, *, running: bool) -> list[Need]:
+    """The wave that nobody approved in time: nobody has decided against it, and what is left of the run waits for it."""
+    waves = [
+        wave
+        for wave in state.workflow.waves
+        if state.waves[wave.name].timed_out and state.waves[wave.name].counts.waiting
+    ]
+    if not waves:
+        return []
+    facts = facts_of(state, now, goes_on=running)
+    if not facts.unfinished or state.aborted_by is not None:
+        return []
+    advice = advise(facts)
+    first = f" Before it is continued: {advice.condition}." if advice.condition else ""
+    again = (
+        "Once its process has ended, `" + resume_command(state.run_id) + "` asks"
+        if running
+        else "Continued, the run asks"
+    )
+    return [
+        Need(
+            kind=UNAPPROVED,
+            what=f"wave {wave.name}",
+            said=f"{state.waves[wave.name].unapproved}, so it counts as rejected",
+            to_do=f"Neither it nor the waves after it were started.{first} {again} for its approval again: be there to answer.",
+            wave=wave.name,
+            since=state.waves[wave.name].rejected_at,
+            command=None if running else advice.command,
+        )
+        for wave in waves
+    ]
+
+
 def _of_hold(hold: Hold) -> Need:
     return Need(
         kind=hold.held,
@@ -246,5 +286,7 @@ def _of_hold(hold: Hold) -> Need:
         to_do=hold.to_do,
         wave=hold.wave,
         since=hold.since,
+        until=hold.until,
+        expiry=hold.expiry,
         command=hold.command,
     )

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ..text.durations import format_duration
+from .approvals import expires_at
 from .events import (
     ApprovalWaiting,
     CutoverAdmitted,
@@ -214,7 +215,7 @@ def may_start(run: RunState, wave: Wave, now: float, wall: float, at_work: Conta
             return NotYet(reason=f"wave {before.name!r} is not over")
     known = run.waves[wave.name]
     if known.rejected_by is not None:
-        rejected = f"wave {wave.name!r} was rejected by {known.rejected_by}"
+        rejected = f"wave {wave.name!r} {known.rejection}"
         return NotYet(reason=rejected, action=Record(event=CutoversStopped(at=now, reason=rejected)))
     if (held := why_held(run, wall)) is not None:
         return NotYet(reason=held)
@@ -357,15 +358,15 @@ def _towards_the_puts(run: RunState, wave: Wave, now: float, wall: float, at_wor
 
 def _approval(run: RunState, wave: Wave, now: float, wall: float) -> NotYet:
     """It is asked for; a rehearsal may give it by itself, and when nobody has given it in time, the wave is rejected."""
-    since, waits = run.waves[wave.name].approval_since, "it waits for its approval"
-    if since is None:
+    waits, until = "it waits for its approval", expires_at(run, wave)
+    if run.waves[wave.name].approval_since is None:
         return NotYet(reason=waits, action=Record(event=ApprovalWaiting(at=now, wave=wave.name)))
     if run.approves:
         return NotYet(reason=waits, action=Record(event=WaveApproved(at=now, wave=wave.name, who="rehearsal")))
-    if wave.approval_timeout is None:
+    if until is None or wave.approval_timeout is None:
         return NotYet(reason=waits)
-    if now < since + wave.approval_timeout:
-        return NotYet(reason=waits, look_again=_by_the_wall(since + wave.approval_timeout, now, wall))
+    if now < until:
+        return NotYet(reason=waits, look_again=_by_the_wall(until, now, wall))
     reason = f"nobody approved it within {format_duration(wave.approval_timeout)}"
     rejected = WaveRejected(at=now, wave=wave.name, who=APPROVAL_TIMEOUT, reason=reason)
     return NotYet(reason=reason, action=Record(event=rejected))

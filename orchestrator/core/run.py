@@ -304,6 +304,8 @@ class RunState(RunFacts):
             case WaveRejected():
                 wave.rejected_by = f"{event.who}: {event.reason}" if event.reason else event.who
                 wave.timed_out = event.who == APPROVAL_TIMEOUT
+                wave.rejected_at = event.at
+                wave.unapproved = (event.reason or "nobody approved it in time") if wave.timed_out else ""
                 wave.approval_since, wave.approvals = None, {}  # who rejects it takes back what was approved
             case WaveSoaking():
                 wave.soak_until = event.until

@@ -59,9 +59,7 @@ def verdict(run: RunState, *, silent: bool = False) -> str:
         silent=silent,
         stopped=run.stopped is not None,
         unconfirmed=run.unconfirmed_since is not None,
-        approval=any(
-            w.approval_since is not None and w.approved_by is None and w.rejected_by is None for w in run.waves.values()
-        ),
+        approval=any(wave.waits_for_approval for wave in run.waves.values()),
         paused=run.paused_by is not None,
         window=run.window_opens is not None,
     )

@@ -98,7 +98,7 @@ def _about_a_wave(run: RunState, request: SteeringRequest, name: str, *, at: flo
         return f"wave {name!r} has started already"
     if request.command is Command.REJECT:
         if known.rejected_by is not None:
-            return f"wave {name!r} was already rejected, by {known.rejected_by}"
+            return f"wave {name!r} {known.rejection} already"
         return WaveRejected(at=at, wave=name, who=request.who, reason=request.reason)
     if known.approved_by is not None and known.rejected_by is None:
         return f"wave {name!r} was already approved, by {known.approved_by}"

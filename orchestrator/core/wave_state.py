@@ -43,14 +43,30 @@ class WaveState:
     """Until when its verification and the next wave wait; None: they do not."""
     rejected_by: str | None = None
     """Who does not want it to start in this session, and why."""
+    rejected_at: float | None = None
+    """When that was said."""
     timed_out: bool = False
     """It counts as rejected because nobody approved it in time, so the next session asks for it again."""
+    unapproved: str = ""
+    """Then: that nobody did, and within which time."""
     retried: int = 0
     """How often a migration of it was taken up again, in this session."""
 
     def copy(self) -> WaveState:
         """The same, to change."""
         return replace(self, hooks=self.hooks.copy(), census=self.census.copy(), line=list(self.line))
+
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether somebody is asked to let it start, and nobody has answered."""
+        return self.approval_since is not None and self.approved_by is None and self.rejected_by is None
+
+    @property
+    def rejection(self) -> str:
+        """That it is rejected, and by whom or why, in words that follow its name."""
+        if self.timed_out:
+            return f"counts as rejected: {self.unapproved}"
+        return f"was rejected by {self.rejected_by}"
 
     @property
     def counts(self) -> Counts:

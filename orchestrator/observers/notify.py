@@ -36,6 +36,7 @@ from ..core.events import (
     RunStarted,
     WaveFinished,
 )
+from ..core.holds import holds
 from ..core.needs import HOOK, Need, needs
 from ..core.outcomes import Outcome, RunOutcome
 from ..core.run import RunState
@@ -90,7 +91,9 @@ class Messages:
                 return _make("info", verb, body, state)
             case ApprovalWaiting():
                 title = f"wave {event.wave} needs approval"
-                return _make("warning", title, approve_command(state.run_id, event.wave), state)
+                expires = next((hold.expiry for hold in holds(state) if hold.wave == event.wave and hold.expiry), "")
+                lines = [f"Where nobody answers, it {expires}."] if expires else []
+                return _make("warning", title, approve_command(state.run_id, event.wave), state, lines)
             case ConfirmationWaiting():
                 body = f"Answer on the terminal of {event.who}: until then no cutover starts."
                 return _make("warning", "waits to be confirmed", body, state)

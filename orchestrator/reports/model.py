@@ -389,6 +389,7 @@ def _need(need: Need) -> Need:
         need,
         what=_text(need.what),
         said=_text(need.said),
+        expiry=_text(need.expiry),
         to_do=_text(need.to_do),
         wave=_text_or_none(need.wave),
         command=_text_or_none(need.command),

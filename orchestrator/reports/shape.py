@@ -158,6 +158,7 @@ def needed(need: Need) -> dict[str, Any]:
         "count": need.count,
         "wave": need.wave,
         "since": None if need.since is None else iso(need.since),
+        "until": None if need.until is None else iso(need.until),
         "command": need.command,
     }
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from ..core.advice import advise, facts_of
+from ..core.approvals import expires_at
 from ..core.events import HookFinished
 from ..core.migration import UNDER_WAY, Phase
 from ..core.no_return import last_start
@@ -199,8 +200,10 @@ def _wave(state: RunState, wave: Wave, states: Mapping[str, int]) -> dict[str, A
         "failures": state.ended_badly(wave),
         "approval": wave.approval,
         "approval_since": _iso(known.approval_since),
+        "expires_at": _iso(expires_at(state, wave)) if known.waits_for_approval else None,
         "approved_by": known.approved_by,
         "rejected_by": known.rejected_by,
+        "timed_out": known.timed_out,
         "started_at": _iso(known.first_started_at),
         "finished_at": _iso(known.over_since),
         "under_way": known.is_under_way,

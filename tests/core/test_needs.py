@@ -7,14 +7,15 @@ import pytest
 
 from orchestrator.core import events as ev
 from orchestrator.core.advice import advise, facts_of
-from orchestrator.core.needs import INTERRUPTION, NAMED, Need, needs
+from orchestrator.core.needs import INTERRUPTION, NAMED, UNAPPROVED, Need, needs
+from orchestrator.core.next_actions import Record, next_actions
 from orchestrator.core.no_return import Point, point_in
 from orchestrator.core.outcomes import Outcome, RunOutcome
-from orchestrator.core.run import RunState, fold
+from orchestrator.core.run import APPROVAL_TIMEOUT, RunState, fold
 from orchestrator.core.standing import NO_END_RECORDED
 from orchestrator.core.window import AbsoluteWindow
 
-from ..builders import NOW, WHO, run_started, workflow
+from ..builders import NOW, WHO, finished, run_resumed, run_started, wave_with, workflow
 
 RUN = "20261128T000000Z-5f3a"
 
@@ -262,3 +263,92 @@ def test_a_window_that_is_over_is_known_before_a_killed_run_is_continued() -> No
     state = fold(RUN, [run_started(replace(workflow(("a",)), window=over))])
     (need,) = needs(state, NOW)
     assert (need.command, "set a new one" in need.to_do) == (advise(facts_of(state, NOW)).command, True)
+
+
+AN_HOUR = 3600.0
+
+
+def waits_an_hour(*events: ev.Event) -> RunState:
+    """A run whose first wave is over, and whose second has an hour to be approved in; then *events* happened."""
+    given = workflow(("a",), ("b", "c"))
+    waits = wave_with(given.waves[1], approval=True, approval_timeout=AN_HOUR)
+    given = replace(given, waves=(given.waves[0], waits))
+    over = [ev.WaveStarted(at=NOW, wave="w1", migrations=1, concurrency=1), finished("a", Outcome.SUCCESS)]
+    over.append(ev.WaveFinished(at=NOW, wave="w1", counts={"SUCCESS": 1}))
+    return fold(RUN, [run_started(given), *over, ev.ApprovalWaiting(at=NOW, wave="w2"), *events])
+
+
+def expired(state: RunState) -> ev.Event:
+    """What is recorded when nobody has answered in time."""
+    (action,) = next_actions(state, NOW + AN_HOUR, NOW + AN_HOUR).actions
+    assert isinstance(action, Record)
+    return action.event
+
+
+def test_an_approval_that_expires_says_when_as_long_as_it_waits() -> None:
+    """And at that time it does; a pause keeps it from that, and an approval that waits for ever says nothing of it."""
+    state = waits_an_hour()
+    (need,) = needs(state, NOW + 1, holder=WHO)
+    assert need.waits.endswith("UTC; counts as rejected at 2027-01-15 09:00:00 UTC")
+    assert need.until == NOW + AN_HOUR
+    assert next_actions(state, NOW + AN_HOUR - 1, NOW + AN_HOUR - 1).actions == ()
+    assert isinstance(expired(state), ev.WaveRejected)
+    state.apply(ev.RunPaused(at=NOW + 2, who=WHO))
+    assert next_actions(state, NOW + 2 * AN_HOUR, NOW + 2 * AN_HOUR).actions == ()
+    waits, _ = needs(state, NOW + 3, holder=WHO)
+    assert waits.expiry == "counts as rejected at 2027-01-15 09:00:00 UTC, or when it is unpaused, if that is later"
+    (without,) = needs(state_after(ev.ApprovalWaiting(at=NOW, wave="w2")), NOW, holder=WHO)
+    assert (without.until, without.expiry) == (None, "")
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_a_wave_that_nobody_approved_in_time_needs_somebody(*, over: bool) -> None:
+    """Nobody has decided against it: what keeps the run from going on is that nobody was there. In the run's own session nothing is left to be done but to wait for its end."""
+    state = waits_an_hour()
+    state.apply(expired(state))
+    state.apply(ev.CutoversStopped(at=NOW + AN_HOUR, reason="wave 'w2' counts as rejected"))
+    if over:
+        state.apply(
+            ev.RunFinished(at=NOW + AN_HOUR, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=True, requests={})
+        )
+    (need,) = needs(state, NOW + AN_HOUR, holder=None if over else WHO)
+    assert (need.kind, need.what, need.since) == (UNAPPROVED, "wave w2", NOW + AN_HOUR)
+    assert need.said == "nobody approved it within 1h, so it counts as rejected"
+    assert need.command == (f"atlas-cutover resume {RUN}" if over else None)
+    assert "asks for its approval again" in need.to_do
+    state.apply(run_resumed(("b", "c"), at=NOW + 2 * AN_HOUR))
+    assert needs(state, NOW + 2 * AN_HOUR, holder=WHO) == ()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ev.WaveApproved(at=NOW + AN_HOUR + 1, wave="w2", who=WHO, between_sessions=True),
+        ev.WaveRejected(at=NOW + AN_HOUR + 1, wave="w2", who=WHO, between_sessions=True),
+        ev.RunAborted(at=NOW + AN_HOUR + 1, who=WHO, between_sessions=True),
+    ],
+)
+def test_a_late_answer_is_one(answer: ev.Event) -> None:
+    """Once somebody has decided, nobody is asked any more."""
+    state = waits_an_hour()
+    state.apply(expired(state))
+    state.apply(ev.RunFinished(at=NOW, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=True, requests={}))
+    state.apply(answer)
+    assert UNAPPROVED not in [need.kind for need in needs(state, NOW + AN_HOUR + 2)]
+
+
+def test_nobodys_answer_is_told_from_a_persons_no() -> None:
+    """The reason why nothing more starts names no person who is none, and a window that is over is known before the run is continued."""
+    state = waits_an_hour()
+    event = expired(state)
+    assert isinstance(event, ev.WaveRejected)
+    assert event.who == APPROVAL_TIMEOUT
+    state.apply(event)
+    (stopped,) = next_actions(state, NOW + AN_HOUR, NOW + AN_HOUR).actions
+    assert isinstance(stopped, Record)
+    assert isinstance(stopped.event, ev.CutoversStopped)
+    assert stopped.event.reason == "wave 'w2' counts as rejected: nobody approved it within 1h"
+    state.apply(ev.RunFinished(at=NOW, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=True, requests={}))
+    state.workflow = replace(state.workflow, window=AbsoluteWindow(opens=NOW, closes=NOW + 60))
+    (need,) = needs(state, NOW + AN_HOUR)
+    assert (need.command, "set a new one" in need.to_do) == (advise(facts_of(state, NOW + AN_HOUR)).command, True)

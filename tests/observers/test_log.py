@@ -19,6 +19,7 @@ from orchestrator.core import event_json
 from orchestrator.core.errors import InputError
 from orchestrator.core.events import (
     ApplicationWaiting,
+    ApprovalWaiting,
     CutoverRequested,
     Event,
     HookFinished,
@@ -26,14 +27,17 @@ from orchestrator.core.events import (
     MigrationFinished,
     StatusChanged,
     StatusPolled,
+    WaveRejected,
 )
 from orchestrator.core.outcomes import Outcome
+from orchestrator.core.run import APPROVAL_TIMEOUT
 from orchestrator.machine.ownership import refuse_foreign_links
 from orchestrator.observers.log.console import ConsoleRenderer
+from orchestrator.observers.log.entries import Entries, level_of
 from orchestrator.observers.log.sentences import sentence
 from orchestrator.observers.log.sink import configure_logging
 
-from .examples import AT, EVENTS, GROUP, ORDERS, PATH, TIMESTAMP, running
+from .examples import AT, EVENTS, GROUP, ORDERS, PATH, TIMESTAMP, WORKFLOW, running
 
 SECRET = "5f1d9a0c-private-key"
 HEAD = {"timestamp": TIMESTAMP, "run_id": "20261128-010000-3f9a1c", "workflow": "retail-eu"}
@@ -525,6 +529,24 @@ def test_a_wave_in_a_command_is_quoted() -> None:
     command = sentence(fields, None).partition("waits for approval: ")[2].strip("`")
     assert shlex.split(command) == ["atlas-cutover", "approve", "20261128-010000-3f9a1c", "the last 'ones'"]
     # nothing else is offered: who reads it may have no terminal on which the run listens
+
+
+def test_an_approval_that_expires_is_logged_with_when_and_that_nobody_gave_it_as_a_warning() -> None:
+    """Among the problems, as nobody has decided that; a person's no is none, and names who it was."""
+    waiting = ApprovalWaiting(at=AT, wave="rest")
+    patient = running(replace(WORKFLOW, waves=(WORKFLOW.waves[0], replace(WORKFLOW.waves[1], approval_timeout=600.0))))
+    patient.apply(waiting)
+    fields = Entries().entry(waiting, logging.INFO, patient)
+    assert fields["expires_at"] == AT + 600
+    assert sentence(fields, UTC).endswith("rest`; it counts as rejected Sat 2026-11-28 01:10:00 UTC")
+    late, no = (
+        WaveRejected(at=AT, wave="rest", who=who, reason="nobody approved it within 10m")
+        for who in (APPROVAL_TIMEOUT, "ada")
+    )
+    assert [level_of(event) for event in (late, no)] == [logging.WARNING, logging.INFO]
+    told = [sentence(Entries().entry(event, logging.INFO, patient), UTC) for event in (late, no)]
+    assert told[0].startswith("nobody approved it within 10m, so it counts as rejected: neither this wave")
+    assert told[1].startswith("rejected by ada (nobody approved it within 10m): neither this wave")
 
 
 def test_commands_in_lines_find_the_same_state_directory() -> None:

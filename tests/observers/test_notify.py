@@ -15,9 +15,9 @@ import pytest
 from aiohttp import web
 
 from orchestrator.core.errors import InputError
-from orchestrator.core.events import ApprovalWaiting, Event, MigrationFinished, RunFinished, WaveFinished
+from orchestrator.core.events import ApprovalWaiting, Event, MigrationFinished, RunFinished, WaveFinished, WaveRejected
 from orchestrator.core.outcomes import Outcome, RunOutcome
-from orchestrator.core.run import RunState
+from orchestrator.core.run import APPROVAL_TIMEOUT, RunState
 from orchestrator.core.vars import merged
 from orchestrator.observers import notify
 from orchestrator.observers.log.sink import configure_logging
@@ -76,6 +76,25 @@ def test_a_night_makes_a_handful_of_messages() -> None:
     )
     assert messages[2].body.startswith("atlas-cutover approve 20261128-010000-3f9a1c rest")
     assert messages[4].body.startswith("4 FAILED, 1 TIMED_OUT, 3 NOT_STARTED")
+
+
+def test_an_approval_that_expires_says_so_when_it_is_asked_for_and_when_nobody_gave_it() -> None:
+    """Who reads it late knows whether there is still something to approve, and that the run has to be continued."""
+    rest = replace(WORKFLOW.waves[1], approval=True, approval_timeout=600.0)
+    state, messages = running(replace(WORKFLOW, waves=(WORKFLOW.waves[0], rest))), Messages()
+    told = []
+    for event in (
+        ApprovalWaiting(at=AT, wave="rest"),
+        WaveRejected(at=AT + 600, wave="rest", who=APPROVAL_TIMEOUT, reason="nobody approved it within 10m"),
+        RunFinished(at=AT + 601, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=True, requests={}),
+    ):
+        state.apply(event)
+        told.append(messages.message(event, state))
+    assert told[0] is not None
+    assert "Where nobody answers, it counts as rejected at 2026-11-28 01:10:00 UTC." in told[0].body.splitlines()
+    assert told[2] is not None
+    assert "UNAPPROVED wave rest: nobody approved it within 10m, so it counts as rejected, since" in told[2].body
+    assert f"be there to answer. atlas-cutover resume {state.run_id}" in told[2].body
 
 
 def test_a_failure_tells_whose_it_is_by_its_variables() -> None:

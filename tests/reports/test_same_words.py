@@ -7,14 +7,15 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.core import events as ev
-from orchestrator.core.needs import needs
+from orchestrator.core.needs import UNAPPROVED, needs
 from orchestrator.core.outcomes import ExitCode, Outcome, RunOutcome
-from orchestrator.core.run import RunState
+from orchestrator.core.run import APPROVAL_TIMEOUT, RunState
 from orchestrator.core.standing import INTERRUPTED, NO_END_RECORDED, verdict
 from orchestrator.observers.notify import Messages
 from orchestrator.observers.terminal.board import Known, Size, board
@@ -24,7 +25,7 @@ from orchestrator.reports.model import RunReport, build
 from orchestrator.reports.options import with_options
 from orchestrator.reports.render import render
 from orchestrator.reports.summary import print_summary
-from orchestrator.text.instants import in_words
+from orchestrator.text.instants import in_words, iso
 from orchestrator.web import app
 
 from .conftest import RUN_ID, START, Ending, make_state
@@ -153,6 +154,53 @@ def test_a_report_of_a_run_that_goes_on_does_not_say_that_it_is_over(form: Calla
         assert untrue not in text
     assert "1 not yet" in text
     assert f"atlas-cutover approve {RUN_ID} rest" in text
+
+
+def night_with_an_approval_that_expires(*events: ev.Event) -> RunState:
+    """A wave that has 10 minutes to be approved in, and *events* after it was asked for that."""
+    state = make_state(NIGHT, finished=not events)
+    waves = state.workflow.waves
+    state.apply(
+        ev.RunStarted(
+            at=START,
+            workflow=replace(
+                state.workflow, waves=(waves[0], replace(waves[1], approval=True, approval_timeout=600.0))
+            ),
+            base_url=state.base_url,
+            rehearsal=False,
+            selected=("users",),
+            who="ops",
+            version="1",
+        )
+    )
+    for event in (ev.ApprovalWaiting(at=START + 60, wave="rest"), *events):
+        state.apply(event)
+    return state
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_approval_that_expires_says_when_and_after_that_who_is_wanted(form: Callable[[RunReport], str]) -> None:
+    """In each form alike, and to programs: until when it waits, then that nobody approved it in time, what to do, and the command."""
+    waiting = night_with_an_approval_that_expires()
+    report = build(waiting, now=START + 100, holder=HOLDER)
+    assert "since 2026-11-28 00:01:00 UTC; counts as rejected at 2026-11-28 00:11:00 UTC" in form(report)
+    (need,) = json.loads(render(report, ".json"))["needs"]
+    assert need["until"] == shape.needed(needs(waiting, START + 100, holder=HOLDER)[0])["until"] == iso(START + 660)
+    late = night_with_an_approval_that_expires(
+        ev.WaveRejected(at=START + 660, wave="rest", who=APPROVAL_TIMEOUT, reason="nobody approved it within 10m"),
+        ev.RunFinished(at=START + 661, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=True, requests={}),
+    )
+    text = form(build(late, now=START + 700))
+    assert (
+        re.search(
+            "wave rest:? nobody approved it within 10m, so it counts as rejected, since 2026-11-28 00:11:00 UTC", text
+        )
+        or "| nobody approved it within 10m, so it counts as rejected, since 2026-11-28 00:11:00 UTC" in text
+    )
+    assert "Continued, the run asks for its approval again: be there to answer." in text
+    assert f"atlas-cutover resume {RUN_ID}" in text
+    looks = (PAGE / "static" / "needs.js").read_text(encoding="utf-8")
+    assert f"  {UNAPPROVED}: {{" in looks
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -14,6 +14,7 @@ import pytest
 from orchestrator.core import events as ev
 from orchestrator.core.no_return import WHAT_IS_RIGHT, Point
 from orchestrator.core.outcomes import Outcome, RunOutcome
+from orchestrator.core.run import APPROVAL_TIMEOUT
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.store.journal import open_journal
 
@@ -328,6 +329,37 @@ def test_a_question_that_was_answered_elsewhere_asks_no_more(tab: Page, night: N
     assert tab.is_disabled("#confirm-yes")
     tab.click("#confirm-no")
     assert night.asked() == []
+
+
+def test_an_approval_that_expires_says_so_and_then_that_nobody_gave_it(tab: Page, night: Night) -> None:
+    """The item and the question count down; once its time is over, the question asks no more, and the item says how the run is continued."""
+    given = workflow(("orders",))
+    night.begin(replace(given, waves=(replace(given.waves[0], approval=True, approval_timeout=9e8),)))
+    night.write(ev.ApprovalWaiting(at=NOW, wave="w1"))
+    with night.held():
+        open_run(tab, night)
+        expires = re.compile(r"counts as rejected at .* UTC\)?, in \d+d\w*")
+        assert expires.search(tab.inner_text("#needs .since"))
+        tab.click("#needs button.primary")
+        assert expires.search(tab.inner_text("#confirm-facts li:first-child"))
+        tab.fill("#confirm-who", "Ada")
+        tab.fill("#confirm-count", "1")
+        assert tab.is_enabled("#confirm-yes")
+        late = ev.WaveRejected(at=NOW + 9, wave="w1", who=APPROVAL_TIMEOUT, reason="nobody approved it within 9s")
+        night.write(late, ev.CutoversStopped(at=NOW + 9, reason="wave 'w1' counts as rejected"))
+        tab.wait_for_selector("#confirm-over:has-text('Nobody approved it in time, so it counts as rejected, ')")
+        assert tab.is_disabled("#confirm-yes")
+        tab.click("#confirm-no")
+        assert "nobody approved it in time" in tab.inner_text("#waves")
+        night.write(
+            ev.RunFinished(at=NOW + 9, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=True, requests={})
+        )
+    tab.wait_for_selector("#outcome:has-text('INCOMPLETE')")
+    needed = tab.inner_text("#needs")
+    assert "Not approved in time wave w1" in needed.replace("\n", " ")
+    assert "nobody approved it within 9s, so it counts as rejected" in needed
+    assert f"atlas-cutover resume {night.run_id} --state-dir" in needed
+    assert tab.inner_text("#need-you").split("\n") == ["1 needs you", "1 not approved in time"]
 
 
 def test_the_number_is_typed_as_it_is_told_and_enter_in_a_field_sends_nothing(tab: Page, night: Night) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from ...core.event_json import details
 from ...core.events import (
     ApplicationWaiting,
+    ApprovalWaiting,
     ClockSet,
     CredentialsRefused,
     CutoverAccepted,
@@ -36,12 +37,14 @@ from ...core.events import (
     StatusChanged,
     StatusPolled,
     VerificationFailed,
+    WaveRejected,
     WindowChanged,
 )
 from ...core.forecast import Forecast
 from ...core.forecast_words import in_sentences
+from ...core.holds import holds
 from ...core.outcomes import Outcome, is_known
-from ...core.run import RunState
+from ...core.run import APPROVAL_TIMEOUT, RunState
 from ...core.steered import COMMANDS
 from ...core.window import window_to_json
 from ...core.workflow import Migration, Wave, Workflow
@@ -81,6 +84,8 @@ def level_of(event: Event) -> int:
             return logging.INFO if is_known(event.status) else logging.WARNING
         case MigrationFinished():
             return _BY_OUTCOME.get(event.outcome, logging.INFO)
+        case WaveRejected():
+            return logging.WARNING if event.who == APPROVAL_TIMEOUT else logging.INFO
         case HookFinished():
             return logging.INFO if event.ok or event.not_yet else logging.WARNING
     return _BY_KIND.get(event.__class__, logging.INFO)
@@ -186,6 +191,11 @@ def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
             own = _forecast(event.forecast, rehearsal=state.rehearsal)
         case WindowChanged():
             own["window"] = window_to_json(event.window)
+        case ApprovalWaiting():
+            del own["wave"]
+            until = next((hold.until for hold in holds(state) if hold.wave == event.wave), None)
+            if until is not None:
+                own["expires_at"] = until
         case HookStarted() | HookFinished() | ApplicationWaiting():
             del own["wave"], own["migration"]
         case MigrationEvent():

@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from ...core.advice import approve_command
+from ...core.run import APPROVAL_TIMEOUT
 from ...core.window import window_from_json, window_in_words
 from ...text.counts import plural
 from ...text.durations import rough_duration
@@ -166,6 +167,20 @@ def _lag(f: Fields) -> str:
     return f", lag {rough_duration(f['lag'])}" if f["lag"] is not None else ""
 
 
+def _wave_rejected(f: Fields) -> str:
+    said = (
+        f"{f['reason']}, so it counts as rejected"
+        if f["who"] == APPROVAL_TIMEOUT
+        else f"rejected by {f['who']}{_reason(f)}"
+    )
+    return f"{said}: neither this wave nor those after it start"
+
+
+def _approval_waiting(f: Fields, zone: tzinfo | None) -> str:
+    expires = f"; it counts as rejected {clock(f['expires_at'], zone)}" if f.get("expires_at") else ""
+    return f"waits for approval: `{approve_command(f['run_id'], f['wave'])}`{expires}"
+
+
 _TELLERS: dict[str, Callable[[Fields], str]] = {
     "run_started": _run_started,
     "run_resumed": _run_resumed,
@@ -186,10 +201,9 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     "application_waiting": lambda f: (
         f"`before` hooks have run, so an application may stand still; no PUT has left for {rough_duration(f['seconds'])}: {f['reason']}"
     ),
-    "approval_waiting": lambda f: f"waits for approval: `{approve_command(f['run_id'], f['wave'])}`",
     "window_changed": lambda f: f"the window is that of the file now: {window_in_words(window_from_json(f['window']))}",
     "wave_approved": lambda f: f"approved by {f['who']}{_reason(f)}",
-    "wave_rejected": lambda f: f"rejected by {f['who']}{_reason(f)}: neither this wave nor those after it start",
+    "wave_rejected": _wave_rejected,
     "verification_started": lambda _: (
         "Atlas says that the cutover is complete; its `verify` hooks have to prove it good"
     ),
@@ -221,4 +235,5 @@ _TIMED: dict[str, Callable[[Fields, tzinfo | None], str]] = {
     "window_waiting": lambda f, zone: f"the window opens {clock(f['opens'], zone)}; {_cutovers_may_start(f, zone)}",
     "wave_soaking": lambda f, zone: f"its cutovers have ended; its soak is over {clock(f['until'], zone)}",
     "window_opened": _window_opened,
+    "approval_waiting": _approval_waiting,
 }

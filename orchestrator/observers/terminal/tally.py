@@ -174,8 +174,10 @@ class Tally:
         for hold in holds(state):
             person = hold.held is not Held.WINDOW
             if person or (state.window_opens is not None and now < state.window_opens):
-                opens = "" if person else f", which opens in {rough_duration((state.window_opens or now) - now)}"
-                found.append(Wait(what=hold.awaited + opens, since=hold.since or now, wants_somebody=person))
+                more = "" if person else f", which opens in {rough_duration((state.window_opens or now) - now)}"
+                if hold.until is not None and now < hold.until:
+                    more = f", which counts as rejected in {rough_duration(hold.until - now)}"
+                found.append(Wait(what=hold.awaited + more, since=hold.since or now, wants_somebody=person))
         for scope, (since, until) in self._limited.items():
             if now < until:
                 what = f"Atlas' rate limit ({scope}), {rough_duration(max(1.0, until - now))} more"

@@ -21,6 +21,13 @@ export function say(element, text) {
   if (element.textContent !== text) element.replaceChildren(...unbroken(text));
 }
 
+// The same for a list: an item each.
+export function sayEach(list, texts) {
+  while (list.children.length > texts.length) list.lastElementChild.remove();
+  while (list.children.length < texts.length) list.append(make("li"));
+  texts.forEach((text, place) => say(list.children[place], text));
+}
+
 const RUN_ID = /\d{8}-\d{6}-[0-9a-f]{6}/g;
 
 // The text, in which no line ends within the id of a run; what is copied of it is the text alone.

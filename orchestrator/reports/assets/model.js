@@ -5,7 +5,7 @@ import { FINAL, failedHooks } from "./words.js";
 
 const LOG_LINES = 200; // of all events, and of problems
 export const PROBLEM = 30; // the level of a log line from which on it is one
-const TIMES = /(^|_)(at|since|opens|closes|last_start)$/;
+const TIMES = /(^|_)(at|since|until|opens|closes|last_start)$/;
 
 export class Run {
   head = null;

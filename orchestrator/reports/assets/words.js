@@ -104,6 +104,13 @@ export function bothToday(at) {
   return `${clock(at)} ${zoneName(at)} (${new Date(at * 1000).toISOString().slice(11, 19)} UTC)`;
 }
 
+// What becomes of an approval that nobody gives until then; what holds the run otherwise keeps it from that.
+export function expiry(until) {
+  const left = until - now();
+  return left > 0 ? `counts as rejected at ${bothToday(until)}, in ${duration(left)}`
+    : `its time was over at ${bothToday(until)}: counts as rejected as soon as nothing else holds the run`;
+}
+
 // What is not known to a second: to a minute.
 export function aboutBoth(at) {
   return bothToday(60 * Math.round(at / 60)).replace(/(\d\d:\d\d):00/g, "$1");

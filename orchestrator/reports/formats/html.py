@@ -22,7 +22,7 @@ from markupsafe import Markup, escape
 
 from ...core.holds import Held
 from ...core.migration import Phase
-from ...core.needs import HOOK, INTERRUPTION
+from ...core.needs import HOOK, INTERRUPTION, UNAPPROVED
 from ...core.outcomes import Outcome
 from ...core.standing import NO_END_RECORDED
 from ...text.instants import in_words
@@ -57,6 +57,7 @@ _LOOKS = {
     HOOK: ("Hook failed", "FAILED"),
     INTERRUPTION: ("Interrupted", "INTERRUPTED"),
     str(Held.SILENT): ("No sign of life", "INTERRUPTED"),
+    UNAPPROVED: ("Not approved in time", "TIMED_OUT"),
     str(Held.CONFIRMATION): ("Waits to be confirmed", "PERSON"),
     str(Held.APPROVAL): ("Waits for approval", "PERSON"),
     str(Held.PAUSE): ("Paused", "PAUSED"),

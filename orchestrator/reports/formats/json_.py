@@ -18,7 +18,8 @@ def document(report: RunReport) -> dict[str, Any]:
     for migration, written in zip(report.migrations, found["migrations"], strict=True):
         written["vars"] = migration.vars.as_dict()
     for need in found["needs"]:
-        need["since"] = None if need["since"] is None else iso(need["since"])
+        for when in ("since", "until"):
+            need[when] = None if need[when] is None else iso(need[when])
     return found
 
 

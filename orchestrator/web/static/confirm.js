@@ -1,9 +1,9 @@
 // The question before anything is asked of a run: what will happen, what is known that bears on it, and who decides.
 
-import { byId, make, say } from "./dom.js";
+import { byId, say, sayEach } from "./dom.js";
 import { now } from "./now.js";
 import { settled } from "./settled.js";
-import { both, budgetInWords, counts, duration, number, plural } from "./words.js";
+import { both, budgetInWords, counts, duration, expiry, number, plural } from "./words.js";
 
 const NAME = "atlas-cutover name"; // under which the browser keeps who its reader is
 
@@ -44,10 +44,7 @@ export function confirmed(run, asking, before = {}) {
     over = settled(run, asking);
     say(byId("confirm-over"), over && `${over} There is nothing left to decide here.`);
     say(byId("confirm-text"), over ? "" : text);
-    const items = (over ? [] : facts).filter(Boolean).map((fact) => make("li", {}, fact));
-    if (items.map((item) => item.textContent).join("\n") !== [...byId("confirm-facts").children].map((item) => item.textContent).join("\n")) {
-      byId("confirm-facts").replaceChildren(...items);
-    }
+    sayEach(byId("confirm-facts"), (over ? [] : facts).filter(Boolean));
     byId("confirm-count-field").hidden = count === null || Boolean(over);
     if (count !== null) say(byId("confirm-count-label"), `Type the number of migrations that this cuts over (${number(count)})`);
     check();
@@ -95,7 +92,7 @@ function question(run, { command, wave, migrations = [] }) {
         title: `Approve wave ${wave}?`,
         text: `${itsMigrations(it)} ${where} will be cut over. ${final}`,
         yes: `Approve ${wave}`,
-        facts: [...before(head, it), windowLeft(head), head.paused ? "The run is paused: nothing starts before somebody unpauses it, too." : null, takes(head)],
+        facts: [it.expires_at == null ? null : sentence(`where nobody answers, it ${expiry(it.expires_at)}`), ...before(head, it), windowLeft(head), head.paused ? "The run is paused: nothing starts before somebody unpauses it, too." : null, takes(head)],
         count: head.rehearsal ? null : it.to_cut_over,
       };
     }

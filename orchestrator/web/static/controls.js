@@ -2,7 +2,7 @@
 
 import { confirmed, redrawQuestion } from "./confirm.js";
 import { copyable } from "./copy.js";
-import { byId, make, say } from "./dom.js";
+import { byId, make, say, sayEach } from "./dom.js";
 import { key } from "./key.js";
 import { needs } from "./needs.js";
 import { now } from "./now.js";
@@ -39,7 +39,7 @@ export function controls(run, runId) {
       else byId(id).removeAttribute("aria-describedby");
     }
     waiting.draw(now, knows && may);
-    drawNotices(notices(run, now));
+    sayEach(byId("notices"), notices(run, now));
     requests.draw();
     if (knows) redrawQuestion();
   }
@@ -178,13 +178,6 @@ function notices(run, now) {
     list.push(`${plural(gated.length, "migration")} ${gated.length === 1 ? "waits" : "wait"} at the gate, the first for ${duration(now - oldest)}.`);
   }
   return list;
-}
-
-function drawNotices(list) {
-  const items = byId("notices").children;
-  while (items.length > list.length) items[items.length - 1].remove();
-  while (items.length < list.length) byId("notices").append(make("li"));
-  list.forEach((text, place) => say(items[place], text));
 }
 
 // What went wrong; null where the request was left for the run.

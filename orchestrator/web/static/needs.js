@@ -2,7 +2,7 @@
 
 import { copyButton, copyable, copyableId } from "./copy.js";
 import { byId, icon, make, say } from "./dom.js";
-import { STATES, bothToday, duration, number, reason, requests } from "./words.js";
+import { STATES, bothToday, duration, expiry, number, reason, requests } from "./words.js";
 
 const AT_MOST = 6; // shown; the others with a click, but for what a person lets go on: those have the buttons that the run waits for
 const WAITS = new Set(["SILENT", "CONFIRMATION", "APPROVAL", "PAUSE"]);
@@ -13,6 +13,7 @@ export const LOOKS = {
   SILENT: { word: "No sign of life", short: "without a sign of life", icon: "INTERRUPTED", tone: "failed" },
   INTERRUPTED: { word: "Interrupted", short: "interruption", icon: "INTERRUPTED", tone: "late" },
   HOOK: { word: "Hook failed", short: "failed hook", icon: "FAILED", tone: "failed" },
+  UNAPPROVED: { word: "Not approved in time", short: "not approved in time", icon: "TIMED_OUT", tone: "late" },
   CONFIRMATION: { word: "Waits to be confirmed", short: "confirmation", icon: "PERSON", tone: "waits" },
   APPROVAL: { word: "Waits for approval", short: "approval", icon: "PERSON", tone: "waits" },
   PAUSE: { word: "Paused", short: "pause", icon: "PAUSED", tone: "waits" },
@@ -43,7 +44,7 @@ export function needs(run, options, buttons) {
       const { element, parts } = items.get(key);
       fill(parts, need, options);
       if (list.children[place] !== element) list.insertBefore(element, list.children[place] || null);
-      if (need.since && now) say(parts.since, `since ${bothToday(need.since)}, ${duration(now - need.since)}`);
+      if (need.since && now) say(parts.since, `since ${bothToday(need.since)}, ${duration(now - need.since)}${need.until ? `; ${expiry(need.until)}` : ""}`);
       buttons(need, parts.buttons, knows);
     });
     const more = run.needs.length - shown.length;

@@ -16,7 +16,8 @@ export function settled(run, { command, wave, migrations = [] }) {
 
 function ofWave(run, name) {
   const { head } = run, about = `wave ${name}`;
-  const { approved_by: approved, rejected_by: rejected, approval_since: asked } = head.waves.find((each) => each.name === name);
+  const { approved_by: approved, rejected_by: rejected, timed_out: late, approval_since: asked } = head.waves.find((each) => each.name === name);
+  if (late) return `Nobody approved it in time, so it counts as rejected${when(run, "reject", about)}.`;
   if (rejected) return `Rejected by ${rejected}${when(run, "reject", about)}.`;
   if (approved) return `Approved by ${approved}${when(run, "approve", about)}.`;
   if (head.stopped) return `No further cutover starts: ${head.stopped}.`;

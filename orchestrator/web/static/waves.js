@@ -49,7 +49,7 @@ export function waves(run) {
     const facts = [
       plural(wave.migrations, "migration"),
       wave.concurrency ? `${number(wave.concurrency)} at once` : null,
-      wave.rejected_by ? `rejected by ${wave.rejected_by}` : wave.approved_by ? `approved by ${wave.approved_by}` : wave.approval ? "needs approval" : null,
+      wave.timed_out ? "nobody approved it in time" : wave.rejected_by ? `rejected by ${wave.rejected_by}` : wave.approved_by ? `approved by ${wave.approved_by}` : wave.approval ? "needs approval" : null,
     ];
     return row(`wave ${wave.name}`, [wave, stands(head, wave)], () => [
       make("th", { scope: "row" }, make("span", { class: "wave-name" }, wave.name), make("span", { class: "quiet" }, facts.filter(Boolean).join(" · "))),
