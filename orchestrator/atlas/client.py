@@ -34,7 +34,7 @@ from .errors import (
 )
 from .identity import Identity, identity
 from .places import Places
-from .refusals import REFUSALS, Refusals
+from .refused_keys import KEYS_REFUSED, RefusedKeys
 from .shares import Priority
 from .statistics import Statistics
 from .transport import Transport
@@ -107,7 +107,7 @@ class AtlasClient:
         self._random = random
         self._common = common
         self._account = "account" if name is None else f"account {name}"
-        self._refusals = Refusals(self._read_root, patience=settings.request_timeout)
+        self._refused_keys = RefusedKeys(self._read_root, patience=settings.request_timeout)
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
@@ -189,14 +189,14 @@ class AtlasClient:
         except KeysRefusedError:  # known before, without a request, or no access token is to be had any more
             raise
         except ApiError as error:
-            if error.status in REFUSALS:
-                raise await self._refusals.explain(error, group_id) from error
+            if error.status in KEYS_REFUSED:
+                raise await self._refused_keys.explain(error, group_id) from error
             raise
         try:
             job = wire.job(document, live_migration_id=live_migration_id, clean=self._transport.clean)
         except ValueError as error:
             raise BadAnswerError(str(error), method="GET", path=self._transport.full_path(path)) from None
-        self._refusals.succeeded(group_id)
+        self._refused_keys.succeeded(group_id)
         return job
 
     async def reserve(self, group_id: str, *, deadline: float | None = None) -> Permit:
@@ -261,8 +261,8 @@ class AtlasClient:
         except KeysRefusedError:  # there is no access token to be had any more
             raise
         except ApiError as error:
-            if error.status in REFUSALS:
-                raise await self._refusals.explain(error, group_id) from error
+            if error.status in KEYS_REFUSED:
+                raise await self._refused_keys.explain(error, group_id) from error
             raise
         try:
             job = wire.job(document, live_migration_id=live_migration_id, clean=self._transport.clean)
@@ -293,7 +293,7 @@ class AtlasClient:
         return bucket
 
     def _raise_if_refused(self, group_id: str, method: str, path: str) -> None:
-        refusal = self._refusals.known(group_id, method=method, path=self._transport.full_path(path))
+        refusal = self._refused_keys.known(group_id, method=method, path=self._transport.full_path(path))
         if refusal is not None:
             raise refusal
 

@@ -13,7 +13,7 @@ import anyio
 from ..atlas.clients import Clients, open_clients
 from ..atlas.errors import ApiError, AtlasError, KeysRefusedError
 from ..atlas.identity import Identity
-from ..atlas.refusals import REFUSALS
+from ..atlas.refused_keys import KEYS_REFUSED
 from ..atlas.shares import Priority
 from ..atlas.wire import Job
 from ..core.arguments import moment
@@ -163,7 +163,7 @@ def _called(name: str | None) -> str:
 
 def _not_asked(name: str | None, error: AtlasError) -> JobState:
     """A job that was not read, as nothing can be read with the set *name*."""
-    if isinstance(error, ApiError) and error.status in REFUSALS:
+    if isinstance(error, ApiError) and error.status in KEYS_REFUSED:
         text = f"{_called(name)} are refused"
         return JobState(verdict=Verdict.REFUSED, text=text, lacks="not readable", error=f"{text}: {error.message}")
     return _not_read(f"{_called(name)}: {error.message}", error)
@@ -191,7 +191,7 @@ async def _read(clients: Clients, migration: Migration) -> JobState:
         text = f"{error.status} {error.error_code or ''}".strip()
         if error.status == HTTPStatus.NOT_FOUND:
             return JobState(verdict=Verdict.MISSING, text=text, lacks="not found", error=error.message)
-        if error.lasting or error.status in REFUSALS:
+        if error.lasting or error.status in KEYS_REFUSED:
             why = error.message + (
                 _ELSEWHERE if isinstance(error, KeysRefusedError) and error.everywhere is False else ""
             )

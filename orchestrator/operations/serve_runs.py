@@ -41,7 +41,7 @@ async def serve_runs(
         AtlasError: Atlas is not reachable or refuses the keys.
     """
     try:
-        from ..engines.temporal import guard, lookout, names, refusals, service, worker
+        from ..engines.temporal import guard, lookout, names, refused_messages, service, worker
     except ModuleNotFoundError as error:
         raise InputError(
             f"a worker needs the extra `temporal` ({error.name} is not installed): `pip install 'atlas-cutover[temporal]'`"
@@ -62,7 +62,7 @@ async def serve_runs(
         guarded=guarded,
         lease=settings.temporal.lease,
     ):
-        with refusals.told(warn), interruptions() as received:
+        with refused_messages.told(warn), interruptions() as received:
             place = settings.temporal
             say(
                 "worker_started",

@@ -12,12 +12,12 @@ import anyio
 from ...atlas.clients import Clients
 from ...atlas.errors import KeysRefusedError
 from ...core.checkpoints import Checkpoint, unwatched
+from ...core.credentials_refused import credentials_refused
 from ...core.errors import JournalError
 from ...core.events import CutoverInDoubt, CutoversStopped, Event, RunResumed, RunStarted
 from ...core.migration import MigrationState, starts_afresh
 from ...core.next_step import Policy
 from ...core.outcomes import Outcome
-from ...core.refusals import refused
 from ...core.run import RunState
 from ...core.settings import Polling
 from ...core.workflow import Gate, Hooks, Migration, Workflow
@@ -110,10 +110,10 @@ class Session:
         return True
 
     def heed_refusal(self, error: KeysRefusedError, credentials: str | None) -> None:
-        """Start nothing more with the set *credentials* if Atlas refuses it altogether (`core.refusals`)."""
+        """Start nothing more with the set *credentials* if Atlas refuses it altogether (`core.credentials_refused`)."""
         if error.everywhere:
             sets = len(self.clients.all())
-            event = refused(self.state, credentials, str(error), sets=sets, at=self.now())
+            event = credentials_refused(self.state, credentials, str(error), sets=sets, at=self.now())
             if event is not None:
                 self.recorder.record(event)
 

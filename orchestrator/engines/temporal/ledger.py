@@ -8,6 +8,7 @@ from typing import Any
 
 from temporalio import workflow
 
+from ...core.credentials_refused import credentials_refused
 from ...core.events import (
     CutoversStopped,
     Event,
@@ -23,7 +24,6 @@ from ...core.events import (
 )
 from ...core.migration import Phase, after_hook_left
 from ...core.outcomes import Outcome
-from ...core.refusals import refused
 from ...core.run import RunState
 from . import forms
 from .alarm import now
@@ -89,7 +89,7 @@ class Ledger:
         self.record(*forms.events_of(done.told))
         if done.refused is not None:
             credentials = self.state.wave_and_migration(name)[1].credentials
-            event = refused(self.state, credentials, done.refused, sets=len(self.sets()), at=now())
+            event = credentials_refused(self.state, credentials, done.refused, sets=len(self.sets()), at=now())
             if event is not None:
                 self.record(event)
         self.record(*forms.events_of(done.events))

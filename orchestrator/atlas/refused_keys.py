@@ -8,13 +8,14 @@ import anyio
 
 from .errors import ApiError, AtlasError, KeysRefusedError, RequestVerdict
 
-REFUSALS = frozenset({401, 403})
+KEYS_REFUSED = frozenset({401, 403})
+"""The HTTP statuses that may mean it; an answer may have them for another reason, too."""
 
 VERDICT_LIFE = 10.0
 """Seconds for which the root resource's word holds: keys that were good a while ago may have been revoked since."""
 
 
-class Refusals:
+class RefusedKeys:
     """What is known of refused keys.
 
     Args:
@@ -65,7 +66,7 @@ class Refusals:
         except KeysRefusedError as error:
             return error.everywhere
         except ApiError as error:
-            if error.status in REFUSALS:
+            if error.status in KEYS_REFUSED:
                 return True
             return False if error.verdict is RequestVerdict.REFUSED else None
         except AtlasError:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engines.temporal import names, refusals
+from orchestrator.engines.temporal import names, refused_messages
 from orchestrator.engines.temporal.codec import RefusedError
-from orchestrator.engines.temporal.refusals import Refusals
+from orchestrator.engines.temporal.refused_messages import RefusedMessages
 
 from ..house import house, wave, workflow
 from .cluster import begin, until, worker
@@ -34,12 +34,12 @@ def test_refusals_are_told_once_in_a_while_with_how_many_there_were() -> None:
     """The first at once; what else goes wrong is logged as it is."""
     said: list[dict[str, Any]] = []
     time = [0.0]
-    those = Refusals(lambda event, **fields: said.append({"event": event, **fields}), now=lambda: time[0])
+    those = RefusedMessages(lambda event, **fields: said.append({"event": event, **fields}), now=lambda: time[0])
     for _ in range(5):
         assert not those.filter(record(RefusedError("it has no key")))
     assert those.filter(record(None))
     assert those.filter(record(TypeError("another fault")))
-    time[0] = refusals.SAID_EVERY
+    time[0] = refused_messages.SAID_EVERY
     assert not those.filter(record(RefusedError("it has no key")))
     first = {"event": "temporal_refused", "detail": "an order to a worker was refused: it has no key"}
     assert said == [first, {**first, "more": 4}]
@@ -54,7 +54,7 @@ async def test_a_flood_of_messages_without_a_key_is_a_line(
     client = await with_a_key(temporal, tmp_path)
     plan = own(workflow(wave("one", "a", approval=True)))
     said: list[str] = []
-    with refusals.told(lambda event, **fields: said.append(f"{event}: {fields['detail']}")):
+    with refused_messages.told(lambda event, **fields: said.append(f"{event}: {fields['detail']}")):
         async with house(tmp_path / "atlas", plan, quick()) as built, worker(client, it := hasty(built)):
             run = await begin(client, it, plan)
             await run.waits_for_approval("one")

@@ -6,7 +6,7 @@ from .events import CredentialsRefused, CutoversStopped, Event
 from .run import RunState
 
 
-def refused(run: RunState, credentials: str | None, error: str, *, sets: int, at: float) -> Event | None:
+def credentials_refused(run: RunState, credentials: str | None, error: str, *, sets: int, at: float) -> Event | None:
     """What *run* has to record as Atlas refuses the set *credentials* altogether, with *error*; None: nothing new.
 
     That says nothing about any job, so none has failed. Where the run asks with no other of its *sets*, it stops.

@@ -25,7 +25,7 @@ _KINDS = {
 """What the SDK's loggers tell of."""
 
 
-class Refusals(logging.Filter):
+class RefusedMessages(logging.Filter):
     """Keeps what was refused for want of the codec's key out of the log, and has *say* tell of it. *now*: steady seconds."""
 
     def __init__(self, say: Say, now: Callable[[], float] = steady_time) -> None:
@@ -60,12 +60,12 @@ def _refused(error: BaseException | None) -> RefusedError | None:
 @contextmanager
 def told(say: Say) -> Iterator[None]:
     """Have *say* tell of what is refused meanwhile."""
-    refusals = Refusals(say)
+    refused = RefusedMessages(say)
     loggers = [logging.getLogger(name) for name in _KINDS]
     for logger in loggers:
-        logger.addFilter(refusals)
+        logger.addFilter(refused)
     try:
         yield
     finally:
         for logger in loggers:
-            logger.removeFilter(refusals)
+            logger.removeFilter(refused)
