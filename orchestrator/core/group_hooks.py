@@ -19,7 +19,7 @@ class GroupHooks:
     *commands*: what they run. *owed*: their group has begun, and its `after_…` hooks have not all been run since; they tell how *members* ended.
     *before_done*: how many `before` hooks have succeeded in this session, the first of them at *before_at*; *refused*: one of
     them has failed. *unverified*: why a `verify` hook has not proven it good, in this session. *verify_since*: when the first
-    of these was begun; *verified_last*: when one said "not yet" last.
+    of these was begun; *not_yet_at*: when one said "not yet" last.
     """
 
     commands: Hooks = NO_HOOKS
@@ -30,7 +30,7 @@ class GroupHooks:
     refused: bool = False
     unverified: str | None = None
     verify_since: float | None = None
-    verified_last: float | None = None
+    not_yet_at: float | None = None
     _done: dict[HookKind, int] = field(default_factory=dict)
 
     def copy(self) -> GroupHooks:
@@ -46,7 +46,7 @@ class GroupHooks:
         if self.unverified is not None:
             self.owed = True
             self._done.clear()
-        self.unverified = self.verify_since = self.verified_last = None
+        self.unverified = self.verify_since = self.not_yet_at = None
 
     def begin(self, selected: frozenset[str]) -> None:
         """The group begins with those of *selected* that are in it, or goes on with them: its end is still to come."""
@@ -75,7 +75,7 @@ class GroupHooks:
         if event.interrupted:
             return
         self.verify_since = event.at - event.seconds if self.verify_since is None else self.verify_since
-        self.verified_last = event.at if event.not_yet else None
+        self.not_yet_at = event.at if event.not_yet else None
         if event.ok:
             self._done[HookKind.VERIFY] = self._done.get(HookKind.VERIFY, 0) + 1
         elif not event.not_yet:

@@ -46,57 +46,105 @@ class MigrationState(NamedTuple):
     """
 
     phase: Phase = Phase.NEW
+    """How far it has come."""
     outcome: Outcome | None = None
+    """How it ended; None: it has not."""
     remote_status: str | None = None
+    """Atlas's word for its job, as last read."""
     ready: bool | None = None
+    """Whether the job said that it is ready, as last read; None: it said nothing of that."""
     lag: float | None = None
+    """The lag that the job reported, as last read; None: it reported none."""
     error_message: str | None = None
-    note: str | None = None  # why it waits, or what its last failed read said
+    """What is said of its outcome."""
+    note: str | None = None
+    """Why it waits, or what its last failed read said."""
     gate_since: float | None = None
+    """When it began to wait at its gate, pauses excluded."""
     gate_opened_at: float | None = None
-    row_since: float | None = None  # start of this session's current streak of PUTs not carried out, pauses excluded
-    not_begun_at: float | None = None  # when the last of them was seen to have come to nothing
-    came_to_nothing: bool = False  # none was intended since then: times don't tell, as a run at Temporal has one for all that it decides at once
-    requested_at: float | None = None  # when the last PUT left
-    requested_before: float | None = None  # when the one before it left
+    """When its gate opened last."""
+    futile_since: float | None = None
+    """Start of this session's current streak of PUTs not carried out, pauses excluded."""
+    not_begun_at: float | None = None
+    """When the last of them was seen to have come to nothing."""
+    came_to_nothing: bool = False
+    """None was intended since then: times don't tell, as a run at Temporal has one for all that it decides at once."""
+    requested_at: float | None = None
+    """When the last PUT left."""
+    requested_before: float | None = None
+    """When the one before it left."""
     accepted_at: float | None = None
+    """When Atlas was known to have accepted the last PUT."""
     finished_at: float | None = None
+    """When its outcome was known: where it has `verify` hooks, after these (`ended_at`: before)."""
     doubt_since: float | None = None
+    """When the last PUT came to be in doubt, or this session began with it so."""
     settle: float = 0.0
-    doubted: bool = (
-        False  # a PUT was in doubt once, so that the refusal of a later one does not mean that nothing began
-    )
-    refused: bool = False  # the doubt is about a PUT that was answered with a 4xx
-    conflict: bool = False  # ... which was a 409
-    refusal: str | None = None  # what the last 4xx to a PUT said, in this session
-    refused_since: float | None = None  # when the first one came, in this session, pauses left out
-    by_evidence: bool = False  # accepted by what the job showed, not by an answer
-    reported_lag: bool = False  # the job has reported its lag, so that its absence means something
-    reported_ready: bool = False  # the job said that it is ready, when its gate opened
-    begun_reads: int = 0  # how many reads in a row were a sign that the cutover has begun
-    not_begun_reads: int = 0  # how many were one that it has not
-    last_read_at: float | None = None  # in this session
-    known_at: float | None = None  # when the request left whose answer is the last that was known, in this session
+    """Seconds after that in which it may still arrive at Atlas, or not show in reads."""
+    doubted: bool = False
+    """A PUT was in doubt once, so that the refusal of a later one does not mean that nothing began."""
+    refused: bool = False
+    """The doubt is about a PUT that was answered with a 4xx."""
+    conflict: bool = False
+    """... which was a 409."""
+    refusal: str | None = None
+    """What the last 4xx to a PUT said, in this session."""
+    refused_since: float | None = None
+    """When the first one came, in this session, pauses excluded."""
+    by_evidence: bool = False
+    """Accepted by what the job showed, not by an answer."""
+    reported_lag: bool = False
+    """The job has reported its lag, so that its absence means something."""
+    reported_ready: bool = False
+    """The job said that it is ready, when its gate opened."""
+    begun_reads: int = 0
+    """How many reads in a row were a sign that the cutover has begun."""
+    not_begun_reads: int = 0
+    """How many were one that it has not."""
+    last_read_at: float | None = None
+    """When the job was read last, with or without an answer, in this session."""
+    known_at: float | None = None
+    """When the request left whose answer is the last that was known, in this session."""
     reads_in_phase: int = 0
+    """How many reads were tried in this phase."""
     before_hooks_done: int = 0
-    hook_failure: str | None = None  # why a `before` hook of this session forbids the cutover
-    prepared: bool = False  # a `before` hook has done something that is to be undone if no PUT leaves
-    prepared_since: float | None = None  # when that was
-    down_since: float | None = None  # when the first `before` hook began that was not undone since
-    ended_at: float | None = None  # when the final status was read
-    verified_at: float | None = None  # when all `verify` hooks had succeeded
+    """How many `before` hooks have succeeded."""
+    hook_failure: str | None = None
+    """Why a `before` hook of this session forbids the cutover."""
+    prepared: bool = False
+    """A `before` hook has done something that is to be undone if no PUT leaves."""
+    prepared_since: float | None = None
+    """When that was."""
+    down_since: float | None = None
+    """When the first `before` hook began that was not undone since."""
+    ended_at: float | None = None
+    """When its final status was read, or its outcome was known without one: before its `verify` hooks."""
+    verified_at: float | None = None
+    """When all `verify` hooks had succeeded."""
     verify_hooks_done: int = 0
-    verify_since: float | None = None  # when this session's verification was begun
-    verified_last: float | None = None  # when a `verify` hook said "not yet" last
-    unverified: str | None = None  # why a `verify` hook has not proven it good
-    skipped: str | None = None  # who does not want it to be started any more, and why
+    """How many `verify` hooks have succeeded."""
+    verify_since: float | None = None
+    """When this session's verification was begun."""
+    not_yet_at: float | None = None
+    """When a `verify` hook said "not yet" last."""
+    unverified: str | None = None
+    """Why a `verify` hook has not proven it good."""
+    skipped: str | None = None
+    """Who does not want it to be started any more, and why."""
     after_hooks_done: int = 0
-    hooks_ended_at: float | None = None  # when the last `after_…` hook ended
-    attempts: int = 0  # how many PUTs were about to leave in this session
-    cutover_requests: int = 0  # how many have left
-    challenges: int = 0  # how many PUTs in a row were answered 401
+    """How many `after_…` hooks have ended."""
+    hooks_ended_at: float | None = None
+    """When the last of them did."""
+    attempts: int = 0
+    """How many PUTs were about to leave in this session."""
+    cutover_requests: int = 0
+    """How many have left, in all sessions."""
+    challenges: int = 0
+    """How many PUTs in a row were answered 401."""
     polls: int = 0
-    admitted: bool = False  # it has one of its wave's slots, before its PUT and until its last hook
+    """How often its job was read, in all sessions."""
+    admitted: bool = False
+    """It has one of its wave's slots, before its PUT and until its last hook."""
 
 
 def starts_afresh(state: MigrationState, *, retry_failed: bool) -> bool:

@@ -76,7 +76,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
         case CutoverRequested():
             return state._replace(
                 phase=Phase.REQUESTED,
-                row_since=event.at if state.row_since is None else state.row_since,
+                futile_since=event.at if state.futile_since is None else state.futile_since,
                 came_to_nothing=False,
                 requested_at=event.at,
                 requested_before=state.requested_at,
@@ -185,7 +185,7 @@ def _hook(state: MigrationState, event: HookStarted | HookFinished) -> Migration
         return state._replace(
             verify_since=event.at - event.seconds if state.verify_since is None else state.verify_since,
             verify_hooks_done=state.verify_hooks_done + event.ok,
-            verified_last=event.at if event.not_yet else None,
+            not_yet_at=event.at if event.not_yet else None,
             unverified=None if event.ok or event.not_yet else event.what_failed,
             note=f"{event.argv[0]} says: not yet" if event.not_yet else None,
         )
@@ -211,7 +211,7 @@ def _steered(state: MigrationState, event: MigrationSkipped | MigrationRetried |
 
 
 def _not_verified(state: MigrationState) -> MigrationState:
-    return state._replace(verify_hooks_done=0, verify_since=None, verified_last=None, unverified=None)
+    return state._replace(verify_hooks_done=0, verify_since=None, not_yet_at=None, unverified=None)
 
 
 def _into_doubt(state: MigrationState, event: CutoverInDoubt, *, again: bool) -> MigrationState:
@@ -282,7 +282,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
                 last_read_at=None,
                 known_at=None,
                 reads_in_phase=0,
-                row_since=None,
+                futile_since=None,
                 refused_since=None,
                 attempts=0,
                 challenges=0,
@@ -300,7 +300,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         outcome=None,
         error_message=None,
         finished_at=None,
-        row_since=None,
+        futile_since=None,
         doubt_since=at,
         settle=settled_at - at,
         accepted_at=None,
@@ -328,7 +328,7 @@ def without_pause(state: MigrationState, *, since: float, until: float) -> Migra
     if state.phase is Phase.FINISHED:
         return state
     return state._replace(
-        row_since=_later(state.row_since, since, until),
+        futile_since=_later(state.futile_since, since, until),
         refused_since=_later(state.refused_since, since, until),
         gate_since=_later(state.gate_since, since, until),
     )

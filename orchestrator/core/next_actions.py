@@ -399,7 +399,7 @@ def _after_hook(run: RunState, wave: Wave | None, now: float, wall: float) -> Ag
     name = wave.name if wave else None
     if hook is not HookKind.VERIFY:
         return _do(RunGroupHook(wave=name, hook=hook, index=left.start, outcome=outcome_told(hook)))
-    again = next_verification(hooks.commands, since=hooks.verify_since, last=hooks.verified_last)
+    again = next_verification(hooks.commands, since=hooks.verify_since, last=hooks.not_yet_at)
     if again is None:
         reason = f"{hooks.commands.verify[left.start][0]} did not pass within {format_duration(hooks.commands.verify_timeout)}"
         return _do(Record(event=VerificationFailed(at=now, wave=name, reason=reason)))

@@ -198,7 +198,7 @@ def _verify_step(state: MigrationState, policy: Policy) -> Step:
         return Finish(outcome=Outcome.UNVERIFIED, error_message=f"cut over, but not verified: {state.unverified}")
     if state.verify_hooks_done >= len(policy.hooks.verify):
         return Finish(outcome=Outcome.SUCCESS, error_message=None)
-    again = next_verification(policy.hooks, since=state.verify_since, last=state.verified_last)
+    again = next_verification(policy.hooks, since=state.verify_since, last=state.not_yet_at)
     if again is None:
         why = f"{policy.hooks.verify[state.verify_hooks_done][0]} did not pass within {format_duration(policy.hooks.verify_timeout)}"
         return Finish(outcome=Outcome.UNVERIFIED, error_message=f"cut over, but not verified: {why}")
@@ -222,7 +222,7 @@ def _ready_step(state: MigrationState, policy: Policy, now: float, *, held: bool
     hook_left = state.before_hooks_done < len(policy.hooks.before)
     if hook_left and (state.prepared or not stale):
         return RunHook(hook=HookKind.BEFORE, index=state.before_hooks_done)
-    if state.row_since and state.not_begun_at and state.not_begun_at - state.row_since >= policy.timeout:
+    if state.futile_since and state.not_begun_at and state.not_begun_at - state.futile_since >= policy.timeout:
         why = f": {state.note}" if state.note else ""
         if state.cutover_requests == 0:
             message = f"no PUT could be sent in {format_duration(policy.timeout)}{why}"

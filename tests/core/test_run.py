@@ -431,14 +431,14 @@ def test_a_pause_is_no_time_spent_on_trying() -> None:
     """What a row of PUTs that come to nothing took is told without it."""
     before = [*sent("a"), CutoverNotBegun(at=NOW + 10, migration="a", reason="429")]
     run = run_of(*before, RunPaused(at=NOW + 20, who=WHO), RunUnpaused(at=NOW + 3620, who=WHO))
-    assert run.migrations["a"].row_since == NOW + 3600
-    assert run.migrations["b"].row_since is None
+    assert run.migrations["a"].futile_since == NOW + 3600
+    assert run.migrations["b"].futile_since is None
 
 
 def test_a_row_of_puts_that_begins_in_a_pause_counts_from_its_end() -> None:
     """A PUT that was on its way when the run was paused."""
     paused = [RunPaused(at=NOW - 5, who=WHO), *sent("a"), CutoverNotBegun(at=NOW + 1, migration="a", reason="429")]
-    assert run_of(*paused, RunUnpaused(at=NOW + 100, who=WHO)).migrations["a"].row_since == NOW + 100
+    assert run_of(*paused, RunUnpaused(at=NOW + 100, who=WHO)).migrations["a"].futile_since == NOW + 100
 
 
 @pytest.mark.parametrize("command", [*ABOUT_A_WAVE, *ABOUT_MIGRATIONS])

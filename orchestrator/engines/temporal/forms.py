@@ -314,15 +314,20 @@ def to_carry(events: Sequence[Sequence[Any]], over: Container[str]) -> list[Any]
     return kept
 
 
+_SENT_AS = {"futile_since": "row_since", "not_yet_at": "verified_last"}
+"""What is called otherwise in a message than in `MigrationState`."""
+_NAMED_HERE = {sent: name for name, sent in _SENT_AS.items()}
+
+
 def state_out(state: MigrationState) -> Json:
     """*state* as JSON data: what differs from one of which nothing is known."""
     nothing = MigrationState()
-    return {key: value for key, value in state._asdict().items() if value != getattr(nothing, key)}
+    return {_SENT_AS.get(key, key): value for key, value in state._asdict().items() if value != getattr(nothing, key)}
 
 
 def state_of(data: Json) -> MigrationState:
     """The inverse of `state_out`."""
-    known = dict(data)
+    known = {_NAMED_HERE.get(key, key): value for key, value in data.items()}
     if "phase" in known:
         known["phase"] = Phase(known["phase"])
     if known.get("outcome") is not None:
