@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +18,10 @@ from orchestrator.store.last_read import SILENT_AFTER, reads_path
 from ..builders import NOW, workflow
 from ..chromium import NEEDS_CHROMIUM
 from .browsers import Site, rehearsal, site
-from .nights import HOLDER, RUN, Night, cutover_of, fleet
+from .nights import HOLDER, Night, cutover_of, fleet
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -28,21 +31,51 @@ TWO_BEATS = 12_000
 GROUND = "it => { const looks = getComputedStyle(document.querySelector(it)); return [looks.backgroundColor, looks.color, looks.outlineStyle]; }"
 
 
-@pytest.fixture
-def served(night: Night) -> Iterator[Site]:
-    """The page of `night`."""
-    with site(night.state_dir, "--state-dir", str(night.state_dir)) as running:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The page of a state directory, for all tests here but those that end it."""
+    place = tmp_path_factory.mktemp("served") / "state"
+    with site(place, "--state-dir", str(place)) as running:
         yield running
 
 
+_numbers = count()
+
+
 @pytest.fixture
-def tab(browser: Browser) -> Iterator[Page]:
-    """A tab whose clock can be moved on."""
+def night(served: Site) -> Iterator[Night]:
+    """A run of its own among those of `served`; the test begins it, and its end leaves the migrations to the next."""
+    night = Night(state_dir=served.state_dir, run_id=f"20270115-080000-{next(_numbers):06x}")
+    yield night
+    night.finish()
+
+
+@contextmanager
+def signed_in(browser: Browser, served: Site) -> Iterator[BrowserContext]:
+    """Somebody who has opened the printed address, and has no tab any more."""
     with browser.new_context(timezone_id="Europe/Berlin", locale="en-GB") as context:
+        context.set_default_timeout(90_000)
         page = context.new_page()
-        page.set_default_timeout(90_000)
-        page.clock.install()
-        yield page
+        page.goto(served.address)
+        page.wait_for_url(f"{served.origin}/")
+        page.close()
+        yield context
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser, served: Site) -> Iterator[BrowserContext]:
+    """Whoever looks at `served`."""
+    with signed_in(browser, served) as context:
+        yield context
+
+
+@pytest.fixture
+def tab(context: BrowserContext) -> Iterator[Page]:
+    """A tab whose clock can be moved on."""
+    page = context.new_page()
+    page.clock.install()
+    yield page
+    page.close()
 
 
 def a_run_under_way(night: Night) -> None:
@@ -51,17 +84,15 @@ def a_run_under_way(night: Night) -> None:
     night.write(ev.CutoverRequested(at=NOW, migration="orders"), ev.ApprovalWaiting(at=NOW + 1, wave="w2"))
 
 
-def opened(tab: Page, served: Site) -> Page:
+def opened(tab: Page, served: Site, run_id: str) -> Page:
     """The page of the run, live."""
-    tab.goto(served.address)
-    tab.wait_for_url(f"{served.origin}/")
-    tab.goto(f"{served.origin}/runs/{RUN}")
+    tab.goto(f"{served.origin}/runs/{run_id}")
     tab.wait_for_selector("#link-state.success")
     tab.wait_for_selector("#rows tr[data-index]")
     return tab
 
 
-def assert_it_knows_nothing(tab: Page) -> None:
+def assert_it_knows_nothing(tab: Page, run_id: str) -> None:
     """Since when, what to type, and nothing that moves or can be pressed."""
     tab.wait_for_selector("body.stale")
     said = tab.inner_text("#no-news")
@@ -71,7 +102,7 @@ def assert_it_knows_nothing(tab: Page) -> None:
     assert not tab.is_visible("#abort")
     assert not tab.is_visible("#needs button.primary")
     assert "The buttons are off until there is news." in tab.inner_text("#instead")
-    assert f"atlas-cutover approve {RUN} w2 --state-dir" in tab.inner_text("#commands")
+    assert f"atlas-cutover approve {run_id} w2 --state-dir" in tab.inner_text("#commands")
     before = tab.inner_text("#rows tr[data-index='0'] .time"), tab.inner_text("#needs")
     tab.clock.run_for(30_000)
     assert (tab.inner_text("#rows tr[data-index='0'] .time"), tab.inner_text("#needs")) == before
@@ -81,16 +112,18 @@ def test_a_frozen_server_is_noticed_after_two_beats(tab: Page, night: Night, ser
     """Its connection stays open, as that of a frozen tunnel does; when it goes on, so does the page. Open details say it, too."""
     a_run_under_way(night)
     with night.held():
-        opened(tab, served)
+        opened(tab, served, night.run_id)
         assert tab.is_visible("#abort")
         tab.set_viewport_size({"width": 390, "height": 844})
         tab.click("#rows tr[data-index='0'] .link")  # which cover the banner there
         served.process.send_signal(signal.SIGSTOP)
-        tab.clock.fast_forward(TWO_BEATS)
-        assert_it_knows_nothing(tab)
-        assert "No news since" in tab.inner_text("#details .no-news")
-        assert tab.evaluate(GROUND, "#details") == tab.evaluate(GROUND, "main")
-        served.process.send_signal(signal.SIGCONT)
+        try:
+            tab.clock.fast_forward(TWO_BEATS)
+            assert_it_knows_nothing(tab, night.run_id)
+            assert "No news since" in tab.inner_text("#details .no-news")
+            assert tab.evaluate(GROUND, "#details") == tab.evaluate(GROUND, "main")
+        finally:
+            served.process.send_signal(signal.SIGCONT)
         tab.wait_for_selector("body:not(.stale)")
         assert tab.locator("#details .no-news").count() == 0
         tab.keyboard.press("Escape")
@@ -98,25 +131,28 @@ def test_a_frozen_server_is_noticed_after_two_beats(tab: Page, night: Night, ser
         assert not tab.is_visible("#no-news")
 
 
-def test_a_dead_server_is_noticed(tab: Page, night: Night) -> None:
+def test_a_dead_server_is_noticed(browser: Browser, night: Night) -> None:
     """What was live a moment ago is not called so any more."""
     a_run_under_way(night)
-    with night.held(), site(night.state_dir, "--state-dir", str(night.state_dir)) as served:
-        opened(tab, served)
+    place = ("--state-dir", str(night.state_dir))
+    with night.held(), site(night.state_dir, *place) as served, signed_in(browser, served) as context:
+        tab = context.new_page()
+        tab.clock.install()
+        opened(tab, served, night.run_id)
         served.process.kill()
         tab.wait_for_selector("#link-state.late")
         tab.clock.fast_forward(TWO_BEATS)
-        assert_it_knows_nothing(tab)
+        assert_it_knows_nothing(tab, night.run_id)
 
 
 def test_a_holder_without_a_sign_of_life_is_not_called_under_way(tab: Page, night: Night, served: Site) -> None:
     """A lock on a shared disk outlives the machine that held it: the run's files tell."""
     a_run_under_way(night)
-    life = reads_path(night.state_dir, RUN)
-    life.parent.mkdir()
+    life = reads_path(night.state_dir, night.run_id)
+    life.parent.mkdir(exist_ok=True)
     life.write_text("{}")
     with night.held():
-        opened(tab, served)
+        opened(tab, served, night.run_id)
         assert tab.inner_text("#outcome") != "no sign of life"
         long_ago = life.stat().st_mtime - SILENT_AFTER - 1
         os.utime(life, (long_ago, long_ago))
@@ -126,10 +162,10 @@ def test_a_holder_without_a_sign_of_life_is_not_called_under_way(tab: Page, nigh
         tab.wait_for_selector("#outcome:not(:has-text('no sign of life'))")
 
 
-def test_a_run_that_is_stopped_in_mid_run_gives_no_sign_of_life(night: Night) -> None:
+def test_a_run_that_is_stopped_in_mid_run_gives_no_sign_of_life(tmp_path: Path) -> None:
     """The process is there and holds its lock, and its file's time stands still."""
-    with rehearsal(night.state_dir) as process:
-        place = night.state_dir / "reads"
+    with rehearsal(tmp_path / "state") as process:
+        place = tmp_path / "state" / "reads"
         while not list(place.glob("*.json")):
             assert process.poll() is None
         process.send_signal(signal.SIGSTOP)
@@ -149,28 +185,28 @@ def test_a_large_run_says_that_it_is_loading(tab: Page, night: Night, served: Si
         "const it = document.getElementById('loading'); if (it && !it.hidden) seen.push(it.textContent); })"
         ".observe(document, {subtree: true, childList: true}); });"
     )
-    opened(tab, served)
+    opened(tab, served, night.run_id)
     assert "Loading the run …" in tab.evaluate("window.seen")
     assert not tab.is_visible("#loading")
 
 
-def test_a_window_that_nobody_looks_at_follows_too(browser: Browser, night: Night, served: Site) -> None:
+def test_a_window_that_nobody_looks_at_follows_too(context: BrowserContext, night: Night, served: Site) -> None:
     """More than six windows of one browser share one connection, and each is current."""
     a_run_under_way(night)
-    with night.held(), browser.new_context() as context:
-        first = context.new_page()
-        first.goto(served.address)
-        first.wait_for_url(f"{served.origin}/")
-        pages = []
+    first = context.new_page()
+    with night.held():
+        first.goto(f"{served.origin}/")
+        pages: list[Page] = []
         for _ in range(7):
             with context.expect_page(
                 timeout=90_000
             ) as opening:  # of one process: each of its own takes a second to begin
-                first.evaluate("address => { open(address); }", f"{served.origin}/runs/{RUN}")
+                first.evaluate("address => { open(address); }", f"{served.origin}/runs/{night.run_id}")
             pages.append(opening.value)
         for page in pages:
-            page.set_default_timeout(90_000)
             page.wait_for_selector("#rows tr[data-index]")
         night.write(*cutover_of("orders", NOW + 2))
         for page in pages:
             page.wait_for_selector("#rows tr[data-index='0'] .state:has-text('SUCCESS')")
+    for page in (first, *pages):
+        page.close()
