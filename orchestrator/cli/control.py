@@ -22,9 +22,16 @@ def add(commands: Commands) -> None:
         else:
             parser.add_argument("run_id", metavar="RUN_ID", help="the run, or how its id begins")
         if about == "wave":
-            parser.add_argument("names", metavar="WAVE", nargs=1, help="the name of the wave")
+            parser.add_argument(
+                "names", metavar="WAVE", nargs=1, help="the name of the wave; behind -- where it begins with -"
+            )
         if about == "migrations":
-            parser.add_argument("names", metavar="NAME", nargs="+", help="migrations, or waves for all of theirs")
+            parser.add_argument(
+                "names",
+                metavar="NAME",
+                nargs="+",
+                help="migrations, or waves for all of theirs; behind -- where one begins with -",
+            )
         if name == "gate":
             parser.add_argument("--max-lag", metavar="D", help="the largest lag a cutover may start with")
             parser.add_argument("--timeout", metavar="D", help="how long to wait for it")

@@ -34,15 +34,28 @@ class Command(NamedTuple):
 
 
 class _Parser(ArgumentParser):
-    """argparse's, with a word for what other tools call otherwise."""
+    """argparse's, with a word for what other tools call otherwise, and for what begins with `-` and is no option."""
 
     def error(self, message: str) -> NoReturn:
         from ..text.escaping import one_line
         from .outputs import tell
 
         self.print_usage(sys.stderr)
-        tell(f"{self.prog}: error: {DRY_RUN if '--dry-run' in message else one_line(message)}", file=sys.stderr)
+        tell(
+            f"{self.prog}: error: {DRY_RUN if '--dry-run' in message else one_line(self._with_advice(message))}",
+            file=sys.stderr,
+        )
         self.exit(2)
+
+    def _with_advice(self, message: str) -> str:
+        """*message*, and how something that begins with `-` is given where it may be that."""
+        option = re.fullmatch(r"argument (--[a-z-]+): expected one argument", message)
+        if option is not None:
+            return f"{message}; one that begins with - is given as {option[1]}=-..."
+        named = any(action.dest == "names" for action in self._actions)
+        if named and message.startswith(("the following arguments are required", "unrecognized arguments: -")):
+            return f"{message}; a name that begins with - stands behind --, and options before that"
+        return message
 
 
 class _Program(_Parser):

@@ -14,6 +14,7 @@ from .migration import MigrationState
 from .no_return import took_effect
 from .outcomes import Outcome, RemoteStatus, normalise
 from .run import RunState
+from .typed import approve_command, resume_command, with_options, with_options_in
 from .workflow import Workflow
 
 WINDOW_IS_OVER = "the window does not open any more"
@@ -65,11 +66,19 @@ class Advice:
     condition: str | None
     outcomes: dict[str, str]
 
+    def with_options(self, options: str) -> Advice:
+        """The same, with *options* (a space before each) in each command."""
+        return Advice(
+            command=None if self.command is None else with_options(self.command, options),
+            condition=None if self.condition is None else with_options_in(self.condition, options),
+            outcomes={outcome: with_options_in(text, options) for outcome, text in self.outcomes.items()},
+        )
+
     def in_words(self, options: str = "") -> str | None:
         """Command and condition as one text; *options* are added to the command."""
         if self.command is None:
             return None
-        return f"{self.command}{options}{f' ({self.condition})' if self.condition else ''}"
+        return f"{with_options(self.command, options)}{f' ({self.condition})' if self.condition else ''}"
 
 
 def facts_of(state: RunState, now: float, *, goes_on: bool = False) -> Facts:
@@ -156,16 +165,6 @@ def about_given_up(facts: Facts) -> str:
     """What a person does about migrations that have ended IN_DOUBT, of a run on which a process works."""
     resume = f"`{resume_command(facts.run_id)}`"
     return f"{_LOOK} {_NO_WRITER} The process that works on the run has given up reading it. Once that process has ended, {resume} reads it again."
-
-
-def resume_command(run_id: str) -> str:
-    """Goes on with run *run_id*, as it is recorded."""
-    return f"atlas-cutover resume {run_id}"
-
-
-def approve_command(run_id: str, wave: str) -> str:
-    """Lets *wave* of run *run_id* start."""
-    return f"atlas-cutover approve {run_id} {quote(wave)}"
 
 
 def path_of(workflow: Workflow) -> str:

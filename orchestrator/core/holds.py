@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..text.instants import in_words
-from .advice import approve_command
 from .approvals import expires_at
 from .run import RunState
 from .steered import with_reason
+from .typed import approve_command
 
 
 class Held(StrEnum):

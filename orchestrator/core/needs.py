@@ -6,18 +6,18 @@ Made here once, from the advice of `advice`: status page, report.html, report.md
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from shlex import quote
+from dataclasses import dataclass, replace
 
 from ..text.counts import names_listed, plural
 from ..text.instants import in_words
-from .advice import Facts, Failed, about_failed, about_given_up, advise, facts_of, how_it_failed, resume_command
+from .advice import Facts, Failed, about_failed, about_given_up, advise, facts_of, how_it_failed
 from .events import NOT_YET, HookFinished
 from .holds import Held, Hold, holds, silence
 from .migration import MigrationState, Phase
 from .outcomes import Outcome
 from .run import RunState
 from .standing import NO_END_RECORDED
+from .typed import about, resume_command, with_options, with_options_in
 from .workflow import HookKind, Migration, Wave
 
 HOOK = "HOOK"
@@ -87,6 +87,11 @@ class Need:
         """Since when it is so, and until when, to follow what is said of it."""
         since = f", since {in_words(self.since)}" if self.since else ""
         return since + (f"; {self.expiry}" if self.expiry else "")
+
+    def with_options(self, options: str) -> Need:
+        """The same, with *options* (a space before each) in each command that it tells somebody to give."""
+        command = None if self.command is None else with_options(self.command, options)
+        return replace(self, command=command, to_do=with_options_in(self.to_do, options))
 
     def ids(self, at_most: int = NAMED) -> str:
         """The ids of the migrations it is about, of the first *at_most* by name; empty where it is about none."""
@@ -188,7 +193,7 @@ def _of_migrations(
 
 def _command(outcome: Outcome, names: list[str], facts: Facts, *, how: Failed | None, running: bool) -> str | None:
     """What does something about *names*."""
-    retry = f"atlas-cutover retry {facts.run_id} {' '.join(quote(name) for name in names)}"
+    retry = about("retry", facts.run_id, *names)
     match outcome:
         case Outcome.IN_DOUBT | Outcome.UNDER_WAY if facts.unfinished and not running:
             return resume_command(facts.run_id)

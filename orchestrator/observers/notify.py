@@ -23,7 +23,7 @@ from typing import Any, Literal, Self
 
 import structlog
 
-from ..core.advice import advise, approve_command, facts_of
+from ..core.advice import advise, facts_of
 from ..core.errors import InputError
 from ..core.events import (
     ApplicationWaiting,
@@ -40,6 +40,7 @@ from ..core.holds import holds
 from ..core.needs import HOOK, Need, needs
 from ..core.outcomes import Outcome, RunOutcome
 from ..core.run import RunState
+from ..core.typed import approve_command
 from ..text.durations import rough_duration
 from ..text.escaping import one_line, shown_lines
 from .log.sentences import counts

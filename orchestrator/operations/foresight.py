@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from ..core.advice import path_of, resume_command
+from ..core.advice import path_of
 from ..core.changes import differences
 from ..core.consent import Intention, intended
 from ..core.errors import BusyError, InputError
@@ -28,6 +28,7 @@ from ..core.outcomes import ExitCode, RunOutcome
 from ..core.run import RunState
 from ..core.settings import Engine, Settings
 from ..core.steered import with_reason
+from ..core.typed import resume_command
 from ..core.workflow import Workflow
 from ..engines.local.session import doubts_of_earlier_puts
 from ..machine.person import who_am_i

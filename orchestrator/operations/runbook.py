@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..core.forecast import WaveForecast
 from ..core.no_return import SIDES, WHAT_IS_RIGHT
 from ..core.readiness import LIFE
+from ..core.typed import names_typed, with_options
 from ..core.window import window_in_words
 from ..core.workflow import HookKind, Hooks, Wave, Workflow
 from ..reports.formats.markdown import escape, table
@@ -208,7 +209,7 @@ def _command(command: str, occasion: Occasion) -> str:
 
 def _wave(workflow: Workflow, wave: Wave, planned: Plan, occasion: Occasion, number: int) -> Iterator[str]:
     index = workflow.waves.index(wave)
-    name, quoted = escape(wave.name), shlex.quote(wave.name)
+    name = escape(wave.name)
     expected = planned.forecast.wave(wave.name) if planned.forecast else None
     yield f"### {number}. Wave {name}: {plural(len(wave.migrations), 'migration')}"
     yield from ("", "**Owner:** operator" + (", decider" if wave.approval else "") + ", application", "")
@@ -219,7 +220,7 @@ def _wave(workflow: Workflow, wave: Wave, planned: Plan, occasion: Occasion, num
     yield f"Migrations: {escape(names_listed([m.name for m in wave.migrations], _NAMES))}."
     yield ""
     if wave.approval:
-        yield from _approval(wave, quoted, occasion)
+        yield from _approval(wave, occasion)
     yield from _hooks_of(wave)
     yield from _commands(("status $RUN_ID --watch  # In another shell, what is where and what is left",), occasion)
     failures = (
@@ -240,7 +241,7 @@ def _wave_trouble(workflow: Workflow, occasion: Occasion) -> Iterator[str]:
     yield from _if_then([(row.what, _inline(row.then, occasion)) for row in rows])
 
 
-def _approval(wave: Wave, quoted: str, occasion: Occasion) -> Iterator[str]:
+def _approval(wave: Wave, occasion: Occasion) -> Iterator[str]:
     rejected = (
         ""
         if wave.approval_timeout is None
@@ -253,10 +254,17 @@ def _approval(wave: Wave, quoted: str, occasion: Occasion) -> Iterator[str]:
     yield ""
     yield from _commands(
         (
-            f"approve $RUN_ID {quoted} --reason 'who said so'  # Go",
-            f"reject $RUN_ID {quoted} --reason 'why'  # No go",
+            f"{_about('approve', wave, 'who said so')}  # Go",
+            f"{_about('reject', wave, 'why')}  # No go",
         ),
         occasion,
+    )
+
+
+def _about(verb: str, wave: Wave, why: str) -> str:
+    """The command, but for the program's name, that asks *verb* about *wave*."""
+    return with_options(f"atlas-cutover {verb} $RUN_ID {names_typed(wave.name)}", f" --reason '{why}'").removeprefix(
+        "atlas-cutover "
     )
 
 

@@ -24,6 +24,7 @@ from ..text.counts import names_listed, plural
 from ..text.lines import COMMAND
 from .formats.json_ import render_json
 from .model import OTHERS, MigrationReport, Problem, RunReport
+from .options import with_options
 from .words import (
     OUTCOMES,
     counts_text,
@@ -86,7 +87,7 @@ def print_summary(  # noqa: PLR0913 - all but the first are keywords, and most a
         file: Where it goes. Characters that its encoding lacks are shown as escapes.
         paths: Where the reports are.
         running: Who works on the run now; the summary then shows how far it is.
-        options: What is added to the command that goes on with the run.
+        options: What is added to each command, a space before each.
         reads: What the last read of each job showed, which migrations are listed with.
         every: List every migration with *reads*, whatever their number and also where nobody works on the run.
         width: Columns; None: the terminal's, or as many as it takes where *file* is no terminal: a line is never broken there, so that
@@ -121,7 +122,7 @@ class _Summary:
         *,
         width: int | None,
     ) -> None:
-        self.report = report
+        self.report = with_options(report, options)
         self.console = console
         self.encoding = encoding
         self.running = running
@@ -162,7 +163,7 @@ class _Summary:
         if len(listed) < len(report.migrations):
             self.console.print()
             self.line("all of them:")
-            self.command(f"atlas-cutover status {report.run_id} --all")
+            self.command(f"atlas-cutover status {report.run_id} --all{self.options}")
         if paths:
             self.console.print()
         for path in paths:
@@ -178,7 +179,7 @@ class _Summary:
 
     def command(self, command: str) -> None:
         """A line to copy."""
-        self.line(f"  {COMMAND}{command}{self.options}")
+        self.line(f"  {COMMAND}{command}")
 
     def shown(self, text: str | None) -> str:
         return _encodable(plain(text), self.encoding)

@@ -180,6 +180,9 @@ def test_an_option_that_a_command_lacks_is_told_with_that_commands_usage(capsys:
     for arguments, usage, said in (
         (["run", "a.yaml", "--rehears"], "usage: atlas-cutover run ", "unrecognized arguments: --rehears"),
         (["schema"], "usage: atlas-cutover schema ", "required: workflow|config"),
+        (["skip", "R", "-rf"], "usage: atlas-cutover skip ", "NAME; a name that begins with - stands behind --"),
+        (["skip", "R", "a", "-rf"], "usage: atlas-cutover skip ", "-rf; a name that begins with - stands behind --"),
+        (["run", "a.yaml", "--only", "-rf"], "usage: atlas-cutover run ", "begins with - is given as --only=-..."),
         (["run", "a.yaml", "--dry-run"], "usage: atlas-cutover run ", "there is no --dry-run"),
     ):
         with pytest.raises(SystemExit) as ended:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,18 @@ def commands(text: str) -> list[str]:
     """Every command of this program that is in *text*."""
     blocks = [line for block in _BLOCK.findall(text) for line in block.splitlines()]
     return [line for line in (*blocks, *_INLINE.findall(text)) if line.startswith("atlas-cutover ")]
+
+
+def test_a_wave_whose_name_looks_like_an_option_is_approved_as_it_stands(tmp_path: Path) -> None:
+    """Its name is the last word, behind all options."""
+    given = night()
+    text = made(replace(given, waves=(given.waves[0], replace(given.waves[1], name="-w"))), tmp_path)
+    told = [line for line in commands(text) if line.split()[1] in ("approve", "reject") and line.endswith("-- -w")]
+    read = [build_parser().parse_args(shlex.split(command)[1:]) for command in told]
+    assert [(each.command, each.names, each.reason) for each in read] == [
+        ("approve", ["-w"], "who said so"),
+        ("reject", ["-w"], "why"),
+    ]
 
 
 def test_every_command_can_be_given_as_it_stands(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from orchestrator.cli.commands import build_parser
 from orchestrator.core import events as ev
 from orchestrator.core.no_return import WHAT_IS_RIGHT, Point
 from orchestrator.core.outcomes import Outcome, RunOutcome
@@ -440,9 +442,9 @@ def test_what_a_run_waits_for_is_a_state_of_its_own(
 
 def test_a_token_to_look_shows_commands_and_no_buttons(browser: Browser, empty: Night) -> None:
     """Also of a short run whose rows all fit: they are all there at once. What steers one migration is typed, too."""
-    names = tuple(f"db-{number}" for number in range(14))
+    names = (*(f"db-{number}" for number in range(13)), "-rf")
     empty.begin(workflow(names))
-    empty.write(*(event for name in names[1:] for event in cutover_of(name, NOW)))
+    empty.write(*(event for name in names[1:13] for event in cutover_of(name, NOW)))
     tokens = empty.state_dir.parent / "tokens"
     tokens.write_text("kiosk view correct-horse-battery-staple\n", encoding="utf-8")
     with empty.held(), site(empty.state_dir, "--token-file", str(tokens)) as served, browser.new_context() as context:
@@ -461,6 +463,15 @@ def test_a_token_to_look_shows_commands_and_no_buttons(browser: Browser, empty: 
             f"atlas-cutover gate {empty.run_id} db-0 --max-lag DURATION",
             f"atlas-cutover skip {empty.run_id} db-0",
         ]
+        page.evaluate("location.hash = '#migration/-rf'")
+        page.wait_for_selector("#details-title:has-text('-rf')")
+        optioned = page.locator("#details-steer code").all_inner_texts()
+        read = [build_parser().parse_args(shlex.split(text)[1:]) for text in optioned]
+        assert [(each.command, each.names, each.state_dir) for each in read] == [
+            (verb, ["-rf"], empty.state_dir) for verb in ("gate", "skip")
+        ]
+        page.evaluate("location.hash = '#migration/db-0'")
+        page.wait_for_selector("#details-title:has-text('db-0')")
         page.set_viewport_size(window((320, 800)))
         words = page.evaluate(
             "[...document.querySelectorAll('#details-steer code:first-child .word')].map((it) => [it.textContent, it.offsetHeight])"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, TextIO
 
 from rich.cells import cell_len
 
+from ...core.typed import with_options_in
 from ...text.escaping import one_line
 from ...text.lines import folded
 from .sentences import sentence
@@ -17,7 +17,6 @@ SHORT_ID = 6
 """An id is shown by its last digits: the first ones are a date and alike for all."""
 
 _INDENT = " " * 4
-_COMMAND = re.compile(r"`(atlas-cutover [^`\n]+)`")
 
 OUTPUT_LINES = 10
 """So many of the last lines of a hook's output are shown; JSON lines have all that was kept."""
@@ -85,8 +84,7 @@ class ConsoleRenderer:
         return "\n".join([*self._broken(parts, between, told), *self._following(entry)])
 
     def _sentence(self, entry: Mapping[str, Any]) -> str:
-        said = sentence(entry, self._zone)
-        return _COMMAND.sub(lambda found: f"`{found[1]}{self._options}`", said) if self._options else said
+        return with_options_in(sentence(entry, self._zone), self._options)
 
     def _broken(self, parts: Sequence[tuple[str, str]], between: str, told: str) -> list[str]:
         """The line, or its lines where the terminal is narrower: the coloured *parts*, then what is *told*."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
-from ...core.advice import approve_command
 from ...core.run import APPROVAL_TIMEOUT
+from ...core.typed import approve_command
 from ...core.window import window_from_json, window_in_words
 from ...text.counts import plural
 from ...text.durations import rough_duration

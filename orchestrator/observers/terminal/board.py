@@ -16,6 +16,7 @@ from ...core.migration import MigrationState
 from ...core.needs import HOOK, Need
 from ...core.run import RunState
 from ...core.standing import MOVING, WORDS, verdict
+from ...core.typed import with_options
 from ...machine.columns import ELLIPSIS, command_lines, longest, packed, shortened, wrapped
 from ...store.last_read import LastRead
 from ...text.durations import rough_duration
@@ -135,7 +136,7 @@ def _needs(known: Known, run_id: str, size: Size, most: int) -> list[Text]:
         left = len(known.needs) - number - 1
         if number and len(lines) + len(said) + (left > 0) >= most:
             more = f"and {len(known.needs) - number} more:"
-            command = f"atlas-cutover status {run_id}{known.options}"
+            command = with_options(f"atlas-cutover status {run_id}", known.options)
             if cell_len(f"{more} {command}") <= size.width:
                 return [*title, *lines, Text(f"{more} {command}", style="bold")]
             return [*title, *lines, Text(more, style="bold"), *map(Text, command_lines(command, size.width))]
@@ -144,7 +145,7 @@ def _needs(known: Known, run_id: str, size: Size, most: int) -> list[Text]:
 
 
 def _need(need: Need, known: Known, size: Size, *, advice: bool) -> list[Text]:
-    failed = need.kind == HOOK
+    need, failed = need.with_options(known.options), need.kind == HOOK
     kind = "" if need.kind in tuple(Held) else f"{'FAILED' if failed else need.kind} "
     subject = "" if need.what == "the run" else need.what
     since = (
@@ -158,7 +159,7 @@ def _need(need: Need, known: Known, size: Size, *, advice: bool) -> list[Text]:
     if advice:
         lines += [Text(line) for line in wrapped(need.to_do, size.width, first="  ", then="  ")]
     if need.command:
-        lines += [Text(line) for line in command_lines(need.command + known.options, size.width)]
+        lines += [Text(line) for line in command_lines(need.command, size.width)]
     return lines
 
 

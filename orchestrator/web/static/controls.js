@@ -87,11 +87,11 @@ export function controls(run, runId) {
     if (place.dataset.known === known && place.childElementCount === verbs.length) return;
     place.dataset.known = known;
     const words = { gate: "Change gate …", skip: "Skip …", retry: row.state === "UNVERIFIED" ? "Verify again …" : "Retry …" };
-    const more = { gate: ["--max-lag", "DURATION"] }; // which nobody but the reader knows: the command refuses the word
+    const more = { gate: " --max-lag DURATION" }; // which nobody but the reader knows: the command refuses the word
     place.replaceChildren(...verbs.map((command) => (presses ? make("button", { type: "button", onclick() {
       byId("details").close();
       ask({ command, migrations: [job.name] });
-    } }, words[command]) : copyable(typed(runId, command, job.name, ...(more[command] || []))))));
+    } }, words[command]) : copyable(typed(runId, command, [job.name], more[command])))));
   }
 
   function pending(key) {
@@ -123,13 +123,16 @@ function keyOf({ command, wave, migrations }) {
 }
 
 // A command, as it is to be typed.
-function typed(runId, verb, ...names) {
-  return `atlas-cutover ${verb} ${[runId, ...names.map(quoted)].join(" ")}${document.querySelector("meta[name=options]").content}`;
+function typed(runId, verb, names = [], more = "") {
+  const options = `${more}${document.querySelector("meta[name=options]").content}`;
+  const told = names.map((name) => ` ${quoted(name)}`).join("");
+  const marked = names.some((name) => name.startsWith("-")); // which would be taken for options
+  return `atlas-cutover ${verb} ${runId}${marked ? `${options} --${told}` : `${told}${options}`}`;
 }
 
 function commands(run, runId) {
   const { head } = run;
-  const command = (verb, ...names) => typed(runId, verb, ...names);
+  const command = (verb, ...names) => typed(runId, verb, names);
   const steer = !head.running ? [] : [
     ...run.waitingForApproval().map((wave) => command("approve", wave.name)),
     head.paused ? command("unpause") : command("pause"),
