@@ -300,6 +300,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         outcome=None,
         error_message=None,
         finished_at=None,
+        ended_at=None,
         futile_since=None,
         doubt_since=at,
         settle=settled_at - at,

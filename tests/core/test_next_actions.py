@@ -27,6 +27,7 @@ from orchestrator.core.events import (
     StatusPolled,
     WaveApproved,
     WaveFinished,
+    WaveSoaking,
     WaveStarted,
     WindowOpened,
     WindowWaiting,
@@ -106,6 +107,18 @@ def test_the_first_wave_starts_and_then_its_migrations_are_driven() -> None:
     agenda = next_actions(run, NOW, NOW)
     assert (agenda.actions, agenda.over) == ((drive(),), False)
     assert [m.name for m in to_drive(run, run.wave("w"))] == ["a", "b"]
+
+
+def test_a_wave_soaks_after_the_end_of_a_doubt_that_this_session_has_settled() -> None:
+    """The soak counts from its last cutover's end, not from when an earlier session gave up on it."""
+    waves = wave("a", soak=900.0), wave("b", name="v", first=2)
+    lost = CutoverInDoubt(at=NOW, migration="a", reason="reset", settle=4.0)
+    given_up = finished("a", Outcome.IN_DOUBT, at=NOW + 60)
+    resumed = run_resumed(("a", "b"), at=NOW + 7200)
+    run = run_of_waves(*waves, events=(STARTED, *requested("a"), lost, given_up, resumed))
+    run.apply(finished("a", Outcome.SUCCESS, at=NOW + 7300))
+    (soaking,) = recorded(next_actions(run, NOW + 7300, NOW + 7300))
+    assert soaking == WaveSoaking(at=NOW + 7300, wave="w", until=NOW + 8200)
 
 
 def test_a_wave_starts_when_the_one_before_it_is_over() -> None:

@@ -12,7 +12,7 @@ from orchestrator.core.events import (
     MigrationFinished,
 )
 from orchestrator.core.migration import MigrationState
-from orchestrator.core.migration_fold import apply
+from orchestrator.core.migration_fold import apply, reopen
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.times import cutover_seconds, downtime_seconds
 from orchestrator.core.workflow import NO_HOOKS, Hooks
@@ -61,6 +61,17 @@ def test_cutover_time_is_that_of_a_cutover_which_atlas_brought_to_its_end(
 ) -> None:
     """Of anything else nobody knows when it ended."""
     assert cutover_seconds(after(*events)) == seconds
+
+
+def test_a_doubt_that_a_later_session_settles_has_no_end_before_that() -> None:
+    """When the first session gave up is not when the cutover ended, whatever it recorded."""
+    given_up = after(
+        PUT, CutoverInDoubt(at=101.0, migration="a", reason="reset", settle=4.0), ended(Outcome.IN_DOUBT, 7300.0)
+    )
+    state = reopen(given_up, at=7400.0, retry_failed=False, settle=4.0)
+    assert (state.finished_at, state.ended_at) == (None, None)
+    state = apply(state, ended(Outcome.SUCCESS, 7500.0))
+    assert (state.finished_at, state.ended_at, cutover_seconds(state)) == (7500.0, 7500.0, 7400.0)
 
 
 def test_downtime_runs_from_the_first_before_hook_to_the_last_after_success_hook() -> None:
