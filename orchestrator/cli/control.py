@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from ..core.log_choices import DEFAULT_LOG_LEVEL
 from .outputs import tell, warn_of_unwritten
 from .parser import Commands
 
@@ -88,7 +89,7 @@ def _abort_logged(args: Namespace) -> Steered:
     from ..operations.abort import abort_and_tell
     from .inputs import read_state_dir, without_secrets
 
-    level = args.log_level or "info"
+    level = args.log_level or DEFAULT_LOG_LEVEL
     with configure_logging(level=level, format="json", file=args.log_file, secrets=(), stream=StringIO()) as log:
         return abort_and_tell(
             [log.sink()], args.run_id, state_dir=read_state_dir(args), reason=without_secrets(args, args.reason)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from ..core.log_choices import DEFAULT_LOG_LEVEL, LOG_FORMATS, LOG_LEVELS
 from ..core.outcomes import EXIT_MEANINGS
 from ..text.lines import folded
 
@@ -165,13 +166,11 @@ def _add_common(parser: ArgumentParser, *, top: bool) -> None:
     group.add_argument("--state-dir", type=Path, default=unset, metavar="DIR", help="where journal and reports are")
     group.add_argument(
         "--log-format",
-        choices=("console", "json"),
+        choices=LOG_FORMATS,
         default=unset,
         help="default: console on a terminal, json elsewhere",
     )
-    group.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), default=unset, help="default: info"
-    )
+    group.add_argument("--log-level", choices=LOG_LEVELS, default=unset, help=f"default: {DEFAULT_LOG_LEVEL}")
     group.add_argument("--log-file", type=Path, default=unset, metavar="FILE", help="also log JSON lines to FILE")
     group.add_argument(
         "--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the version and exit"

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from ..core.log_choices import DEFAULT_LOG_LEVEL
 from .outputs import warn
 from .parser import Commands
 
@@ -61,7 +62,7 @@ def _serve(args: Namespace) -> int:
             "127.0.0.1 is safer"
         )
     with configure_logging(
-        level=args.log_level or "info",
+        level=args.log_level or DEFAULT_LOG_LEVEL,
         format=log_format(args.log_format, sys.stderr),
         file=args.log_file,
         secrets=[visitor.token for visitor in visitors],

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from ..text.hosts import is_loopback
 from ..text.redaction import Redactor, secret_parts
 from .errors import Problem
+from .log_choices import DEFAULT_LOG_LEVEL
 
 PUBLIC_KEY_VARIABLE = "MONGODB_ATLAS_PUBLIC_API_KEY"
 PRIVATE_KEY_VARIABLE = "MONGODB_ATLAS_PRIVATE_API_KEY"
@@ -43,7 +44,6 @@ WITHHELD_VARIABLE = re.compile(
 DEFAULT_BASE_URL = "https://cloud.mongodb.com/api/atlas/v2"
 DEFAULT_REQUEST_TIMEOUT = 30.0
 DEFAULT_SETTLE = 30.0
-DEFAULT_LOG_LEVEL = "info"
 DEFAULT_STATE_DIR = "~/.local/state/atlas-cutover"
 
 

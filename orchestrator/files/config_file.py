@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from ..core.errors import InputError, Problem
+from ..core.log_choices import DEFAULT_LOG_LEVEL
 from ..core.settings import (
     DEFAULT_BASE_URL,
-    DEFAULT_LOG_LEVEL,
     DEFAULT_RATE_LIMITS,
     DEFAULT_REQUEST_TIMEOUT,
     DEFAULT_SETTLE,

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from ..core.log_choices import DEFAULT_LOG_LEVEL, LOG_FORMATS, LOG_LEVELS
 from ..core.settings import (
-    DEFAULT_LOG_LEVEL,
     DEFAULT_POLLING,
     DEFAULT_RATE_LIMITS,
     DEFAULT_REQUEST_TIMEOUT,
@@ -30,13 +30,11 @@ _HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _VISIBLE = re.compile("[!-~]{1,2000}")
 _PATHS = {"/api/atlas/v2": Api.V2, "/api/atlas/v1.0": Api.V1}
 _DEFAULT_PATH = "/api/atlas/v2"
-_LEVELS = ("debug", "info", "warning", "error")
 _V1, _V2 = DEFAULT_RATE_LIMITS[Api.V1], DEFAULT_RATE_LIMITS[Api.V2]
 _TEMPORAL = Temporal()
 SHORTEST_LEASE = 2.0
 """Seconds: within 0.3 of a lease a PUT leaves."""
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
-_FORMATS = ("console", "json")
 _SCOPES = ("group", "account")
 
 
@@ -250,8 +248,8 @@ class PollingSpec(TextModel):
 class LoggingSpec(TextModel):
     """The log."""
 
-    level: Annotated[str, _choice(_LEVELS)] | None = Field(None, description=f"Default {DEFAULT_LOG_LEVEL}.")
-    format: Annotated[str, _choice(_FORMATS)] | None = Field(
+    level: Annotated[str, _choice(LOG_LEVELS)] | None = Field(None, description=f"Default {DEFAULT_LOG_LEVEL}.")
+    format: Annotated[str, _choice(LOG_FORMATS)] | None = Field(
         None, description="Default: console on a terminal, json otherwise."
     )
     file: _File | None = Field(None, description="A file that gets every event as a JSON line as well.")

@@ -1,4 +1,4 @@
-"""An event as a log entry: its level and its fields. Pure.
+"""An event as a log entry: its fields. Pure.
 
 Every entry has `timestamp`, `event`, `run_id` and `workflow`, then `wave`, `migration`, `group_id` and
 `live_migration_id` where they apply, then what the event itself knows.
@@ -6,7 +6,6 @@ Every entry has `timestamp`, `event`, `run_id` and `workflow`, then `wave`, `mig
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,80 +14,31 @@ from ...core.event_json import details
 from ...core.events import (
     ApplicationWaiting,
     ApprovalWaiting,
-    ClockSet,
-    CredentialsRefused,
-    CutoverAccepted,
-    CutoverAdmitted,
-    CutoverInDoubt,
-    CutoverRefused,
     Event,
     ForecastMade,
-    GateOpened,
-    GateWaiting,
     HookFinished,
     HookStarted,
     MigrationEvent,
-    MigrationFinished,
     RateLimited,
     RequestRetried,
     RunFinished,
     RunResumed,
     RunStarted,
-    StatusChanged,
-    StatusPolled,
-    VerificationFailed,
-    WaveRejected,
     WindowChanged,
 )
 from ...core.forecast import Forecast
 from ...core.forecast_words import in_sentences
 from ...core.holds import holds
-from ...core.outcomes import Outcome, is_known
-from ...core.run import APPROVAL_TIMEOUT, RunState
+from ...core.run import RunState
 from ...core.steered import COMMANDS
 from ...core.window import window_to_json
 from ...core.workflow import Migration, Wave, Workflow
 from ...text.instants import iso
+from .levels import LEVEL_NAMES, level_of
+
+__all__ = ["Entries", "level_of"]
 
 _JOB_PATH = re.compile(r"/groups/([0-9a-f]{24})/liveMigrations/([0-9a-f]{24})")
-LEVEL_NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
-_BY_OUTCOME = {
-    Outcome.FAILED: logging.ERROR,
-    Outcome.UNVERIFIED: logging.ERROR,
-    Outcome.TIMED_OUT: logging.WARNING,
-    Outcome.IN_DOUBT: logging.WARNING,
-    Outcome.NOT_STARTED: logging.WARNING,
-}
-
-
-_BY_KIND: dict[type[Event], int] = {
-    StatusPolled: logging.DEBUG,
-    CutoverAdmitted: logging.DEBUG,
-    HookStarted: logging.DEBUG,
-    CutoverInDoubt: logging.WARNING,
-    CutoverRefused: logging.WARNING,
-    CredentialsRefused: logging.WARNING,
-    RateLimited: logging.WARNING,
-    RequestRetried: logging.WARNING,
-    ClockSet: logging.WARNING,
-    ApplicationWaiting: logging.WARNING,
-    VerificationFailed: logging.ERROR,
-}
-"""Of what is not told at info, where the kind alone decides."""
-
-
-def level_of(event: Event) -> int:
-    """How loud *event* is, as a level of the standard library's logging."""
-    match event:
-        case GateWaiting() | GateOpened() | StatusChanged() | CutoverAccepted():
-            return logging.INFO if is_known(event.status) else logging.WARNING
-        case MigrationFinished():
-            return _BY_OUTCOME.get(event.outcome, logging.INFO)
-        case WaveRejected():
-            return logging.WARNING if event.who == APPROVAL_TIMEOUT else logging.INFO
-        case HookFinished():
-            return logging.INFO if event.ok or event.not_yet else logging.WARNING
-    return _BY_KIND.get(event.__class__, logging.INFO)
 
 
 class Entries:

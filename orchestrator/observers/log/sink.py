@@ -30,6 +30,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 from ...core.errors import InputError
 from ...core.events import Event, RunResumed, StatusPolled
+from ...core.log_choices import LOG_FORMATS
 from ...core.observer import Sink
 from ...core.run import RunState
 from ...machine.ownership import refuse_exchanged, refuse_foreign, refuse_foreign_links, refuse_foreign_place
@@ -37,12 +38,8 @@ from ...machine.terminal import columns_of
 from ...text.instants import iso
 from ...text.redaction import Redactor
 from .console import ConsoleRenderer, wants_colour
-from .entries import Entries, level_of
-
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-"""The levels a user may ask for."""
-
-FORMATS = ("console", "json")
+from .entries import Entries
+from .levels import LEVELS, level_of
 
 _FIRST = ("timestamp", "level", "event", "run_id", "workflow", "wave", "migration", "group_id", "live_migration_id")
 AGAIN = 60.0
@@ -125,8 +122,8 @@ def configure_logging(  # noqa: PLR0913 - all are keywords, and most are rarely 
     """
     if level not in LEVELS:
         raise InputError(f"log level {level!r}: expected one of {', '.join(LEVELS)}")
-    if format not in FORMATS:
-        raise InputError(f"log format {format!r}: expected one of {', '.join(FORMATS)}")
+    if format not in LOG_FORMATS:
+        raise InputError(f"log format {format!r}: expected one of {', '.join(LOG_FORMATS)}")
     target = sys.stderr if stream is None else stream
     console = (
         ConsoleRenderer(
