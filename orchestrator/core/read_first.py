@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .agenda import Drive, Record
 from .events import Event
 from .migration import BEFORE_THE_PUT
-from .next_actions import Drive, Record, migration_step, next_actions, to_drive
+from .next_actions import migration_step, next_actions, to_drive
 from .next_step import Policy, Read
 from .run import RunState
 from .workflow import Migration

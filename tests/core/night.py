@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
+from orchestrator.core.agenda import Drive, Record, RunGroupHook, Wait
 from orchestrator.core.events import (
     NOT_YET,
     ApprovalWaiting,
@@ -33,16 +34,7 @@ from orchestrator.core.events import (
     WaveApproved,
 )
 from orchestrator.core.migration import UNDER_WAY
-from orchestrator.core.next_actions import (
-    Drive,
-    Record,
-    RunGroupHook,
-    Wait,
-    may_request,
-    migration_step,
-    next_actions,
-    to_drive,
-)
+from orchestrator.core.next_actions import may_request, migration_step, next_actions, to_drive
 from orchestrator.core.next_step import Answer, AnswerKind, Done, Finish, Policy, Read, Reading, RunHook, SendPut
 from orchestrator.core.observations import answered, observe, observe_failure
 from orchestrator.core.outcomes import Outcome

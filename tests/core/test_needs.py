@@ -7,8 +7,9 @@ import pytest
 
 from orchestrator.core import events as ev
 from orchestrator.core.advice import advise, facts_of
+from orchestrator.core.agenda import Record
 from orchestrator.core.needs import INTERRUPTION, NAMED, UNAPPROVED, Need, needs
-from orchestrator.core.next_actions import Record, next_actions
+from orchestrator.core.next_actions import next_actions
 from orchestrator.core.no_return import Point, point_in
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import APPROVAL_TIMEOUT, RunState, fold

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.agenda import Agenda, Drive, Record, RunGroupHook, Wait, WaitsFor
 from orchestrator.core.events import (
     ApprovalWaiting,
     CredentialsRefused,
@@ -32,19 +33,7 @@ from orchestrator.core.events import (
     WindowOpened,
     WindowWaiting,
 )
-from orchestrator.core.next_actions import (
-    Agenda,
-    Drive,
-    Record,
-    RunGroupHook,
-    Wait,
-    WaitsFor,
-    may_request,
-    may_start,
-    migration_step,
-    next_actions,
-    to_drive,
-)
+from orchestrator.core.next_actions import may_request, may_start, migration_step, next_actions, to_drive
 from orchestrator.core.next_step import Done, Finish, Policy, Read, RunHook, SendPut
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.core.agenda import Record
 from orchestrator.core.consent import standing
 from orchestrator.core.events import ApprovalWaiting, CutoversStopped, Event, WaveApproved, WaveStarted, WindowOpened
-from orchestrator.core.next_actions import Record, next_actions, why_held
+from orchestrator.core.next_actions import next_actions, why_held
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.window import AbsoluteWindow, RecurringWindow, Window
 

@@ -12,9 +12,10 @@ from ...atlas.budget import Permit
 from ...atlas.errors import AtlasError, KeysRefusedError, NotSentError
 from ...atlas.shares import Priority
 from ...core import next_step as core
+from ...core.agenda import Wait, WaitsFor
 from ...core.events import CutoverRequested
 from ...core.migration import BEFORE_THE_PUT, MigrationState, Phase, undo_left
-from ...core.next_actions import Wait, WaitsFor, may_request, migration_step, why_held
+from ...core.next_actions import may_request, migration_step, why_held
 from ...core.next_step import Answer
 from ...core.observations import answered, finished, observe_before_sending, put_not_sent
 from ...core.outcomes import Outcome

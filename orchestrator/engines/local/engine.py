@@ -7,6 +7,7 @@ from collections import Counter
 import anyio
 from anyio.abc import TaskGroup
 
+from ...core.agenda import Action, Agenda, Drive, Record, RunGroupHook
 from ...core.events import (
     ApplicationWaiting,
     BudgetWaiting,
@@ -22,7 +23,7 @@ from ...core.events import (
     RateLimited,
     RequestRetried,
 )
-from ...core.next_actions import Action, Agenda, Drive, Record, RunGroupHook, next_actions, to_drive
+from ...core.next_actions import next_actions, to_drive
 from ...core.run import RunState
 from ...core.standstill import Whose, standstills, to_tell
 from ...core.workflow import HookKind, Migration, Wave

@@ -7,10 +7,11 @@ from contextlib import suppress
 
 from temporalio import workflow
 
+from ...core.agenda import Wait
 from ...core.events import CutoverRequested
 from ...core.migration import BEFORE_THE_PUT, MigrationState
 from ...core.migration_fold import read_so_often
-from ...core.next_actions import Wait, may_request, migration_step, why_held
+from ...core.next_actions import may_request, migration_step, why_held
 from ...core.next_step import GATE_LIFE, Answer, AnswerKind, Done, Finish, Policy, Read, RunHook, SendPut, Step
 from ...core.observations import answered, finished, put_not_sent
 from ...core.outcomes import Outcome

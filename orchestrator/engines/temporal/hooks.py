@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from ...core import workflow as plan
+from ...core.agenda import RunGroupHook
 from ...core.events import HookFinished
 from ...core.hook_facts import facts_for_hook
-from ...core.next_actions import RunGroupHook
 from ...core.outcomes import Outcome
 from ...core.workflow import HookKind, Migration, Wave
 from . import forms, names

@@ -17,8 +17,9 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError
 
+from ...core.agenda import Action, Agenda, Drive, Record, RunGroupHook
 from ...core.events import CutoversStopped, RunFinished
-from ...core.next_actions import Action, Agenda, Drive, Record, RunGroupHook, next_actions, to_drive
+from ...core.next_actions import next_actions, to_drive
 from ...core.outcomes import ExitCode, RunOutcome
 from ...core.run import RunState
 from ...core.standstill import Whose, standstills, to_tell
