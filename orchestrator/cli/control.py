@@ -98,10 +98,12 @@ def _abort_logged(args: Namespace) -> Steered:
 
 def _told(args: Namespace, steered: Steered) -> int:
     """Say what came of the request."""
+    from ..core.typed import resume_command, with_options
     from ..operations.steering import Taken
     from ..text.counts import plural
+    from .inputs import state_options
 
-    run_id = steered.run_id
+    run_id, options = steered.run_id, state_options(args)
     match steered.taken:
         case Taken.ASKED:
             tell(f"{args.command}: the request is with run {run_id}", file=sys.stderr)
@@ -109,7 +111,7 @@ def _told(args: Namespace, steered: Steered) -> int:
             tell(f"{args.command}: run {run_id} has carried it out", file=sys.stderr)
         case Taken.KEPT:
             tell(
-                f"{args.command}: recorded for run {run_id}; no process works on it now: `atlas-cutover resume {run_id}` continues it",
+                f"{args.command}: recorded for run {run_id}; no process works on it now: `{with_options(resume_command(run_id), options)}` continues it",
                 file=sys.stderr,
             )
         case Taken.ENDED:
@@ -119,7 +121,7 @@ def _told(args: Namespace, steered: Steered) -> int:
         are = "is" if unwatched == 1 else "are"
         tell(
             f"{plural(unwatched, 'cutover')} {are} under way or in doubt, and no longer watched: look at Atlas "
-            f"(`atlas-cutover report {run_id}` names {'it' if unwatched == 1 else 'them'})",
+            f"(`atlas-cutover report {run_id}{options}` names {'it' if unwatched == 1 else 'them'})",
             file=sys.stderr,
         )
     return 0

@@ -71,7 +71,9 @@ def without_secrets(args: Namespace, text: str) -> str:
 
 def state_options(args: Namespace) -> str:
     """What a command needs that is to find what this command line finds: the options for it, a space before each."""
-    given = (("--config", args.config), ("--state-dir", args.state_dir))
+    given = (
+        (option, getattr(args, name, None)) for option, name in (("--config", "config"), ("--state-dir", "state_dir"))
+    )
     return "".join(f" {option} {shlex.quote(str(whole(path)))}" for option, path in given if path is not None)
 
 

@@ -48,24 +48,30 @@ def _run_command(arguments: list[str], checkpoint: Checkpoint) -> int:
             tell(f"{error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         return INPUT_OUTPUT_ERROR
     except Exception as error:  # noqa: BLE001 - a bug of ours must not look like a migration that failed
-        return _explained(error, getattr(parsed, "redactor", None))
+        return _explained(error, parsed)
     finally:
         _let_go_of_broken_streams()
 
 
-def _explained(error: Exception, redactor: Redactor | None) -> int:
-    """Say what went wrong, without what *redactor* knows; the exit code."""
+def _explained(error: Exception, parsed: Namespace) -> int:
+    """Say what went wrong with the command line *parsed*, without what is secret in it; the exit code."""
     import traceback  # `--help` does without these
 
-    from ..core.errors import CutoverError
+    from ..core.errors import CutoverError, InputError
+    from ..core.typed import with_options_in
     from ..files.own_secrets import secrets_of
     from ..text.redaction import Redactor
+    from .inputs import state_options
 
+    redactor: Redactor | None = getattr(parsed, "redactor", None)
     clean = (redactor or Redactor(secrets_of(os.environ))).text
 
     if isinstance(error, CutoverError):
         with suppress(OSError):
-            tell(clean("\n".join((str(error), *getattr(error, "__notes__", ())))), file=sys.stderr)
+            said = "\n".join((str(error), *getattr(error, "__notes__", ())))
+            with suppress(InputError):  # the working directory is gone, which a relative path among them needs
+                said = with_options_in(said, state_options(parsed))
+            tell(clean(said), file=sys.stderr)
         return int(error.exit_code)
     with suppress(OSError):
         tell_whole(clean("".join(traceback.format_exception(error))), end="", file=sys.stderr)

@@ -91,5 +91,5 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO, *, options: st
         tasks.append(metrics.run)
     if settings.observers.notify:
         urls = [url.reveal() for url in settings.observers.notify]
-        sinks.append(stack.enter_context(Notifier(urls, redact=log.redactor.text)).sink)
+        sinks.append(stack.enter_context(Notifier(urls, redact=log.redactor.text, options=options)).sink)
     return observers

@@ -113,12 +113,14 @@ def _run_elsewhere(args: Namespace, settings: Settings, workflow: Workflow) -> i
     from dataclasses import replace
     from functools import partial
 
+    from ..core.typed import resume_command, with_options
     from ..machine.loops import run_loop
     from ..operations import temporal_runs
     from ..operations.foresight import foresee
     from ..operations.options import Host
     from ..operations.run import run
     from .consent import Consent, consent_to
+    from .inputs import state_options
     from .session import asked, conduct
 
     options = asked(args, engine=settings.engine)
@@ -128,7 +130,8 @@ def _run_elsewhere(args: Namespace, settings: Settings, workflow: Workflow) -> i
     if args.detach:
         host = Host(confirmed=consent.confirmed)
         ending = run_loop(partial(temporal_runs.start, workflow, settings, replace(options, host=host), detach=True))
-        tell(f"run {ending.state.run_id} has begun: `atlas-cutover resume {ending.state.run_id}` follows it")
+        follow = with_options(resume_command(ending.state.run_id), state_options(args))
+        tell(f"run {ending.state.run_id} has begun: `{follow}` follows it")
         return int(ending.exit_code)
     verb = partial(run, workflow, settings, only=args.only, new=args.new, retry_failed=args.retry_failed)
     return conduct(args, settings, verb, consent)

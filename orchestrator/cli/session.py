@@ -167,5 +167,5 @@ def _print_report(args: Namespace, result: RunResult) -> None:
     except OSError as error:
         warn(
             f"the summary could not be written to stdout ({error.strerror or error}): "
-            f"`atlas-cutover report {report.run_id}` prints it again"
+            f"`atlas-cutover report {report.run_id}{state_options(args)}` prints it again"
         )

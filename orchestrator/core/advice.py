@@ -74,11 +74,11 @@ class Advice:
             outcomes={outcome: with_options_in(text, options) for outcome, text in self.outcomes.items()},
         )
 
-    def in_words(self, options: str = "") -> str | None:
-        """Command and condition as one text; *options* are added to the command."""
+    def in_words(self) -> str | None:
+        """Command and condition as one text."""
         if self.command is None:
             return None
-        return f"{with_options(self.command, options)}{f' ({self.condition})' if self.condition else ''}"
+        return f"{self.command}{f' ({self.condition})' if self.condition else ''}"
 
 
 def facts_of(state: RunState, now: float, *, goes_on: bool = False) -> Facts:

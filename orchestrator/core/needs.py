@@ -91,7 +91,8 @@ class Need:
     def with_options(self, options: str) -> Need:
         """The same, with *options* (a space before each) in each command that it tells somebody to give."""
         command = None if self.command is None else with_options(self.command, options)
-        return replace(self, command=command, to_do=with_options_in(self.to_do, options))
+        said, to_do = (with_options_in(text, options) for text in (self.said, self.to_do))
+        return replace(self, command=command, said=said, to_do=to_do)
 
     def ids(self, at_most: int = NAMED) -> str:
         """The ids of the migrations it is about, of the first *at_most* by name; empty where it is about none."""

@@ -40,7 +40,7 @@ from ..core.holds import holds
 from ..core.needs import HOOK, Need, needs
 from ..core.outcomes import Outcome, RunOutcome
 from ..core.run import RunState
-from ..core.typed import approve_command
+from ..core.typed import approve_command, with_options
 from ..text.durations import rough_duration
 from ..text.escaping import one_line, shown_lines
 from .log.sentences import counts
@@ -72,9 +72,13 @@ class Message:
 
 
 class Messages:
-    """Decides which events are worth a message; of failures the first of each wave is, the others are counts."""
+    """Decides which events are worth a message; of failures the first of each wave is, the others are counts.
 
-    def __init__(self) -> None:
+    *options*: what is added to the commands in them, a space before each.
+    """
+
+    def __init__(self, options: str = "") -> None:
+        self._options = options
         self._failed_waves: set[str] = set()
         self._standing: set[tuple[str | None, str]] = set()
         self._waves: dict[str, str] = {}
@@ -94,7 +98,13 @@ class Messages:
                 title = f"wave {event.wave} needs approval"
                 expires = next((hold.expiry for hold in holds(state) if hold.wave == event.wave and hold.expiry), "")
                 lines = [f"Where nobody answers, it {expires}."] if expires else []
-                return _make("warning", title, approve_command(state.run_id, event.wave), state, lines)
+                return _make(
+                    "warning",
+                    title,
+                    with_options(approve_command(state.run_id, event.wave), self._options),
+                    state,
+                    lines,
+                )
             case ConfirmationWaiting():
                 body = f"Answer on the terminal of {event.who}: until then no cutover starts."
                 return _make("warning", "waits to be confirmed", body, state)
@@ -105,7 +115,7 @@ class Messages:
                 title = f"wave {event.wave} is over"
                 return _make("warning" if bad else "success", title, counts(event.counts), state)
             case RunFinished():
-                return _finished(event, state)
+                return _finished(event, state, self._options)
         return None
 
     def _standstill(self, event: ApplicationWaiting, state: RunState) -> Message | None:
@@ -139,6 +149,7 @@ class Notifier:
     Args:
         urls: The addresses.
         redact: Makes secrets in a text unreadable before it leaves (`Redactor.text`).
+        options: What is added to the commands in messages, so that they find the same state directory, a space before each.
         last_words: Seconds that the delivery may take after the end of the run.
 
     Raises:
@@ -146,12 +157,17 @@ class Notifier:
     """
 
     def __init__(
-        self, urls: Sequence[str], *, redact: Callable[[str], str] = str, last_words: float = LAST_WORDS
+        self,
+        urls: Sequence[str],
+        *,
+        redact: Callable[[str], str] = str,
+        options: str = "",
+        last_words: float = LAST_WORDS,
     ) -> None:
         self._failures: deque[tuple[str, str]] = deque()
         self._redact = redact
         self._last_words = last_words
-        self._messages = Messages()
+        self._messages = Messages(options)
         self._posts = [_Post(send, label, self._failures) for label, send in _addresses(urls)]
 
     def __enter__(self) -> Self:
@@ -289,16 +305,16 @@ def _ids(name: str, state: RunState) -> str:
     return f"At Atlas it is live migration {migration.live_migration_id} of project {migration.group_id}."
 
 
-def _finished(event: RunFinished, state: RunState) -> Message:
+def _finished(event: RunFinished, state: RunState, options: str) -> Message:
     kind: Kind = "success" if event.outcome is RunOutcome.SUCCESS else "failure"
     if event.outcome is RunOutcome.INCOMPLETE:
         kind = "warning"
     totals = state.totals()
     numbers = {str(outcome): totals[outcome] for outcome in Outcome if totals[outcome]}
     stopped = f" No further cutover was started: {state.stopped}." if state.stopped else ""
-    way_on = advise(facts_of(state, event.at)).in_words()
+    way_on = advise(facts_of(state, event.at)).with_options(options).in_words()
     rest = f" Unfinished: {way_on}" if way_on else ""
-    found = needs(state, event.at)
+    found = tuple(need.with_options(options) for need in needs(state, event.at))
     if kind == "success" and found:
         kind = "warning"  # a hook that failed: the person it should have told does not know
     body = f"{counts(numbers)}.{stopped}{rest}"

@@ -248,7 +248,7 @@ class App:
         if RUN_ID.fullmatch(run_id) is None:
             raise web.HTTPNotFound
         async with self._reporting_to[self._visitor(request)], self._reporting:
-            text = await anyio.to_thread.run_sync(report_of, self._state_dir, run_id, self._wall())
+            text = await anyio.to_thread.run_sync(report_of, self._state_dir, run_id, self._wall(), self._options)
         if text is None:
             raise web.HTTPNotFound
         name = f'attachment; filename="report-{run_id}.html"'

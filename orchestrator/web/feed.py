@@ -157,9 +157,9 @@ class RunFeed(Feed):
     The first of a large run has the rows alone that are seen first, and one of everything comes next.
     """
 
-    def __init__(self, state_dir: Path, run_id: str) -> None:
+    def __init__(self, state_dir: Path, run_id: str, *, options: str = "") -> None:
         super().__init__()
-        self._run_look = RunLook(state_dir, run_id)
+        self._run_look = RunLook(state_dir, run_id, options=options)
         self._head: dict[str, Any] = {}
         self._points_since = 0  # the version at which those of the head came
         self._needs: tuple[int, list[dict[str, Any]]] = (0, [])  # with the version at which they came
@@ -244,11 +244,12 @@ class RunFeed(Feed):
 
 
 class Feeds:
-    """The feeds of one state directory; their looking is done in *tasks*."""
+    """The feeds of one state directory; their looking is done in *tasks*. *options*: with which a command finds that, a space before each."""
 
-    def __init__(self, state_dir: Path, tasks: TaskGroup) -> None:
+    def __init__(self, state_dir: Path, tasks: TaskGroup, *, options: str = "") -> None:
         self.runs = RunsFeed(state_dir)
         self._state_dir = state_dir
+        self._options = options
         self._tasks = tasks
         self._by_run: dict[str, RunFeed] = {}
 
@@ -270,7 +271,7 @@ class Feeds:
     @contextmanager
     def watch(self, run_id: str) -> Iterator[Feed]:
         """The feed of run *run_id*, while somebody watches it."""
-        feed = self._by_run.pop(run_id, None) or RunFeed(self._state_dir, run_id)
+        feed = self._by_run.pop(run_id, None) or RunFeed(self._state_dir, run_id, options=self._options)
         self._by_run[run_id] = feed  # the last to be asked for goes last
         self._drop_unwatched()
         with feed.watched(self._tasks):

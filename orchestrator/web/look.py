@@ -20,6 +20,7 @@ from ..core.events import Event, HookFinished, RunFinished, RunResumed, RunStart
 from ..core.listing import RunStanding
 from ..core.needs import HOOK, needs
 from ..core.run import RunState
+from ..core.typed import with_options_in
 from ..observers.log.entries import Entries, level_of
 from ..observers.log.sentences import sentence
 from ..observers.terminal.tally import Tally
@@ -91,11 +92,14 @@ class _Memory:
 
 
 class RunLook:
-    """Looks at one run again and again. One thread at a time."""
+    """Looks at one run again and again. One thread at a time. *options*: with which a command finds *state_dir*, a space before each."""
 
-    def __init__(self, state_dir: Path, run_id: str, *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, state_dir: Path, run_id: str, *, options: str = "", wall: Callable[[], float] = time.time
+    ) -> None:
         self._state_dir = state_dir
         self._run_id = run_id
+        self._options = options
         self._wall = wall
         self._known = _Memory(state=RunState(run_id=run_id))
 
@@ -136,22 +140,27 @@ class RunLook:
         return Changes(
             fresh=fresh,
             whole=not known.first_rows,
-            head=view.head(
-                known.state,
-                known.states,
-                holder=holder,
-                silent=silent,
-                tally=known.tally,
-                outcome=known.outcome,
-                since=known.since,
-                now=self._wall(),
-            ),
+            head=self._head(),
             needs=self._changed_needs(fresh=fresh) if wanted else None,
             decisions=self._new_decisions(fresh=fresh),
             jobs=view.jobs(known.state, rows) if fresh else {},
             rows=rows,
             log=self._words(news.in_words()),
         )
+
+    def _head(self) -> dict[str, Any]:
+        known, now = self._known, self._wall()
+        head = view.head(
+            known.state,
+            known.states,
+            holder=known.holder,
+            silent=known.silent,
+            tally=known.tally,
+            outcome=known.outcome,
+            since=known.since,
+            now=now,
+        )
+        return head | {"advice": view.way_on(known.state, now, self._options) if known.holder is None else None}
 
     def _silent_since(self) -> float | None:
         """As `silent_since`; a sign that has just come counts whatever the other machine's clock says."""
@@ -166,7 +175,8 @@ class RunLook:
 
     def _changed_needs(self, *, fresh: bool) -> list[dict[str, Any]] | None:
         known = self._known
-        found = [needed(each) for each in needs(known.state, self._wall(), holder=known.holder, silent=known.silent)]
+        wanted = needs(known.state, self._wall(), holder=known.holder, silent=known.silent)
+        found = [needed(each.with_options(self._options)) for each in wanted]
         if found == known.needs and not fresh:
             return None
         known.needs = found
@@ -256,7 +266,7 @@ class RunLook:
                     "level": level,
                     "event": event.name,
                     "about": fields.get("migration") or fields.get("wave"),
-                    "text": sentence(fields, UTC),
+                    "text": with_options_in(sentence(fields, UTC), self._options),
                 }
             )
         return lines

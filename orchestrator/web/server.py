@@ -80,7 +80,7 @@ async def serve_page(
     access = Access(visitors=known, host=address, port=bound, name=host, machine=socket.gethostname())
     closing = anyio.Event()
     async with anyio.create_task_group() as tasks:
-        feeds = Feeds(state_dir, tasks)
+        feeds = Feeds(state_dir, tasks, options=options)
         tasks.start_soon(feeds.read_ahead)
         guests = Guests()
         app = App(

@@ -119,7 +119,7 @@ def head(
     tally: Tally,
     now: float,
 ) -> dict[str, Any]:
-    """All about the run but its migrations.
+    """All about the run but its migrations, and what to do next.
 
     *states*: how many selected migrations of each wave stand where; *tally*: how fast it goes; *holder*: the process that works on the run, *silent*: since when it gives no sign of life; *outcome*: as it was recorded;
     *since*: when what is not in the fold happened (`window`: the wait for the window began; `last`: the last event);
@@ -144,7 +144,6 @@ def head(
         "running": running,
         "holder": holder,
         "silent": holder is not None and silent is not None,
-        "advice": None if running else asdict(advise(facts_of(state, now))),
         "paused": None if state.paused_by is None else {"who": state.paused_by, "since": _iso(state.paused_at)},
         "unconfirmed_since": _iso(state.unconfirmed_since),
         "aborted_by": state.aborted_by,
@@ -162,6 +161,11 @@ def head(
         else [],
         "cutovers_left": [left.low, left.high] if running and left is not None and left.high else None,
     }
+
+
+def way_on(state: RunState, now: float, options: str) -> dict[str, Any]:
+    """What to do next about a run on which nobody works; *options*: what is added to commands, a space before each."""
+    return asdict(advise(facts_of(state, now)).with_options(options))
 
 
 def decisions(state: RunState) -> dict[str, Any]:

@@ -383,7 +383,7 @@ waves:
 
 
 def test_what_nobody_works_on_is_steered_for_the_session_that_continues_it(program: Program) -> None:
-    """`retry`, `skip` and `reject` are recorded at once: status shows them, and `resume` heeds them."""
+    """`retry`, `skip` and `reject` are recorded at once, and `resume` heeds them. What they say to do next finds the state directory that they were told."""
     path = program.directory / "steered.yaml"
     path.write_text(STEERED, encoding="utf-8")
     done = program.run("run", str(path), "--rehearse", "--format", "json")
@@ -393,7 +393,11 @@ def test_what_nobody_works_on_is_steered_for_the_session_that_continues_it(progr
     assert program.run("retry", run_id, "orders", "--reason", "mended").code == 0
     again = program.run("retry", run_id, "orders")
     assert (again.code, "nothing to retry" in again.err) == (2, True)
-    assert program.run("skip", run_id, "carts").code == 0
+    where = ("--state-dir", str(program.state_dir))
+    skipped = program.run("skip", run_id, "carts", *where)
+    assert (skipped.code, f"`atlas-cutover resume {run_id} {' '.join(where)}` continues" in skipped.err) == (0, True)
+    nowhere = program.run("status", "1999", *where)
+    assert (nowhere.code, f"`atlas-cutover status {' '.join(where)}` lists" in nowhere.err) == (2, True)
     assert program.run("reject", run_id, "later", "--reason", "not tonight").code == 0
     done = program.run("resume", run_id, "--format", "json")
     assert (done.code, done.outcomes) == (3, {"orders": "SUCCESS", "carts": "NOT_STARTED", "archive": "NOT_STARTED"})

@@ -79,13 +79,13 @@ def test_a_night_makes_a_handful_of_messages() -> None:
 
 
 def test_an_approval_that_expires_says_so_when_it_is_asked_for_and_when_nobody_gave_it() -> None:
-    """Who reads it late knows whether there is still something to approve, and that the run has to be continued."""
-    rest = replace(WORKFLOW.waves[1], approval=True, approval_timeout=600.0)
-    state, messages = running(replace(WORKFLOW, waves=(WORKFLOW.waves[0], rest))), Messages()
+    """Who reads it late knows whether there is still something to approve, and how the run is continued; the commands find its state directory."""
+    rest = replace(WORKFLOW.waves[1], name="-rest", approval=True, approval_timeout=600.0)
+    state, messages = running(replace(WORKFLOW, waves=(WORKFLOW.waves[0], rest))), Messages(" --state-dir /srv")
     told = []
     for event in (
-        ApprovalWaiting(at=AT, wave="rest"),
-        WaveRejected(at=AT + 600, wave="rest", who=APPROVAL_TIMEOUT, reason="nobody approved it within 10m"),
+        ApprovalWaiting(at=AT, wave="-rest"),
+        WaveRejected(at=AT + 600, wave="-rest", who=APPROVAL_TIMEOUT, reason="nobody approved it within 10m"),
         RunFinished(at=AT + 601, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=True, requests={}),
     ):
         state.apply(event)
@@ -93,8 +93,10 @@ def test_an_approval_that_expires_says_so_when_it_is_asked_for_and_when_nobody_g
     assert told[0] is not None
     assert "Where nobody answers, it counts as rejected at 2026-11-28 01:10:00 UTC." in told[0].body.splitlines()
     assert told[2] is not None
-    assert "UNAPPROVED wave rest: nobody approved it within 10m, so it counts as rejected, since" in told[2].body
-    assert f"be there to answer. atlas-cutover resume {state.run_id}" in told[2].body
+    assert "UNAPPROVED wave -rest: nobody approved it within 10m, so it counts as rejected, since" in told[2].body
+    assert f"be there to answer. atlas-cutover resume {state.run_id} --state-dir /srv" in told[2].body
+    assert told[0].body.startswith(f"atlas-cutover approve {state.run_id} --state-dir /srv -- -rest\n")
+    assert f"Unfinished: atlas-cutover resume {state.run_id} --state-dir /srv" in told[2].body
 
 
 def test_a_failure_tells_whose_it_is_by_its_variables() -> None:

@@ -349,6 +349,7 @@ def test_an_approval_that_expires_says_so_and_then_that_nobody_gave_it(tab: Page
         assert tab.is_enabled("#confirm-yes")
         late = ev.WaveRejected(at=NOW + 9, wave="w1", who=APPROVAL_TIMEOUT, reason="nobody approved it within 9s")
         night.write(late, ev.CutoversStopped(at=NOW + 9, reason="wave 'w1' counts as rejected"))
+        assert f"approve {night.run_id} w1 --state-dir" in tab.inner_text("#log")
         tab.wait_for_selector("#confirm-over:has-text('Nobody approved it in time, so it counts as rejected, ')")
         assert tab.is_disabled("#confirm-yes")
         tab.click("#confirm-no")
@@ -357,6 +358,7 @@ def test_an_approval_that_expires_says_so_and_then_that_nobody_gave_it(tab: Page
             ev.RunFinished(at=NOW + 9, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=True, requests={})
         )
     tab.wait_for_selector("#outcome:has-text('INCOMPLETE')")
+    assert f"Continue with: atlas-cutover resume {night.run_id} --state-dir" in tab.inner_text("#reason")
     needed = tab.inner_text("#needs")
     assert "Not approved in time wave w1" in needed.replace("\n", " ")
     assert "nobody approved it within 9s, so it counts as rejected" in needed

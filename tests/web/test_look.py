@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.core import events as ev
 from orchestrator.core.listing import RunStanding
+from orchestrator.core.next_step import LOOK
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.observers.terminal.tally import Tally
 from orchestrator.operations.status import runs
@@ -277,3 +279,23 @@ def test_a_run_that_was_pruned_is_told_to_be_gone_also_to_those_who_waited_for_i
     assert gone is not None
     assert gone.head["missing"]
     assert looking.look() is None
+
+
+def test_each_command_finds_the_state_directory_of_the_page(night: Night) -> None:
+    """Those to copy, those within a sentence, what goes on with a run that was killed, and those of what happened last."""
+    given = workflow(("a",), ("b",))
+    night.begin(replace(given, waves=(given.waves[0], replace(given.waves[1], approval=True))))
+    night.write(ev.CutoverRequested(at=NOW, migration="a"), ev.ApprovalWaiting(at=NOW, wave="w2"))
+    night.write(
+        ev.MigrationFinished(
+            at=NOW, migration="a", outcome=Outcome.IN_DOUBT, status=None, error_message=f"no answer: {LOOK}"
+        )
+    )
+    found = RunLook(night.state_dir, RUN, options=" --state-dir '/srv/a b'", wall=lambda: NOW).look()
+    assert found is not None
+    assert found.needs is not None
+    told = [found.head["advice"]["command"], *(line["text"] for line in found.log)]
+    told += [text for need in found.needs for text in (need["said"], need["to_do"], need["command"] or "")]
+    commands = re.findall(r"atlas-cutover ([a-z]+)\b[^`]*", "`".join(told))
+    assert set(commands) == {"resume", "approve"}
+    assert len(re.findall(r"atlas-cutover [a-z]+ [^`]*--state-dir '/srv/a b'", "`".join(told))) == len(commands)

@@ -13,7 +13,7 @@ export function controls(run, runId) {
   const asked = new Map(); // what was asked for, and when
   const refused = new Map(); // what was typed with a request that was refused
   const requests = requested(run);
-  const waiting = needs(run, document.querySelector("meta[name=options]").content, buttons);
+  const waiting = needs(run, buttons);
 
   for (const command of ["pause", "unpause", "abort"]) {
     byId(command).addEventListener("click", () => ask({ command }));

@@ -20,7 +20,7 @@ export const LOOKS = {
 };
 
 // buttons: called with a need and whether the page knows that it is so; the buttons that do something about it.
-export function needs(run, options, buttons) {
+export function needs(run, buttons) {
   const items = new Map(); // by what they are about: text that is marked and buttons that have the focus stay as they are
   let all = false;
 
@@ -42,7 +42,7 @@ export function needs(run, options, buttons) {
       const key = keys[place];
       if (!items.has(key)) items.set(key, made(need));
       const { element, parts } = items.get(key);
-      fill(parts, need, options);
+      fill(parts, need);
       if (list.children[place] !== element) list.insertBefore(element, list.children[place] || null);
       if (need.since && now) say(parts.since, `since ${bothToday(need.since)}, ${duration(now - need.since)}${need.until ? `; ${expiry(need.until)}` : ""}`);
       buttons(need, parts.buttons, knows);
@@ -74,13 +74,13 @@ function made({ kind }) {
   return { element, parts };
 }
 
-function fill(parts, need, options) {
+function fill(parts, need) {
   const { kind, what, said, about, count, to_do: toDo, command } = need;
   say(parts.what, what === "the run" ? "" : what);
   say(parts.wave, count === 1 && about.length ? about[0].wave : "");
   say(parts.said, kind === "APPROVAL" ? "" : reason(said));
   say(parts.todo, toDo.replaceAll("`", ""));
-  once(parts.command, command && command + options, () => [copyable(command + options)]);
+  once(parts.command, command, () => [copyable(command)]);
   once(parts.ids, JSON.stringify([said, about, count]), () => ids(need));
 }
 
