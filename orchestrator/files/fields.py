@@ -52,6 +52,13 @@ class Text:
         return dict(self._schema)
 
 
+class Whole(Text):
+    """A field whose parser takes the value whole, whatever it is."""
+
+    def _validate(self, value: Any) -> Any:
+        return self._parse(value)
+
+
 class ModelOrWord:
     """Annotates a field that holds a mapping of *model*, or a word that *parse* understands.
 

@@ -21,15 +21,14 @@ from ..core.window import AbsoluteWindow, RecurringWindow, Window
 from ..core.workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, NO_HOOKS, Gate, HookKind, Hooks, Migration, Wave, Workflow
 from .fields import problems_of
 from .input_file import read_input
+from .window_model import AbsoluteWindowSpec, RecurringWindowSpec
 from .workflow_checks import Checks, Table, read_tables
 from .workflow_model import (
     MODELS,
-    AbsoluteWindowSpec,
     ApprovalSpec,
     GateSpec,
     HooksSpec,
     PolicySpec,
-    RecurringWindowSpec,
     WaveSpec,
     WorkflowSpec,
     workflow_schema,
