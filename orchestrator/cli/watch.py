@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from ..machine.terminal import columns_of
+from ..machine.terminal import columns_of, size_of
 from ..observers.terminal.board import Known, Size, board
 from ..observers.terminal.insight import Insight
 from ..observers.terminal.screen import Painter, Screen, ascii_only, can_move
@@ -34,7 +34,10 @@ SAY_EVERY = 10.0
 _TICK = 0.2  # seconds after which a terminal that has another size is painted anew
 _HINT = "Ctrl-C ends this view, and not the run."
 _ROOM_FOR_A_HINT = 12  # rows
-_ENDLESS = 10_000  # columns and rows where nothing is painted: lines are not broken, so that they can be searched
+_ENDLESS = 10_000  # columns where there is no terminal: lines are not broken, so that they can be searched
+_ROWS = (
+    50  # of one report where there is no terminal: as much as somebody reads of it; `status --all` has every migration
+)
 
 
 class _View:
@@ -125,13 +128,15 @@ def _with_hint(view: _View, size: Size) -> list[Text]:
 
 
 def _said(view: _View, sleep: Callable[[float], None]) -> None:
-    """One report below the other, when something has happened or is not known any more."""
-    rows, asciis = _ENDLESS, ascii_only(sys.stdout)
+    """One report below the other, when something has happened or is not known any more; none is longer than what it is read on."""
+    asciis = ascii_only(sys.stdout)
     told: str | None = None
     waited, fresh = SAY_EVERY, True
     while view.seen.holder is not None:
         if (fresh and waited >= SAY_EVERY) or view.seen.no_news != told:
-            columns = columns_of(sys.stdout) or _ENDLESS
+            columns = columns_of(sys.stdout)
+            rows = _ROWS if columns is None else size_of(sys.stdout).lines - 1
+            columns = columns or _ENDLESS
             _print(view, Size(columns=columns, rows=rows, ascii_only=asciis), colour=False)
             told, waited, fresh = view.seen.no_news, 0.0, False
         sleep(LOOK_EVERY)

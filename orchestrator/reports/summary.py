@@ -22,6 +22,7 @@ from ..machine.terminal import columns_of
 from ..store.last_read import LastRead, LastReads
 from ..text.counts import names_listed, plural
 from ..text.lines import COMMAND
+from ..text.requests import reason
 from .formats.json_ import render_json
 from .model import OTHERS, MigrationReport, Problem, RunReport
 from .options import with_options
@@ -322,7 +323,7 @@ class _Summary:
     def _read(self, migration: MigrationReport, reads: LastReads) -> Sequence[str]:
         read, over = reads.of(migration.name), migration.phase is Phase.FINISHED
         fresh = read.seen_at is not None and not over
-        failed = "-" if read.error is None else f"{_ago(reads.age(read.error_at))}: {read.error}"
+        failed = "-" if read.error is None else f"{_ago(reads.age(read.error_at))}: {reason(read.error)}"
         return (
             migration.name,
             migration.wave,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -145,6 +146,20 @@ def test_what_the_last_read_showed_goes_before_what_was_recorded() -> None:
     assert "read 30s ago" in "".join(shown(gate, reads={"m003": old}))
     failed = old.after(StatusPolled(at=AT + 60, migration="m003", status=None, ready=None, lag=None, error="HTTP 503"))
     assert "read failed 10s ago: HTTP 503" in "".join(shown(gate, reads={"m003": failed}, columns=120))
+
+
+def test_a_read_that_fails_says_why_at_80_columns() -> None:
+    """And not which request that was, which left no room for it: the row is of one migration, and its ids are elsewhere."""
+    gate = GateWaiting(at=AT, migration="m003", status="WORKING", ready=True, lag=34.0, max_lag=10.0)
+    told = "GET /api/atlas/v2/groups/7e68e12770616e75e6df43d0/liveMigrations/a659ce44c03ca1e348b1e992: no answer within the request timeout"
+    failed = LastRead(at=AT).after(
+        StatusPolled(at=AT + 60, migration="m003", status=None, ready=None, lag=None, error=told)
+    )
+    assert "    read failed 10s ago: no answer within the request timeout" in shown(gate, reads={"m003": failed})
+    many = [replace(gate, migration=name) for name in ("m000", "m001", "m002", "m003")]
+    few = shown(*many, reads=dict.fromkeys(("m000", "m001", "m002", "m003"), failed), rows=9)
+    assert len(few) <= 8
+    assert "  and 3 more" in few
 
 
 def test_waves_show_their_failures_against_what_they_may_have() -> None:

@@ -9,6 +9,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from orchestrator.store.last_read import SILENT_AFTER, reads_path
 from orchestrator.store.schema import FILE
 
 from ..builders import NOW, workflow
-from ..web.nights import RUN, Night, cutover_of
+from ..web.nights import RUN, Night, cutover_of, fleet
 
 ARGS = Namespace(run_id=RUN, config=None, state_dir=None)
 
@@ -148,6 +149,32 @@ def test_ctrl_c_leaves_on_the_screen_what_was_seen_last(night: Night, monkeypatc
     left = out.text().split("\x1b[?1049l")[1]
     assert "retail-eu" in left
     assert "under way" in left
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_where_nothing_can_be_painted_over_a_report_is_no_longer_than_what_it_is_read_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, terminal: bool
+) -> None:
+    """Of a thousand under way: who is wanted, and how many there are besides; with each migration it was out of sight in a second."""
+    night = Night(state_dir=tmp_path)
+    given = fleet(300)
+    night.begin(replace(given, waves=(*given.waves, replace(workflow(("z",)).waves[0], approval=True))))
+    under_way = [event for m in given.waves[0].migrations for event in cutover_of(m.name, NOW)[:4]]
+    night.write(ev.WaveStarted(at=NOW, wave="bulk", migrations=300, concurrency=300), *under_way)
+    night.write(ev.ApprovalWaiting(at=NOW, wave="w1"))
+    for module in ("columns_of", "size_of"):
+        told = 80 if module == "columns_of" else os.terminal_size((80, 24))
+        if terminal:
+            monkeypatch.setattr(watching, module, lambda _, told=told: told)
+    out: io.TextIOBase = (
+        Terminal() if terminal else io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    )
+    watched(night, out, monkeypatch, term="dumb")
+    lines = out.buffer.getvalue().decode().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) <= (23 if terminal else 50)
+    assert lines[1] == "NEEDS YOU NOW"
+    assert any(f"approve {RUN} w1" in line for line in lines[:10])
+    assert any(re.fullmatch(r"  and 2\d\d more", line) for line in lines)
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -22,6 +22,7 @@ from ...store.last_read import LastRead
 from ...text.durations import rough_duration
 from ...text.escaping import one_line
 from ...text.instants import in_both, in_words
+from ...text.requests import reason
 from . import waves
 from .tally import Tally
 
@@ -171,7 +172,14 @@ def _migrations(tally: Tally, state: RunState, now: float, size: Size, most: int
     fit = max(1, most // each)
     names = _most_urgent(tally, fit if len(tally.under_way) <= fit else max(0, (most - 1) // each))
     width = min(longest(names), LONGEST_NAME, size.columns // 3)
-    lines = [line for name in names for line in _migration(name, state, now, size, known, width)]
+    lines: list[Text] = []
+    for number, name in enumerate(names):
+        rows = _migration(name, state, now, size, known, width)
+        left = len(tally.under_way) - number - 1
+        if number and len(lines) + len(rows) + (left > 0) > most:
+            names = names[:number]
+            break
+        lines += rows
     more = len(tally.under_way) - len(names)
     return [*lines, Text(f"  and {more} more", style="dim")] if more else lines
 
@@ -197,20 +205,25 @@ def _migration(name: str, state: RunState, now: float, size: Size, known: Known,
         (one_line((read and read.status) or its.remote_status or "-"), "cyan"),
         (f"lag {rough_duration(lag)}" if lag is not None else "", "cyan"),
         (rough_duration(now - since) if since is not None else "", ""),
-        (one_line(its.note or ""), "dim"),
-        (_last_read(read, its, now), "yellow"),
+        (one_line(reason(its.note or "")), "dim"),
     ]
+    old = _last_read(read, its, now)
     if not _room_for_all(size):
         parts.append(parts.pop(0))  # the lag is what is looked at
     else:
         parts[0] = (f"{parts[0][0]:8}", "cyan")
     if size.narrow:
-        facts = [Text(text, style=style) for text, style in [(word, ""), *parts] if text]
+        facts = [Text(text, style=style) for text, style in [(word, ""), *parts, (old, "yellow")] if text]
         named = Text(shortened(name, size.width, size.ellipsis).rstrip(), style="bold")
         return [named, *(Text("  ").append_text(line) for line in packed(facts, size.width - 2)[:1])]
-    shown = Text("  ").join(Text(text, style=style) for text, style in parts if text)
     fitted = shortened(name, width, size.ellipsis)
-    return [Text(f"  {fitted} {word:{_LONGEST_WORD}}  ").append_text(shown)]
+    line = Text(f"  {fitted} {word:{_LONGEST_WORD}}  ")
+    line.append_text(Text("  ").join(Text(text, style=style) for text, style in parts if text))
+    if not old:
+        return [line]
+    if line.cell_len + 2 + cell_len(old) <= size.width:
+        return [line.append(f"  {old}", style="yellow")]
+    return [line, Text(f"    {old}", style="yellow")]
 
 
 _LONGEST_WORD = max(map(len, _ORDER))
@@ -226,7 +239,7 @@ def _last_read(read: LastRead | None, its: MigrationState, now: float) -> str:
         return ""
     if read.error is not None and read.error_at is not None and (read.seen_at is None or read.error_at > read.seen_at):
         same = one_line(read.error) == one_line(its.note or "")
-        return f"read failed {rough_duration(now - read.error_at)} ago{'' if same else f': {one_line(read.error)}'}"
+        return f"read failed {rough_duration(now - read.error_at)} ago{'' if same else f': {one_line(reason(read.error))}'}"
     old = read.seen_at is not None and now - read.seen_at > OLD_READ
     return f"read {rough_duration(now - read.seen_at)} ago" if old and read.seen_at is not None else ""
 
