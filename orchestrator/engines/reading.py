@@ -15,11 +15,10 @@ from ..atlas.client import AtlasClient
 from ..atlas.errors import ApiError, AtlasError, KeysRefusedError
 from ..atlas.shares import Priority
 from ..atlas.wire import Job
-from ..core import next_step as core
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.events import Event
 from ..core.migration import BEFORE_THE_PUT, MigrationState, Phase
-from ..core.next_step import Policy, Reading, ReadKind
+from ..core.next_step import Policy, Read, Reading, ReadKind
 from ..core.observations import observe, observe_failure
 from ..core.polling import fair_share, poll_wait
 from ..core.settings import Polling
@@ -125,7 +124,7 @@ class JobReader:
 
     async def read(
         self,
-        read: core.Read,
+        read: Read,
         state: Callable[[], MigrationState],
         policy: Policy,
         *,
@@ -157,7 +156,7 @@ class JobReader:
                 )
             return observe(state(), reading, policy, migration=migration, now=self._now())
 
-    async def _wait(self, read: core.Read, state: MigrationState, bucket: TokenBucket, kind: Priority) -> None:
+    async def _wait(self, read: Read, state: MigrationState, bucket: TokenBucket, kind: Priority) -> None:
         """Wait as long after the last read has left as the job's fair share of the budget asks for."""
         jobs, rate, spare = bucket.budget(kind)
         share = fair_share(jobs=jobs, rate=rate, spare=spare, per=bucket.account.per)

@@ -11,25 +11,28 @@ import anyio
 from ...atlas.budget import Permit
 from ...atlas.errors import AtlasError, KeysRefusedError, NotSentError
 from ...atlas.shares import Priority
-from ...core import next_step as core
 from ...core.agenda import Wait, WaitsFor
 from ...core.events import CutoverRequested
 from ...core.migration import BEFORE_THE_PUT, MigrationState, Phase, undo_left
 from ...core.next_actions import may_request, migration_step, why_held
-from ...core.next_step import Answer
+from ...core.next_step import Answer, Done, Finish, Policy, Read, RunHook, SendPut, Step, too_old
 from ...core.observations import answered, finished, observe_before_sending, put_not_sent
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
 from ...core.workflow import HookKind, Migration, Wave
 from ..putting import send_put
 from ..reading import JobReader
-from .session import Session
-
-_CLOCK_CHECK = 30.0  # seconds
+from .session import CLOCK_CHECK, Session
 
 
 class Driver:
-    """Takes one migration from where it stands to its end."""
+    """Takes one migration from where it stands to its end.
+
+    Args:
+        session: What it shares with the others, among it the state that says where the migration stands.
+        wave: Its wave.
+        migration: The migration, as the run began with it; its gate may be changed since.
+    """
 
     __slots__ = ("_announced", "_client", "_migration", "_news", "_policy", "_reader", "_session", "_waits", "_wave")
 
@@ -38,7 +41,7 @@ class Driver:
         self._wave = wave
         self._migration = migration
         self._client = session.clients.of(migration.credentials)
-        self._policy = session.policy(session.state.wave_and_migration(migration.name)[1])
+        self._policy = self._policy_now()
         self._reader = JobReader(
             self._client,
             migration,
@@ -59,19 +62,27 @@ class Driver:
 
     def steer(self) -> None:
         """Somebody has decided about this migration: give up what is on the way to its cutover, and ask again."""
-        self._policy = self._session.policy(self._session.state.wave_and_migration(self._migration.name)[1])
+        self._policy = self._policy_now()
         if self._waits is not None:
             self._waits.cancel()
 
+    def _policy_now(self) -> Policy:
+        """Its rules, with the gate that it has by now."""
+        _, migration = self._session.state.wave_and_migration(self._migration.name)
+        return self._session.policy(migration)
+
     async def run(self) -> None:
-        """Return when the migration has its outcome, or will not be started in this session."""
+        """Return when the migration has its outcome, or will not be started in this session.
+
+        What its `before` hooks did is undone then if no PUT has left, also when this is cancelled.
+        """
         try:
             while await self._step():
                 pass
         finally:
             with anyio.CancelScope(shield=True):  # bounded by the timeouts of the hooks
                 for index in undo_left(self._state, on_failure=len(self._migration.hooks.after_failure)):
-                    await self._run_hook(core.RunHook(hook=HookKind.AFTER_FAILURE, index=index))
+                    await self._run_hook(RunHook(hook=HookKind.AFTER_FAILURE, index=index))
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -87,32 +98,32 @@ class Driver:
     def _state(self) -> MigrationState:
         return self._session.state.migrations[self._migration.name]
 
-    def _next(self) -> core.Step | Wait:
+    def _next(self) -> Step | Wait:
         session = self._session
         return migration_step(session.state, self._migration.name, self._policy, session.now(), session.clock.wall())
 
     async def _step(self) -> bool:
         """Do what comes next; False: nothing does."""
         match self._next():
-            case core.Done():
+            case Done():
                 return False
             case Wait(what=what):
                 self._news = anyio.Event()
                 await self._wait(at_the_door=what is WaitsFor.DOOR)
-            case core.RunHook(not_before=later) if later > self._session.now():
+            case RunHook(not_before=later) if later > self._session.now():
                 await self._wait_until(later)
-            case core.Finish(outcome=outcome, error_message=message):
+            case Finish(outcome=outcome, error_message=message):
                 self._finish(outcome, message)
-            case core.Read() as read if self._state.phase not in BEFORE_THE_PUT:
+            case Read() as read if self._state.phase not in BEFORE_THE_PUT:
                 await self._read(read)
-            case core.Read() as read:
+            case Read() as read:
                 with self._interruptible():
                     await self._read(read)
-            case core.RunHook(hook=HookKind.BEFORE) as hook:
+            case RunHook(hook=HookKind.BEFORE) as hook:
                 await self._before_hook(hook)
-            case core.RunHook() as hook:
+            case RunHook() as hook:
                 await self._run_hook(hook)
-            case core.SendPut() as request:
+            case SendPut() as request:
                 with self._interruptible():
                     await self._request(request)
         return True
@@ -121,7 +132,7 @@ class Driver:
         """Wait for news; *at_the_door* also for a window that a clock opens unheard, set back and forth meanwhile."""
         session = self._session
         while not self._news.is_set():
-            with anyio.move_on_after(_CLOCK_CHECK if at_the_door else None):
+            with anyio.move_on_after(CLOCK_CHECK if at_the_door else None):
                 await self._news.wait()
             if why_held(session.state, session.clock.wall()) is None:
                 return
@@ -141,13 +152,13 @@ class Driver:
     def _heed_refusal(self, error: KeysRefusedError) -> None:
         self._session.heed_refusal(error, self._migration.credentials)
 
-    async def _read(self, read: core.Read, *, priority: Priority | None = None) -> None:
+    async def _read(self, read: Read, *, priority: Priority | None = None) -> None:
         events = await self._reader.read(read, lambda: self._state, self._policy, priority=priority)
         self._session.recorder.record(*events)
 
     # -- the cutover -------------------------------------------------------------------------------------------------
 
-    async def _request(self, request: core.SendPut) -> None:
+    async def _request(self, request: SendPut) -> None:
         """Send the PUT, if that is still what comes next once its token has been had."""
         session, state = self._session, self._state
         if request.attempt > 0 and state.not_begun_at is not None:
@@ -156,7 +167,7 @@ class Driver:
                 self._announced = request.attempt
                 self._announce_repeat(request.attempt + 1, pause)
             await anyio.sleep(pause)
-        if not isinstance(self._next(), core.SendPut):
+        if not isinstance(self._next(), SendPut):
             return  # it has waited long: the job is read again first
         deadline = anyio.current_time() + self._policy.longest_wait
         try:
@@ -185,9 +196,9 @@ class Driver:
 
     async def _is_still_next(self) -> bool:
         """Whether the PUT still comes next; if its token was long in coming, the job is read again."""
-        while isinstance(step := self._next(), core.Read) and self._state.phase is Phase.READY:
+        while isinstance(step := self._next(), Read) and self._state.phase is Phase.READY:
             await self._read(step, priority=Priority.CUTOVER)
-        return isinstance(step, core.SendPut)
+        return isinstance(step, SendPut)
 
     async def _record_intent(self) -> bool:
         """Write down that the PUT is about to leave; False: it cannot be, so nothing more is sent in this session."""
@@ -204,7 +215,7 @@ class Driver:
         The intent stays recorded meanwhile: with one more commit after each read, a slow disk would let no PUT leave.
         """
         session, name = self._session, self._migration.name
-        reason = core.too_old(self._state, session.now())
+        reason = too_old(self._state, session.now())
         if reason is None:
             return True
         try:
@@ -230,10 +241,10 @@ class Driver:
         if self._state.cutover_requests > 1 and self._state.not_begun_at is not None and self._why_not_now() is None:
             session.clients.statistics.retries += 1
         answer = await self._answer(permit)
-        self._session.checkpoint("put_answered")
+        session.checkpoint("put_answered")
         events = answered(self._state, answer, self._policy, migration=migration.name, now=session.now())
         session.recorder.record(*events)
-        self._session.checkpoint("answer_posted")
+        session.checkpoint("answer_posted")
 
     async def _answer(self, permit: Permit) -> Answer:
         session = self._session
@@ -253,12 +264,12 @@ class Driver:
 
     # -- hooks -------------------------------------------------------------------------------------------------------
 
-    async def _before_hook(self, hook: core.RunHook) -> None:
+    async def _before_hook(self, hook: RunHook) -> None:
         """Run a `before` hook when its turn comes, if a cutover may start then: no application is stopped for nothing."""
         session = self._session
         async with session.hooks.before_turns:
             step = self._next()
-            if isinstance(step, core.Read):  # it has waited long
+            if isinstance(step, Read):  # it has waited long
                 with self._interruptible():
                     await self._read(step)
             if self._next() == hook:
@@ -266,13 +277,13 @@ class Driver:
                 if await session.commit(started) and self._next() == hook:
                     await self._run_hook(hook, turn=True)
 
-    async def _run_hook(self, hook: core.RunHook, *, turn: bool = False) -> None:
+    async def _run_hook(self, hook: RunHook, *, turn: bool = False) -> None:
         """Run a hook and record it; *turn*: its turn has come already."""
         session = self._session
         done = Outcome.SUCCESS if hook.hook is HookKind.VERIFY else session.outcome(self._migration)
         outcome = None if hook.hook is HookKind.BEFORE else done
         async with nullcontext() if turn else session.hooks.after_turns:
-            finished = await session.hooks.run_for_migration(
+            ended = await session.hooks.run_for_migration(
                 self._wave, self._migration, hook.hook, hook.index, outcome=outcome
             )
-        session.recorder.record(finished)
+        session.recorder.record(ended)

@@ -28,12 +28,11 @@ from ...core.run import RunState
 from ...core.standstill import Whose, standstills, to_tell
 from ...core.workflow import HookKind, Migration, Wave
 from .driver import Driver
-from .session import Session
+from .session import CLOCK_CHECK, Session
 
 _NO_NEWS = (ApplicationWaiting, BudgetWaiting, RateLimited, RequestRetried)
 """Events that nobody waits for."""
 _STEERED = (MigrationSkipped, MigrationRetried, GateChanged)
-_CLOCK_CHECK = 30.0  # seconds; a long sleep looks at the wall clock again, which may be set meanwhile
 
 
 class LocalEngine:
@@ -79,7 +78,7 @@ class LocalEngine:
 
     async def _news(self, until: float | None) -> None:
         """Wait until something happens, or until the wall clock shows *until* (Unix seconds)."""
-        with anyio.move_on_after(_CLOCK_CHECK if until is not None else None) as limit:
+        with anyio.move_on_after(CLOCK_CHECK if until is not None else None) as limit:
             if until is not None:
                 limit.deadline = min(limit.deadline, anyio.current_time() + until - self._session.clock.wall())
             await self._changed.wait()
@@ -92,14 +91,14 @@ class LocalEngine:
             by = session.clock.was_set()
             if by is not None:
                 session.recorder.record(ClockSet(at=session.now(), by=round(by, 3)))
-            await anyio.sleep(_CLOCK_CHECK)
+            await anyio.sleep(CLOCK_CHECK)
 
     async def _watch_for_standstills(self) -> None:
         """Tell of applications that stand still while their PUT does not leave."""
         session = self._session
         told: dict[Whose, float] = {}
         while True:
-            await anyio.sleep(_CLOCK_CHECK)
+            await anyio.sleep(CLOCK_CHECK)
             for event in to_tell(standstills(self._state, session.clock.wall()), told, session.now()):
                 told[event.wave, event.migration] = event.at
                 session.recorder.record(event)

@@ -27,6 +27,9 @@ from ..hook_runner import HookRunner
 from ..recorder import Recorder
 from .first_reads import FirstReads
 
+CLOCK_CHECK = 30.0
+"""Seconds after which a long sleep looks at the wall clock again, which may be set meanwhile."""
+
 
 def doubts_of_earlier_puts(
     workflow: Workflow,

@@ -23,8 +23,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from ...atlas.clients import Clients
 from ...atlas.errors import AtlasError
-from ...core import next_step as core
 from ...core.events import StatusPolled
+from ...core.next_step import Read, next_step
 from ...core.workflow import Wave
 from ...text.redaction import Redactor
 from ..hooks import hook_environment, run_hook
@@ -236,9 +236,9 @@ class Activities:
                 group.start_soon(heart.run)
                 group.start_soon(end_with_the_worker)
                 while polls < _MOST_READS and heart.holds and not over:
-                    step = core.next_step(way.state, way.policy, self.clock.now(), held=task.held)
-                    over = not isinstance(step, core.Read)
-                    if isinstance(step, core.Read):
+                    step = next_step(way.state, way.policy, self.clock.now(), held=task.held)
+                    over = not isinstance(step, Read)
+                    if isinstance(step, Read):
                         found = await way.reader.read(step, lambda: way.state, way.policy)
                         way.take_in(*found)
                         polls += sum(isinstance(event, StatusPolled) for event in found)

@@ -9,11 +9,10 @@ import anyio
 from ...atlas.client import AtlasClient
 from ...atlas.errors import AtlasError, KeysRefusedError
 from ...atlas.shares import Priority
-from ...core import next_step as core
 from ...core.events import Event
 from ...core.migration import MigrationState, Phase
 from ...core.migration_fold import apply
-from ...core.next_step import AnswerKind, Policy
+from ...core.next_step import AnswerKind, Policy, too_old
 from ...core.observations import answered, observe_before_sending, put_not_sent
 from ...core.workflow import Migration
 from ..putting import send_put
@@ -113,7 +112,7 @@ class Putting:
         try:
             with self._waits:
                 permit = await way.client.reserve(way.migration.group_id, deadline=deadline)
-                reason = core.too_old(way.state, self._clock.now())
+                reason = too_old(way.state, self._clock.now())
                 if reason is not None:
                     reading = await way.reader.ask(way.state, Priority.CUTOVER)
                     found = observe_before_sending(
@@ -182,4 +181,4 @@ class Putting:
             return "Temporal's word is too old to go by"
         if self._span is not None and not self._span.holds(self._activities.wall()):
             return "the window is not open"
-        return core.too_old(self._way.state, self._clock.now())
+        return too_old(self._way.state, self._clock.now())
