@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -19,12 +18,11 @@ from ..core.run import RunState, fold
 from ..core.settings import Settings
 from ..core.steered import Command
 from ..core.steering import SteeringRequest
-from ..engines.local.session import doubts_of_earlier_puts
 from ..machine.groups import alone
 from ..store.journal import Journal
 from .abort import abort_interrupted
+from .assignment import Assignment, record_beginning
 from .options import Ending, Interruption, Options
-from .session import Task
 from .steering import redactor_of_this_process
 
 if TYPE_CHECKING:
@@ -73,7 +71,7 @@ class Follower:
 
     # -- beginning -----------------------------------------------------------------------------------------------------
 
-    async def begin(self, task: Task, *, detach: bool = False) -> Ending:
+    async def begin(self, assignment: Assignment, *, detach: bool = False) -> Ending:
         """Record the first events of a session here, and have it begun there.
 
         Raises:
@@ -82,27 +80,12 @@ class Follower:
         """
         from ..engines.temporal import forms, names, service
 
-        settings, first, state = self._settings, task.first, task.state
+        settings = self._settings
         assert settings is not None
-        doubts_of = partial(doubts_of_earlier_puts, task.workflow, state, first, settle=settings.atlas.settle)
-        if isinstance(first, RunStarted):
-            ended = {last.state.run_id: last.events for last in task.in_place_of}
-            doubts = self._journal.begin(
-                self._run_id,
-                task.workflow,
-                first,
-                also=task.also,
-                doubts_of=doubts_of,
-                in_place_of=ended,
-                temporal=service.as_json(settings.temporal),
-            )
-            for last in task.in_place_of:
-                self._options.host.on_superseded(last.state)
-        else:
-            doubts = self._journal.resume(
-                self._run_id, task.workflow, first, also=task.also, rehearsal=task.rehearsal, doubts_of=doubts_of
-            )
-        self._take_in([first, *task.also, *doubts])
+        temporal = service.as_json(settings.temporal)
+        host = self._options.host
+        events = record_beginning(self._journal, assignment, host, settle=settings.atlas.settle, temporal=temporal)
+        self._take_in(events)
         order = forms.Order(
             run_id=self._run_id,
             events=forms.pack(self._known),
@@ -112,14 +95,14 @@ class Follower:
             lease=settings.temporal.lease,
             account=settings.rate_limit.scope == "account",
         )
-        for last in task.in_place_of:
+        for last in assignment.in_place_of:
             jobs = [f"{m.group_id}/{m.live_migration_id}" for _, m in last.state.workflow.migrations()]
             await self._remote.let_go(jobs, last.state.run_id)
         if not await self._remote.begin(order):
-            if isinstance(first, RunStarted):
+            if isinstance(assignment.first, RunStarted):
                 abort_interrupted(self._journal, self._run_id, now=self._options.host.wall())
             raise BusyError(
-                f"a run of workflow {task.workflow.name!r} has just been begun at Temporal by somebody else: "
+                f"a run of workflow {assignment.workflow.name!r} has just been begun at Temporal by somebody else: "
                 "start this command again, which follows it"
             )
         return await self.follow(detach=detach)

@@ -36,8 +36,8 @@ from ..machine.version import program_version
 from ..store.journal import Journal, RunRow, journal_in, open_journal
 from ..text.counts import names_listed, plural
 from ..text.likeness import closest
+from .assignment import Assignment, LastWords
 from .options import Options
-from .session import LastWords, Task
 from .steering import asked_already
 
 _NAMES = 20
@@ -52,16 +52,16 @@ def foresee(workflow: Workflow, settings: Settings, options: Options, *, now: fl
     """
     select(workflow, options.only)
     if not journal_in(settings.state_dir):
-        task = _first_of(RunState(run_id=""), workflow, settings, options, now=now)
-        return intended(task.state, (task.first,), base_url=settings.atlas.base_url, ends=(), now=now)
+        assignment = _first_of(RunState(run_id=""), workflow, settings, options, now=now)
+        return intended(assignment.state, (assignment.first,), base_url=settings.atlas.base_url, ends=(), now=now)
     with open_journal(settings.state_dir) as journal:
         other = unfinished_run(journal, workflow, options)
-        task = (
+        assignment = (
             beginning(journal, "", workflow, settings, options, now=now)
             if other is None
             else continuation(asked_already(journal, other), workflow, settings, options, now=now)
         )
-        return _intention(journal, task, settings, now=now)
+        return _intention(journal, assignment, settings, now=now)
 
 
 def foresee_going_on(workflow: Workflow, settings: Settings, options: Options, *, now: float) -> Intention | None:
@@ -92,8 +92,8 @@ def foresee_resume(run_id: str, settings: Settings, options: Options, *, now: fl
         InputError, JournalError: As `resume`.
     """
     with open_journal(settings.state_dir) as journal:
-        task = continuation(asked_already(journal, run_id), None, settings, options, now=now)
-        return _intention(journal, task, settings, now=now)
+        assignment = continuation(asked_already(journal, run_id), None, settings, options, now=now)
+        return _intention(journal, assignment, settings, now=now)
 
 
 def unfinished_run(journal: Journal, workflow: Workflow, options: Options) -> str | None:
@@ -136,7 +136,7 @@ def _first_of(
     *,
     now: float,
     in_place_of: tuple[LastWords, ...] = (),
-) -> Task:
+) -> Assignment:
     """The first session of a new run of *workflow*."""
     selected = select(workflow, options.only)
     first = RunStarted(
@@ -149,7 +149,7 @@ def _first_of(
         version=program_version(),
         approves=_approves(options),
     )
-    return Task(workflow=workflow, rehearsal=first.rehearsal, state=state, first=first, in_place_of=in_place_of)
+    return Assignment(workflow=workflow, rehearsal=first.rehearsal, state=state, first=first, in_place_of=in_place_of)
 
 
 def _approves(options: Options) -> bool:
@@ -158,7 +158,7 @@ def _approves(options: Options) -> bool:
 
 def beginning(
     journal: Journal, run_id: str, workflow: Workflow, settings: Settings, options: Options, *, now: float
-) -> Task:
+) -> Assignment:
     """The first session of run *run_id*, which takes the place of an unfinished one where that was asked for."""
     before: tuple[LastWords, ...] = ()
     if options.new and options.rehearsal is None:
@@ -167,7 +167,9 @@ def beginning(
     return _first_of(RunState(run_id=run_id), workflow, settings, options, now=now, in_place_of=before)
 
 
-def continuation(state: RunState, given: Workflow | None, settings: Settings, options: Options, *, now: float) -> Task:
+def continuation(
+    state: RunState, given: Workflow | None, settings: Settings, options: Options, *, now: float
+) -> Assignment:
     """The next session of the run in *state*; *given* is its workflow as the file has it now, where there is one.
 
     Raises:
@@ -203,7 +205,7 @@ def continuation(state: RunState, given: Workflow | None, settings: Settings, op
         also.append(WindowChanged(at=now, window=given.window))
     if options.host.ask is not None:
         also.append(ConfirmationWaiting(at=now, who=who_am_i()))
-    return Task(workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first, also=also)
+    return Assignment(workflow=state.workflow, rehearsal=state.rehearsal, state=state, first=first, also=also)
 
 
 def _two_ways_on(
@@ -211,8 +213,8 @@ def _two_ways_on(
 ) -> str:
     """What a run that goes on would do otherwise than its workflow file says, and how to have the one or the other."""
     run_id, where = state.run_id, options.host.state_options
-    task = continuation(state, None, settings, replace(options, only=(), retry_failed=False), now=now)
-    recorded = intended(state, (task.first,), base_url=state.base_url, ends=(), now=now)
+    assignment = continuation(state, None, settings, replace(options, only=(), retry_failed=False), now=now)
+    recorded = intended(state, (assignment.first,), base_url=state.base_url, ends=(), now=now)
     cuts = [
         f"{plural(len(names), 'live migration')} {what}: {names_listed(names, _NAMES)}"
         for names, what in (
@@ -236,33 +238,35 @@ def _two_ways_on(
     )
 
 
-def _intention(journal: Journal, task: Task, settings: Settings, *, now: float) -> Intention:
-    """What the session of *task* does."""
+def _intention(journal: Journal, assignment: Assignment, settings: Settings, *, now: float) -> Intention:
+    """What the session of *assignment* does."""
     doubts = doubts_of_earlier_puts(
-        task.workflow,
-        task.state,
-        task.first,
-        {} if task.rehearsal else journal.earlier_puts(task.state.run_id),
+        assignment.workflow,
+        assignment.state,
+        assignment.first,
+        {} if assignment.rehearsal else journal.earlier_puts(assignment.state.run_id),
         settle=settings.atlas.settle,
     )
     return intended(
-        task.state,
-        (task.first, *task.also, *doubts),
+        assignment.state,
+        (assignment.first, *assignment.also, *doubts),
         base_url=settings.atlas.base_url,
-        ends=tuple(last.state.run_id for last in task.in_place_of),
+        ends=tuple(last.state.run_id for last in assignment.in_place_of),
         now=now,
     )
 
 
 def keep_to_what_was_confirmed(
-    journal: Journal, task: Task, settings: Settings, options: Options, *, now: float
+    journal: Journal, assignment: Assignment, settings: Settings, options: Options, *, now: float
 ) -> None:
-    """See that the session of *task* does what the operator was asked about; the caller holds the run's locks.
+    """See that the session of *assignment* does what the operator was asked about; the caller holds the run's locks.
 
     Raises:
         InputError: It would do something else.
     """
-    if options.host.confirmed is not None and options.host.confirmed != _intention(journal, task, settings, now=now):
+    if options.host.confirmed is not None and options.host.confirmed != _intention(
+        journal, assignment, settings, now=now
+    ):
         raise InputError(
             "what there is to do has changed since you were asked (another process has worked on it, or the window has "
             "closed); nothing was sent. Start the command again: it asks about what is left"

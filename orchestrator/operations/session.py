@@ -5,7 +5,7 @@ reach Atlas, and read what comes first ▸ begin or resume ▸ execute, beside i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,12 +13,11 @@ import anyio
 
 from ..atlas.clients import Clients, open_clients
 from ..core.errors import JournalError
-from ..core.events import Event, RequestRetried, RunFinished, RunResumed, RunStarted
+from ..core.events import Event, RequestRetried, RunFinished, RunStarted
 from ..core.observer import Say
 from ..core.read_first import read_first
 from ..core.run import RunState
 from ..core.settings import Settings
-from ..core.workflow import Workflow
 from ..engines.clock import SessionClock
 from ..engines.hook_runner import HookRunner
 from ..engines.local.confirmation import Confirmation
@@ -26,67 +25,46 @@ from ..engines.local.controls import heed_controls, heed_terminal, offer_termina
 from ..engines.local.engine import LocalEngine
 from ..engines.local.first_reads import FirstReads, reading_ahead
 from ..engines.local.locked_journal import LockedJournal
-from ..engines.local.session import Session, doubts_of_earlier_puts
+from ..engines.local.session import Session
 from ..engines.recorder import Recorder
-from ..store.ground import Ground, OpenFile
+from ..store.ground import Ground
 from ..store.journal import Journal
 from ..store.writer import Writer
-from .options import Ending, Interruption, Options
+from .assignment import Assignment, record_beginning
+from .options import Ending, Host, Interruption, Options
 from .target import Rehearsal, learn_limits, open_target, reach_atlas
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastWords:
-    """The events that end a run on which nobody works, and its *state* after them."""
-
-    state: RunState
-    events: Sequence[Event]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """Which run a session works on, and the event that says so.
-
-    *also*: what is recorded with that. *in_place_of*: the runs that end when it begins. *locks*: the files whose locks the caller holds.
-    """
-
-    workflow: Workflow
-    rehearsal: bool
-    state: RunState
-    first: RunStarted | RunResumed
-    also: Sequence[Event] = ()
-    in_place_of: Sequence[LastWords] = ()
-    locks: tuple[OpenFile, ...] = ()
-
-
-async def conduct(journal: Journal, task: Task, settings: Settings, options: Options) -> Ending:
-    """Work on the run of *task*, whose locks the caller holds, until it ends or is stopped.
+async def conduct(journal: Journal, assignment: Assignment, settings: Settings, options: Options) -> Ending:
+    """Work on the run of *assignment*, whose locks the caller holds, until it ends or is stopped.
 
     Raises:
+        InputError: Credentials that it needs are not there; nothing was begun.
         BusyError: Another run has claimed one of its live migrations.
         JournalError: The journal cannot be written; nothing was begun.
         AtlasError: Atlas is not reachable or refuses the keys; nothing was begun.
     """
-    rehearsal = (options.rehearsal or Rehearsal()) if task.rehearsal else None
+    rehearsal = (options.rehearsal or Rehearsal()) if assignment.rehearsal else None
     relay = _Relay(options.host.say)
     clock = SessionClock(options.host.wall, options.host.steady)
     async with (
-        open_target(task.workflow, settings, rehearsal, so_far=task.state, wall=clock.now) as target,
+        open_target(assignment.workflow, settings, rehearsal, so_far=assignment.state, wall=clock.now) as target,
         open_clients(target.settings, target.sets, wall=clock.now, on_event=relay) as clients,
         reading_ahead(clients, now=clock.now) as first_reads,
     ):
-        events = (task.first, *task.also)
+        events = (assignment.first, *assignment.also)
         settle, now, wall = settings.atlas.settle, clock.now(), clock.wall()
-        first_reads.begin(read_first(task.state, events, settle=settle, now=now, wall=wall))
-        await reach_atlas(clients, target.base_url, so_far=task.state, prove=first_reads.proved)
+        first_reads.begin(read_first(assignment.state, events, settle=settle, now=now, wall=wall))
+        await reach_atlas(clients, target.base_url, so_far=assignment.state, prove=first_reads.proved)
         atlas = _Atlas(clients=clients, relay=relay, clock=clock, first_reads=first_reads)
-        await LockedJournal(task.state.run_id, options.host.say).wait_until_free(journal)
+        await LockedJournal(assignment.state.run_id, options.host.say).wait_until_free(journal)
         options.host.on_clients(clients)
-        if isinstance(task.first, RunStarted):  # a rehearsal's requests go to the simulator, and its report says so
-            task = replace(task, first=replace(task.first, base_url=target.base_url))
+        if isinstance(assignment.first, RunStarted):
+            # A rehearsal's requests go to the simulator, and its report says so.
+            assignment = replace(assignment, first=replace(assignment.first, base_url=target.base_url))
         # From here on an interruption stops the run in order, also while its beginning is still being recorded.
         with options.host.interruptions() as interruptions:
-            ending = await _session(journal, task, settings, options, atlas, interruptions)
+            ending = await _work_on(journal, assignment, settings, options, atlas, interruptions)
         options.host.on_ended(ending)
         return ending
 
@@ -124,59 +102,29 @@ class _Atlas:
     first_reads: FirstReads
 
 
-async def _session(
+async def _work_on(
     journal: Journal,
-    task: Task,
+    assignment: Assignment,
     settings: Settings,
     options: Options,
     atlas: _Atlas,
     interruptions: AsyncIterator[Interruption],
 ) -> Ending:
-    state, clock = task.state, atlas.clock
-    ids = {} if task.rehearsal else {m.name: (m.group_id, m.live_migration_id) for _, m in task.workflow.migrations()}
-    settle = settings.atlas.settle
-    doubts_of = partial(doubts_of_earlier_puts, task.workflow, state, task.first, settle=settle)
-    if isinstance(task.first, RunStarted):
-        ended = {last.state.run_id: last.events for last in task.in_place_of}
-        doubts = journal.begin(
-            state.run_id, task.workflow, task.first, also=task.also, doubts_of=doubts_of, in_place_of=ended
-        )
-        for last in task.in_place_of:
-            options.host.on_superseded(last.state)
-    else:
-        doubts = journal.resume(
-            state.run_id, task.workflow, task.first, also=task.also, rehearsal=task.rehearsal, doubts_of=doubts_of
-        )
-    options.host.checkpoint("run_begun")
-    ground = Ground(run_id=state.run_id, files=(*task.locks, *journal.open_files))
-    writer = Writer(
-        journal, state.run_id, ids, ground=ground, on_locked=LockedJournal(state.run_id, options.host.say).tell
-    )
-    by_itself = options.rehearsal is not None and options.rehearsal.approves
-    on_terminal = (offer_terminal(options.host.inform),) if options.host.interactive and not by_itself else ()
+    """Begin the session in the journal, and let the engine work until it ends."""
+    state, host = assignment.state, options.host
+    events = record_beginning(journal, assignment, host, settle=settings.atlas.settle)
+    host.checkpoint("run_begun")
+    ground = Ground(run_id=state.run_id, files=(*assignment.locks, *journal.open_files))
+    migrations = () if assignment.rehearsal else assignment.workflow.migrations()
+    ids = {migration.name: (migration.group_id, migration.live_migration_id) for _, migration in migrations}
+    writer = Writer(journal, state.run_id, ids, ground=ground, on_locked=LockedJournal(state.run_id, host.say).tell)
+    approves = options.rehearsal is not None and options.rehearsal.approves
+    on_terminal = (offer_terminal(host.inform),) if host.interactive and not approves else ()
     recorder = Recorder(state, writer, (*options.observers, *on_terminal))
-    for event in (task.first, *task.also, *doubts):
+    for event in events:
         recorder.take_in(event)
     atlas.relay.connect(recorder)
-    session = Session(
-        state=state,
-        clients=atlas.clients,
-        recorder=recorder,
-        polling=settings.polling,
-        settle=settle,
-        clock=clock,
-        random=options.host.random,
-        checkpoint=options.host.checkpoint,
-        first_reads=atlas.first_reads,
-        hooks=HookRunner(
-            state=state,
-            environ=options.host.environ,
-            secrets=tuple(settings.secrets()),
-            redactor=settings.redactor,
-            now=clock.now,
-            on_interrupted=recorder.record,
-        ),
-    )
+    session = _session_of(state, settings, host, atlas, recorder)
     engine = LocalEngine(session)
     async with anyio.create_task_group() as writing:
         writing.start_soon(_write, writer)
@@ -191,6 +139,30 @@ async def _session(
         finally:
             writer.close()
     return ending
+
+
+def _session_of(state: RunState, settings: Settings, host: Host, atlas: _Atlas, recorder: Recorder) -> Session:
+    """What the tasks of this session share."""
+    hooks = HookRunner(
+        state=state,
+        environ=host.environ,
+        secrets=tuple(settings.secrets()),
+        redactor=settings.redactor,
+        now=atlas.clock.now,
+        on_interrupted=recorder.record,
+    )
+    return Session(
+        state=state,
+        clients=atlas.clients,
+        recorder=recorder,
+        polling=settings.polling,
+        settle=settings.atlas.settle,
+        clock=atlas.clock,
+        random=host.random,
+        checkpoint=host.checkpoint,
+        first_reads=atlas.first_reads,
+        hooks=hooks,
+    )
 
 
 async def _write(writer: Writer) -> None:

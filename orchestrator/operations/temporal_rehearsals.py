@@ -8,11 +8,11 @@ from dataclasses import replace
 from ..core.settings import Settings
 from ..core.workflow import Workflow
 from ..store.journal import Journal, RunRow, open_journal
+from .assignment import Assignment
 from .follower import Follower
 from .foresight import beginning, continuation, select
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
-from .session import Task
 from .stage import find_server, stage
 from .target import Rehearsal
 from .temporal_runs import followed, refuse_too_large, remote_of
@@ -35,8 +35,8 @@ async def start(workflow: Workflow, settings: Settings, options: Options) -> End
     with open_journal(settings.state_dir) as journal, ExitStack() as locks:
         run_id = new_run_id(options.host.wall())
         locks.enter_context(followed(journal, workflow.name, run_id, options))
-        task = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
-        return await _play(journal, task, settings, options)
+        assignment = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
+        return await _play(journal, assignment, settings, options)
 
 
 async def resume(row: RunRow, settings: Settings, options: Options) -> Ending:
@@ -51,18 +51,18 @@ async def resume(row: RunRow, settings: Settings, options: Options) -> Ending:
         state = journal.state(row.run_id)  # read under the lock: what another process still did is in it
         if not state.recorded_unfinished and not options.retry_failed:
             return as_it_ended(state, options)
-        task = continuation(state, None, settings, options, now=options.host.wall())
-        return await _play(journal, task, settings, options)
+        assignment = continuation(state, None, settings, options, now=options.host.wall())
+        return await _play(journal, assignment, settings, options)
 
 
-async def _play(journal: Journal, task: Task, settings: Settings, options: Options) -> Ending:
-    """Have the session of *task*, whose run's lock the caller holds, on a stage of its own."""
-    rehearsal, workflow = options.rehearsal or Rehearsal(), task.workflow
-    async with stage(workflow, settings, rehearsal, so_far=task.state, host=options.host) as its_own:
+async def _play(journal: Journal, assignment: Assignment, settings: Settings, options: Options) -> Ending:
+    """Have the session of *assignment*, whose run's lock the caller holds, on a stage of its own."""
+    rehearsal, workflow = options.rehearsal or Rehearsal(), assignment.workflow
+    async with stage(workflow, settings, rehearsal, so_far=assignment.state, host=options.host) as its_own:
         # The first event says where the requests go; what had been recorded before was for a simulator that is gone.
-        first = replace(task.first, at=options.host.wall(), base_url=its_own.settings.atlas.base_url)
-        task = replace(task, first=first)
-        task = replace(task, also=(*task.also, *forecast_of(journal, task, settings)))
+        first = replace(assignment.first, at=options.host.wall(), base_url=its_own.settings.atlas.base_url)
+        assignment = replace(assignment, first=first)
+        assignment = replace(assignment, also=(*assignment.also, *forecast_of(journal, assignment, settings)))
         remote = await remote_of(its_own.settings.temporal, workflow.name, rehearsal=True)
-        follower = Follower(journal, remote, its_own.settings, options, run_id=task.state.run_id, stage=its_own)
-        return await follower.begin(task)
+        follower = Follower(journal, remote, its_own.settings, options, run_id=assignment.state.run_id, stage=its_own)
+        return await follower.begin(assignment)

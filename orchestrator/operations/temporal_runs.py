@@ -24,11 +24,11 @@ from ..core.workflow import Hooks, Workflow
 from ..store.ground import OpenFile
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, locked, run_lock
+from .assignment import Assignment
 from .follower import Follower
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, refuse_foreign, select
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
-from .session import Task
 from .work import as_it_ended, forecast_of, holding, new_run_id
 
 if TYPE_CHECKING:
@@ -149,11 +149,11 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, det
                 return await _go_on(journal, remote, row, workflow, settings, options, detach=detach)
         run_id = new_run_id(options.host.wall())
         locks.enter_context(followed(journal, workflow.name, run_id, options))
-        task = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
-        task = replace(task, also=forecast_of(journal, task, settings))
-        keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
+        assignment = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
+        assignment = replace(assignment, also=forecast_of(journal, assignment, settings))
+        keep_to_what_was_confirmed(journal, assignment, settings, options, now=options.host.wall())
         follower = Follower(journal, remote, settings, options, run_id=run_id)
-        return await follower.begin(task, detach=detach)
+        return await follower.begin(assignment, detach=detach)
 
 
 async def resume(row: RunRow, settings: Settings, options: Options) -> Ending:
@@ -192,20 +192,20 @@ async def _go_on(
     state = journal.state(row.run_id)
     if not state.recorded_unfinished and not options.retry_failed:
         return as_it_ended(state, options)
-    task = continuation(state, given, settings, options, now=options.host.wall())
-    keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
-    task = replace(task, also=(*task.also, *forecast_of(journal, task, settings)))
+    assignment = continuation(state, given, settings, options, now=options.host.wall())
+    keep_to_what_was_confirmed(journal, assignment, settings, options, now=options.host.wall())
+    assignment = replace(assignment, also=(*assignment.also, *forecast_of(journal, assignment, settings)))
     if (found is None or found.run_id != row.run_id) and state.finished_at is None:
         # Temporal has forgotten what became of it: each of its jobs may have had a PUT that is not known here.
-        task = replace(task, also=(*task.also, *_doubts(state, task, settings)))
-    return await follower.begin(task, detach=detach)
+        assignment = replace(assignment, also=(*assignment.also, *_doubts(state, assignment, settings)))
+    return await follower.begin(assignment, detach=detach)
 
 
-def _doubts(state: RunState, task: Task, settings: Settings) -> list[CutoverInDoubt]:
+def _doubts(state: RunState, assignment: Assignment, settings: Settings) -> list[CutoverInDoubt]:
     reason = "what its last session has sent is not known, as Temporal has no history of it any more"
     return [
-        CutoverInDoubt(at=task.first.at, migration=name, reason=reason, settle=settings.atlas.settle)
-        for name in task.first.selected
+        CutoverInDoubt(at=assignment.first.at, migration=name, reason=reason, settle=settings.atlas.settle)
+        for name in assignment.first.selected
         if state.migrations[name].phase in BEFORE_THE_PUT
     ]
 

@@ -26,12 +26,13 @@ from ..machine.person import who_am_i
 from ..store.ground import OpenFile
 from ..store.journal import Journal, open_journal
 from ..store.locks import LockedError, locked, run_lock, workflow_lock
+from .assignment import Assignment
 from .forecasting import history_of, make_forecast
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, refuse_foreign, select, unfinished_run
 from .missing_here import refuse_foreign_programs
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
-from .session import Task, conduct
+from .session import conduct
 from .steering import take_up_what_waits
 
 
@@ -62,10 +63,10 @@ async def start(workflow: Workflow, settings: Settings, options: Options) -> End
             # Again: another process may have begun one, and died, before the lock was ours.
             other = unfinished_run(journal, workflow, options)
             if other is None:
-                task = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
-                task = replace(task, also=forecast_of(journal, task, settings))
-                keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
-                return await conduct(journal, replace(task, locks=locks), settings, options)
+                assignment = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
+                assignment = replace(assignment, also=forecast_of(journal, assignment, settings))
+                keep_to_what_was_confirmed(journal, assignment, settings, options, now=options.host.wall())
+                return await conduct(journal, replace(assignment, locks=locks), settings, options)
         return await _continue(journal, other, workflow, settings, options)
 
 
@@ -97,16 +98,18 @@ async def _continue(
     with holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal) as locks:
         state = take_up_what_waits(journal, run_id)  # under the lock: what another process still did is in it
         refuse_foreign_programs(state.workflow)
-        task = continuation(state, given, settings, options, now=options.host.wall())
-        assert isinstance(task.first, RunResumed)
+        assignment = continuation(state, given, settings, options, now=options.host.wall())
+        assert isinstance(assignment.first, RunResumed)
         again = options.retry_failed and any(
-            starts_afresh(state.migrations[name], retry_failed=True) for name in task.first.selected
+            starts_afresh(state.migrations[name], retry_failed=True) for name in assignment.first.selected
         )
         if not (state.recorded_unfinished or again):
             return as_it_ended(state, options)
-        keep_to_what_was_confirmed(journal, task, settings, options, now=options.host.wall())
-        task = replace(task, also=(*task.also, *forecast_of(journal, task, settings)), locks=locks)
-        return await conduct(journal, task, settings, options)
+        keep_to_what_was_confirmed(journal, assignment, settings, options, now=options.host.wall())
+        assignment = replace(
+            assignment, also=(*assignment.also, *forecast_of(journal, assignment, settings)), locks=locks
+        )
+        return await conduct(journal, assignment, settings, options)
 
 
 def as_it_ended(state: RunState, options: Options) -> Ending:
@@ -116,17 +119,19 @@ def as_it_ended(state: RunState, options: Options) -> Ending:
     return ending
 
 
-def forecast_of(journal: Journal, task: Task, settings: Settings) -> tuple[ForecastMade, ...]:
-    """What is recorded of when the waves will have ended that *task* is the first to start; nothing, where there is nothing to judge by."""
-    begun = {name for name, wave in task.state.waves.items() if wave.first_started_at is not None}
-    new = {m.name for wave, m in task.workflow.migrations() if wave.name not in begun}.intersection(task.first.selected)
+def forecast_of(journal: Journal, assignment: Assignment, settings: Settings) -> tuple[ForecastMade, ...]:
+    """What is recorded of when the waves will have ended that *assignment* is the first to start; nothing, where there is nothing to judge by."""
+    begun = {name for name, wave in assignment.state.waves.items() if wave.first_started_at is not None}
+    new = {m.name for wave, m in assignment.workflow.migrations() if wave.name not in begun}.intersection(
+        assignment.first.selected
+    )
     if not new:
         return ()
-    changed = next((event for event in task.also if isinstance(event, WindowChanged)), None)
-    workflow = task.workflow if changed is None else replace(task.workflow, window=changed.window)
-    history = history_of(journal, workflow, rehearsal=task.rehearsal)
-    at = task.first.at
-    made = make_forecast(workflow, new, settings, history, now=at, rehearsal=task.rehearsal)
+    changed = next((event for event in assignment.also if isinstance(event, WindowChanged)), None)
+    workflow = assignment.workflow if changed is None else replace(assignment.workflow, window=changed.window)
+    history = history_of(journal, workflow, rehearsal=assignment.rehearsal)
+    at = assignment.first.at
+    made = make_forecast(workflow, new, settings, history, now=at, rehearsal=assignment.rehearsal)
     return () if made is None else (ForecastMade(at=at, forecast=made),)
 
 
