@@ -159,12 +159,12 @@ def bucket_figures(error: ErrorDocument) -> BucketFigures | None:
     """The figures in a 429's document: `[endpoint, retry after, capacity, refill, per seconds]`; None without them."""
     if error.error_code != "RATE_LIMITED_TOKEN_BUCKET" or len(error.parameters) != 5:
         return None
-    retry_after, capacity, refill, per = map(_number, error.parameters[1:])
-    if retry_after is None or capacity is None or refill is None or per is None:
+    rest, capacity, refill, per = map(_number, error.parameters[1:])
+    if rest is None or capacity is None or refill is None or per is None:
         return None
-    if not 0 <= retry_after <= LONGEST_REST or capacity < 1 or refill < 1 or not 0.001 <= per <= LONGEST_REST:
+    if not 0 <= rest <= LONGEST_REST or capacity < 1 or refill < 1 or not 0.001 <= per <= LONGEST_REST:
         return None
-    return BucketFigures(retry_after=retry_after, capacity=int(capacity), refill=int(refill), per=per)
+    return BucketFigures(retry_after=rest, capacity=int(capacity), refill=int(refill), per=per)
 
 
 def retry_after(text: str | None, *, now: float) -> float | None:

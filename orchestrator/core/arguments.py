@@ -121,10 +121,10 @@ def environment(argument: str, value: object) -> Mapping[str, str]:
     return mapping(argument, value)
 
 
-def _fits_the_system(text: str) -> bool:
-    """Whether the system can be given *text*: a name of a file, a variable. Bytes that are no UTF-8 are none of its concern."""
+def _fits_the_system(name: str) -> bool:
+    """Whether the system can be given *name*, of a file or a variable, or what is in one. Bytes that are no UTF-8 are none of its concern."""
     try:
-        return b"\0" not in text.encode(errors="surrogateescape")
+        return b"\0" not in name.encode(errors="surrogateescape")
     except UnicodeEncodeError:
         return False
 

@@ -70,9 +70,14 @@ async def heed_terminal(
     say: Say,
     confirmation: Confirmation | None = None,
 ) -> None:
-    """What is typed approves the wave that waits for approval, in the name of *who*, until cancelled or the terminal is gone.
+    """What is typed approves the wave that waits for approval, until cancelled or the terminal is gone.
 
-    As long as *confirmation* waits for an answer, what is typed is that. *on_line* is called for every line that was typed; *say* tells the operator that something else approves nothing.
+    Args:
+        session: The run.
+        who: In whose name it is approved.
+        on_line: Is called for every line that is typed.
+        say: Tells the operator that something else approves nothing.
+        confirmation: As long as it waits for an answer, what is typed is that.
     """
     terminal = sys.stdin.fileno()
     while True:
@@ -81,16 +86,16 @@ async def heed_terminal(
             await anyio.sleep(LOOK_EVERY)
             continue
         try:
-            typed = os.read(terminal, 4096)  # bytes: whatever is typed, it can be read
+            typed = os.read(terminal, 4096).decode(errors="replace")  # whatever is typed, it can be read
         except OSError:
-            typed = b""
+            typed = ""
         if not typed:
             if confirmation is not None:
                 confirmation.answer(None)
             return
         on_line()
         if confirmation is not None and confirmation.awaited:
-            confirmation.answer(typed.decode(errors="replace"))
+            confirmation.answer(typed)
             continue
         waiting = [
             name
@@ -98,9 +103,8 @@ async def heed_terminal(
             if wave.approval_since is not None and wave.approved_by is None
         ]
         if waiting and session.state.stopped is None:
-            answer = typed.decode(errors="replace").strip()
-            accepted, what = _approves(session.state, waiting[0])
-            if answer in accepted:
+            accepted, what = _what_approves(session.state, waiting[0])
+            if typed.strip() in accepted:
                 carry_out(SteeringRequest(command=Command.APPROVE, who=who, wave=waiting[0]), session)
             else:
                 say("approval_unclear", run_id=session.state.run_id, wave=waiting[0], detail=f"not approved: {what}")
@@ -111,14 +115,14 @@ def offer_terminal(inform: Say) -> Sink:
 
     def observe(event: Event, state: RunState) -> None:
         if isinstance(event, ApprovalWaiting) and _is_ours(sys.stdin.fileno()):
-            _, what = _approves(state, event.wave)
+            _, what = _what_approves(state, event.wave)
             inform("approval_here", run_id=state.run_id, wave=event.wave, detail=f"on this terminal: {what}")
 
     return observe
 
 
-def _approves(state: RunState, wave: str) -> tuple[tuple[str, ...], str]:
-    """What has to be typed to approve *wave*, and that in words.
+def _what_approves(state: RunState, wave: str) -> tuple[tuple[str, ...], str]:
+    """The lines of which one has to be typed to approve *wave*, and that in words.
 
     A real wave wants the number of its migrations: Enter, on a terminal where somebody had typed something else, must not cut it over.
     """

@@ -29,6 +29,8 @@ AHEAD = 100
 
 @dataclass(slots=True)
 class _Asked:
+    """A read that was asked for. It is *over* when it has shown the job (*read*), was refused, or came to nothing (neither)."""
+
     over: anyio.Event = field(default_factory=anyio.Event)
     read: EarlyRead | None = None
     refusal: ApiError | None = None
@@ -36,7 +38,13 @@ class _Asked:
 
 
 class FirstReads:
-    """The reads under way. *now* is the session's clock."""
+    """The reads under way.
+
+    Args:
+        clients: Ask Atlas.
+        group: Where they run.
+        now: The session's clock, Unix seconds.
+    """
 
     def __init__(self, clients: Clients, group: TaskGroup, *, now: Callable[[], float]) -> None:
         self._clients = clients
