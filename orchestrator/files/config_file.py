@@ -1,12 +1,11 @@
 """A config file, the environment and the command line to `Settings`, or everything that is wrong with them at once.
 
-The layers are laid over one another as text, each value with the place it came from, and then checked by one model; so a
-bad value is told of the file, the variable or the option that gave it.
+They are laid over one another as text (`layers`), and then checked by one model; so a bad value is told of the file, the
+variable or the option that gave it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from ..core.settings import (
     DEFAULT_SETTLE,
     DEFAULT_STATE_DIR,
     KEY_VARIABLE,
-    TEMPORAL_ADDRESS_VARIABLE,
     TEMPORAL_KEY_VARIABLE,
     Api,
     AtlasSettings,
@@ -54,35 +52,16 @@ from .config_model import (
     api_of,
     parse_base_url,
 )
-from .credentials import FIELDS, CredentialsReader
+from .credentials import CredentialsReader
 from .fields import problems_of
 from .given import leaves
 from .input_file import read_input, why_unreadable
-from .references import REFERENCE, in_quotes, meant_by, unreplaced
+from .layers import SECRET_KEYS, Layers, under_atlas
+from .references import REFERENCE
 from .scalars import format_key
 from .state_place import placed
 from .yaml_file import KeyPath, YamlDocument, parse_yaml
 
-_OFFICIAL_URLS = ("MONGODB_ATLAS_OPS_MANAGER_URL", "MONGODB_ATLAS_BASE_URL")
-_VARIABLES: dict[str, KeyPath] = {
-    **dict.fromkeys(_OFFICIAL_URLS, ("atlas", "base_url")),
-    "ATLAS_CUTOVER_BASE_URL": ("atlas", "base_url"),
-    "ATLAS_CUTOVER_STATE_DIR": ("state_dir",),
-    "ATLAS_CUTOVER_LOG_LEVEL": ("logging", "level"),
-    "ATLAS_CUTOVER_LOG_FORMAT": ("logging", "format"),
-    "ATLAS_CUTOVER_LOG_FILE": ("logging", "file"),
-    TEMPORAL_KEY_VARIABLE: ("temporal", "api_key"),
-    TEMPORAL_ADDRESS_VARIABLE: ("temporal", "address"),
-}
-_OPTIONS: dict[KeyPath, str] = {
-    ("atlas", "profile"): "--profile",
-    ("state_dir",): "--state-dir",
-    ("logging", "level"): "--log-level",
-    ("logging", "format"): "--log-format",
-    ("logging", "file"): "--log-file",
-    ("engine",): "--engine",
-}
-_SECRET_KEYS = frozenset(name for pair in FIELDS.values() for name in pair)
 _GOVERNMENT = "mongodbgov.com"
 
 
@@ -101,23 +80,25 @@ class SettingsReader:
     ) -> None:
         self._environ = environ
         self._overrides = leaves(overrides, name="settings")
-        self._in_code = in_code
         self._path = path
         self._document = (
             parse_yaml(read_input(path), str(path)) if path else YamlDocument(data={}, lines=(0, {}), file="settings")
         )
-        self._problems: list[Problem] = list(self._document.problems)
+        self._layers = Layers(
+            self._document,
+            is_file=path is not None,
+            environ=environ,
+            overrides=self._overrides,
+            in_code=in_code,
+        )
         self._warnings: list[str] = []
-        self._origins: dict[KeyPath, tuple[str, str]] = {}
-        self._unset: dict[KeyPath, str] = {}
-        self._named: set[str] = set()
         self._credentials = CredentialsReader(
             environ=environ,
-            wrong=self._wrong,
-            problem=self._problem,
+            wrong=self._layers.wrong,
+            problem=self._layers.problem,
             placed=self._file,
-            unset=self._unset,
-            origins=self._origins,
+            unset=self._layers.unset,
+            origins=self._layers.origins,
             config=path,
         )
 
@@ -127,10 +108,11 @@ class SettingsReader:
         Raises:
             InputError: With everything that is wrong.
         """
-        data = self._layers()
+        self._warn_of_literal_keys()
+        data = self._layers.data()
         # Before the model, whose mistakes end the reading: these are told together with them.
         own, named = self._sets(data)
-        ca_file = self._ca_file(_under_atlas(data, "ca_file"))
+        ca_file = self._ca_file(under_atlas(data, "ca_file"))
         spec = self._spec(data)
         atlas = spec.atlas or AtlasSpec()
         log = spec.logging or LoggingSpec()
@@ -165,15 +147,15 @@ class SettingsReader:
             credentials=named,
             spare=self._spare(),
         )
-        if self._problems:
-            raise InputError(problems=sorted(set(self._problems)))
+        if self._layers.problems:
+            raise InputError(problems=sorted(set(self._layers.problems)))
         # Also where Atlas is reached without a proxy: hooks see the variable.
         settings.redactor.add(*proxy_secrets(self._environ))
         return settings
 
     def _spare(self) -> tuple[Secret, ...]:
         """What the environment holds of keys, also where others go before them: no hook, log or report has any use for it."""
-        names = (name for name in self._environ if name in self._named or KEY_VARIABLE.fullmatch(name))
+        names = (name for name in self._environ if name in self._layers.named or KEY_VARIABLE.fullmatch(name))
         found = dict.fromkeys(self._environ[name].strip() for name in names)
         return tuple(Secret(value) for value in found if len(value) >= SHORTEST_SECRET)
 
@@ -190,7 +172,7 @@ class SettingsReader:
             lease=spec.lease or default.lease,
         )
         if place.api_key is not None and place.in_clear:
-            self._wrong(
+            self._layers.wrong(
                 ("temporal", "tls"),
                 f"without TLS everybody on the way to {place.address} could read the key: true is meant, or no API key "
                 f"(temporal.api_key, {TEMPORAL_KEY_VARIABLE})",
@@ -222,11 +204,11 @@ class SettingsReader:
                 try:
                     said[name] = parse_base_url(profile.base_url)
                 except ValueError as error:
-                    self._wrong(path, f"the address of the Atlas CLI's profile {profile.name!r}: {error}")
+                    self._layers.wrong(path, f"the address of the Atlas CLI's profile {profile.name!r}: {error}")
         base_url = atlas.base_url or said.get(None) or DEFAULT_BASE_URL
         for name, url in said.items():
             if name is not None and urlsplit(url).netloc != urlsplit(base_url).netloc:
-                self._wrong(
+                self._layers.wrong(
                     ("credentials", name, "profile"),
                     f"the Atlas CLI's profile {profiles[name].name!r} is for {urlsplit(url).netloc}, and this run goes to "
                     f"{urlsplit(base_url).netloc}: a run goes to one address",
@@ -239,102 +221,17 @@ class SettingsReader:
             )
         return base_url
 
-    def _wrong(self, path: KeyPath, message: str) -> None:
-        self._problems.append(self._problem(path, message))
-
-    def _problem(self, path: KeyPath, message: str) -> Problem:
-        if path in self._origins:
-            file, key = self._origins[path]
-            return Problem(file=file, line=0, key=key, message=message)
-        line = self._document.line_of(path)
-        return Problem(file=self._document.file, line=line, key=format_key(path), message=message)
-
-    def _layers(self) -> Any:
-        """The file's data, with ``${NAME}`` replaced, under the environment, under the command line."""
-        self._warn_of_literal_keys()
-        data = self._interpolated(self._document.data, ())
-        if data is None and self._path:
-            data = {}  # a config file of comments alone says nothing, which is allowed: every key is optional
-        if not isinstance(data, dict):
-            return data
-        for variable, path in _VARIABLES.items():
-            value = self._environ.get(variable)
-            if value and not (variable in _OFFICIAL_URLS and _says_more(data, value)):
-                self._put(data, path, value, ("environment", variable))
-                self._check_literal(path, value)
-        for path, value in self._overrides.items():
-            key = format_key(path)
-            self._put(
-                data, path, value, ("settings", key) if self._in_code else ("command line", _OPTIONS.get(path, key))
-            )
-            if path in _OPTIONS and isinstance(value, str):
-                self._check_literal(path, value)
-        return data
-
-    def _check_literal(self, path: KeyPath, value: str) -> None:
-        """Mistakes of a value in which nothing is replaced, though it was written as if."""
-        if (wrong := in_quotes(value) or unreplaced(value)) is not None:
-            self._wrong(path, wrong)
-
-    def _put(self, data: dict[str, Any], path: KeyPath, value: Any, origin: tuple[str, str]) -> None:
-        inside: Any = data
-        for step in path[:-1]:
-            if inside.get(step) is None:
-                inside[step] = {}
-            inside = inside[step]
-            if not isinstance(inside, dict):
-                return  # the file has something else there, which the model tells
-        inside[path[-1]] = value
-        self._origins[path] = origin
-
-    def _interpolated(self, value: Any, path: KeyPath) -> Any:
-        match value:
-            case dict():
-                return {key: self._interpolated(item, (*path, key)) for key, item in value.items()}
-            case list():
-                return [self._interpolated(item, (*path, number)) for number, item in enumerate(value)]
-            case str() if "$" in value:
-                return self._replaced(value, path)
-            case _:
-                return value
-
-    def _replaced(self, text: str, path: KeyPath) -> str | None:
-        missing: list[str] = []
-
-        def replace(found: re.Match[str]) -> str:
-            if found.group() == "$$":
-                return "$"
-            name = found.group("name")
-            if name is None:
-                self._wrong(path, meant_by(found))
-            elif name not in self._environ:
-                missing.append(name)
-            if is_key and name is not None:
-                self._named.add(name)
-            return self._environ.get(name or "", "")
-
-        is_key = path[:1] in (("atlas",), ("credentials",)) and path[-1] in _SECRET_KEYS
-        replaced = REFERENCE.sub(replace, text)
-        if path == ("temporal", "api_key") and missing:
-            return None  # without a key it is a cluster that asks for none
-        if is_key and (missing or not replaced):
-            self._unset[path] = missing[0] if missing else text.strip("${}")
-            return None
-        for name in missing:
-            self._wrong(path, f"the environment variable {name} is not set")
-        return None if missing else replaced
-
     def _spec(self, data: Any) -> ConfigSpec:
         """What the model makes of *data*; where that is nothing, what is wrong is raised with all found so far."""
         try:
             return ConfigSpec.model_validate(data)
         except ValidationError as error:
-            origins = {format_key(path): origin for path, origin in self._origins.items()}
+            origins = {format_key(path): origin for path, origin in self._layers.origins.items()}
             for problem in problems_of(error, self._document, MODELS, show_values=False):
                 file, key = origins.get(problem.key, (problem.file, problem.key))
                 line = 0 if problem.key in origins else problem.line
-                self._problems.append(Problem(file=file, line=line, key=key, message=problem.message))
-            raise InputError(problems=sorted(set(self._problems))) from None
+                self._layers.problems.append(Problem(file=file, line=line, key=key, message=problem.message))
+            raise InputError(problems=sorted(set(self._layers.problems))) from None
 
     def _warn_of_literal_keys(self) -> None:
         data = self._document.data
@@ -343,7 +240,7 @@ class SettingsReader:
         sets = data.get("credentials")
         tables = [data.get("atlas"), *(sets.values() if isinstance(sets, dict) else ())]
         values = [
-            table.get(name) for table in tables if isinstance(table, dict) for name in _SECRET_KEYS - {"client_id"}
+            table.get(name) for table in tables if isinstance(table, dict) for name in SECRET_KEYS - {"client_id"}
         ]
         if any(isinstance(value, str) and value and not REFERENCE.search(value) for value in values):
             self._credentials.warn_if_readable(
@@ -360,40 +257,22 @@ class SettingsReader:
         try:
             data = read_bytes(file)
         except (OSError, ValueError) as error:
-            self._wrong(path, f"the file it names {why_unreadable(error)}")
+            self._layers.wrong(path, f"the file it names {why_unreadable(error)}")
             return file
         try:
             pem_certificates(data)
         except ValueError as error:
-            self._wrong(path, f"the file it names {error}")
+            self._layers.wrong(path, f"the file it names {error}")
         return file
 
     def _file(self, path: KeyPath, name: str) -> Path | None:
         """*name* made absolute: what the config file says is relative to it, all else to the working directory; None: it is nowhere."""
-        from_file = self._path is not None and path not in self._origins
+        from_file = self._path is not None and path not in self._layers.origins
         try:
             return placed(name, self._path.parent if from_file and self._path else Path(), self._environ)
         except InputError as error:
-            self._wrong(path, str(error))
+            self._layers.wrong(path, str(error))
             return None
-
-
-def _under_atlas(data: Any, name: str) -> Any:
-    """What stands under `atlas` as *name*, or None."""
-    atlas = data.get("atlas") if isinstance(data, dict) else None
-    return atlas.get(name) if isinstance(atlas, dict) else None
-
-
-def _says_more(data: dict[str, Any], url: str) -> bool:
-    """Whether the config file names the API at the same host as *url*, a variable of the official tools, which knows no paths."""
-    said = _under_atlas(data, "base_url")
-    if not isinstance(said, str):
-        return False
-    try:
-        bare, full = urlsplit(url), urlsplit(said)
-    except ValueError:
-        return False
-    return not bare.path.strip("/") and (bare.scheme, bare.netloc) == (full.scheme, full.netloc)
 
 
 def _rate_limit(spec: RateLimitSpec, api: Api) -> RateLimit:
