@@ -51,6 +51,15 @@ ILLEGIBLE = """(picture) => {
     ...labels.slice(place + 1).filter(([, other]) => meet(box, other)).map(([other]) => `${text} meets ${other}`)]);
 }"""
 """Which of a picture's labels are cut, or lie on another."""
+MARK = """([place, text]) => {
+  const walk = document.createTreeWalker(document.querySelector(place), NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const at = walk.currentNode.data.indexOf(text);
+    if (at >= 0) return getSelection().setBaseAndExtent(walk.currentNode, at, walk.currentNode, at + text.length);
+  }
+  throw new Error(`${text} is not in ${place}`);
+}"""
+"""Marks a text that is somewhere in an element."""
 SECOND_SNAPSHOT_WAITS = """
   window.SharedWorker = undefined;
   const held = [];
@@ -251,7 +260,7 @@ def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Ni
     with night.held():
         open_run(tab, night)
         tab.wait_for_selector("#outcome:has-text('waits for approval')")
-        assert "approve: w2" in tab.title()
+        assert "approve: w2, 1 more needs you · retail-eu" in tab.title()
         assert "1 of 2 failures used, 2 more stop the run\n\nstops at 3" in tab.inner_text("#waves")
         assert tab.inner_text("#need-you").split("\n") == ["2 need you", "1 FAILED", "1 approval"]
         assert tab.inner_text("#sentence") == "Wave w2."
@@ -616,6 +625,36 @@ def test_what_atlas_and_the_workflow_say_is_text(tab: Page, night: Night) -> Non
     assert evil in tab.inner_text("#details")
     assert tab.locator("#main img, #details img").count() == 0
     assert "hit" not in tab.title().replace(evil, "")
+
+
+def test_counts_change_in_place(tab: Page, night: Night) -> None:
+    """What somebody has marked of them stays marked when numbers beside it change, and when counts come and go."""
+    names = tuple(f"db-{number}" for number in range(9))
+    night.begin(workflow(names))
+    night.write(ev.WaveStarted(at=NOW, wave="w1", migrations=9, concurrency=9), *cutover_of("db-0", NOW))
+    night.write(*cutover_of("db-1", NOW, outcome=Outcome.FAILED, message="full"))
+    places = {
+        "#sides-line": "nothing sent",
+        "#meter .ended": "migrations cut over",
+        "#meter .tally [data-part=SUCCESS]": "SUCCESS",
+        "#waves .tally [data-part=SUCCESS]": "SUCCESS",
+        "#waves .when": "since",
+        "#need-you": "FAILED",
+    }
+    with night.held():
+        open_run(tab, night)
+        for number, (place, text) in enumerate(places.items(), start=2):
+            tab.wait_for_selector(f"{place}:has-text('{text}')")
+            tab.evaluate(MARK, [place, text])
+            night.write(*cutover_of(f"db-{number}", NOW))
+            if number == 4:
+                night.write(ev.CutoverInDoubt(at=NOW, migration="db-8", reason="no answer", settle=30.0))
+            tab.wait_for_selector(f"#meter .ended:has-text('{number} of 9 migrations cut over')")
+            assert tab.evaluate("String(getSelection())") == text, place
+        assert tab.inner_text("#meter .tally").split("\n") == ["1 FAILED", "1 answer lost", "7 SUCCESS"]
+        assert tab.inner_text("#waves .tally").split("\n") == ["1 FAILED", "1 answer lost", "7 SUCCESS"]
+        assert tab.inner_text("#sides-line") == "1 sent, 8 over"
+        tab.evaluate("getSelection().removeAllRanges()")
 
 
 def test_rows_change_in_place(tab: Page, night: Night) -> None:

@@ -1,11 +1,16 @@
 // Elements. Text goes in as text alone: what Atlas or a workflow says is never markup.
 
+const heeding = new WeakSet(); // elements that do something when they are used, so that another one cannot stand for them
+
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value == null || value === false) continue;
     if (name === "class") element.className = value;
-    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name.startsWith("on")) {
+      element.addEventListener(name.slice(2), value);
+      heeding.add(element);
+    }
     else element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...children.filter((child) => child != null));
@@ -18,7 +23,51 @@ export function byId(id) {
 
 // Changes the text only where it differs, so that screen readers are not told the same twice.
 export function say(element, text) {
-  if (element.textContent !== text) element.replaceChildren(...unbroken(text));
+  if (element.textContent !== text) renew(element, ...unbroken(text).map((piece) => (typeof piece === "string" ? document.createTextNode(piece) : piece)));
+}
+
+// Makes the children of parent what the fresh ones are, and keeps of them what is there: text that somebody has marked stays marked. Those that
+// come and go have a data-part by which they are known.
+export function renew(parent, ...fresh) {
+  const before = [...parent.childNodes];
+  const parts = new Map(before.filter(({ dataset }) => dataset?.part).map((child) => [child.dataset.part, child]));
+  arrange(parent, fresh.map((child, place) => {
+    const part = child.dataset?.part, known = part ? parts.get(part) : before[place];
+    if (!known || !isAlike(known, child)) return child;
+    if (child.nodeType === Node.TEXT_NODE) change(known, child.data);
+    else become(known, child);
+    return known;
+  }));
+}
+
+function isAlike(one, other) {
+  if (one.nodeType !== other.nodeType || one.nodeName !== other.nodeName || one.dataset?.part !== other.dataset?.part) return false;
+  return !heeding.has(one) && !heeding.has(other);
+}
+
+function become(known, child) {
+  for (const { name } of [...known.attributes]) if (!child.hasAttribute(name)) known.removeAttribute(name);
+  for (const { name, value } of child.attributes) if (name !== "style" && known.getAttribute(name) !== value) known.setAttribute(name, value);
+  if (known.style.cssText !== child.style.cssText) known.style.cssText = child.style.cssText; // as an attribute the policy refuses it
+  renew(known, ...child.childNodes);
+}
+
+// The words of a text that differ, and no others.
+function change(node, text) {
+  const from = node.data.split(/(\s+)/), to = text.split(/(\s+)/);
+  if (from.length !== to.length) {
+    let start = 0, end = 0;
+    const most = Math.min(node.data.length, text.length);
+    while (start < most && node.data[start] === text[start]) start++;
+    while (end < most - start && node.data.at(-1 - end) === text.at(-1 - end)) end++;
+    node.replaceData(start, node.data.length - start - end, text.slice(start, text.length - end));
+    return;
+  }
+  let at = 0;
+  to.forEach((word, place) => {
+    if (word !== from[place]) node.replaceData(at, from[place].length, word);
+    at += word.length;
+  });
 }
 
 // The same for a list: an item each.

@@ -1,6 +1,6 @@
 // What people have decided about the run: who, when, why, about what, as the report's table of decisions.
 
-import { byId, make, say } from "./dom.js";
+import { byId, make, renew, say } from "./dom.js";
 import { now } from "./now.js";
 import { moment, number, zoneName } from "./words.js";
 
@@ -12,7 +12,7 @@ export function drawDecisions({ count, newest }) {
   const { at, what, about, who } = newest[0];
   say(byId("decisions-line"), `${number(count)}, the last: ${what}, ${about}, by ${who}, ${moment(at)} ${zoneName(at)}`);
   say(byId("decisions-when"), `When (${zoneName(now())})`);
-  body.replaceChildren(...newest.map((each) => make("tr", {},
+  renew(body, ...newest.map((each, place) => make("tr", { "data-part": count - place },
     make("td", { class: "time" }, moment(each.at)), make("th", { scope: "row" }, each.what),
     make("td", {}, each.about), make("td", {}, each.who), make("td", {}, each.reason || "-"))));
   const more = count - newest.length;

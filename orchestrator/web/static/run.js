@@ -3,7 +3,7 @@
 import { controls } from "./controls.js";
 import { drawDecisions } from "./decisions.js";
 import { Details } from "./details.js";
-import { byId, icon, make, oncePerFrame, say } from "./dom.js";
+import { byId, icon, make, oncePerFrame, renew, say } from "./dom.js";
 import { logLines } from "./loglines.js";
 import { Run } from "./model.js";
 import { LOOKS } from "./needs.js";
@@ -109,21 +109,23 @@ function drawNeedYou(run) {
   element.hidden = !counts.size && !nobody;
   if (element.dataset.known === known) return;
   element.dataset.known = known;
-  if (nobody) return element.replaceChildren("Nobody is needed.");
+  if (nobody) return renew(element, document.createTextNode("Nobody is needed."));
   const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  element.replaceChildren(make("a", { href: "#needs-title" }, `${number(all)} ${all === 1 ? "needs" : "need"} you`),
-    ...[...counts].map(([kind, count]) => make("span", { class: "chip" }, icon(LOOKS[kind]), `${number(count)} ${LOOKS[kind].short || LOOKS[kind].word}`)));
+  renew(element, make("a", { href: "#needs-title" }, `${number(all)} ${all === 1 ? "needs" : "need"} you`),
+    ...[...counts].map(([kind, count]) => make("span", { class: "chip", "data-part": kind }, icon(LOOKS[kind]), `${number(count)} ${LOOKS[kind].short || LOOKS[kind].word}`)));
 }
 
 // What a tab that nobody looks at says.
 function title(run, outcome) {
   const { head } = run;
   const waiting = run.waitingForApproval().map((wave) => wave.name);
-  if (run.outcome() === "APPROVAL") return `approve: ${waiting.join(", ")} · ${head.workflow}`;
-  if (run.outcome() === "CONFIRMATION") return `confirm on the terminal · ${head.workflow}`;
-  if (run.outcome() === "WINDOW") return `opens ${clock(head.opening.opens)} · ${head.workflow}`;
-  const bad = run.needs.reduce((sum, { count }) => sum + Math.max(1, count), 0);
-  return `${bad && (head.running || head.outcome == null) ? `${number(bad)} ${bad === 1 ? "needs" : "need"} you · ` : ""}${head.workflow}: ${outcome.word}`;
+  const all = run.needs.reduce((sum, { count }) => sum + Math.max(1, count), 0);
+  const more = (told) => (all > told ? `, ${number(all - told)} more ${all - told === 1 ? "needs" : "need"} you` : "");
+  if (run.outcome() === "APPROVAL") return `approve: ${waiting.join(", ")}${more(waiting.length)} · ${head.workflow}`;
+  if (run.outcome() === "CONFIRMATION") return `confirm on the terminal${more(1)} · ${head.workflow}`;
+  const wanted = all && (head.running || head.outcome == null) ? `${number(all)} ${all === 1 ? "needs" : "need"} you · ` : "";
+  if (run.outcome() === "WINDOW") return `${wanted}opens ${clock(head.opening.opens)} · ${head.workflow}`;
+  return `${wanted}${head.workflow}: ${outcome.word}`;
 }
 
 const COLOURS = { success: "#00866a", failed: "#cc4e00", late: "#a06a00", doubt: "#9a3d94", idle: "#6b737d", active: "#0b5cad", waits: "#f0b429" };
@@ -166,7 +168,7 @@ function drawNow(run, steering) {
   const known = text + counts(byState);
   if (meter.dataset.known === known) return;
   meter.dataset.known = known;
-  meter.replaceChildren(make("p", { class: "ended" }, text), parts(byState), tally(byState));
+  renew(meter, make("p", { class: "ended" }, text), parts(byState), tally(byState));
 }
 
 function left(seconds) {

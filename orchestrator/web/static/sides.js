@@ -1,6 +1,6 @@
 // On which side of its point of no return each migration is, and what is right to do there, in the words of report and `status`.
 
-import { byId, make, say } from "./dom.js";
+import { byId, make, renew, say } from "./dom.js";
 import { listed, number } from "./words.js";
 
 export function drawSides(run) {
@@ -13,7 +13,7 @@ export function drawSides(run) {
   const body = byId("sides-rows");
   if (body.dataset.known === known) return;
   body.dataset.known = known;
-  body.replaceChildren(...sides.map(({ side, point, names, what_is_right: right }) => make("tr", {},
+  renew(body, ...sides.map(({ side, point, names, what_is_right: right }) => make("tr", { "data-part": point },
     make("th", { scope: "row" }, side), make("td", {}, point),
     make("td", {}, `${number(names.length)}: ${listed(names)}`), make("td", {}, right.replaceAll("`", "")))));
 }

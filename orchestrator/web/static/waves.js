@@ -1,6 +1,6 @@
 // The waves as a table: those that are done, and those to come, folded where there are many.
 
-import { arrange, byId, chip, icon, make, say } from "./dom.js";
+import { arrange, byId, chip, icon, make, renew, say } from "./dom.js";
 import { now } from "./now.js";
 import { STATES, budgetInWords, clock, duration, number, order, plural, zoneName } from "./words.js";
 
@@ -84,7 +84,7 @@ export function waves(run) {
     const element = rows.get(key), text = JSON.stringify(told);
     if (element.dataset.told !== text) {
       const focused = element.contains(document.activeElement);
-      element.replaceChildren(...cells());
+      renew(element, ...cells());
       element.dataset.told = text;
       if (focused) element.querySelector("button")?.focus();
     }
@@ -116,7 +116,7 @@ function times(from, until) {
 export function parts(byState) {
   const bar = make("div", { class: "parts", "aria-hidden": "true" });
   for (const state of order(byState)) {
-    const part = make("span", { class: `part ${STATES[state].tone} s-${state}` });
+    const part = make("span", { class: `part ${STATES[state].tone} s-${state}`, "data-part": state });
     part.style.flexGrow = byState[state];
     bar.append(part);
   }
@@ -126,7 +126,7 @@ export function parts(byState) {
 export function tally(byState) {
   const list = make("div", { class: "tally" });
   for (const state of order(byState)) {
-    list.append(make("span", { class: "chip" }, icon(STATES[state]), make("span", {}, make("b", {}, number(byState[state])), ` ${STATES[state].word}`)));
+    list.append(make("span", { class: "chip", "data-part": state }, icon(STATES[state]), make("span", {}, make("b", {}, number(byState[state])), ` ${STATES[state].word}`)));
   }
   return list;
 }
