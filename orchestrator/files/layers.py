@@ -14,9 +14,10 @@ from .references import REFERENCE, in_quotes, meant_by, unreplaced
 from .scalars import format_key
 from .yaml_file import KeyPath, YamlDocument
 
-_OFFICIAL_URLS = ("MONGODB_ATLAS_OPS_MANAGER_URL", "MONGODB_ATLAS_BASE_URL")
+OFFICIAL_URLS = ("MONGODB_ATLAS_OPS_MANAGER_URL", "MONGODB_ATLAS_BASE_URL")
+"""The variables in which MongoDB's own tools are told where Atlas is."""
 _VARIABLES: dict[str, KeyPath] = {
-    **dict.fromkeys(_OFFICIAL_URLS, ("atlas", "base_url")),
+    **dict.fromkeys(OFFICIAL_URLS, ("atlas", "base_url")),
     "ATLAS_CUTOVER_BASE_URL": ("atlas", "base_url"),
     "ATLAS_CUTOVER_STATE_DIR": ("state_dir",),
     "ATLAS_CUTOVER_LOG_LEVEL": ("logging", "level"),
@@ -92,7 +93,7 @@ class Layers:
             return data
         for variable, path in _VARIABLES.items():
             value = self._environ.get(variable)
-            if value and not (variable in _OFFICIAL_URLS and _says_more(data, value)):
+            if value and not (variable in OFFICIAL_URLS and _says_more(data, value)):
                 self._put(data, path, value, ("environment", variable))
                 self._check_literal(path, value)
         for path, value in self._overrides.items():

@@ -26,6 +26,7 @@ from ..core.settings import ApiKey, CredentialSet, Settings, Temporal
 from ..core.workflow import Workflow
 from ..engines.hooks import without_keys
 from ..files.credentials import VARIABLES
+from ..files.layers import OFFICIAL_URLS
 from ..machine.groups import alone
 from ..machine.kept import Kept, kept
 from ..machine.programs import program_to_start
@@ -39,7 +40,6 @@ NAMESPACE = "atlas-cutover-rehearsal"
 _PATIENCE = 60.0  # seconds for a program to be up, on a machine that is busy
 _GRACE = 10.0  # for a worker that has to end: what it has begun is of no use to anybody then
 _ITS_OWN = ("ATLAS_CUTOVER_", "TEMPORAL_")  # variables that would tell a worker, or the server, something else
-_URLS = ("MONGODB_ATLAS_OPS_MANAGER_URL", "MONGODB_ATLAS_BASE_URL")
 _SIGNS = ("warning", "error", "critical")
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from orchestrator.__main__ import main; main()"
 _PACKAGES = Path(__file__).parents[2]
@@ -112,28 +112,18 @@ async def stage(
     program = find_server(host.environ)
     async with (
         open_target(workflow, settings, rehearsal, so_far=so_far, wall=host.wall) as target,
-        AsyncExitStack() as up,
+        AsyncExitStack() as programs,
     ):
         assert target.simulator is not None
-        directory = Path(up.enter_context(TemporaryDirectory(prefix="atlas-cutover-")))
+        directory = Path(programs.enter_context(TemporaryDirectory(prefix="atlas-cutover-")))
         place = Temporal(
             address=f"127.0.0.1:{_free_port()}",
             namespace=NAMESPACE,
             codec_key_file=_write(directory / "codec.key", secrets.token_hex(32)),
             lease=settings.temporal.lease,
         )
-        there = replace(
-            settings,
-            atlas=replace(
-                settings.atlas,
-                base_url=target.base_url,
-                credentials=CredentialSet(credentials=target.settings.credentials, source="the simulator's"),
-                ca_file=None,
-            ),
-            temporal=place,
-            credentials={},
-        )
-        set_stage = Stage(settings=there, simulator=target.simulator)
+        there = _settings_there(settings, target, place)
+        the_stage = Stage(settings=there, simulator=target.simulator)
         environ = environment(settings, host.environ)
         host.inform(
             "stage_set",
@@ -142,17 +132,24 @@ async def stage(
         )
         # It wants to know whose process it is, and where at home, which nobody says of a user without an account (in a container, say).
         its_own = {"USER": environ.get("USER") or "atlas-cutover", "HOME": str(directory)}
-        server = await up.enter_async_context(_server(program, place, {**environ, **its_own}))
-        await _up(server, lambda: _answers(place))
+        server = await programs.enter_async_context(_server(program, place, {**environ, **its_own}))
+        await _wait_until_up(server, lambda: _answers(place))
         config = _write(directory / "config.json", json.dumps(_config(there, target)))
-        workers = [await _worker(number, config, environ, host, up) for number in range(1, rehearsal.workers + 1)]
+        workers = [await _worker(number, config, environ, host, programs) for number in range(1, rehearsal.workers + 1)]
         for worker, serves in workers:
-            await _up(worker, serves.wait)
+            await _wait_until_up(worker, serves.wait)
         with alone():
             async with anyio.create_task_group() as watching:
-                watching.start_soon(_watch, set_stage, server, [worker for worker, _ in workers], host)
-                yield set_stage
+                watching.start_soon(_watch, the_stage, server, [worker for worker, _ in workers], host)
+                yield the_stage
                 watching.cancel_scope.cancel()
+
+
+def _settings_there(settings: Settings, target: Target, place: Temporal) -> Settings:
+    """*settings*, but for where requests go and with which credentials: to the simulator that is the *target*, and the server at *place*."""
+    credentials = CredentialSet(credentials=target.settings.credentials, source="the simulator's")
+    atlas = replace(settings.atlas, base_url=target.base_url, credentials=credentials, ca_file=None)
+    return replace(settings, atlas=atlas, temporal=place, credentials={})
 
 
 @asynccontextmanager
@@ -180,9 +177,9 @@ async def _answers(place: Temporal) -> None:
 
 
 async def _worker(
-    number: int, config: Path, environ: Mapping[str, str], host: Host, up: AsyncExitStack
+    number: int, config: Path, environ: Mapping[str, str], host: Host, programs: AsyncExitStack
 ) -> tuple[Kept, anyio.Event]:
-    """Start worker *number*; what is set when it serves."""
+    """Start worker *number*, one of the *programs* that end with the stage; with it what is set when it serves."""
     serves = anyio.Event()
 
     def on_line(line: str) -> None:
@@ -202,10 +199,10 @@ async def _worker(
 
     command = (sys.executable, "-P", "-c", _START, str(_PACKAGES), "worker", "--config", str(config))
     started = kept(f"worker {number}", command, environ=environ, grace=_GRACE, on_line=on_line)
-    return await up.enter_async_context(started), serves
+    return await programs.enter_async_context(started), serves
 
 
-async def _up(program: Kept, comes_up: Callable[[], Awaitable[None]]) -> None:
+async def _wait_until_up(program: Kept, comes_up: Callable[[], Awaitable[None]]) -> None:
     """Return when *program* has come up.
 
     Raises:
@@ -227,7 +224,7 @@ async def _up(program: Kept, comes_up: Callable[[], Awaitable[None]]) -> None:
         raise TemporalError(f"the rehearsal could not begin: {program.name} is not up after {_PATIENCE:g} s")
 
 
-async def _watch(set_stage: Stage, server: Kept, workers: list[Kept], host: Host) -> None:
+async def _watch(the_stage: Stage, server: Kept, workers: list[Kept], host: Host) -> None:
     """Tell of programs that end, and end the stage when nobody is left to work on it."""
     left = len(workers)
 
@@ -238,18 +235,18 @@ async def _watch(set_stage: Stage, server: Kept, workers: list[Kept], host: Host
         if left:
             host.say("worker_lost", rehearsal=True, detail=f"{worker.last_words()}\nthe others go on with its work")
         else:
-            set_stage.end(f"no worker is left: {worker.last_words()}")
+            the_stage.end(f"no worker is left: {worker.last_words()}")
 
     async with anyio.create_task_group() as group:
         for worker in workers:
             group.start_soon(watch_worker, worker)
         await server.ended.wait()
-        set_stage.end(server.last_words())
+        the_stage.end(server.last_words())
 
 
 def environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     """*environ* for programs of the stage, and hooks: without keys, and without what would lead anybody elsewhere."""
-    foreign = {*VARIABLES.values(), *_URLS}
+    foreign = {*VARIABLES.values(), *OFFICIAL_URLS}
     return {
         name: value
         for name, value in without_keys(environ, settings.secrets()).items()
