@@ -117,18 +117,17 @@ def _run_elsewhere(args: Namespace, settings: Settings, workflow: Workflow) -> i
     from ..machine.loops import run_loop
     from ..operations import temporal_runs
     from ..operations.foresight import foresee
-    from ..operations.options import Host
     from ..operations.run import run
     from .consent import Consent, consent_to
     from .inputs import state_options
-    from .session import asked, conduct
+    from .session import asked, conduct, detached
 
     options = asked(args, engine=settings.engine)
     consent = Consent()
     if not run_loop(partial(temporal_runs.is_open, workflow, settings)):
         consent = consent_to(args, foresee(workflow, settings, options, now=time.time()), settings, beforehand=True)
     if args.detach:
-        host = Host(confirmed=consent.confirmed)
+        host = detached(args, settings, consent)
         ending = run_loop(partial(temporal_runs.start, workflow, settings, replace(options, host=host), detach=True))
         follow = with_options(resume_command(ending.state.run_id), state_options(args))
         tell(f"run {ending.state.run_id} has begun: `{follow}` follows it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,8 +24,10 @@ from ..engines.local.collector import rare_collections
 from ..machine.descriptors import raise_limit, too_few
 from ..machine.loops import run_loop
 from ..operations.options import Ending, Host, Options
+from ..operations.reporting import write_reports
 from ..operations.result import RunResult
 from ..operations.target import Rehearsal
+from ..reports.model import build
 from ..reports.render import check_output_path
 from ..reports.summary import print_json, print_summary
 from .consent import Consent
@@ -149,8 +152,27 @@ def _superseded(state: RunState) -> None:
         "run_superseded",
         run_id=state.run_id,
         workflow=state.workflow.name,
-        detail=f"run {state.run_id} is over: a new run of its workflow begins. What it left under way is read first",
+        detail=_over(state),
     )
+
+
+def _over(state: RunState) -> str:
+    return f"run {state.run_id} is over: a new run of its workflow begins. What it left under way is read first"
+
+
+def detached(args: Namespace, settings: Settings, consent: Consent) -> Host:
+    """What this process gives a session that it begins at Temporal, and does not follow: there are no observers."""
+
+    def superseded(state: RunState) -> None:
+        _, unwritten = write_reports(build(state, now=time.time()), settings.state_dir, options=state_options(args))
+        warn(_over(state))
+        warn_of_unwritten(unwritten)
+
+    return Host(confirmed=consent.confirmed, state_options=state_options(args), on_superseded=superseded, say=_warn)
+
+
+def _warn(event: str, **fields: object) -> None:
+    warn(str(fields.get("detail", event)))
 
 
 def _print_report(args: Namespace, result: RunResult) -> None:

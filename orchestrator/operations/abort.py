@@ -87,7 +87,7 @@ def _abort_elsewhere(row: RunRow, request: SteeringRequest, directory: Path, obs
         return ask_elsewhere(row, [request])
     if row.open_elsewhere:  # it was closed there before it had ended: what it has sent is in its history
         with suppress(JournalDamagedError):  # which takes nothing in any more: it is ended as it stands here
-            wait_for(row.run_id, partial(temporal_runs.catch_up, row, directory))
+            wait_for(row.run_id, partial(temporal_runs.take_in_its_end, row, directory, who=request.who))
     with open_journal(directory) as journal:
         ended = _end(journal, find_run(journal, row.run_id), request, observers)
         workflow = journal.state(row.run_id).workflow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,8 @@ import anyio
 
 from ..core.cleared import cleared, cleared_request
 from ..core.errors import BusyError, CutoverError, InputError, TemporalError
-from ..core.events import CutoversStopped, Event, RunFinished, RunPaused, RunResumed, RunStarted
-from ..core.migration import Phase
+from ..core.events import CutoverInDoubt, CutoversStopped, Event, RunFinished, RunPaused, RunResumed, RunStarted
+from ..core.migration import BEFORE_THE_PUT, Phase
 from ..core.outcomes import ExitCode
 from ..core.run import RunState, fold
 from ..core.settings import Settings
@@ -188,6 +188,32 @@ class Follower:
             await anyio.sleep(LOOK_EVERY)
         return over
 
+    async def catch_up_with_its_end(self, found: Found | None) -> bool:
+        """Take in how the run has ended, which is open nowhere; whether all that it has sent is known then.
+
+        *found*: what Temporal has under the name of its workflow. It forgets a run some days after it was closed.
+
+        Raises:
+            TemporalError: No worker answers.
+        """
+        if found is not None and found.run_id == self._run_id and await self.catch_up():
+            return True  # also where somebody has closed it: what it had sent by then is in its history
+        return self.state.finished_at is not None
+
+    async def take_in_its_end(self, found: Found | None, *, settle: float, now: float) -> None:
+        """Take in how the run has ended, which is open nowhere, and record what is in doubt where that is not known.
+
+        *found*: as for `catch_up_with_its_end`; *settle* in seconds, *now* in Unix seconds.
+
+        Raises:
+            JournalError: The journal cannot be written, or events of the run are missing.
+            TemporalError: No worker answers.
+        """
+        if not await self.catch_up_with_its_end(found):
+            doubts = unknown_puts(self.state, self.state.selected, settle=settle, now=now)
+            await anyio.to_thread.run_sync(self._write, doubts)
+            self._take_in(doubts)
+
     async def _look(self) -> bool:
         """Take in all that is new; True: nothing more comes, as the session has ended, or was closed before it had (`closed`)."""
         while True:
@@ -331,6 +357,16 @@ class Follower:
             requests = [cleared_request(control.request, self._clean) for control in controls]
             await self._remote.steer(self._run_id, requests)
             self._journal.handled(controls)
+
+
+def unknown_puts(state: RunState, names: Collection[str], *, settle: float, now: float) -> list[CutoverInDoubt]:
+    """What is in doubt of the run in *state* where nobody knows what its last session has sent: those of *names* that had no PUT."""
+    reason = "what the last session of the run has sent is not known, as Temporal has no history of it (any more)"
+    return [
+        CutoverInDoubt(at=now, migration=name, reason=reason, settle=settle)
+        for name, known in state.migrations.items()
+        if name in names and known.phase in BEFORE_THE_PUT
+    ]
 
 
 def _first_at_least(numbers: Sequence[int], least: int) -> int:

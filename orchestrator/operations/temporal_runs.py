@@ -7,6 +7,7 @@ it reads those of a local run. Whoever mirrors a run holds its lock.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -15,17 +16,21 @@ from typing import TYPE_CHECKING
 
 from ..core.changes import differences
 from ..core.errors import BusyError, InputError, TemporalError
-from ..core.events import CutoverInDoubt
-from ..core.migration import BEFORE_THE_PUT
-from ..core.run import RunState
-from ..core.settings import TEMPORAL_ADDRESS_VARIABLE, TEMPORAL_KEY_VARIABLE, Secret, Settings, Temporal
+from ..core.settings import (
+    DEFAULT_SETTLE,
+    TEMPORAL_ADDRESS_VARIABLE,
+    TEMPORAL_KEY_VARIABLE,
+    Secret,
+    Settings,
+    Temporal,
+)
 from ..core.steering import SteeringRequest
 from ..core.workflow import Hooks, Workflow
+from ..machine.person import who_am_i
 from ..store.ground import OpenFile
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, locked, run_lock
-from .assignment import Assignment
-from .follower import Follower
+from .follower import Follower, unknown_puts
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, refuse_foreign, select
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
@@ -149,6 +154,8 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, det
                 return await _go_on(journal, remote, row, workflow, settings, options, detach=detach)
         run_id = new_run_id(options.host.wall())
         locks.enter_context(followed(journal, workflow.name, run_id, options))
+        if options.new:
+            await _take_in_whose_place_it_takes(journal, remote, workflow.name, settings, options)
         assignment = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
         assignment = replace(assignment, also=forecast_of(journal, assignment, settings))
         keep_to_what_was_confirmed(journal, assignment, settings, options, now=options.host.wall())
@@ -184,30 +191,44 @@ async def _go_on(
     follower = Follower(journal, remote, settings, options, run_id=row.run_id)
     if found is not None and found.run_id != row.run_id and found.is_open:
         raise BusyError(f"another run of workflow {row.workflow!r} is open at Temporal: {found.run_id}")
-    if found is not None and found.run_id == row.run_id:
-        if found.is_open:
-            return await follower.follow(detach=detach)
-        await follower.catch_up()
-        follower.tell_if_closed()  # what is known of its PUTs is in its history
+    if found is not None and found.run_id == row.run_id and found.is_open:
+        return await follower.follow(detach=detach)
+    all_is_known = await follower.catch_up_with_its_end(found)
+    follower.tell_if_closed()
     state = journal.state(row.run_id)
     if not state.recorded_unfinished and not options.retry_failed:
         return as_it_ended(state, options)
     assignment = continuation(state, given, settings, options, now=options.host.wall())
     keep_to_what_was_confirmed(journal, assignment, settings, options, now=options.host.wall())
     assignment = replace(assignment, also=(*assignment.also, *forecast_of(journal, assignment, settings)))
-    if (found is None or found.run_id != row.run_id) and state.finished_at is None:
-        # Temporal has forgotten what became of it: each of its jobs may have had a PUT that is not known here.
-        assignment = replace(assignment, also=(*assignment.also, *_doubts(state, assignment, settings)))
+    if not all_is_known:
+        doubts = unknown_puts(state, assignment.first.selected, settle=settings.atlas.settle, now=assignment.first.at)
+        assignment = replace(assignment, also=(*assignment.also, *doubts))
     return await follower.begin(assignment, detach=detach)
 
 
-def _doubts(state: RunState, assignment: Assignment, settings: Settings) -> list[CutoverInDoubt]:
-    reason = "what its last session has sent is not known, as Temporal has no history of it any more"
-    return [
-        CutoverInDoubt(at=assignment.first.at, migration=name, reason=reason, settle=settings.atlas.settle)
-        for name in assignment.first.selected
-        if state.migrations[name].phase in BEFORE_THE_PUT
-    ]
+async def _take_in_whose_place_it_takes(
+    journal: Journal, remote: Remote, workflow: str, settings: Settings, options: Options
+) -> None:
+    """Take in what Temporal knows of the unfinished runs of *workflow*, which the caller has locked, before another one takes their place.
+
+    Raises:
+        BusyError: Another process looks at one of them.
+        TemporalError: Temporal does not answer, or no worker.
+    """
+    found = await remote.find()
+    for row in journal.unfinished(workflow=workflow, rehearsal=False):
+        refuse_foreign(row, options.engine)
+        try:
+            with locked(run_lock(journal.state_dir, row.run_id), holder=who_am_i()):
+                follower = Follower(journal, remote, settings, options, run_id=row.run_id)
+                await follower.take_in_its_end(found, settle=settings.atlas.settle, now=options.host.wall())
+        except LockedError as error:
+            raise BusyError(f"{error.holder} looks at run {row.run_id} just now: start this command again") from None
+        except TemporalError as error:
+            raise TemporalError(
+                f"what run {row.run_id} has sent, in whose place another one is to begin, is not known: {error}"
+            ) from None
 
 
 async def is_open_row(row: RunRow, settings: Settings | None = None) -> bool:
@@ -245,6 +266,25 @@ async def let_go(row: RunRow, workflow: Workflow) -> None:
     """
     remote = await remote_of_run(row)
     await remote.let_go([f"{m.group_id}/{m.live_migration_id}" for _, m in workflow.migrations()], row.run_id)
+
+
+async def take_in_its_end(row: RunRow, state_dir: Path, *, who: str) -> None:
+    """Take in what Temporal knows of the run *row*, which is open nowhere and which *who* is about to end; or that it does not know.
+
+    Raises:
+        InputError: Another process looks at it.
+        JournalError: The journal cannot be written, or events of the run are missing.
+        TemporalError: Temporal does not answer, or no worker.
+    """
+    remote = await remote_of_run(row)
+    with open_journal(state_dir) as journal:
+        try:
+            with locked(run_lock(journal.state_dir, row.run_id), holder=who):
+                follower = Follower(journal, remote, None, Options(), run_id=row.run_id)
+                # Who begins another run waits as long as the config says then.
+                await follower.take_in_its_end(await remote.find(), settle=DEFAULT_SETTLE, now=time.time())
+        except LockedError as error:
+            raise InputError(f"run {row.run_id} has just been taken up by {error.holder}: ask again") from None
 
 
 async def catch_up(row: RunRow, state_dir: Path) -> bool:

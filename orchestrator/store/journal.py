@@ -184,6 +184,10 @@ class Journal(JournalReader):
                     self._db.execute(
                         "INSERT OR REPLACE INTO puts VALUES (?, ?, ?, ?)", (*ids[event.migration], run_id, event.at)
                     )
+                case ev.CutoverInDoubt() if event.migration in ids:  # perhaps without a PUT that is known here
+                    self._db.execute(
+                        "INSERT OR IGNORE INTO puts VALUES (?, ?, ?, ?)", (*ids[event.migration], run_id, event.at)
+                    )
                 case ev.CutoverNotBegun() if event.migration in ids:
                     self._db.execute(
                         "DELETE FROM puts WHERE group_id = ? AND live_migration_id = ? AND run_id = ?",

@@ -51,7 +51,7 @@ def doubts_of_earlier_puts(
         known = state.migrations.get(migration.name, MigrationState())
         if starts_afresh(known, retry_failed=isinstance(first, RunResumed) and first.retry_failed):
             run_id, sent_at = put
-            reason = f"run {run_id} sent a PUT at {in_words(sent_at)}"
+            reason = f"run {run_id} sent a PUT at {in_words(sent_at)}, or may have"
             doubts.append(CutoverInDoubt(at=first.at, migration=migration.name, reason=reason, settle=settle))
     return tuple(doubts)
 

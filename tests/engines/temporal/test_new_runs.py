@@ -1,0 +1,112 @@
+"""A run that begins in the place of another one, of which Temporal knows more than the journal here, or nothing any more."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+from temporalio.client import Client
+
+from orchestrator.core.errors import InputError
+from orchestrator.core.events import CutoverInDoubt, RunStarted
+from orchestrator.core.migration import Phase
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.run import RunState
+from orchestrator.core.settings import Engine
+from orchestrator.engines.temporal.service import as_json
+from orchestrator.operations import temporal_runs
+from orchestrator.operations.abort import abort
+from orchestrator.operations.options import Ending, Options
+from orchestrator.operations.status import status
+from orchestrator.store.journal import open_journal
+
+from ..house import wave, workflow
+from .cluster import until
+from .servers import Server, needs_temporal
+from .test_nights import quick
+from .test_parity import Night, night
+
+pytestmark = [pytest.mark.anyio, needs_temporal]
+
+
+async def begin_here(it: Night, *, new: bool = False, only: tuple[str, ...] = ()) -> Ending:
+    """Begin a run as `run --detach` does: nobody follows it."""
+    options = Options(engine=Engine.TEMPORAL, new=new, only=only)
+    with anyio.fail_after(60):
+        return await temporal_runs.start(it.plan, it.settings, options, detach=True)
+
+
+def recorded(it: Night, run_id: str) -> RunState:
+    """The run as the journal here has it."""
+    with open_journal(it.settings.state_dir, readonly=True) as journal:
+        return journal.state(run_id)
+
+
+def begun_and_forgotten(it: Night) -> str:
+    """Leave in the journal what a run leaves there that nobody has followed, and that Temporal does not know any more."""
+    names = tuple(m.name for _, m in it.plan.migrations())
+    first = RunStarted(
+        at=time.time(),
+        workflow=it.plan,
+        base_url=it.settings.atlas.base_url,
+        rehearsal=False,
+        selected=names,
+        who="somebody",
+        version="0",
+    )
+    with open_journal(it.settings.state_dir) as journal:
+        journal.begin("forgotten", it.plan, first, temporal=as_json(it.settings.temporal))
+    return "forgotten"
+
+
+async def test_what_a_run_has_sent_that_nobody_has_followed_is_in_doubt_for_the_one_in_its_place(
+    tmp_path: Path, temporal: Server, client: Client
+) -> None:
+    """Somebody has closed it at Temporal after its PUT; its report tells of that, and the new run reads the job before anything else."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a")), quick(60.0)) as it:
+        first = (await begin_here(it)).state.run_id
+        await until(lambda: it.it.puts("a") > 0)
+        await it.handle().terminate("by somebody who should not have")
+        assert recorded(it, first).migrations["a"].phase is Phase.NEW
+        second = await begin_here(it, new=True)
+        assert second.state.run_id != first
+        assert second.state.migrations["a"].phase is Phase.DOUBT
+        told = await anyio.to_thread.run_sync(partial(status, first, state_dir=it.settings.state_dir))
+        [job] = told.report.migrations
+        assert (job.outcome, job.cutover_requests) == (Outcome.IN_DOUBT, 1)
+        assert it.puts() == {"a": 1}
+
+
+async def test_a_run_is_not_begun_in_the_place_of_one_whose_puts_it_would_not_follow(
+    tmp_path: Path, temporal: Server, client: Client
+) -> None:
+    """Although the journal here did not know of them when that was asked for."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a"), wave("two", "b")), quick(60.0)) as it:
+        first = (await begin_here(it)).state.run_id
+        await until(lambda: it.it.puts("a") > 0)
+        await it.handle().terminate("by somebody who should not have")
+        with pytest.raises(InputError, match=rf"run {first} has left 1 cutover under way or in doubt .*\(a\)"):
+            await begin_here(it, new=True, only=("two",))
+        assert it.puts() == {"a": 1, "b": 0}
+
+
+@pytest.mark.parametrize("way", ["new", "abort"])
+async def test_each_job_of_a_run_that_temporal_has_forgotten_is_in_doubt_for_the_next_one(
+    tmp_path: Path, temporal: Server, client: Client, way: str
+) -> None:
+    """Whether that takes its place, or it was given up before; and its own report says so."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a"), wave("two", "b"))) as it:
+        first = begun_and_forgotten(it)
+        if way == "abort":
+            ended = await anyio.to_thread.run_sync(partial(abort, first, state_dir=it.settings.state_dir))
+            assert ended.unwatched == ("a", "b")
+        second = await begin_here(it, new=way == "new")
+        assert {known.phase for known in second.state.migrations.values()} == {Phase.DOUBT}
+        told = await anyio.to_thread.run_sync(partial(status, first, state_dir=it.settings.state_dir))
+        assert {each.outcome for each in told.report.migrations} == {Outcome.IN_DOUBT}
+        with open_journal(it.settings.state_dir, readonly=True) as journal:
+            doubts = [event for _, event in journal.events(first) if isinstance(event, CutoverInDoubt)]
+        assert "as Temporal has no history of it (any more)" in doubts[0].reason
