@@ -156,7 +156,7 @@ async def test_only_what_is_named_is_cut_over(tmp_path: Path, temporal: Server, 
         assert second.report.run_id == first.report.run_id
         assert outcomes(second) == {"a": "SUCCESS", "b": "SUCCESS", "c": "NOT_STARTED"}
         assert (second.exit_code, it.puts()) == (ExitCode.INCOMPLETE, {"a": 1, "b": 1, "c": 0})
-        assert "approval" in str(second.report.migrations[2].error_message)
+        assert "nobody approved it" in str(second.report.migrations[2].error_message)
 
 
 async def test_keys_refused_in_mid_run_fail_nothing(
