@@ -2,7 +2,8 @@
 
 GET  /  /runs/RUN_ID                 the page (one document; its script looks at the address)
 GET  /static/NAME                    its script, style and icon
-GET  /login?then=PATH, POST /login   the form for a token; what it opens
+GET  /login?then=PATH                the form for a token, which every address of the page has for who is not signed in
+POST /login  /  /runs/RUN_ID         what the form sends: to its own address, as what stands behind # there goes to no server
 GET  /?code=CODE                     the printed address: as the form, once
 GET  /api/session                    who the visitor is, while cookie and key are good
 GET  /api/events?follow=…&key=KEY    server-sent events: the list of runs, runs (`streams`)
@@ -109,7 +110,8 @@ class App:
         application.router.add_get("/", self._show_page)
         application.router.add_get("/runs/{run_id}", self._show_page)
         application.router.add_get("/login", self._show_login)
-        application.router.add_post("/login", self._log_in)
+        for path in ("/login", "/", "/runs/{run_id}"):
+            application.router.add_post(path, self._log_in)
         application.router.add_get("/api/session", self._tell_session)
         application.router.add_get("/static/{name}", self._show_file)
         application.router.add_get("/api/events", self._follow)
@@ -125,7 +127,7 @@ class App:
     ) -> web.StreamResponse:
         if not self._access.is_addressed(request.headers.get("Host", "")):
             return self._refuse(request, 421, "This is not the address of the page.", _WRONG_HOST)
-        if request.path == "/login":
+        if request.path == "/login" or (request.method == "POST" and _PATH.fullmatch(request.path)):
             return await handler(request)
         given = request.query.get("code")
         if given is not None and request.method == "GET":

@@ -78,6 +78,23 @@ async def test_signing_in_leads_to_the_page_alone(stranger: Visitor, then: str) 
     assert 'href="/"' in answer.text
 
 
+@pytest.mark.parametrize("path", ["/", f"/runs/{RUN}", f"/login?then=/runs/{RUN}"])
+async def test_the_form_signs_in_at_the_address_that_it_stands_at(stranger: Visitor, path: str) -> None:
+    """A browser keeps what is behind # of it, so the details that a link names are there after signing in; a wrong token gets the form again."""
+    form = (await stranger.get(path)).text
+    assert '<form method="post">' in form
+    wrong = await stranger.request("POST", path, data={"token": "wrong"})
+    assert (wrong.status, "Set-Cookie" in wrong.headers, 'name="token"' in wrong.text) == (401, False, True)
+    then = path.rpartition("=")[2]
+    assert f'name="then" value="{then}"' in wrong.text
+    elsewhere = {"Origin": "http://evil.example"}
+    refused = await stranger.request("POST", path, data={"token": stranger.token, "then": then}, headers=elsewhere)
+    assert refused.status == 403
+    answer = await stranger.request("POST", path, data={"token": stranger.token, "then": then})
+    assert (answer.status, f'href="{then}"' in answer.text) == (200, True)
+    assert (await stranger.get(then)).status == 200
+
+
 @pytest.mark.parametrize(
     "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}, {"Origin": "null"}]
 )

@@ -460,11 +460,15 @@ def test_a_token_to_look_shows_commands_and_no_buttons(browser: Browser, empty: 
     tokens.write_text("kiosk view correct-horse-battery-staple\n", encoding="utf-8")
     with empty.held(), site(empty.state_dir, "--token-file", str(tokens)) as served, browser.new_context() as context:
         page = context.new_page()
-        page.goto(served.address)
+        page.goto(f"{served.origin}/runs/{empty.run_id}#migration/db-3")
+        page.fill("input[name=token]", "wrong")
+        page.click("button")
+        page.wait_for_selector("h1:has-text('not known here')")
         page.fill("input[name=token]", "correct-horse-battery-staple")
         page.click("button")
-        page.wait_for_url(f"{served.origin}/")
-        follow_link(page)
+        page.wait_for_selector("#details[open] #details-title:has-text('db-3')")
+        assert page.url == f"{served.origin}/runs/{empty.run_id}#migration/db-3"
+        page.click("#details button:has-text('Close')")
         page.wait_for_selector("#rows tr[data-index='13']")
         assert "Your token allows viewing, not steering." in page.inner_text("#instead")
         assert not page.is_visible("#pause")
@@ -492,6 +496,11 @@ def test_a_token_to_look_shows_commands_and_no_buttons(browser: Browser, empty: 
         assert {"--max-lag", empty.run_id} <= set(heights)
         page.evaluate("getSelection().selectAllChildren(document.querySelector('#details-steer code'))")
         assert page.evaluate("String(getSelection())") == typed[0]
+        page.evaluate("document.getElementById('sign-in').click()")  # as when the session is over
+        page.wait_for_url(f"{served.origin}/login?then=/runs/{empty.run_id}#migration/db-0")
+        page.fill("input[name=token]", "correct-horse-battery-staple")
+        page.click("button")
+        page.wait_for_selector("#details[open] #details-title:has-text('db-0')")
 
 
 def test_buttons_are_off_where_no_process_works_on_the_run(tab: Page, night: Night) -> None:

@@ -45,6 +45,7 @@ export function follow(topic, handlers) {
     if (knows() !== knew) handlers.fresh(knows());
   }
 
+  byId("sign-in").addEventListener("click", toHere);
   addEventListener("pagehide", () => hub.leave());
   addEventListener("pageshow", (event) => event.persisted && hub.follow(topic));
   document.addEventListener("visibilitychange", check);
@@ -91,11 +92,16 @@ function linkState(state, since) {
   inDetails(known);
 }
 
+// Whoever signs in comes back to what they looked at, details too.
+function toHere({ currentTarget: link }) {
+  link.hash = location.hash;
+}
+
 // Details lie over the banner, and what is outside of them is not read aloud.
 function inDetails(known) {
   const details = byId("details");
   details.querySelector(".no-news")?.remove();
   if (known) return;
-  const again = byId("sign-in").hidden ? null : make("a", { href: byId("sign-in").href }, "Sign in again");
+  const again = byId("sign-in").hidden ? null : make("a", { href: byId("sign-in").href, onclick: toHere }, "Sign in again");
   details.prepend(make("p", { class: "no-news", role: "alert" }, `${byId("no-news-since").textContent} What is shown was so then; how it stands now is not known. `, again));
 }
