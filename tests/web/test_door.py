@@ -191,7 +191,7 @@ async def test_who_asks_for_many_reports_waits_behind_who_asks_for_one(
     """Of each token one report at most is waited for by the others."""
     go, made = threading.Event(), list[str]()
 
-    def report_of(_state_dir: Path, run_id: str, _at: float) -> str:
+    def report_of(_state_dir: Path, run_id: str, _at: float, _options: str) -> str:
         made.append(run_id)
         assert go.wait(60)
         return "a report"
