@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 # CSI and OSC sequences, and the two-character escapes: what a terminal would obey
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -10,6 +11,7 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _CONTROL_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _MISLEADING = re.compile("[\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_JOINER, _AS_PICTURE = "\u200d", "\ufe0f"
 _LINE_ENDS = re.compile(r"\r\n?")
 
 
@@ -23,6 +25,24 @@ def one_line(text: str) -> str:
 def shown_lines(text: str) -> str:
     r"""*text* with its lines kept: every other control character becomes a visible escape such as ``\x1b``."""
     return _CONTROL_IN_LINES.sub(_escape, text)
+
+
+def without_joiners_of_emoji(text: str) -> str:
+    """*text* without those U+200D that join two emoji to one, as of a person with a profession: they are invisible, and hide nothing."""
+    return "".join(
+        sign
+        for place, sign in enumerate(text)
+        if sign != _JOINER
+        or not (_ends_an_emoji(text[place - 1 : place]) and _begins_an_emoji(text[place + 1 : place + 2]))
+    )
+
+
+def _begins_an_emoji(sign: str) -> bool:
+    return sign != "" and unicodedata.category(sign) == "So"
+
+
+def _ends_an_emoji(sign: str) -> bool:
+    return _begins_an_emoji(sign) or sign == _AS_PICTURE or "\U0001f3fb" <= sign <= "\U0001f3ff"  # colours of skin
 
 
 def without_sequences(text: str) -> str:

@@ -20,6 +20,7 @@ from ..operations import steering
 from ..operations.gate import gate_change
 from ..store.journal import journal_in, open_journal
 from ..store.locks import holder_of, run_lock
+from ..text.escaping import without_joiners_of_emoji
 
 LONGEST_NAME = 60
 LONGEST_REASON = 500
@@ -144,7 +145,7 @@ def _bad(reason: str) -> Refusal:
 
 def _text(given: Any, longest: int) -> str | None:
     """*given* without space around it; None where it is no text, too long, or has signs that are not for reading."""
-    if not isinstance(given, str) or len(given) > longest or not given.isprintable():
+    if not isinstance(given, str) or len(given) > longest or _invisible_in(given) is not None:
         return None
     return given.strip()
 
@@ -153,11 +154,20 @@ def _unreadable(given: dict[str, Any]) -> str | None:
     """Which of the texts of *given* has a sign that nobody sees, or that is not for one line, and which that is."""
     for field, what in (("who", "the name of whoever asks"), ("reason", "a text")):
         text = given.get(field)
-        sign = next((each for each in text if not each.isprintable()), None) if isinstance(text, str) else None
+        sign = _invisible_in(text) if isinstance(text, str) else None
         if sign is not None:
             called = f" ({unicodedata.name(sign)})" if unicodedata.name(sign, "") else ""
             return f"`{field}` has to be {what} that can be read; it has U+{ord(sign):04X}{called} in it: take that out"
     return None
+
+
+def _invisible_in(text: str) -> str | None:
+    """The first sign of *text* that nobody sees, or that is not for one line; None: there is none."""
+    return (
+        None
+        if text.isprintable()
+        else next((each for each in without_joiners_of_emoji(text) if not each.isprintable()), None)
+    )
 
 
 def _names(command: Command, given: dict[str, Any]) -> tuple[str, ...] | None:

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.text.escaping import one_line, visible
+from orchestrator.text.escaping import one_line, visible, without_joiners_of_emoji
 
 MISLEADING = "\x85\x9b\u061c\u200e\u202e\u2066\u2069\u2028"
 
@@ -24,3 +24,24 @@ def test_own_lines_and_colours_stay() -> None:
     text = "\x1b[32mcafé\x1b[0m\n\tключ 👩\u200d🚀\n"
     assert visible(text) == text
     assert visible("a\u202eb\x9b") == "a\\u202eb\\u009b"
+
+
+def test_a_joiner_is_part_of_an_emoji_between_two_of_them_alone() -> None:
+    """Elsewhere it is what nobody sees."""
+    family, firewoman, on_fire, pirate = (
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "\U0001f469\U0001f3fd\u200d\U0001f692",
+        "\u2764\ufe0f\u200d\U0001f525",
+        "\U0001f3f4\u200d\u2620\ufe0f",
+    )
+    for joined in (family, firewoman, on_fire, pirate):
+        assert without_joiners_of_emoji(f"a {joined} b") == f"a {joined} b".replace("\u200d", "")
+    for hidden in (
+        "\u200d",
+        "a\u200db",
+        "\U0001f468\u200d",
+        "\u200d\U0001f468",
+        "\U0001f468\u200d\u200d\U0001f468",
+        "1\u200d\U0001f468",
+    ):
+        assert without_joiners_of_emoji(hidden) == hidden

@@ -84,9 +84,12 @@ async def test_approving_wants_the_number_of_those_that_are_left(visitor: Visito
 async def test_waves_are_rejected_and_migrations_skipped_and_their_gates_changed(
     visitor: Visitor, night: Night, csrf: str
 ) -> None:
-    """With the name and the reason of whoever does it."""
+    """With the name and the reason of whoever does it, in which two emoji may be joined to one."""
     night.write(ev.ApprovalWaiting(at=NOW, wave="w2"))
-    why = {"reason": "not tonight"}
+    reason = (
+        "not tonight \U0001f469\U0001f3fd\u200d\U0001f692\u2764\ufe0f\u200d\U0001f525"  # a firewoman, a heart on fire
+    )
+    why = {"reason": reason}
     with night.held():
         answers = [
             await visitor.press("reject", csrf=csrf, body={"wave": "w2"} | why),
@@ -100,10 +103,10 @@ async def test_waves_are_rejected_and_migrations_skipped_and_their_gates_changed
     with open_journal(night.state_dir, readonly=True) as journal:
         requests = [control.request for control in journal.controls(RUN)]
     assert [(each.command, each.wave or each.migration, each.who, each.reason) for each in requests] == [
-        ("reject", "w2", PAGE, "not tonight"),
-        ("gate", "orders", PAGE, "not tonight"),
-        ("skip", "orders", PAGE, "not tonight"),
-        ("retry", "orders", PAGE, "not tonight"),
+        ("reject", "w2", PAGE, reason),
+        ("gate", "orders", PAGE, reason),
+        ("skip", "orders", PAGE, reason),
+        ("retry", "orders", PAGE, reason),
     ]
     assert requests[1].gate == GateChange(max_lag=60.0)
 
@@ -138,6 +141,12 @@ async def test_nothing_is_asked_of_a_run_without_a_process(
             {"reason": "see \u202eabc"},
             400,
             "`reason` has to be a text that can be read; it has U+202E (RIGHT-TO-LEFT OVERRIDE)",
+        ),
+        (
+            "pause",
+            {"reason": "a\u200db"},
+            400,
+            "`reason` has to be a text that can be read; it has U+200D (ZERO WIDTH JOINER)",
         ),
         (
             "pause",
