@@ -68,6 +68,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     bool | None: st.none() | st.booleans(),
     tuple[str, ...]: st.lists(text, max_size=3).map(tuple),
+    tuple[str, ...] | None: st.none() | st.lists(text, max_size=3).map(tuple),
     dict[str, int]: counts,
     dict[str, Any]: st.dictionaries(text, plain, max_size=3),
     Window | None: windows,

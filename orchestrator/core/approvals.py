@@ -23,6 +23,11 @@ def covered(run: RunFacts, wave: Wave, *, between_sessions: bool) -> tuple[str, 
     return tuple(name for name in left if name in run.selected)
 
 
+def to_approve(run: RunFacts, wave: Wave) -> int:
+    """How many migrations of *wave* an approval is for that is given now, in the session that works on *run*: what whoever approves is told, or types."""
+    return len(covered(run, wave, between_sessions=False))
+
+
 def is_approved(run: RunFacts, wave: Wave) -> bool:
     """Whether all that this session may still cut over of *wave* is covered by approvals, of which there are some."""
     approvals = run.waves[wave.name].approvals

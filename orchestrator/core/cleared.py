@@ -11,7 +11,19 @@ from .events import Event
 from .steering import SteeringRequest
 
 _NAMES = frozenset(
-    {"base_url", "credentials", "hook", "method", "migration", "scope", "selected", "successor", "version", "wave"}
+    {
+        "base_url",
+        "credentials",
+        "hook",
+        "method",
+        "migration",
+        "migrations",
+        "scope",
+        "selected",
+        "successor",
+        "version",
+        "wave",
+    }
 )
 """Fields that name something of the workflow or of this program: what they mean hangs on every letter. A workflow that holds a secret is not run."""
 

@@ -62,6 +62,7 @@ _FROM_JSON: dict[Any, Callable[[Any], Any]] = {
     "Forecast": forecast_from_json,
     "Window | None": window_from_json,
     "tuple[str, ...]": _deep_tuple,
+    "tuple[str, ...] | None": lambda value: None if value is None else _deep_tuple(value),
 }
 """What makes a field's value of what JSON has of it, by the field's type as it is written above; the others are as in JSON."""
 _MADE = {

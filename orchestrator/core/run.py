@@ -300,7 +300,12 @@ class RunState(RunFacts):
                 wave.approved_by, wave.approval_since = event.who, None
                 wave.rejected_by, wave.timed_out = None, False
                 names = approvals.covered(self, self._waves[event.wave], between_sessions=event.between_sessions)
+                if event.migrations is not None:  # what came besides, whoever approved it has not been told
+                    meant = frozenset(event.migrations)
+                    names = tuple(name for name in names if name in meant)
                 wave.approvals = {**wave.approvals, **dict.fromkeys(names, event.who)}
+                if event.migrations is not None and not approvals.is_approved(self, self._waves[event.wave]):
+                    wave.approved_by = None  # so it is asked for again
             case WaveRejected():
                 wave.rejected_by = f"{event.who}: {event.reason}" if event.reason else event.who
                 wave.timed_out = event.who == APPROVAL_TIMEOUT

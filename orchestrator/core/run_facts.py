@@ -266,10 +266,6 @@ class RunFacts:
         """How many of *wave*'s migrations ended without SUCCESS, selected this time or not."""
         return self.waves[wave.name].counts.ended_badly
 
-    def to_cut_over(self, wave: Wave) -> int:
-        """How many of *wave*'s selected migrations may still get a PUT: what somebody lets start who approves it. What is skipped is none."""
-        return self.waves[wave.name].counts.waiting
-
     def too_many_failures(self, wave: Wave) -> bool:
         """Whether more of *wave*'s migrations ended without SUCCESS, IN_DOUBT included, than its `max_failures` allows.
 

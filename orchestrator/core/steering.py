@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from ..text.counts import names_listed
 from ..text.likeness import closest
+from .approvals import covered
 from .events import (
     Event,
     GateChanged,
@@ -48,7 +49,8 @@ class GateChange:
 class SteeringRequest:
     """*command* is asked by *who*, for *reason*.
 
-    *wave* and *migration* are what it is about; *gate* is what changes of its gate (None: off).
+    *wave* and *migration* are what it is about; *gate* is what changes of its gate (None: off). *covers*: the migrations that
+    an approval is for, as whoever asks was told; None: those that it is for when it is heeded.
     """
 
     command: Command
@@ -57,6 +59,7 @@ class SteeringRequest:
     wave: str | None = None
     migration: str | None = None
     gate: GateChange | None = None
+    covers: tuple[str, ...] | None = None
 
 
 def decide(run: RunState, request: SteeringRequest, *, at: float) -> Event | str:
@@ -102,7 +105,16 @@ def _about_a_wave(run: RunState, request: SteeringRequest, name: str, *, at: flo
         return WaveRejected(at=at, wave=name, who=request.who, reason=request.reason)
     if known.approved_by is not None and known.rejected_by is None:
         return f"wave {name!r} was already approved, by {known.approved_by}"
-    return WaveApproved(at=at, wave=name, who=request.who, reason=request.reason)
+    approved = WaveApproved(at=at, wave=name, who=request.who, reason=request.reason)
+    if request.covers is None:
+        return approved
+    told_of = frozenset(request.covers)
+    left = [covered(run, wave, between_sessions=between) for between in (False, True)]
+    if all(told_of.issuperset(names) for names in left):
+        return approved
+    if told_of.isdisjoint(left[-1]):
+        return f"wave {name!r} is left with other migrations than those that it was approved for"
+    return replace(approved, migrations=tuple(each for each in left[-1] if each in told_of))
 
 
 def _about_a_migration(run: RunState, request: SteeringRequest, name: str, *, at: float) -> Event | str:

@@ -22,13 +22,17 @@ class ApprovalWaiting(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaveApproved(Event):
-    """*who* let the wave start, for *reason*."""
+    """*who* let the wave start, for *reason*.
+
+    *migrations*: what they were told that it is for, where that is not all that an approval is for as the run stands now; None: it is.
+    """
 
     name: ClassVar[str] = "wave_approved"
     wave: str
     who: str
     reason: str = ""
     between_sessions: bool = False
+    migrations: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from ..core.steering import SteeringRequest
 from ..machine.person import who_am_i
 from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal
-from ..store.locks import LockedError, holder_of, locked, run_lock
+from ..store.locks import LockedError, locked, run_lock, worker_of
 from .apart import wait_for
 from .find import find_run, state_dir_of
 from .foresight import last_words
@@ -74,7 +74,7 @@ def abort_and_tell(
         return _abort_elsewhere(row, request, directory, observers)
     with open_journal(directory) as journal:
         # Where no process works on it, nobody has heeded what was asked before.
-        if row.unfinished and holder_of(run_lock(directory, row.run_id)) is not None:
+        if row.unfinished and worker_of(run_lock(directory, row.run_id)) is not None:
             decided(asked_already(journal, row.run_id), [request])
         return ask(journal, row.run_id, request, at=time.time()) or _end(journal, row, request, observers)
 
@@ -98,7 +98,7 @@ def _abort_elsewhere(row: RunRow, request: SteeringRequest, directory: Path, obs
 def _end(journal: Journal, row: RunRow, request: SteeringRequest, observers: Sequence[Sink]) -> Steered:
     refuse_when_over(row, Command.ABORT)
     try:
-        with locked(run_lock(journal.state_dir, row.run_id), holder=request.who):
+        with locked(run_lock(journal.state_dir, row.run_id), holder=request.who, briefly=True):
             refuse_when_over(find_run(journal, row.run_id), Command.ABORT)  # it may have ended since we looked
             state = abort_interrupted(
                 journal, row.run_id, now=time.time(), who=request.who, reason=request.reason, observers=observers

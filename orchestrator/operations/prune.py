@@ -80,7 +80,7 @@ def prune(run_ids: Iterable[str], *, state_dir: Path | str | None = None) -> Pru
             if row is None:
                 continue  # somebody else has removed it
             try:
-                with locked(run_lock(journal.state_dir, run_id), holder=who_am_i()):
+                with locked(run_lock(journal.state_dir, run_id), holder=who_am_i(), briefly=True):
                     found = _sorted(journal, [journal.find(run_id) or row], locked_here=True)
                     kept += found.kept
                     for each in found.removed:

@@ -185,7 +185,9 @@ async def _execute(
     async with anyio.create_task_group() as beside:
         with anyio.CancelScope() as work:
             beside.start_soon(_heed_interruptions, interruptions, session, work, received, writer)
-            beside.start_soon(heed_controls, session, settings.state_dir, ground)
+            heeded = anyio.Event()
+            beside.start_soon(heed_controls, session, settings.state_dir, ground, options.host.say, heeded)
+            await heeded.wait()  # what is there already was asked of what had not begun
             if settings.rate_limit.learn:  # beside the first reads: an answer may take seconds
                 beside.start_soon(learn_limits, session.clients, session.state.workflow)
             who = f"the terminal of {session.state.who}"

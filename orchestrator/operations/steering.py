@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+from ..core.approvals import covered
 from ..core.arguments import several, text, text_or_none
 from ..core.errors import InputError
 from ..core.events import Event, RunFinished
@@ -19,7 +20,7 @@ from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange, Steering
 from ..files.own_secrets import secrets_of
 from ..machine.person import who_am_i
 from ..store.journal import Control, Journal, RunRow, open_journal
-from ..store.locks import LockedError, holder_of, locked, run_lock
+from ..store.locks import LockedError, locked, run_lock, worker_of
 from ..text.likeness import composed
 from ..text.redaction import Redactor
 from .apart import wait_for
@@ -59,7 +60,7 @@ def ask(journal: Journal, run_id: str, *requests: SteeringRequest, at: float) ->
 
     *at*: Unix seconds.
     """
-    if holder_of(run_lock(journal.state_dir, run_id)) is None:
+    if worker_of(run_lock(journal.state_dir, run_id)) is None:
         return None
     journal.request(run_id, *requests, at=at)
     return Steered(run_id=run_id, taken=Taken.ASKED)
@@ -198,13 +199,20 @@ def requests_for(
         waves = [name if name in state.waves else composed(name) for name in names]
         found = [SteeringRequest(command=command, who=who, reason=reason, wave=name) for name in waves]
         decided(state, [request for request in found if request.wave not in state.waves])
-        return found
+        return [with_what_it_covers(request, state) for request in found]
     try:
         chosen = state.workflow.select(tuple(names))
     except KeyError as error:
         raise InputError(f"run {state.run_id} has neither a wave nor a migration {error.args[0]!r}") from None
     members = [migration.name for _, migration in state.workflow.migrations() if migration.name in chosen]
     return [SteeringRequest(command=command, who=who, reason=reason, migration=name, gate=gate) for name in members]
+
+
+def with_what_it_covers(request: SteeringRequest, state: RunState) -> SteeringRequest:
+    """*request*, which if it is an approval is for what it is for as the run stands now: another session may be the one to heed it."""
+    if request.command is not Command.APPROVE or request.wave is None:
+        return request
+    return replace(request, covers=covered(state, state.wave(request.wave), between_sessions=False))
 
 
 def redactor_of_this_process() -> Redactor:
@@ -219,11 +227,13 @@ def redactor_of_this_process() -> Redactor:
 def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) -> Steered:
     """Record *requests* in a run on which no process works: whoever continues it finds them."""
     try:
-        with locked(run_lock(journal.state_dir, run_id), holder=requests[0].who):
+        with locked(run_lock(journal.state_dir, run_id), holder=requests[0].who, briefly=True):
             controls = journal.controls(run_id)
             state = journal.state(run_id)
             events = _heeded(controls, state)  # what was asked before comes before, or it would overrule this
-            own = [between_sessions(event) for event in decided(state, requests)]
+            # No session works on it, so nothing of one holds up what an approval is for.
+            anew = [replace(request, covers=None) for request in requests]
+            own = [between_sessions(event) for event in decided(state, anew)]
             for event in own:
                 state.apply(event)
             events += own

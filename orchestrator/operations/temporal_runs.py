@@ -298,7 +298,7 @@ async def catch_up(row: RunRow, state_dir: Path) -> bool:
         return False  # Temporal has forgotten it
     with open_journal(state_dir) as journal:
         try:
-            with locked(run_lock(journal.state_dir, row.run_id), holder="status"):
+            with locked(run_lock(journal.state_dir, row.run_id), holder="status", briefly=True):
                 follower = Follower(journal, remote, None, Options(), run_id=row.run_id)
                 await follower.catch_up()
                 return follower.closed

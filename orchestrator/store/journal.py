@@ -26,7 +26,7 @@ from ..core.steering import SteeringRequest
 from ..core.workflow import Workflow
 from .claims import refuse_claimed
 from .ground import OpenFile
-from .locks import holder_of, run_lock
+from .locks import run_lock, worker_of
 from .marks import Marks, Reach
 from .reader import MOST_RUNS, EarlierPuts, JournalReader
 from .records import Control, RunRow, detail_of
@@ -345,7 +345,7 @@ def open_journal(state_dir: Path, *, readonly: bool = False, checkpoint: Checkpo
 
 def worked_on_by(state_dir: Path, row: RunRow) -> str | None:
     """Who works on the run *row* of *state_dir*: a process here, or as far as is known, a Temporal cluster; None: nobody."""
-    holder = holder_of(run_lock(state_dir, row.run_id))
+    holder = worker_of(run_lock(state_dir, row.run_id))
     if holder is None and row.open_elsewhere and row.temporal is not None:
         return f"Temporal at {row.temporal['address']}"
     return holder

@@ -28,9 +28,14 @@ class LockedError(BusyError):
         self.holder = holder
 
 
+_BRIEFLY = "\nfor a moment"
+
+
 @contextmanager
-def locked(path: Path, *, holder: str) -> Iterator[OpenFile]:
+def locked(path: Path, *, holder: str, briefly: bool = False) -> Iterator[OpenFile]:
     """Hold the lock *path* while the context lasts; *holder* is written into the file. Which file it is.
+
+    *briefly*: whoever holds it works on no run, and heeds no request (`worker_of`).
 
     Raises:
         LockedError: Another process holds it.
@@ -43,7 +48,7 @@ def locked(path: Path, *, holder: str) -> Iterator[OpenFile]:
         except OSError as error:
             raise unusable(path, error) from error
         try:
-            file = _taken(path, descriptor, holder)
+            file = _taken(path, descriptor, holder + _BRIEFLY if briefly else holder)
             if file is not None:
                 yield file
                 return
@@ -60,7 +65,7 @@ def _taken(path: Path, descriptor: int, holder: str) -> OpenFile | None:
     """
     try:
         if not _try_lock(descriptor):
-            raise LockedError(path, _text(descriptor))
+            raise LockedError(path, _text(descriptor).removesuffix(_BRIEFLY))
         file = OpenFile.of(path, os.fstat(descriptor))
         if file.trouble() is not None:
             return None
@@ -72,11 +77,17 @@ def _taken(path: Path, descriptor: int, holder: str) -> OpenFile | None:
 
 
 def holder_of(path: Path) -> str | None:
-    """Who holds the lock *path* now; None when nobody does.
+    """Who holds the lock *path* now, if only for a moment; None when nobody does.
 
     Raises:
         JournalError: It cannot be opened.
     """
+    holder = _holder(path)
+    return None if holder is None else holder.removesuffix(_BRIEFLY)
+
+
+def _holder(path: Path) -> str | None:
+    """What the file of the lock *path* says of who holds it now."""
     try:
         descriptor = open_own(path, os.O_RDONLY)  # also on a file system that is read-only
     except FileNotFoundError:
@@ -92,6 +103,16 @@ def holder_of(path: Path) -> str | None:
     finally:
         os.close(descriptor)
     return None
+
+
+def worker_of(path: Path) -> str | None:
+    """Who holds the run lock *path* to work on the run, and heeds what is asked of it; None: nobody does, or only for a moment.
+
+    Raises:
+        JournalError: It cannot be opened.
+    """
+    holder = _holder(path)
+    return None if holder is None or holder.endswith(_BRIEFLY) else holder
 
 
 def run_lock(state_dir: Path, run_id: str) -> Path:

@@ -105,10 +105,16 @@ def _cluster(path: Path, run_id: str, written: str) -> Mapping[str, Any]:
 def detail_of(request: SteeringRequest) -> dict[str, Any]:
     """What is left of *request* beside its command, its wave and who asks, as `request_of` takes it."""
     gate = [request.gate.max_lag, request.gate.timeout] if request.gate else None
-    return {"reason": request.reason, "migration": request.migration, "gate": gate}
+    covers = {} if request.covers is None else {"covers": request.covers}
+    return {"reason": request.reason, "migration": request.migration, "gate": gate, **covers}
 
 
-_OF_A_REQUEST: Mapping[str, Any] = {"reason": str | None, "migration": str | None, "gate": list | None}
+_OF_A_REQUEST: Mapping[str, Any] = {
+    "reason": str | None,
+    "migration": str | None,
+    "gate": list | None,
+    "covers": list | None,
+}
 
 
 def request_of(command: str, wave: str | None, who: str, detail: Any) -> SteeringRequest:
@@ -126,6 +132,9 @@ def request_of(command: str, wave: str | None, who: str, detail: Any) -> Steerin
         len(gate) != 2 or not all(isinstance(each, int | float | None) and not isinstance(each, bool) for each in gate)
     ):
         raise ValueError(f"{command}: its gate is none")
+    covers = detail.get("covers")
+    if covers is not None and not all(isinstance(name, str) for name in covers):
+        raise ValueError(f"{command}: what it covers is none of a wave's")
     return SteeringRequest(
         command=Command(command),
         who=who,
@@ -133,6 +142,7 @@ def request_of(command: str, wave: str | None, who: str, detail: Any) -> Steerin
         wave=wave,
         migration=detail.get("migration"),
         gate=GateChange(max_lag=gate[0], timeout=gate[1]) if gate else None,
+        covers=None if covers is None else tuple(covers),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.approvals import to_approve
 from ..core.errors import InputError
 from ..core.run import RunState
 from ..core.steered import Command
@@ -19,7 +20,7 @@ from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange
 from ..operations import steering
 from ..operations.gate import gate_change
 from ..store.journal import journal_in, open_journal
-from ..store.locks import holder_of, run_lock
+from ..store.locks import run_lock, worker_of
 from ..text.escaping import without_joiners_of_emoji
 
 LONGEST_NAME = 60
@@ -98,7 +99,7 @@ def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, at: float) -> R
     with open_journal(state_dir, readonly=True) as journal:
         if journal.state(run_id).started_at is None:
             return Refusal(status=404, reason=f"there is no run {run_id}")
-        if holder_of(run_lock(state_dir, run_id)) is None:
+        if worker_of(run_lock(state_dir, run_id)) is None:
             return _nobody(run_id, asked.command)
         state = steering.asked_already(journal, run_id)
     refusal = _out_of_place(state, asked)
@@ -130,7 +131,7 @@ def _out_of_place(state: RunState, asked: Asked) -> Refusal | None:
     wave = state.waves[name]
     if wave.approved_by is None and wave.approval_since is None and wave.rejected_by is None:
         return Refusal(status=409, reason=f"wave {name!r} does not wait for approval")
-    number = state.to_cut_over(state.wave(name))
+    number = to_approve(state, state.wave(name))
     if not state.rehearsal and asked.count != number:
         return Refusal(
             status=409,

@@ -27,7 +27,7 @@ from ..observers.terminal.tally import Tally
 from ..reports.shape import needed
 from ..store.journal import Journal, RunRow, journal_in, open_journal, worked_on_by
 from ..store.last_read import SILENT_AFTER, sign_of_life, silent_since
-from ..store.locks import holder_of, run_lock
+from ..store.locks import run_lock, worker_of
 from ..text.instants import iso
 from . import view
 from .news import News
@@ -124,7 +124,7 @@ class RunLook:
         if known.state.started_at is None:
             return self._nothing("")
         known.told = None
-        holder = holder_of(run_lock(self._state_dir, self._run_id))
+        holder = worker_of(run_lock(self._state_dir, self._run_id))
         silent = self._silent_since() if holder else None
         if not news.any and holder == known.holder and silent == known.silent and not known.first_rows:
             return None

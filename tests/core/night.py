@@ -268,6 +268,9 @@ class CoreNight:
             asked = replace(asked, wave=self.dice.choice([wave.name for wave in self.workflow.waves]))
             if command == "reject" and self.dice.random() < 0.7:
                 return
+            if command == "approve" and self.dice.random() < 0.5:  # by somebody who was told of these alone
+                members = [migration.name for migration in self.run.wave(str(asked.wave)).migrations]
+                asked = replace(asked, covers=tuple(self.dice.sample(members, self.dice.randrange(len(members) + 1))))
         else:
             gate = self.dice.choice([GateChange(timeout=60.0), None]) if command == "gate" else None
             asked = replace(asked, migration=self.dice.choice(sorted(self.workflow.names())), gate=gate)

@@ -135,7 +135,8 @@ def somebody_let_it_start(night: CoreNight, wave: Wave, name: str) -> bool:
             case RunStarted() | RunResumed():
                 selected = frozenset(event.selected)
             case WaveApproved() if event.wave == wave.name:
-                let = let or name in selected or not members & selected
+                meant = event.migrations is None or name in event.migrations
+                let = let or (meant and (name in selected or not members & selected))
             case MigrationRetried() if event.migration == name:
                 let = let or name in selected
             case WaveRejected() if event.wave == wave.name:

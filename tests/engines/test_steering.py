@@ -33,7 +33,7 @@ from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Speci
 from orchestrator.store.journal import Journal, open_journal
 
 from ..builders import FAILS, WORKS
-from .house import READY, AbsoluteWindow, Hooks, House, house, migration, outcomes, wall, wave, workflow
+from .house import READY, AbsoluteWindow, Hooks, House, die_when, house, migration, outcomes, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -50,6 +50,65 @@ def on(it: House, kind: type[Event], action: Any) -> None:
             action()
 
     it.watchers.append(watch)
+
+
+# -- a session that is being begun ------------------------------------------------------------------------------------
+
+
+def as_it_begins(it: House, *requests: tuple[str, dict[str, Any]]) -> Any:
+    """A checkpoint that leaves *requests* when a session is recorded and has not taken a step: its lock was held for a while then."""
+
+    def checkpoint(name: str) -> None:
+        if name == "run_begun":
+            for command, about in requests:
+                it.ask(command, **about)
+
+    return checkpoint
+
+
+async def test_what_is_asked_as_a_session_begins_comes_before_its_first_step(tmp_path: Path) -> None:
+    """A wave that needs no approval and is rejected then does not start."""
+    async with house(tmp_path, workflow(wave("one", "a"))) as it:
+        ending = await it.start(checkpoint=as_it_begins(it, ("reject", {"wave": "one"})))
+        assert it.names(WaveStarted) == []
+        assert it.puts("a") == 0
+    assert outcomes(ending) == {"a": NOT_STARTED}
+
+
+async def test_an_approval_is_for_what_whoever_gave_it_was_told_of(tmp_path: Path) -> None:
+    """The session that heeds it is about more, so it asks for the whole; nothing is cut over meanwhile."""
+    async with house(tmp_path, workflow(wave("one", "a", "b", approval=True))) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, ApprovalWaiting), only=("a",))
+        on(it, ApprovalWaiting, lambda: it.ask("reject", "one"))
+        approved = ("approve", {"wave": "one", "covers": ("a",)})
+        ending = await it.resume(run_id, checkpoint=as_it_begins(it, approved))
+        assert [event.migrations for event in it.names(WaveApproved)] == [("a",)]
+        assert len(it.names(ApprovalWaiting)) == 2
+        assert (it.puts("a"), it.puts("b")) == (0, 0)
+    assert outcomes(ending) == {"a": NOT_STARTED, "b": NOT_STARTED}
+
+
+async def test_what_is_taken_up_again_as_a_session_begins_needs_an_approval(tmp_path: Path) -> None:
+    """As it does before: its wave was approved without it."""
+    async with house(tmp_path, workflow(wave("one", "a", "b", approval=True))) as it:
+        first = as_it_begins(
+            it, ("pause", {}), ("skip", {"migration": "b"}), ("approve", {"wave": "one", "covers": ("a",)})
+        )
+        run_id = await die_when(it, lambda event: isinstance(event, WaveApproved), checkpoint=first)
+        on(it, ApprovalWaiting, lambda: it.ask("reject", "one"))
+        ending = await it.resume(run_id, checkpoint=as_it_begins(it, ("unpause", {}), ("retry", {"migration": "b"})))
+        assert len(it.names(ApprovalWaiting)) == 1
+        assert (it.puts("a"), it.puts("b")) == (0, 0)
+    assert outcomes(ending) == {"a": NOT_STARTED, "b": NOT_STARTED}
+
+
+async def test_who_asks_too_late_is_told(tmp_path: Path) -> None:
+    """In the log of the run: what was asked, by whom, and why it does nothing."""
+    told: list[tuple[str, Any]] = []
+    async with house(tmp_path, workflow(wave("one", "a"))) as it:
+        on(it, WaveStarted, lambda: it.ask("reject", "one"))
+        await it.start(say=lambda event, **fields: told.append((event, fields["detail"])))
+    assert told == [("request_dropped", "reject by somebody does nothing: wave 'one' has started already")]
 
 
 # -- the window ------------------------------------------------------------------------------------------------------

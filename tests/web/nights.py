@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,19 @@ class Night:
     state_dir: Path
     run_id: str = RUN
 
-    def begin(self, given: Workflow, *, run_id: str | None = None, rehearsal: bool = False, at: float = NOW) -> None:
-        """Record the beginning of a run of *given*."""
+    def begin(
+        self,
+        given: Workflow,
+        *,
+        run_id: str | None = None,
+        rehearsal: bool = False,
+        at: float = NOW,
+        selected: Sequence[str] | None = None,
+    ) -> None:
+        """Record the beginning of a run of *given*, about *selected* of its migrations (None: all)."""
         with open_journal(self.state_dir) as journal:
-            journal.begin(run_id or self.run_id, given, run_started(given, at=at, rehearsal=rehearsal))
+            first = run_started(given, at=at, rehearsal=rehearsal, selected=selected)
+            journal.begin(run_id or self.run_id, given, first)
 
     def write(self, *events: ev.Event, run_id: str | None = None) -> None:
         """Record what happened next."""

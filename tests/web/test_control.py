@@ -9,6 +9,7 @@ from orchestrator.core import events as ev
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import GateChange
 from orchestrator.store.journal import open_journal
+from orchestrator.store.locks import locked, run_lock
 from orchestrator.web.control import Refusal, read
 
 from ..builders import NOW, WHO, workflow
@@ -79,6 +80,49 @@ async def test_approving_wants_the_number_of_those_that_are_left(visitor: Visito
         taken = await visitor.press("approve", csrf=csrf, body={"wave": "w1", "count": 2})
     assert (refused.status, taken.status) == (409, 202)
     assert "that are left (2)" in refused.document["error"]
+
+
+async def test_the_number_counts_what_is_in_doubt(visitor: Visitor, night: Night) -> None:
+    """Its PUT may show that it came to nothing, and then the approval is for another one, too."""
+    given = workflow(("orders", "billing"))
+    night.begin(replace(given, waves=(replace(given.waves[0], approval=True),)))
+    night.write(
+        ev.CutoverInDoubt(at=NOW, migration="orders", reason="no answer", settle=30.0),
+        ev.ApprovalWaiting(at=NOW, wave="w1"),
+    )
+    csrf = await visitor.enter()
+    with night.held():
+        refused = await visitor.press("approve", csrf=csrf, body={"wave": "w1", "count": 1})
+        taken = await visitor.press("approve", csrf=csrf, body={"wave": "w1", "count": 2})
+    assert (refused.status, taken.status) == (409, 202)
+    assert "that are left (2)" in refused.document["error"]
+
+
+async def test_a_wave_that_the_session_is_not_about_is_approved_by_the_number_of_all(
+    visitor: Visitor, night: Night
+) -> None:
+    """The approval is for sessions to come, and as large as what they may cut over."""
+    given = workflow(("canary",), ("orders", "billing"))
+    given = replace(given, waves=(given.waves[0], replace(given.waves[1], approval=True)))
+    night.begin(given, selected=("canary",))
+    night.write(ev.WaveRejected(at=NOW, wave="w2", who="ada"))
+    csrf = await visitor.enter()
+    with night.held():
+        refused = await visitor.press("approve", csrf=csrf, body={"wave": "w2", "count": 0})
+        taken = await visitor.press("approve", csrf=csrf, body={"wave": "w2", "count": 2})
+    assert (refused.status, taken.status) == (409, 202)
+    with open_journal(night.state_dir, readonly=True) as journal:
+        [control] = journal.controls(RUN)
+    assert control.request.covers == ("orders", "billing")
+
+
+async def test_a_lock_that_is_held_for_a_moment_is_no_process_that_heeds(
+    visitor: Visitor, night: Night, csrf: str
+) -> None:
+    """Whoever only looks, or records something, takes up no request."""
+    with locked(run_lock(night.state_dir, RUN), holder="status", briefly=True):
+        answer = await visitor.press("pause", csrf=csrf)
+    assert (answer.status, night.asked()) == (409, [])
 
 
 async def test_waves_are_rejected_and_migrations_skipped_and_their_gates_changed(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 
+from ...core.approvals import to_approve
 from ...core.cleared import cleared_request
 from ...core.errors import JournalError, JournalLockedError
 from ...core.events import ApprovalWaiting, Event
@@ -25,29 +26,32 @@ from .session import Session
 LOOK_EVERY = 0.25  # seconds; a request takes effect well within one
 
 
-async def heed_controls(session: Session, state_dir: Path, ground: Ground) -> None:
-    """Carry out the control requests for this run, as they come, until cancelled.
+async def heed_controls(session: Session, state_dir: Path, ground: Ground, say: Say, heeded: anyio.Event) -> None:
+    """Carry out the control requests for this run, as they come, until cancelled; *heeded* is set when those are that were there already.
 
     A journal that cannot be asked any more, or is not at its place (*ground*), stops the run in order: nobody could pause
-    or abort it.
+    or abort it. *say* tells of a request that does nothing any more.
     """
     try:
         with open_journal(state_dir) as journal:  # a connection of its own: the writer's is busy in another thread
-            await _heed(journal, session, ground)
+            await _heed(journal, session, ground, say, heeded)
     except JournalError as error:
         session.stop(f"the journal failed: {error}")
+    finally:
+        heeded.set()
 
 
-async def _heed(journal: Journal, session: Session, ground: Ground) -> None:
+async def _heed(journal: Journal, session: Session, ground: Ground, say: Say, heeded: anyio.Event) -> None:
     carried_out: set[int] = set()
     while True:
         ground.check()
         controls = journal.controls(session.state.run_id)
+        for control in controls:
+            if control.id not in carried_out:
+                carry_out(control.request, session, say)
+        carried_out.update(control.id for control in controls)
+        heeded.set()
         if controls:
-            for control in controls:
-                if control.id not in carried_out:
-                    carry_out(control.request, session)
-            carried_out.update(control.id for control in controls)
             await session.recorder.flush()  # a request counts as handled when what it caused cannot be lost any more
             # The next look finds them again. Once is enough: what has been decided since is not to be overruled.
             with suppress(JournalLockedError):
@@ -55,11 +59,20 @@ async def _heed(journal: Journal, session: Session, ground: Ground) -> None:
         await anyio.sleep(LOOK_EVERY)
 
 
-def carry_out(request: SteeringRequest, session: Session) -> None:
-    """Do what *request* asks; one that means nothing any more is dropped: it was looked at when it was left."""
-    event = decide(session.state, cleared_request(request, session.hooks.redactor.text), at=session.now())
+def carry_out(request: SteeringRequest, session: Session, say: Say) -> None:
+    """Do what *request* asks; *say* tells of one that means nothing any more: it was looked at when it was left."""
+    request = cleared_request(request, session.hooks.redactor.text)
+    event = decide(session.state, request, at=session.now())
     if not isinstance(event, str):
         session.recorder.record(event)
+        return
+    about = {key: name for key, name in (("wave", request.wave), ("migration", request.migration)) if name is not None}
+    say(
+        "request_dropped",
+        run_id=session.state.run_id,
+        **about,
+        detail=f"{request.command} by {request.who} does nothing: {event}",
+    )
 
 
 async def heed_terminal(
@@ -105,7 +118,7 @@ async def heed_terminal(
         if waiting and session.state.stopped is None:
             accepted, what = _what_approves(session.state, waiting[0])
             if typed.strip() in accepted:
-                carry_out(SteeringRequest(command=Command.APPROVE, who=who, wave=waiting[0]), session)
+                carry_out(SteeringRequest(command=Command.APPROVE, who=who, wave=waiting[0]), session, say)
             else:
                 say("approval_unclear", run_id=session.state.run_id, wave=waiting[0], detail=f"not approved: {what}")
 
@@ -128,7 +141,7 @@ def _what_approves(state: RunState, wave: str) -> tuple[tuple[str, ...], str]:
     """
     if state.rehearsal:
         return ("", wave), f"Enter alone, or {wave} and Enter, approves wave {wave}"
-    number = state.to_cut_over(state.wave(wave))
+    number = to_approve(state, state.wave(wave))
     return (str(number),), f"type the number of the migrations of wave {wave} that are left ({number}) to cut them over"
 
 

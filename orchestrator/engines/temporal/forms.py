@@ -393,12 +393,20 @@ def facts_of(data: Json) -> HookFacts:
 
 def request_out(request: SteeringRequest) -> Json:
     """*request* as JSON data."""
-    return asdict(request)
+    data = asdict(request)
+    if request.covers is None:
+        del data["covers"]  # which a worker of an older version does not know
+    return data
 
 
 def request_of(data: Json) -> SteeringRequest:
     """The inverse of `request_out`."""
     known = dict(data)
-    gate = known.pop("gate")
+    gate, covers = known.pop("gate"), known.pop("covers", None)
     command = Command(known.pop("command"))
-    return SteeringRequest(command=command, gate=None if gate is None else GateChange(**gate), **known)
+    return SteeringRequest(
+        command=command,
+        gate=None if gate is None else GateChange(**gate),
+        covers=None if covers is None else tuple(covers),
+        **known,
+    )

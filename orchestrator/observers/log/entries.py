@@ -24,6 +24,7 @@ from ...core.events import (
     RunFinished,
     RunResumed,
     RunStarted,
+    WaveApproved,
     WindowChanged,
 )
 from ...core.forecast import Forecast
@@ -137,6 +138,10 @@ def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
             del own["polls"]  # thousands of numbers
         case RunResumed():
             own["selected"] = len(event.selected)
+        case WaveApproved():
+            migrations = own.pop("migrations")
+            if migrations is not None:
+                own["migrations"] = len(migrations)
         case ForecastMade():
             own = _forecast(event.forecast, rehearsal=state.rehearsal)
         case WindowChanged():

@@ -139,6 +139,11 @@ def _migration_finished(f: Fields) -> str:
     return f"{f['outcome']}{message}"
 
 
+def _of_it(f: Fields) -> str:
+    """Of how many of its migrations somebody was told who approved a wave, where they are not all."""
+    return f" for {plural(f['migrations'], 'migration')} of it" if "migrations" in f else ""
+
+
 def _window_opened(f: Fields, zone: tzinfo | None) -> str:
     at_once = "a rehearsal does not wait for its window, which opens at once, for as long as the real one: " * f.get(
         "rehearsal", False
@@ -202,7 +207,7 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
         f"`before` hooks have run, so an application may stand still; no PUT has left for {rough_duration(f['seconds'])}: {f['reason']}"
     ),
     "window_changed": lambda f: f"the window is that of the file now: {window_in_words(window_from_json(f['window']))}",
-    "wave_approved": lambda f: f"approved by {f['who']}{_reason(f)}",
+    "wave_approved": lambda f: f"approved by {f['who']}{_of_it(f)}{_reason(f)}",
     "wave_rejected": _wave_rejected,
     "verification_started": lambda _: (
         "Atlas says that the cutover is complete; its `verify` hooks have to prove it good"
