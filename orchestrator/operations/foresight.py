@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from ..core.advice import path_of
 from ..core.changes import differences
 from ..core.consent import Intention, intended
-from ..core.errors import BusyError, InputError
+from ..core.errors import InputError
 from ..core.events import (
     ConfirmationWaiting,
     CutoversStopped,
@@ -26,19 +26,20 @@ from ..core.events import (
 from ..core.migration import UNDER_WAY
 from ..core.outcomes import ExitCode, RunOutcome
 from ..core.run import RunState
-from ..core.settings import Engine, Settings
+from ..core.settings import Settings
 from ..core.steered import with_reason
 from ..core.typed import resume_command
 from ..core.workflow import Workflow
 from ..engines.local.session import doubts_of_earlier_puts
 from ..machine.person import who_am_i
 from ..machine.version import program_version
-from ..store.journal import Journal, RunRow, journal_in, open_journal
+from ..store.journal import Journal, journal_in, open_journal
 from ..text.counts import names_listed, plural
 from ..text.likeness import closest
 from .assignment import Assignment, LastWords
 from .options import Options
 from .steering import asked_already
+from .whose import refuse_foreign
 
 _NAMES = 20
 """How many names a message lists."""
@@ -55,7 +56,7 @@ def foresee(workflow: Workflow, settings: Settings, options: Options, *, now: fl
         assignment = _first_of(RunState(run_id=""), workflow, settings, options, now=now)
         return intended(assignment.state, (assignment.first,), base_url=settings.atlas.base_url, ends=(), now=now)
     with open_journal(settings.state_dir) as journal:
-        other = unfinished_run(journal, workflow, options)
+        other = unfinished_run(journal, workflow, settings, options)
         assignment = (
             beginning(journal, "", workflow, settings, options, now=now)
             if other is None
@@ -74,7 +75,7 @@ def foresee_going_on(workflow: Workflow, settings: Settings, options: Options, *
     if not journal_in(settings.state_dir):
         return None
     with open_journal(settings.state_dir, readonly=True) as journal:
-        other = unfinished_run(journal, workflow, options)
+        other = unfinished_run(journal, workflow, settings, options)
         if other is None:
             return None
         return _intention(
@@ -96,36 +97,19 @@ def foresee_resume(run_id: str, settings: Settings, options: Options, *, now: fl
         return _intention(journal, assignment, settings, now=now)
 
 
-def unfinished_run(journal: Journal, workflow: Workflow, options: Options) -> str | None:
-    """The run of *workflow* that is to be continued."""
+def unfinished_run(journal: Journal, workflow: Workflow, settings: Settings, options: Options) -> str | None:
+    """The run of *workflow* that is to be continued.
+
+    Raises:
+        BusyError, InputError: As `refuse_foreign`.
+    """
     if options.new or options.rehearsal is not None:
         return None
     row = next(iter(journal.unfinished(workflow=workflow.name, rehearsal=False)), None)
     if row is None:
         return None
-    refuse_foreign(row, options.engine)
+    refuse_foreign(row, options.engine, settings.temporal)
     return row.run_id
-
-
-def refuse_foreign(row: RunRow, engine: Engine) -> None:
-    """Raise where *engine* is not the one that works on the run *row*.
-
-    Raises:
-        BusyError: It is open, as far as is known here, at Temporal.
-        InputError: It is closed, and the other engine's to go on with.
-    """
-    if (row.temporal is not None) == (engine is Engine.TEMPORAL):
-        return
-    if row.open_elsewhere:
-        raise BusyError(
-            f"run {row.run_id} of workflow {row.workflow!r} is open at Temporal: `atlas-cutover resume {row.run_id}` follows it, "
-            f"`atlas-cutover abort {row.run_id}` ends it"
-        )
-    other = "temporal" if row.temporal is not None else "local"
-    raise InputError(
-        f"run {row.run_id} of workflow {row.workflow!r} is unfinished, and engine {other} works on it: "
-        f"`atlas-cutover resume {row.run_id}` goes on with it, `atlas-cutover abort {row.run_id}` ends it; nothing was sent"
-    )
 
 
 def _first_of(
@@ -163,7 +147,7 @@ def beginning(
     before: tuple[LastWords, ...] = ()
     if options.new and options.rehearsal is None:
         selected = select(workflow, options.only)
-        before = _in_place_of(journal, run_id, workflow, selected, engine=options.engine, now=now)
+        before = _in_place_of(journal, run_id, workflow, selected, settings=settings, options=options, now=now)
     return _first_of(RunState(run_id=run_id), workflow, settings, options, now=now, in_place_of=before)
 
 
@@ -274,17 +258,25 @@ def keep_to_what_was_confirmed(
 
 
 def _in_place_of(
-    journal: Journal, run_id: str, workflow: Workflow, selected: frozenset[str], *, engine: Engine, now: float
+    journal: Journal,
+    run_id: str,
+    workflow: Workflow,
+    selected: frozenset[str],
+    *,
+    settings: Settings,
+    options: Options,
+    now: float,
 ) -> tuple[LastWords, ...]:
     """How the unfinished runs of *workflow* end, in whose place *run_id* begins, of *selected*; the workflow is locked.
 
     Raises:
-        InputError: One of them has left something under way or in doubt that the new run would not follow.
+        BusyError: One of them is open at Temporal, for another engine or at another place.
+        InputError: One of them has left something under way or in doubt that the new run would not follow, or is foreign (`refuse_foreign`).
     """
     followed = {(m.group_id, m.live_migration_id) for _, m in workflow.migrations() if m.name in selected}
     ends = []
     for row in journal.unfinished(workflow=workflow.name, rehearsal=False):
-        refuse_foreign(row, engine)
+        refuse_foreign(row, options.engine, settings.temporal)
         state = journal.state(row.run_id)
         in_doubt = frozenset(state.unsettled())
         lost = [

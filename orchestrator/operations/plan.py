@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..core.arguments import moment
-from ..core.errors import InputError, JournalError
+from ..core.errors import BusyError, InputError, JournalError
 from ..core.forecast import Forecast
 from ..core.forecast_words import in_sentences, no_history
 from ..core.history import History
@@ -243,8 +243,8 @@ def _hooks(hooks: Hooks) -> tuple[str, ...]:
 
 def _going_on(workflow: Workflow, settings: Settings, now: float) -> GoingOn | None:
     try:
-        intention = foresee_going_on(workflow, settings, Options(), now=now)
-    except (InputError, JournalError) as error:
+        intention = foresee_going_on(workflow, settings, Options(engine=settings.engine), now=now)
+    except (BusyError, InputError, JournalError) as error:
         return GoingOn(run_id=None, refusal=str(error))
     if intention is None:
         return None

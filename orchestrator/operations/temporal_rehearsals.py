@@ -15,7 +15,8 @@ from .options import Ending, Options
 from .secrets_in import refuse_secrets
 from .stage import find_server, stage
 from .target import Rehearsal
-from .temporal_runs import followed, refuse_too_large, remote_of
+from .temporal_places import remote_of
+from .temporal_runs import followed, refuse_too_large
 from .work import as_it_ended, forecast_of, new_run_id
 
 

@@ -6,7 +6,6 @@ it reads those of a local run. Whoever mirrors a run holds its lock.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -16,24 +15,19 @@ from typing import TYPE_CHECKING
 
 from ..core.changes import differences
 from ..core.errors import BusyError, InputError, TemporalError
-from ..core.settings import (
-    DEFAULT_SETTLE,
-    TEMPORAL_ADDRESS_VARIABLE,
-    TEMPORAL_KEY_VARIABLE,
-    Secret,
-    Settings,
-    Temporal,
-)
+from ..core.settings import DEFAULT_SETTLE, Settings
 from ..core.steering import SteeringRequest
 from ..core.workflow import Hooks, Workflow
 from ..machine.person import who_am_i
 from ..store.ground import OpenFile
-from ..store.journal import Journal, RunRow, open_journal
+from ..store.journal import Journal, RunRow, journal_in, open_journal
 from ..store.locks import LockedError, locked, run_lock
 from .follower import Follower, unknown_puts
-from .foresight import beginning, continuation, keep_to_what_was_confirmed, refuse_foreign, select
+from .foresight import beginning, continuation, keep_to_what_was_confirmed, select
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
+from .temporal_places import remote_of, remote_of_run
+from .whose import refuse_elsewhere, refuse_foreign
 from .work import as_it_ended, forecast_of, holding, new_run_id
 
 if TYPE_CHECKING:
@@ -43,74 +37,29 @@ _EVENTS = 45_000  # of a run, which each worker that takes it over reads in one 
 _OF_A_MIGRATION, _OF_A_HOOK = 7, 1  # events, in an undisturbed night
 
 
-def temporal_of(row: RunRow, settings: Settings | None = None) -> tuple[Temporal, str]:
-    """The cluster that works on the run *row*, as it was begun; and why no key goes there, where there is one (empty: it does).
-
-    The address comes from the journal, which may have been handed over by anybody. So a key goes there only where the one who
-    has the key has named the address: in *settings*, or for verbs without any, in the environment.
-    """
-    from ..engines.temporal.service import from_json
-
-    assert row.temporal is not None
-    place = from_json(row.temporal, None)
-    if settings is not None:
-        key, named = settings.temporal.api_key, settings.temporal.address
-    else:
-        text = os.environ.get(TEMPORAL_KEY_VARIABLE, "").strip()
-        key, named = Secret(text) if text else None, os.environ.get(TEMPORAL_ADDRESS_VARIABLE) or Temporal().address
-    if key is None:
-        return place, ""
-    if named.lower() != place.address.lower():
-        return place, (
-            f"The key for Temporal was not sent to {place.address}, which the journal names for run {row.run_id}, and the config does "
-            f"not: if that is where the key belongs, set temporal.address, or {TEMPORAL_ADDRESS_VARIABLE}={place.address}"
-        )
-    if place.in_clear:
-        return place, (
-            f"The key for Temporal was not sent to {place.address}, as run {row.run_id} was begun without TLS, and everybody on the way "
-            "could read it: `abort` the run, and begin it with temporal.tls: true"
-        )
-    return replace(place, api_key=key), ""
-
-
-async def remote_of_run(row: RunRow, settings: Settings | None = None) -> Remote:
-    """Where the run *row* is, spoken to with the key of *settings* (None: of the environment), if that is meant for this address.
-
-    Raises:
-        InputError: The extra is not installed.
-        TemporalError: Temporal does not answer.
-    """
-    place, withheld = temporal_of(row, settings)
-    try:
-        return await remote_of(place, row.workflow, rehearsal=row.rehearsal)
-    except TemporalError as error:
-        raise TemporalError(f"{error}. {withheld}" if withheld else str(error)) from None
-
-
-async def remote_of(place: Temporal, workflow: str, *, rehearsal: bool) -> Remote:
-    """The runs of *workflow* at *place*.
-
-    Raises:
-        InputError: The extra is not installed.
-        TemporalError: Temporal does not answer.
-    """
-    try:
-        from ..engines.temporal import names, service
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"engine temporal needs the extra `temporal` ({error.name} is not installed): `pip install 'atlas-cutover[temporal]'`"
-        ) from None
-    return service.Remote(await service.connect(place), names.run_workflow_id(workflow, rehearsal=rehearsal))
-
-
 async def is_open(workflow: Workflow, settings: Settings) -> bool:
     """Whether a run of *workflow* is open at Temporal: then there is nothing to begin, and nothing to ask.
 
     Raises:
+        BusyError, InputError: An unfinished run of it is elsewhere (`refuse_elsewhere`).
         TemporalError: Temporal does not answer.
     """
+    _refuse_those_elsewhere(workflow, settings)
     found = await (await remote_of(settings.temporal, workflow.name, rehearsal=False)).find()
     return found is not None and found.is_open
+
+
+def _refuse_those_elsewhere(workflow: Workflow, settings: Settings) -> None:
+    """Raise where an unfinished run of *workflow* is at another place of Temporal's: whatever is open under its name here is another one.
+
+    Raises:
+        BusyError, InputError: As `refuse_elsewhere`.
+        JournalError: The journal cannot be read.
+    """
+    if journal_in(settings.state_dir):
+        with open_journal(settings.state_dir, readonly=True) as journal:
+            for row in journal.unfinished(workflow=workflow.name, rehearsal=False):
+                refuse_elsewhere(row, settings.temporal)
 
 
 async def start(workflow: Workflow, settings: Settings, options: Options, *, detach: bool = False) -> Ending:
@@ -119,14 +68,15 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, det
     *detach*: return when it has begun.
 
     Raises:
-        InputError: As `work.start`; or its unfinished run is a local one; or it is too large.
-        BusyError: Another process follows it, or it names a live migration of another run.
+        InputError: As `work.start`; or its unfinished run is a local one, or elsewhere at Temporal; or it is too large.
+        BusyError: Another process follows it, or it names a live migration of another run, or is open elsewhere at Temporal.
         JournalError: The journal cannot be used.
         TemporalError: Temporal does not answer.
     """
     select(workflow, options.only)
     refuse_too_large(workflow)
     refuse_secrets(workflow, settings)
+    _refuse_those_elsewhere(workflow, settings)
     remote = await remote_of(settings.temporal, workflow.name, rehearsal=False)
     found = await remote.find()
     with open_journal(settings.state_dir) as journal, ExitStack() as locks:
@@ -149,7 +99,7 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, det
         if not options.new:
             row = next(iter(journal.unfinished(workflow=workflow.name, rehearsal=False)), None)
             if row is not None:
-                refuse_foreign(row, options.engine)
+                refuse_foreign(row, options.engine, settings.temporal)
                 locks.enter_context(followed(journal, workflow.name, row.run_id, options))
                 return await _go_on(journal, remote, row, workflow, settings, options, detach=detach)
         run_id = new_run_id(options.host.wall())
@@ -218,7 +168,7 @@ async def _take_in_whose_place_it_takes(
     """
     found = await remote.find()
     for row in journal.unfinished(workflow=workflow, rehearsal=False):
-        refuse_foreign(row, options.engine)
+        refuse_foreign(row, options.engine, settings.temporal)
         try:
             with locked(run_lock(journal.state_dir, row.run_id), holder=who_am_i()):
                 follower = Follower(journal, remote, settings, options, run_id=row.run_id)

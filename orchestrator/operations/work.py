@@ -28,12 +28,13 @@ from ..store.journal import Journal, open_journal
 from ..store.locks import LockedError, locked, run_lock, workflow_lock
 from .assignment import Assignment
 from .forecasting import history_of, make_forecast
-from .foresight import beginning, continuation, keep_to_what_was_confirmed, refuse_foreign, select, unfinished_run
+from .foresight import beginning, continuation, keep_to_what_was_confirmed, select, unfinished_run
 from .missing_here import refuse_foreign_programs
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
 from .session import conduct
 from .steering import take_up_what_waits
+from .whose import refuse_foreign
 
 
 def new_run_id(now: float) -> str:
@@ -55,13 +56,13 @@ async def start(workflow: Workflow, settings: Settings, options: Options) -> End
     refuse_secrets(workflow, settings)
     refuse_foreign_programs(workflow)
     with open_journal(settings.state_dir, checkpoint=options.host.checkpoint) as journal:
-        other = unfinished_run(journal, workflow, options)
+        other = unfinished_run(journal, workflow, settings, options)
         if other is not None:
             return await _continue(journal, other, workflow, settings, options)
         run_id = new_run_id(options.host.wall())
         with holding(settings.state_dir, workflow.name, run_id, rehearsal=options.rehearsal is not None) as locks:
             # Again: another process may have begun one, and died, before the lock was ours.
-            other = unfinished_run(journal, workflow, options)
+            other = unfinished_run(journal, workflow, settings, options)
             if other is None:
                 assignment = beginning(journal, run_id, workflow, settings, options, now=options.host.wall())
                 assignment = replace(assignment, also=forecast_of(journal, assignment, settings))
@@ -92,7 +93,7 @@ async def _continue(
     if row is None:
         raise InputError(f"there is no run {run_id} in {journal.path}")
     if row.unfinished or options.retry_failed:
-        refuse_foreign(row, options.engine)
+        refuse_foreign(row, options.engine, settings.temporal)
     if not row.unfinished and not options.retry_failed:
         return as_it_ended(journal.state(run_id), options)
     with holding(settings.state_dir, row.workflow, run_id, rehearsal=row.rehearsal) as locks:
