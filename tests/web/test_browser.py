@@ -349,8 +349,9 @@ def test_an_approval_that_expires_says_so_and_then_that_nobody_gave_it(tab: Page
     night.write(ev.ApprovalWaiting(at=NOW, wave="w1"))
     with night.held():
         open_run(tab, night)
-        expires = re.compile(r"counts as rejected at .* UTC\)?, in \d+d\w*")
-        assert expires.search(tab.inner_text("#needs .since"))
+        expires = re.compile(r"ounts as rejected at .* UTC\)?, in \d+d\w*")
+        tab.wait_for_selector("#needs .said:has-text('Counts as rejected at')")
+        assert expires.search(tab.inner_text("#needs .said"))
         tab.click("#needs button.primary")
         assert expires.search(tab.inner_text("#confirm-facts li:first-child"))
         tab.fill("#confirm-who", "Ada")
@@ -363,6 +364,9 @@ def test_an_approval_that_expires_says_so_and_then_that_nobody_gave_it(tab: Page
         assert tab.is_disabled("#confirm-yes")
         tab.click("#confirm-no")
         assert "nobody approved it in time" in tab.inner_text("#waves")
+        resume = f"atlas-cutover resume {night.run_id} --state-dir {night.state_dir}"
+        assert tab.inner_text("#needs .to-do code") == resume
+        assert "`" not in tab.inner_text("#needs")
         night.write(
             ev.RunFinished(at=NOW + 9, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=True, requests={})
         )

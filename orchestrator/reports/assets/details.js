@@ -2,7 +2,7 @@
 // somebody, and which reloading and going back heed.
 
 import { copyable, copyableId } from "./copy.js";
-import { byId, chip, make, say, unbroken } from "./dom.js";
+import { byId, chip, coded, make, say } from "./dom.js";
 import { now } from "./now.js";
 import { FINAL, STATES, both, duration, failedHooks, number, reason, requests } from "./words.js";
 
@@ -90,7 +90,8 @@ export class Details {
         pair = { text: null, dt: make("dt", {}, term), dd: make("dd") };
         this.#shown.set(key, pair);
       }
-      if (pair.text !== text) pair.dd.replaceChildren(...(look ? [look(text)] : unbroken(text)));
+      if (!look) say(pair.dd, String(text));
+      else if (pair.text !== text) pair.dd.replaceChildren(look(text));
       pair.text = text;
       if (list.children[place] !== pair.dt) list.insertBefore(pair.dt, list.children[place] || null);
       if (list.children[place + 1] !== pair.dd) pair.dt.after(pair.dd);
@@ -105,8 +106,8 @@ function facts(run, job, row) {
   const at = (time) => (time == null ? null : both(time));
   const point = run.head.points?.[row.point];
   return [
-    ["What to do", point?.what_is_right.replaceAll("`", "")],
-    ["To go on", FINAL.has(row.state) ? run.head.advice?.outcomes[row.state]?.replaceAll("`", "") : null],
+    ["What to do", point?.what_is_right, { look: inCode }],
+    ["To go on", FINAL.has(row.state) ? run.head.advice?.outcomes[row.state] : null, { look: inCode }],
     ["Point of no return", point && `${point.side} (${row.point})`],
     ...failedHooks(row).map(({ hook, ended, output }, place) => [`Hook ${hook} failed`, `${ended}\n${output || "(no output)"}`, { look: written, key: `hook ${place} ${hook}` }]),
     ["Wave", run.head.waves[job.wave].name],
@@ -127,6 +128,10 @@ function facts(run, job, row) {
     ["live_migration_id", job.live_migration_id, { look: copyableId }],
     ["Request", requests(run.message(row)).join("\n"), { look: (text) => make("div", { class: "commands" }, ...text.split("\n").map(copyable)) }],
   ];
+}
+
+function inCode(text) {
+  return make("span", {}, ...coded(text));
 }
 
 // How a hook ended, and below it the end of what it wrote.

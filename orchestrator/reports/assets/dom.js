@@ -23,7 +23,18 @@ export function byId(id) {
 
 // Changes the text only where it differs, so that screen readers are not told the same twice.
 export function say(element, text) {
-  if (element.textContent !== text) renew(element, ...unbroken(text).map((piece) => (typeof piece === "string" ? document.createTextNode(piece) : piece)));
+  if (element.textContent !== text) renew(element, ...nodes(text));
+}
+
+// Our own text, in which what stands between backticks is code: the text alone where they do not close.
+export function coded(text) {
+  const pieces = text.split("`");
+  if (pieces.length % 2 === 0) return nodes(text);
+  return pieces.flatMap((piece, place) => (place % 2 ? make("code", {}, ...unbroken(piece)) : nodes(piece)));
+}
+
+function nodes(text) {
+  return unbroken(text).map((piece) => (typeof piece === "string" ? document.createTextNode(piece) : piece));
 }
 
 // Makes the children of parent what the fresh ones are, and keeps of them what is there: text that somebody has marked stays marked. Those that

@@ -104,6 +104,10 @@ export function bothToday(at) {
   return `${clock(at)} ${zoneName(at)} (${new Date(at * 1000).toISOString().slice(11, 19)} UTC)`;
 }
 
+export function sentence(text) {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
+}
+
 // What becomes of an approval that nobody gives until then; what holds the run otherwise keeps it from that.
 export function expiry(until) {
   const left = until - now();

@@ -3,7 +3,7 @@
 import { byId, say, sayEach } from "./dom.js";
 import { now } from "./now.js";
 import { settled } from "./settled.js";
-import { both, budgetInWords, counts, duration, expiry, number, plural } from "./words.js";
+import { both, budgetInWords, counts, duration, expiry, number, plural, sentence } from "./words.js";
 
 const NAME = "atlas-cutover name"; // under which the browser keeps who its reader is
 
@@ -132,10 +132,6 @@ function before(head, wave) {
   const told = good.length > 1 ? [`${plural(good.length, "wave")} with ${counts({ SUCCESS: good.reduce((sum, { migrations }) => sum + migrations, 0) })} and no failure.`] : [];
   for (const each of waves) if (!told.length || !good.includes(each)) told.push(`${each.name}: ${counts(each.states)}. ${sentence(budgetInWords(each))}`);
   return [...told, `${wave.name}: ${budgetInWords(wave)}.`];
-}
-
-function sentence(text) {
-  return `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
 
 function windowLeft(head) {

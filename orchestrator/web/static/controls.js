@@ -2,7 +2,7 @@
 
 import { confirmed, redrawQuestion } from "./confirm.js";
 import { copyable } from "./copy.js";
-import { byId, make, say, sayEach } from "./dom.js";
+import { byId, coded, make, renew, say, sayEach } from "./dom.js";
 import { key } from "./key.js";
 import { needs } from "./needs.js";
 import { now } from "./now.js";
@@ -26,7 +26,7 @@ export function controls(run, runId) {
   function draw(now) {
     const { head } = run;
     const reason = whyNot(head);
-    say(byId("reason"), reason);
+    renew(byId("reason"), ...coded(reason));
     byId("reason").hidden = !reason || !knows;
     byId("buttons").hidden = !knows || !may;
     drawCommands(knows && may ? [] : commands(run, runId));
@@ -157,7 +157,7 @@ function whyNot(head) {
   if (head.running) return head.aborted_by ? `Aborted by ${head.aborted_by}.` : "";
   const { command, condition } = head.advice;
   if (!command) return "This run is over.";
-  return `No process works on this run now, so there is nothing to steer. Continue with: ${command}${condition ? ` (${condition})` : ""}`;
+  return `No process works on this run now, so there is nothing to steer. Continue with: \`${command}\`${condition ? ` (${condition})` : ""}`;
 }
 
 // What is good to know, and asks nothing of anybody.

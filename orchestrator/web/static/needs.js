@@ -1,8 +1,8 @@
 // What waits for a person, first on the page: what happened, to which, what to do, and the command.
 
 import { copyButton, copyable, copyableId } from "./copy.js";
-import { byId, icon, make, say } from "./dom.js";
-import { STATES, bothToday, duration, expiry, number, reason, requests } from "./words.js";
+import { byId, coded, icon, make, renew, say } from "./dom.js";
+import { STATES, bothToday, duration, expiry, number, reason, requests, sentence } from "./words.js";
 
 const AT_MOST = 6; // shown; the others with a click, but for what a person lets go on: those have the buttons that the run waits for
 const WAITS = new Set(["SILENT", "CONFIRMATION", "APPROVAL", "PAUSE"]);
@@ -44,7 +44,8 @@ export function needs(run, buttons) {
       const { element, parts } = items.get(key);
       fill(parts, need);
       if (list.children[place] !== element) list.insertBefore(element, list.children[place] || null);
-      if (need.since && now) say(parts.since, `since ${bothToday(need.since)}, ${duration(now - need.since)}${need.until ? `; ${expiry(need.until)}` : ""}`);
+      if (need.since && now) say(parts.since, `since ${bothToday(need.since)}, ${duration(now - need.since)}`);
+      if (need.until) say(parts.said, sentence(expiry(need.until)));
       buttons(need, parts.buttons, knows);
     });
     const more = run.needs.length - shown.length;
@@ -78,8 +79,8 @@ function fill(parts, need) {
   const { kind, what, said, about, count, to_do: toDo, command } = need;
   say(parts.what, what === "the run" ? "" : what);
   say(parts.wave, count === 1 && about.length ? about[0].wave : "");
-  say(parts.said, kind === "APPROVAL" ? "" : reason(said));
-  say(parts.todo, toDo.replaceAll("`", ""));
+  if (kind !== "APPROVAL") say(parts.said, reason(said));
+  renew(parts.todo, ...coded(toDo));
   once(parts.command, command, () => [copyable(command)]);
   once(parts.ids, JSON.stringify([said, about, count]), () => ids(need));
 }

@@ -1,6 +1,6 @@
 // On which side of its point of no return each migration is, and what is right to do there, in the words of report and `status`.
 
-import { byId, make, renew, say } from "./dom.js";
+import { byId, coded, make, renew, say } from "./dom.js";
 import { listed, number } from "./words.js";
 
 export function drawSides(run) {
@@ -15,5 +15,5 @@ export function drawSides(run) {
   body.dataset.known = known;
   renew(body, ...sides.map(({ side, point, names, what_is_right: right }) => make("tr", { "data-part": point },
     make("th", { scope: "row" }, side), make("td", {}, point),
-    make("td", {}, `${number(names.length)}: ${listed(names)}`), make("td", {}, right.replaceAll("`", "")))));
+    make("td", {}, `${number(names.length)}: ${listed(names)}`), make("td", {}, ...coded(right)))));
 }
