@@ -44,6 +44,7 @@ def arrange(moment: str) -> None:
     """Be stopped at *moment*."""
     if moment in ("timeless", "retried"):
         next_step.too_old = lambda *_: None
+        setattr(sending, "too_old", next_step.too_old)  # noqa: B010
         setattr(sending, "LEAVES_WITHIN", 1e6)  # noqa: B010
     if moment == "retried":
         batch._ONCE = batch._AGAIN
