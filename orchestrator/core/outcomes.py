@@ -29,6 +29,10 @@ class Outcome(StrEnum):
     UNDER_WAY = "UNDER_WAY"  # accepted, and the session ended before its end was seen: `resume` follows it
 
 
+CUT_OVER = frozenset({Outcome.SUCCESS, Outcome.UNVERIFIED})
+"""The outcomes of a migration that is cut over, good or not."""
+
+
 class RunOutcome(StrEnum):
     """How a whole run ended."""
 

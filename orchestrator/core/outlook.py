@@ -8,14 +8,12 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from .forecast import Forecast, Load, forecast
 from .history import History, Past
 from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase
-from .outcomes import Outcome
+from .outcomes import CUT_OVER
 from .run import RunState
 from .times import cutover_seconds, downtime_seconds, slot_seconds
 from .vars import Vars, variable_key
 from .window import Span
 from .workflow import Wave, Workflow
-
-_CUT_OVER = frozenset({Outcome.SUCCESS, Outcome.UNVERIFIED})
 
 
 def kind_of(by: str | None) -> Callable[[Vars], str | None]:
@@ -35,7 +33,7 @@ def past_cutovers(run: RunState, by: str | None) -> list[Past]:
     found = []
     for wave, migration in run.workflow.migrations():
         state = run.migrations[migration.name]
-        took = cutover_seconds(state) if state.outcome in _CUT_OVER else None
+        took = cutover_seconds(state) if state.outcome in CUT_OVER else None
         slot = slot_seconds(state, migration.hooks, soaks=wave.soak > 0)
         if took is not None and slot is not None:
             down = downtime_seconds(state, migration.hooks)

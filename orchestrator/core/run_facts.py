@@ -14,14 +14,13 @@ from .events import HookFinished
 from .forecast import Forecast
 from .group_hooks import GroupHooks
 from .migration import UNDER_WAY, MigrationState, Phase, after_hook_left, undo_left
-from .outcomes import ExitCode, Outcome, RunOutcome
+from .outcomes import CUT_OVER, ExitCode, Outcome, RunOutcome
 from .steered import Decision, Steering
 from .wave_state import WaveState
 from .window import Span
 from .workflow import HookKind, Migration, Wave, Workflow, after_hook
 
 _UNSETTLED = frozenset({Outcome.IN_DOUBT, Outcome.UNDER_WAY})
-_CUT_OVER = frozenset({Outcome.SUCCESS, Outcome.UNVERIFIED})
 
 
 class Member(NamedTuple):
@@ -247,7 +246,7 @@ class RunFacts:
         outcomes = {self.outcome_of(name) for name in names if name in members}
         if outcomes == {Outcome.SUCCESS}:
             return hooks.at_success()
-        return after_hook(Outcome.UNVERIFIED if outcomes <= _CUT_OVER else Outcome.FAILED)
+        return after_hook(Outcome.UNVERIFIED if outcomes <= CUT_OVER else Outcome.FAILED)
 
     def _migration_hook_left(self, migration: Migration) -> bool:
         state, hooks = self.migrations[migration.name], migration.hooks

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from .migration import BEFORE_THE_PUT, MigrationState, Phase
-from .outcomes import Outcome
 from .run import RunState
 
 WORDS: dict[Phase, str] = {
@@ -31,9 +30,6 @@ INTERRUPTED = "interrupted"
 
 NO_END_RECORDED = "its process has ended without recording why (killed, or the machine stopped)"
 """What is said of such a run, in place of an outcome and an exit code: nobody has seen either."""
-
-CUT_OVER = (Outcome.SUCCESS, Outcome.UNVERIFIED)
-"""Outcomes of a migration that is cut over, good or not."""
 
 
 def is_skipped(state: MigrationState) -> bool:

@@ -44,6 +44,9 @@ Steering = (
 )
 """The events by which a run is steered."""
 
+STEERS_A_MIGRATION = (MigrationSkipped, MigrationRetried, GateChanged)
+"""Those that are about one migration."""
+
 COMMANDS: dict[type[Event], Command] = {
     RunPaused: Command.PAUSE,
     RunUnpaused: Command.UNPAUSE,
@@ -84,7 +87,7 @@ def decision_of(event: Steering, *, wave: str | None = None, gate_before: Gate |
         who=event.who,
         reason=event.reason,
         wave=wave,
-        migration=event.migration if isinstance(event, (MigrationSkipped, MigrationRetried, GateChanged)) else None,
+        migration=event.migration if isinstance(event, STEERS_A_MIGRATION) else None,
         gate=gate_after(event) if isinstance(event, GateChanged) else None,
         gate_before=gate_before if isinstance(event, GateChanged) else None,
     )

@@ -7,7 +7,7 @@ first `before` hook, which stops its writers, to the last `verify` and `after_su
 from __future__ import annotations
 
 from .migration import MigrationState
-from .outcomes import Outcome
+from .outcomes import CUT_OVER, Outcome
 from .workflow import Hooks
 
 
@@ -20,8 +20,7 @@ def cutover_seconds(state: MigrationState) -> float | None:
         return None
     if state.came_to_nothing:
         return None  # that PUT came to nothing
-    cut_over = state.outcome in (Outcome.SUCCESS, Outcome.UNVERIFIED)
-    if cut_over or (state.outcome is Outcome.FAILED and state.accepted_at is not None):
+    if state.outcome in CUT_OVER or (state.outcome is Outcome.FAILED and state.accepted_at is not None):
         return max(0.0, state.ended_at - state.requested_at)
     return None
 

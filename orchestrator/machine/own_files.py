@@ -9,10 +9,10 @@ import stat
 from pathlib import Path
 
 from .ownership import ForeignFileError, refuse_foreign
+from .regular_files import LARGEST_BYTES
 
 PRIVATE = 0o600
 PRIVATE_DIRECTORY = 0o700
-LARGEST_BYTES = 64 * 1024 * 1024
 _KEPT = 40  # characters of a file's name in that of the one that replaces it: no longer than the system's 255 bytes, whatever it is
 
 

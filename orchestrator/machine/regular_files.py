@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 LARGEST_BYTES: Final = 64 * 1024 * 1024
+"""Nothing that this program reads is larger, unless somebody means it ill."""
 
 
 class SpecialFileError(OSError):

@@ -14,25 +14,22 @@ from ...core.events import (
     ClockSet,
     CutoversStopped,
     Event,
-    GateChanged,
     HookFinished,
     HookStarted,
     MigrationEvent,
-    MigrationRetried,
-    MigrationSkipped,
     RateLimited,
     RequestRetried,
 )
 from ...core.next_actions import next_actions, to_drive
 from ...core.run import RunState
 from ...core.standstill import Whose, standstills, to_tell
+from ...core.steered import STEERS_A_MIGRATION
 from ...core.workflow import HookKind, Migration, Wave
 from .driver import Driver
 from .session import CLOCK_CHECK, Session
 
 _NO_NEWS = (ApplicationWaiting, BudgetWaiting, RateLimited, RequestRetried)
 """Events that nobody waits for."""
-_STEERED = (MigrationSkipped, MigrationRetried, GateChanged)
 
 
 class LocalEngine:
@@ -68,7 +65,7 @@ class LocalEngine:
             driver = self._drivers.get(migration)
             if driver is not None:
                 driver.notice()
-                if isinstance(event, _STEERED):
+                if isinstance(event, STEERS_A_MIGRATION):
                     driver.steer()
         elif not isinstance(event, _NO_NEWS):
             if isinstance(event, CutoversStopped):

@@ -23,7 +23,8 @@ from .forms import Failed
 
 _GAP = 0.2  # seconds between two messages, at least: what comes up meanwhile goes into one
 _STILL_THERE = 1800.0  # seconds between two questions whether the run is
-_AGAIN = RetryPolicy(initial_interval=timedelta(seconds=0.2), maximum_interval=timedelta(seconds=5))
+AGAIN = RetryPolicy(initial_interval=timedelta(seconds=0.2), maximum_interval=timedelta(seconds=5))
+"""Of an activity that may be done any number of times."""
 _ONCE = RetryPolicy(maximum_attempts=1)
 _CALLED_OFF = {
     # A read is given up at once. Of a PUT it has to be known whether it has left.
@@ -157,7 +158,7 @@ class Batch:
             schedule_to_start_timeout=None if to_start is None else timedelta(seconds=to_start),
             start_to_close_timeout=timedelta(seconds=item["to_close"]),
             heartbeat_timeout=timedelta(seconds=item["lease"]),
-            retry_policy=_AGAIN if kind == "follow" else _ONCE,
+            retry_policy=AGAIN if kind == "follow" else _ONCE,
             cancellation_type=_CALLED_OFF[kind],
         )
         self._open[number] = handle

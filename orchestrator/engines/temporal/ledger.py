@@ -12,11 +12,8 @@ from ...core.credentials_refused import credentials_refused
 from ...core.events import (
     CutoversStopped,
     Event,
-    GateChanged,
     HookFinished,
     MigrationEvent,
-    MigrationRetried,
-    MigrationSkipped,
     RunPaused,
     RunUnpaused,
     WindowOpened,
@@ -25,13 +22,13 @@ from ...core.events import (
 from ...core.migration import Phase, after_hook_left
 from ...core.outcomes import Outcome
 from ...core.run import RunState
+from ...core.steered import STEERS_A_MIGRATION
 from . import forms
 from .alarm import now
 from .forms import Json
 
 _PAGE = 500  # events in one answer to a query
 _DOOR = (CutoversStopped, RunPaused, RunUnpaused, WindowOpened, WindowWaiting)
-_STEERED = (MigrationSkipped, MigrationRetried, GateChanged)
 
 
 class Ledger:
@@ -73,7 +70,7 @@ class Ledger:
             if migration is not None:
                 if migration in self.bells:
                     self.bells[migration].set()
-                if isinstance(event, _STEERED):
+                if isinstance(event, STEERS_A_MIGRATION):
                     self.steered[migration] += 1
             else:
                 for bell in self.bells.values():

@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError
 
 from ...core.agenda import Action, Agenda, Drive, Record, RunGroupHook
@@ -28,7 +27,7 @@ from ...core.workflow import Migration, Wave
 from . import forms, names
 from .alarm import Alarm, now
 from .asked import Once
-from .batch import Batch
+from .batch import AGAIN, Batch
 from .driver import Driver
 from .errands import MIGRATIONS_PER_BATCH, Errand, Errands
 from .hooks import Hooks, group_hook_of, whose_group
@@ -38,7 +37,6 @@ LEAVES_WITHIN = 0.3
 """Of a lease: a PUT leaves so long after its worker was told that it still may, or never."""
 DEAD_BY = 0.4
 """Of a lease; by then the process that has not let it go is dead."""
-_AGAIN = RetryPolicy(initial_interval=timedelta(seconds=0.2), maximum_interval=timedelta(seconds=5))
 _ANOTHERS = 1.0  # seconds until an activity is asked again for which somebody else has answered
 _STANDING = 30.0  # seconds between two looks at applications that stand still
 _HUSH = 10.0  # seconds that batches get to end what they are saying
@@ -165,7 +163,7 @@ class Run:
                 asked,
                 start_to_close_timeout=timedelta(minutes=30),
                 heartbeat_timeout=timedelta(seconds=self._order.lease),
-                retry_policy=_AGAIN,
+                retry_policy=AGAIN,
             )
             if forms.of_task(result, asked.task):
                 return result["what"]

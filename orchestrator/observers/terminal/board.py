@@ -26,7 +26,6 @@ from ...text.requests import reason
 from . import waves
 from .tally import Tally
 
-LONGEST_NAME = 24
 MOST_WAVES = 12
 OLD_READ = 20.0
 """Seconds after which it is said how old the last read of a job is."""
@@ -171,7 +170,7 @@ def _migrations(tally: Tally, state: RunState, now: float, size: Size, most: int
     each = 2 if size.narrow else 1
     fit = max(1, most // each)
     names = _most_urgent(tally, fit if len(tally.under_way) <= fit else max(0, (most - 1) // each))
-    width = min(longest(names), LONGEST_NAME, size.columns // 3)
+    width = min(longest(names), waves.LONGEST_NAME, size.columns // 3)
     lines: list[Text] = []
     for number, name in enumerate(names):
         rows = _migration(name, state, now, size, known, width)

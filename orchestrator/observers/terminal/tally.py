@@ -25,9 +25,9 @@ from ...core.events import (
 )
 from ...core.holds import Held, holds
 from ...core.migration import Phase
-from ...core.outcomes import Outcome
+from ...core.outcomes import CUT_OVER, Outcome
 from ...core.run import RunState
-from ...core.standing import CUT_OVER, MOVING, SKIPPED, WORDS, standing
+from ...core.standing import MOVING, SKIPPED, WORDS, standing
 from ...core.times import cutover_seconds
 from ...text.counts import plural
 from ...text.durations import rough_duration

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BAR = 20
 LONGEST_NAME = 24
+"""Columns for the name of a wave, or a migration, at most."""
 _ONE_LINE = 60
 _STYLES = {
     "SUCCESS": "green",

@@ -47,7 +47,7 @@ def arrange(moment: str) -> None:
         setattr(sending, "too_old", next_step.too_old)  # noqa: B010
         setattr(sending, "LEAVES_WITHIN", 1e6)  # noqa: B010
     if moment == "retried":
-        batch._ONCE = batch._AGAIN
+        batch._ONCE = batch.AGAIN
         return
     if moment in ("asking", "timeless"):
         GuardedRequest.send = frozen_once(GuardedRequest.send)  # type: ignore[assignment,method-assign]
