@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from ..core.run import APPROVAL_TIMEOUT
 from ..core.steered import Decision
 from ..core.workflow import Gate
 from ..text.counts import names_listed
@@ -82,7 +83,8 @@ def _row(alike: Sequence[DecisionReport]) -> DecisionRow:
     first = alike[0]
     names = [decision.migration for decision in alike if decision.migration is not None]
     about = names_listed(names, NAMES_AT_MOST) if names else "the run" if first.wave is None else f"wave {first.wave}"
-    return DecisionRow(at=first.at, what=_what(first), about=about, who=first.who, reason=first.reason)
+    who = "nobody in time" if first.who == APPROVAL_TIMEOUT else first.who
+    return DecisionRow(at=first.at, what=_what(first), about=about, who=who, reason=first.reason)
 
 
 def _what(decision: DecisionReport) -> str:
