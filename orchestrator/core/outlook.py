@@ -12,6 +12,7 @@ from .outcomes import CUT_OVER
 from .run import RunState
 from .times import cutover_seconds, downtime_seconds, slot_seconds
 from .vars import Vars, variable_key
+from .wave_state import WaveState
 from .window import Span
 from .workflow import Wave, Workflow
 
@@ -56,7 +57,7 @@ def outlook(run: RunState, now: float) -> Forecast | None:
     """
     by = run.workflow.forecast_by
     before = History(by=by) if run.forecast is None else run.forecast.history
-    begins = max(now, run.window_opens or now, *(wave.soak_until or now for wave in run.waves.values()))
+    begins = max(now, run.window_opens or now, *(_soaks_until(wave) or now for wave in run.waves.values()))
     return forecast(
         _loads_left(run, now),
         before.with_own(past_cutovers(run, by)),
@@ -93,9 +94,14 @@ def _loads_left(run: RunState, now: float) -> Iterator[Load]:
             approval=wave.approval and not known.started and known.approved_by is None,
             elapsed=sum(since) / len(since) if since else 0.0,
             soak=0.0
-            if known.soak_until is not None
+            if _soaks_until(known) is not None
             else wave.soak,  # it has begun, and the night goes on no earlier than it ends
         )
+
+
+def _soaks_until(wave: WaveState) -> float | None:
+    """Until when *wave* soaks, or has; None: it has not begun, as it does after the cutovers that have not ended."""
+    return None if wave.counts.waiting or wave.counts.under_way else wave.soak_until
 
 
 def _is_left(run: RunState, name: str, state: MigrationState) -> bool:

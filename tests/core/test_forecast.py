@@ -10,12 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.core.events import (
+    CutoverAccepted,
+    CutoverInDoubt,
+    CutoverRequested,
+    WaveSoaking,
+    WaveStarted,
+)
 from orchestrator.core.forecast import Forecast, Load, Spread, forecast, forecast_from_json, forecast_to_json
 from orchestrator.core.forecast_words import in_sentences
 from orchestrator.core.history import POINTS, History, Past, nearest_rank
+from orchestrator.core.outcomes import Outcome
+from orchestrator.core.outlook import outlook
+from orchestrator.core.run import fold
 from orchestrator.core.window import Span
+from orchestrator.core.workflow import Wave, Workflow
 
-from ..builders import NOW
+from ..builders import NOW, finished, migration, run_resumed, run_started
 from ..strength import examples
 
 
@@ -69,6 +80,32 @@ def test_waves_follow_each_other_after_their_soak() -> None:
     found = made(load(1, soak=900.0, name="a"), load(1, soak=900.0, name="b"), known=history(60.0))
     assert [wave.starts.p50 - NOW for wave in found.waves] == [0.0, 960.0]
     assert found.ends.p50 - NOW == 1020.0
+
+
+def test_a_wave_whose_doubt_is_open_again_soaks_after_it_once_more() -> None:
+    """The soak that an earlier session had begun is none of what is left."""
+    first = Wave(name="w", migrations=(migration("a"), migration("b", 2)), soak=900.0)
+    then = Wave(name="v", migrations=(migration("c", 3),))
+    run = fold(
+        "r",
+        [
+            run_started(Workflow(name="night", waves=(first, then))),
+            WaveStarted(at=NOW, wave="w", migrations=2, concurrency=2),
+            CutoverRequested(at=NOW, migration="a"),
+            CutoverAccepted(at=NOW, migration="a", http_status=202, status=None),
+            CutoverRequested(at=NOW, migration="b"),
+            CutoverInDoubt(at=NOW, migration="b", reason="reset", settle=4.0),
+            finished("a", Outcome.SUCCESS, at=NOW + 60),
+            finished("b", Outcome.IN_DOUBT, at=NOW + 60),
+            WaveSoaking(at=NOW + 60, wave="w", until=NOW + 960),
+            run_resumed(("a", "b", "c"), at=NOW + 7200),
+        ],
+    )
+    found = outlook(run, NOW + 7200)
+    assert found is not None
+    wave = found.wave("v")
+    assert wave is not None
+    assert wave.starts.p50 >= NOW + 7200 + 900
 
 
 def test_what_is_verified_after_the_soak_ends_after_it() -> None:
