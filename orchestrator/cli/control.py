@@ -7,7 +7,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from ..core.log_choices import DEFAULT_LOG_LEVEL
-from .outputs import tell, warn_of_unwritten
+from .outputs import tell, warn, warn_of_unwritten
 from .parser import Commands
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def _told(args: Namespace, steered: Steered) -> int:
     from .inputs import state_options
 
     run_id, options = steered.run_id, state_options(args)
+    for each in steered.dropped:
+        warn(each)
     match steered.taken:
         case Taken.ASKED:
             tell(f"{args.command}: the request is with run {run_id}", file=sys.stderr)

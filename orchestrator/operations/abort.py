@@ -84,7 +84,7 @@ def _abort_elsewhere(row: RunRow, request: SteeringRequest, directory: Path, obs
     from . import temporal_runs
 
     if wait_for(row.run_id, partial(temporal_runs.is_open_row, row)):
-        return ask_elsewhere(row, [request])
+        return ask_elsewhere(row, [request], directory)
     if row.open_elsewhere:  # it was closed there before it had ended: what it has sent is in its history
         with suppress(JournalDamagedError):  # which takes nothing in any more: it is ended as it stands here
             wait_for(row.run_id, partial(temporal_runs.take_in_its_end, row, directory, who=request.who))

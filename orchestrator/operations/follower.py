@@ -117,6 +117,7 @@ class Follower:
             RuntimeError: A fault of ours, whatever its type; it says how the run is gone on with.
         """
         if detach:
+            await self._pass_on()  # nobody does it later
             return Ending(state=self.state, exit_code=ExitCode.SUCCESS)
         try:
             return await self._follow()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -14,6 +15,7 @@ from ..core.approvals import covered
 from ..core.arguments import several, text, text_or_none
 from ..core.errors import InputError
 from ..core.events import Event, RunFinished
+from ..core.leftovers import outlives_who_was_asked
 from ..core.run import RunState
 from ..core.steered import Command, between_sessions
 from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange, SteeringRequest, decide
@@ -25,6 +27,7 @@ from ..text.likeness import composed
 from ..text.redaction import Redactor
 from .apart import wait_for
 from .find import find_run, find_run_under_way, state_dir_of
+from .leftovers import Leftovers, older_than, sort_out
 from .reporting import Unwritten
 
 
@@ -46,13 +49,14 @@ class Steered:
     """What came of a request to the run *run_id*.
 
     *unwatched*: cutovers that it left under way or in doubt when it ended here; nobody watches them any more. *unwritten*:
-    reports that could not be written.
+    reports that could not be written. *dropped*: what was asked of a run at Temporal before, and is not done any more, in sentences.
     """
 
     run_id: str
     taken: Taken
     unwatched: tuple[str, ...] = ()
     unwritten: tuple[Unwritten, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 def ask(journal: Journal, run_id: str, *requests: SteeringRequest, at: float) -> Steered | None:
@@ -107,22 +111,29 @@ def steer(
         if not row.open_elsewhere:  # of which the journal here may know less than its workers
             decided(state, requests)
     if row.open_elsewhere:
-        return ask_elsewhere(row, requests)
+        return ask_elsewhere(row, requests, directory)
     with open_journal(directory) as journal:
         return ask(journal, row.run_id, *requests, at=time.time()) or _record(journal, row.run_id, requests)
 
 
-def ask_elsewhere(row: RunRow, requests: Sequence[SteeringRequest]) -> Steered:
+def ask_elsewhere(row: RunRow, requests: Sequence[SteeringRequest], state_dir: Path) -> Steered:
     """Ask the run *row*, which is open at Temporal, for *requests*; it has taken them when this returns.
 
+    What was asked of it before, and left in the journal of *state_dir* for a process that follows it, comes before.
+
     Raises:
-        InputError: They change nothing, or an event loop works in this thread.
+        InputError: They change nothing, or something older has not been passed on, or an event loop works in this thread.
+        JournalError: The journal cannot be read or written.
         TemporalError: Temporal does not answer, or no worker.
     """
     from . import temporal_runs
 
-    wait_for(row.run_id, partial(temporal_runs.steer, row, requests))
-    return Steered(run_id=row.run_id, taken=Taken.TAKEN)
+    with open_journal(state_dir) as journal, ExitStack() as locks:
+        older = older_than(requests, journal, row.run_id, locks)
+        wait_for(row.run_id, partial(temporal_runs.steer, row, requests, before=older.requests))
+        if older.kept:
+            journal.handled(older.kept)
+    return Steered(run_id=row.run_id, taken=Taken.TAKEN, dropped=older.dropped)
 
 
 def asked_already(journal: Journal, run_id: str) -> RunState:
@@ -130,6 +141,9 @@ def asked_already(journal: Journal, run_id: str) -> RunState:
     # Requests first: one that is heeded between these two reads is then in both, and the second time it changes nothing.
     controls = journal.controls(run_id)
     state = journal.state(run_id)
+    row = journal.find(run_id)
+    if row is not None and row.temporal is not None and worker_of(run_lock(journal.state_dir, run_id)) is None:
+        controls = [control for control in controls if outlives_who_was_asked(control.request)]  # as `sort_out` does
     _heeded(controls, state)
     return state
 
@@ -148,6 +162,17 @@ def take_up_what_waits(journal: Journal, run_id: str) -> RunState:
     if controls and all(control.request.command is not Command.ABORT for control in controls):
         journal.commit(run_id, _heeded(controls, state), {}, handled=controls)
     return state
+
+
+def take_up_what_was_kept(journal: Journal, run_id: str, leftovers: Leftovers) -> None:
+    """Record what still counts of what was left for whoever followed the run, which is open nowhere: its next session begins with that.
+
+    Raises:
+        JournalError: It cannot be read or written, or events of the run are missing.
+    """
+    if leftovers.kept:
+        events = _heeded(leftovers.kept, journal.state(run_id))
+        journal.commit(run_id, events, {}, handled=leftovers.kept)
 
 
 def _heeded(controls: Sequence[Control], state: RunState) -> list[Event]:
@@ -228,9 +253,12 @@ def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) 
     """Record *requests* in a run on which no process works: whoever continues it finds them."""
     try:
         with locked(run_lock(journal.state_dir, run_id), holder=requests[0].who, briefly=True):
-            controls = journal.controls(run_id)
+            row = journal.find(run_id)
+            older = Leftovers(kept=tuple(journal.controls(run_id)))
+            if row is not None and row.temporal is not None:
+                older = sort_out(journal, run_id)
             state = journal.state(run_id)
-            events = _heeded(controls, state)  # what was asked before comes before, or it would overrule this
+            events = _heeded(older.kept, state)  # what was asked before comes before, or it would overrule this
             # No session works on it, so nothing of one holds up what an approval is for.
             anew = [replace(request, covers=None) for request in requests]
             own = [between_sessions(event) for event in decided(state, anew)]
@@ -239,10 +267,10 @@ def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) 
             events += own
             if state.finished_at is not None:
                 events.append(_finished(state, state.finished_at))
-            journal.commit(run_id, events, {}, handled=controls)
+            journal.commit(run_id, events, {}, handled=older.kept)
     except LockedError as error:
         raise InputError(f"run {run_id} has just been taken up by {error.holder}: ask again") from None
-    return Steered(run_id=run_id, taken=Taken.KEPT)
+    return Steered(run_id=run_id, taken=Taken.KEPT, dropped=older.dropped)
 
 
 def _finished(state: RunState, ended_at: float) -> RunFinished:

@@ -11,9 +11,11 @@ from ..store.journal import Journal, RunRow, open_journal
 from .assignment import Assignment
 from .follower import Follower
 from .foresight import beginning, continuation, select
+from .leftovers import sort_out
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
 from .stage import find_server, stage
+from .steering import take_up_what_was_kept
 from .target import Rehearsal
 from .temporal_places import remote_of
 from .temporal_runs import followed, refuse_too_large
@@ -49,6 +51,7 @@ async def resume(row: RunRow, settings: Settings, options: Options) -> Ending:
     find_server(options.host.environ)
     with open_journal(settings.state_dir) as journal, ExitStack() as locks:
         locks.enter_context(followed(journal, row.workflow, row.run_id, options))
+        take_up_what_was_kept(journal, row.run_id, sort_out(journal, row.run_id, options.host.say))
         state = journal.state(row.run_id)  # read under the lock: what another process still did is in it
         if not state.recorded_unfinished and not options.retry_failed:
             return as_it_ended(state, options)

@@ -24,8 +24,10 @@ from ..store.journal import Journal, RunRow, journal_in, open_journal
 from ..store.locks import LockedError, locked, run_lock
 from .follower import Follower, unknown_puts
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, select
+from .leftovers import sort_out
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
+from .steering import take_up_what_was_kept
 from .temporal_places import remote_of, remote_of_run
 from .whose import refuse_elsewhere, refuse_foreign
 from .work import as_it_ended, forecast_of, holding, new_run_id
@@ -85,8 +87,9 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, det
                 raise BusyError(
                     f"run {found.run_id} of workflow {workflow.name!r} is open: `abort {found.run_id}` ends it"
                 )
-            follower = Follower(journal, remote, settings, options, run_id=found.run_id)
             locks.enter_context(followed(journal, workflow.name, found.run_id, options))
+            sort_out(journal, found.run_id, options.host.say)
+            follower = Follower(journal, remote, settings, options, run_id=found.run_id)
             await follower.catch_up(least=1)
             changes = differences(follower.state.workflow, workflow)
             if changes:
@@ -137,6 +140,8 @@ async def _go_on(
     detach: bool = False,
 ) -> Ending:
     """Follow the run *row*, whose lock the caller holds, or begin its next session, as it stands at Temporal."""
+    # First: who asks from now on asks this process.
+    leftovers = sort_out(journal, row.run_id, options.host.say)
     found = await remote.find()
     follower = Follower(journal, remote, settings, options, run_id=row.run_id)
     if found is not None and found.run_id != row.run_id and found.is_open:
@@ -145,6 +150,9 @@ async def _go_on(
         return await follower.follow(detach=detach)
     all_is_known = await follower.catch_up_with_its_end(found)
     follower.tell_if_closed()
+    if leftovers.kept:
+        take_up_what_was_kept(journal, row.run_id, leftovers)
+        follower = Follower(journal, remote, settings, options, run_id=row.run_id)
     state = journal.state(row.run_id)
     if not state.recorded_unfinished and not options.retry_failed:
         return as_it_ended(state, options)
@@ -170,7 +178,7 @@ async def _take_in_whose_place_it_takes(
     for row in journal.unfinished(workflow=workflow, rehearsal=False):
         refuse_foreign(row, options.engine, settings.temporal)
         try:
-            with locked(run_lock(journal.state_dir, row.run_id), holder=who_am_i()):
+            with locked(run_lock(journal.state_dir, row.run_id), holder=who_am_i(), briefly=True):
                 follower = Follower(journal, remote, settings, options, run_id=row.run_id)
                 await follower.take_in_its_end(found, settle=settings.atlas.settle, now=options.host.wall())
         except LockedError as error:
@@ -191,8 +199,8 @@ async def is_open_row(row: RunRow, settings: Settings | None = None) -> bool:
     return found is not None and found.run_id == row.run_id and found.is_open
 
 
-async def steer(row: RunRow, requests: Sequence[SteeringRequest]) -> None:
-    """Ask the open run *row* for *requests*, and return when it has taken them.
+async def steer(row: RunRow, requests: Sequence[SteeringRequest], *, before: Sequence[SteeringRequest] = ()) -> None:
+    """Ask the open run *row* for *requests*, and *before* them for what was asked earlier; return when it has taken them.
 
     Raises:
         InputError: One of them does nothing.
@@ -203,6 +211,8 @@ async def steer(row: RunRow, requests: Sequence[SteeringRequest]) -> None:
         raise InputError(
             f"run {row.run_id} is not open at Temporal any more: `atlas-cutover resume {row.run_id}` takes in how it has ended"
         )
+    if before:
+        await remote.steer(row.run_id, before)
     refusals = [answer for answer in await remote.steer(row.run_id, requests) if answer is not None]
     if refusals:
         raise InputError(f"run {row.run_id}: {'; '.join(refusals)}")
@@ -229,7 +239,7 @@ async def take_in_its_end(row: RunRow, state_dir: Path, *, who: str) -> None:
     remote = await remote_of_run(row)
     with open_journal(state_dir) as journal:
         try:
-            with locked(run_lock(journal.state_dir, row.run_id), holder=who):
+            with locked(run_lock(journal.state_dir, row.run_id), holder=who, briefly=True):
                 follower = Follower(journal, remote, None, Options(), run_id=row.run_id)
                 # Who begins another run waits as long as the config says then.
                 await follower.take_in_its_end(await remote.find(), settle=DEFAULT_SETTLE, now=time.time())

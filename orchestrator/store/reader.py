@@ -124,11 +124,11 @@ class JournalReader:
         Raises:
             JournalError: A request was written by a newer version, or is damaged.
         """
-        sql = "SELECT id, command, wave, who, detail FROM controls WHERE run_id = ? AND handled = 0 ORDER BY id"
+        sql = "SELECT id, at, command, wave, who, detail FROM controls WHERE run_id = ? AND handled = 0 ORDER BY id"
         try:
             return [
-                Control(id=number, request=request_of(command, wave, who, json.loads(detail)))
-                for number, command, wave, who, detail in self._query(sql, (run_id,))
+                Control(id=number, at=at, request=request_of(command, wave, who, json.loads(detail)))
+                for number, at, command, wave, who, detail in self._query(sql, (run_id,))
             ]
         except ValueError as error:
             raise JournalError(

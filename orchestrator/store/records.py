@@ -49,9 +49,10 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """What another process has left for the one that holds the run."""
+    """What another process has left for the one that holds the run, at *at* (Unix seconds)."""
 
     id: int
+    at: float
     request: SteeringRequest
 
 

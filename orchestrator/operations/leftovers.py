@@ -1,0 +1,107 @@
+"""What people have left in the journal for a process that followed a run at Temporal, and that has ended since."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from ..core.errors import InputError
+from ..core.leftovers import outlives_who_was_asked
+from ..core.observer import Say, silent
+from ..core.steering import SteeringRequest
+from ..store.journal import Control, Journal
+from ..store.locks import LockedError, locked, run_lock
+from ..text.instants import in_words
+
+PATIENCE = 5.0
+"""Seconds in which a process that follows a run has to have passed on what was left for it."""
+_LOOK_AGAIN = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftovers:
+    """*kept*: what is still to be done, before anything newer. *dropped*: what is not done any more, in sentences."""
+
+    kept: tuple[Control, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def requests(self) -> tuple[SteeringRequest, ...]:
+        """What is still to be done."""
+        return tuple(control.request for control in self.kept)
+
+
+def sort_out(journal: Journal, run_id: str, say: Say = silent) -> Leftovers:
+    """What was left for whoever held the lock of the run *run_id* before the caller, who has just taken it.
+
+    What lets the run go on is dropped with that, and counts as handled; *say* tells of it.
+
+    Raises:
+        JournalError: The journal cannot be read or written.
+    """
+    left = journal.controls(run_id)
+    stale = [control for control in left if not outlives_who_was_asked(control.request)]
+    dropped = drop(journal, run_id, stale, why="the process that was to pass it on has ended")
+    for each in dropped:
+        say("request_dropped", run_id=run_id, detail=each)
+    return Leftovers(kept=tuple(control for control in left if control not in stale), dropped=dropped)
+
+
+def drop(journal: Journal, run_id: str, controls: Sequence[Control], *, why: str) -> tuple[str, ...]:
+    """Let *controls* count as handled, though nobody has done them; a sentence of each.
+
+    Raises:
+        JournalError: The journal cannot be written.
+    """
+    if controls:
+        journal.handled(controls)
+    return tuple(
+        f"{told(control)} is not done any more, as {why}: ask run {run_id} again, if it still holds"
+        for control in controls
+    )
+
+
+def told(control: Control) -> str:
+    """What was asked for, by whom and when: `approve rest` by olga, of 2026-11-28 00:00:00 UTC."""
+    request = control.request
+    about = request.wave or request.migration
+    command = f"{request.command} {about}" if about else str(request.command)
+    return f"`{command}` by {request.who}, of {in_words(control.at)},"
+
+
+def older_than(requests: Sequence[SteeringRequest], journal: Journal, run_id: str, locks: ExitStack) -> Leftovers:
+    """What is to be asked of the run before *requests*, as the process for which it was left is gone; while *locks* last, nobody else passes it on.
+
+    A process that follows the run is given time to pass it on. One that does not, as it hangs, keeps nobody from holding cutovers up.
+
+    Raises:
+        InputError: It has not, and *requests* would not hold the run up.
+        JournalError: The journal cannot be read or written.
+    """
+    before = {control.id for control in journal.controls(run_id)}
+    deadline = time.monotonic() + PATIENCE
+    while left := [control for control in journal.controls(run_id) if control.id in before]:
+        try:
+            locks.enter_context(locked(run_lock(journal.state_dir, run_id), holder=requests[0].who, briefly=True))
+        except LockedError as error:
+            if time.monotonic() >= deadline:
+                return _past_who_hangs(requests, journal, run_id, left, error.holder)
+            time.sleep(_LOOK_AGAIN)
+        else:
+            return sort_out(journal, run_id)
+    return Leftovers()
+
+
+def _past_who_hangs(
+    requests: Sequence[SteeringRequest], journal: Journal, run_id: str, left: Sequence[Control], holder: str
+) -> Leftovers:
+    """What is to be asked before *requests*, although *holder* lives, which was to pass on what is *left*."""
+    stale = [control for control in left if not outlives_who_was_asked(control.request)]
+    if stale and not all(outlives_who_was_asked(request) for request in requests):
+        raise InputError(
+            f"run {run_id}: {told(left[0])} waits for {holder}, which follows the run and has not passed it on yet; nothing was "
+            "asked. Ask again, or end that process if it hangs"
+        )
+    return Leftovers(dropped=drop(journal, run_id, stale, why=f"{holder} has not passed it on"))

@@ -1,0 +1,58 @@
+"""What somebody left for a command that followed a run at Temporal, and that died before it passed that on."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from temporalio.client import Client
+
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import SteeringRequest
+from orchestrator.operations.options import Host
+from orchestrator.operations.reject import reject
+from orchestrator.store.journal import open_journal
+
+from ..house import wave, workflow
+from .servers import Server, needs_temporal
+from .test_new_runs import begin_here, recorded
+from .test_parity import Night, night, outcomes
+
+pytestmark = [pytest.mark.anyio, needs_temporal]
+
+
+def leave(it: Night, run_id: str, command: Command, **about: Any) -> None:
+    """What the page leaves for who follows the run."""
+    with open_journal(it.settings.state_dir) as journal:
+        journal.request(run_id, SteeringRequest(command=command, who="olga", **about), at=time.time())
+
+
+async def test_an_approval_that_was_never_passed_on_approves_nothing_later(
+    tmp_path: Path, temporal: Server, client: Client
+) -> None:
+    """Neither after a rejection, nor in the next session, which the operator is told of; what was to be skipped is."""
+    plan = workflow(wave("one", "a", "b", approval=True))
+    async with night(tmp_path, temporal, client, plan) as it:
+        run_id = (await begin_here(it)).state.run_id
+        leave(it, run_id, Command.APPROVE, wave="one")
+        leave(it, run_id, Command.SKIP, migration="b")
+        await anyio.to_thread.run_sync(partial(reject, run_id, "one", state_dir=it.settings.state_dir, who="ada"))
+        first = await it.resume(run_id)
+        assert (outcomes(first), first.exit_code) == ({"a": "NOT_STARTED", "b": "NOT_STARTED"}, 3)
+        state = recorded(it, run_id)
+        assert (state.waves["one"].rejected_by, state.waves["one"].approved_by) == ("ada", None)
+        assert state.migrations["b"].skipped == "skipped by olga"
+        leave(it, run_id, Command.APPROVE, wave="one")
+        told: list[tuple[str, str]] = []
+        host = Host(say=lambda event, **fields: told.append((event, str(fields["detail"]))))
+        again = await it.run(host=host)
+        assert again.report.run_id == run_id
+        [(event, said)] = told
+        assert event == "request_dropped"
+        assert said.startswith("`approve one` by olga, of ")
+        assert recorded(it, run_id).waves["one"].approved_by is None
+        assert it.puts() == {"a": 0, "b": 0}
