@@ -148,13 +148,17 @@ def test_lines_break_between_words_at_any_width(prints: Prints, command: str) ->
 
 @pytest.mark.parametrize("columns", [60, 20])
 @pytest.mark.parametrize("command", STEERS)
-def test_answers_to_steering_keep_run_and_command_whole(prints: Prints, command: str, columns: int) -> None:
-    """What came of it, for which run, and what carries it out."""
+def test_answers_to_steering_keep_run_and_command_whole(
+    prints: Prints, night: Night, command: str, columns: int
+) -> None:
+    """What came of it, for which run, and what carries it out, in the state directory that was named."""
     shown = prints(command, columns)
     assert [line for line in shown.splitlines() if cell_len(line) > columns and not may_be_long(line)] == []
     assert RUN in "".join(line for line in shown.splitlines() if RUN in line)
     assert all(f"`{found}`" in shown for found in commands_in(shown))
-    assert command.startswith("abort") or commands_in(shown) == {f"atlas-cutover resume {RUN}"}
+    assert command.startswith("abort") or commands_in(shown) == {
+        f"atlas-cutover resume {RUN} --state-dir {night.state_dir}"
+    }
 
 
 def test_into_a_pipe_nothing_is_broken(prints: Prints) -> None:

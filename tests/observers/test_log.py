@@ -252,7 +252,14 @@ def with_secret(event: Event) -> list[Event]:
     for field in fields(event):
         value = getattr(event, field.name)
         planted: Any
-        if isinstance(value, Outcome) or field.name in {"migration", "workflow", "outcome", "selected", "polls"}:
+        if isinstance(value, Outcome) or field.name in {
+            "migration",
+            "migrations",
+            "workflow",
+            "outcome",
+            "selected",
+            "polls",
+        }:
             continue  # shown as another field, as a number, or not at all
         if isinstance(event, (HookStarted, HookFinished, ApplicationWaiting)) and field.name == "wave":
             continue  # the migration's own is shown
