@@ -112,7 +112,7 @@ async def test_a_pause_holds_in_a_run_that_turns(tmp_path: Path, client: Client)
 async def test_a_batch_that_somebody_terminates_leaves_doubts_and_no_second_put(tmp_path: Path, client: Client) -> None:
     """What it may have sent is settled by reading, by the batch that takes its place."""
     plan = own(workflow(wave("one", "a", "b")))
-    unanswered = Fault(on=Kind.CUTOVER, kind=FaultKind.HANG_AFTER, share=1.0, times=1, migration="a")
+    unanswered = Fault(on=Kind.CUTOVER, kind=FaultKind.HANG_AFTER, share=1.0, times=1, delay=4.0, migration="a")
     scenario = replace(quick(3.0), faults=(unanswered,), repeat_puts=True)
     async with house(tmp_path, plan, scenario) as built, worker(client, it := hasty(built)):
         run = await begin(client, it, plan)

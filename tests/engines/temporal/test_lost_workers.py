@@ -102,7 +102,7 @@ async def test_if_temporal_gave_a_lost_put_to_another_worker_it_would_be_sent_tw
     tmp_path: Path, temporal: Server
 ) -> None:
     """So it is given out once: the worker dies when Atlas has carried the PUT out and has not answered."""
-    unanswered = Fault(on=Kind.CUTOVER, kind=FaultKind.HANG_AFTER, share=1.0, times=1, migration="a")
+    unanswered = Fault(on=Kind.CUTOVER, kind=FaultKind.HANG_AFTER, share=1.0, times=1, delay=60.0, migration="a")
     scenario = replace(quick(30.0), faults=(unanswered,), repeat_puts=True)
     program = ("tests.engines.temporal.freezing", "retried")
     plan = own(workflow(wave("one", "a")))
