@@ -40,7 +40,7 @@ def main() -> int:
     try:
         ask("writesOff", b"{}")  # answers with an error once it has been told, which does no harm
         progress = ask("progress").get("progress") or {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         print(f"not yet: {error}")
         return NOT_YET
     tasks = progress.get("verificationStatus") or {}

@@ -7,12 +7,12 @@ Sources: "Start the Migration Cutover" (v1.0), and the OpenAPI file's `LiveMigra
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from ..core.arguments import MOST
 from ..core.outcomes import is_known
 from ..core.settings import Api
 
@@ -185,14 +185,10 @@ def retry_after(text: str | None, *, now: float) -> float | None:
 
 
 def _number(value: Any) -> float | None:
-    """*value* where it is a finite number (JSON as Python reads it has NaN, Infinity and integers of any length)."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
+    """*value* where it is a number that can be reckoned with and recorded (JSON as Python reads it has NaN, Infinity and integers of any length)."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not -MOST <= value <= MOST:
         return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    return float(value)
 
 
 def _told(value: Any, clean: Callable[[str], str]) -> str | None:

@@ -185,8 +185,10 @@ async def _worker(
     def on_line(line: str) -> None:
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return  # what ends it is told by its last words
+        if not isinstance(entry, dict):
+            return
         if entry.get("event") == "worker_started":
             host.inform(
                 "worker_up", rehearsal=True, detail=f"worker {number} serves the rehearsal (pid {entry.get('pid')})"

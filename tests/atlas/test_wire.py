@@ -134,6 +134,7 @@ def test_a_job_of_v1() -> None:
         ({"status": "WORKING", "lagTimeSeconds": math.nan}, Job(status="WORKING")),
         ({"status": "WORKING", "lagTimeSeconds": math.inf}, Job(status="WORKING")),
         ({"status": "WORKING", "lagTimeSeconds": 10**400}, Job(status="WORKING")),
+        ({"status": "WORKING", "lagTimeSeconds": 1e308}, Job(status="WORKING")),
         ({"status": "FAILED", "errorMessage": ""}, Job(status="FAILED")),
         ({"status": "FAILED", "errorMessage": ["x"]}, Job(status="FAILED")),
         ({"status": "FAILED", "errorMessage": "\ud83d lone"}, Job(status="FAILED", error_message="\ufffd lone")),

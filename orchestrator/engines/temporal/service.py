@@ -325,7 +325,11 @@ def _readable() -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, ValueError) as error:
+    except (
+        KeyError,
+        RuntimeError,
+        ValueError,
+    ) as error:  # the second of what is no JSON, or brackets in brackets by the thousand
         raise TemporalError(
             f"what Temporal has cannot be read here ({error.args[0]}): temporal.codec_key_file has to be the same wherever commands "
             "and workers run"
