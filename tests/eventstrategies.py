@@ -7,33 +7,30 @@ from typing import Any, get_type_hints
 from hypothesis import strategies as st
 
 from orchestrator.core.event_json import EVENTS
-from orchestrator.core.events import Event, Evidence
+from orchestrator.core.events import Event, Evidence, RunFinished
 from orchestrator.core.forecast import Forecast, Spread, WaveForecast
 from orchestrator.core.history import History, Took
-from orchestrator.core.outcomes import Outcome, RunOutcome
+from orchestrator.core.outcomes import ExitCode, Outcome, RunOutcome
 from orchestrator.core.window import Span, Window
-from orchestrator.core.workflow import Workflow
+from orchestrator.core.workflow import HookKind, Workflow
 
 from .workflowstrategies import windows, workflows
 
 text = st.text(max_size=12)
-number = st.floats(allow_nan=False, allow_infinity=False)
+number = st.floats(-1e9, 1e9)
+moments = st.floats(0.0, 4e9)
 counts = st.dictionaries(text, st.integers(0, 10**9), max_size=3)
-plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | number | text,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
-    max_leaves=6,
-)
 points = st.lists(number, max_size=3).map(tuple)
 took = st.builds(
     Took, kind=st.none() | text, count=st.integers(0, 999), cutovers=points, downtimes=points, slots=points
 )
 spread = st.builds(Spread, number, number)
+instants = st.builds(Spread, moments, moments)
 forecasts = st.builds(
     Forecast,
-    made_at=number,
-    begins=number,
-    span=st.none() | st.builds(Span, opens=number, closes=number, last_start=number),
+    made_at=moments,
+    begins=moments,
+    span=st.none() | st.builds(Span, opens=moments, closes=moments, last_start=moments),
     history=st.builds(
         History,
         by=st.none() | text,
@@ -49,15 +46,17 @@ forecasts = st.builds(
             name=text,
             migrations=st.integers(1, 99),
             approvals=st.integers(0, 3),
-            starts=spread,
-            last_start=spread,
-            ends=spread,
+            starts=instants,
+            last_start=instants,
+            ends=instants,
             took=spread,
             fits=st.none() | st.booleans(),
         ),
+        min_size=1,
         max_size=2,
     ).map(tuple),
 )
+sent = st.fixed_dictionaries({"total": st.integers(0, 999), "by_status": counts, "retries": st.integers(0, 9)})
 BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: text,
     str | None: st.none() | text,
@@ -70,7 +69,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     tuple[str, ...]: st.lists(text, max_size=3).map(tuple),
     tuple[str, ...] | None: st.none() | st.lists(text, max_size=3).map(tuple),
     dict[str, int]: counts,
-    dict[str, Any]: st.dictionaries(text, plain, max_size=3),
+    dict[str, Any]: st.just({}) | sent,
     Window | None: windows,
     Workflow: workflows,
     Forecast: forecasts,
@@ -80,12 +79,23 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
 }
 
 
+BY_FIELD: dict[str, st.SearchStrategy[Any]] = {
+    "at": moments,
+    "argv": st.lists(text, min_size=1, max_size=3).map(tuple),
+    "hook": st.sampled_from(HookKind).map(str),
+}
+
+
 def events_of(cls: type[Event]) -> st.SearchStrategy[Event]:
     """Events of class *cls*."""
     hints = get_type_hints(cls)
     fields: dict[str, st.SearchStrategy[Any]] = {
-        name: BY_TYPE[kind] for name, kind in hints.items() if name not in ("name", "journaled")
+        name: BY_FIELD[name] if name in BY_FIELD else BY_TYPE[kind]
+        for name, kind in hints.items()
+        if name not in ("name", "journaled")
     }
+    if cls is RunFinished:
+        fields["exit_code"] = st.sampled_from(ExitCode).map(int)
     return st.builds(cls, **fields)
 
 

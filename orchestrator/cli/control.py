@@ -119,6 +119,12 @@ def _told(args: Namespace, steered: Steered) -> int:
         case Taken.ENDED:
             warn_of_unwritten(steered.unwritten)
             tell(f"{args.command}: run {run_id} is over", file=sys.stderr)
+    if steered.unreadable:
+        tell(
+            f"{plural(steered.unreadable, 'event')} of it cannot be read, and what was in them is in no report: look at each live "
+            "migration of the run in Atlas",
+            file=sys.stderr,
+        )
     if unwatched := len(steered.unwatched):
         are = "is" if unwatched == 1 else "are"
         tell(

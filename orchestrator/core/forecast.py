@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, pvariance
 from typing import Any, NamedTuple
 
+from . import stored
 from .history import History, Took
 from .window import Span
 
@@ -226,33 +227,44 @@ def forecast_to_json(given: Forecast) -> dict[str, Any]:
 
 
 def forecast_from_json(data: dict[str, Any]) -> Forecast:
-    """The inverse of `forecast_to_json`."""
-    history, span = data["history"], data["span"]
+    """The inverse of `forecast_to_json`.
+
+    Raises:
+        KeyError, TypeError, ValueError: *data* is damaged.
+    """
+    history, span = stored.of(dict, data["history"]), data["span"]
+    if not data["waves"]:
+        raise ValueError("it is a forecast of no wave")
+    opens, closes, last_start = (None, None, None) if span is None else map(stored.moment, span)
     return Forecast(
-        made_at=data["made_at"],
-        begins=data["begins"],
-        span=None if span is None else Span(opens=span[0], closes=span[1], last_start=span[2]),
+        made_at=stored.moment(data["made_at"]),
+        begins=stored.moment(data["begins"]),
+        span=None
+        if opens is None or closes is None or last_start is None
+        else Span(opens=opens, closes=closes, last_start=last_start),
         history=History(
-            by=history["by"],
-            runs=history["runs"],
-            unreadable=history["unreadable"],
+            by=stored.text_or_none(history["by"]),
+            runs=stored.whole(history["runs"]),
+            unreadable=stored.whole(history["unreadable"]),
             every=None if history["every"] is None else _took_from_json(history["every"]),
             kinds=tuple(_took_from_json(took) for took in history["kinds"]),
         ),
-        unseen=tuple(data["unseen"]),
-        waves=tuple(
-            WaveForecast(
-                name=name,
-                migrations=migrations,
-                approvals=approvals,
-                starts=Spread(*starts),
-                last_start=Spread(*last_start),
-                ends=Spread(*ends),
-                took=Spread(*took),
-                fits=fits,
-            )
-            for name, migrations, approvals, starts, last_start, ends, took, fits in data["waves"]
-        ),
+        unseen=stored.texts(data["unseen"]),
+        waves=tuple(_wave_from_json(wave) for wave in data["waves"]),
+    )
+
+
+def _wave_from_json(data: list[Any]) -> WaveForecast:
+    name, migrations, approvals, starts, last_start, ends, took, fits = data
+    return WaveForecast(
+        name=stored.of(str, name),
+        migrations=stored.whole(migrations),
+        approvals=stored.whole(approvals),
+        starts=Spread(*map(stored.moment, starts)),
+        last_start=Spread(*map(stored.moment, last_start)),
+        ends=Spread(*map(stored.moment, ends)),
+        took=Spread(*map(stored.number, took)),
+        fits=None if fits is None else stored.of(bool, fits),
     )
 
 
@@ -262,4 +274,10 @@ def _took_to_json(took: Took) -> list[Any]:
 
 def _took_from_json(data: list[Any]) -> Took:
     kind, count, cutovers, downtimes, slots = data
-    return Took(kind=kind, count=count, cutovers=tuple(cutovers), downtimes=tuple(downtimes), slots=tuple(slots))
+    return Took(
+        kind=stored.text_or_none(kind),
+        count=stored.whole(count),
+        cutovers=tuple(map(stored.number, cutovers)),
+        downtimes=tuple(map(stored.number, downtimes)),
+        slots=tuple(map(stored.number, slots)),
+    )

@@ -96,15 +96,15 @@ class RunState(RunFacts):
                 self._hook(event)
             case ApprovalWaiting() | WaveApproved() | WaveRejected() | WaveStarted() | WaveSoaking() | WaveFinished():
                 self._wave(event)
-            case VerificationFailed():
-                hooks = self.run_hooks if event.wave is None else self.waves[event.wave].hooks
-                hooks.refute(event.reason)
+            case VerificationFailed() if event.wave is None:
+                self.run_hooks.refute(event.reason)
+            case VerificationFailed() if event.wave in self.waves:
+                self.waves[event.wave].hooks.refute(event.reason)
 
     def _start(self, event: RunStarted) -> None:
         self.workflow = event.workflow
         self.base_url, self.rehearsal = event.base_url, event.rehearsal
         self.approves = self.rehearsal and event.approves
-        self.selected = frozenset(event.selected)
         self.who, self.version, self.started_at = event.who, event.version, event.at
         self.run_hooks = GroupHooks(self.workflow.hooks)
         self.waves = {wave.name: WaveState(hooks=GroupHooks(wave.hooks)) for wave in self.workflow.waves}
@@ -116,6 +116,7 @@ class RunState(RunFacts):
             for number, migration in enumerate(wave.migrations)
         }
         self.migrations = dict.fromkeys(self._members, nothing_known)
+        self.selected = frozenset(event.selected).intersection(self._members)
         self.sessions = 1
         self._count()
 
@@ -148,7 +149,7 @@ class RunState(RunFacts):
 
     def _resume(self, event: RunResumed) -> None:
         self.approves = self.rehearsal and event.approves
-        self.selected = frozenset(event.selected)
+        self.selected = frozenset(event.selected).intersection(self._members)
         self.who, self.sessions = event.who, self.sessions + 1
         self.steered_before, self._unheard = self._unheard, ()
         self.base_url = event.base_url or self.base_url

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from ..text.durations import format_duration, rough_duration
 from ..text.instants import in_words
+from . import stored
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -212,17 +213,35 @@ def window_to_json(window: Window | None) -> dict[str, Any] | None:
 
 
 def window_from_json(data: dict[str, Any] | None) -> Window | None:
-    """The inverse of `window_to_json`; what an older version wrote has neither reserve nor exceptions."""
+    """The inverse of `window_to_json`; what an older version wrote has neither reserve nor exceptions.
+
+    Raises:
+        ValueError: *data* is damaged, or this machine does not know its time zone.
+    """
     if data is None:
         return None
-    reserve = data.get("reserve", 0.0)
+    reserve = stored.seconds(stored.of(dict, data).get("reserve", 0.0))
     if "opens" in data:
-        return AbsoluteWindow(opens=data["opens"], closes=data["closes"], reserve=reserve)
-    return RecurringWindow(
-        start=data["from"],
-        end=data["to"],
-        days=tuple(data["days"]),
-        timezone=data["timezone"],
+        return AbsoluteWindow(opens=stored.moment(data["opens"]), closes=stored.moment(data["closes"]), reserve=reserve)
+    window = RecurringWindow(
+        start=stored.of(str, data["from"]),
+        end=stored.of(str, data["to"]),
+        days=stored.texts(data["days"]),
+        timezone=stored.of(str, data["timezone"]),
         reserve=reserve,
-        except_on=tuple(data.get("except", ())),
+        except_on=stored.texts(data.get("except", ())),
     )
+    for clock in (window.start, window.end):
+        if time.fromisoformat(clock).tzinfo is not None:
+            raise ValueError(f"{stored.shown(clock)} is no time of day")
+    for day in window.except_on:
+        date.fromisoformat(day)
+    if not set(window.days) <= set(DAYS):
+        raise ValueError("its days are none of the week")
+    try:
+        ZoneInfo(window.timezone)
+    except (KeyError, OSError) as error:  # the latter of a name that is a directory's
+        raise ValueError(
+            f"the time zone {stored.shown(window.timezone)} is not known here ({type(error).__name__})"
+        ) from None
+    return window

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..text.likeness import composed
+from . import stored
 from .outcomes import Outcome
 from .vars import NO_VARS, Vars
 from .window import AbsoluteWindow, RecurringWindow, Window, window_from_json, window_to_json
@@ -231,64 +232,80 @@ def to_json(workflow: Workflow) -> dict[str, Any]:
 
 
 def from_json(data: dict[str, Any]) -> Workflow:
-    """The inverse of `to_json`; what an older version wrote has no `vars`."""
-    names = [tuple(each) for each in data.get("names_of_vars", ())]
+    """The inverse of `to_json`; what an older version wrote has no `vars`.
+
+    Raises:
+        AttributeError, IndexError, KeyError, TypeError, ValueError: *data* is damaged.
+    """
+    names = [stored.texts(each) for each in data.get("names_of_vars", ())]
     policies = [
-        (Gate(**p["gate"]) if p["gate"] else None, float(p["timeout"]), _hooks(p["hooks"]), p.get("credentials"))
+        (_gate(p["gate"]), stored.seconds(p["timeout"]), _hooks(p["hooks"]), stored.text_or_none(p.get("credentials")))
         for p in data["policies"]
     ]
     waves = []
     for wave in data["waves"]:
         migrations = []
         for name, group_id, live_migration_id, number, *own in wave["migrations"]:
-            gate, timeout, hooks, credentials = policies[number]
+            gate, timeout, hooks, credentials = policies[stored.whole(number)]
             migrations.append(
                 Migration(
-                    name=name,
-                    group_id=group_id,
-                    live_migration_id=live_migration_id,
+                    name=stored.of(str, name),
+                    group_id=stored.of(str, group_id),
+                    live_migration_id=stored.of(str, live_migration_id),
                     gate=gate,
                     timeout=timeout,
                     hooks=hooks,
                     credentials=credentials,
-                    vars=Vars(names[own[0]], tuple(own[1])) if own else NO_VARS,
+                    vars=_vars_of(names[stored.whole(own[0])], stored.texts(own[1])) if own else NO_VARS,
                 )
             )
+        expires = wave.get("approval_timeout")
         waves.append(
             Wave(
-                name=wave["name"],
-                concurrency=wave["concurrency"],
-                max_failures=wave["max_failures"],
-                approval=wave["approval"],
-                approval_timeout=wave.get("approval_timeout"),
-                soak=float(wave.get("soak", 0.0)),
+                name=stored.of(str, wave["name"]),
+                concurrency=stored.whole_or_none(wave["concurrency"], least=1),
+                max_failures=stored.whole_or_none(wave["max_failures"]),
+                approval=stored.of(bool, wave["approval"]),
+                approval_timeout=None if expires is None else stored.seconds(expires),
+                soak=stored.seconds(wave.get("soak", 0.0)),
                 hooks=_hooks(wave["hooks"]),
                 vars=_vars(wave),
                 migrations=tuple(migrations),
             )
         )
     return Workflow(
-        name=data["name"],
-        sha256=data["sha256"],
-        directory=data["directory"],
-        file=data.get("file", ""),
+        name=stored.of(str, data["name"]),
+        sha256=stored.of(str, data["sha256"]),
+        directory=stored.of(str, data["directory"]),
+        file=stored.of(str, data.get("file", "")),
         window=window_from_json(data["window"]),
         hooks=_hooks(data["hooks"]),
         vars=_vars(data),
-        forecast_by=data.get("forecast_by"),
+        forecast_by=stored.text_or_none(data.get("forecast_by")),
         waves=tuple(waves),
     )
 
 
+def _gate(data: dict[str, Any] | None) -> Gate | None:
+    """That of *data*: seconds by their names."""
+    return None if data is None else Gate(**{key: stored.seconds(each) for key, each in data.items()})
+
+
 def _vars(data: dict[str, Any]) -> Vars:
     found = data.get("vars")
-    return Vars(tuple(found), tuple(found.values())) if found else NO_VARS
+    return _vars_of(tuple(found), stored.texts(list(found.values()))) if found else NO_VARS
+
+
+def _vars_of(names: tuple[str, ...], values: tuple[str, ...]) -> Vars:
+    if len(names) != len(values):
+        raise ValueError("its vars have not as many values as names")
+    return Vars(names, values)
 
 
 def _hooks(data: dict[str, Any]) -> Hooks:
     """Those of *data*; a run that an older version has recorded lacks what it did not know."""
-    argvs = {str(kind): tuple(tuple(argv) for argv in data.get(kind, ())) for kind in HookKind}
-    seconds = {key: float(data[key]) for key in ("timeout", "verify_every", "verify_timeout") if key in data}
+    argvs = {str(kind): tuple(stored.command(argv) for argv in data.get(kind, ())) for kind in HookKind}
+    seconds = {key: stored.seconds(data[key]) for key in ("timeout", "verify_every", "verify_timeout") if key in data}
     return Hooks(**argvs, **seconds)  # type: ignore[arg-type]
 
 

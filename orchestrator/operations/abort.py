@@ -90,7 +90,7 @@ def _abort_elsewhere(row: RunRow, request: SteeringRequest, directory: Path, obs
             wait_for(row.run_id, partial(temporal_runs.take_in_its_end, row, directory, who=request.who))
     with open_journal(directory) as journal:
         ended = _end(journal, find_run(journal, row.run_id), request, observers)
-        workflow = journal.state(row.run_id).workflow
+        workflow = journal.readable_state(row.run_id)[0].workflow
     wait_for(row.run_id, partial(temporal_runs.let_go, row, workflow))
     return ended
 
@@ -100,14 +100,19 @@ def _end(journal: Journal, row: RunRow, request: SteeringRequest, observers: Seq
     try:
         with locked(run_lock(journal.state_dir, row.run_id), holder=request.who, briefly=True):
             refuse_when_over(find_run(journal, row.run_id), Command.ABORT)  # it may have ended since we looked
-            state = abort_interrupted(
-                journal, row.run_id, now=time.time(), who=request.who, reason=request.reason, observers=observers
-            )
+            state, unreadable = journal.readable_state(row.run_id)
+            state = _ended(journal, state, now=time.time(), who=request.who, reason=request.reason, observers=observers)
             # the reports that are there say that `resume` goes on
             _, unwritten = write_reports(build(state, now=time.time()), journal.state_dir)
     except LockedError as error:
         raise InputError(f"run {row.run_id} has just been taken up by {error.holder}: ask again") from None
-    return Steered(run_id=row.run_id, taken=Taken.ENDED, unwatched=tuple(state.unsettled()), unwritten=tuple(unwritten))
+    return Steered(
+        run_id=row.run_id,
+        taken=Taken.ENDED,
+        unwatched=tuple(state.unsettled()),
+        unwritten=tuple(unwritten),
+        unreadable=unreadable,
+    )
 
 
 def abort_interrupted(
@@ -124,8 +129,15 @@ def abort_interrupted(
     Its claims are released. What it left under way is IN_DOUBT in its report, and the journal remembers the PUTs, so no
     run sends another without evidence.
     """
-    last = last_words(journal.state(run_id), now=now, who=who, reason=reason)
-    journal.commit(run_id, last.events, {}, damaged_too=True)
+    return _ended(journal, journal.state(run_id), now=now, who=who, reason=reason, observers=observers)
+
+
+def _ended(
+    journal: Journal, state: RunState, *, now: float, who: str | None, reason: str, observers: Sequence[Sink]
+) -> RunState:
+    """As `abort_interrupted`, of a run that stands in *state*."""
+    last = last_words(state, now=now, who=who, reason=reason)
+    journal.commit(state.run_id, last.events, {}, damaged_too=True)
     for event in last.events:
         for observer in observers:
             observer(event, last.state)

@@ -50,6 +50,7 @@ class Steered:
 
     *unwatched*: cutovers that it left under way or in doubt when it ended here; nobody watches them any more. *unwritten*:
     reports that could not be written. *dropped*: what was asked of a run at Temporal before, and is not done any more, in sentences.
+    *unreadable*: how many of its events cannot be read, so that what they say is in no report.
     """
 
     run_id: str
@@ -57,6 +58,7 @@ class Steered:
     unwatched: tuple[str, ...] = ()
     unwritten: tuple[Unwritten, ...] = ()
     dropped: tuple[str, ...] = ()
+    unreadable: int = 0
 
 
 def ask(journal: Journal, run_id: str, *requests: SteeringRequest, at: float) -> Steered | None:

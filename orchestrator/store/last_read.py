@@ -7,10 +7,13 @@ The file is a copy for the eye: nothing is decided by it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from ..core import stored
 from ..core.events import StatusPolled
 from ..machine.own_files import read_own
 from .state_dir import part_of_path
@@ -48,12 +51,38 @@ def reads_path(state_dir: Path, run_id: str) -> Path:
     return state_dir / DIRECTORY / f"{part_of_path(run_id)}.json"
 
 
+def _moment(value: Any) -> float:
+    return stored.within(value, stored.FIRST, stored.LAST)
+
+
+def _text(value: Any) -> str:
+    stored.of(str, value).encode()  # half of a character is no text
+    return str(value)
+
+
+def _or_none(kind: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else kind(value)
+
+
+_OF_A_READ: Mapping[str, Callable[[Any], Any]] = {
+    "at": _moment,
+    "seen_at": _or_none(_moment),
+    "status": _or_none(_text),
+    "ready": _or_none(partial(stored.of, bool)),
+    "lag": _or_none(stored.number),
+    "error": _or_none(_text),
+    "error_at": _or_none(_moment),
+}
+
+
 def read_reads(path: Path) -> dict[str, LastRead]:
     """The last reads in *path*, by the migration's name; none where there is no such file, half of one, or one that is not ours."""
     try:
         data = json.loads(read_own(path))
-        return {name: LastRead(**read) for name, read in data.items()}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {
+            name: LastRead(**{key: _OF_A_READ[key](each) for key, each in read.items()}) for name, read in data.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return {}
 
 

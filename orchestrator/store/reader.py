@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import JournalError
 from ..core.events import Event
 from ..core.listing import DECIDING, RunStanding
 from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
 from .marks import Reach
-from .records import RUNS, Control, Row, RunRow, events_of, request_of, run_of
+from .records import RUNS, Control, Row, RunRow, control_of, events_of, moment_of, run_of
 from .schema import explained
 from .wholeness import ROWS, last_event
 
@@ -73,9 +72,9 @@ class JournalReader:
         """The events of a run with their sequence numbers, from the first after *after* on; at most so many, -1: all.
 
         Raises:
-            JournalError: An event was written by a newer version, or is damaged.
+            JournalDamagedError: An event was written by a newer version, or is damaged.
         """
-        return events_of(self.path, self._query(f"{ROWS} LIMIT ?4", (run_id, after, None, most)))
+        return events_of(self.path, run_id, self._query(f"{ROWS} LIMIT ?4", (run_id, after, None, most)))
 
     def bring_up_to_date(self, run_id: str, standing: RunStanding) -> None:
         """Let *standing* know what has happened to a run since it was asked last: those events alone are read that it follows from.
@@ -87,7 +86,7 @@ class JournalReader:
         if upto != standing.seq:
             names = json.dumps([kind.name for kind in DECIDING])
             rows = self._query(_DECIDING, (run_id, standing.seq, upto, names))
-            standing.take(event for _, event in events_of(self.path, rows))
+            standing.take(event for _, event in events_of(self.path, run_id, rows))
             standing.seq = upto
 
     def state(self, run_id: str) -> RunState:
@@ -96,14 +95,26 @@ class JournalReader:
         Raises:
             JournalError: As `events`.
         """
+        return fold(run_id, (event for _, event in events_of(self.path, run_id, self._all_rows(run_id))))
+
+    def readable_state(self, run_id: str) -> tuple[RunState, int]:
+        """As `state`, without the events that cannot be read; and how many those are. It is good for the end of the run alone."""
+        left_out: list[int] = []
+        rows = self._all_rows(run_id)
+        return fold(run_id, (event for _, event in events_of(self.path, run_id, rows, left_out=left_out))), len(
+            left_out
+        )
+
+    def _all_rows(self, run_id: str) -> list[Row]:
+        """All events of a run, which are known here from now on."""
         rows = self._query(ROWS, (run_id, 0, None))
         self._known[run_id] = Reach().after(rows)
-        return fold(run_id, (event for _, event in events_of(self.path, rows)))
+        return rows
 
     def earlier_puts(self, run_id: str) -> EarlierPuts:
         """Live migrations that another run sent a PUT for which may have been carried out: which run, and when."""
         rows = self._query("SELECT group_id, live_migration_id, run_id, at FROM puts WHERE run_id != ?", (run_id,))
-        return {(group, live): (other, at) for group, live, other, at in rows}
+        return {(group, live): (other, moment_of(self.path, "puts", at)) for group, live, other, at in rows}
 
     def claims_of_others(self, run_id: str) -> dict[tuple[str, str], str]:
         """Live migrations (project and id) that other runs have claimed: which run."""
@@ -116,7 +127,7 @@ class JournalReader:
             "SELECT group_id, live_migration_id, first_seen_at FROM ready "
             "WHERE (group_id, live_migration_id) NOT IN (SELECT group_id, live_migration_id FROM puts)"
         )
-        return {(group, live): at for group, live, at in self._query(sql, ())}
+        return {(group, live): moment_of(self.path, "ready", at) for group, live, at in self._query(sql, ())}
 
     def controls(self, run_id: str) -> list[Control]:
         """What other processes ask of this run and has not been handled.
@@ -125,15 +136,7 @@ class JournalReader:
             JournalError: A request was written by a newer version, or is damaged.
         """
         sql = "SELECT id, at, command, wave, who, detail FROM controls WHERE run_id = ? AND handled = 0 ORDER BY id"
-        try:
-            return [
-                Control(id=number, at=at, request=request_of(command, wave, who, json.loads(detail)))
-                for number, at, command, wave, who, detail in self._query(sql, (run_id,))
-            ]
-        except ValueError as error:
-            raise JournalError(
-                f"{self.path}: what is asked of run {run_id} cannot be read ({error}); a newer version may have written it"
-            ) from None
+        return [control_of(self.path, run_id, row) for row in self._query(sql, (run_id,))]
 
     def _query(self, sql: str, parameters: tuple[Any, ...]) -> list[Row]:
         try:

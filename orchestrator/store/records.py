@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..core import event_json
-from ..core.errors import JournalError
+from ..core import event_json, stored
+from ..core.arguments import seconds, text
+from ..core.errors import InputError, JournalDamagedError, JournalError
 from ..core.events import Event
 from ..core.outcomes import RunOutcome
 from ..core.steered import Command
-from ..core.steering import GateChange, SteeringRequest
+from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange, SteeringRequest
 
 Row = tuple[Any, ...]
 RUNS = "SELECT run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished, temporal FROM runs"
@@ -60,9 +63,18 @@ def run_of(path: Path, row: Row) -> RunRow:
     """The run that is in *row* of the journal *path* (`RUNS`).
 
     Raises:
-        JournalError: Where it is at Temporal is damaged.
+        JournalError: How it stands, or where it is at Temporal, is damaged.
     """
     run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished, temporal = row
+    try:
+        stored.within(started_at, stored.FIRST, stored.LAST)
+        if finished_at is not None:
+            stored.within(finished_at, stored.FIRST, stored.LAST)
+        ended = None if outcome is None else RunOutcome(outcome)
+    except ValueError as error:
+        raise JournalError(
+            f"{path}: run {stored.shown(run_id)}: how it stands cannot be read ({error}): the file is damaged; restore a copy"
+        ) from None
     return RunRow(
         run_id=run_id,
         workflow=workflow,
@@ -70,19 +82,23 @@ def run_of(path: Path, row: Row) -> RunRow:
         migrations=migrations,
         started_at=started_at,
         finished_at=finished_at,
-        outcome=None if outcome is None else RunOutcome(outcome),
+        outcome=ended,
         exit_code=exit_code,
         unfinished=bool(unfinished),
         temporal=None if temporal is None else _cluster(path, run_id, temporal),
     )
 
 
-_OF_A_CLUSTER: Mapping[str, Any] = {
-    "address": str,
-    "namespace": str,
-    "tls": bool,
-    "codec_key_file": str | None,
-    "lease": int | float,
+def _lease(value: Any) -> float:
+    return stored.within(value, 0.001, stored.AMOUNT)
+
+
+_OF_A_CLUSTER: Mapping[str, Callable[[Any], Any]] = {
+    "address": partial(stored.of, str),
+    "namespace": partial(stored.of, str),
+    "tls": partial(stored.of, bool),
+    "codec_key_file": stored.text_or_none,
+    "lease": _lease,
 }
 
 
@@ -93,14 +109,28 @@ def _cluster(path: Path, run_id: str, written: str) -> Mapping[str, Any]:
         JournalError: That is damaged, or nothing of this program's.
     """
     try:
-        found = json.loads(written)
+        found = stored.of(dict, parsed(written))
+        for key, check in _OF_A_CLUSTER.items():
+            check(found.get(key))
     except ValueError:
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(found.get(key), kind) for key, kind in _OF_A_CLUSTER.items()):
         raise JournalError(
             f"{path}: run {run_id}: where it is at Temporal cannot be read: the file is damaged; restore a copy"
-        )
+        ) from None
     return found
+
+
+def moment_of(path: Path, table: str, at: float) -> float:
+    """*at*, of a row of *table* in the journal *path*.
+
+    Raises:
+        JournalError: No date can be made of it.
+    """
+    try:
+        return stored.within(at, stored.FIRST, stored.LAST)
+    except ValueError as error:
+        raise JournalError(
+            f"{path}: a row of {table} cannot be read ({error}): the file is damaged; restore a copy"
+        ) from None
 
 
 def detail_of(request: SteeringRequest) -> dict[str, Any]:
@@ -110,64 +140,121 @@ def detail_of(request: SteeringRequest) -> dict[str, Any]:
     return {"reason": request.reason, "migration": request.migration, "gate": gate, **covers}
 
 
-_OF_A_REQUEST: Mapping[str, Any] = {
-    "reason": str | None,
-    "migration": str | None,
-    "gate": list | None,
-    "covers": list | None,
-}
+def control_of(path: Path, run_id: str, row: Row) -> Control:
+    """The request of run *run_id* in *row* of the journal *path* (id, time, command, wave, who, detail).
+
+    Raises:
+        JournalError: A newer version left it, or it is damaged. What it asks for is not known, so nothing is sent after it: it may
+            have been `pause`, or `abort`.
+    """
+    number, at, command, wave, who, detail = row
+    try:
+        stored.within(at, stored.FIRST, stored.LAST)
+        return Control(id=number, at=at, request=request_of(command, wave, who, parsed(detail)))
+    except ValueError as error:
+        raise JournalError(
+            f"{path}: what is asked of run {run_id} cannot be read ({error}; request {number}); a newer version may have written "
+            f"it, or it is damaged: once no process works on the run, `atlas-cutover abort {run_id}` ends it as it stands here"
+        ) from None
 
 
 def request_of(command: str, wave: str | None, who: str, detail: Any) -> SteeringRequest:
     """A request as it was left; one of an older version has no detail.
 
+    What it is about and the bounds of a gate are looked at as where they are given: who reads the row takes its word.
+
     Raises:
         ValueError: It is none.
     """
-    if not isinstance(detail, dict) or not all(
-        isinstance(detail.get(key), kind) for key, kind in _OF_A_REQUEST.items()
+    asked = _command(command)
+    try:
+        found = stored.of(dict, detail)
+        migration = stored.text_or_none(found.get("migration"))
+        _refuse_misdirected(asked, wave, migration)
+        return SteeringRequest(
+            command=asked,
+            who=text("who", who),
+            reason=text("reason", found.get("reason") or ""),
+            wave=wave,
+            migration=migration,
+            gate=_gate_of(found["gate"]) if asked is Command.GATE else None,
+            covers=stored.texts_or_none(found.get("covers")),
+        )
+    except KeyError:  # to take it for `off` would cut over what waits
+        raise ValueError(f"{asked}: its details are none: it names no gate") from None
+    except (InputError, ValueError) as error:
+        raise ValueError(f"{asked}: its details are none: {error}") from None
+
+
+def _refuse_misdirected(command: Command, wave: str | None, migration: str | None) -> None:
+    """Raise where *command* is about something that it cannot be about."""
+    if (wave is not None and command not in ABOUT_A_WAVE) or (
+        migration is not None and command not in ABOUT_MIGRATIONS
     ):
-        raise ValueError(f"{command}: its details are none")
-    gate = detail.get("gate")
-    if gate is not None and (
-        len(gate) != 2 or not all(isinstance(each, int | float | None) and not isinstance(each, bool) for each in gate)
-    ):
-        raise ValueError(f"{command}: its gate is none")
-    covers = detail.get("covers")
-    if covers is not None and not all(isinstance(name, str) for name in covers):
-        raise ValueError(f"{command}: what it covers is none of a wave's")
-    return SteeringRequest(
-        command=Command(command),
-        who=who,
-        reason=detail.get("reason") or "",
-        wave=wave,
-        migration=detail.get("migration"),
-        gate=GateChange(max_lag=gate[0], timeout=gate[1]) if gate else None,
-        covers=None if covers is None else tuple(covers),
+        raise ValueError(f"it cannot be about {stored.shown(migration if wave is None else wave)}")
+
+
+def _command(word: str) -> Command:
+    if word in list(Command):
+        return Command(word)
+    raise ValueError(f"{stored.shown(word)} is no command")
+
+
+def _gate_of(data: Any) -> GateChange | None:
+    if data is None:
+        return None
+    if not isinstance(data, list) or len(data) != 2 or any(isinstance(each, str) for each in data):
+        raise ValueError("its gate is none")
+    lag, timeout = (
+        None if each is None else seconds(name, each) for name, each in zip(("max_lag", "timeout"), data, strict=True)
     )
+    return GateChange(max_lag=lag, timeout=timeout)
 
 
-_DECODER = json.JSONDecoder()
+def events_of(
+    path: Path, run_id: str, rows: Iterable[Row], *, left_out: list[int] | None = None
+) -> Iterator[tuple[int, Event]]:
+    """The events of run *run_id* that are in *rows* of the journal *path* (`wholeness.ROWS`), with their sequence numbers.
 
-
-def events_of(path: Path, rows: Iterable[Row]) -> Iterator[tuple[int, Event]]:
-    """The events that are in *rows* of the journal *path* (`wholeness.ROWS`), with their sequence numbers.
+    Those that cannot be read are *left_out*, and their numbers go there, where that is given.
 
     Raises:
-        JournalError: One was written by a newer version, or is damaged.
+        JournalDamagedError: One was written by a newer version, or is damaged.
     """
     for seq, at, name, data in rows:
         try:
-            yield seq, event_json.from_json(name, at, _parsed(data))
-        except (ValueError, KeyError) as error:
-            raise JournalError(f"{path}: event {seq} cannot be read ({error})") from error
+            event = event_json.from_json(name, at, parsed(data))
+        except ValueError as error:
+            if left_out is not None:
+                left_out.append(seq)
+                continue
+            raise JournalDamagedError(
+                f"{path}: event {seq} cannot be read ({error}), so how run {run_id} stands is not known: a newer version may have "
+                "written it, or the file is damaged. Put the whole state directory back as it was. If that is lost, look at each "
+                f"live migration of the run in Atlas, then `atlas-cutover abort {run_id}` ends it, where it has not ended"
+            ) from error
+        yield seq, event
 
 
-def _parsed(data: str) -> Any:
+_DECODER = json.JSONDecoder()
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parsed(data: str) -> Any:
     """What the JSON text *data* says: `json.loads` without the blanks around it, as the journal writes none.
+
+    Halves of characters, which JSON may hold and no page or report can, become U+FFFD.
 
     Raises:
         ValueError: It is damaged.
     """
-    document, end = _DECODER.raw_decode(data)
-    return document if end == len(data) else json.loads(data)
+    try:
+        document, end = _DECODER.raw_decode(data)
+        if end != len(data):
+            document = json.loads(data)
+        if "\\u" in data and _HALF.search(data):
+            whole = json.dumps(document, ensure_ascii=False).encode("utf-16", "surrogatepass")
+            document = json.loads(whole.decode("utf-16", "replace"))
+    except RecursionError:  # of brackets in brackets by the thousand
+        raise ValueError("it has too many brackets in brackets") from None
+    return document

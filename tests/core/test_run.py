@@ -25,6 +25,7 @@ from orchestrator.core.events import (
     RunPaused,
     RunUnpaused,
     StatusPolled,
+    VerificationFailed,
     WaveApproved,
     WaveFinished,
     WaveRejected,
@@ -448,3 +449,19 @@ def test_a_request_that_names_nothing_does_nothing_to_a_run(command: Command) ->
         decide(run_of(), SteeringRequest(command=command, who=WHO), at=NOW)
         == f"`{command}` has to name what it is about"
     )
+
+
+def test_what_is_said_of_a_name_that_the_workflow_does_not_have_is_of_nobody() -> None:
+    """A row that was damaged may say so of any: of a migration, of a wave, and of those that a session is about."""
+    run = run_of(
+        VerificationFailed(at=NOW, wave="nope", reason="no"),
+        WaveStarted(at=NOW, wave="nope", migrations=1, concurrency=1),
+        CutoverRequested(at=NOW, migration="nope"),
+        MigrationRetried(at=NOW, migration="nope", who=WHO),
+        HookFinished(at=NOW, hook="verify", argv=("x",), exit_code=1, seconds=1.0, wave="nope"),
+        run_resumed(("a", "nope"), at=NOW),
+        RunFinished(at=NOW, outcome=RunOutcome.FAILED, exit_code=1, unfinished=True, requests={}, polls={"nope": 3}),
+    )
+    assert run.selected == {"a"}
+    assert run.totals() == {Outcome.NOT_STARTED: 1}
+    assert run_of(selected=("b", "nope")).selected == {"b"}

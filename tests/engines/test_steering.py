@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,14 @@ from orchestrator.core.events import (
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.vars import Vars
+from orchestrator.operations.abort import abort
+from orchestrator.operations.pause import pause
+from orchestrator.operations.steering import Taken
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.jobs import JobStatus
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
 from orchestrator.store.journal import Journal, open_journal
+from orchestrator.store.schema import FILE
 
 from ..builders import FAILS, WORKS
 from .house import READY, AbsoluteWindow, Hooks, House, die_when, house, migration, outcomes, wall, wave, workflow
@@ -386,6 +391,26 @@ async def test_a_journal_that_cannot_be_asked_any_more_stops_the_run_in_order(
         ending = await it.start()
         assert outcomes(ending) == {"a1": SUCCESS, "a2": NOT_STARTED}
         assert "the journal failed" in str(ending.state.result("a2").error_message)
+
+
+@pytest.mark.parametrize("detail", ["[" * 100_000, f'{{"migration": "a2", "gate": [1{"0" * 400}, 1]}}'])
+async def test_a_damaged_request_stops_the_run_in_order_and_abort_ends_it(tmp_path: Path, detail: str) -> None:
+    """It may have been `pause`: nothing new starts, what is under way is followed. What was meant for the journal's rows gets into no event."""
+    async with house(tmp_path, workflow(wave("a", "a1", "a2", concurrency=1))) as it:
+
+        def act() -> None:
+            it.ask("gate", migration="a2")
+            with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+                db.execute("UPDATE controls SET detail = ?", (detail,))
+
+        on(it, CutoverAccepted, act)
+        ending = await it.start()
+        assert outcomes(ending) == {"a1": SUCCESS, "a2": NOT_STARTED}
+        assert "what is asked of run" in str(ending.state.result("a2").error_message)
+        run_id = ending.state.run_id
+        with pytest.raises(JournalError, match=rf"`atlas-cutover abort {run_id}` ends it"):
+            pause(run_id, state_dir=tmp_path)
+        assert abort(run_id, state_dir=tmp_path).taken is Taken.ENDED
 
 
 async def test_a_put_on_the_wire_gets_its_answer_recorded_when_the_run_is_cancelled(tmp_path: Path) -> None:

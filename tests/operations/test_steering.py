@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.cli.commands import build_parser
 from orchestrator.core import events as ev
-from orchestrator.core.errors import InputError
+from orchestrator.core.errors import InputError, JournalError
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
 from orchestrator.core.steered import Command
@@ -187,3 +187,22 @@ def test_nobody_is_called_what_rejects_a_wave_that_was_not_approved_in_time(tmp_
     with pytest.raises(InputError, match=r"'approval\.timeout' is not a person's name"):
         reject(RUN, "w1", state_dir=tmp_path, who="approval.timeout", reason="no")
     reject(RUN, "w1", state_dir=tmp_path, who="approval.timeout (ada)", reason="no")
+
+
+@pytest.mark.parametrize("which", ["run_started", "cutover_requested"])
+def test_a_run_of_which_an_event_cannot_be_read_can_be_ended(tmp_path: Path, which: str) -> None:
+    """Nothing else can be done with it, and its live migrations would be its own for ever. The PUT that it sent stays known."""
+    night = Night(state_dir=tmp_path)
+    night.begin(workflow(("orders", "carts")))
+    with open_journal(tmp_path) as journal:
+        journal.commit(RUN, [ev.CutoverRequested(at=NOW, migration="orders")], {"orders": ("g", "l")})
+        journal._db.execute("UPDATE events SET data = ? WHERE name = ?", ("[" * 100_000, which))
+        with pytest.raises(JournalError, match=rf"cannot be read .*`atlas-cutover abort {RUN}` ends it"):
+            pause(RUN, state_dir=tmp_path)
+        ended = abort(RUN, state_dir=tmp_path)
+        assert (ended.taken, ended.unreadable) == (Taken.ENDED, 1)
+        row = journal.find(RUN)
+        assert row is not None
+        assert not row.unfinished
+        assert journal.claims_of_others("another") == {}
+        assert journal.earlier_puts("another") == {("g", "l"): (RUN, NOW)}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.core.errors import BusyError, JournalError
+from orchestrator.core.errors import BusyError, JournalDamagedError, JournalError
 from orchestrator.core.events import CutoverNotBegun, CutoverRequested, Event, RunFinished, RunPaused
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.steered import Command
@@ -23,6 +23,7 @@ from ..builders import GROUP, NOW, WHO, finished, live_id, migration, run_resume
 from ..eventstrategies import any_event
 from ..strength import examples
 
+DEEP = "[" * 100_000
 ORDERS = {"orders": (GROUP, live_id(1))}
 
 
@@ -100,16 +101,33 @@ def test_events_can_be_followed_from_where_one_left_off(journal: Journal) -> Non
         ("run_paused", "{}"),
         ("run_started", "[1]"),
         ("run_finished", '{"outcome": "MAYBE"}'),
+        ("run_paused", '{"who": []}'),
+        ("run_paused", DEEP),
+        ("run_paused", f'{{"who": {DEEP}'),
+        ("gate_changed", f'{{"migration": "orders", "who": "ada", "max_lag": 1{"0" * 400}, "timeout": 1}}'),
     ],
 )
 def test_an_event_that_cannot_be_read_is_named(journal: Journal, name: str, data: str) -> None:
-    """By a newer version, or damaged: which one, in which file."""
+    """By a newer version, or damaged: which one, in which file, and what ends the run."""
     begin(journal)
     with closing(sqlite3.connect(journal.path)) as other:
         other.execute("INSERT INTO events (run_id, at, name, data) VALUES ('r1', 1.0, ?, ?)", (name, data))
         other.commit()
-    with pytest.raises(JournalError, match=rf"{FILE}: event 2 cannot be read"):
+    with pytest.raises(JournalDamagedError, match=rf"{FILE}: event 2 cannot be read.*`atlas-cutover abort r1` ends it"):
         journal.state("r1")
+    state, left_out = journal.readable_state("r1")
+    assert (state.started_at, left_out) == (NOW, 1)
+
+
+def test_half_of_a_character_in_an_event_is_shown_as_one_that_is_missing(journal: Journal) -> None:
+    """JSON may hold it; no page, report or terminal can."""
+    begin(journal)
+    with closing(sqlite3.connect(journal.path)) as other:
+        paused = r'{"who": "a\ud83d\ude80b", "reason": "\ud800"}'
+        other.execute("INSERT INTO events (run_id, at, name, data) VALUES ('r1', 1.0, 'run_paused', ?)", (paused,))
+        other.commit()
+    [event] = recorded(journal)
+    assert event == RunPaused(at=1.0, who="a\N{ROCKET}b", reason="\ufffd")
 
 
 # -- the list of runs --------------------------------------------------------------------------------------------------
@@ -300,21 +318,95 @@ def test_a_request_that_this_version_does_not_know_is_named(tmp_path: Path) -> N
             journal.controls("r1")
 
 
+GATES = [
+    "1",
+    "[1]",
+    "{}",
+    '["x", "y"]',
+    "[1, 2, 3]",
+    '["60s", null]',
+    f"[1{'0' * 400}, 1]",
+    "[-1, null]",
+    "[NaN, 1]",
+    "[1, Infinity]",
+    "[true, 1]",
+    "[null, 315360001]",
+]
+
+
 @pytest.mark.parametrize(
-    "detail", ["[]", "5", '{"gate": 1}', '{"gate": [1]}', '{"gate": {}}', '{"gate": ["x", "y"]}', '{"reason": 5}', "{"]
-)
+    "detail",
+    ["[]", "5", "{", DEEP, '{"reason": 5, "gate": null}', '{"migration": []}', "{}", *(f'{{"migration": "orders", "gate": {gate}}}' for gate in GATES)],
+)  # fmt: skip
 def test_a_request_that_is_damaged_is_named(tmp_path: Path, detail: str) -> None:
-    """Whoever works on the run stops it in order, and follows what is under way."""
+    """Whoever works on the run stops it in order, and follows what is under way. The bounds of a gate are those of the command line."""
     with open_journal(tmp_path) as journal:
         begin(journal, "r1", rehearsal=True)
-        journal.request("r1", SteeringRequest(command=Command.PAUSE, who=WHO), at=NOW)
+        asked = SteeringRequest(command=Command.GATE, who=WHO, migration="orders", gate=GateChange(max_lag=60.0))
+        journal.request("r1", asked, at=NOW)
         journal._db.execute("UPDATE controls SET detail = ?", (detail,))
-        with pytest.raises(JournalError, match=r"what is asked of run r1 cannot be read"):
+        told = r"what is asked of run r1 cannot be read .*request 1\).*`atlas-cutover abort r1` ends it"
+        with pytest.raises(JournalError, match=told):
             journal.controls("r1")
 
 
 @pytest.mark.parametrize(
-    "written", ["{", "7", "{}", '{"address": 7, "namespace": "n", "tls": true, "codec_key_file": null, "lease": 10}']
+    ("command", "column", "value"),
+    [
+        (Command.PAUSE, "wave", "w1"),
+        (Command.GATE, "wave", "w1"),
+        (Command.APPROVE, "detail", '{"migration": "orders", "gate": null}'),
+        (Command.PAUSE, "detail", '{"migration": "orders"}'),
+    ],
+)
+def test_a_request_about_what_it_cannot_be_about_is_damaged(
+    tmp_path: Path, command: Command, column: str, value: str
+) -> None:
+    """A `pause` that names a wave approved it, and an `approve` that names a migration took its gate away."""
+    with open_journal(tmp_path) as journal:
+        begin(journal, "r1", rehearsal=True)
+        journal.request("r1", SteeringRequest(command=command, who=WHO), at=NOW)
+        journal._db.execute(f"UPDATE controls SET {column} = ?", (value,))  # noqa: S608 - of those above
+        with pytest.raises(JournalError, match=r"what is asked of run r1 cannot be read .*it cannot be about"):
+            journal.controls("r1")
+
+
+@pytest.mark.parametrize(
+    "change", ["outcome = 'MAYBE'", "started_at = 9e999", "finished_at = -1e300", "finished_at = 3e11"]
+)
+def test_how_a_run_stands_may_be_damaged_in_the_list_of_runs(journal: Journal, change: str) -> None:
+    """It is told as damage, by whatever reads the run."""
+    begin(journal)
+    journal._db.execute(f"UPDATE runs SET {change}")  # noqa: S608 - one of those above
+    for read in (journal.runs, journal.unfinished, lambda: journal.find("r1"), lambda: journal.matching("r")):
+        with pytest.raises(JournalError, match=rf"{FILE}: run 'r1': how it stands cannot be read .*restore a copy"):
+            read()
+
+
+def test_a_put_or_a_sight_at_no_time_is_damage(journal: Journal) -> None:
+    """Doubts and forecasts are reckoned from them."""
+    begin(journal)
+    journal.commit("r1", [CutoverRequested(at=NOW, migration="orders")], ORDERS)
+    journal.seen_ready([("g", "l")], at=NOW)
+    journal._db.execute("UPDATE puts SET at = 9e999")
+    journal._db.execute("UPDATE ready SET first_seen_at = 9e999")
+    with pytest.raises(JournalError, match="a row of puts cannot be read"):
+        journal.earlier_puts("r2")
+    with pytest.raises(JournalError, match="a row of ready cannot be read"):
+        journal.first_seen_ready()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{",
+        "7",
+        "{}",
+        DEEP,
+        '{"address": 7, "namespace": "n", "tls": true, "codec_key_file": null, "lease": 10}',
+        '{"address": "h:7233", "namespace": "n", "tls": true, "codec_key_file": null, "lease": Infinity}',
+        '{"address": "h:7233", "namespace": "n", "tls": true, "codec_key_file": null, "lease": true}',
+    ],
 )
 def test_what_a_run_says_of_its_cluster_may_be_damaged(tmp_path: Path, written: str) -> None:
     """It is told as damage, by whatever reads the run, and no address is made of it."""

@@ -86,3 +86,16 @@ def test_reads_that_somebody_else_could_have_written_are_not_shown(tmp_path: Pat
     assert read_reads(tmp_path / "link.json") == read_reads(tmp_path / "pipe.json") == {}
     true.chmod(0o622)
     assert read_reads(true) == {}
+
+
+@pytest.mark.parametrize(
+    "read",
+    ['{"at": "soon"}', '{"at": 1e999}', '{"at": 1.0, "lag": []}', '{"at": 1.0, "status": 7}', '{"at": 1.0, "error": "\\ud800"}', '{"at": 1, "x": 1}', "[" * 100_000],
+)  # fmt: skip
+def test_reads_that_are_damaged_are_none(tmp_path: Path, read: str) -> None:
+    """They are a copy for the eye, and keep nobody from seeing the run."""
+    path = reads_path(tmp_path, "r1")
+    path.parent.mkdir(mode=0o700)
+    path.write_text(f'{{"a": {read}}}', encoding="utf-8")
+    path.chmod(0o600)
+    assert read_reads(path) == {}

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
+import aiohttp
 import anyio
 import pytest
 
@@ -254,6 +257,26 @@ async def test_a_damaged_journal_is_said_not_hidden(visitor: Visitor, night: Nig
     async with visitor.follow("*") as runs, visitor.follow(RUN) as stream:
         assert "no journal" in (await runs.next()).document["error"]
         assert "no journal" in (await stream.next()).document["head"]["error"]
+
+
+@pytest.mark.parametrize("data", ["[" * 100_000, '{"who": []}', '{"who": "\\ud800"}'])
+async def test_a_damaged_event_does_not_end_the_page(night: Night, data: str) -> None:
+    """It is read ahead, before anybody looks; who does is told, and other runs are shown as ever."""
+    night.begin(workflow(), rehearsal=True, run_id="20270115-070000-aaaaaa")
+    night.begin(workflow())
+    night.write(ev.RunPaused(at=NOW, who="ada"))
+    with closing(sqlite3.connect(night.state_dir / "journal.db")) as db, db:
+        db.execute("UPDATE events SET data = ? WHERE name = 'run_paused'", (data,))
+    async with (
+        serve_page(night.state_dir, wall=lambda: NOW) as page,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session,
+    ):
+        visitor = Visitor(page=page, session=session)
+        await visitor.enter()
+        async with visitor.follow(RUN) as stream, visitor.follow("20270115-070000-aaaaaa") as other:
+            head = (await stream.next()).document["head"]
+            assert ("event 3 cannot be read" in (head.get("error") or "")) is ("ud800" not in data)
+            assert (await other.next()).document["head"]["run_id"] == "20270115-070000-aaaaaa"
 
 
 async def test_five_thousand_migrations_fit_in_a_snapshot(visitor: Visitor, night: Night) -> None:
