@@ -44,6 +44,7 @@ from orchestrator.web import control
 from orchestrator.web.access import read_tokens, split_host
 
 from ..strength import examples
+from .rows import DAMAGES, read_damaged
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 SLOWEST = 5.0
@@ -276,10 +277,15 @@ READERS: dict[str, tuple[Callable[[Any, Path], None], st.SearchStrategy[Any]]] =
     "buttons": (_button, st.tuples(st.sampled_from(Command), st.one_of(st.dictionaries(BUTTON_KEYS, ANY_JSON), ANY_JSON))),
     "tokens": (_tokens, bytes_of("ada steer correct-horse-battery-staple\n# x\nbob view 0123456789abcdef0123456789abcdef\n")),
     "marks": (_mark, st.one_of(st.binary(max_size=300), bytes_of(" " * 120))),
+    "rows": (read_damaged, DAMAGES),
     "in code": (_document_of_workflow, st.one_of(st.dictionaries(CODE_KEYS, ANY_JSON), ANY_JSON)),
     "headers": (_headers, st.one_of(spoilt(HEADERS), st.text(max_size=100), st.sampled_from(["-1", "1e400", "Thu, 99 Foo 0000"]))),
     "words": (_words, st.one_of(spoilt("Authorization: Bearer eyJ0.abc.def 1d2h3m4.5s PT90S"), st.text())),
 }  # fmt: skip
+
+
+SHORT = {"rows": 60}
+"""Inputs of the short form, where each costs many times as much as a file that is read."""
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -288,7 +294,11 @@ def test_a_reader_reads_or_says_what_is_wrong(name: str, tmp_path: Path) -> None
     read, inputs = READERS[name]
     count = 0
 
-    @settings(max_examples=2000 if SECONDS else examples(150), suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=2000 if SECONDS else examples(SHORT.get(name, 150)),
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
     @given(inputs)
     def once(value: Any) -> None:
         nonlocal count
