@@ -63,7 +63,7 @@ class Follower:
         self._stage = stage
         self._clean = (redactor_of_this_process() if settings is None else settings.redactor).text
         self._disagreed_at: float | None = None
-        self.closed = False
+        self.closed = self._went_on_elsewhere = False
         self._known = [event for _, event in journal.events(run_id)]
         self.state = fold(run_id, self._known)
         if journal.find(run_id) is not None:
@@ -197,9 +197,21 @@ class Follower:
         Raises:
             TemporalError: No worker answers.
         """
-        if found is not None and found.run_id == self._run_id and await self.catch_up():
-            return True  # also where somebody has closed it: what it had sent by then is in its history
-        return self.state.finished_at is not None
+        if found is not None and found.run_id == self._run_id:
+            if await self.catch_up():
+                return True  # also where somebody has closed it: what it had sent by then is in its history
+            self._went_on_elsewhere = await self._is_known_elsewhere()
+        return self.state.finished_at is not None and not self._went_on_elsewhere
+
+    async def _is_known_elsewhere(self) -> bool:
+        """Whether Temporal tells of events that the journal here does not have: what has been decided here since the end does not count."""
+        number = 0
+        while events := self._told((await self._remote.news(number)).events):
+            here = [(event.name, event.at) for event in self._known[number : number + len(events)]]
+            if here != [(event.name, event.at) for event in events]:
+                return True
+            number += len(events)
+        return False
 
     async def take_in_its_end(self, found: Found | None, *, settle: float, now: float) -> None:
         """Take in how the run has ended, which is open nowhere, and record what is in doubt where that is not known.
@@ -211,7 +223,9 @@ class Follower:
             TemporalError: No worker answers.
         """
         if not await self.catch_up_with_its_end(found):
-            doubts = unknown_puts(self.state, self.state.selected, settle=settle, now=now)
+            # Who has gone on with it from elsewhere may have selected others.
+            names = self.state.migrations if self._went_on_elsewhere else self.state.selected
+            doubts = unknown_puts(self.state, names, settle=settle, now=now)
             await anyio.to_thread.run_sync(self._write, doubts)
             self._take_in(doubts)
 

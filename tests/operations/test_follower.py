@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from orchestrator.core.events import CutoverInDoubt, RunFinished, WaveApproved
+from orchestrator.core.events import CutoverInDoubt, Event, MigrationSkipped, RunFinished, RunResumed, WaveApproved
 from orchestrator.core.outcomes import RunOutcome
 from orchestrator.operations import temporal_runs
 from orchestrator.operations.abort import abort
@@ -19,7 +21,7 @@ from orchestrator.operations.steering import Taken
 from orchestrator.store.journal import RunRow, open_journal
 from orchestrator.store.marks import Marks
 
-from ..builders import NOW, run_started, workflow
+from ..builders import NOW, WHO, run_resumed, run_started, workflow
 
 RUN = "20270115-080000-3f9a1c"
 THERE = {"address": "127.0.0.1:1", "namespace": "default", "tls": False, "codec_key_file": None, "lease": 10.0}
@@ -33,38 +35,70 @@ class Broken:
         raise OSError(errno.EMFILE, "Too many open files")
 
 
-class Other:
-    """A cluster that has closed the run, and tells events of it that are not those in the journal."""
+class Closed:
+    """A cluster that has closed the run, and tells *there* of it."""
+
+    def __init__(self, there: Sequence[Event]) -> None:
+        from orchestrator.engines.temporal import forms
+
+        self._there = forms.out(there)
 
     async def find(self) -> SimpleNamespace:
         """The run, by its name."""
         return SimpleNamespace(run_id=RUN, is_open=False, length=10, execution="x")
 
     async def news(self, after: int) -> SimpleNamespace:
-        """What another machine has made of it."""
-        return SimpleNamespace(first=after, events=[], lengths=[], over=True, execution="x")
+        """What has happened in it, committed all of it."""
+        events = self._there[after:]
+        return SimpleNamespace(first=after, events=events, lengths=[1] * len(events), over=True, execution="x")
+
+    async def was_committed(self, *_: object) -> bool:
+        """It was."""
+        return True
+
+
+BEGUN = run_started(workflow(("orders", "items")), selected=("orders",))
+OVER = RunFinished(at=NOW + 1, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=True, requests={})
+SKIPPED = MigrationSkipped(at=NOW + 2, migration="items", who=WHO, between_sessions=True)
+AGAIN = run_resumed(("orders", "items"), at=NOW + 3)
+ELSEWHERE, OVER_THERE = run_resumed(("items",), at=NOW + 4), replace(OVER, at=NOW + 5)
+STORIES: dict[str, tuple[list[Event], list[Event], tuple[str, ...]]] = {
+    # what is recorded here; what Temporal tells; what may have had a PUT
+    "it has ended": ([BEGUN, OVER], [BEGUN, OVER], ()),
+    "something was decided since": ([BEGUN, OVER, SKIPPED, OVER], [BEGUN, OVER], ()),
+    "a session that never began there": ([BEGUN, OVER, AGAIN], [BEGUN, OVER], ("orders", "items")),
+    "one of another machine": ([BEGUN, OVER, SKIPPED, OVER], [BEGUN, OVER, ELSEWHERE, OVER_THERE], ("orders", "items")),
+    "one of another machine beside ours": (
+        [BEGUN, OVER, AGAIN],
+        [BEGUN, OVER, ELSEWHERE, OVER_THERE],
+        ("orders", "items"),
+    ),
+    "nothing": ([BEGUN], [], ("orders",)),
+}
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("ended", [False, True])
-async def test_a_run_of_which_temporal_tells_another_story_may_have_sent_anything(tmp_path: Path, ended: bool) -> None:
-    """It was gone on with from another machine; not where its end is in the journal, after which nothing was sent from here."""
+@pytest.mark.parametrize("story", STORIES)
+async def test_a_run_of_which_temporal_tells_another_story_may_have_sent_anything(tmp_path: Path, story: str) -> None:
+    """It was gone on with from another machine, or never began; what was decided here after its end is no other story."""
     pytest.importorskip("temporalio")
-    given = workflow(("orders", "items"))
-    first = run_started(given, selected=("orders",))
+    here, there, doubtful = STORIES[story]
+    given = BEGUN.workflow
     with open_journal(tmp_path) as journal:
-        journal.begin(RUN, given, first, temporal=THERE)
-        if ended:
-            over = RunFinished(at=NOW, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=True, requests={})
-            journal.commit(RUN, [over], {})
-        remote = cast("Any", Other())
+        journal.begin(RUN, given, BEGUN, temporal=THERE)
+        for event in here[1:]:
+            if isinstance(event, RunResumed):
+                journal.resume(RUN, given, event, rehearsal=False)
+            else:
+                journal.commit(RUN, [event], {})
+        remote = cast("Any", Closed(there))
         follower = Follower(journal, remote, None, Options(), run_id=RUN)
-        await follower.take_in_its_end(await remote.find(), settle=30.0, now=NOW + 1)
+        await follower.take_in_its_end(await remote.find(), settle=30.0, now=NOW + 9)
         doubts = [event for _, event in journal.events(RUN) if isinstance(event, CutoverInDoubt)]
-        assert [(event.migration, event.settle) for event in doubts] == ([] if ended else [("orders", 30.0)])
+        assert [(event.migration, event.settle) for event in doubts] == [(name, 30.0) for name in doubtful]
         puts = journal.earlier_puts("another")
-    jobs = {} if ended else {(m.group_id, m.live_migration_id): (RUN, NOW + 1) for m in given.waves[0].migrations[:1]}
-    assert puts == jobs
+    jobs = {m.name: (m.group_id, m.live_migration_id) for _, m in given.migrations()}
+    assert puts == {jobs[name]: (RUN, NOW + 9) for name in doubtful}
 
 
 @pytest.mark.anyio
