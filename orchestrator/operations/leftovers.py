@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from ..core.leftovers import outlives_who_was_asked
 from ..core.observer import Say, silent
 from ..core.steering import SteeringRequest
-from ..store.journal import Control, Journal
+from ..store.journal import Control, Journal, Unreadable
 from ..store.locks import LockedError, locked, run_lock
 from ..text.instants import in_words
 
@@ -36,20 +36,20 @@ class Leftovers:
 def sort_out(journal: Journal, run_id: str, say: Say = silent) -> Leftovers:
     """What was left for whoever held the lock of the run *run_id* before the caller, who has just taken it.
 
-    What lets the run go on is dropped with that, and counts as handled; *say* tells of it.
+    What lets the run go on is dropped with that, as is what cannot be read, and counts as handled; *say* tells of it.
 
     Raises:
         JournalError: The journal cannot be read or written.
     """
-    left = journal.controls(run_id)
+    left, unreadable = journal.asked(run_id)
     stale = [control for control in left if not outlives_who_was_asked(control.request)]
-    dropped = drop(journal, run_id, stale, why="the process that was to pass it on has ended")
+    dropped = drop(journal, run_id, [*stale, *unreadable], why="the process that was to pass it on has ended")
     for each in dropped:
         say("request_dropped", run_id=run_id, detail=each)
     return Leftovers(kept=tuple(control for control in left if control not in stale), dropped=dropped)
 
 
-def drop(journal: Journal, run_id: str, controls: Sequence[Control], *, why: str) -> tuple[str, ...]:
+def drop(journal: Journal, run_id: str, controls: Sequence[Control | Unreadable], *, why: str) -> tuple[str, ...]:
     """Let *controls* count as handled, though nobody has done them; a sentence of each.
 
     Raises:
@@ -63,8 +63,10 @@ def drop(journal: Journal, run_id: str, controls: Sequence[Control], *, why: str
     )
 
 
-def told(control: Control) -> str:
+def told(control: Control | Unreadable) -> str:
     """What was asked for, by whom and when: `approve rest` by olga, of 2026-11-28 00:00:00 UTC."""
+    if isinstance(control, Unreadable):
+        return f"what cannot be read, {control},"
     request = control.request
     about = request.wave or request.migration
     command = f"{request.command} {about}" if about else str(request.command)
@@ -80,9 +82,9 @@ def older_than(requests: Sequence[SteeringRequest], journal: Journal, run_id: st
         InputError: It has not, and *requests* would not hold the run up.
         JournalError: The journal cannot be read or written.
     """
-    before = {control.id for control in journal.controls(run_id)}
+    before = {each.id for each in _waiting(journal, run_id)}
     deadline = time.monotonic() + PATIENCE
-    while left := [control for control in journal.controls(run_id) if control.id in before]:
+    while left := [each for each in _waiting(journal, run_id) if each.id in before]:
         try:
             locks.enter_context(locked(run_lock(journal.state_dir, run_id), holder=requests[0].who, briefly=True))
         except LockedError as error:
@@ -94,11 +96,20 @@ def older_than(requests: Sequence[SteeringRequest], journal: Journal, run_id: st
     return Leftovers()
 
 
+def _waiting(journal: Journal, run_id: str) -> list[Control | Unreadable]:
+    readable, unreadable = journal.asked(run_id)
+    return [*readable, *unreadable]
+
+
 def _past_who_hangs(
-    requests: Sequence[SteeringRequest], journal: Journal, run_id: str, left: Sequence[Control], holder: str
+    requests: Sequence[SteeringRequest],
+    journal: Journal,
+    run_id: str,
+    left: Sequence[Control | Unreadable],
+    holder: str,
 ) -> Leftovers:
     """What is to be asked before *requests*, although *holder* lives, which was to pass on what is *left*."""
-    stale = [control for control in left if not outlives_who_was_asked(control.request)]
+    stale = [each for each in left if isinstance(each, Unreadable) or not outlives_who_was_asked(each.request)]
     if stale and not all(outlives_who_was_asked(request) for request in requests):
         raise InputError(
             f"run {run_id}: {told(left[0])} waits for {holder}, which follows the run and has not passed it on yet; nothing was "

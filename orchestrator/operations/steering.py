@@ -140,12 +140,14 @@ def ask_elsewhere(row: RunRow, requests: Sequence[SteeringRequest], state_dir: P
 
 def asked_already(journal: Journal, run_id: str) -> RunState:
     """The run as it will stand when what others have asked is heeded."""
-    # Requests first: one that is heeded between these two reads is then in both, and the second time it changes nothing.
-    controls = journal.controls(run_id)
-    state = journal.state(run_id)
     row = journal.find(run_id)
+    # Requests before events: one that is heeded between these two reads is then in both, and the second time it changes nothing.
     if row is not None and row.temporal is not None and worker_of(run_lock(journal.state_dir, run_id)) is None:
-        controls = [control for control in controls if outlives_who_was_asked(control.request)]  # as `sort_out` does
+        readable, _ = journal.asked(run_id)
+        controls = [control for control in readable if outlives_who_was_asked(control.request)]  # as `sort_out` does
+    else:
+        controls = journal.controls(run_id)
+    state = journal.state(run_id)
     _heeded(controls, state)
     return state
 

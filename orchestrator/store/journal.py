@@ -29,12 +29,12 @@ from .ground import OpenFile
 from .locks import run_lock, worker_of
 from .marks import Marks, Reach
 from .reader import MOST_RUNS, EarlierPuts, JournalReader
-from .records import Control, RunRow, detail_of
+from .records import Control, RunRow, Unreadable, detail_of
 from .schema import FILE, connected, empty_wal, explained, open_files_of, where_to_read
 from .state_dir import unusable
 from .wholeness import ROWS, WholenessCheck, last_event
 
-__all__ = ["MOST_RUNS", "Control", "Journal", "RunRow", "journal_in", "open_journal", "worked_on_by"]
+__all__ = ["MOST_RUNS", "Control", "Journal", "RunRow", "Unreadable", "journal_in", "open_journal", "worked_on_by"]
 
 DoubtsOf = Callable[[EarlierPuts], tuple[ev.CutoverInDoubt, ...]]
 """What is in doubt for a run because of the PUTs that others sent."""
@@ -86,12 +86,12 @@ class Journal(JournalReader):
         with self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO ready VALUES (?, ?, ?)", [(*job, at) for job in jobs])
 
-    def handled(self, controls: Sequence[Control]) -> None:
+    def handled(self, controls: Sequence[Control | Unreadable]) -> None:
         """These requests have been seen to."""
         with self._transaction():
             self._mark_handled(controls)
 
-    def _mark_handled(self, controls: Sequence[Control]) -> None:
+    def _mark_handled(self, controls: Sequence[Control | Unreadable]) -> None:
         self._db.executemany("UPDATE controls SET handled = 1 WHERE id = ?", [(control.id,) for control in controls])
 
     def begin(

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import JournalError
 from ..core.events import Event
 from ..core.listing import DECIDING, RunStanding
 from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
 from .marks import Reach
-from .records import RUNS, Control, Row, RunRow, control_of, events_of, moment_of, run_of
+from .records import RUNS, Control, Row, RunRow, Unreadable, control_of, events_of, moment_of, run_of
 from .schema import explained
 from .wholeness import ROWS, last_event
 
@@ -133,10 +134,24 @@ class JournalReader:
         """What other processes ask of this run and has not been handled.
 
         Raises:
-            JournalError: A request was written by a newer version, or is damaged.
+            JournalError: A request was written by a newer version, or is damaged. What it asks for is not known, so nothing is sent
+                after it: it may have been `pause`, or `abort`.
         """
+        readable, unreadable = self.asked(run_id)
+        for each in unreadable:
+            raise JournalError(
+                f"{self.path}: what is asked of run {run_id} cannot be read: {each}; a newer version may have written it, or it is "
+                f"damaged: once no process works on the run, `atlas-cutover abort {run_id}` ends it as it stands here"
+            )
+        return readable
+
+    def asked(self, run_id: str) -> tuple[list[Control], list[Unreadable]]:
+        """As `controls`, and beside it what cannot be read."""
         sql = "SELECT id, at, command, wave, who, detail FROM controls WHERE run_id = ? AND handled = 0 ORDER BY id"
-        return [control_of(self.path, run_id, row) for row in self._query(sql, (run_id,))]
+        found = [control_of(row) for row in self._query(sql, (run_id,))]
+        return [each for each in found if isinstance(each, Control)], [
+            each for each in found if isinstance(each, Unreadable)
+        ]
 
     def _query(self, sql: str, parameters: tuple[Any, ...]) -> list[Row]:
         try:

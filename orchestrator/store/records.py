@@ -59,6 +59,17 @@ class Control:
     request: SteeringRequest
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """What another process has left that cannot be read, for *why*: a newer version left it, or it is damaged."""
+
+    id: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"request {self.id} ({self.why})"
+
+
 def run_of(path: Path, row: Row) -> RunRow:
     """The run that is in *row* of the journal *path* (`RUNS`).
 
@@ -140,22 +151,14 @@ def detail_of(request: SteeringRequest) -> dict[str, Any]:
     return {"reason": request.reason, "migration": request.migration, "gate": gate, **covers}
 
 
-def control_of(path: Path, run_id: str, row: Row) -> Control:
-    """The request of run *run_id* in *row* of the journal *path* (id, time, command, wave, who, detail).
-
-    Raises:
-        JournalError: A newer version left it, or it is damaged. What it asks for is not known, so nothing is sent after it: it may
-            have been `pause`, or `abort`.
-    """
+def control_of(row: Row) -> Control | Unreadable:
+    """The request in *row* (id, time, command, wave, who, detail)."""
     number, at, command, wave, who, detail = row
     try:
         stored.within(at, stored.FIRST, stored.LAST)
         return Control(id=number, at=at, request=request_of(command, wave, who, parsed(detail)))
     except ValueError as error:
-        raise JournalError(
-            f"{path}: what is asked of run {run_id} cannot be read ({error}; request {number}); a newer version may have written "
-            f"it, or it is damaged: once no process works on the run, `atlas-cutover abort {run_id}` ends it as it stands here"
-        ) from None
+        return Unreadable(id=number, why=f"{stored.shown(command)} by {stored.shown(who)}: {error}")
 
 
 def request_of(command: str, wave: str | None, who: str, detail: Any) -> SteeringRequest:
@@ -181,9 +184,9 @@ def request_of(command: str, wave: str | None, who: str, detail: Any) -> Steerin
             covers=stored.texts_or_none(found.get("covers")),
         )
     except KeyError:  # to take it for `off` would cut over what waits
-        raise ValueError(f"{asked}: its details are none: it names no gate") from None
+        raise ValueError("its details are none: it names no gate") from None
     except (InputError, ValueError) as error:
-        raise ValueError(f"{asked}: its details are none: {error}") from None
+        raise ValueError(f"its details are none: {error}") from None
 
 
 def _refuse_misdirected(command: Command, wave: str | None, migration: str | None) -> None:
@@ -197,7 +200,7 @@ def _refuse_misdirected(command: Command, wave: str | None, migration: str | Non
 def _command(word: str) -> Command:
     if word in list(Command):
         return Command(word)
-    raise ValueError(f"{stored.shown(word)} is no command")
+    raise ValueError("that is no command")
 
 
 def _gate_of(data: Any) -> GateChange | None:

@@ -15,6 +15,7 @@ from orchestrator.core.events import (
     ApprovalWaiting,
     CutoverAccepted,
     CutoverRequested,
+    CutoversStopped,
     Event,
     HookFinished,
     RunAborted,
@@ -28,8 +29,7 @@ from orchestrator.core.events import (
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.vars import Vars
-from orchestrator.operations.abort import abort
-from orchestrator.operations.pause import pause
+from orchestrator.operations.retry import retry
 from orchestrator.operations.steering import Taken
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.jobs import JobStatus
@@ -372,7 +372,7 @@ async def test_a_journal_that_fails_starts_no_further_cutover(
         assert ending.exit_code is ExitCode.INCOMPLETE
 
 
-@pytest.mark.parametrize("method", ["handled", "controls"])
+@pytest.mark.parametrize("method", ["handled", "asked"])
 async def test_a_journal_that_cannot_be_asked_any_more_stops_the_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -394,8 +394,9 @@ async def test_a_journal_that_cannot_be_asked_any_more_stops_the_run_in_order(
 
 
 @pytest.mark.parametrize("detail", ["[" * 100_000, f'{{"migration": "a2", "gate": [1{"0" * 400}, 1]}}'])
-async def test_a_damaged_request_stops_the_run_in_order_and_abort_ends_it(tmp_path: Path, detail: str) -> None:
-    """It may have been `pause`: nothing new starts, what is under way is followed. What was meant for the journal's rows gets into no event."""
+async def test_a_damaged_request_stops_the_run_in_order_and_is_dropped_with_a_word(tmp_path: Path, detail: str) -> None:
+    """It may have been `pause`: nothing new starts, what is under way is followed, and what is asked then is heeded. `resume` goes on without it."""
+    told: list[tuple[str, str]] = []
     async with house(tmp_path, workflow(wave("a", "a1", "a2", concurrency=1))) as it:
 
         def act() -> None:
@@ -404,13 +405,16 @@ async def test_a_damaged_request_stops_the_run_in_order_and_abort_ends_it(tmp_pa
                 db.execute("UPDATE controls SET detail = ?", (detail,))
 
         on(it, CutoverAccepted, act)
-        ending = await it.start()
+        on(it, CutoversStopped, lambda: it.ask("skip", migration="a2"))
+        ending = await it.start(say=lambda event, **fields: told.append((event, str(fields["detail"]))))
         assert outcomes(ending) == {"a1": SUCCESS, "a2": NOT_STARTED}
-        assert "what is asked of run" in str(ending.state.result("a2").error_message)
-        run_id = ending.state.run_id
-        with pytest.raises(JournalError, match=rf"`atlas-cutover abort {run_id}` ends it"):
-            pause(run_id, state_dir=tmp_path)
-        assert abort(run_id, state_dir=tmp_path).taken is Taken.ENDED
+        assert ending.state.migrations["a2"].skipped == "skipped by somebody"
+        assert "what is asked of the run cannot be read: request 1 ('gate' by 'somebody': " in str(ending.state.stopped)
+        [(event, said)] = told
+        assert (event, said.endswith("no further cutover starts; ask again")) == ("request_dropped", True)
+        assert retry(ending.state.run_id, "a2", state_dir=tmp_path).taken is Taken.KEPT
+        again = await it.resume(ending.state.run_id)
+        assert outcomes(again) == {"a1": SUCCESS, "a2": SUCCESS}
 
 
 async def test_a_put_on_the_wire_gets_its_answer_recorded_when_the_run_is_cancelled(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,11 @@ from orchestrator.core.outcomes import RunOutcome
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import SteeringRequest
 from orchestrator.operations import leftovers, temporal_runs
+from orchestrator.operations.abort import abort
 from orchestrator.operations.approve import approve
 from orchestrator.operations.pause import pause
 from orchestrator.operations.reject import reject
-from orchestrator.operations.steering import Taken, asked_already
+from orchestrator.operations.steering import Steered, Taken, asked_already
 from orchestrator.store.journal import RunRow, open_journal
 from orchestrator.store.locks import LockedError, locked, run_lock
 
@@ -143,3 +144,25 @@ def test_a_follower_that_hangs_keeps_an_approval_back_and_no_pause(
     assert len(done.dropped) == 2
     assert "as ops@bastion (4711) has not passed it on" in done.dropped[0]
     assert left(state_dir) == [Command.SKIP]
+
+
+@pytest.mark.parametrize("ask", [pause, abort], ids=["pause", "abort"])
+def test_what_cannot_be_read_is_dropped_with_a_word_when_something_newer_is_asked(
+    asked: Asked, state_dir: Path, monkeypatch: pytest.MonkeyPatch, ask: Callable[..., Steered]
+) -> None:
+    """The run goes on at Temporal all the same: nothing that holds it up is to wait for what nobody understands."""
+
+    async def is_open(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(temporal_runs, "is_open_row", is_open)
+    with open_journal(state_dir) as journal:
+        journal._db.execute("UPDATE controls SET detail = ? WHERE id = 1", ("[" * 100_000,))
+        assert asked_already(journal, RUN).migrations["items"].skipped
+    steered = ask(RUN, state_dir=state_dir)
+    assert steered.taken is Taken.TAKEN
+    assert asked == [([Command.SKIP], [Command(ask.__name__)])]
+    [said] = steered.dropped
+    assert said.startswith("what cannot be read, request 1 ('approve' by 'olga': ")
+    assert said.endswith(f"ask run {RUN} again, if it still holds")
+    assert left(state_dir) == []

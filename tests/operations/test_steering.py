@@ -206,3 +206,22 @@ def test_a_run_of_which_an_event_cannot_be_read_can_be_ended(tmp_path: Path, whi
         assert not row.unfinished
         assert journal.claims_of_others("another") == {}
         assert journal.earlier_puts("another") == {("g", "l"): (RUN, NOW)}
+
+
+def test_a_damaged_request_that_a_process_died_with_keeps_the_run_from_going_on_but_not_from_its_end(
+    tmp_path: Path,
+) -> None:
+    """It may have been `pause`, and nobody was there to stop the run for it."""
+    night = Night(state_dir=tmp_path)
+    night.begin(workflow(("orders", "carts")))
+    with night.held(), open_journal(tmp_path) as journal:
+        journal.request(RUN, SteeringRequest(command=Command.PAUSE, who=WHO), at=NOW)
+        journal._db.execute("UPDATE controls SET detail = ?", ("[" * 100_000,))
+    settings = build_settings({"state_dir": str(tmp_path)}, environ=KEYS)
+    for read in (lambda: unpause(RUN, state_dir=tmp_path), lambda: foresee_resume(RUN, settings, Options(), now=NOW)):
+        with pytest.raises(
+            JournalError,
+            match=rf"request 1 \('pause' by .*: it has too many brackets.*`atlas-cutover abort {RUN}` ends it",
+        ):
+            read()
+    assert abort(RUN, state_dir=tmp_path).taken is Taken.ENDED

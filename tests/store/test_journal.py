@@ -314,7 +314,9 @@ def test_a_request_that_this_version_does_not_know_is_named(tmp_path: Path) -> N
         begin(journal, "r1", rehearsal=True)
         journal.request("r1", SteeringRequest(command=Command.PAUSE, who=WHO), at=NOW)
         journal._db.execute("UPDATE controls SET command = 'teleport'")
-        with pytest.raises(JournalError, match=r"what is asked of run r1 cannot be read \('teleport'.*newer version"):
+        with pytest.raises(
+            JournalError, match=r"what is asked of run r1 cannot be read: request 1 \('teleport'.*newer version"
+        ):
             journal.controls("r1")
 
 
@@ -345,7 +347,7 @@ def test_a_request_that_is_damaged_is_named(tmp_path: Path, detail: str) -> None
         asked = SteeringRequest(command=Command.GATE, who=WHO, migration="orders", gate=GateChange(max_lag=60.0))
         journal.request("r1", asked, at=NOW)
         journal._db.execute("UPDATE controls SET detail = ?", (detail,))
-        told = r"what is asked of run r1 cannot be read .*request 1\).*`atlas-cutover abort r1` ends it"
+        told = r"what is asked of run r1 cannot be read: request 1 \(.*`atlas-cutover abort r1` ends it"
         with pytest.raises(JournalError, match=told):
             journal.controls("r1")
 
@@ -367,7 +369,7 @@ def test_a_request_about_what_it_cannot_be_about_is_damaged(
         begin(journal, "r1", rehearsal=True)
         journal.request("r1", SteeringRequest(command=command, who=WHO), at=NOW)
         journal._db.execute(f"UPDATE controls SET {column} = ?", (value,))  # noqa: S608 - of those above
-        with pytest.raises(JournalError, match=r"what is asked of run r1 cannot be read .*it cannot be about"):
+        with pytest.raises(JournalError, match=r"what is asked of run r1 cannot be read: .*it cannot be about"):
             journal.controls("r1")
 
 

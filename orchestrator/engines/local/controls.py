@@ -19,7 +19,7 @@ from ...core.run import RunState
 from ...core.steered import Command
 from ...core.steering import SteeringRequest, decide
 from ...store.ground import Ground
-from ...store.journal import Journal, open_journal
+from ...store.journal import Control, Journal, Unreadable, open_journal
 from .confirmation import Confirmation
 from .session import Session
 
@@ -45,18 +45,31 @@ async def _heed(journal: Journal, session: Session, ground: Ground, say: Say, he
     carried_out: set[int] = set()
     while True:
         ground.check()
-        controls = journal.controls(session.state.run_id)
+        controls, unreadable = journal.asked(session.state.run_id)
+        for each in unreadable:
+            if each.id not in carried_out:
+                _drop(each, session, say)
         for control in controls:
             if control.id not in carried_out:
                 carry_out(control.request, session, say)
-        carried_out.update(control.id for control in controls)
+        seen_to: list[Control | Unreadable] = [*controls, *unreadable]
+        carried_out.update(each.id for each in seen_to)
         heeded.set()
-        if controls:
+        if seen_to:
             await session.recorder.flush()  # a request counts as handled when what it caused cannot be lost any more
             # The next look finds them again. Once is enough: what has been decided since is not to be overruled.
             with suppress(JournalLockedError):
-                await anyio.to_thread.run_sync(journal.handled, controls)
+                await anyio.to_thread.run_sync(journal.handled, seen_to)
         await anyio.sleep(LOOK_EVERY)
+
+
+def _drop(request: Unreadable, session: Session, say: Say) -> None:
+    """Stop the run in order: what cannot be read may have been `pause`, or `abort`. Whoever goes on with it has been told."""
+    why = session.hooks.redactor.text(
+        f"what is asked of the run cannot be read: {request}; a newer version may have written it, or it is damaged"
+    )
+    say("request_dropped", run_id=session.state.run_id, detail=f"{why}: no further cutover starts; ask again")
+    session.stop(why)
 
 
 def carry_out(request: SteeringRequest, session: Session, say: Say) -> None:
