@@ -698,6 +698,17 @@ def test_rows_change_in_place(tab: Page, night: Night) -> None:
         assert tab.evaluate("window.row === document.querySelector('#rows [data-index=\"2\"]')")
 
 
+BACK_AND_FORWARD = """async () => {
+  const [here, there] = [location.href, location.href.split("#")[0]];
+  for (const address of [there, here]) {
+    history.replaceState({ details: true }, "", address);
+    dispatchEvent(new PopStateEvent("popstate"));
+  }
+  await new Promise((done) => setTimeout(done, 200));
+}"""
+"""So quickly that the details are there again before the page hears that they were closed."""
+
+
 def test_details_follow_the_run_at_an_address_of_their_own(tab: Page, night: Night) -> None:
     """They open, close, reload and go back with it; what can be copied has a button, the request is told there."""
     night.begin(workflow(("orders", "a/b #1")))
@@ -721,6 +732,8 @@ def test_details_follow_the_run_at_an_address_of_their_own(tab: Page, night: Nig
         tab.wait_for_selector("#details", state="hidden")
         tab.go_forward()
         tab.wait_for_selector("#details-title:has-text('orders')")
+        tab.evaluate(BACK_AND_FORWARD)
+        assert tab.is_visible("#details")
         tab.reload()
         tab.wait_for_selector("#details-title:has-text('orders')")
         tab.click("#details button:has-text('Close')")

@@ -181,9 +181,9 @@ def test_a_large_run_says_that_it_is_loading(tab: Page, night: Night, served: Si
     night.begin(fleet(2000))
     night.write(*cutover_of("db-00001", NOW))
     tab.add_init_script(
-        "addEventListener('DOMContentLoaded', () => { window.seen = []; new MutationObserver(() => {"
+        "window.seen = []; new MutationObserver(() => {"
         "const it = document.getElementById('loading'); if (it && !it.hidden) seen.push(it.textContent); })"
-        ".observe(document, {subtree: true, childList: true}); });"
+        ".observe(document, {subtree: true, childList: true, attributes: true, characterData: true});"
     )
     opened(tab, served, night.run_id)
     assert "Loading the run …" in tab.evaluate("window.seen")

@@ -55,6 +55,7 @@ export class Details {
 
   // By the reader: the address is without details again.
   #closed() {
+    if (byId("details").open) return; // it was closed, and is there again before that was told
     if (this.#name === null || asked() !== this.#name) return;
     this.#name = null;
     if (this.#entered) history.back();
