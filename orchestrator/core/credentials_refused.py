@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .events import CredentialsRefused, CutoversStopped, Event
 from .run import RunState
+from .typed import resume_command
 
 
 def credentials_refused(run: RunState, credentials: str | None, error: str, *, sets: int, at: float) -> Event | None:
@@ -13,9 +14,10 @@ def credentials_refused(run: RunState, credentials: str | None, error: str, *, s
     """
     if run.stopped is not None or credentials in run.refused:
         return None
+    way_on = f"`{resume_command(run.run_id)}`"
     if sets == 1:
-        reason = f"Atlas refuses the keys, for this project and all others ({error}): correct them, then `atlas-cutover resume`"
+        reason = f"Atlas refuses the keys, for this project and all others ({error}): correct them, then {way_on}"
         return CutoversStopped(at=at, reason=reason)
     which = "credentials of `atlas`" if credentials is None else f"credentials {credentials!r}"
-    reason = f"Atlas refuses the {which} altogether ({error}): correct them, then `atlas-cutover resume`"
+    reason = f"Atlas refuses the {which} altogether ({error}): correct them, then {way_on}"
     return CredentialsRefused(at=at, credentials=credentials, reason=reason)

@@ -36,7 +36,8 @@ from .workflow import DEFAULT_GATE, DEFAULT_TIMEOUT, NO_HOOKS, Gate, HookKind, H
 SIGNS = 2
 """How many reads in a row have to show the same before a doubt is settled, after its settle time."""
 
-LOOK = "look at it in the Atlas UI, then `atlas-cutover resume`"
+LOOK = "look at it in the Atlas UI"
+"""No command stands here: the run's id is not known, and `resume` without it goes on with the newest run. `advice` has it."""
 
 MOST_CHALLENGES = 5
 """After this many consecutive 401s the keys are rejected, not a stale nonce."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -110,7 +111,7 @@ def test_a_cutover_that_began_by_evidence_alone_is_never_timed_out() -> None:
     story = begun_by_evidence(timeout=600)
     story.read("WORKING", after=600)
     assert story.finish() is Outcome.IN_DOUBT
-    assert "resume" in (story.state.error_message or "")
+    assert "look at it in the Atlas UI" in (story.state.error_message or "")
     story.resume(after=3600)
     assert (story.phase, story.state.accepted_at) == (Phase.DOUBT, None)
     story.read("COMPLETE")
@@ -173,7 +174,7 @@ def test_what_cannot_be_settled_ends_in_doubt_after_a_read_at_the_deadline(fails
     message = story.state.error_message or ""
     assert message.startswith("1 PUT sent, its answer was lost")
     assert ("503 down" if fails else "the job shows NEW") in message
-    assert "resume" in message
+    assert "look at it in the Atlas UI" in message
 
 
 def test_a_second_put_passes_the_gate_again() -> None:
@@ -381,3 +382,14 @@ def test_continuing_a_fresh_state_changes_nothing() -> None:
     once = story.state
     story.resume()
     assert story.state == once
+
+
+@pytest.mark.parametrize("made", [in_doubt, begun_by_evidence])
+def test_the_end_of_a_doubt_tells_no_command_that_could_go_to_another_run(made: Callable[..., Story]) -> None:
+    """`resume` without a run's id goes on with the newest one; the need of it has the command, with the id."""
+    story = made(timeout=60)
+    story.read("WORKING", False, None, after=100)
+    assert story.finish() is Outcome.IN_DOUBT
+    said = ending(story).error_message or ""
+    assert said.endswith("look at it in the Atlas UI")
+    assert "atlas-cutover" not in said

@@ -40,7 +40,7 @@ async def test_keys_that_break_in_mid_run_stop_cutovers_and_fail_none(tmp_path: 
         assert (first.exit_code, first.state.recorded_unfinished) == (ExitCode.INCOMPLETE, True)
         message = str(first.state.result("late").error_message)
         assert "refuses the keys" in message
-        assert "`atlas-cutover resume`" in message
+        assert f"`atlas-cutover resume {first.state.run_id}`" in message
         assert set(outcomes(await it.resume(first.state.run_id)).values()) == {SUCCESS}
         assert all(it.puts(m.name) == 1 for _, m in plan.migrations())
 
