@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields
 from operator import attrgetter
 from types import NoneType
-from typing import Any
+from typing import Any, NoReturn
 
 from . import stored
 from .arguments import EARLIEST, LATEST, MOST
@@ -137,6 +137,7 @@ _BOUNDS = {
 """Of the numbers that times are reckoned with; any other is only shown."""
 
 Bounded = tuple[tuple[str, float, float], ...]
+_FIRST, _LAST = stored.FIRST, stored.LAST
 _MOST_SHAPES = 4096
 _shapes: dict[tuple[Any, ...], Bounded] = {}
 """What was found right, by the event's name, its fields and the kinds of what is in them, and which of them are numbers. A journal of a
@@ -144,7 +145,7 @@ hundred thousand events has a few dozen such shapes, so each is looked at once; 
 
 
 def _shape(name: str, data: dict[str, Any]) -> Bounded:
-    """The numbers in *data*, and within what each has to be.
+    """The numbers in *data*, and within what each has to be; remembered by its shape.
 
     Raises:
         ValueError: A field is not known here, or what is in it is of another kind.
@@ -160,7 +161,10 @@ def _shape(name: str, data: dict[str, Any]) -> Bounded:
             )
         if isinstance(value, _NUMBER) and not isinstance(value, bool):
             numbers.append((field, *_BOUNDS.get(field, _WIDE)))
-    return tuple(numbers)
+    found = tuple(numbers)
+    if len(_shapes) < _MOST_SHAPES:  # whoever damages a journal may think of any number of them
+        _shapes[(name, *data, *map(type, data.values()))] = found
+    return found
 
 
 def from_json(name: str, at: float, data: Any) -> Event:
@@ -173,29 +177,30 @@ def from_json(name: str, at: float, data: Any) -> Event:
     cls = EVENTS.get(name)
     if cls is None:
         raise ValueError(f"unknown event {stored.shown(name)}")
+    if type(data) is not dict:
+        raise ValueError(f"event {name!r}: it is no JSON object")  # the journal's readers know one error
     try:
-        return _made(cls, name, at, data)
+        numbers = _shapes.get((name, *data, *map(type, data.values())))
+        if numbers is None:
+            numbers = _shape(name, data)
+        for field, low, high in numbers:
+            if not low <= data[field] <= high:  # which NaN is not
+                _refuse_number(field, data[field], low, high)
+        if not _FIRST <= at <= _LAST:
+            _refuse_moment(at)
+        made = _MADE[name]
+        if made:
+            data = data | {field: make(data[field]) for field, make, needed in made if needed or field in data}
+        return cls(at=at, **data)
     except KeyError as error:
         raise ValueError(f"event {name!r}: it has no {stored.shown(error.args[0])}") from None
     except (ArithmeticError, AttributeError, IndexError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"event {name!r}: {str(error)[:_LONGEST]}") from None
 
 
-def _made(cls: type[Event], name: str, at: float, data: Any) -> Event:
-    if type(data) is not dict:
-        raise ValueError("it is no JSON object")
-    shape = (name, *data, *map(type, data.values()))
-    numbers = _shapes.get(shape)
-    if numbers is None:
-        numbers = _shape(name, data)
-        if len(_shapes) < _MOST_SHAPES:  # whoever damages a journal may think of any number of them
-            _shapes[shape] = numbers
-    for field, low, high in numbers:
-        if not low <= data[field] <= high:  # which NaN is not
-            raise ValueError(f"{field}: expected a number from {low:g} to {high:g}, got {stored.shown(data[field])}")
-    if not stored.FIRST <= at <= stored.LAST:
-        raise ValueError(f"it happened at {stored.shown(at)}, of which no date can be made")
-    made = _MADE[name]
-    if made:
-        data = data | {field: make(data[field]) for field, make, needed in made if needed or field in data}
-    return cls(at=at, **data)
+def _refuse_number(field: str, value: float, low: float, high: float) -> NoReturn:
+    raise ValueError(f"{field}: expected a number from {low:g} to {high:g}, got {stored.shown(value)}")
+
+
+def _refuse_moment(at: float) -> NoReturn:
+    raise ValueError(f"it happened at {stored.shown(at)}, of which no date can be made")

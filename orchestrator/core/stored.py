@@ -18,6 +18,7 @@ FIRST, LAST = EARLIEST + 10 * AMOUNT, LATEST - 10 * AMOUNT
 LONGEST_SHOWN: Final = 80
 
 K = TypeVar("K")
+_TEXT = frozenset({str})
 
 
 def shown(value: object) -> str:
@@ -42,7 +43,9 @@ def text_or_none(value: Any) -> str | None:
 
 def texts(value: Any) -> tuple[str, ...]:
     """*value*, a list of texts, as a tuple."""
-    if not isinstance(value, list | tuple) or not all(issubclass(kind, str) for kind in set(map(type, value))):
+    if not isinstance(value, (list, tuple)) or not (
+        _TEXT.issuperset(map(type, value)) or all(isinstance(each, str) for each in value)
+    ):
         raise ValueError(f"expected a list of texts, got {shown(value)}")
     return tuple(value)
 
