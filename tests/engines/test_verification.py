@@ -48,11 +48,11 @@ async def test_a_verified_migration_is_a_success_and_its_downtime_lasts_until_it
         state = ending.state.migrations["a"]
         assert state.verified_at is not None
         assert state.ended_at is not None
-        assert state.verified_at - state.ended_at == pytest.approx(30, abs=1)  # verify_every twice
+        assert 30 <= state.verified_at - state.ended_at < 45  # `verify_every` twice, and the hooks' own time
         took, down = cutover_seconds(state), downtime_seconds(state, hooks_of(ending.state, "a"))
         assert took is not None
         assert down is not None
-        assert down - took == pytest.approx(30, abs=2)
+        assert 30 <= down - took < 45
         (started,) = it.names(VerificationStarted)
         assert (started.migration, started.status) == ("a", "COMPLETE")
 
