@@ -15,8 +15,10 @@ from .no_return import took_effect
 from .outcomes import Outcome, RemoteStatus, normalise
 from .run import RunState
 from .typed import approve_command, resume_command, with_options, with_options_in
-from .workflow import Workflow
+from .workflow import Wave, Workflow
 
+IN_A_COMMAND = 50
+"""Migrations that one command names."""
 WINDOW_IS_OVER = "the window does not open any more"
 _NO_PUT = "No PUT was sent: the source is still in charge."
 _LOOK = "Look at the live migration in the Atlas UI: its cutover may have begun."
@@ -33,18 +35,22 @@ _WHILE_IT_GOES_ON = {
 class Facts:
     """What the advice about a run depends on.
 
-    *workflow*: the path of its file, where that is known. *goes_on*: a process works on it, so nobody else can. *totals*: how many migrations have each outcome. *window_over*: its
-    window opens no more. *too_many_failures*: a wave has more failures than its `max_failures` allows. *rejected*: the wave that somebody has rejected. *all_over*: each job that FAILED was over at Atlas before any PUT. The others are as in the report.
+    *workflow*: the path of its file, where that is known. *rehearsal*: nothing of it is at Atlas. *goes_on*: a process works on it, so nobody else can. *totals*: how many migrations have each outcome. *window_over*: its
+    window opens no more. *too_many_failures*: a wave has more failures than its `max_failures` allows; *retry_is_enough*: it has not once what failed before its PUT
+    is tried again; *left*: what another run could start, as waves and migrations. *rejected*: the wave that somebody has rejected. *all_over*: each job that FAILED was over at Atlas before any PUT. The others are as in the report.
     """
 
     run_id: str
     workflow: str = "WORKFLOW"
+    rehearsal: bool = False
     unfinished: bool = True
     goes_on: bool = False
     hooks_left: bool = False
     successor: str | None = None
     window_over: bool = False
     too_many_failures: bool = False
+    retry_is_enough: bool = False
+    left: tuple[str, ...] = ()
     rejected: str | None = None
     all_over: bool = False
     totals: Mapping[Outcome, int] = field(default_factory=dict)
@@ -53,6 +59,22 @@ class Facts:
     def left_at_atlas(self) -> bool:
         """Whether a cutover is under way or in doubt."""
         return bool(self.totals.get(Outcome.IN_DOUBT) or self.totals.get(Outcome.UNDER_WAY))
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more starts in the run for its failures, whoever continues it, and nothing else is left of it that a session would see to."""
+        return (
+            self.unfinished
+            and self.too_many_failures
+            and bool(self.totals.get(Outcome.NOT_STARTED))
+            and bool(self.left)
+            and not (self.left_at_atlas or self.hooks_left)
+        )
+
+    @property
+    def many_left(self) -> bool:
+        """Whether no command names all that is left."""
+        return len(self.left) > IN_A_COMMAND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +106,19 @@ class Advice:
 def facts_of(state: RunState, now: float, *, goes_on: bool = False) -> Facts:
     """The facts of *state* at *now* (Unix seconds); *goes_on*: a process works on the run."""
     unfinished = state.is_unfinished() if state.finished_at is None else state.recorded_unfinished
+    too_many = [wave for wave in state.workflow.waves if state.too_many_failures(wave)]
     return Facts(
         run_id=state.run_id,
         workflow=path_of(state.workflow),
+        rehearsal=state.rehearsal,
         unfinished=unfinished,
         goes_on=goes_on,
         hooks_left=unfinished and state.hooks_left(),
         successor=state.successor,
         window_over=state.window_over(now),
-        too_many_failures=any(state.too_many_failures(wave) for wave in state.workflow.waves),
+        too_many_failures=bool(too_many),
+        retry_is_enough=bool(too_many) and all(_is_enough(state, wave) for wave in too_many),
+        left=_left(state) if too_many else (),
         rejected=_rejected(state),
         all_over=_all_over(state),
         totals=state.totals(),
@@ -103,6 +129,35 @@ def _all_over(state: RunState) -> bool:
     known = (state.migrations[name] for name in state.selected)
     failed = {how_it_failed(each) for each in known if each.outcome is Outcome.FAILED}
     return failed == {Failed.OVER}
+
+
+def _can_be_retried(state: MigrationState) -> bool:
+    """Whether it FAILED in a way that another try may mend."""
+    return state.outcome is Outcome.FAILED and how_it_failed(state) is Failed.BEFORE_PUT
+
+
+def _is_enough(state: RunState, wave: Wave) -> bool:
+    """Whether *wave* is within its `max_failures` once what failed before its PUT is tried again."""
+    again = sum(_can_be_retried(state.migrations[each.name]) for each in wave.migrations)
+    return wave.max_failures is not None and state.ended_badly(wave) - again <= wave.max_failures
+
+
+def _left(state: RunState) -> tuple[str, ...]:
+    """What another run could start, as `--only` takes it: whole waves by their names, the others by those of their migrations."""
+    names: list[str] = []
+    every = state.workflow.names()
+    for wave in state.workflow.waves:
+        left = [each.name for each in wave.migrations if _could_start(state, each.name)]
+        whole = len(left) == len(wave.migrations) and wave.name not in every
+        names += [wave.name] if whole else left
+    return tuple(names)
+
+
+def _could_start(state: RunState, name: str) -> bool:
+    known = state.migrations[name]
+    if name not in state.selected or known.skipped is not None:
+        return False
+    return state.outcome_of(name) is Outcome.NOT_STARTED or _can_be_retried(known)
 
 
 def _rejected(state: RunState) -> str | None:
@@ -175,9 +230,23 @@ def path_of(workflow: Workflow) -> str:
 def _command(facts: Facts) -> str | None:
     if not facts.unfinished:
         return None
+    if facts.full and not (facts.retry_is_enough and not facts.window_over):
+        return _run(facts, *(_only(name) for name in facts.left if not facts.many_left), another=True)
+    if facts.full:
+        return f"{resume_command(facts.run_id)} --retry-failed"
     if facts.window_over and not (facts.left_at_atlas or facts.hooks_left):
-        return f"atlas-cutover run {facts.workflow}"
+        return _run(facts)
     return resume_command(facts.run_id)
+
+
+def _run(facts: Facts, *options: str, another: bool = False) -> str:
+    """Runs the workflow, and a rehearsal's as a rehearsal; *another*: in place of the run that there is."""
+    new = ["--new"] if another else []
+    return " ".join(["atlas-cutover run", *(["--rehearse"] if facts.rehearsal else []), *new, facts.workflow, *options])
+
+
+def _only(name: str) -> str:
+    return f"--only={quote(name)}" if name.startswith("-") else f"--only {quote(name)}"
 
 
 def _condition(facts: Facts) -> str | None:
@@ -194,7 +263,7 @@ def _condition(facts: Facts) -> str | None:
     if facts.left_at_atlas or facts.hooks_left:
         return (
             f"{WINDOW_IS_OVER}: this sees to what is under way. For what was not started, set a new window in the workflow "
-            f"file, then: `atlas-cutover run {facts.workflow}`"
+            f"file, then: `{_run(facts)}`"
         )
     return f"{WINDOW_IS_OVER}: set a new one in the workflow file first"
 
@@ -206,9 +275,18 @@ def _full(facts: Facts) -> str:
         )
     if facts.totals.get(Outcome.UNDER_WAY):
         return "max_failures is exceeded: it follows what is under way, and starts nothing more"
-    return (
-        "max_failures is exceeded, so nothing more starts in this run: once the cause is fixed, --retry-failed tries again what "
-        f"failed before its PUT; where it failed after it, run the waves that are left: `atlas-cutover run --new {facts.workflow} --only WAVE`"
+    if not facts.full:
+        return "max_failures is exceeded: nothing more starts in this run; once it has ended, what is left has another way on"
+    if facts.retry_is_enough and not facts.window_over:
+        return "max_failures is exceeded: once the cause is fixed, this tries again what failed before its PUT, and starts what is left"
+    first = ["the window does not open any more: set a new one in the workflow file first"] if facts.window_over else []
+    if facts.many_left:
+        first.append("take what FAILED out of the workflow file first, or allow more failures there")
+    return "; ".join(
+        [
+            "max_failures is exceeded, so nothing more starts in this run: once the cause is fixed, this starts another with what is left",
+            *first,
+        ]
     )
 
 
@@ -222,9 +300,11 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
         case Outcome.NOT_STARTED if over and successor:
             return f"No PUT was sent by this run. Run {successor} has taken its place."
         case Outcome.NOT_STARTED if over:
-            return f"{_NO_PUT} This run is over; `atlas-cutover run --new {facts.workflow}` starts another."
+            return f"{_NO_PUT} This run is over; `{_run(facts, another=True)}` starts another."
+        case Outcome.NOT_STARTED if facts.full:
+            return f"{_NO_PUT} max_failures is exceeded, so this run starts nothing more; `{_command(facts)}` starts it, once the cause is fixed."
         case Outcome.NOT_STARTED if facts.window_over:
-            again = f"`atlas-cutover run {facts.workflow}`"
+            again = f"`{_run(facts)}`"
             return f"{_NO_PUT} The window does not open any more: set a new one in the workflow file, then {again} goes on."
         case Outcome.NOT_STARTED:
             return f"{_NO_PUT} {resume} starts it."
@@ -248,4 +328,5 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
         case _ if facts.goes_on:
             return "Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again with `retry`."
         case _:
-            return f"Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again: {resume[:-1]} --retry-failed`."
+            tried = _command(facts) if facts.full else f"{resume_command(facts.run_id)} --retry-failed"
+            return f"Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again: `{tried}`."

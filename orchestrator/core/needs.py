@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..text.counts import names_listed, plural
 from ..text.instants import in_words
-from .advice import Facts, Failed, about_failed, about_given_up, advise, facts_of, how_it_failed
+from .advice import IN_A_COMMAND, Facts, Failed, about_failed, about_given_up, advise, facts_of, how_it_failed
 from .events import NOT_YET, HookFinished
 from .holds import Held, Hold, holds, silence
 from .migration import MigrationState, Phase
@@ -41,8 +41,6 @@ NEED_URGENCY = (
 
 NAMED = 10
 """Migrations of one need that are named with their ids; `Need.count` says how many there are."""
-IN_A_COMMAND = 50
-"""Migrations that one command names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +202,8 @@ def _command(outcome: Outcome, names: list[str], facts: Facts, *, how: Failed | 
             return None
         case Outcome.FAILED if running:
             return retry if len(names) <= IN_A_COMMAND else None
+        case Outcome.FAILED if facts.full:
+            return advise(facts).command
         case Outcome.FAILED:
             return f"{resume_command(facts.run_id)} --retry-failed"
     return None

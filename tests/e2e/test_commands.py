@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -534,15 +535,17 @@ def test_a_proxy_that_cannot_be_used_is_told_before_anything_is_sent(
 
 
 def test_the_way_on_finds_the_same_state_directory(program: Program) -> None:
-    """The printed command works in another shell, and elsewhere."""
+    """The printed command works in another shell, and elsewhere: it starts what is left of the run that its failures stopped."""
     one, other = new_id(), new_id()
     program.scenario(special={"orders": {"ends": "FAILED"}})
     workflow = program.workflow({"one": {"orders": one}, "two": {"search": other}}, one={"max_failures": 0})
     done = program.run("run", workflow, "--rehearse", "--state-dir", "here it is")
     assert done.code == 1
-    way_on = f"resume {done.log[0]['run_id']} --state-dir '{program.directory / 'here it is'}'"
     assert "\ncontinue with (max_failures is exceeded" in done.out
-    assert f"\n  $ atlas-cutover {way_on}\n" in done.out
+    (way_on,) = re.findall(r"\n  \$ atlas-cutover (run .*)\n", done.out)
+    assert way_on.endswith(f"--only two --state-dir '{program.directory / 'here it is'}'")
+    again = program.run(*shlex.split(way_on))
+    assert (again.code, [m["migration"] for m in again.log if m["event"] == "migration_finished"]) == (0, ["search"])
     assert program.run("report", "--state-dir", str(program.directory / "here it is")).code == 0
 
 
