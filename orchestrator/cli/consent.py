@@ -19,10 +19,24 @@ def _can_ask() -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """What the operator has confirmed, and nothing else may be done (*confirmed*), or is asked about while the session works (*asked*)."""
+    """What the operator has confirmed, and nothing else may be done (*confirmed*), or is asked about while the session works (*asked*).
+
+    *unasked*: there was nothing to ask about, so nothing may be cut over.
+    """
 
     confirmed: Intention | None = None
     asked: Intention | None = None
+    unasked: bool = False
+
+
+def _is_asked(args: Namespace) -> bool:
+    """Whether the operator is asked before something is cut over."""
+    return not args.yes and (_can_ask() or args.command == "run")
+
+
+def consent_to_follow(args: Namespace) -> Consent:
+    """The operator's consent where a run is over, or others work on it: nothing begins of which they would have been asked."""
+    return Consent(unasked=_is_asked(args))
 
 
 def consent_to(args: Namespace, intention: Intention, settings: Settings, *, beforehand: bool = False) -> Consent:
@@ -33,7 +47,7 @@ def consent_to(args: Namespace, intention: Intention, settings: Settings, *, bef
     Raises:
         InputError: It was not confirmed, or there is no terminal for that.
     """
-    if args.yes or not (_can_ask() or args.command == "run"):
+    if not _is_asked(args):
         return Consent()
     if not intention.may_put:
         return Consent(confirmed=intention)

@@ -42,7 +42,7 @@ def _resume(args: Namespace) -> int:
     from ..operations.resume import resume
     from ..operations.target import atlas_target
     from ..store.journal import open_journal
-    from .consent import Consent, consent_to
+    from .consent import Consent, consent_to, consent_to_follow
     from .inputs import read_settings
     from .session import asked, conduct, prepare, rehearsal_of, simulator_options
     from .simulate import read_scenario
@@ -55,7 +55,7 @@ def _resume(args: Namespace) -> int:
     goes_on = row.unfinished or args.retry_failed
     if args.workers is not None and not (row.rehearsal and row.temporal is not None):
         raise InputError(f"--workers goes with a rehearsal at Temporal, which run {row.run_id} is not")
-    rehearsal, consent = None, Consent()
+    rehearsal, consent = None, Consent() if row.rehearsal else consent_to_follow(args)
     if row.rehearsal:
         # Runs of an older version did not record what the file is called; most are called what their workflow is.
         beside = Path(workflow.directory, workflow.file or f"{workflow.name}.yaml")

@@ -118,12 +118,12 @@ def _run_elsewhere(args: Namespace, settings: Settings, workflow: Workflow) -> i
     from ..operations import temporal_runs
     from ..operations.foresight import foresee
     from ..operations.run import run
-    from .consent import Consent, consent_to
+    from .consent import consent_to, consent_to_follow
     from .inputs import state_options
     from .session import asked, conduct, detached
 
     options = asked(args, engine=settings.engine)
-    consent = Consent()
+    consent = consent_to_follow(args)
     if not run_loop(partial(temporal_runs.is_open, workflow, settings)):
         consent = consent_to(args, foresee(workflow, settings, options, now=time.time()), settings, beforehand=True)
     if args.detach:

@@ -110,6 +110,7 @@ def _observed(args: Namespace, settings: Settings, consent: Consent) -> Iterator
 
         host = Host(
             confirmed=consent.confirmed,
+            unasked=consent.unasked,
             ask=ask if consent.asked else None,
             interactive=sys.stdin is not None and sys.stdin.isatty(),
             on_line=observers.on_line,
@@ -168,7 +169,13 @@ def detached(args: Namespace, settings: Settings, consent: Consent) -> Host:
         warn(_over(state))
         warn_of_unwritten(unwritten)
 
-    return Host(confirmed=consent.confirmed, state_options=state_options(args), on_superseded=superseded, say=_warn)
+    return Host(
+        confirmed=consent.confirmed,
+        unasked=consent.unasked,
+        state_options=state_options(args),
+        on_superseded=superseded,
+        say=_warn,
+    )
 
 
 def _warn(event: str, **fields: object) -> None:

@@ -248,9 +248,16 @@ def keep_to_what_was_confirmed(
     Raises:
         InputError: It would do something else.
     """
-    if options.host.confirmed is not None and options.host.confirmed != _intention(
-        journal, assignment, settings, now=now
-    ):
+    confirmed, unasked = options.host.confirmed, options.host.unasked
+    if confirmed is None and not unasked:
+        return
+    intention = _intention(journal, assignment, settings, now=now)
+    if unasked and intention.may_put:
+        raise InputError(
+            f"when this command began there was nothing to ask you about, and now run {assignment.state.run_id} has something to "
+            "cut over (another process has worked on it, or somebody has asked for that); nothing was sent. Start the command again"
+        )
+    if confirmed is not None and confirmed != intention:
         raise InputError(
             "what there is to do has changed since you were asked (another process has worked on it, or the window has "
             "closed); nothing was sent. Start the command again: it asks about what is left"

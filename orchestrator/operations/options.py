@@ -62,6 +62,8 @@ class Host:
 
     confirmed: Intention | None = None
     """Nothing else than this is done; None: nobody was asked."""
+    unasked: bool = False
+    """Nobody was asked because nothing was left to cut over: no session begins that may send a PUT."""
     ask: Callable[[Intention], None] | None = None
     """Puts the question in the session, whose `interactive` terminal answers it; no cutover starts before."""
     interactive: bool = False

@@ -5,6 +5,7 @@ A file that says something else than the run that would go on, and runs that cha
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from orchestrator.cli.consent import consent_to_follow
 from orchestrator.core.consent import Intention
 from orchestrator.core.errors import InputError
 from orchestrator.core.events import (
@@ -23,10 +25,12 @@ from orchestrator.core.events import (
     WindowChanged,
 )
 from orchestrator.core.outcomes import Outcome
+from orchestrator.core.steered import Command
 from orchestrator.core.workflow import Workflow
 from orchestrator.operations.abort import abort_interrupted
 from orchestrator.operations.foresight import foresee, foresee_resume
 from orchestrator.operations.options import Options
+from orchestrator.operations.steering import steer
 from orchestrator.reports.model import build
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
@@ -251,6 +255,47 @@ async def test_nothing_is_done_when_the_window_has_closed_since_the_question(tmp
         await anyio.sleep(100)
         with pytest.raises(InputError, match="the window has closed"):
             await it.start(confirmed=confirmed)
+
+
+async def test_nothing_is_cut_over_of_which_nobody_was_asked_as_there_was_nothing_to_ask(tmp_path: Path) -> None:
+    """A run that was over when the command began is over no more when it comes to it: somebody has taken a migration up again."""
+    async with house(tmp_path, workflow(wave("w", "a", "b"))) as it:
+        first = await it.start(checkpoint=lambda name: it.ask("skip", migration="b") if name == "run_begun" else None)
+        assert (outcomes(first)["b"], first.state.is_unfinished()) == (Outcome.NOT_STARTED, False)
+        over = await it.resume(first.state.run_id, unasked=True)
+        assert over.exit_code == first.exit_code
+        steer(first.state.run_id, Command.RETRY, "b", state_dir=it.settings.state_dir, who="somebody")
+        it.events.clear()
+        with pytest.raises(InputError, match="there was nothing to ask you about, and now run"):
+            await it.resume(first.state.run_id, unasked=True)
+        assert (it.puts("b"), it.events) == (0, [])
+        assert outcomes(await it.resume(first.state.run_id))["b"] == Outcome.SUCCESS
+
+
+async def test_no_run_begins_where_nobody_was_asked_as_one_was_open(tmp_path: Path) -> None:
+    """It has ended since; what was begun now would be another."""
+    async with house(tmp_path, workflow(wave("w", "a"))) as it:
+        with pytest.raises(InputError, match="nothing was sent"):
+            await it.start(unasked=True)
+        assert (it.puts("a"), it.events) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("command", "yes", "terminal", "unasked"),
+    [
+        ("run", False, False, True),
+        ("run", True, False, False),
+        ("resume", False, True, True),
+        ("resume", True, True, False),
+        ("resume", False, False, False),
+    ],
+)
+def test_whoever_would_be_asked_follows_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, command: str, yes: bool, terminal: bool, unasked: bool
+) -> None:
+    """`--yes` is the answer to every question, and `resume` asks on a terminal alone."""
+    monkeypatch.setattr("orchestrator.cli.consent._can_ask", lambda: terminal)
+    assert consent_to_follow(Namespace(command=command, yes=yes)).unasked is unasked
 
 
 async def test_what_was_confirmed_for_failed_ones_is_done(tmp_path: Path) -> None:
