@@ -7,6 +7,7 @@ Sources: "Start the Migration Cutover" (v1.0), and the OpenAPI file's `LiveMigra
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,7 @@ from typing import Any
 from ..core.arguments import MOST
 from ..core.outcomes import is_known
 from ..core.settings import Api
+from ..core.stored import AMOUNT
 
 V2_MEDIA_TYPE = "application/vnd.atlas.2023-01-01+json"
 LIMITS_MEDIA_TYPE = "application/vnd.atlas.2025-03-12+json"  # of the rate limits, which no older version has
@@ -23,6 +25,7 @@ _MARGIN = 8000
 """Further characters of it that are searched for secrets: none of those that are shown may be half of one."""
 _LONGEST_PART = 512
 """Characters of a secret that may have been cut at the margin; of a longer one its beginning is known."""
+LONGEST_LAG = AMOUNT  # seconds; the most that is told of a lag
 LONGEST_REST = 86400.0  # seconds; a server that asks for a longer rest than a day is not believed
 
 
@@ -108,7 +111,7 @@ def job(document: Any, *, live_migration_id: str, clean: Callable[[str], str]) -
     return Job(
         status=status if is_known(status) else _told(status, clean),
         ready=ready if isinstance(ready, bool) else None,
-        lag=_number(document.get("lagTimeSeconds")),
+        lag=_lag(document.get("lagTimeSeconds")),
         error_message=_told(document.get("errorMessage"), clean) or None,
     )
 
@@ -182,6 +185,17 @@ def retry_after(text: str | None, *, now: float) -> float | None:
         except (ValueError, OverflowError):
             return None
     return seconds if 0 <= seconds <= LONGEST_REST else None
+
+
+def _lag(value: Any) -> float | None:
+    """The lag that *value* is. One beyond all reason is the longest, and not none: a lag that is gone is a sign that the cutover has begun."""
+    if (
+        not isinstance(value, (int, float))
+        or isinstance(value, bool)
+        or (isinstance(value, float) and math.isnan(value))
+    ):
+        return None
+    return float(max(-LONGEST_LAG, min(value, LONGEST_LAG)))
 
 
 def _number(value: Any) -> float | None:

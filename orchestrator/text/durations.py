@@ -13,6 +13,7 @@ EXPECTED = "expected a duration such as 90s, 1m30s, 2h or PT90S"
 LONGEST_DAYS = 3650
 
 _MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_NO_MILLISECONDS = 2.0**43
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _SECONDS = re.compile(rf"{_NUMBER}")
 _UNITS = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m(?!s))?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?")
@@ -48,9 +49,11 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """*seconds* as `parse_duration` reads it, to the millisecond: ``1m30s``, ``2h``, ``0.5s``, ``0s``."""
-    sign = "-" if round(seconds * 1000) < 0 else ""
-    rest = abs(round(seconds * 1000))
+    """*seconds*, any finite number of them, as `parse_duration` reads it, to the millisecond: ``1m30s``, ``2h``, ``0.5s``, ``0s``."""
+    # a float so large knows no single milliseconds any more, and a thousand times the largest ones is infinite
+    milliseconds = round(seconds * 1000) if abs(seconds) < _NO_MILLISECONDS else round(seconds) * 1000
+    sign = "-" if milliseconds < 0 else ""
+    rest = abs(milliseconds)
     parts = []
     for unit in ("d", "h", "m"):
         count, rest = divmod(rest, _MILLISECONDS[unit])
@@ -70,7 +73,7 @@ def rough_duration(seconds: float) -> str:
     Tenths below ten seconds, whole seconds below an hour, then two units at most. `assets/words.js` has the same rule for browsers.
     """
     if seconds < 9.95:
-        return format_duration(max(0.0, math.floor(seconds * 10 + 0.5) / 10))
+        return format_duration(math.floor(max(0.0, seconds) * 10 + 0.5) / 10)
     whole = math.floor(seconds + 0.5)
     smaller = next((unit for size, unit in ((86_400, 3600), (3600, 60)) if whole >= size), 1)
     return format_duration(whole // smaller * smaller)

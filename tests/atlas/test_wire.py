@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from orchestrator.atlas import wire
 from orchestrator.atlas.wire import BucketFigures, ErrorDocument, Job, accepted
+from orchestrator.core.evidence import Sign, at_gate, sign, why_closed
 from orchestrator.core.settings import Api
+from orchestrator.core.workflow import Gate
 
 LIVE = "a659ce44c03ca1e348b1e992"
 SCALARS = (
@@ -132,9 +134,10 @@ def test_a_job_of_v1() -> None:
         ({"status": "WORKING", "readyForCutover": 1}, Job(status="WORKING")),
         ({"status": "WORKING", "lagTimeSeconds": 2.5}, Job(status="WORKING", lag=2.5)),
         ({"status": "WORKING", "lagTimeSeconds": math.nan}, Job(status="WORKING")),
-        ({"status": "WORKING", "lagTimeSeconds": math.inf}, Job(status="WORKING")),
-        ({"status": "WORKING", "lagTimeSeconds": 10**400}, Job(status="WORKING")),
-        ({"status": "WORKING", "lagTimeSeconds": 1e308}, Job(status="WORKING")),
+        ({"status": "WORKING", "lagTimeSeconds": math.inf}, Job(status="WORKING", lag=wire.LONGEST_LAG)),
+        ({"status": "WORKING", "lagTimeSeconds": 10**400}, Job(status="WORKING", lag=wire.LONGEST_LAG)),
+        ({"status": "WORKING", "lagTimeSeconds": 1e308}, Job(status="WORKING", lag=wire.LONGEST_LAG)),
+        ({"status": "WORKING", "lagTimeSeconds": -(10**400)}, Job(status="WORKING", lag=-wire.LONGEST_LAG)),
         ({"status": "FAILED", "errorMessage": ""}, Job(status="FAILED")),
         ({"status": "FAILED", "errorMessage": ["x"]}, Job(status="FAILED")),
         ({"status": "FAILED", "errorMessage": "\ud83d lone"}, Job(status="FAILED", error_message="\ufffd lone")),
@@ -143,6 +146,16 @@ def test_a_job_of_v1() -> None:
 def test_nulls_unknown_words_and_wrong_types(document: dict[str, Any], job: Job) -> None:
     """What has the wrong type says nothing; a word that is not known here is kept as it is."""
     assert wire.job({"_id": LIVE} | document, live_migration_id=LIVE, clean=str) == job
+
+
+@pytest.mark.parametrize("lag", [1e306, 10**400, math.inf])
+def test_a_lag_beyond_all_reason_is_still_a_lag(lag: float) -> None:
+    """The gate stays closed with it, and after a PUT it is no sign that the cutover has begun, as a lag that is gone would be."""
+    document = {"_id": LIVE, "status": "WORKING", "readyForCutover": True, "lagTimeSeconds": lag}
+    job = wire.job(document, live_migration_id=LIVE, clean=str)
+    assert not at_gate(job, Gate(), reported_lag=False).is_open
+    assert sign(job, reported_lag=True, reported_ready=True) is Sign.NOT_BEGUN
+    assert why_closed(job, Gate(), reported_lag=True) == "the lag is 36500d, and at most 10s is allowed"
 
 
 @pytest.mark.parametrize("document", [None, [], [{}], "WORKING", 3, True, {"status": 7}, {"status": ["x"]}])

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.text.durations import LONGEST_DAYS, format_duration, parse_duration, rough_duration
@@ -100,6 +102,37 @@ def test_durations_are_shown_short(seconds: float, text: str) -> None:
 def test_what_is_shown_reads_back(milliseconds: int) -> None:
     """Every duration survives being written and read, to the millisecond."""
     assert round(parse_duration(format_duration(milliseconds / 1000)) * 1000) == milliseconds
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+
+
+def meant(text: str) -> Fraction:
+    """The seconds that *text* says, exactly and however many they are, which `parse_duration` refuses."""
+    assert re.fullmatch(r"-?(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+(?:\.\d{1,3})?s)?", text)
+    seconds = sum(Fraction(count) * UNITS[unit] for count, unit in re.findall(r"([\d.]+)([dhms])", text))
+    return -Fraction(seconds) if text.startswith("-") else Fraction(seconds)
+
+
+@given(FINITE)
+@example(1e306)
+@example(-1e306)
+@example(1.7976931348623157e308)
+def test_any_finite_number_of_seconds_is_shown(seconds: float) -> None:
+    """To the millisecond, and where a float knows no milliseconds any more to the second: none is too large to be told."""
+    assert abs(meant(format_duration(seconds)) - Fraction(seconds)) <= (
+        1 if abs(seconds) >= 2**43 else Fraction(1, 1000)
+    )
+
+
+@given(FINITE)
+@example(1e306)
+@example(-1e308)
+def test_any_finite_number_is_told_as_a_measured_time(seconds: float) -> None:
+    """Within an hour, or nothing where it is less than that."""
+    told = meant(rough_duration(seconds))
+    assert abs(told - max(Fraction(0), Fraction(seconds))) <= 3600
 
 
 @given(st.text())
