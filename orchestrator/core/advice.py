@@ -35,7 +35,7 @@ _WHILE_IT_GOES_ON = {
 class Facts:
     """What the advice about a run depends on.
 
-    *workflow*: the path of its file, where that is known. *rehearsal*: nothing of it is at Atlas. *goes_on*: a process works on it, so nobody else can. *totals*: how many migrations have each outcome. *window_over*: its
+    *workflow*: the path of its file, where that is known. *rehearsal*: nothing of it is at Atlas. *goes_on*: a process works on it, so nobody else can. *stopped*: its session starts no further cutover. *totals*: how many migrations have each outcome. *window_over*: its
     window opens no more. *too_many_failures*: a wave has more failures than its `max_failures` allows; *retry_is_enough*: it has not once what failed before its PUT
     is tried again; *left*: what another run could start, as waves and migrations. *rejected*: the wave that somebody has rejected. *all_over*: each job that FAILED was over at Atlas before any PUT. The others are as in the report.
     """
@@ -45,6 +45,7 @@ class Facts:
     rehearsal: bool = False
     unfinished: bool = True
     goes_on: bool = False
+    stopped: bool = False
     hooks_left: bool = False
     successor: str | None = None
     window_over: bool = False
@@ -113,6 +114,7 @@ def facts_of(state: RunState, now: float, *, goes_on: bool = False) -> Facts:
         rehearsal=state.rehearsal,
         unfinished=unfinished,
         goes_on=goes_on,
+        stopped=state.stopped is not None,
         hooks_left=unfinished and state.hooks_left(),
         successor=state.successor,
         window_over=state.window_over(now),
@@ -214,6 +216,16 @@ def about_failed(how: Failed) -> str:
                 "start a new live migration there, and put its id into the workflow."
             )
     return "No PUT was sent, so the source is still in charge. Once the cause is fixed, it can be tried again."
+
+
+def about_failed_too_late(facts: Facts) -> str:
+    """The same about those that FAILED before their PUT, while a process works on the run that starts nothing more."""
+    return f"No PUT was sent, so the source is still in charge. {_retried_later(facts)}"
+
+
+def _retried_later(facts: Facts) -> str:
+    status = f"`atlas-cutover status {facts.run_id}`"
+    return f"This session starts no further cutover: once its process has ended, {status} says how to try again what failed before its PUT."
 
 
 def about_given_up(facts: Facts) -> str:
@@ -323,10 +335,16 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
             )
         case Outcome.TIMED_OUT:
             return f"Atlas accepted the cutover and has not ended it yet. {_NO_WRITER} Watch it in the Atlas UI: no run follows it any more."
-        case _ if facts.all_over:
-            return about_failed(Failed.OVER)
-        case _ if facts.goes_on:
-            return "Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again with `retry`."
-        case _:
-            tried = _command(facts) if facts.full else f"{resume_command(facts.run_id)} --retry-failed"
-            return f"Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again: `{tried}`."
+    return _about_the_failed(facts)
+
+
+def _about_the_failed(facts: Facts) -> str:
+    """What a person does about all that FAILED, however far it had come."""
+    if facts.all_over:
+        return about_failed(Failed.OVER)
+    if facts.goes_on and facts.stopped:
+        return f"Read Atlas' message. {_retried_later(facts)}"
+    if facts.goes_on:
+        return "Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again with `retry`."
+    tried = _command(facts) if facts.full else f"{resume_command(facts.run_id)} --retry-failed"
+    return f"Read Atlas' message. What failed before its PUT, and is not over at Atlas, can be tried again: `{tried}`."

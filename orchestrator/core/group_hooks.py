@@ -54,6 +54,12 @@ class GroupHooks:
         self.owed = True
         self._done.clear()
 
+    def once_more(self) -> None:
+        """A migration of the group starts again: the `before` hook that failed is run again, and all of them where `after_…` hooks have undone what they did."""
+        self.refused = False
+        if not self.owed:
+            self.before_done, self.before_at = 0, None
+
     def take_in(self, event: HookStarted | HookFinished, selected: frozenset[str]) -> None:
         """One of them has ended, or a `before` hook begins."""
         if isinstance(event, HookStarted):

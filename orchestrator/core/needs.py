@@ -10,7 +10,17 @@ from dataclasses import dataclass, replace
 
 from ..text.counts import names_listed, plural
 from ..text.instants import in_words
-from .advice import IN_A_COMMAND, Facts, Failed, about_failed, about_given_up, advise, facts_of, how_it_failed
+from .advice import (
+    IN_A_COMMAND,
+    Facts,
+    Failed,
+    about_failed,
+    about_failed_too_late,
+    about_given_up,
+    advise,
+    facts_of,
+    how_it_failed,
+)
 from .events import NOT_YET, HookFinished
 from .holds import Held, Hold, holds, silence
 from .migration import MigrationState, Phase
@@ -169,7 +179,9 @@ def _of_migrations(
     running: bool,
 ) -> Need:
     names = [migration.name for _, migration in members]
-    if how is not None:
+    if how is Failed.BEFORE_PUT and running and facts.stopped:
+        to_do = about_failed_too_late(facts)
+    elif how is not None:
         to_do = about_failed(how)
     elif outcome is Outcome.IN_DOUBT and running:
         to_do = about_given_up(facts)  # what is still read is no need
@@ -201,7 +213,7 @@ def _command(outcome: Outcome, names: list[str], facts: Facts, *, how: Failed | 
         case Outcome.FAILED if how is not Failed.BEFORE_PUT:
             return None
         case Outcome.FAILED if running:
-            return retry if len(names) <= IN_A_COMMAND else None
+            return retry if len(names) <= IN_A_COMMAND and not facts.stopped else None
         case Outcome.FAILED if facts.full:
             return advise(facts).command
         case Outcome.FAILED:

@@ -43,7 +43,7 @@ from .events import (
     WindowWaiting,
 )
 from .group_hooks import GroupHooks
-from .migration import UNDER_WAY, MigrationState, Phase
+from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase
 from .outcomes import Outcome
 from .run_facts import Member, RunFacts
 from .steered import COMMANDS, Steering, decision_of, gate_after
@@ -224,6 +224,8 @@ class RunState(RunFacts):
             wave.finished_at = None
             self.recorded_unfinished = True  # also where all was over
             if wave.started:
+                if after.phase in BEFORE_THE_PUT:
+                    wave.hooks.once_more()
                 wave.hooks.begin(self.selected)
                 self.run_hooks.begin(self.selected)
         if after.phase is Phase.READY and not after.admitted and selected:

@@ -126,7 +126,7 @@ def _about_a_migration(run: RunState, request: SteeringRequest, name: str, *, at
             why = _why_no_skip(name, state)
             return why or MigrationSkipped(at=at, migration=name, who=request.who, reason=request.reason)
         case Command.RETRY:
-            why = _why_no_retry(name, state)
+            why = _why_no_retry(name, state) or _why_not_yet(run, name, state)
             return why or MigrationRetried(at=at, migration=name, who=request.who, reason=request.reason)
     if state.phase not in BEFORE_THE_PUT:
         return f"{name}: {_how_it_stands(state)}, so its gate does not matter any more"
@@ -157,6 +157,23 @@ def _why_no_retry(name: str, state: MigrationState) -> str | None:
             return None
         return f"{name}: it FAILED after its PUT, and a cutover is not sent twice: look at the live migration in Atlas"
     return f"{name}: {_how_it_stands(state)}, so there is nothing to retry"
+
+
+def _why_not_yet(run: RunState, name: str, state: MigrationState) -> str | None:
+    """Its wave's `after_…` hooks undo what its `before` hooks did, and nobody else can know how far they are: it starts again after them."""
+    wave, _ = run.wave_and_migration(name)
+    known = run.waves[wave.name]
+    if (
+        state.outcome is Outcome.UNVERIFIED
+        or not known.started
+        or known.finished_at is None
+        or run.finished_at is not None
+    ):
+        return None
+    kind = run.after_hook(wave)
+    if not known.hooks.left(kind):
+        return None
+    return f"{name}: the {kind} hooks of its wave {wave.name!r} have not ended: retry it once they have"
 
 
 def _how_it_stands(state: MigrationState) -> str:

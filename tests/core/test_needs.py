@@ -258,6 +258,17 @@ def test_a_run_that_was_killed_needs_somebody_who_continues_it() -> None:
     assert "INTERRUPTED" not in [need.kind for need in needs(state, NOW)]
 
 
+def test_nobody_is_told_to_retry_what_the_session_does_not_start_any_more() -> None:
+    """It would do nothing before the next session, which has a command of its own."""
+    state = state_after(*ended("a", Outcome.FAILED, "full", put=False))
+    assert only(needs(state, NOW, holder=WHO)).command == f"atlas-cutover retry {RUN} a"
+    state.apply(ev.CutoversStopped(at=NOW, reason="too many failures"))
+    need = only(needs(state, NOW, holder=WHO))
+    assert need.command is None
+    assert f"once its process has ended, `atlas-cutover status {RUN}` says how to try again" in need.to_do
+    assert "`retry`" not in advise(facts_of(state, NOW, goes_on=True)).outcomes["FAILED"]
+
+
 def test_a_window_that_is_over_is_known_before_a_killed_run_is_continued() -> None:
     """The command is that of the advice, and so is what has to be known first."""
     over = AbsoluteWindow(opens=NOW - 3600, closes=NOW - 60)

@@ -22,6 +22,7 @@ from orchestrator.core.events import (
     GateWaiting,
     HookFinished,
     MigrationFinished,
+    MigrationRetried,
     RunAborted,
     RunPaused,
     RunUnpaused,
@@ -37,6 +38,8 @@ from orchestrator.core.next_actions import may_request, may_start, migration_ste
 from orchestrator.core.next_step import Done, Finish, Policy, Read, RunHook, SendPut
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import SteeringRequest, decide
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import NO_HOOKS, HookKind, Hooks, Migration, Wave, Workflow
 
@@ -46,8 +49,18 @@ ONE = (("true", "1"),)
 STARTED = WaveStarted(at=NOW, wave="w", migrations=2, concurrency=2)
 
 
-def wave(*names: str, name: str = "w", first: int = 1, hooks: Hooks = NO_HOOKS, **settings: Any) -> Wave:
-    """A wave; *hooks* are its migrations'."""
+def wave(
+    *names: str,
+    name: str = "w",
+    first: int = 1,
+    hooks: Hooks = NO_HOOKS,
+    hooks_of_wave: Any = (),
+    undone_by: Any = (),
+    **settings: Any,
+) -> Wave:
+    """A wave; *hooks* are its migrations', *hooks_of_wave* its own `before` hooks, *undone_by* its `after_failure` hooks."""
+    if hooks_of_wave:
+        settings["hooks"] = Hooks(before=hooks_of_wave, after_failure=undone_by)
     members = tuple(migration(each, number, hooks=hooks) for number, each in enumerate(names, start=first))
     return Wave(name=name, migrations=members, **settings)
 
@@ -551,6 +564,53 @@ def test_a_decision_costs_the_number_of_waves_and_not_of_migrations() -> None:
         run.apply(admitted)
     assert Watched.looks <= 500
     assert next_actions(run, NOW, NOW, {"w"}).actions == (drive(),)
+
+
+def retried(name: str) -> Event:
+    """Somebody has taken *name* up again."""
+    return MigrationRetried(at=NOW + 1, migration=name, who=WHO)
+
+
+def test_a_retry_into_a_wave_whose_before_hook_failed_runs_that_hook_again() -> None:
+    """From the one that failed: what those before it did has not been undone. A second failure fails the migrations again."""
+    run = run_of_waves(wave("a", "b", hooks_of_wave=(("true", "1"), ("true", "2"))), events=(STARTED,))
+    for event in (hook("before", "w"), hook("before", "w", code=1)):
+        run.apply(event)
+    assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Finish)
+    for event in (finished("a", Outcome.FAILED), finished("b", Outcome.FAILED), retried("a")):
+        run.apply(event)
+    assert next_actions(run, NOW, NOW).actions == (RunGroupHook(wave="w", hook=HookKind.BEFORE, index=1),)
+    assert migration_step(run, "a", Policy(), NOW, NOW) == Wait(what=WaitsFor.WAVE)
+    assert may_request(run, "a", NOW, NOW) == "its wave has not started"
+    again = run.after(hook("before", "w", code=1))
+    assert isinstance(migration_step(again, "a", Policy(), NOW, NOW), Finish)
+    run.apply(hook("before", "w"))
+    (driven,) = next_actions(run, NOW, NOW).actions
+    assert driven == Drive(wave="w", started=True, stopped=False, retried=1)
+    assert isinstance(migration_step(run, "a", Policy(), NOW, NOW), Read)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_retry_into_a_wave_whose_after_hooks_have_undone_it_runs_all_its_before_hooks_again(code: int) -> None:
+    """Whether they had succeeded or not: its application works by now. While those are at work, nobody may take anything up again."""
+    ones = (("true", "1"), ("true", "2"))
+    run = run_of_waves(wave("a", hooks_of_wave=ones, undone_by=ONE), events=(STARTED,))
+    for event in (hook("before", "w"), hook("before", "w", code=code), finished("a", Outcome.FAILED)):
+        run.apply(event)
+    run.apply(WaveFinished(at=NOW, wave="w", counts={"FAILED": 1}))
+    assert [each.hook for each in next_actions(run, NOW, NOW).actions if isinstance(each, RunGroupHook)] == [
+        "after_failure"
+    ]
+    asked = SteeringRequest(command=Command.RETRY, who=WHO, migration="a")
+    assert (
+        decide(run, asked, at=NOW)
+        == "a: the after_failure hooks of its wave 'w' have not ended: retry it once they have"
+    )
+    run.apply(hook("after_failure", "w"))
+    taken_up = decide(run, asked, at=NOW)
+    assert isinstance(taken_up, MigrationRetried)
+    run.apply(taken_up)
+    assert next_actions(run, NOW, NOW).actions == (RunGroupHook(wave="w", hook=HookKind.BEFORE, index=0),)
 
 
 def test_a_refused_set_of_credentials_holds_its_own_migrations_and_gives_their_slots_free() -> None:

@@ -393,6 +393,26 @@ async def test_a_journal_that_cannot_be_asked_any_more_stops_the_run_in_order(
         assert "the journal failed" in str(ending.state.result("a2").error_message)
 
 
+async def test_a_retry_into_a_wave_whose_before_hook_failed_runs_it_again_in_the_same_session(tmp_path: Path) -> None:
+    """Once the cause is cured: what it was to prepare is there before any PUT."""
+    cured = tmp_path / "cured"
+    hooks = Hooks(before=(("test", "-f", str(cured)),), after_failure=(("true", "undo"),))
+    plan = workflow(wave("w", "a", "b", hooks=hooks), wave("v", "c", approval=True))
+    async with house(tmp_path, plan) as it:
+
+        def cure() -> None:
+            cured.touch()
+            it.ask("retry", migration="a")
+            it.ask("retry", migration="b")
+
+        on(it, ApprovalWaiting, cure)
+        on(it, CutoverAccepted, lambda: it.ask("approve", "v"))
+        ending = await it.start()
+        assert outcomes(ending) == dict.fromkeys("abc", SUCCESS)
+        hooked = [(hook.hook, hook.ok) for hook in ending.state.finished_hooks]
+        assert hooked == [("before", False), ("after_failure", True), ("before", True)]
+
+
 @pytest.mark.parametrize("detail", ["[" * 100_000, f'{{"migration": "a2", "gate": [1{"0" * 400}, 1]}}'])
 async def test_a_damaged_request_stops_the_run_in_order_and_is_dropped_with_a_word(tmp_path: Path, detail: str) -> None:
     """It may have been `pause`: nothing new starts, what is under way is followed, and what is asked then is heeded. `resume` goes on without it."""
