@@ -284,8 +284,8 @@ READERS: dict[str, tuple[Callable[[Any, Path], None], st.SearchStrategy[Any]]] =
 }  # fmt: skip
 
 
-SHORT = {"rows": 60}
-"""Inputs of the short form, where each costs many times as much as a file that is read."""
+SHORT, LONG = {"rows": 60}, {"rows": 100}
+"""Inputs of the short form, and of a round of the long one, where each costs many times as much as a file that is read."""
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -295,7 +295,7 @@ def test_a_reader_reads_or_says_what_is_wrong(name: str, tmp_path: Path) -> None
     count = 0
 
     @settings(
-        max_examples=2000 if SECONDS else examples(SHORT.get(name, 150)),
+        max_examples=LONG.get(name, 2000) if SECONDS else examples(SHORT.get(name, 150)),
         suppress_health_check=list(HealthCheck),
         database=None,
     )
