@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ..core.cleared import cleared, cleared_request
+from ..core.cleared import cleared
 from ..core.errors import BusyError, CutoverError, InputError, TemporalError
 from ..core.events import CutoverInDoubt, CutoversStopped, Event, RunFinished, RunPaused, RunResumed, RunStarted
 from ..core.migration import BEFORE_THE_PUT, Phase
@@ -23,6 +23,7 @@ from ..store.journal import Journal
 from .abort import abort_interrupted
 from .assignment import Assignment, record_beginning
 from .options import Ending, Interruption, Options
+from .passing_on import PassingOn
 from .steering import redactor_of_this_process
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Follower:
         self._run_id = run_id
         self._stage = stage
         self._clean = (redactor_of_this_process() if settings is None else settings.redactor).text
+        self._passing_on = PassingOn(journal, remote, options.host, run_id=run_id, clean=self._clean)
         self._disagreed_at: float | None = None
         self.closed = self._went_on_elsewhere = False
         self._known = [event for _, event in journal.events(run_id)]
@@ -117,7 +119,7 @@ class Follower:
             RuntimeError: A fault of ours, whatever its type; it says how the run is gone on with.
         """
         if detach:
-            await self._pass_on()  # nobody does it later
+            await self._passing_on.pass_on()  # nobody does it later
             return Ending(state=self.state, exit_code=ExitCode.SUCCESS)
         try:
             return await self._follow()
@@ -171,7 +173,7 @@ class Follower:
             try:
                 if await self._look():
                     return
-                await self._pass_on()
+                await self._passing_on.pass_on()
             except TemporalError as error:  # the run goes on, and so does whoever follows it
                 if anyio.current_time() - said_at >= _SAY_EVERY:
                     said_at = anyio.current_time()
@@ -364,14 +366,6 @@ class Follower:
                     break
                 await anyio.sleep(LOOK_EVERY / 5)
         return news
-
-    async def _pass_on(self) -> None:
-        """Pass on what other processes of this machine have left for the run."""
-        controls = self._journal.controls(self._run_id)
-        if controls:
-            requests = [cleared_request(control.request, self._clean) for control in controls]
-            await self._remote.steer(self._run_id, requests)
-            self._journal.handled(controls)
 
 
 def unknown_puts(state: RunState, names: Collection[str], *, settle: float, now: float) -> list[CutoverInDoubt]:

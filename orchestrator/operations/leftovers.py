@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ..core.errors import InputError
-from ..core.leftovers import outlives_who_was_asked
+from ..core.leftovers import FRESH, is_too_late, outlives_who_was_asked
 from ..core.observer import Say, silent
 from ..core.steering import SteeringRequest
 from ..store.journal import Control, Journal, Unreadable
@@ -61,6 +61,32 @@ def drop(journal: Journal, run_id: str, controls: Sequence[Control | Unreadable]
         f"{told(control)} is not done any more, as {why}: ask run {run_id} again, if it still holds"
         for control in controls
     )
+
+
+def drop_what_is_late(
+    journal: Journal, run_id: str, controls: Sequence[Control], *, sent: Collection[int], now: float, say: Say
+) -> list[Control]:
+    """What of *controls* is still to be passed on at *now* (Unix seconds); the rest counts as handled, and *say* tells of it.
+
+    *sent*: the ids of those that were sent already, and of which no answer has come.
+
+    Raises:
+        JournalError: The journal cannot be written.
+    """
+    late = [control for control in controls if is_too_late(control.request, at=control.at, now=now)]
+    never = [control for control in late if control.id not in sent]
+    dropped = drop(journal, run_id, never, why=f"it was not passed on within {FRESH:.0f} s")
+    unanswered = [control for control in late if control.id in sent]
+    if unanswered:
+        journal.handled(unanswered)
+    unknown = tuple(
+        f"{told(control)} was sent, and no answer came within {FRESH:.0f} s: the run may have carried it out, or may yet. It is "
+        f"not sent again: see how run {run_id} stands, and ask again if it still holds"
+        for control in unanswered
+    )
+    for each in dropped + unknown:
+        say("request_dropped", run_id=run_id, detail=each)
+    return [control for control in controls if control not in late]
 
 
 def told(control: Control | Unreadable) -> str:

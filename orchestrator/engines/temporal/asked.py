@@ -23,10 +23,10 @@ class Once:
         """Why *asked* is not heeded; None: it is, once."""
         if asked.run_id != self._run_id:
             return f"it was asked of run {asked.run_id}, and this is run {self._run_id}"
-        had = self._had.get(asked.execution)
-        if had is None:
+        if asked.execution not in self._had:
             return LATE
-        return "it has been asked before, and is done once" if asked.number in had else None
+        # One that is sent again, as its answer was lost, may be for the execution that goes on by now.
+        return HAD if any(asked.number in had for had in self._had.values()) else None
 
     def take(self, asked: Asked) -> None:
         """It is heeded now."""
@@ -41,5 +41,7 @@ class Once:
         self._had[carried["execution"]] = carried["had"]
 
 
+HAD = "it has been asked before, and is done once"
+"""Why a request is not heeded that the run has had: whoever sends it again, as its answer was lost, may let it be."""
 LATE = "it was asked a while ago, of what the run was then: ask again"
 """Why a request is not heeded that was on its way while its run went on with an empty history more than once, or that is old."""

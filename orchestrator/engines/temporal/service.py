@@ -28,13 +28,14 @@ from temporalio.client import (
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.converter import DataConverter
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 
 from ...core.errors import InputError, TemporalError
 from ...core.settings import Secret, Temporal
 from ...core.steering import SteeringRequest
 from . import forms, names
+from .asked import HAD
 from .workflows import Run
 
 _PATIENCE = timedelta(seconds=10)  # for one answer of Temporal's
@@ -256,15 +257,18 @@ class Remote:
                 return False
 
     async def steer(
-        self, run_id: str, requests: Sequence[SteeringRequest], *, patience: float = 60.0
+        self, run_id: str, requests: Sequence[SteeringRequest], *, number: str | None = None, patience: float = 60.0
     ) -> list[str | None]:
         """Ask the open run *run_id* for *requests*; why each did nothing, or None. No PUT leaves after the answer that they have held up.
+
+        *number*: that which they had when they were sent before, and no answer came; None: a new one. What the run has had by then it
+        does not do again, and where it remembers no more than that, there are no answers.
 
         Raises:
             NoWorkerError: No worker has taken them within *patience* seconds; they will be taken when one comes.
             TemporalError: Temporal does not answer, or the run is not open, or something else was answered.
         """
-        asked = await self._asked_of(run_id, requests)
+        asked = await self._asked_of(run_id, requests, number or uuid4().hex)
         try:
             with anyio.fail_after(patience):
                 with _readable():
@@ -275,6 +279,8 @@ class Remote:
                 "ask again"
             ) from None
         except WorkflowUpdateFailedError as error:
+            if number is not None and isinstance(error.cause, ApplicationError) and error.cause.message == HAD:
+                return []
             raise TemporalError(f"the run has not taken this: {error.cause}") from None
         except RPCError as error:
             raise _unheard(error) from None
@@ -285,15 +291,15 @@ class Remote:
             )
         return answered.answers
 
-    async def _asked_of(self, run_id: str, requests: Sequence[SteeringRequest]) -> forms.Asked:
-        """*requests* as they travel to the run *run_id*: for it alone, and once."""
+    async def _asked_of(self, run_id: str, requests: Sequence[SteeringRequest], number: str) -> forms.Asked:
+        """*requests* as they travel to the run *run_id*: for it alone, and once, as *number*."""
         found = await self.find()
         if found is None or not found.is_open or found.run_id != run_id:
             raise TemporalError(f"run {run_id} is not open at Temporal any more; nothing was asked of it")
         return forms.Asked(
             run_id=run_id,
             execution=found.execution,
-            number=uuid4().hex,
+            number=number,
             requests=[forms.request_out(request) for request in requests],
         )
 

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engines.temporal.asked import LATE, Once
+from orchestrator.engines.temporal.asked import HAD, LATE, Once
 from orchestrator.engines.temporal.forms import Asked
 
 
@@ -49,3 +49,12 @@ def test_nothing_is_heeded_twice_however_often_the_history_is_begun_anew(steps: 
         elif back == 0:
             assert (number, execution) in heeded
         assert len(once.carried()["had"]) <= 5
+
+
+def test_what_is_sent_again_when_the_history_has_been_begun_anew_is_not_done_twice() -> None:
+    """Its answer was lost; it names the execution that goes on by now, and has the number that it had."""
+    before, after = Once("one", "1"), Once("one", "2")
+    before.take(asked("x"))
+    after.take_up(before.carried())
+    assert after.why_not(asked("x", execution="2")) == HAD
+    assert after.why_not(asked("y", execution="2")) is None

@@ -11,9 +11,12 @@ import anyio
 import pytest
 from temporalio.client import Client
 
+from orchestrator.core.leftovers import FRESH
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import SteeringRequest
-from orchestrator.operations.options import Host
+from orchestrator.engines.temporal.service import Remote
+from orchestrator.operations.follower import Follower
+from orchestrator.operations.options import Host, Options
 from orchestrator.operations.reject import reject
 from orchestrator.store.journal import open_journal
 
@@ -56,3 +59,26 @@ async def test_an_approval_that_was_never_passed_on_approves_nothing_later(
         assert said.startswith("`approve one` by olga, of ")
         assert recorded(it, run_id).waves["one"].approved_by is None
         assert it.puts() == {"a": 0, "b": 0}
+
+
+async def test_what_was_asked_before_somebody_held_the_run_up_from_elsewhere_does_not_let_it_go_on(
+    tmp_path: Path, temporal: Server, client: Client
+) -> None:
+    """Whoever was to pass it on was frozen meanwhile; and what is sent twice, as an answer was lost, is done once."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a", approval=True))) as it:
+        run_id = (await begin_here(it)).state.run_id
+        remote = Remote(client, it.handle().id)
+        pause = [SteeringRequest(command=Command.PAUSE, who="ben")]
+        assert await remote.steer(run_id, pause, number="1") == await remote.steer(run_id, pause, number="1") == [None]
+        told: list[str] = []
+        host = Host(say=lambda event, **_: told.append(event))
+        with open_journal(it.settings.state_dir) as journal:
+            for command, wave_name in ((Command.UNPAUSE, None), (Command.APPROVE, "one")):
+                asked = SteeringRequest(command=command, who="olga", wave=wave_name)
+                journal.request(run_id, asked, at=time.time() - FRESH - 1.0)
+            follower = Follower(journal, remote, it.settings, Options(host=host), run_id=run_id)
+            await follower.follow(detach=True)
+            await follower.catch_up()
+        state = recorded(it, run_id)
+        assert told == ["request_dropped", "request_dropped"]
+        assert (state.paused_by, state.waves["one"].approved_by, it.puts()) == ("ben", None, {"a": 0})
