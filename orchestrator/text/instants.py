@@ -15,6 +15,18 @@ def iso(at: float) -> str:
     return f"{_to_the_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
 
 
+def from_iso(text: str) -> float:
+    """What `iso` has written, in Unix seconds.
+
+    Raises:
+        ValueError: *text* is nothing of that kind.
+    """
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text} has no zone")
+    return at.timestamp()
+
+
 def in_words(at: float) -> str:
     """*at* for a sentence, to the second: `2026-11-28 00:00:00 UTC`."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"

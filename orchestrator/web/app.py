@@ -267,7 +267,7 @@ class App:
             return web.json_response({"error": asked.reason}, status=asked.status)
         who = f"{visitor.name or asked.who} (page, {request.remote or 'unknown'})"
         self._say("page_command", run_id=run_id, command=command, about=list(asked.names), who=who, reason=asked.reason)
-        asking = partial(ask, self._state_dir, run_id, asked, who=who, at=self._wall())
+        asking = partial(ask, self._state_dir, run_id, asked, who=who, wall=self._wall)
         try:
             refusal = await anyio.to_thread.run_sync(asking)
         except JournalError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,20 @@ from ..operations.gate import gate_change
 from ..store.journal import journal_in, open_journal
 from ..store.locks import run_lock, worker_of
 from ..text.escaping import without_joiners_of_emoji
+from ..text.instants import from_iso, in_words
 
 LONGEST_NAME = 60
 LONGEST_REASON = 500
+OLDEST_KNOWLEDGE = 15.0
+"""Seconds: what was asked with what the page knew longer ago is not left for the run. Its buttons are off after 11 s without news."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What the page's *who* asks for: *command* about *names* (a wave, migrations, or nothing: the run), for *reason*.
 
-    *count*: how many migrations they have typed that this cuts over. *gate*: what changes of it (None: off).
+    *count*: how many migrations they have typed that this cuts over. *gate*: what changes of it (None: off). *as_of*: when what the page
+    showed them was so, by the server's own clock, in Unix seconds (None: not said).
     """
 
     command: Command
@@ -40,6 +45,7 @@ class Asked:
     names: tuple[str, ...] = ()
     count: int | None = None
     gate: GateChange | None = None
+    as_of: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,7 @@ def read(command: Command, body: bytes) -> Asked | Refusal:
     """What the *body* of a request for *command* asks, or what is wrong with it.
 
     A JSON object: `who` (a name), and where they apply `reason`, `wave`, `migrations`, `count`, and of a gate `max_lag` and `timeout`
-    (durations) or `off`.
+    (durations) or `off`; `as_of`, when what they were shown was so: the time of the last beat.
     """
     try:
         given = json.loads(body)
@@ -75,6 +81,10 @@ def read(command: Command, body: bytes) -> Asked | Refusal:
         return _bad(f"the body has to be {key}, besides `who` and `reason`")
     count = given.get("count")
     try:
+        as_of = None if given.get("as_of") is None else from_iso(str(given["as_of"]))
+    except ValueError:
+        return _bad("`as_of` has to be the time of a beat, such as 2026-11-28T00:00:00.000Z")
+    try:
         gate = _gate(given) if command is Command.GATE else None
     except InputError as error:
         return _bad(str(error))
@@ -85,11 +95,12 @@ def read(command: Command, body: bytes) -> Asked | Refusal:
         names=names,
         count=count if isinstance(count, int) and not isinstance(count, bool) else None,
         gate=gate,
+        as_of=as_of,
     )
 
 
-def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, at: float) -> Refusal | None:
-    """Leave what is *asked* for the process that works on *run_id*, in the name of *who*; None when it was left.
+def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, wall: Callable[[], float]) -> Refusal | None:
+    """Leave what is *asked* for the process that works on *run_id*, in the name of *who*; None when it was left. *wall*: Unix seconds.
 
     Raises:
         JournalError: The journal cannot be read or written.
@@ -111,8 +122,16 @@ def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, at: float) -> R
     except InputError as error:
         return Refusal(status=409, reason=str(error))
     with open_journal(state_dir) as journal:
-        left = steering.ask(journal, run_id, *requests, at=at)
+        now = wall()  # as late as can be: a request, and this process, may stand still anywhere before
+        if asked.as_of is not None and abs(now - asked.as_of) > OLDEST_KNOWLEDGE:
+            return _too_late(asked.as_of, now)
+        left = steering.ask(journal, run_id, *requests, at=now)
     return None if left else _nobody(run_id, asked.command)
+
+
+def _too_late(as_of: float, now: float) -> Refusal:
+    reason = f"it came at {in_words(now)}, asked with what the page knew at {in_words(as_of)}: look again"
+    return Refusal(status=409, reason=reason)
 
 
 def _nobody(run_id: str, command: Command) -> Refusal:

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.text.instants import in_words, iso
+from orchestrator.text.instants import from_iso, in_words, iso
 
 
 @given(st.integers(min_value=0, max_value=4_000_000_000_000))
 def test_every_millisecond_is_written_as_it_is(milliseconds: int) -> None:
     """Also where a float cannot hold it exactly."""
     assert datetime.fromisoformat(iso(milliseconds / 1000)) == datetime.fromtimestamp(milliseconds / 1000, UTC)
+    assert round(from_iso(iso(milliseconds / 1000)) * 1000) == milliseconds
 
 
 def test_the_two_forms() -> None:

@@ -26,7 +26,7 @@ from .browsers import Site, rehearsal, site
 from .nights import Night, cutover_of, fleet
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, ViewportSize
+    from playwright.sync_api import Browser, Page, Route, ViewportSize
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -623,6 +623,31 @@ def test_a_request_is_told_until_the_run_takes_it_up(tab: Page, desk: Desk, nigh
     assert [text for text in desk.complaints if "400 (Bad Request)" not in text] == []
     desk.complaints.clear()
     assert night.asked() == [("pause", None, "Ada (page, 127.0.0.1)")]
+
+
+def test_a_request_without_an_answer_is_not_called_one_that_did_not_arrive(tab: Page, desk: Desk, night: Night) -> None:
+    """It may have: the sentence is there until the run has taken it up, and what was typed is kept."""
+    night.begin(workflow(("orders", "billing")))
+
+    def cut(route: Route) -> None:
+        route.fetch()
+        route.abort("connectionreset")
+
+    with night.held():
+        open_run(tab, night)
+        tab.route("**/pause", cut)
+        tab.click("#pause")
+        tab.fill("#confirm-who", "Ada")
+        tab.click("#confirm-yes")
+        tab.wait_for_selector(
+            "#answer.failed:text-matches('^pause: no answer came .*: it may have been taken up. Look below.$')"
+        )
+        assert night.asked() == [("pause", None, "Ada (page, 127.0.0.1)")]
+        night.write(ev.RunPaused(at=NOW + 1, who=WHO))
+        tab.wait_for_selector("#answer:empty:not(.failed)", state="attached")
+        tab.unroute("**/pause")
+    assert [text for text in desk.complaints if "ERR_CONNECTION_RESET" not in text] == []
+    desk.complaints.clear()
 
 
 def test_what_atlas_and_the_workflow_say_is_text(tab: Page, night: Night) -> None:

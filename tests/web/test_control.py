@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,8 @@ from orchestrator.core.steered import Command
 from orchestrator.core.steering import GateChange
 from orchestrator.store.journal import open_journal
 from orchestrator.store.locks import locked, run_lock
-from orchestrator.web.control import Refusal, read
+from orchestrator.text.instants import in_words, iso
+from orchestrator.web.control import Asked, Refusal, ask, read
 
 from ..builders import NOW, WHO, workflow
 from .nights import RUN, Night
@@ -220,6 +222,44 @@ async def test_what_makes_no_sense_is_refused(
     assert answer.status == status
     assert why in answer.document["error"]
     assert night.asked() == []
+
+
+async def test_what_was_asked_with_old_knowledge_is_refused(visitor: Visitor, night: Night, csrf: str) -> None:
+    """However it was held up; what says nothing of what it knew, as curl, is heeded as ever."""
+    with night.held():
+        late = await visitor.press("pause", csrf=csrf, body={"as_of": iso(NOW - 15.5)})
+        ahead = await visitor.press("pause", csrf=csrf, body={"as_of": iso(NOW + 15.5)})
+        assert night.asked() == []
+        soon = await visitor.press("pause", csrf=csrf, body={"as_of": iso(NOW - 14.5)})
+        silent = await visitor.press("abort", csrf=csrf)
+    assert [answer.status for answer in (late, ahead, soon, silent)] == [409, 409, 202, 202]
+    assert late.document["error"] == (
+        f"it came at {in_words(NOW)}, asked with what the page knew at {in_words(NOW - 15.5)}: look again"
+    )
+
+
+@pytest.mark.parametrize("as_of", ["", "yesterday", 5, True, "2026-11-28T00:00:00", "2026-11-28T00:00:61Z", []])
+def test_what_is_no_time_is_refused(as_of: Any) -> None:
+    """Not taken for a request that says nothing of what it knew."""
+    refused = read(Command.PAUSE, json.dumps({"who": "ada", "as_of": as_of}).encode())
+    assert isinstance(refused, Refusal)
+    assert refused.status == 400
+
+
+def test_a_request_that_is_held_up_within_the_server_is_refused_too(night: Night) -> None:
+    """The clock is read when the journal is open for writing, not before."""
+    night.begin(workflow())
+    asked = Asked(command=Command.PAUSE, who="ada", as_of=NOW)
+    times: list[float] = []
+
+    def wall() -> float:
+        times.append(NOW + 20)
+        return times[-1]
+
+    with night.held():
+        refused = ask(night.state_dir, RUN, asked, who="ada", wall=wall)
+    assert isinstance(refused, Refusal)
+    assert (refused.status, night.asked(), times) == (409, [], [NOW + 20])
 
 
 async def test_what_was_done_already_is_not_asked_again(visitor: Visitor, night: Night, csrf: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,7 +21,7 @@ from .browsers import Site, rehearsal, site
 from .nights import HOLDER, Night, cutover_of, fleet
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -129,6 +129,42 @@ def test_a_frozen_server_is_noticed_after_two_beats(tab: Page, night: Night, ser
         tab.keyboard.press("Escape")
         assert tab.is_visible("#abort")
         assert not tab.is_visible("#no-news")
+
+
+def test_a_request_to_a_frozen_server_is_told_and_comes_to_nothing(tab: Page, night: Night, served: Site) -> None:
+    """At once, in the banner too; and when the server goes on it refuses what was asked with what the page knew long before."""
+    a_run_under_way(night)
+    with night.held():
+        opened(tab, served, night.run_id)
+        beat = tab.evaluate("import('/static/now.js').then((it) => it.asOf())")
+        sent: list[Any] = []
+
+        def long_ago(route: Route) -> None:
+            sent.append(route.request.post_data_json)
+            route.continue_(post_data=sent[0] | {"as_of": "2026-11-28T00:00:00.000Z"})
+
+        tab.route("**/pause", long_ago)
+        served.process.send_signal(signal.SIGSTOP)
+        try:
+            tab.click("#pause")
+            tab.fill("#confirm-who", "Ada")
+            tab.click("#confirm-yes")
+            tab.wait_for_selector("#answer:text-is('pause: sent, no answer yet.')")
+            assert [each["as_of"] for each in sent] == [beat]
+            tab.clock.fast_forward(TWO_BEATS)
+            tab.wait_for_selector("body.stale")
+            assert "pause was sent at" in tab.inner_text("#no-news")
+            assert "it may have been taken up, or still be" in tab.inner_text("#no-news")
+            tab.click("#rows tr[data-index='0'] .link")
+            assert "pause was sent at" in tab.inner_text("#details .no-news")
+            tab.keyboard.press("Escape")
+        finally:
+            served.process.send_signal(signal.SIGCONT)
+        tab.wait_for_selector("body:not(.stale)")
+        tab.wait_for_selector(
+            "#answer.failed:has-text('asked with what the page knew at 2026-11-28 00:00:00 UTC: look again')"
+        )
+        assert night.asked() == []
 
 
 def test_a_dead_server_is_noticed(browser: Browser, night: Night) -> None:

@@ -3,15 +3,22 @@
 
 let ahead = 0; // seconds by which the server's clock is before the reader's
 let stopped = null;
+let last = null;
 
 export function now() {
   return stopped ?? Date.now() / 1000 + ahead;
 }
 
 // The server said that it is this time there.
-export function set(at) {
-  ahead = at - Date.now() / 1000;
+export function set(text) {
+  last = text;
+  ahead = Date.parse(text) / 1000 - Date.now() / 1000;
   stopped = null;
+}
+
+// When what is on the page was so, as the server said it last; null: it has not.
+export function asOf() {
+  return last;
 }
 
 export function stop(at) {

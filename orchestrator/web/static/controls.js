@@ -5,9 +5,11 @@ import { copyable } from "./copy.js";
 import { byId, coded, make, renew, say, sayEach } from "./dom.js";
 import { key } from "./key.js";
 import { needs } from "./needs.js";
-import { now } from "./now.js";
-import { EFFECT_WITHIN, requested } from "./requests.js";
+import { asOf, now } from "./now.js";
+import { EFFECT_WITHIN, keyOf, requested } from "./requests.js";
 import { about, aboutBoth, both, duration, number, plural, waveNamed } from "./words.js";
+
+const ANSWER_WITHIN = 30_000; // milliseconds after which no answer is waited for: the server refuses by then what comes to it
 
 export function controls(run, runId) {
   const asked = new Map(); // what was asked for, and when
@@ -95,7 +97,7 @@ export function controls(run, runId) {
   }
 
   function pending(key) {
-    return Date.now() - (asked.get(key) ?? -Infinity) < EFFECT_WITHIN;
+    return requests.isOnItsWay(key) || Date.now() - (asked.get(key) ?? -Infinity) < EFFECT_WITHIN;
   }
 
   async function ask(asking) {
@@ -105,21 +107,17 @@ export function controls(run, runId) {
     asked.set(key, Date.now());
     const request = requests.sent(asking);
     draw(now());
-    const error = await send(runId, { ...asking, ...given });
-    if (error) {
+    const answer = await send(runId, { ...asking, ...given });
+    if (answer.refused || answer.lost) {
       asked.delete(key);
       refused.set(key, given);
     } else refused.delete(key);
-    requests.answered(request, error);
+    requests.answered(request, answer);
     draw(now());
     setTimeout(() => draw(now()), EFFECT_WITHIN);
   }
 
   return { draw, fresh, migration };
-}
-
-function keyOf({ command, wave, migrations }) {
-  return [command, wave ?? "", ...(migrations ?? [])].join(" ").trim();
 }
 
 // A command, as it is to be typed.
@@ -183,18 +181,23 @@ function notices(run, now) {
   return list;
 }
 
-// What went wrong; null where the request was left for the run.
+// Why it was refused, or why no answer came, which does not say that the request did not; neither where it was left for the run. With it goes
+// when what is on the page was so: one that is long on its way starts nothing.
 async function send(runId, { command, ...body }) {
   const meta = (name) => document.querySelector(`meta[name=${name}]`).content;
+  const waiting = new AbortController();
+  const over = setTimeout(() => waiting.abort(new Error(`within ${duration(ANSWER_WITHIN / 1000)}`)), ANSWER_WITHIN);
   try {
     const answer = await fetch(`/api/runs/${encodeURIComponent(runId)}/${command}`, {
       method: "POST",
       headers: { "Content-Type": "application/json", [meta("key-header")]: key() },
-      body: JSON.stringify(body),
+      body: JSON.stringify({ ...body, as_of: asOf() }),
+      signal: waiting.signal,
     });
-    if (answer.ok) return null;
-    return `${command} was refused: ${(await answer.json()).error}`;
+    return answer.ok ? {} : { refused: `${command} was refused: ${(await answer.json()).error}` };
   } catch (error) {
-    return `${command} did not reach the page's server: ${error.message}`;
+    return { lost: error.message };
+  } finally {
+    clearTimeout(over);
   }
 }

@@ -7,30 +7,56 @@ import { bothToday } from "./words.js";
 
 export const EFFECT_WITHIN = 6000; // milliseconds after which a request that showed no effect may be made again
 
+const SENT = "sent", ASKED = "asked", UNKNOWN = "unknown"; // no answer yet; left for the run; no answer came
+
 export function requested(run) {
   let open = [];
   let error = ""; // why the last one was refused
 
   function sent(asking) {
     error = "";
-    return { asking, at: now(), since: Date.now(), decided: run.decisions.count };
+    open = open.filter((each) => each.stands === SENT || keyOf(each.asking) !== keyOf(asking));
+    const request = { asking, at: now(), since: Date.now(), decided: run.decisions.count, stands: SENT };
+    open.push(request);
+    return request;
   }
 
-  function answered(request, refused) {
-    if (refused) error = refused;
-    else open.push(request);
+  // refused: why; lost: why no answer came, which does not say that the request did not come to the server.
+  function answered(request, { refused, lost }) {
+    if (refused) {
+      error = refused;
+      open = open.filter((each) => each !== request);
+    }
+    request.stands = lost ? UNKNOWN : ASKED;
+    request.why = lost;
   }
 
   function draw() {
-    const young = ({ since }) => Date.now() - since < EFFECT_WITHIN;
-    open = open.filter((request) => young(request) || !isTakenUp(run, request));
-    const told = open.map((request) => (young(request) ? `${request.asking.command}: asked of the run.`
-      : `${request.asking.command}: asked ${bothToday(request.at)}, not taken up yet.`));
+    const young = ({ stands, since }) => stands === ASKED && Date.now() - since < EFFECT_WITHIN;
+    open = open.filter((request) => request.stands === SENT || young(request) || !isTakenUp(run, request));
+    const told = open.map((request) => {
+      const { asking: { command }, at, stands, why } = request;
+      if (stands === SENT) return `${command}: sent, no answer yet.`;
+      if (stands === UNKNOWN) return `${command}: no answer came (${why}): it may have been taken up. Look below.`;
+      return young(request) ? `${command}: asked of the run.` : `${command}: asked ${bothToday(at)}, not taken up yet.`;
+    });
     say(byId("answer"), [...told, error].filter(Boolean).join(" "));
-    byId("answer").classList.toggle("failed", Boolean(error));
+    byId("answer").classList.toggle("failed", Boolean(error) || open.some(({ stands }) => stands === UNKNOWN));
+    const waiting = open.filter(({ stands }) => stands !== ASKED);
+    const text = waiting.map(({ asking: { command }, at }) => `${command} was sent at ${bothToday(at)}, without an answer so far: it may have been taken up, or still be.`).join(" ");
+    for (const element of document.querySelectorAll(".on-its-way")) say(element, text);
   }
 
-  return { sent, answered, draw };
+  // Whether one of these is on its way: it is not sent twice.
+  function isOnItsWay(key) {
+    return open.some(({ asking, stands }) => stands === SENT && keyOf(asking) === key);
+  }
+
+  return { sent, answered, draw, isOnItsWay };
+}
+
+export function keyOf({ command, wave, migrations }) {
+  return [command, wave ?? "", ...(migrations ?? [])].join(" ").trim();
 }
 
 // Decided since, by whomever, or nothing to decide any more.

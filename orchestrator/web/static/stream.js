@@ -21,7 +21,7 @@ export function follow(topic, handlers) {
     if (kind === "beat") {
       every = document.every;
       heard = { at: Date.parse(document.at) / 1000, ours: Date.now(), since: performance.now() };
-      set(heard.at);
+      set(document.at);
       change("live");
     } else if (kind === "refused" || (kind === "lost" && knows())) {
       change(kind);
@@ -103,5 +103,6 @@ function inDetails(known) {
   details.querySelector(".no-news")?.remove();
   if (known) return;
   const again = byId("sign-in").hidden ? null : make("a", { href: byId("sign-in").href, onclick: toHere }, "Sign in again");
-  details.prepend(make("p", { class: "no-news", role: "alert" }, `${byId("no-news-since").textContent} What is shown was so then; how it stands now is not known. `, again));
+  details.prepend(make("p", { class: "no-news", role: "alert" }, `${byId("no-news-since").textContent} What is shown was so then; how it stands now is not known. `,
+    make("span", { class: "on-its-way" }, byId("on-its-way").textContent), " ", again));
 }
