@@ -21,7 +21,7 @@ from .advice import (
     facts_of,
     how_it_failed,
 )
-from .events import NOT_YET, HookFinished
+from .events import HookFinished
 from .holds import Held, Hold, holds, silence
 from .migration import MigrationState, Phase
 from .outcomes import Outcome
@@ -116,7 +116,7 @@ def needs(state: RunState, now: float, *, holder: str | None = None, silent: flo
 
     *holder*: the process that works on it (None: nobody does), *silent*: since when that gives no sign of life.
     """
-    found = [*_ended(state, now, running=holder is not None), *_hooks(state)]
+    found = [*_ended(state, now, running=holder is not None), *_hooks(state, now, running=holder is not None)]
     if holder is not None:
         found += [_of_hold(hold) for hold in holds(state) if hold.held is not Held.WINDOW]
     found += _unapproved(state, now, running=holder is not None)
@@ -221,33 +221,75 @@ def _command(outcome: Outcome, names: list[str], facts: Facts, *, how: Failed | 
     return None
 
 
-def _hooks(state: RunState) -> list[Need]:
+def _hooks(state: RunState, now: float, *, running: bool) -> list[Need]:
     """The failed hooks that no migration's outcome tells of and that were not run again with a better end, those that ended alike together."""
     last = {(hook.hook, hook.wave, hook.migration, hook.argv): hook for hook in state.finished_hooks}
-    groups: dict[tuple[str, tuple[str, ...], str], list[HookFinished]] = {}
+    groups: dict[tuple[str, tuple[str, ...], str, bool], list[HookFinished]] = {}
     for hook in last.values():
-        ended = hook.error or f"exit code {hook.exit_code}"
-        good = hook.exit_code == 0 or (hook.hook == HookKind.VERIFY and hook.exit_code == NOT_YET)
-        if not good and not (hook.migration is not None and hook.hook in (HookKind.BEFORE, HookKind.VERIFY)):
-            groups.setdefault((hook.hook, hook.argv, ended), []).append(hook)
-    return [_of_hooks(state, *what, members) for what, members in groups.items()]
+        own = hook.migration is not None
+        refuted = None if own or hook.hook != HookKind.VERIFY else _unverified(state, hook.wave)
+        said = f"{hook.error or f'exit code {hook.exit_code}'} ({' '.join(hook.argv)})"
+        if hook.not_yet:  # no failure, unless its time is over
+            said = refuted or ""
+        good = hook.ok or not said
+        if not good and not (own and hook.hook in (HookKind.BEFORE, HookKind.VERIFY)):
+            groups.setdefault((hook.hook, hook.argv, said, own), []).append(hook)
+    facts = facts_of(state, now, goes_on=running) if groups else Facts(run_id=state.run_id)
+    return [_of_hooks(state, name, said, members, facts) for (name, _, said, _), members in groups.items()]
 
 
-def _of_hooks(state: RunState, name: str, argv: tuple[str, ...], ended: str, members: list[HookFinished]) -> Need:
+def _unverified(state: RunState, wave: str | None) -> str | None:
+    if wave is None:
+        return state.run_hooks.unverified
+    return state.waves[wave].hooks.unverified if wave in state.waves else None
+
+
+def _of_hooks(state: RunState, name: str, said: str, members: list[HookFinished], facts: Facts) -> Need:
     whose = [hook.migration or hook.wave or "the run" for hook in members]
     places = [state.wave_and_migration(hook.migration) for hook in members if hook.migration is not None]
+    resumes = facts.unfinished and not facts.goes_on and name in (HookKind.BEFORE, HookKind.VERIFY)
     return Need(
         kind=HOOK,
         what=f"hook {name} of {names_listed(whose, 5)}",
-        said=f"{ended} ({' '.join(argv)})",
-        to_do="What it should have done is not done: see the end of its output, in report and log, and do it by hand.",
+        said=said,
+        to_do=_about_hook(name, facts, of_run=members[0].wave is None),
         about=tuple(
             Subject(name=m.name, wave=wave.name, group_id=m.group_id, live_migration_id=m.live_migration_id)
             for wave, m in places[:NAMED]
         ),
         count=len(whose),
         since=min(hook.at for hook in members),
+        command=_hook_again(name, facts, of_run=members[0].wave is None) if resumes else None,
     )
+
+
+def _hook_again(name: str, facts: Facts, *, of_run: bool) -> str | None:
+    """What has a `before` or `verify` hook of a wave or the run run again."""
+    if name == HookKind.BEFORE and not of_run and not facts.full:
+        return f"{resume_command(facts.run_id)} --retry-failed"
+    return advise(facts).command
+
+
+def _about_hook(name: str, facts: Facts, *, of_run: bool) -> str:
+    """What a person does about hooks of the kind *name* that failed: of a wave or the run, where it is `before` or `verify`."""
+    then = (
+        f"once {'its process has ended' if facts.goes_on else 'the cause is fixed'}, `{resume_command(facts.run_id)}`"
+    )
+    if name == HookKind.VERIFY:
+        again = (
+            f"{then[0].upper()}{then[1:]} runs it again, and sends no PUT for what is cut over."
+            if facts.unfinished
+            else "This run is over and does not run it again: prove it good by hand."
+        )
+        return (
+            "What it is about is cut over, and `verify` has not proven it good: mend what is wrong on the new clusters, and let no writer return "
+            f"to the sources. {again}"
+        )
+    if name == HookKind.BEFORE and of_run:
+        return f"Nothing was started, and nothing is to be done by hand: {then} runs it again, and then starts what is left."
+    if name == HookKind.BEFORE:
+        return "No PUT of the wave was sent, and nothing is to be done by hand: it is run again with the migrations that FAILED for it, when they are tried again."
+    return "What it should have done is not done: see the end of its output, in report and log, and do it by hand."
 
 
 def _of_interruption(state: RunState, now: float) -> Need:

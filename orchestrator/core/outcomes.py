@@ -60,7 +60,7 @@ EXIT_MEANINGS: dict[int, str] = {
     ExitCode.SUCCESS: "every selected migration is SUCCESS",
     ExitCode.FAILED: "the run is over: a migration FAILED, TIMED_OUT or is UNVERIFIED, or a wave or the run was not verified",
     ExitCode.INVALID: "usage, workflow or config is wrong; nothing was sent",
-    ExitCode.INCOMPLETE: "nothing failed, but some cutovers were not started, or not seen to their end",
+    ExitCode.INCOMPLETE: "no live migration failed, but some cutovers were not started, or not seen to their end",
     ExitCode.IN_DOUBT: "at least one migration is IN_DOUBT: a person has to look",
     ExitCode.BUSY: "another active run holds this workflow or one of its live migrations",
     ExitCode.UNREACHABLE: "Atlas was unreachable, or refused the credentials; nothing was cut over",

@@ -234,6 +234,43 @@ def test_failed_hooks_are_needs_unless_an_outcome_tells_of_them() -> None:
     assert but_for_the_interruption(mended) == ()
 
 
+def ends(state: RunState, *, unfinished: bool) -> RunState:
+    """*state*, and the end of its session."""
+    state.apply(ev.RunFinished(at=NOW, outcome=RunOutcome.FAILED, exit_code=1, unfinished=unfinished, requests={}))
+    return state
+
+
+@pytest.mark.parametrize("timed_out", [True, False])
+@pytest.mark.parametrize("whose", ["w1", None])
+def test_a_wave_or_run_that_is_not_verified_is_no_errand_to_be_done_by_hand(
+    whose: str | None, *, timed_out: bool
+) -> None:
+    """It is cut over, and no writer may return to its sources; the run verifies it again when it is continued, if it is to be."""
+    proof = replace(hook("verify", 75 if timed_out else 1, None), wave=whose)
+    late = [ev.VerificationFailed(at=NOW, wave=whose, reason="./x.sh did not pass within 10m")] if timed_out else []
+    state = state_after(proof, *late)
+    going = only(needs(state, NOW, holder=WHO))
+    assert (going.what, going.command) == (f"hook verify of {whose or 'the run'}", None)
+    assert going.said == ("./x.sh did not pass within 10m" if timed_out else "exit code 1 (./x.sh)")
+    assert "let no writer return to the sources" in going.to_do
+    assert f"Once its process has ended, `atlas-cutover resume {RUN}` runs it again" in going.to_do
+    left = only(needs(ends(state_after(proof, *late), unfinished=True), NOW))
+    assert left.command == f"atlas-cutover resume {RUN}"
+    over = only(needs(ends(state_after(proof, *late), unfinished=False), NOW))
+    assert (over.command, "does not run it again" in over.to_do) == (None, True)
+    assert "by hand" not in left.to_do
+
+
+def test_a_before_hook_of_wave_or_run_that_failed_leaves_nothing_to_be_done_by_hand() -> None:
+    """Of the run: `resume` runs it again. Of a wave: whoever tries what FAILED for it again."""
+    of_run = only(needs(ends(state_after(hook("before", 1, None)), unfinished=True), NOW))
+    assert of_run.command == f"atlas-cutover resume {RUN}"
+    assert f"nothing is to be done by hand: once the cause is fixed, `{of_run.command}` runs it again" in of_run.to_do
+    of_wave = only(needs(ends(state_after(replace(hook("before", 1, None), wave="w1")), unfinished=True), NOW))
+    assert "run again with the migrations that FAILED for it" in of_wave.to_do
+    assert of_wave.command == f"atlas-cutover resume {RUN} --retry-failed"
+
+
 def test_a_need_of_thousands_names_a_few() -> None:
     """And how many they are; a command that cannot name all is none."""
     names = tuple(f"m{number}" for number in range(1000))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.errors import BusyError, CutoverError, InputError, JournalError, Problem
-from orchestrator.core.outcomes import ExitCode, RemoteStatus, is_known, normalise
+from orchestrator.core.outcomes import EXIT_MEANINGS, ExitCode, RemoteStatus, is_known, normalise
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,8 @@ def test_an_input_error_lists_all_its_problems() -> None:
     error = InputError(problems=iter(problems))
     assert error.problems == tuple(problems)
     assert str(error) == "w.yaml:1: k: wrong\nw.yaml:2: k: wrong"
+
+
+def test_exit_code_3_says_nothing_of_hooks() -> None:
+    """A `before` hook of the run that fails starts nothing: that no live migration failed is true, and that nothing did is not."""
+    assert EXIT_MEANINGS[ExitCode.INCOMPLETE].startswith("no live migration failed, but some cutovers were not started")
