@@ -118,7 +118,7 @@ class AtlasClient:
             AtlasError: Atlas is not reachable, or refuses the keys (401, 403).
         """
         try:
-            return identity(await self._read_root())
+            return identity(await self._read_root(), clean=self._transport.clean)
         except KeysRefusedError:
             raise
         except ApiError as error:

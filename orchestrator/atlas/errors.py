@@ -25,6 +25,7 @@ import aiohttp
 
 from ..core.errors import CutoverError
 from ..core.outcomes import ExitCode
+from ..text.escaping import one_line
 
 
 class RequestVerdict(StrEnum):
@@ -62,7 +63,7 @@ class AtlasError(CutoverError):
     exit_code = ExitCode.UNREACHABLE
 
     def __init__(self, message: str, *, method: str, path: str) -> None:
-        super().__init__(f"{method} {path}: {message}")
+        super().__init__(one_line(f"{method} {path}: {message}"))  # of which the other side has written a part
         self.method = method
         self.path = path
         self.message = message

@@ -102,17 +102,17 @@ def job(document: Any, *, live_migration_id: str, clean: Callable[[str], str]) -
     if not isinstance(document, dict):
         raise ValueError(f"expected a job document, got {type(document).__name__}")  # noqa: TRY004 - callers know one error
     if (shown := document.get("_id")) != live_migration_id:
-        what = "one without an _id" if shown is None else f"one of another job (_id {clean(str(shown)[:40])})"
+        what = "one without an _id" if shown is None else f"one of another job (_id {_short(shown, clean)})"
         raise ValueError(f"expected the document of live migration {live_migration_id}, got {what}")
     status = document.get("status")
     if status is not None and not isinstance(status, str):
         raise ValueError(f"expected a status word, got {type(status).__name__}")
     ready = document.get("readyForCutover")
     return Job(
-        status=status if is_known(status) else _told(status, clean),
+        status=status if is_known(status) else told(status, clean),
         ready=ready if isinstance(ready, bool) else None,
         lag=_lag(document.get("lagTimeSeconds")),
-        error_message=_told(document.get("errorMessage"), clean) or None,
+        error_message=told(document.get("errorMessage"), clean) or None,
     )
 
 
@@ -121,11 +121,11 @@ def error_document(document: Any, *, clean: Callable[[str], str]) -> ErrorDocume
     if not isinstance(document, dict):
         return ErrorDocument()
     parameters = document.get("parameters")
-    detail = _told(document.get("detail"), clean)
+    detail = told(document.get("detail"), clean)
     if detail is None:
-        detail = _told(document.get("reason"), clean)
+        detail = told(document.get("reason"), clean)
     return ErrorDocument(
-        error_code=_told(document.get("errorCode"), clean),
+        error_code=told(document.get("errorCode"), clean),
         detail=detail,
         parameters=tuple(parameters) if isinstance(parameters, list) else (),
     )
@@ -205,8 +205,8 @@ def _number(value: Any) -> float | None:
     return float(value)
 
 
-def _told(value: Any, clean: Callable[[str], str]) -> str | None:
-    """*value* where it is text, as it may go on: cleared of secrets, and then cut, so that none is cut in two."""
+def told(value: Any, clean: Callable[[str], str], *, longest: int = LONGEST_TEXT) -> str | None:
+    """*value* where it is text, as it may go on: cleared of secrets, and then cut to *longest* characters, so that none is cut in two."""
     text = _text(value)
     if text is None:
         return None
@@ -214,7 +214,12 @@ def _told(value: Any, clean: Callable[[str], str]) -> str | None:
         text = clean(text)
     else:  # of megabytes no more is searched than can be shown
         text = clean(text[: LONGEST_TEXT + _MARGIN])[:-_LONGEST_PART]
-    return text if whole and len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …"
+    return text if whole and len(text) <= longest else text[:longest] + " …"
+
+
+def _short(value: Any, clean: Callable[[str], str]) -> str:
+    """*value*, which should be an id, for a message."""
+    return told(value, clean, longest=40) or f"of type {type(value).__name__}"
 
 
 def _text(value: Any) -> str | None:

@@ -12,6 +12,8 @@ from .parser import Commands, add_format, add_profile
 if TYPE_CHECKING:
     from ..operations.auth import Found, Seen
 
+NAMES = 40  # of roles, organisations and addresses on a line; `--format json` has them all
+
 
 def add(commands: Commands) -> None:
     """`auth` and its arguments."""
@@ -89,19 +91,21 @@ def _print(base_url: str, found: list[Found], seen: list[Seen] | None) -> None:
 
 
 def _print_seen(seen: Seen, found: Found) -> None:
+    from ..text.counts import names_listed
+
     name, who = seen.name or "atlas", seen.identity
     if seen.error is not None:
         tell(f"{name}: not usable: {seen.error}")
         return
     organisations = who.organisations or ((found.org_id,) if found.org_id else ())
-    tell(f"{name}: taken by Atlas; organisation {', '.join(organisations) or 'not told'}")
+    tell(f"{name}: taken by Atlas; organisation {names_listed(organisations, NAMES) or 'not told'}")
     if who.roles is None:
         tell(f"{name}: roles not told; the cutover needs Organization Owner")
     else:
         lacks = "; the cutover needs ORG_OWNER" if who.lacks_owner else ""
-        tell(f"{name}: roles {', '.join(role.name for role in who.roles)}{lacks}")
+        tell(f"{name}: roles {names_listed([role.name for role in who.roles], NAMES)}{lacks}")
     if who.access_list is not None:
-        tell(f"{name}: access list {', '.join(who.access_list) or 'empty'}")
+        tell(f"{name}: access list {names_listed(who.access_list, NAMES) or 'empty'}")
     for project in seen.projects:
         tell(
             f"{name}: project {project.group_id} {'readable' if project.readable else f'not readable: {project.error}'}"

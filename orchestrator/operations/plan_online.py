@@ -23,6 +23,7 @@ from ..core.outcomes import ExitCode, RemoteStatus, normalise
 from ..core.settings import Settings
 from ..core.workflow import Migration, Workflow
 from ..store.journal import open_journal
+from ..text.counts import names_listed
 from ..text.durations import rough_duration
 from .find import settings_or_usual, workflow_given
 from .plan import Plan, plan
@@ -173,7 +174,7 @@ def _with_role(state: JobState, who: Identity) -> JobState:
     """*state*, unless *who* asks lacks the role without which Atlas would refuse the cutover, by what it tells."""
     if not who.lacks_owner or state.verdict not in (Verdict.READY, Verdict.WAITING):
         return state
-    roles = ", ".join(role.name for role in who.roles or ())
+    roles = names_listed([role.name for role in who.roles or ()])
     return replace(
         state,
         verdict=Verdict.REFUSED,

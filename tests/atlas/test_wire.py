@@ -16,6 +16,7 @@ from orchestrator.atlas.wire import BucketFigures, ErrorDocument, Job, accepted
 from orchestrator.core.evidence import Sign, at_gate, sign, why_closed
 from orchestrator.core.settings import Api
 from orchestrator.core.workflow import Gate
+from orchestrator.text.redaction import Redactor
 
 LIVE = "a659ce44c03ca1e348b1e992"
 SCALARS = (
@@ -148,6 +149,15 @@ def test_nulls_unknown_words_and_wrong_types(document: dict[str, Any], job: Job)
     assert wire.job({"_id": LIVE} | document, live_migration_id=LIVE, clean=str) == job
 
 
+def test_no_half_of_a_secret_is_told_of_another_jobs_id() -> None:
+    """It is cleared of secrets before it is cut."""
+    secret = "d7c1f0aa-15ab-4a0e-9f39-0c2f6a4f1f55"
+    with pytest.raises(ValueError, match="another job") as caught:
+        wire.job({"_id": "x" * 30 + secret}, live_migration_id=LIVE, clean=Redactor([secret]).text)
+    assert "x" * 30 + "[redacted]" in str(caught.value)
+    assert secret[:8] not in str(caught.value)
+
+
 @pytest.mark.parametrize("lag", [1e306, 10**400, math.inf])
 def test_a_lag_beyond_all_reason_is_still_a_lag(lag: float) -> None:
     """The gate stays closed with it, and after a PUT it is no sign that the cutover has begun, as a lag that is gone would be."""
@@ -195,7 +205,7 @@ def test_an_envelope_is_taken_off_and_its_status_honoured(document: Any, expecte
         ({"_id": None}, "one without an _id"),
         ({"id": LIVE}, "one without an _id"),
         ({"_id": LIVE[:-1] + "0"}, rf"one of another job \(_id {LIVE[:-1]}0\)"),
-        ({"_id": [LIVE]}, "one of another job"),
+        ({"_id": [LIVE]}, r"one of another job \(_id of type list\)"),
     ],
 )
 def test_a_document_without_the_jobs_id_is_no_job(identity: dict[str, Any], got: str) -> None:

@@ -211,7 +211,7 @@ def _document(document: Any, directory: Path) -> None:
     wire.bucket_figures(wire.error_document(inner, clean=clean))
     wire.project_limits(inner)
     if isinstance(inner, dict):
-        identity(inner)
+        identity(inner, clean=clean)
 
 
 def _event(event: tuple[str, Any], directory: Path) -> None:
