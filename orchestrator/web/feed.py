@@ -11,7 +11,7 @@ import secrets
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from logging import WARNING
 from pathlib import Path
@@ -23,7 +23,7 @@ from anyio.abc import TaskGroup
 from ..core.listing import RunStanding
 from ..reports.shape import COLUMNS
 from . import view
-from .look import Changes, RunLook, look_at_runs
+from .look import Changes, OutOfReachError, RunLook, look_at_runs
 from .news import LOG_LINES
 
 LOOK_EVERY = 0.5
@@ -102,12 +102,13 @@ class Feed(ABC):
     async def _keep_looking(self) -> None:
         try:
             while self._viewers or self._owing:
-                if await self._look():
-                    self._version += 1
-                    self._changed.set()
-                    self._changed = anyio.Event()
-                self._looked_at = anyio.current_time()
-                self._first_look.set()
+                with suppress(OutOfReachError):  # no beat is sent then, by which viewers know it
+                    if await self._look():
+                        self._version += 1
+                        self._changed.set()
+                        self._changed = anyio.Event()
+                    self._looked_at = anyio.current_time()
+                    self._first_look.set()
                 await anyio.sleep(REST_AFTER if self._owing else self._every)
         finally:
             self._looking = False
@@ -125,7 +126,11 @@ class Feed(ABC):
 
     @abstractmethod
     async def _look(self) -> bool:
-        """Look at the journal; True when something has changed. The version is counted on afterwards."""
+        """Look at the journal; True when something has changed. The version is counted on afterwards.
+
+        Raises:
+            OutOfReachError: It is not there any more.
+        """
 
     @abstractmethod
     def _message(self, version: int) -> Message:
@@ -143,6 +148,8 @@ class RunsFeed(Feed):
 
     async def _look(self) -> bool:
         runs = await anyio.to_thread.run_sync(look_at_runs, self._state_dir, self._standings)
+        if self._runs and self._runs["runs"] and not runs["journal"]:
+            raise OutOfReachError
         changed = runs != self._runs
         self._runs = runs
         return changed

@@ -42,6 +42,10 @@ FIRST_ROWS = 100
 """How many those are: as many as fit a tall screen, and some to scroll."""
 
 
+class OutOfReachError(Exception):
+    """The journal that was read before is not there now: how things stand is not known, and nothing says that they stand otherwise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What a look at a run found.
@@ -104,17 +108,26 @@ class RunLook:
         self._known = _Memory(state=RunState(run_id=run_id))
 
     def look(self) -> Changes | None:
-        """What has changed since the last look; None: nothing."""
+        """What has changed since the last look; None: nothing.
+
+        Raises:
+            OutOfReachError: There is no journal any more; what was known of the run is kept, for when it is there again.
+        """
         try:
             return self._look()
         except (JournalError, OSError) as error:
+            if self._known.seq and not _is_there(self._state_dir):  # it went away in the midst of this look
+                raise OutOfReachError from error
             told = self._known.told
             self._known = _Memory(state=RunState(run_id=self._run_id), told=told)
             return self._nothing(str(error))
 
     def _look(self) -> Changes | None:
         known, news, there = self._known, News(), False
-        if journal_in(self._state_dir):
+        if not journal_in(self._state_dir):
+            if known.seq:
+                raise OutOfReachError
+        else:
             with open_journal(self._state_dir, readonly=True) as journal:
                 there = not known.seq or journal.find(self._run_id) is not None
                 while there and (events := list(journal.events(self._run_id, after=known.seq, most=AT_ONCE))):
@@ -278,6 +291,13 @@ class RunLook:
         self._known.told = error
         head = {"run_id": self._run_id, "missing": True, "error": error or None}
         return Changes(fresh=True, head=head, needs=[], decisions=view.NO_DECISIONS, jobs={}, rows={}, log=[])
+
+
+def _is_there(state_dir: Path) -> bool:
+    try:
+        return journal_in(state_dir)
+    except JournalError:
+        return True  # or not: what keeps it from being seen is told
 
 
 def look_at_runs(state_dir: Path, standings: dict[str, RunStanding] | None = None) -> dict[str, Any]:

@@ -947,6 +947,25 @@ def test_a_phones_first_screen_shows_what_failed(tab: Page, night: Night) -> Non
         assert tab.evaluate(ILLEGIBLE, tab.query_selector("#timeline svg")) == []
 
 
+def test_a_long_name_leaves_its_details_a_whole_close_button(tab: Page, night: Night) -> None:
+    """On a phone, with a name of a hundred letters and no space. The tab of a run that has ended counts who is needed, too."""
+    name = "x" * 100
+    night.begin(workflow((name,)))
+    night.write(*cutover_of(name, NOW, outcome=Outcome.FAILED, message=REFUSED))
+    night.finish(outcome=RunOutcome.FAILED, code=1)
+    open_run(tab, night)
+    tab.wait_for_function("document.title.includes('1 needs you · ')")
+    tab.set_viewport_size(window((390, 844)))
+    tab.click("#rows .link")
+    close = tab.locator(".details-head button").bounding_box()
+    assert close is not None
+    assert close["width"] > close["height"]
+    assert tab.evaluate(
+        "document.getElementById('details').scrollWidth <= document.getElementById('details').clientWidth"
+    )
+    tab.keyboard.press("Escape")
+
+
 def test_large_runs_have_a_band_for_each_wave_with_failures_as_many_as_they_are(tab: Page, night: Night) -> None:
     """Twelve of a hundred are twelve hundredths of its height; waves to come are one line; a click shows the wave's migrations."""
     names, began = tuple(f"db-{number}" for number in range(100)), time.time() - 130

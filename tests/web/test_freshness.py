@@ -167,6 +167,28 @@ def test_a_request_to_a_frozen_server_is_told_and_comes_to_nothing(tab: Page, ni
         assert night.asked() == []
 
 
+def test_a_journal_that_is_away_is_no_news_and_no_pruned_run(browser: Browser, tmp_path: Path) -> None:
+    """What is shown stays, as of the last beat; it goes on when the journal is there again. The list of runs, too."""
+    own = Night(state_dir=tmp_path / "state")
+    a_run_under_way(own)
+    place = ("--state-dir", str(own.state_dir))
+    with own.held(), site(own.state_dir, *place) as served, signed_in(browser, served) as context:
+        tab, runs = context.new_page(), context.new_page()
+        runs.goto(f"{served.origin}/")
+        runs.wait_for_selector("#runs-rows a")
+        opened(tab, served, own.run_id)
+        away = own.state_dir.rename(own.state_dir.with_name("away"))
+        tab.wait_for_selector("body.stale")
+        assert "No news since" in tab.inner_text("#no-news")
+        assert not tab.is_visible("#missing")
+        assert tab.locator("#rows tr[data-index]").count() == 2
+        runs.wait_for_selector("body.stale")
+        assert runs.locator("#runs-rows a").count() == 1
+        away.rename(own.state_dir)
+        tab.wait_for_selector("body:not(.stale)")
+        assert tab.is_visible("#abort")
+
+
 def test_a_dead_server_is_noticed(browser: Browser, night: Night) -> None:
     """What was live a moment ago is not called so any more."""
     a_run_under_way(night)

@@ -6,6 +6,8 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from orchestrator.core import events as ev
 from orchestrator.core.listing import RunStanding
 from orchestrator.core.next_step import LOOK
@@ -18,7 +20,7 @@ from orchestrator.reports.words import standing_of
 from orchestrator.store.journal import open_journal
 from orchestrator.text.instants import iso
 from orchestrator.web import look, view
-from orchestrator.web.look import Changes, RunLook
+from orchestrator.web.look import Changes, OutOfReachError, RunLook
 
 from ..builders import NOW, run_resumed, workflow
 from .nights import RUN, Night, cutover_of
@@ -107,6 +109,29 @@ def test_a_wave_that_had_ended_is_over_after_resume_and_one_with_something_left_
         night.write(over, ev.WaveFinished(at=NOW + 9, wave="w2", counts={}))
         night.write(ev.WaveStarted(at=NOW + 10, wave="w3", migrations=1, concurrency=2))
         assert waves() == [(iso(NOW + 1), False), (iso(NOW + 9), False), (None, True)]
+
+
+def test_a_journal_that_is_out_of_reach_takes_nothing_from_what_is_known(night: Night) -> None:
+    """A disk that is away for a moment prunes no run; a journal that is there, without the run, does."""
+    night.begin(workflow(("a", "b")))
+    looking, page = RunLook(night.state_dir, RUN, wall=lambda: NOW), Page()
+    with night.held():
+        before = dict(page.told(looking.look()))
+        away = night.state_dir.rename(night.state_dir.with_name("away"))
+        for _ in range(2):
+            with pytest.raises(OutOfReachError):
+                looking.look()
+        away.rename(night.state_dir)
+        assert page.told(looking.look()) == before
+        night.write(ev.RunPaused(at=NOW, who="ada"))
+        found = looking.look()
+        assert found is not None
+        assert (found.fresh, [line["event"] for line in found.log]) == (False, ["run_paused"])
+    with open_journal(night.state_dir) as journal:
+        journal.forget(RUN)
+    gone = looking.look()
+    assert gone is not None
+    assert gone.head == {"run_id": RUN, "missing": True, "error": None}
 
 
 def test_of_a_large_run_the_most_urgent_rows_come_first(night: Night, monkeypatch: Any) -> None:

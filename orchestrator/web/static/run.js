@@ -123,7 +123,7 @@ function title(run, outcome) {
   const more = (told) => (all > told ? `, ${number(all - told)} more ${all - told === 1 ? "needs" : "need"} you` : "");
   if (run.outcome() === "APPROVAL") return `approve: ${waiting.join(", ")}${more(waiting.length)} · ${head.workflow}`;
   if (run.outcome() === "CONFIRMATION") return `confirm on the terminal${more(1)} · ${head.workflow}`;
-  const wanted = all && (head.running || head.outcome == null) ? `${number(all)} ${all === 1 ? "needs" : "need"} you · ` : "";
+  const wanted = all ? `${number(all)} ${all === 1 ? "needs" : "need"} you · ` : "";
   if (run.outcome() === "WINDOW") return `${wanted}opens ${clock(head.opening.opens)} · ${head.workflow}`;
   return `${wanted}${head.workflow}: ${outcome.word}`;
 }
