@@ -116,6 +116,11 @@ def _told(args: Namespace, steered: Steered) -> int:
                 f"{args.command}: recorded for run {run_id}; no process works on it now: `{with_options(resume_command(run_id), options)}` continues it",
                 file=sys.stderr,
             )
+            if steered.here_alone:
+                warn(
+                    f"this holds for whoever goes on with run {run_id} from this state directory: a session that begins with another one, "
+                    "on another machine, does not know it. Ask there, too"
+                )
         case Taken.ENDED:
             warn_of_unwritten(steered.unwritten)
             tell(f"{args.command}: run {run_id} is over", file=sys.stderr)

@@ -80,7 +80,7 @@ def abort_and_tell(
 
 
 def _abort_elsewhere(row: RunRow, request: SteeringRequest, directory: Path, observers: Sequence[Sink]) -> Steered:
-    """Abort a run of Temporal's: by its workers where it is open, else here, and then it lets go of its claims there."""
+    """Abort a run of Temporal's: by its workers where it is open, else here, with a word there, and then it lets go of its claims."""
     from . import temporal_runs
 
     if wait_for(row.run_id, partial(temporal_runs.is_open_row, row)):
@@ -88,6 +88,9 @@ def _abort_elsewhere(row: RunRow, request: SteeringRequest, directory: Path, obs
     if row.open_elsewhere:  # it was closed there before it had ended: what it has sent is in its history
         with suppress(JournalDamagedError):  # which takes nothing in any more: it is ended as it stands here
             wait_for(row.run_id, partial(temporal_runs.take_in_its_end, row, directory, who=request.who))
+    # Before it ends here: another state directory may have it unfinished, and go on with it.
+    if wait_for(row.run_id, partial(temporal_runs.give_up, row, request.who)):
+        return ask_elsewhere(row, [request], directory)
     with open_journal(directory) as journal:
         ended = _end(journal, find_run(journal, row.run_id), request, observers)
         workflow = journal.readable_state(row.run_id)[0].workflow

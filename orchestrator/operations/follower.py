@@ -99,6 +99,7 @@ class Follower:
         )
         for last in assignment.in_place_of:
             jobs = [f"{m.group_id}/{m.live_migration_id}" for _, m in last.state.workflow.migrations()]
+            await self._remote.give_up(last.state.run_id, self._clean(assignment.first.who))
             await self._remote.let_go(jobs, last.state.run_id)
         if not await self._remote.begin(order):
             if isinstance(assignment.first, RunStarted):

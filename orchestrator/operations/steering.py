@@ -50,7 +50,8 @@ class Steered:
 
     *unwatched*: cutovers that it left under way or in doubt when it ended here; nobody watches them any more. *unwritten*:
     reports that could not be written. *dropped*: what was asked of a run at Temporal before, and is not done any more, in sentences.
-    *unreadable*: how many of its events cannot be read, so that what they say is in no report.
+    *unreadable*: how many of its events cannot be read, so that what they say is in no report. *here_alone*: it was recorded in this state
+    directory, and a session of the run at Temporal that begins with another one does not know it.
     """
 
     run_id: str
@@ -59,6 +60,7 @@ class Steered:
     unwritten: tuple[Unwritten, ...] = ()
     dropped: tuple[str, ...] = ()
     unreadable: int = 0
+    here_alone: bool = False
 
 
 def ask(journal: Journal, run_id: str, *requests: SteeringRequest, at: float) -> Steered | None:
@@ -274,7 +276,8 @@ def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) 
             journal.commit(run_id, events, {}, handled=older.kept)
     except LockedError as error:
         raise InputError(f"run {run_id} has just been taken up by {error.holder}: ask again") from None
-    return Steered(run_id=run_id, taken=Taken.KEPT, dropped=older.dropped)
+    here_alone = row is not None and row.temporal is not None
+    return Steered(run_id=run_id, taken=Taken.KEPT, dropped=older.dropped, here_alone=here_alone)
 
 
 def _finished(state: RunState, ended_at: float) -> RunFinished:

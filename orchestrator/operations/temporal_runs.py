@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..core.changes import differences
 from ..core.errors import BusyError, InputError, TemporalError
+from ..core.run import RunState
 from ..core.settings import DEFAULT_SETTLE, Settings
 from ..core.steering import SteeringRequest
 from ..core.workflow import Hooks, Workflow
@@ -22,6 +23,7 @@ from ..machine.person import who_am_i
 from ..store.ground import OpenFile
 from ..store.journal import Journal, RunRow, journal_in, open_journal
 from ..store.locks import LockedError, locked, run_lock
+from ..text.escaping import one_line
 from .follower import Follower, unknown_puts
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, select
 from .leftovers import sort_out
@@ -162,7 +164,23 @@ async def _go_on(
     if not all_is_known:
         doubts = unknown_puts(state, assignment.first.selected, settle=settings.atlas.settle, now=assignment.first.at)
         assignment = replace(assignment, also=(*assignment.also, *doubts))
+    await _refuse_given_up(remote, state)
     return await follower.begin(assignment, detach=detach)
+
+
+async def _refuse_given_up(remote: Remote, state: RunState) -> None:
+    """Raise where the run in *state* is over for another state directory, which has left word of it at Temporal.
+
+    Raises:
+        InputError: It is.
+        TemporalError: Temporal does not answer.
+    """
+    who = await remote.given_up_by(state.run_id)
+    if who is not None:
+        raise InputError(
+            f"run {state.run_id} was ended by {one_line(who)[:200]} with another state directory, which this one had not heard of: nothing was "
+            f"begun. `atlas-cutover abort {state.run_id}` ends it here, too"
+        )
 
 
 async def _take_in_whose_place_it_takes(
@@ -216,6 +234,18 @@ async def steer(row: RunRow, requests: Sequence[SteeringRequest], *, before: Seq
     refusals = [answer for answer in await remote.steer(row.run_id, requests) if answer is not None]
     if refusals:
         raise InputError(f"run {row.run_id}: {'; '.join(refusals)}")
+
+
+async def give_up(row: RunRow, who: str) -> bool:
+    """Leave word at Temporal that *who* ends the run *row*, which is open nowhere; whether it is open all the same by now.
+
+    Raises:
+        TemporalError: Temporal does not answer.
+    """
+    remote = await remote_of_run(row)
+    await remote.give_up(row.run_id, who)
+    found = await remote.find()  # somebody may have begun a session before the word was there
+    return found is not None and found.run_id == row.run_id and found.is_open
 
 
 async def let_go(row: RunRow, workflow: Workflow) -> None:

@@ -134,7 +134,12 @@ def test_a_run_that_was_closed_at_temporal_is_ended_where_the_journal_is_damaged
     async def let_go(row: RunRow, *_: object) -> None:
         released.append(row.run_id)
 
-    for name, made in (("is_open_row", is_open), ("take_in_its_end", take_in_its_end), ("let_go", let_go)):
+    for name, made in (
+        ("is_open_row", is_open),
+        ("take_in_its_end", take_in_its_end),
+        ("let_go", let_go),
+        ("give_up", is_open),
+    ):
         monkeypatch.setattr(temporal_runs, name, made)
     assert abort(RUN, state_dir=tmp_path).taken is Taken.ENDED
     assert released == [RUN]

@@ -89,7 +89,7 @@ def test_a_run_that_is_closed_is_not_approved_by_what_its_follower_left(state_di
     """What is asked of it now is recorded, after what held it up."""
     close(state_dir)
     done = pause(RUN, state_dir=state_dir, who="ada")
-    assert done.taken is Taken.KEPT
+    assert (done.taken, done.here_alone) == (Taken.KEPT, True)
     assert [each.startswith(DROPPED) for each in done.dropped] == [True]
     with open_journal(state_dir, readonly=True) as journal:
         events = [event for _, event in journal.events(RUN)]

@@ -70,3 +70,8 @@ def batch_id(run: str, first: str, number: int) -> str:
 def claim_id(job: str) -> str:
     """The workflow that is the claim to *job* (`project/live migration`): Temporal opens no second one."""
     return f"{PREFIX}/{job}"
+
+
+def over_id(run_id: str) -> str:
+    """The workflow that says that the run *run_id* was given up between two sessions: by its being open."""
+    return f"{PREFIX}/over/{run_id}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,16 +12,20 @@ import pytest
 from temporalio.client import Client
 
 from orchestrator.core.errors import InputError
-from orchestrator.core.events import CutoverInDoubt, RunStarted
+from orchestrator.core.events import CutoverInDoubt, RunResumed, RunStarted
 from orchestrator.core.migration import Phase
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import Engine
-from orchestrator.engines.temporal.service import as_json
+from orchestrator.engines.temporal.service import Remote, as_json
 from orchestrator.operations import temporal_runs
 from orchestrator.operations.abort import abort
+from orchestrator.operations.approve import approve
+from orchestrator.operations.find import find_run
 from orchestrator.operations.options import Ending, Options
+from orchestrator.operations.reject import reject
 from orchestrator.operations.status import status
+from orchestrator.operations.steering import Taken
 from orchestrator.store.journal import open_journal
 
 from ..house import wave, workflow
@@ -110,3 +115,46 @@ async def test_each_job_of_a_run_that_temporal_has_forgotten_is_in_doubt_for_the
         with open_journal(it.settings.state_dir, readonly=True) as journal:
             doubts = [event for _, event in journal.events(first) if isinstance(event, CutoverInDoubt)]
         assert "as Temporal has no history of it (any more)" in doubts[0].reason
+
+
+async def test_what_was_given_up_with_one_state_directory_is_not_gone_on_with_from_another(
+    tmp_path: Path, temporal: Server, client: Client
+) -> None:
+    """Not even where its wave is approved there, which is recorded there alone; aborted there, too, it makes way for another run."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a", approval=True))) as it:
+        here, other = it.settings.state_dir, it.settings.state_dir / "other"
+        run_id = (await begin_here(it)).state.run_id
+        elsewhere = replace(it.settings, state_dir=other)
+        with anyio.fail_after(60):
+            await temporal_runs.start(it.plan, elsewhere, Options(engine=Engine.TEMPORAL), detach=True)
+        await anyio.to_thread.run_sync(partial(reject, run_id, "one", state_dir=here))
+        await it.handle().result()
+        for state_dir in (here, other):
+            with open_journal(state_dir, readonly=True) as journal:
+                row = find_run(journal, run_id)
+            await temporal_runs.catch_up(row, state_dir)
+        ended = await anyio.to_thread.run_sync(partial(abort, run_id, state_dir=here, who="ada"))
+        assert ended.taken is Taken.ENDED
+        approved = await anyio.to_thread.run_sync(partial(approve, run_id, "one", state_dir=other))
+        assert (approved.taken, approved.here_alone) == (Taken.KEPT, True)
+        with pytest.raises(InputError, match=rf"run {run_id} was ended by ada with another state directory"):
+            await it.run(state="other")
+        with open_journal(other, readonly=True) as journal:
+            assert not any(isinstance(event, RunResumed) for _, event in journal.events(run_id))
+        assert it.puts() == {"a": 0}
+        ended = await anyio.to_thread.run_sync(partial(abort, run_id, state_dir=other, who="ben"))
+        assert ended.taken is Taken.ENDED
+
+
+async def test_a_run_in_whose_place_another_one_has_begun_is_given_up_for_every_state_directory(
+    tmp_path: Path, temporal: Server, client: Client
+) -> None:
+    """Its word is at Temporal before the new one begins; of the new one there is none."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a", approval=True))) as it:
+        first = (await begin_here(it)).state.run_id
+        await anyio.to_thread.run_sync(partial(reject, first, "one", state_dir=it.settings.state_dir))
+        await it.handle().result()
+        second = (await begin_here(it, new=True)).state.run_id
+        remote = Remote(client, it.handle().id)
+        assert await remote.given_up_by(first)
+        assert await remote.given_up_by(second) is None
