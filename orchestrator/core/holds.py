@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..text.counts import wave_named
 from ..text.instants import in_words
 from .approvals import expires_at
 from .run import RunState
 from .steered import with_reason
-from .typed import approve_command
+from .typed import approve_command, resume_command
 
 
 class Held(StrEnum):
@@ -83,9 +84,9 @@ def holds(state: RunState) -> Iterator[Hold]:
             until = expires_at(state, state.wave(name))
             yield Hold(
                 held=Held.APPROVAL,
-                what=f"wave {name}",
+                what=wave_named(name),
                 said="waits for approval",
-                awaited=f"approval of wave {name}",
+                awaited=f"approval of {wave_named(name)}",
                 to_do="Approve: its cutovers may start. Reject: this wave and the waves after it are not started.",
                 wave=name,
                 since=wave.approval_since,
@@ -118,15 +119,16 @@ def _expiry(state: RunState, until: float) -> str:
     return f"counts as rejected at {in_words(until)}{later}"
 
 
-def silence(holder: str, since: float) -> Hold:
-    """What is said of a run whose *holder* gives no sign of life *since* then: it is stopped, or its machine is gone."""
+def silence(run_id: str, holder: str, since: float) -> Hold:
+    """What is said of run *run_id* whose *holder* gives no sign of life *since* then: it is stopped, or its machine is gone."""
     return Hold(
         held=Held.SILENT,
         said=f"no sign of life from {holder}: look whether that process still works",
         awaited="a sign of life",
         to_do=(
             "If it works, nothing is wrong but this view of it. If it is stopped or its machine is gone, nobody follows the cutovers that "
-            "are under way: end it there, then continue the run."
+            "are under way: end it there, then continue the run. The command is refused as long as that process holds the run (exit code 5)."
         ),
         since=since,
+        command=resume_command(run_id),
     )

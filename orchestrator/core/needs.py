@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from ..text.counts import names_listed, plural
+from ..text.counts import names_listed, plural, wave_named
 from ..text.instants import in_words
 from .advice import (
     IN_A_COMMAND,
@@ -123,7 +123,7 @@ def needs(state: RunState, now: float, *, holder: str | None = None, silent: flo
     if holder is None and state.started_at is not None and state.finished_at is None:
         found.append(_of_interruption(state, now))
     if holder is not None and silent is not None:
-        found.append(_of_hold(silence(holder, silent)))
+        found.append(_of_hold(silence(state.run_id, holder, silent)))
     return tuple(sorted(found, key=lambda need: NEED_URGENCY.index(need.kind)))
 
 
@@ -300,7 +300,8 @@ def _of_interruption(state: RunState, now: float) -> Need:
         kind=INTERRUPTION,
         what="the run",
         said=NO_END_RECORDED,
-        to_do=f"Nobody works on it: nothing more is started, and nobody follows what is under way.{first}",
+        to_do=f"Nobody works on it: nothing more is started, and nobody follows what is under way. The time is that of the last that it recorded.{first}",
+        since=state.last_at,
         command=advice.command,
     )
 
@@ -327,7 +328,7 @@ def _unapproved(state: RunState, now: float, *, running: bool) -> list[Need]:
     return [
         Need(
             kind=UNAPPROVED,
-            what=f"wave {wave.name}",
+            what=wave_named(wave.name),
             said=f"{state.waves[wave.name].unapproved}, so it counts as rejected",
             to_do=f"Neither it nor the waves after it were started.{first} {again} for its approval again: be there to answer.",
             wave=wave.name,

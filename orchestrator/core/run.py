@@ -63,6 +63,8 @@ class RunState(RunFacts):
         """Take *event* in."""
         if event.__class__ in COMMANDS:
             self._keep(event)
+        if event.__class__ not in COMMANDS or not event.between_sessions:  # type: ignore[attr-defined]
+            self.last_at = event.at
         if isinstance(event, MigrationEvent):
             self._migrate(event.migration, event)
         else:

@@ -61,6 +61,8 @@ class RunFacts:
     """The version of the program that began the run."""
     started_at: float | None = None
     """When its first session began."""
+    last_at: float | None = None
+    """When the last happened that a session has recorded."""
     finished_at: float | None = None
     """When this session ended; None: it goes on."""
     recorded_unfinished: bool = True

@@ -131,7 +131,8 @@ def status(run_id: str | None = None, *, state_dir: Path | str | None = None) ->
         return RunStatus(
             report=report,
             holder=holder,
-            holds=((silence(holder, silent),) if holder and silent else ()) + (tuple(holds(state)) if holder else ()),
+            holds=((silence(row.run_id, holder, silent),) if holder and silent else ())
+            + (tuple(holds(state)) if holder else ()),
             reads=LastReads(by_name=read_reads(reads_path(journal.state_dir, row.run_id)), now=time.time()),
             stale=stale,
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_A_WAVE = re.compile(r"wave\b|wave\d", re.ASCII | re.IGNORECASE)
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
@@ -15,3 +18,8 @@ def names_listed(names: Sequence[str], at_most: int = 5) -> str:
     if len(names) <= at_most + 1:
         return ", ".join(names)
     return f"{', '.join(names[:at_most])} and {len(names) - at_most} more"
+
+
+def wave_named(name: str) -> str:
+    """The wave called *name*, with that word before it unless it has it (`assets/words.js` does the same)."""
+    return name if _A_WAVE.match(name) else f"wave {name}"

@@ -290,6 +290,9 @@ def test_a_run_that_was_killed_needs_somebody_who_continues_it() -> None:
     assert (found[1].what, found[1].said) == ("the run", NO_END_RECORDED)
     assert found[1].command == f"atlas-cutover resume {RUN}"
     assert "nobody follows" in found[1].to_do
+    assert found[1].since == NOW
+    state.apply(ev.RunPaused(at=NOW + 600, who=WHO, between_sessions=True))  # no sign of life
+    assert needs(state, NOW + 900)[1].since == NOW
     assert "INTERRUPTED" not in [need.kind for need in needs(state, NOW, holder=WHO)]
     state.apply(ev.RunFinished(at=NOW, outcome=RunOutcome.IN_DOUBT, exit_code=4, unfinished=True, requests={}))
     assert "INTERRUPTED" not in [need.kind for need in needs(state, NOW)]
