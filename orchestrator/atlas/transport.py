@@ -131,7 +131,7 @@ class Transport:
             return translate(error, method=leg.method, path=leg.path, clean=self.clean)
         if leg.unanswered:  # whatever aiohttp stumbled over came after the request had left
             return AnswerLostError(
-                f"the answer was not understood ({self.clean(str(error))})", method=leg.method, path=leg.path
+                f"the answer was not understood ({wire.told(str(error), self.clean)})", method=leg.method, path=leg.path
             )
         return ApiError(method=leg.method, path=leg.path, status=401, detail=self.auth.misled(error))
 
@@ -155,7 +155,7 @@ class Transport:
         if 300 <= status < 400:
             detail = "redirects are not followed: check `atlas.base_url`"
         elif status == 401:
-            detail = self.clean(self.auth.why_refused(response) or "") or detail or "the credentials were refused"
+            detail = wire.told(self.auth.why_refused(response), self.clean) or detail or "the credentials were refused"
         raise ApiError(
             method=method, path=path, status=status, error_code=problem.error_code, detail=detail, retry_after=asked
         )

@@ -89,12 +89,28 @@ async def test_what_a_server_says_of_an_error_is_told_on_one_line(
 ) -> None:
     """It makes no line that could be taken for one of ours, and no text of any length."""
 
-    async def refusing(_: Raw) -> bytes:
+    async def refusing(raw: Raw) -> bytes:
         problem = {"errorCode": "NO" + FORGED, "detail": "you may not" + FORGED + "E" * 50_000}
-        return http(403, json.dumps(problem).encode())
+        return http(401 if "oauth" in raw.requests[-1] else 403, json.dumps(problem).encode())
 
     code, text = await printed(tmp_path, capsys, credentials, refusing, *command)
     assert code == 6
     assert "you may not" in text
     assert not any(line.lstrip().startswith("FORGED") for line in text.splitlines())
     assert "E" * (LONGEST_TEXT + 1) not in text
+
+
+@pytest.mark.parametrize("credentials", ["API key"], indirect=True)
+async def test_what_a_server_offers_in_its_headers_is_told_in_short(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], credentials: dict[str, str]
+) -> None:
+    """A refusal's challenges may be many and long: as much of them is told as of any other text."""
+
+    async def offering(_: Raw) -> bytes:
+        offers = "".join(f"WWW-Authenticate: {'F' * 4_000}{n} a=1\r\n" for n in range(6))
+        return f"HTTP/1.1 401 No\r\n{offers}Content-Length: 0\r\n\r\n".encode()
+
+    code, text = await printed(tmp_path, capsys, credentials, offering, "auth", "--online")
+    assert code == 6
+    assert "offers no digest authentication that is known here" in text
+    assert len(text) < LONGEST_TEXT + 1000
