@@ -169,7 +169,8 @@ def continuation(
     if not state.rehearsal and _server_of(state.base_url) != _server_of(settings.atlas.base_url):
         raise InputError(
             f"run {run_id} was begun at {state.base_url}, and atlas.base_url is {settings.atlas.base_url}: what is "
-            "known of its live migrations is not from there. Continue it where it began, or start another with `run --new`"
+            "known of its live migrations is not from there. Continue it with the config that it began with (`--config FILE`, or "
+            "ATLAS_CUTOVER_CONFIG), which has that address, or start another with `run --new`"
         )
     # What was under way when the last session ended is followed in any case, and counts.
     selected = select(state.workflow, options.only) | {

@@ -269,7 +269,9 @@ def build(
         sessions=state.sessions,
         window=report_window(state, now),
         forecast=report_forecast(state.forecast, state, rehearsal=state.rehearsal),
-        outlook=report_forecast(outlook(state, now), rehearsal=state.rehearsal) if holder is not None else None,
+        outlook=report_forecast(outlook(state, now), rehearsal=state.rehearsal)
+        if holder is not None and silent is None
+        else None,
         totals={"migrations": len(migrations), **{str(outcome): facts.totals.get(outcome, 0) for outcome in Outcome}},
         statistics=_statistics(migrations),
         last_start=_iso(last_start(state, now)) if facts.unfinished else None,

@@ -25,8 +25,9 @@ from orchestrator.core.outlook import outlook
 from orchestrator.core.run import fold
 from orchestrator.core.window import Span
 from orchestrator.core.workflow import Wave, Workflow
+from orchestrator.operations.reporting import as_recorded
 
-from ..builders import NOW, finished, migration, run_resumed, run_started
+from ..builders import NOW, WHO, finished, migration, run_resumed, run_started
 from ..strength import examples
 
 
@@ -106,6 +107,21 @@ def test_a_wave_whose_doubt_is_open_again_soaks_after_it_once_more() -> None:
     wave = found.wave("v")
     assert wave is not None
     assert wave.starts.p50 >= NOW + 7200 + 900
+
+
+def test_a_run_without_a_sign_of_life_is_not_said_to_end() -> None:
+    """Nobody may be at work on what is left of it, so no time is promised."""
+    waves = (Wave(name="w", migrations=(migration("a"),)), Wave(name="v", migrations=(migration("b", 2),)))
+    run = fold("r", [run_started(Workflow(name="night", waves=waves))])
+    for event in (
+        WaveStarted(at=NOW, wave="w", migrations=1, concurrency=1),
+        CutoverRequested(at=NOW, migration="a"),
+        CutoverAccepted(at=NOW, migration="a", http_status=202, status=None),
+        finished("a", Outcome.SUCCESS, at=NOW + 30),
+    ):
+        run.apply(event)
+    assert as_recorded(run, now=NOW + 60, holder=WHO).outlook is not None
+    assert as_recorded(run, now=NOW + 60, holder=WHO, silent=NOW + 10).outlook is None
 
 
 def test_what_is_verified_after_the_soak_ends_after_it() -> None:

@@ -446,7 +446,7 @@ async def test_a_run_is_continued_where_it_was_begun(tmp_path: Path) -> None:
     async with house(tmp_path, workflow(wave("w", "a"))) as it:
         run_id = await left_under_way(it)
         async with house(tmp_path, workflow(wave("w", "a"))) as other:
-            with pytest.raises(InputError, match=r"was begun at .*run --new"):
+            with pytest.raises(InputError, match=r"was begun at .*--config FILE.*run --new"):
                 await other.resume(run_id)
         right = it.settings
         base_url = it.atlas.base_url(Api.V1)
