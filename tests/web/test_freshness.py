@@ -189,6 +189,30 @@ def test_a_journal_that_is_away_is_no_news_and_no_pruned_run(browser: Browser, t
         assert tab.is_visible("#abort")
 
 
+def test_a_question_waits_for_news_with_what_was_typed(tab: Page, night: Night, served: Site) -> None:
+    """It says that there is none, and its button is off; when there is news again it goes on."""
+    a_run_under_way(night)
+    with night.held():
+        opened(tab, served, night.run_id)
+        tab.click("#abort")
+        tab.fill("#confirm-who", "Ada")
+        tab.fill("#confirm-reason", "disks")
+        assert tab.is_enabled("#confirm-yes")
+        served.process.send_signal(signal.SIGSTOP)
+        try:
+            tab.clock.fast_forward(TWO_BEATS)
+            tab.wait_for_selector("#confirm .no-news:has-text('No news since')")
+            assert tab.is_disabled("#confirm-yes")
+            tab.fill("#confirm-reason", "disks are full")
+            assert tab.is_disabled("#confirm-yes")
+        finally:
+            served.process.send_signal(signal.SIGCONT)
+        tab.wait_for_selector("#confirm-yes:enabled")
+        assert tab.locator("#confirm .no-news").count() == 0
+        assert tab.input_value("#confirm-reason") == "disks are full"
+        tab.click("#confirm-no")
+
+
 def test_a_dead_server_is_noticed(browser: Browser, night: Night) -> None:
     """What was live a moment ago is not called so any more."""
     a_run_under_way(night)

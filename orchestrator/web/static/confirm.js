@@ -11,6 +11,14 @@ const FEW = 4; // waves before that are told one by one, whatever they came to
 
 let redraw = null; // the question that is asked now, as the run stands by now
 
+let known = true; // whether what it says is so now
+
+// Without news nothing is decided; what was typed waits for the next.
+export function questionKnows(it) {
+  known = it;
+  redrawQuestion();
+}
+
 // The question that is on the screen goes on saying what is so: the run does not wait for its answer.
 export function redrawQuestion() {
   if (byId("confirm").open) redraw?.();
@@ -36,7 +44,7 @@ export function confirmed(run, asking, before = {}) {
     const given = byId("confirm-count").value.trim(), typed = count === null || written(given) === String(count);
     say(byId("confirm-count-wrong"), given && !typed ? "That is another number." : "");
     const gate = asking.command !== "gate" || byId("gate-off").checked || byId("gate-lag").value.trim() || byId("gate-timeout").value.trim();
-    byId("confirm-yes").disabled = Boolean(over) || !(typed && gate && byId("confirm-who").value.trim());
+    byId("confirm-yes").disabled = !known || Boolean(over) || !(typed && gate && byId("confirm-who").value.trim());
   };
   redraw = () => {
     const { text, facts = [], count: wanted = null } = question(run, asking);

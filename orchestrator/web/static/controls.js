@@ -1,6 +1,6 @@
 // What the run waits for, and the buttons that steer it.
 
-import { confirmed, redrawQuestion } from "./confirm.js";
+import { confirmed, questionKnows, redrawQuestion } from "./confirm.js";
 import { copyable } from "./copy.js";
 import { byId, coded, make, renew, say, sayEach } from "./dom.js";
 import { key } from "./key.js";
@@ -48,7 +48,7 @@ export function controls(run, runId) {
 
   function fresh(it) {
     knows = it;
-    if (!knows && byId("confirm").open) byId("confirm").close("no");
+    questionKnows(it);
   }
 
   // What to type in place of the buttons, which would reach nobody, or a run that stands otherwise than it seems.

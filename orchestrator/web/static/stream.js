@@ -89,7 +89,7 @@ function linkState(state, since) {
   byId("no-news").hidden = known;
   byId("sign-in").hidden = state !== "refused";
   if (!known) say(byId("no-news-since"), since ? `No news since ${both(since)}.` : "No news yet.");
-  inDetails(known);
+  for (const id of ["details", "confirm"]) inDialog(byId(id), known);
 }
 
 // Whoever signs in comes back to what they looked at, details too.
@@ -97,12 +97,11 @@ function toHere({ currentTarget: link }) {
   link.hash = location.hash;
 }
 
-// Details lie over the banner, and what is outside of them is not read aloud.
-function inDetails(known) {
-  const details = byId("details");
-  details.querySelector(".no-news")?.remove();
+// Details and a question lie over the banner, and what is outside of them is not read aloud.
+function inDialog(dialog, known) {
+  dialog.querySelector(".no-news")?.remove();
   if (known) return;
   const again = byId("sign-in").hidden ? null : make("a", { href: byId("sign-in").href, onclick: toHere }, "Sign in again");
-  details.prepend(make("p", { class: "no-news", role: "alert" }, `${byId("no-news-since").textContent} What is shown was so then; how it stands now is not known. `,
+  dialog.prepend(make("p", { class: "no-news", role: "alert" }, `${byId("no-news-since").textContent} What is shown was so then; how it stands now is not known. `,
     make("span", { class: "on-its-way" }, byId("on-its-way").textContent), " ", again));
 }
