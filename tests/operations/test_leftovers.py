@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.main import run_command
 from orchestrator.core.errors import InputError
 from orchestrator.core.events import MigrationSkipped, RunFinished, WaveApproved
 from orchestrator.core.outcomes import RunOutcome
@@ -166,3 +167,14 @@ def test_what_cannot_be_read_is_dropped_with_a_word_when_something_newer_is_aske
     assert said.startswith("what cannot be read, request 1 ('approve' by 'olga': ")
     assert said.endswith(f"ask run {RUN} again, if it still holds")
     assert left(state_dir) == []
+
+
+def test_what_is_asked_between_two_sessions_says_that_another_state_directory_does_not_know_it(
+    state_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is recorded, and whoever goes on with the run from another machine has to be told there."""
+    close(state_dir)
+    assert run_command(["pause", RUN, "--state-dir", str(state_dir)]) == 0
+    said = capsys.readouterr().err
+    assert f"recorded for run {RUN}" in said
+    assert "from this state directory" in said
