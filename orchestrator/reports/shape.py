@@ -10,12 +10,13 @@ is sent again whenever it differs: lists in the order of `columns`, for thousand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from ..core.events import HookFinished
 from ..core.migration import Phase
-from ..core.needs import Need
+from ..core.needs import HOOK, Need
 from ..core.no_return import SIDES, what_is_right
 from ..core.outcomes import EXIT_MEANINGS
 from ..core.workflow import Migration
@@ -161,6 +162,18 @@ def needed(need: Need) -> dict[str, Any]:
         "until": None if need.until is None else iso(need.until),
         "command": need.command,
     }
+
+
+def output_of(need: Need, hooks: Sequence[HookFinished]) -> str:
+    """The end of what the failed hook wrote that *need* is about, of several the last one; empty where it is about none. *hooks*: those that were run, in order."""
+    if need.kind != HOOK:
+        return ""
+    for hook in reversed(hooks):
+        whose = hook.migration or hook.wave or "the run"
+        is_it = need.what.startswith(f"hook {hook.hook} of ") and whose in need.what
+        if is_it and not hook.ok and (hook.not_yet or " ".join(hook.argv) in need.said):
+            return lines(hook.output)[-OUTPUT_AT_MOST:]
+    return ""
 
 
 def snapshot(report: RunReport) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from ..core.typed import with_options_in
 from ..observers.log.entries import Entries, level_of
 from ..observers.log.sentences import sentence
 from ..observers.terminal.tally import Tally
-from ..reports.shape import needed
+from ..reports.shape import needed, output_of
 from ..store.journal import Journal, RunRow, journal_in, open_journal, worked_on_by
 from ..store.last_read import SILENT_AFTER, sign_of_life, silent_since
 from ..store.locks import run_lock, worker_of
@@ -189,7 +189,10 @@ class RunLook:
     def _changed_needs(self, *, fresh: bool) -> list[dict[str, Any]] | None:
         known = self._known
         wanted = needs(known.state, self._wall(), holder=known.holder, silent=known.silent)
-        found = [needed(each.with_options(self._options)) for each in wanted]
+        found = [
+            needed(each.with_options(self._options)) | {"output": output_of(each, known.state.finished_hooks)}
+            for each in wanted
+        ]
         if found == known.needs and not fresh:
             return None
         known.needs = found

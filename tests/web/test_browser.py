@@ -584,6 +584,33 @@ def test_a_migration_whose_hook_failed_does_not_look_all_well(tab: Page, night: 
         assert column(tab, "state") == ["SUCCESS"] * 3
 
 
+def test_what_a_failed_hook_wrote_is_read_where_it_needs_somebody(tab: Page, night: Night) -> None:
+    """Folded, of waves and the run too, which have no details; those of a wave that ended alike are told by their last."""
+    night.begin(workflow(("orders",), ("billing",)))
+    wave = ev.HookFinished(
+        at=NOW + 20,
+        hook="after_success",
+        argv=("./switch.sh",),
+        exit_code=3,
+        seconds=1.0,
+        wave="w1",
+        output="<b>no</b>\nhost",
+    )
+    run = replace(wave, hook="after_failure", argv=("./page.sh",), wave=None, output="")
+    night.write(
+        *cutover_of("orders", NOW), wave, run, replace(wave, at=NOW + 30, migration="orders", output="switched off")
+    )
+    with night.held():
+        open_run(tab, night)
+        own = tab.locator("#needs .need:has-text('hook after_success of w1')")
+        assert not own.locator(".output").is_visible()
+        own.locator("summary:text-is('End of its output')").click()
+        assert own.locator(".output").inner_text() == "<b>no</b>\nhost"
+        assert tab.locator("#needs .need:has-text('of the run') .output").count() == 0
+        night.write(replace(wave, at=NOW + 40, output="yes", exit_code=0))
+        own.wait_for(state="detached")
+
+
 def test_a_run_that_is_pruned_is_not_there_any_more(tab: Page, desk: Desk) -> None:
     """The open page says so, and that it may have been pruned; so does one that is opened afterwards."""
     night = Night(state_dir=desk.served.state_dir, run_id="20270115-080000-ffffff")

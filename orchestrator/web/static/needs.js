@@ -58,29 +58,30 @@ export function needs(run, buttons) {
 }
 
 // The same need, though more migrations may have come to it.
-function keyOf({ kind, wave, said, to_do: toDo, what }) {
-  return JSON.stringify([kind, wave, said, toDo, kind === "HOOK" ? what.split(" of ")[0] : ""]);
+function keyOf({ kind, wave, said, to_do: toDo, what, about }) {
+  return JSON.stringify([kind, wave, said, toDo, ...(kind === "HOOK" ? [what.split(" of ")[0], about.length > 0] : [])]);
 }
 
 function made({ kind }) {
   const look = LOOKS[kind];
   const parts = {};
-  for (const [name, tag] of [["what", "span"], ["wave", "span"], ["since", "span"], ["said", "p"], ["todo", "p"], ["ids", "div"], ["command", "div"], ["buttons", "div"]]) {
-    parts[name] = make(tag, { class: { wave: "quiet", since: "quiet since", todo: "to-do", ids: "quiet ids", command: "to-type" }[name] || name });
+  for (const [name, tag] of [["what", "span"], ["wave", "span"], ["since", "span"], ["said", "p"], ["todo", "p"], ["output", "div"], ["ids", "div"], ["command", "div"], ["buttons", "div"]]) {
+    parts[name] = make(tag, { class: { wave: "quiet", since: "quiet since", todo: "to-do", output: "wrote", ids: "quiet ids", command: "to-type" }[name] || name });
   }
   const element = make("li", { class: `need ${look.tone}` },
     make("p", { class: "need-head" }, icon(look), make("strong", {}, look.word), " ", parts.what, " ", parts.wave, " ", parts.since),
-    parts.said, parts.todo, parts.ids,
+    parts.said, parts.todo, parts.output, parts.ids,
     make("div", { class: "need-foot" }, parts.command, parts.buttons));
   return { element, parts };
 }
 
 function fill(parts, need) {
-  const { kind, what, said, about, count, to_do: toDo, command } = need;
+  const { kind, what, said, about, count, to_do: toDo, command, output } = need;
   say(parts.what, what === "the run" ? "" : what);
   say(parts.wave, count === 1 && about.length ? about[0].wave : "");
   if (kind !== "APPROVAL") say(parts.said, reason(said));
   renew(parts.todo, ...coded(toDo));
+  once(parts.output, output, () => [make("details", {}, make("summary", {}, "End of its output"), make("pre", { class: "output" }, output))]);
   once(parts.command, command, () => [copyable(command)]);
   once(parts.ids, JSON.stringify([said, about, count]), () => ids(need));
 }
