@@ -30,8 +30,9 @@ PASSAGES = {"polling": 25, "committing": 5, "committed": 5, LATE: 1}  # the othe
 class Weather:
     """What a round's Atlas and network are like, and how the program is set for them. Real seconds.
 
-    What docs/guarantees.md assumes holds in each: a PUT that is given up arrives within *overdue* afterwards, a read shows what
-    was so *age* before, and both together are less than the settle time.
+    What docs/guarantees.md assumes holds in each: a PUT arrives within *request_timeout* and *overdue*, a read shows what was so
+    *age* before, and with half a latency they are less than the settle time: who dies right after a PUT gives it up then, and the next
+    session may begin at once.
 
     Args:
         latency: How long answers take, as a scenario has it.
@@ -44,7 +45,7 @@ class Weather:
 
     latency: str = "off"
     request_timeout: float = REQUEST_TIMEOUT
-    settle: float | None = SETTLE
+    settle: float | None = SETTLE + REQUEST_TIMEOUT
     overdue: float = 0.25
     age: float = 0.5
     random_kill: float = 3.0
@@ -52,7 +53,7 @@ class Weather:
 
 WEATHER = {
     "near": Weather(),
-    "atlas": Weather(latency="atlas", request_timeout=5.0, settle=5.0, overdue=0.5, age=2.0, random_kill=12.0),
+    "atlas": Weather(latency="atlas", request_timeout=5.0, settle=10.0, overdue=0.5, age=2.0, random_kill=12.0),
     "default settle": Weather(settle=None, overdue=10.0, age=15.0),
 }
 """Latencies go up to 4 s, half of it before a PUT is carried out."""
