@@ -72,8 +72,9 @@ class People:
 
     def make_good(self) -> None:
         """What was skipped is taken up again, and what was not good has become so and is verified again."""
-        for file in (self.night.directory / UNPROVEN).iterdir():
-            file.unlink()
+        for kind in (UNPROVEN, DYING):  # what was skipped has not been verified before
+            for file in (self.night.directory / kind).iterdir():
+                file.unlink()
         for _, process in self.asked:  # what was asked late may have taken one up again already
             process.wait(60)
         for entry in self.night.report()["migrations"]:
