@@ -39,6 +39,7 @@ def _serve(args: Namespace) -> int:
     import structlog
 
     from ..core.errors import InputError
+    from ..engines.local.collector import rare_collections
     from ..machine.loops import run_loop
     from ..observers.log.sink import configure_logging
     from ..text.hosts import is_loopback
@@ -72,5 +73,6 @@ def _serve(args: Namespace) -> int:
         serving = partial(
             serve, state_dir, host=args.host, port=args.port, visitors=visitors, options=state_options(args), say=say
         )
-        run_loop(serving)
+        with rare_collections():  # a large run is read as it comes: thousands of facts, and no cycles
+            run_loop(serving)
     return 0

@@ -1,4 +1,4 @@
-"""The garbage collector, out of the way of a session."""
+"""The garbage collector, out of the way of a session, and of the page."""
 
 from __future__ import annotations
 
