@@ -230,7 +230,7 @@ def requests_for(
         waves = [name if name in state.waves else composed(name) for name in names]
         found = [SteeringRequest(command=command, who=who, reason=reason, wave=name) for name in waves]
         decided(state, [request for request in found if request.wave not in state.waves])
-        return [with_what_it_covers(request, state) for request in found]
+        return [_with_what_it_covers(request, state) for request in found]
     try:
         chosen = state.workflow.select(tuple(names))
     except KeyError as error:
@@ -239,7 +239,7 @@ def requests_for(
     return [SteeringRequest(command=command, who=who, reason=reason, migration=name, gate=gate) for name in members]
 
 
-def with_what_it_covers(request: SteeringRequest, state: RunState) -> SteeringRequest:
+def _with_what_it_covers(request: SteeringRequest, state: RunState) -> SteeringRequest:
     """*request*, which if it is an approval is for what it is for as the run stands now: another session may be the one to heed it."""
     if request.command is not Command.APPROVE or request.wave is None:
         return request
