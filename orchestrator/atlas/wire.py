@@ -7,14 +7,13 @@ Sources: "Start the Migration Cutover" (v1.0), and the OpenAPI file's `LiveMigra
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ..core.arguments import MOST
-from ..core.outcomes import is_known
+from ..core.outcomes import RemoteStatus, is_known, normalise
 from ..core.settings import Api
 from ..core.stored import AMOUNT
 
@@ -97,7 +96,8 @@ def job(document: Any, *, live_migration_id: str, clean: Callable[[str], str]) -
     """The job in *document* (`LiveMigrationResponse`, or the v1.0 page's response). *clean* takes secrets out of texts.
 
     Raises:
-        ValueError: *document* is not about *live_migration_id*: no JSON object, without its `_id`; or its status is no word.
+        ValueError: *document* is not about *live_migration_id*: no JSON object, without its `_id`; or its status is no word; or the job
+            is not over, and what it says of lag or readiness is there and cannot be read.
     """
     if not isinstance(document, dict):
         raise ValueError(f"expected a job document, got {type(document).__name__}")  # noqa: TRY004 - callers know one error
@@ -107,11 +107,11 @@ def job(document: Any, *, live_migration_id: str, clean: Callable[[str], str]) -
     status = document.get("status")
     if status is not None and not isinstance(status, str):
         raise ValueError(f"expected a status word, got {type(status).__name__}")
-    ready = document.get("readyForCutover")
+    ready, lag = _readiness(document, clean) if normalise(status) is RemoteStatus.PENDING else (None, None)
     return Job(
         status=status if is_known(status) else told(status, clean),
-        ready=ready if isinstance(ready, bool) else None,
-        lag=_lag(document.get("lagTimeSeconds")),
+        ready=ready,
+        lag=lag,
         error_message=told(document.get("errorMessage"), clean) or None,
     )
 
@@ -187,15 +187,20 @@ def retry_after(text: str | None, *, now: float) -> float | None:
     return seconds if 0 <= seconds <= LONGEST_REST else None
 
 
-def _lag(value: Any) -> float | None:
-    """The lag that *value* is. One beyond all reason is the longest, and not none: a lag that is gone is a sign that the cutover has begun."""
-    if (
-        not isinstance(value, (int, float))
-        or isinstance(value, bool)
-        or (isinstance(value, float) and math.isnan(value))
-    ):
-        return None
-    return float(max(-LONGEST_LAG, min(value, LONGEST_LAG)))
+def _readiness(document: dict[str, Any], clean: Callable[[str], str]) -> tuple[bool | None, float | None]:
+    """Whether *document*'s job is ready, and its lag.
+
+    What is there and makes no sense is not the same as what is not there: a lag that is gone is a sign that the cutover has begun. So
+    a document with such a thing is no evidence at all. A lag beyond all reason is the longest.
+    """
+    ready, lag = document.get("readyForCutover"), document.get("lagTimeSeconds")
+    if ready is not None and not isinstance(ready, bool):
+        raise ValueError(f"expected readyForCutover to be true or false, but it is {_short(ready, clean)}")
+    if lag is None:
+        return ready, None
+    if not isinstance(lag, (int, float)) or isinstance(lag, bool) or not lag >= 0:
+        raise ValueError(f"expected lagTimeSeconds to be 0 seconds or more, but it is {_short(lag, clean)}")
+    return ready, float(min(lag, LONGEST_LAG))
 
 
 def _number(value: Any) -> float | None:
@@ -218,7 +223,11 @@ def told(value: Any, clean: Callable[[str], str], *, longest: int = LONGEST_TEXT
 
 
 def _short(value: Any, clean: Callable[[str], str]) -> str:
-    """*value*, which should be an id, for a message."""
+    """*value*, which is not what it should be, for a message."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if (number := _number(value)) is not None:
+        return f"{number:g}"
     return told(value, clean, longest=40) or f"of type {type(value).__name__}"
 
 

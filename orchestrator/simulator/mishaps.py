@@ -129,6 +129,8 @@ def _garbage_body(whole: bytes, garbage: Garbage) -> bytes:
             return _changed(whole, status=None)
         case Garbage.NULL_LAG:
             return _changed(whole, lagTimeSeconds=None)
+        case Garbage.ODD_LAG:
+            return _changed(whole, lagTimeSeconds=-1)
         case _:
             return b'{"status": "WORKING", '
 

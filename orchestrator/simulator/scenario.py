@@ -78,6 +78,7 @@ class Garbage(StrEnum):
     UNKNOWN_STATUS = "unknown_status"
     NULL_STATUS = "null_status"
     NULL_LAG = "null_lag"
+    ODD_LAG = "odd_lag"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

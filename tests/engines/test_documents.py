@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.core.events import CutoverAccepted, CutoverNotBegun, CutoverRefused, GateOpened, GateWaiting
+from orchestrator.core.events import (
+    CutoverAccepted,
+    CutoverInDoubt,
+    CutoverNotBegun,
+    CutoverRefused,
+    GateOpened,
+    GateWaiting,
+)
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.settings import Api, RateLimit
 from orchestrator.simulator import Scenario
@@ -169,6 +176,28 @@ async def test_a_lag_that_is_missing_now_and_then_is_no_evidence(tmp_path: Path,
     blips = Fault(on=Kind.READ, kind=FaultKind.GARBAGE, body=Garbage.NULL_LAG, share=0.4, after=1.0)
     async with house(tmp_path, ONE, scenario(put(lost), blips)) as it:
         await succeeds(it, puts=1 if lost is FaultKind.LOST_AFTER else 2)
+
+
+async def test_a_lag_that_makes_no_sense_opens_no_gate(tmp_path: Path) -> None:
+    """Below 0 is not below `max_lag`: the job is waited for until the gate's timeout, and the message says what Atlas sent."""
+    odd = Fault(on=Kind.READ, kind=FaultKind.GARBAGE, body=Garbage.ODD_LAG, times=None)
+    plan = workflow(wave("w", migration("a", gate=Gate(timeout=120.0))))
+    async with house(tmp_path, plan, scenario(odd)) as it:
+        ending = await it.start()
+        assert outcomes(ending) == {"a": Outcome.FAILED}
+        assert it.puts("a") == 0
+        assert "expected lagTimeSeconds to be 0 seconds or more, but it is -1" in str(
+            ending.state.result("a").error_message
+        )
+
+
+@pytest.mark.parametrize("lost", [FaultKind.LOST_BEFORE, FaultKind.LOST_AFTER])
+async def test_a_lag_that_makes_no_sense_is_no_evidence(tmp_path: Path, lost: FaultKind) -> None:
+    """Neither that a cutover has begun, as one that is gone would be, nor that it has not."""
+    odd = Fault(on=Kind.READ, kind=FaultKind.GARBAGE, body=Garbage.ODD_LAG, share=0.4, after=1.0)
+    async with house(tmp_path, ONE, scenario(put(lost), odd)) as it:
+        await succeeds(it, puts=1 if lost is FaultKind.LOST_AFTER else 2)
+        assert len(it.names(CutoverInDoubt)) == 1
 
 
 async def test_what_nobody_accepted_is_in_doubt_when_its_time_is_over(tmp_path: Path) -> None:

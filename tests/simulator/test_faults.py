@@ -89,6 +89,8 @@ async def test_garbage_looks_as_the_scenario_says(serve: Any, api: str, body: Ga
                 assert spoilt.document["status"] in ("RECONCILING", None, 7)
             case Garbage.NULL_LAG:
                 assert spoilt.document["lagTimeSeconds"] is None
+            case Garbage.ODD_LAG:
+                assert spoilt.document["lagTimeSeconds"] < 0
             case Garbage.WRONG_SHAPE:
                 assert isinstance(json.loads(spoilt.body), list)
             case Garbage.NOT_UTF8:
