@@ -260,10 +260,21 @@ class Follower:
                 return self.closed
 
     def _told(self, data: Sequence[Any]) -> list[Event]:
-        """The events that Temporal has told of, as *data*, without what is secret here."""
+        """The events that Temporal has told of, as *data*, without what is secret here.
+
+        Raises:
+            TemporalError: One of them cannot be read.
+        """
         from ..engines.temporal import forms
 
-        return [cleared(event, self._clean) for event in forms.events_of(data)]
+        try:
+            events = forms.events_of(data)
+        except ValueError as error:
+            raise TemporalError(
+                f"Temporal tells something of run {self._run_id} that cannot be read here ({error}): follow it with the version that "
+                "its workers have; where that is this one, a worker, or somebody in its place, tells what cannot be"
+            ) from None
+        return [cleared(event, self._clean) for event in events]
 
     async def _committed(self, found: Found, news: News) -> int:
         """How many of the events of *news* Temporal has committed, as far as is known.

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from orchestrator.core.errors import TemporalError
 from orchestrator.core.events import CutoverInDoubt, Event, MigrationSkipped, RunFinished, RunResumed, WaveApproved
 from orchestrator.core.outcomes import RunOutcome
 from orchestrator.operations import temporal_runs
@@ -38,10 +39,10 @@ class Broken:
 class Closed:
     """A cluster that has closed the run, and tells *there* of it."""
 
-    def __init__(self, there: Sequence[Event]) -> None:
+    def __init__(self, there: Sequence[Event], *more: object) -> None:
         from orchestrator.engines.temporal import forms
 
-        self._there = forms.out(there)
+        self._there = [*forms.out(there), *more]
 
     async def find(self) -> SimpleNamespace:
         """The run, by its name."""
@@ -112,6 +113,34 @@ async def test_a_fault_of_who_follows_names_the_run_and_the_way_on(tmp_path: Pat
             await follower.follow()
     assert isinstance(met.value.__cause__, OSError)
     assert met.value.__cause__.errno == errno.EMFILE
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        [SKIPPED.name, NOW + 2, {"migration": "items", "who": ["x"]}],
+        [SKIPPED.name, "yesterday", {"migration": "items", "who": WHO}],
+        ["SomethingNewer", NOW + 2, {}],
+        [[SKIPPED.name], NOW + 2, {}],
+        [SKIPPED.name, NOW + 2],
+        "abc",
+        {"name": 1, "at": 2, "fields": 3},
+        None,
+    ],
+)
+async def test_an_event_of_temporals_that_cannot_be_read_is_no_fault_of_who_follows(
+    tmp_path: Path, damaged: object
+) -> None:
+    """It is Temporal that tells what cannot be, so the run is asked about again, and its record here stays as it is."""
+    pytest.importorskip("temporalio")
+    with open_journal(tmp_path) as journal:
+        journal.begin(RUN, BEGUN.workflow, BEGUN, temporal=THERE)
+        remote = cast("Any", Closed([BEGUN], damaged))
+        follower = Follower(journal, remote, None, Options(), run_id=RUN)
+        with pytest.raises(TemporalError, match=f"of run {RUN} that cannot be read here"):
+            await follower.catch_up()
+        assert [event for _, event in journal.events(RUN)] == [BEGUN]
 
 
 def test_a_run_that_was_closed_at_temporal_is_ended_where_the_journal_is_damaged(

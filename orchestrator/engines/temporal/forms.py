@@ -256,8 +256,19 @@ def out(events: Iterable[Event]) -> list[Any]:
 
 
 def events_of(data: Iterable[Sequence[Any]]) -> list[Event]:
-    """The inverse of `out`."""
-    return [event_json.from_json(name, at, fields) for name, at, fields in data]
+    """The inverse of `out`.
+
+    Raises:
+        ValueError: One of them is no event that is known here.
+    """
+    events = []
+    for one in data:
+        match one:
+            case [str() as name, at, fields]:
+                events.append(event_json.from_json(name, at, fields))
+            case _:
+                raise ValueError("something that is no event")
+    return events
 
 
 def packed(data: Any) -> str:
