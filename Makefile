@@ -12,8 +12,9 @@ STATE := .rehearsal
 # Most tests wait for something, so more of them run than there are processors.
 WORKERS ?= $(shell $(PY) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
 ARGS ?=
-# Somebody who waits for the whole suite has one case of each test, another each time; CI, and whoever names some, has all.
-CASES ?= $(if $(ARGS)$(filter thorough,$(HYPOTHESIS_PROFILE)),,--cases 1)
+# Somebody who waits for the whole suite has one case of each test, and half of those that start whole programs, others each
+# time; CI, and whoever names some, has all.
+CASES ?= $(if $(ARGS)$(filter thorough,$(HYPOTHESIS_PROFILE)),,--cases 1 --programs 0.5)
 SECONDS ?= 60
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -77,7 +78,7 @@ format: $(VENV)/dev ## put the code in shape
 	$(PY) -m ruff format .
 
 .PHONY: test
-test: $(VENV)/dev ## the tests (ARGS='-k window' for some of them, CASES= for all cases of each, WORKERS=0 for one process)
+test: $(VENV)/dev ## the tests (ARGS='-k window' for some of them, CASES= for all, as in CI, WORKERS=0 for one process)
 	$(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal -m "not chaos" $(CASES) $(ARGS)
 
 .PHONY: unit
