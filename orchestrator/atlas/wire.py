@@ -107,7 +107,12 @@ def job(document: Any, *, live_migration_id: str, clean: Callable[[str], str]) -
     status = document.get("status")
     if status is not None and not isinstance(status, str):
         raise ValueError(f"expected a status word, got {type(status).__name__}")
-    ready, lag = _readiness(document, clean) if normalise(status) is RemoteStatus.PENDING else (None, None)
+    try:
+        ready, lag = _readiness(document, clean)
+    except ValueError:
+        if normalise(status) is RemoteStatus.PENDING:
+            raise
+        ready = lag = None  # the job is over, whatever else is said of it
     return Job(
         status=status if is_known(status) else told(status, clean),
         ready=ready,

@@ -137,6 +137,7 @@ def test_a_job_of_v1() -> None:
         ({"status": "FAILED", "errorMessage": ""}, Job(status="FAILED")),
         ({"status": "FAILED", "errorMessage": ["x"]}, Job(status="FAILED")),
         ({"status": "COMPLETE", "lagTimeSeconds": -1, "readyForCutover": "yes"}, Job(status="COMPLETE")),
+        ({"status": "COMPLETE", "readyForCutover": False}, Job(status="COMPLETE", ready=False)),
         ({"status": "FAILED", "errorMessage": "\ud83d lone"}, Job(status="FAILED", error_message="\ufffd lone")),
     ],
 )
