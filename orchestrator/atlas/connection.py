@@ -26,6 +26,7 @@ from ..machine.proxy_variables import proxy_secrets
 from ..machine.trusted_files import read_bytes
 from ..machine.version import program_version
 from ..text.redaction import Redactor
+from .connector import QuietConnector
 from .proxy import proxy_for
 from .response import Response
 from .sockets import socket_factory
@@ -86,10 +87,12 @@ class GuardedRequest(aiohttp.ClientRequest):
 
     *raise_if_held*: raises what the caller gets instead of an answer, if it is not to leave any more. *departure* is told before
     that question, and when the bytes have been written: a process that is stopped in between must not go on as if nothing were.
+    *has_left*: whether any of its bytes may have been written, to whoever is to answer it.
     """
 
     raise_if_held: Callable[[], None] | None = None
     departure: Departure | None = None
+    has_left = False
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Send it on *conn*, which is closed if it is not to leave."""
@@ -98,6 +101,7 @@ class GuardedRequest(aiohttp.ClientRequest):
         try:
             if self.raise_if_held is not None:
                 self.raise_if_held()
+            self.has_left = True
             response = await super().send(conn)
         except BaseException:
             if self.departure is not None:
@@ -171,7 +175,7 @@ async def open_session(
     """
     proxy = proxy_for(URL(settings.base_url), os.environ)
     settings.redactor.add(*proxy_secrets(os.environ))
-    connector = aiohttp.TCPConnector(
+    connector = QuietConnector(
         limit=connections_at_most(at_once),
         ssl=_tls(settings.ca_file),
         keepalive_timeout=KEEPALIVE,

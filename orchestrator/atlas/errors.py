@@ -26,6 +26,7 @@ import aiohttp
 from ..core.errors import CutoverError
 from ..core.outcomes import ExitCode
 from ..text.escaping import one_line
+from .connector import SpokenTooSoonError
 
 
 class RequestVerdict(StrEnum):
@@ -167,11 +168,17 @@ class AnswerTimeoutError(AnswerLostError):
 
 
 def translate(
-    error: aiohttp.ClientError | OSError, *, method: str, path: str, clean: Callable[[str], str]
+    error: aiohttp.ClientError | OSError,
+    *,
+    method: str,
+    path: str,
+    clean: Callable[[str], str],
+    has_left: bool = True,
 ) -> AtlasError:
     """*error*, raised by aiohttp for one wire request, as one of this module's; timeouts included (`TimeoutError`).
 
-    *clean* takes secrets out of its text, which may have bytes of the answer in it.
+    *clean* takes secrets out of its text, which may have bytes of the answer in it. *has_left*: something of the request may have been
+    written; else there was no connection, whatever the error is.
     """
     what = f"{type(error).__name__}: {clean(str(error))}" if str(error) else type(error).__name__
     match error:
@@ -192,6 +199,14 @@ def translate(
             advice = "; its user name and password are in the proxy variable" if status == 407 else ""
             phrase = f"{status} {responses.get(status, '')}".rstrip()  # not the proxy's own words: it may echo anything
             return NotSentError(f"the proxy refused the connection ({phrase}){advice}", method=method, path=path)
+        case SpokenTooSoonError():
+            return NotSentError(f"not sent: {error}, so whoever sends those is not Atlas", method=method, path=path)
+        case _ if (
+            not has_left
+        ):  # an error of the way to where the connection is made: what a proxy said to CONNECT, or that it hung up
+            return NotSentError(
+                f"no connection: the proxy on the way has not made one ({what})", method=method, path=path
+            )
         case OSError(errno=errno.ETIMEDOUT | errno.EHOSTUNREACH | errno.ENETUNREACH):  # what the kernel waited for
             return AnswerTimeoutError(
                 f"the other side has stopped acknowledging what is sent: the network or its machine may be down ({what})",

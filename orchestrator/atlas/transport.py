@@ -228,8 +228,9 @@ class _Leg:
 
     async def _wire(self, request: aiohttp.ClientRequest) -> aiohttp.ClientResponse:
         self._raise_if_held()
+        assert isinstance(request, GuardedRequest)
+        request.has_left = False
         if self._may_leave is not None:
-            assert isinstance(request, GuardedRequest)
             request.raise_if_held = self._raise_if_held
             request.departure = self._departure
         transport = self._transport
@@ -241,8 +242,11 @@ class _Leg:
             status = str(response.status)
             await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise translate(error, method=self.method, path=self.path, clean=transport.clean) from error
+            raise translate(
+                error, method=self.method, path=self.path, clean=transport.clean, has_left=request.has_left
+            ) from error
         finally:
+            self.unanswered = request.has_left
             transport.statistics.by_status[status] += 1
         if response.status == 401:
             self.unanswered = False

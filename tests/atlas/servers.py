@@ -98,6 +98,8 @@ class Raw:
     headers: list[dict[str, str]] = field(default_factory=list)
     connections: int = 0
     closing: bool = False  # close the connection after the answer, without having said so
+    unasked: Callable[[], bytes | None] = lambda: None  # what follows an answer, a moment later, without a question
+    greeting: bytes = b""  # what is said on a new connection before anything is asked
     answer: Answer | None = None  # what answers from now on
 
     def count(self, method: str) -> int:
@@ -120,6 +122,7 @@ async def raw_server(answer: Answer, *, tls: ssl.SSLContext | None = None) -> As
         tasks.add(task)
         raw.connections += 1
         try:
+            writer.write(raw.greeting)
             while head := await _head(reader):
                 line, *fields = head.decode("latin-1").split("\r\n")
                 raw.requests.append(line.rpartition(" ")[0])
@@ -131,6 +134,9 @@ async def raw_server(answer: Answer, *, tls: ssl.SSLContext | None = None) -> As
                 await writer.drain()
                 if raw.closing:
                     return
+                if (more := raw.unasked()) is not None:
+                    await anyio.sleep(0.01)
+                    writer.write(more)
         except (OSError, asyncio.CancelledError):
             pass
         finally:

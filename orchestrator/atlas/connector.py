@@ -1,0 +1,50 @@
+"""The pool of connections, of which none is used on which something has come unasked.
+
+HTTP/1.1 has no numbers: what lies unread on a connection is the answer to the next request that is sent on it (RFC 9112, section 9.3.2). A
+balancer or proxy that repeats an answer would so answer a PUT before it has left, and a challenge or a 429 among such answers would
+let it be sent again. aiohttp looks for that when a connection comes back to its pool, and not when it leaves it.
+"""
+
+from __future__ import annotations
+
+import aiohttp
+from aiohttp import ClientTimeout
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+from anyio.lowlevel import checkpoint
+
+_LOOKS = 2
+"""Rounds of the event loop after which what has come by now has been read: one for the bytes to be met, one for them to be taken in."""
+
+
+class SpokenTooSoonError(aiohttp.ClientConnectionError):
+    """Each connection has something unread on it, also a new one: the request was not written."""
+
+
+class QuietConnector(aiohttp.TCPConnector):
+    """Gives out connections on which nothing lies unread; others are closed."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: ClientTimeout,  # noqa: ASYNC109 - as aiohttp calls it
+    ) -> Connection:
+        """A kept connection, or a new one.
+
+        Raises:
+            SpokenTooSoonError: There is none that is quiet.
+        """
+        for _ in range(self.limit + 1):  # all that are kept, and a new one
+            connection = await super().connect(req, traces, timeout)
+            try:
+                for _ in range(_LOOKS):
+                    await checkpoint()
+            except BaseException:
+                connection.close()
+                raise
+            protocol = connection.protocol
+            if protocol is not None and protocol.is_connected() and not protocol.should_close:
+                return connection
+            connection.close()
+        raise SpokenTooSoonError("each connection has an answer on it before anything was asked")
