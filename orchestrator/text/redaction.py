@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterable, MutableMapping
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus, unquote
 
 REDACTED = "[redacted]"
@@ -69,23 +70,32 @@ _PATTERNS = (
 class Redactor:
     """A structlog processor that replaces the *secrets*, `Authorization` headers and digest responses by `[redacted]`."""
 
-    __slots__ = ("_beginnings", "_folded", "_known", "_pattern", "_secrets")
+    __slots__ = ("_beginnings", "_folded", "_known", "_patterns", "_secrets", "_told")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._known: frozenset[str] = frozenset()
+        self._told: Counter[str] = Counter()  # how often each was told of and not yet taken back
+        self._known: dict[str, _Searched] = {}
         self._secrets: tuple[str, ...] = ()
         self._folded: tuple[str, ...] = ()
         self._beginnings: tuple[str, ...] = ()
-        self._pattern: re.Pattern[str] | None = None
+        self._patterns: tuple[re.Pattern[str], ...] = ()
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
         """From now on *secrets* are looked for, too, without the blanks around them: a session's access tokens come while it works."""
-        self._knows(self._known | {part for secret in secrets for part in _parts(secret)})
+        for secret in secrets:
+            self._told.update(_parts(secret))
+        self._look_for_what_was_told()
 
     def forget(self, *secrets: str) -> None:
-        """These are worth nothing any more."""
-        self._knows(self._known - {part for secret in secrets for part in _parts(secret)})
+        """Whoever has told of these takes that back; they are looked for as long as anybody else has told of them.
+
+        A server may give us as its token what is a key of ours.
+        """
+        for secret in secrets:
+            self._told.subtract(_parts(secret))
+        self._told = +self._told
+        self._look_for_what_was_told()
 
     def holds_secret(self, text: str) -> bool:
         """Whether *text* has one of the secrets in it, in any form; what merely looks like one is none."""
@@ -99,25 +109,17 @@ class Redactor:
         found = (match[0] for pattern in _PATTERNS for match in pattern.finditer(text))
         return any("$" not in one and "`" not in one for one in found)
 
-    def _knows(self, known: frozenset[str]) -> None:
-        if known == self._known:
+    def _look_for_what_was_told(self) -> None:
+        if self._told.keys() == self._known.keys():
             return
-        exact = {form for one in known for form in (*_forms(one), *_encoded(one))}
-        folded = {form for one in known if len(one) >= LONG_SECRET for form in (*_forms(one), one.encode().hex())}
-        beginnings = {start for one in known for start in _beginnings(one)}
-        parts = (
-            *map(re.escape, _longest_first(exact)),
-            *(f"(?i:{re.escape(form)})" for form in _longest_first(folded)),
-            *(
-                f"(?i:{re.escape(start)}{_REST if len(start) == _LONGEST_BEGINNING else ''})"
-                for start in _longest_first(beginnings)
-            ),
-        )
         # new ones: others may be reading the old ones
-        self._pattern = re.compile("|".join(parts)) if parts else None
-        self._secrets = _longest_first(exact)
-        self._folded = tuple(form.lower() for form in _longest_first(folded))
-        self._beginnings = tuple({start[:LONG_SECRET].lower() for start in beginnings})
+        known = {one: self._known.get(one) or _Searched.of(one) for one in _longest_first(self._told)}
+        self._patterns = tuple(searched.pattern for searched in known.values())
+        self._secrets = tuple(form for searched in known.values() for form in searched.exact)
+        self._folded = tuple(form.lower() for searched in known.values() for form in searched.folded)
+        self._beginnings = tuple(
+            {start[:LONG_SECRET].lower() for searched in known.values() for start in searched.beginnings}
+        )
         self._known = known
 
     def __call__(self, _logger: object, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -141,8 +143,8 @@ class Redactor:
         """*text* without what is secret in it."""
         if not self._is_suspicious(text):
             return text
-        if self._pattern is not None:
-            text = self._pattern.sub(REDACTED, text)
+        for known in self._patterns:
+            text = known.sub(REDACTED, text)
         for pattern in _PATTERNS:
             text = pattern.sub(rf"\1{REDACTED}", text)
         return text
@@ -181,6 +183,28 @@ class Redactor:
 
 
 _HARMLESS = frozenset({int, float, bool})
+
+
+class _Searched(NamedTuple):
+    """What is searched for of one secret: whole in its *exact* forms, in any case in its *folded* ones, and by its *beginnings*."""
+
+    exact: tuple[str, ...]
+    folded: tuple[str, ...]
+    beginnings: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+    @classmethod
+    def of(cls, secret: str) -> _Searched:
+        """What there is of *secret*."""
+        exact = _longest_first({*_forms(secret), *_encoded(secret)})
+        folded = _longest_first({*_forms(secret), secret.encode().hex()}) if len(secret) >= LONG_SECRET else ()
+        beginnings = _longest_first(_beginnings(secret))
+        parts = (
+            *map(re.escape, exact),
+            *(f"(?i:{re.escape(form)})" for form in folded),
+            *(f"(?i:{re.escape(start)}{_REST if len(start) == _LONGEST_BEGINNING else ''})" for start in beginnings),
+        )
+        return cls(exact, folded, beginnings, re.compile("|".join(parts)))
 
 
 def _parts(secret: str) -> set[str]:
@@ -236,7 +260,7 @@ _URL_SAFE = str.maketrans("+/", "-_")
 _LIKE_A_KEYS_BEGINNING = re.compile(r"(?=.{0,11}[A-Za-z])(?=.{0,10}[0-9].{0,10}[0-9])[A-Za-z0-9_-]{12}")
 
 
-def _longest_first(texts: set[str]) -> tuple[str, ...]:
+def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(texts, key=lambda text: (-len(text), text)))
 
 

@@ -127,6 +127,7 @@ async def raw_server(answer: Answer, *, tls: ssl.SSLContext | None = None) -> As
                 line, *fields = head.decode("latin-1").split("\r\n")
                 raw.requests.append(line.rpartition(" ")[0])
                 raw.headers.append(dict(one.split(": ", 1) for one in fields if one))
+                await reader.readexactly(int(raw.headers[-1].get("Content-Length", 0)))
                 content = await (raw.answer or answer)(raw)
                 if content is None:
                     return

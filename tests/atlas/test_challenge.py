@@ -10,7 +10,7 @@ from aiohttp.client_middleware_digest_auth import parse_header_pairs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.atlas.auth.challenge import Challenge, challenges, digest_challenge
+from orchestrator.atlas.auth.challenge import MOST_READ, Challenge, challenges, digest_challenge
 from orchestrator.atlas.errors import ApiError
 from orchestrator.simulator.digest import CredentialVerdict, DigestGuard, NonceRules
 
@@ -124,6 +124,15 @@ def assert_no_key_in(raw: Raw) -> None:
 def test_challenges_are_read_as_rfc_9110_has_them(headers: list[str], expected: list[Challenge]) -> None:
     """Several in a header, several headers, quoted commas, tokens of 68 characters."""
     assert list(challenges(headers)) == expected
+
+
+@pytest.mark.parametrize("header", ["Basic " + ",a" * 4000, 'Digest x="' + "y" * 8100, "=" * 8000])
+def test_of_a_flood_of_challenges_no_more_is_read_than_anybody_needs(header: str) -> None:
+    """Each header may have 8 KiB, and there may be 128: reading all of that would hold up every request."""
+    found = list(challenges([header] * 128))
+    assert sum(len(each.scheme) + sum(map(len, each.parameters.values())) for each in found) <= MOST_READ
+    assert len(found) < MOST_READ
+    assert digest_challenge(challenges([DIGEST, *[header] * 127])) is not None
 
 
 @given(st.lists(st.text(max_size=80), max_size=3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,9 +21,10 @@ from orchestrator.simulator.latency import Latency
 from orchestrator.simulator.organisations import Organisation
 from orchestrator.simulator.scenario import Fault, FaultKind, Garbage, JobRules, Kind, Range
 from orchestrator.simulator.tokens import TokenRules
+from orchestrator.text.redaction import REDACTED, Redactor
 
 from ..strength import examples
-from .servers import GROUP, Atlas, client_of, live, make_workflow
+from .servers import GROUP, LIVE, Atlas, Raw, client_of, http, job_document, live, make_workflow, raw_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -410,3 +412,55 @@ async def test_a_lone_read_tries_no_oftener_than_before() -> None:
 def test_no_secret_and_no_token_is_shown() -> None:
     """Nor by the settings that hold them."""
     assert ACCOUNT[1] not in repr(credentials())
+
+
+def token(**fields: object) -> bytes:
+    """What the endpoint answers."""
+    return http(200, json.dumps({"access_token": "a-token-of-the-endpoint", "token_type": "Bearer"} | fields).encode())
+
+
+async def test_a_token_that_is_the_accounts_own_secret_leaves_that_a_secret_when_it_ends() -> None:
+    """Whatever a token endpoint gives: what is secret here is looked for to the end."""
+    secret = "Zq8Wm3Xv7Rt2Lp9Kj4"
+    redactor, values = Redactor(), iter([secret, "another-token-1", "another-token-2"])
+
+    async def answer(raw: Raw) -> bytes:
+        if "/oauth/" in raw.requests[-1]:
+            return token(access_token=next(values, "another-token-3"), expires_in=1)
+        return http(200, job_document(raw))
+
+    async with (
+        raw_server(answer) as raw,
+        client_of(raw.base_url, credentials=credentials(secret=secret), redactor=redactor) as client,
+    ):
+        for _ in range(3):
+            await client.job(GROUP, LIVE)
+            await anyio.sleep(2)
+        assert raw.count("POST") == 3
+        assert redactor.text(secret) == REDACTED
+
+
+@pytest.mark.parametrize(
+    ("fields", "usable"),
+    [
+        ({"expires_in": "3600"}, True),  # as some gateways write it
+        ({"expires_in": 3600.0}, True),
+        ({"expires_in": "soon"}, False),
+        ({"expires_in": "-1"}, False),
+        ({"expires_in": "9" * 5000}, False),
+        ({"access_token": "orders"}, False),  # it would be blackened wherever that word stands
+        ({"access_token": "x" * 8193}, False),
+    ],
+)
+async def test_which_tokens_can_be_used(fields: dict[str, object], usable: bool) -> None:
+    """What is none is a senseless answer, and asked for again."""
+
+    async def answer(raw: Raw) -> bytes:
+        return token(**fields) if "/oauth/" in raw.requests[-1] else http(200, job_document(raw))
+
+    async with raw_server(answer) as raw, client_of(raw.base_url, credentials=credentials()) as client:
+        if usable:
+            assert (await client.job(GROUP, LIVE)).ready
+        else:
+            with pytest.raises(NotSentError, match="no access token"):
+                await client.job(GROUP, LIVE)

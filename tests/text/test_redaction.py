@@ -155,6 +155,28 @@ def test_what_comes_while_a_session_works_is_looked_for_until_it_is_forgotten() 
     assert not redactor.holds_secret("Authorization: Bearer QyJ1c2VyIjoi-_x7")
 
 
+def test_what_several_have_told_of_is_looked_for_until_the_last_of_them_takes_it_back() -> None:
+    """A token endpoint may give the account's own secret as a token, which ends, or the same token twice."""
+    redactor = Redactor([KEY])
+    redactor.add(KEY)
+    redactor.forget(KEY)
+    assert redactor.text(KEY) == REDACTED
+    redactor.forget("never-told-of-1", "never-told-of-1")
+    redactor.add("never-told-of-1")
+    assert redactor.text("never-told-of-1") == REDACTED
+    redactor.add("never-told-of-1")
+    redactor.forget("never-told-of-1")
+    assert redactor.text("never-told-of-1") == REDACTED
+    redactor.forget("never-told-of-1")
+    assert redactor.text(f"never-told-of-1 {KEY}") == f"never-told-of-1 {REDACTED}"
+
+
+def test_of_two_secrets_one_within_the_other_nothing_is_left() -> None:
+    """The longer one is taken out first, whichever came first."""
+    for secrets in ((KEY, f"{KEY}-and-more"), (f"{KEY}-and-more", KEY)):
+        assert Redactor(secrets).text(f"({KEY}-and-more)") == f"({REDACTED})"
+
+
 @pytest.mark.parametrize(
     ("url", "secret", "open_"),
     [

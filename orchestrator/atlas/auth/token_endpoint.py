@@ -28,7 +28,10 @@ from ..statistics import Statistics
 TOKEN_PATH = "/api/oauth/token"  # noqa: S105 - a path
 REVOKE_PATH = "/api/oauth/revoke"
 
-_TOKEN = re.compile("[!-~]{1,16384}")
+_TOKEN = re.compile(
+    "[!-~]{12,8192}"
+)  # a header's length at most; what is shorter could be a word, and would be blackened everywhere
+_DIGITS = re.compile("[0-9]{1,9}")
 _UNTOLD_LIFE = 600.0  # seconds, where the endpoint does not say how long its token lives; Atlas's live for an hour
 _LONGEST_LIFE = 86400.0
 _UNTOLD_REST = 1.0
@@ -105,6 +108,8 @@ class TokenEndpoint:
         if not isinstance(kind, str) or kind.lower() != "bearer":
             raise self._senseless("its token_type is not Bearer")
         life = document.get("expires_in", _UNTOLD_LIFE)
+        if isinstance(life, str) and _DIGITS.fullmatch(life):  # as some gateways write it
+            life = int(life)
         if isinstance(life, bool) or not isinstance(life, int | float) or not life > 0:
             raise self._senseless("its expires_in is not a time in seconds")
         return AccessToken(value=value, begins=begins, ends=begins + float(min(life, _LONGEST_LIFE)))
