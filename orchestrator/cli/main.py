@@ -84,8 +84,13 @@ def _explained(error: Exception, parsed: Namespace) -> int:
 
 def _carried_out(parsed: Namespace) -> int:
     from ..machine.memory import keep_from_others
+    from ..machine.openssl_variables import odd_authorities
 
     keep_from_others()
+    if (odd := odd_authorities(os.environ)) is not None:
+        from ..core.errors import InputError
+
+        raise InputError(odd)
     code = int(parsed.handler(parsed))
     if parsed.command not in ("run", "resume"):  # their exit code stands, whatever becomes of their output
         sys.stdout.flush()

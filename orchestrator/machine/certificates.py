@@ -7,14 +7,9 @@ import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
+from .openssl_variables import DIRECTORY_VARIABLE, FILE_VARIABLE
 from .ownership import ForeignFileError, refuse_foreign, refuse_foreign_place, refuse_open_vacancy
-
-FILE_VARIABLE: Final = "SSL_CERT_FILE"
-"""Names the file of the authorities that OpenSSL trusts in place of the system's."""
-DIRECTORY_VARIABLE: Final = "SSL_CERT_DIR"
-"""Names directories of them, as `PATH` does."""
 
 _BLOCK = re.compile(
     r"-----BEGIN (?P<kind>(?:TRUSTED |X509 )?CERTIFICATE)-----\s[A-Za-z0-9+/=\s]+?-----END (?P=kind)-----",
