@@ -20,6 +20,7 @@ from ..core.errors import InputError
 from ..core.outcomes import ExitCode
 from ..core.settings import Engine, Settings
 from ..core.speeds import REHEARSAL_SPEED
+from ..core.typed import mended_first, with_options_in
 from ..engines.local.collector import rare_collections
 from ..machine.descriptors import raise_limit, too_few
 from ..machine.loops import run_loop
@@ -93,7 +94,8 @@ def conduct(
     for error in result.observer_errors:
         warn(f"the run went on without one of its observers, which failed: {error!r}")
     if result.journal_failure:
-        warn(f"the journal could not be written any more: {result.journal_failure}")
+        failure = with_options_in(mended_first(result.journal_failure, result.report.run_id), state_options(args))
+        warn(f"the journal could not be written any more: {failure}")
     _print_report(args, result)
     return int(result.exit_code)
 

@@ -53,7 +53,7 @@ def refuse_foreign(
         owner = _user(status.st_uid)
         raise ForeignFileError(
             path,
-            f"belongs to user {owner}: use the same user, or a copy that belongs to you or to root, or trust them with "
+            f"belongs to user {owner}: use the same user, or give it to yours or to root (`chown`), or trust them with "
             f"{USERS_VARIABLE}={owner} (what is in it is done in your name)",
         )
     if stat.S_ISLNK(status.st_mode):
@@ -63,7 +63,11 @@ def refuse_foreign(
     shown = f"mode {stat.S_IMODE(status.st_mode):04o}"
     if status.st_mode & stat.S_IWOTH:
         if ours_alone and status.st_mode & stat.S_ISVTX:
-            raise ForeignFileError(path, f"can be written by everybody ({shown}): choose a directory of your own in it")
+            raise ForeignFileError(
+                path,
+                f"can be written by everybody ({shown}): chmod o-w {path} if it is yours alone (where others work in it, too, only a "
+                "directory of your own in it will do)",
+            )
         sticky = (
             f" (or chmod +t {path}, where others work in it, too)"
             if stat.S_ISDIR(status.st_mode) and not ours_alone

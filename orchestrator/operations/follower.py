@@ -304,7 +304,7 @@ class Follower:
         raise InputError(
             f"the journal here and Temporal do not agree on what has happened in run {self._run_id} (event {last + 1}: "
             f"{self._known[-1].name} at {self._known[-1].at:.6f} here, {there} there): the run is not touched by that. Where it "
-            "was gone on with from another machine, follow it from there, or with another --state-dir"
+            "was gone on with from another machine, follow it from there"
         )
 
     def _write(self, events: Sequence[Event]) -> None:

@@ -30,6 +30,9 @@ _BESIDE = ("-wal", "-shm")
 _TAKEN_IN = (*_BESIDE, "-journal")
 """Files beside the journal that SQLite takes for a part of it: what is in the last one is rolled into it, whoever wrote that."""
 
+_OF_THE_SYSTEM: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+"""What SQLite says where the system has refused it something, of which it does not say why."""
+
 _SCHEMA = """
 CREATE TABLE runs (
     run_id TEXT PRIMARY KEY,
@@ -109,7 +112,7 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
         )
     try:
         if state_dir.exists() and not state_dir.is_dir():
-            raise JournalError(f"{state_dir}: is no directory: choose another with --state-dir")
+            raise unusable(state_dir, NotADirectoryError(errno.ENOTDIR, "is no directory"))
         refuse_foreign_state(path, *_TAKEN_IN, written=not readonly)
         if not readonly:
             make_way(state_dir)
@@ -234,6 +237,8 @@ def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
 def explained(path: Path, error: sqlite3.Error) -> JournalError:
     """*error* in the words of an operator: what is wrong with *path*, and what to do."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _OF_THE_SYSTEM and (met := _trouble_in(path.parent)) is not None:
+        return unusable(path, met)
     if code == sqlite3.SQLITE_BUSY:
         return JournalLockedError(
             f"{path}: another process keeps the file locked (a backup, a `sqlite3` shell with an open transaction?): "
@@ -241,13 +246,27 @@ def explained(path: Path, error: sqlite3.Error) -> JournalError:
         )
     advice = {
         sqlite3.SQLITE_FULL: "the disk is full: make room",
-        sqlite3.SQLITE_READONLY: "the file is read-only: check its owner and permissions",
-        sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: check --state-dir and its permissions",
-        sqlite3.SQLITE_NOTADB: "the file is no journal: move it away",
+        sqlite3.SQLITE_READONLY: "the file is read-only: check its owner and permissions, and how its file system is mounted",
+        sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: check that it is a regular file, and its permissions",
+        sqlite3.SQLITE_NOTADB: "the file is damaged, or no journal: keep it, restore a copy, and look at the live migrations in Atlas",
         sqlite3.SQLITE_CORRUPT: "the file is damaged: keep it, restore a copy, and look at the live migrations in Atlas",
         sqlite3.SQLITE_IOERR: "it cannot be read or written: check that it is a regular file, and look for disk errors (`dmesg`)",
     }.get(code, "the journal failed")
     return JournalError(f"{path}: {advice} ({error})")
+
+
+def _trouble_in(directory: Path) -> OSError | None:
+    """What the system says when *directory* is opened and written to: SQLite does not tell why it could not. None: nothing.
+
+    The journal itself is not opened for that (`_check_access`).
+    """
+    try:
+        os.close(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        if os.statvfs(directory).f_flag & os.ST_RDONLY:
+            return OSError(errno.EROFS, os.strerror(errno.EROFS), str(directory))
+    except OSError as met:
+        return met
+    return None
 
 
 def empty_wal(db: sqlite3.Connection) -> None:

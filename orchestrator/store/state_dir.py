@@ -9,6 +9,7 @@ import re
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from ..core.errors import JournalError
 from ..machine.own_files import refuse_link
@@ -16,6 +17,26 @@ from ..machine.ownership import ForeignFileError, refuse_foreign, refuse_foreign
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What a run is called, as files are called after it."""
+
+_AS_MEANT = "or see whether `state_dir` (`--state-dir`) names the one that was meant"
+_LOOK_AT_THE_DISK = "look at the disk or mount (`dmesg`, `findmnt -T`)"
+_MAKE_ROOM = "make room"
+_PUT_BACK = f"see what is there and put it back as it was, {_AS_MEANT}"
+_NO_LOCKS = "its file system gives no locks: mount it with them, or move the whole directory to a local disk while nothing works in it"
+_REMEDIES: Final = {
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+    errno.EMFILE: "this process may have no more files open: raise `ulimit -n` (`LimitNOFILE=` of systemd)",
+    errno.ENFILE: "this machine may have no more files open: raise `fs.file-max`, or end what has so many",
+    errno.ENOMEM: "this machine has no memory left: end what takes so much",
+    errno.EROFS: "its file system is mounted read-only: see why (`dmesg`), and mount it as it was",
+    errno.ENOLCK: _NO_LOCKS,
+    errno.EOPNOTSUPP: _NO_LOCKS,
+    **dict.fromkeys(
+        (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.ENAMETOOLONG), _PUT_BACK
+    ),
+}
+"""What is to be done, by what the system says. What has no line here is the disk's or the mount's (EIO, ESTALE and their like)."""
 
 
 def part_of_path(run_id: str) -> str:
@@ -34,19 +55,17 @@ def part_of_path(run_id: str) -> str:
 def unusable(path: Path, error: OSError) -> JournalError:
     """*error*, met at *path* in a state directory, in the words of an operator.
 
-    What is there belongs to somebody's runs, so nobody is sent to another directory, which would know nothing of them.
+    Whatever it is, nobody is sent to another directory: what is there may belong to somebody's runs, and another one would know
+    nothing of their PUTs. That they may all be over, or that there were none, cannot be told from here.
     """
     reason = error.strerror or str(error)
     if isinstance(error, ForeignFileError):
         return JournalError(f"{error.filename}: {reason}")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return JournalError(f"{path}: {reason}: make room")
     if not isinstance(error, PermissionError):
-        return JournalError(f"{path}: {reason}: choose another directory with --state-dir")
+        return JournalError(f"{path}: {reason}: {_REMEDIES.get(error.errno or 0, _LOOK_AT_THE_DISK)}")
     if _is_missing(path.parent):
         return JournalError(
-            f"{path.parent}: {reason}: it cannot be made: make it and give it to your user, or choose another directory "
-            "with --state-dir"
+            f"{path.parent}: {reason}: it cannot be made: make it and give it to your user, {_AS_MEANT}"
         )
     owner = _other_owner(path)
     if owner is not None:
@@ -54,9 +73,7 @@ def unusable(path: Path, error: OSError) -> JournalError:
             f"{path}: {reason}: the state directory belongs to {owner}: use the same user as the runs in it "
             "(another directory knows nothing of them)"
         )
-    return JournalError(
-        f"{path}: {reason}: check the permissions; only if no run was started there, choose another with --state-dir"
-    )
+    return JournalError(f"{path}: {reason}: check the permissions, also of the directories above")
 
 
 def refuse_foreign_state(journal: Path, *beside: str, written: bool = False) -> None:

@@ -605,7 +605,11 @@ def test_state_directory_of_another_user(program: Program, unprivileged: Callabl
 @pytest.mark.parametrize(
     ("state", "why", "advice"),
     [
-        ("shut/state", "Permission denied", "give it to your user, or choose"),
+        (
+            "shut/state",
+            "Permission denied",
+            "give it to your user, or see whether `state_dir` (`--state-dir`) names the one",
+        ),
         ("theirs/state", "theirs, which belongs to user nobody", "use the same user"),
         ("theirs/hidden/state", "Permission denied", "user nobody"),
     ],

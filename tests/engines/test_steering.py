@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -29,6 +31,7 @@ from orchestrator.core.events import (
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.vars import Vars
+from orchestrator.machine.own_files import open_own
 from orchestrator.operations.retry import retry
 from orchestrator.operations.steering import Taken
 from orchestrator.simulator import Scenario
@@ -370,6 +373,37 @@ async def test_a_journal_that_fails_starts_no_further_cutover(
         assert ending.journal_failure is not None
         assert "the disk is full" in ending.journal_failure
         assert ending.exit_code is ExitCode.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("met", "advice"),
+    [
+        (errno.EMFILE, "raise `ulimit -n`"),
+        (errno.EROFS, "mounted read-only"),
+        (errno.EIO, "look at the disk or mount"),
+        (errno.ESTALE, "look at the disk or mount"),
+        (errno.ENOTDIR, "put it back as it was"),
+        (errno.ENOSPC, "make room"),
+    ],
+)
+async def test_what_the_journal_lacks_in_mid_run_is_to_be_mended_and_the_run_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, met: int, advice: str
+) -> None:
+    """Whatever the system says. In another directory a second run would know nothing of the PUTs of this one."""
+
+    def failing(path: Path, flags: int) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(met, os.strerror(met), str(path))
+        return open_own(path, flags)
+
+    async with house(tmp_path, workflow(wave("a", "a1", "a2", concurrency=1))) as it:
+        on(it, CutoverAccepted, lambda: monkeypatch.setattr("orchestrator.store.marks.open_own", failing))
+        ending = await it.start()
+    assert outcomes(ending) == {"a1": SUCCESS, "a2": NOT_STARTED}
+    told = str(ending.state.result("a2").error_message)
+    assert advice in told
+    assert f"then `atlas-cutover resume {ending.state.run_id}` goes on with the run" in told
+    assert "--state-dir" not in told or "names the one that was meant" in told
 
 
 @pytest.mark.parametrize("method", ["handled", "asked"])

@@ -446,7 +446,7 @@ def test_a_state_directory_is_ones_own_and_no_common_one(tmp_path: Path, monkeyp
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o1777)
     with pytest.raises(
-        JournalError, match=r"shared: can be written by everybody .*: choose a directory of your own in it"
+        JournalError, match=r"shared: can be written by everybody .*: chmod o-w .*shared if it is yours alone \("
     ):
         open_journal(tmp_path / "shared").__enter__()
     assert not list((tmp_path / "shared").iterdir())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from orchestrator.core.events import Event, RunPaused, WaveFinished
 from orchestrator.store import schema as module
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.schema import FILE, VERSION
-from orchestrator.store.state_dir import refuse_foreign_state
+from orchestrator.store.state_dir import refuse_foreign_state, unusable
 
 from ..builders import NOW, WHO, run_started, workflow
 
@@ -91,7 +93,10 @@ def test_a_newer_journal_is_left_alone(tmp_path: Path, readonly: bool) -> None:
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path, readonly: bool) -> None:
     """And stays as it is."""
     (tmp_path / FILE).write_text("these are not the bytes you are looking for" * 99)
-    with pytest.raises(JournalError, match="no journal: move it away"), open_journal(tmp_path, readonly=readonly):
+    with (
+        pytest.raises(JournalError, match="damaged, or no journal: keep it, restore a copy"),
+        open_journal(tmp_path, readonly=readonly),
+    ):
         pass
 
 
@@ -143,6 +148,30 @@ def test_a_directory_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / FILE).mkdir()
     with pytest.raises(JournalError, match="cannot be opened"), open_journal(tmp_path):
         pass
+
+
+def test_a_process_without_file_descriptors_is_told_so(tmp_path: Path) -> None:
+    """SQLite says no more than that it cannot open the file."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open_journal(tmp_path) as journal:
+        begin(journal)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, allowed[1]))
+        with pytest.raises(JournalError, match=r"Too many open files: .* raise `ulimit -n`"):
+            open_journal(tmp_path, readonly=True).__enter__()
+        with pytest.raises(JournalError, match=r"Too many open files: .* raise `ulimit -n`"):
+            open_journal(tmp_path).__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+
+
+def test_no_error_of_the_systems_sends_anybody_to_another_directory(tmp_path: Path) -> None:
+    """Who has runs in this one would know nothing of their PUTs there."""
+    for path in (tmp_path / FILE, tmp_path / "marks" / "r1.mark", tmp_path / "not" / "there" / FILE):
+        for met in errno.errorcode:
+            told = str(unusable(path, OSError(met, os.strerror(met), str(path))))
+            assert "choose" not in told
+            assert "another directory" not in told
 
 
 def test_a_file_of_somebody_else_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ async def heed_controls(session: Session, state_dir: Path, ground: Ground, say: 
         with open_journal(state_dir) as journal:  # a connection of its own: the writer's is busy in another thread
             await _heed(journal, session, ground, say, heeded)
     except JournalError as error:
-        session.stop(f"the journal failed: {error}")
+        session.stop_without_journal(error)
     finally:
         heeded.set()
 

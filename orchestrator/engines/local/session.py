@@ -20,6 +20,7 @@ from ...core.next_step import Policy
 from ...core.outcomes import Outcome
 from ...core.run import RunState
 from ...core.settings import Polling
+from ...core.typed import mended_first
 from ...core.workflow import Gate, Hooks, Migration, Workflow
 from ...text.instants import in_words
 from ..clock import SessionClock
@@ -108,9 +109,13 @@ class Session:
         try:
             await self.recorder.commit(intent)
         except JournalError as error:
-            self.stop(f"the journal failed: {error}")
+            self.stop_without_journal(error)
             return False
         return True
+
+    def stop_without_journal(self, error: JournalError) -> None:
+        """No further cutover starts in this session: its intent could not be written, as *error* says."""
+        self.stop(f"the journal failed: {mended_first(str(error), self.state.run_id)}")
 
     def heed_refusal(self, error: KeysRefusedError, credentials: str | None) -> None:
         """Start nothing more with the set *credentials* if Atlas refuses it altogether (`core.credentials_refused`)."""
