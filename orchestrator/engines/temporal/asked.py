@@ -4,11 +4,21 @@ A run at Temporal is known by its name, and all runs of a workflow have the same
 earlier run, encrypted, and send it to a later one, without being able to read it. So each request says which run it is for, which execution
 of it was open when it was sent, and a number that nobody has had before. A run takes requests for its execution and, as it may have gone
 on with an empty history meanwhile, the one before, and remembers the numbers that it has had from these: no more than two histories hold.
+
+Temporal keeps a request until a worker comes, hours later perhaps. What lets cutovers go on, or changes what they wait for, was meant for that
+moment: whoever asked has been told that nobody took it up, and may have decided otherwise since. So it says when it was asked.
 """
 
 from __future__ import annotations
 
-from .forms import Asked, Json
+from typing import Final
+
+from ...core.leftovers import outlives_who_was_asked
+from ...text.instants import in_words
+from .forms import Asked, Json, request_of
+
+STANDS: Final = 300.0
+"""Seconds for which what lets a run go on may wait for a worker: a minute, in which its command waits, and by what clocks of machines may differ."""
 
 
 class Once:
@@ -19,14 +29,22 @@ class Once:
         self._execution = execution
         self._had: dict[str, list[str]] = {execution: []}
 
-    def why_not(self, asked: Asked) -> str | None:
-        """Why *asked* is not heeded; None: it is, once."""
+    def why_not(self, asked: Asked, *, now: float) -> str | None:
+        """Why *asked* is not heeded at *now* (Unix seconds, by Temporal's clock); None: it is, once."""
         if asked.run_id != self._run_id:
             return f"it was asked of run {asked.run_id}, and this is run {self._run_id}"
         if asked.execution not in self._had:
             return LATE
         # One that is sent again, as its answer was lost, may be for the execution that goes on by now.
-        return HAD if any(asked.number in had for had in self._had.values()) else None
+        if any(asked.number in had for had in self._had.values()):
+            return HAD
+        if asked.at is None or abs(now - asked.at) <= STANDS or not _lets_go_on(asked):
+            return None
+        return (
+            f"it was asked at {in_words(asked.at)} by the clock where it was asked, and taken up at {in_words(now)} by Temporal's, and by "
+            "now the run may stand otherwise: ask again (where it had just been asked, one of these clocks is wrong: set it, or ask from "
+            "another machine)"
+        )
 
     def take(self, asked: Asked) -> None:
         """It is heeded now."""
@@ -39,6 +57,22 @@ class Once:
     def take_up(self, carried: Json) -> None:
         """The inverse of `carried`."""
         self._had[carried["execution"]] = carried["had"]
+
+
+def left_waiting(asked: Asked) -> str:
+    """What is said to whoever has *asked*, when no worker has taken it up."""
+    start = "`atlas-cutover worker` starts one, of the version that the run began with"
+    if asked.at is None or not _lets_go_on(asked):
+        return f"no worker has taken this up yet. It stands at Temporal, and is done when a worker comes: {start}"
+    holds = ", ".join(f"`atlas-cutover {verb}`" for verb in ("pause", "abort"))
+    return (
+        f"no worker has taken this up. It waits at Temporal until {in_words(asked.at + STANDS)}: a worker that comes before that does it, "
+        f"unless the run is held up by then ({holds}, `reject` of a wave); after that it is done no more, and has to be asked again. {start}"
+    )
+
+
+def _lets_go_on(asked: Asked) -> bool:
+    return not all(outlives_who_was_asked(request_of(data)) for data in asked.requests)
 
 
 HAD = "it has been asked before, and is done once"

@@ -124,12 +124,16 @@ class News:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What somebody asks of the run *run_id*, while its execution *execution* was the open one. *number*: that nobody else has given to anything."""
+    """What somebody asks of the run *run_id*, while its execution *execution* was the open one. *number*: that nobody else has given to anything.
+
+    *at*: when, by the wall clock of whoever asks; None: a version asks that did not say so.
+    """
 
     run_id: str
     execution: str
     number: str
     requests: list[Json]
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

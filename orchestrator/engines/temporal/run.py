@@ -118,7 +118,7 @@ class Run:
 
     @steer.validator
     def _is_to_be_heeded(self, asked: forms.Asked) -> None:
-        why_not = self._once.why_not(asked)
+        why_not = self._once.why_not(asked, now=now())
         if why_not is not None:
             raise ApplicationError(why_not, non_retryable=True)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,7 +36,7 @@ from ...core.errors import InputError, TemporalError
 from ...core.settings import Secret, Temporal
 from ...core.steering import SteeringRequest
 from . import forms, names
-from .asked import HAD
+from .asked import HAD, left_waiting
 from .holders import Claim
 from .workflows import Run
 
@@ -151,10 +152,11 @@ async def see_namespace(client: Client, cluster: Temporal) -> None:
 
 
 class Remote:
-    """The runs of one workflow at Temporal. *workflow_id*: see `names.run_workflow_id`."""
+    """The runs of one workflow at Temporal. *workflow_id*: see `names.run_workflow_id`. *wall*: this machine's clock, in Unix seconds."""
 
-    def __init__(self, client: Client, workflow_id: str) -> None:
+    def __init__(self, client: Client, workflow_id: str, *, wall: Callable[[], float] = time.time) -> None:
         self.client = client
+        self._wall = wall
         self.workflow_id = workflow_id
 
     def _handle(self) -> WorkflowHandle[Any, Any]:
@@ -267,7 +269,7 @@ class Remote:
         does not do again, and where it remembers no more than that, there are no answers.
 
         Raises:
-            NoWorkerError: No worker has taken them within *patience* seconds; they will be taken when one comes.
+            NoWorkerError: No worker has taken them within *patience* seconds; they will be taken when one comes (`asked.STANDS`).
             TemporalError: Temporal does not answer, or the run is not open, or something else was answered.
         """
         asked = await self._asked_of(run_id, requests, number or uuid4().hex)
@@ -276,10 +278,7 @@ class Remote:
                 with _readable():
                     answered: forms.Answered = await self._handle().execute_update(Run.steer, asked, id=asked.number)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            raise NoWorkerError(
-                "no worker has taken this up: start one with `atlas-cutover worker`, of the version that the run began with, and "
-                "ask again"
-            ) from None
+            raise NoWorkerError(left_waiting(asked)) from None
         except WorkflowUpdateFailedError as error:
             if number is not None and isinstance(error.cause, ApplicationError) and error.cause.message == HAD:
                 return []
@@ -303,6 +302,7 @@ class Remote:
             execution=found.execution,
             number=number,
             requests=[forms.request_out(request) for request in requests],
+            at=self._wall(),
         )
 
     async def give_up(self, run_id: str, who: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -11,11 +12,16 @@ import anyio
 import pytest
 from temporalio.client import Client
 
+from orchestrator.core.errors import TemporalError
 from orchestrator.core.events import CutoverRequested, HookFinished, MigrationFinished, WaveStarted
 from orchestrator.core.migration import Phase
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.settings import Polling
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import SteeringRequest
 from orchestrator.core.workflow import Hooks, Workflow
+from orchestrator.engines.temporal.asked import STANDS
+from orchestrator.engines.temporal.service import NoWorkerError, Remote
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import JobRules, Range, Special
 
@@ -115,6 +121,43 @@ async def test_pause_holds_the_puts_and_unpause_lets_them_go(tmp_path: Path, cli
         assert await run.steer("unpause") == [None]
         assert (await run.result())["exit_code"] == 0
         assert {it.puts(name) for name in "abc"} == {1}
+
+
+async def test_an_approval_that_no_worker_has_taken_up_in_its_time_lets_nothing_go_later(
+    tmp_path: Path, client: Client
+) -> None:
+    """Whoever gave it was told so, and may have decided otherwise since. A fresh one waits for its worker, and so does what holds the run up, in time."""
+    plan = own(workflow(wave("one", "a"), wave("two", "b", approval=True), wave("three", "c", approval=True)))
+    async with house(tmp_path, plan, quick()) as built:
+        async with worker(client, it := hasty(built)):
+            run = await begin(client, it, plan)
+            await run.waits_for_approval("two")
+        long_ago = Remote(client, run.handle.id, wall=lambda: time.time() - STANDS - 60.0)
+        for asked_at, command, name, told in (
+            (long_ago, Command.APPROVE, "two", "after that it is done no more"),
+            (long_ago, Command.REJECT, "three", "is done when a worker comes"),
+        ):
+            request = SteeringRequest(command=command, who="olga", wave=name)
+            with pytest.raises(NoWorkerError, match=told):
+                await asked_at.steer(run.run_id, [request], patience=0.5)
+        async with worker(client, it):
+            with pytest.raises(TemporalError, match=r"has not taken this: it was asked at .* ask again"):
+                await long_ago.steer(run.run_id, [SteeringRequest(command=Command.UNPAUSE, who="olga")])
+            known = (await run.state()).waves
+            assert (known["two"].approved_by, known["three"].rejected_by) == (None, "olga")
+            assert it.puts("b") == 0
+        approval = SteeringRequest(command=Command.APPROVE, who="olga", wave="two")
+        for request in (approval, SteeringRequest(command=Command.PAUSE, who="ben")):
+            with pytest.raises(NoWorkerError):
+                await Remote(client, run.handle.id).steer(run.run_id, [request], patience=0.5)
+        async with worker(client, it):
+            assert (await run.state()).waves["two"].approved_by == "olga"
+            await anyio.sleep(1.5)
+            assert it.puts("b") == 0
+            assert await run.steer("unpause") == [None]
+            await run.result()
+            await replayed(run, tmp_path)
+        assert {name: it.puts(name) for name in "abc"} == {"a": 1, "b": 1, "c": 0}
 
 
 async def test_abort_follows_what_is_under_way_and_starts_nothing_more(tmp_path: Path, client: Client) -> None:
