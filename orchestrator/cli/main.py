@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from ..core.checkpoints import Checkpoint, unwatched
 from .commands import build_parser
 from .completion import complete_if_asked
 from .outputs import tell, tell_whole
-from .streams import legible_streams
+from .streams import legible_streams, unhindered_streams
 
 if TYPE_CHECKING:
     from ..text.redaction import Redactor
@@ -22,22 +22,26 @@ INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h: none of the codes that `--help` lists."""
 INPUT_OUTPUT_ERROR = 74
 """EX_IOERR of sysexits.h: the answer could not be written."""
+LASTING = ("run", "resume", "worker", "serve")
+"""Commands whose work goes on, and whose exit code stands, whatever becomes of what they print."""
 
 
 def run_command(arguments: list[str], checkpoint: Checkpoint = unwatched) -> int:
     """Carry the command in *arguments* out and return the exit code; usage errors exit with 2 by themselves."""
     _open_missing_streams()
-    with legible_streams():
-        return _run_command(arguments, checkpoint)
+    with legible_streams(), ExitStack() as stack:
+        return _run_command(arguments, checkpoint, stack)
 
 
-def _run_command(arguments: list[str], checkpoint: Checkpoint) -> int:
+def _run_command(arguments: list[str], checkpoint: Checkpoint, stack: ExitStack) -> int:
     parsed = Namespace()
     try:
         parser = build_parser()
         complete_if_asked(parser)
         parsed = parser.parse_args(arguments)
         parsed.checkpoint = checkpoint
+        if parsed.command in LASTING:
+            stack.enter_context(unhindered_streams())
         return _carried_out(parsed)
     except KeyboardInterrupt:
         return 130
@@ -92,7 +96,7 @@ def _carried_out(parsed: Namespace) -> int:
 
         raise InputError(odd)
     code = int(parsed.handler(parsed))
-    if parsed.command not in ("run", "resume"):  # their exit code stands, whatever becomes of their output
+    if parsed.command not in LASTING:
         sys.stdout.flush()
     return code
 

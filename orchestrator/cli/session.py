@@ -8,7 +8,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -108,7 +108,10 @@ def _observed(args: Namespace, settings: Settings, consent: Consent) -> Iterator
         window = consent.asked.recorded_window if consent.asked else None
 
         def ask(intention: Intention) -> None:
-            tell("\n".join(question(replace(intention, recorded_window=window), settings)), file=observers.stream)
+            with suppress(
+                OSError
+            ):  # nobody sees it on a terminal that takes nothing more, and the session goes on as far as it may
+                tell("\n".join(question(replace(intention, recorded_window=window), settings)), file=observers.stream)
 
         host = Host(
             confirmed=consent.confirmed,

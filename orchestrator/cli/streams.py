@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, TextIO, cast
 
 
@@ -24,6 +25,39 @@ def legible_streams() -> Iterator[None]:
     try:
         yield
     finally:
+        sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def unhindered_streams() -> Iterator[None]:
+    """What is printed meanwhile keeps no event loop waiting, whether it is taken or not; at the end it has `outlet.PATIENCE`.
+
+    Two streams to the same terminal, pipe or file are one output, so that what is said on both keeps its order.
+    """
+    from ..machine.outlet import Outlet, Unhindered  # `--help` does without
+
+    before, outlets = (sys.stdout, sys.stderr), list[tuple[os.stat_result, Outlet]]()
+
+    def unhindered(stream: TextIO) -> TextIO:
+        with suppress(OSError):  # what could not be said before cannot be said now
+            stream.flush()
+        try:
+            descriptor = stream.fileno()
+            status = os.fstat(descriptor)
+        except (OSError, ValueError):  # it is in memory, or closed
+            return stream
+        found = next((outlet for other, outlet in outlets if os.path.samestat(other, status)), None)
+        if found is None:
+            found = Outlet(descriptor)
+            outlets.append((status, found))
+        return cast("TextIO", Legible(cast("TextIO", Unhindered(stream, found))))
+
+    sys.stdout, sys.stderr = map(unhindered, before)
+    try:
+        yield
+    finally:
+        for _, outlet in outlets:
+            outlet.close()
         sys.stdout, sys.stderr = before
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from ..machine.terminal import columns_of, size_of
@@ -18,6 +18,7 @@ from ..observers.terminal.screen import Painter, Screen, ascii_only, can_move
 from ..observers.terminal.tally import Tally
 from ..operations.watching import Seen, Watching
 from .inputs import state_options
+from .streams import unhindered_streams
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +87,8 @@ def watch(args: Namespace, state_dir: Path, *, sleep: Callable[[float], None] = 
     view = _View(args, state_dir)
     if view.seen.holder is not None:
         if can_move(sys.stdout, os.environ):
-            _painted(view, sleep)
+            with unhindered_streams():  # else no signal ends it where the terminal takes nothing more
+                _painted(view, sleep)
         else:
             _said(view, sleep)
     return view.seen.state.run_id
@@ -101,7 +103,8 @@ def _painted(view: _View, sleep: Callable[[float], None]) -> None:
                 _shown(view, screen, sleep)
                 view.look()
     except (KeyboardInterrupt, SystemExit):
-        _print(view, screen.size, colour=True)
+        with suppress(BlockingIOError, TimeoutError):
+            _print(view, screen.size, colour=True)
         raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import resource
@@ -12,6 +13,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,57 @@ def test_a_lost_terminal_stops_nothing(quick: ChaosNight) -> None:
     assert quick.problems() == []
 
 
+@contextlib.contextmanager
+def stalled(path: Path | None = None) -> Iterator[tuple[int, int]]:
+    """Both ends of a pipe, or of a FIFO at *path*, that takes nothing more, as a terminal does after Ctrl-S, before somebody reads."""
+    if path is None:
+        read, written_to = os.pipe()
+    else:
+        os.mkfifo(path, 0o600)
+        read, written_to = os.open(path, os.O_RDONLY | os.O_NONBLOCK), os.open(path, os.O_WRONLY)
+        os.set_blocking(read, True)
+    size = fcntl.fcntl(written_to, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(written_to, b"\n" * size)
+    try:
+        yield read, written_to
+    finally:
+        os.close(read)
+
+
+def test_outputs_that_take_nothing_stop_nothing_and_get_all_once_they_do(quick: ChaosNight) -> None:
+    """Terminal and log file take nothing from before the first line to after the reports: each line and the summary come then, in order."""
+    log = quick.directory / "log"
+    with stalled() as (terminal, shown), stalled(log) as (filed, held):
+        run = ("run", str(quick.directory / "workflow.yaml"), "--yes", "--log-level", "debug", "--log-file", str(log))
+        process = quick.start(*run, stdout=shown, stderr=shown)
+        os.close(shown)
+        wait_until(lambda: len(list(quick.state_dir.glob("runs/*/report.html"))) == 1)
+        assert quick.problems() == []
+        os.close(held)
+        with ThreadPoolExecutor() as readers:
+            said, lines = readers.map(_read, (terminal, filed))
+        assert process.wait(60) == 1
+    assert said[: len(lines)] == lines
+    events = [json.loads(line)["event"] for line in lines]
+    assert (events[0], events[-1]) == ("run_started", "run_finished")
+    assert "log_entries_lost" not in events
+    assert any(line.startswith("workflow chaos, run ") for line in said[len(lines) :])
+
+
+@pytest.mark.slow
+def test_signals_end_a_run_whose_terminal_takes_nothing(tmp_path: Path) -> None:
+    """The first one stops it in order, though nobody reads a word of it until it has ended."""
+    slow = {**SCENARIO, "jobs": {"ready_after": "0s", "cutover": "600s"}}
+    with night(tmp_path, plan=workflow(waves=(2, 2)), scenario=slow) as chaos, stalled() as (_, shown):
+        process = begin(chaos, stdout=shown, stderr=shown)
+        os.close(shown)
+        wait_until(lambda: chaos.processed() == 2)
+        process.terminate()
+        wait_until(lambda: len(list(chaos.state_dir.glob("runs/*/report.html"))) == 1)
+        assert process.wait(30) == 143
+        assert chaos.report()["exit_code"] == 143
+
+
 @pytest.mark.chaos
 def test_a_disk_that_is_full_stops_cutovers_and_loses_none(tmp_path: Path) -> None:
     """The journal cannot grow any more: no PUT leaves without its intent on disk, and a later `resume` finishes."""
@@ -139,6 +192,12 @@ def test_a_disk_that_is_full_stops_cutovers_and_loses_none(tmp_path: Path) -> No
         assert {one for one, true in truth.items() if true["puts_received"]} <= known
         assert chaos.finish() == 1
         assert chaos.problems() == []
+
+
+def _read(descriptor: int) -> list[str]:
+    """The lines that come after those that it was full of, until nobody has its other end."""
+    with open(descriptor, encoding="utf-8", closefd=False) as reader:
+        return reader.read().lstrip("\n").splitlines()
 
 
 def _processed(chaos: ChaosNight, count: int) -> bool:

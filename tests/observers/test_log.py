@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import errno
+import fcntl
 import io
 import json
 import logging
@@ -8,10 +10,11 @@ import os
 import re
 import shlex
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import pytest
 
@@ -29,8 +32,10 @@ from orchestrator.core.events import (
     StatusPolled,
     WaveRejected,
 )
+from orchestrator.core.observer import Sink
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import APPROVAL_TIMEOUT
+from orchestrator.machine.outlet import Outlet, Unhindered
 from orchestrator.machine.ownership import refuse_foreign_links
 from orchestrator.observers.log.console import ConsoleRenderer
 from orchestrator.observers.log.entries import Entries, level_of
@@ -491,6 +496,93 @@ def test_a_file_that_cannot_be_closed_hurts_nothing(monkeypatch: pytest.MonkeyPa
         log.close()
     said = json.loads(stream.getvalue())
     assert (said["event"], said["error"]) == ("log_file_failed", os.strerror(errno.ENOSPC))
+
+
+def in_a_loop(sink: Sink, count: int) -> None:
+    """Log *count* entries where nobody may wait."""
+
+    async def log() -> None:
+        for _ in range(count):
+            sink(CutoverRequested(at=AT, migration="orders"), running())
+            await asyncio.sleep(0)
+
+    asyncio.run(log())
+
+
+def whole(descriptor: int) -> list[str]:
+    """The lines of a pipe, until nobody writes to it any more."""
+    with open(descriptor, encoding="utf-8") as reader:
+        return reader.read().splitlines()
+
+
+def stalled() -> tuple[int, int]:
+    """Both ends of a pipe that takes 4 KiB before somebody reads."""
+    read, written_to = os.pipe()
+    fcntl.fcntl(written_to, fcntl.F_SETPIPE_SZ, 4096)
+    return read, written_to
+
+
+def test_a_file_that_takes_nothing_keeps_no_run_waiting_and_says_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other output says so once; what there was no room for is counted where it would stand."""
+    monkeypatch.setattr("orchestrator.observers.log.sink.ROOM", 10_000)
+    path, stream = tmp_path / "log", io.StringIO()
+    os.mkfifo(path, 0o600)
+    read = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with (
+        ThreadPoolExecutor() as reader,
+        configure_logging(level="info", format="json", file=path, secrets=[], stream=stream) as log,
+    ):
+        fcntl.fcntl(read, fcntl.F_SETPIPE_SZ, 4096)
+        in_a_loop(log.sink(), 200)
+        os.set_blocking(read, True)
+        filed = reader.submit(whole, read)
+        log.sink()(CutoverRequested(at=AT, migration="orders"), running())
+    *before, lacking, last = map(json.loads, filed.result())
+    assert {entry["event"] for entry in (*before, last)} == {"cutover_requested"}
+    assert (lacking["event"], lacking["lost"] + len(before)) == ("log_entries_lost", 200)
+    said = [json.loads(line) for line in stream.getvalue().splitlines()]
+    (failed,) = (entry for entry in said if entry["event"] == "log_file_failed")
+    assert failed["error"].startswith("it takes nothing more")
+    assert len(said) == 202
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_a_terminal_that_takes_nothing_keeps_no_run_waiting_and_says_what_it_lacks(format: str) -> None:  # noqa: A002
+    """Ctrl-S, an ssh connection that hangs: once it goes on, it says how many entries are missing, and where."""
+    read, written_to = stalled()
+    outlet = Outlet(written_to, room=10_000, owned=True)
+    with open(written_to, "w", encoding="utf-8", closefd=False) as terminal, ThreadPoolExecutor() as reader:
+        stream = cast("TextIO", Unhindered(terminal, outlet))
+        with configure_logging(level="info", format=format, file=None, secrets=[], stream=stream) as log:
+            in_a_loop(log.sink(), 500)
+            said = reader.submit(whole, read)
+            log.sink()(CutoverRequested(at=AT, migration="orders"), running())
+        assert outlet.close()
+    *before, lacking, last = said.result()
+    assert "cutover_requested" in last
+    if format == "json":
+        lost = json.loads(lacking)["lost"]
+    else:
+        (lost,) = map(int, re.findall(r"log_entries_lost: (\d+) entries are missing here", lacking))
+    assert lost + len(before) == 500
+
+
+def test_a_file_loses_nothing_of_what_a_loop_says_in_one_go(tmp_path: Path) -> None:
+    """And has it in its order."""
+    with configure_logging(level="info", format="json", file=tmp_path / "log", secrets=[], stream=io.StringIO()) as log:
+        sink = log.sink()
+
+        async def flood() -> None:
+            for number in range(5000):
+                sink(CutoverRequested(at=AT + number, migration="orders"), running())
+
+        asyncio.run(flood())
+    lines = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    times = [json.loads(line)["timestamp"] for line in lines]
+    assert len(set(times)) == 5000
+    assert times == sorted(times)
 
 
 def test_a_closed_stream_hurts_nothing() -> None:

@@ -41,7 +41,7 @@ from orchestrator.core.workflow import Wave, Workflow
 from orchestrator.observers.log.heartbeat import Heartbeat
 from orchestrator.observers.log.sink import configure_logging
 from orchestrator.observers.terminal.board import Size, board
-from orchestrator.observers.terminal.progress import Progress
+from orchestrator.observers.terminal.progress import MOST_HELD, Progress
 from orchestrator.observers.terminal.screen import can_move
 from orchestrator.observers.terminal.tally import Tally
 
@@ -347,6 +347,43 @@ def test_a_terminal_that_is_gone_hurts_nothing() -> None:
         terminal.close()
         progress.draw()
         progress.stream.write("line\n")
+
+
+class Stalled(Terminal):
+    """A terminal that takes nothing, or takes everything, as it is told."""
+
+    behind = full = False
+
+    def write(self, text: str) -> int:
+        """Take it, or say that there is no room."""
+        if self.full:
+            raise BlockingIOError
+        return super().write(text)
+
+
+def test_a_terminal_that_goes_on_shows_one_display_and_the_newest_lines() -> None:
+    """What was on it when it took nothing more is replaced, and the log lines that are missing are counted, in their place."""
+    terminal = Stalled()
+    with display(terminal, {"NO_COLOR": "1"}) as progress:
+        follow(progress.sink, *BUSY)
+        progress._running = True
+        progress.stream.write("the first line\n")
+        progress.draw()
+        before = screen(terminal.text(), 10_000)
+        terminal.behind = True
+        for _ in range(3):
+            progress.draw()
+        assert screen(terminal.text(), 10_000) == before
+        terminal.full = True
+        for number in range(MOST_HELD + 5):
+            progress.stream.write(f"line {number}\n")
+        terminal.full = terminal.behind = False
+        progress.draw()
+        after = screen(terminal.text(), 10_000)
+    told = "(5 log lines are missing here: this terminal took nothing more)"
+    assert after[:3] == ["the first line", told, "line 5"]
+    assert after[MOST_HELD + 1] == f"line {MOST_HELD + 4}"
+    assert after[MOST_HELD + 2 :] == before[1:]
 
 
 @pytest.mark.anyio

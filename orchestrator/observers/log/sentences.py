@@ -187,6 +187,9 @@ def _approval_waiting(f: Fields, zone: tzinfo | None) -> str:
 
 
 _TELLERS: dict[str, Callable[[Fields], str]] = {
+    "log_entries_lost": lambda f: (
+        f"{plural(f['lost'], 'entry is', 'entries are')} missing here: this output took nothing more"
+    ),
     "run_started": _run_started,
     "run_resumed": _run_resumed,
     "forecast_made": lambda f: "; ".join(f["sentences"]),

@@ -33,6 +33,7 @@ from ...core.events import Event, RunResumed, StatusPolled
 from ...core.log_choices import LOG_FORMATS
 from ...core.observer import Sink
 from ...core.run import RunState
+from ...machine.outlet import Outlet
 from ...machine.ownership import refuse_exchanged, refuse_foreign, refuse_foreign_links, refuse_foreign_place
 from ...machine.terminal import columns_of
 from ...text.instants import iso
@@ -44,6 +45,8 @@ from .levels import LEVELS, level_of
 _FIRST = ("timestamp", "level", "event", "run_id", "workflow", "wave", "migration", "group_id", "live_migration_id")
 AGAIN = 60.0
 """Seconds for which a library that says the same is not heard again: one that lacks files would say it a thousand times a second."""
+ROOM = 16 * 1024 * 1024
+"""Bytes that wait for a log file: a disk that is busy for a minute loses none."""
 _encode = json.JSONEncoder(default=str, allow_nan=False).encode
 
 Entry = MutableMapping[str, Any]
@@ -180,16 +183,21 @@ def _hand_over(_logger: object, _method: str, event_dict: Entry) -> tuple[tuple[
 
 
 class _Outputs:
-    """Where entries go. An output that fails is reported on the other once, and tried again with the next entry."""
+    """Where entries go, without anybody waiting for it.
+
+    An output that fails is reported on the other once, and tried again with the next entry. One that takes nothing for long is told, when
+    it takes something again, how many entries it lacks.
+    """
 
     def __init__(
         self, *, stream: TextIO, render: Callable[[Mapping[str, Any]], str], file: int | None, path: Path | None
     ) -> None:
         self._stream = stream
         self._render = render
-        self._file = file
+        self._file = None if file is None else Outlet(file, room=ROOM, owned=True)
         self._path = path
         self._failed = False
+        self._missed = self._unfiled = 0  # entries that the stream and the file had no room for
         self._lines: list[str] = []  # of the stream, not written yet
 
     def msg(self, entry: Entry) -> None:
@@ -204,18 +212,24 @@ class _Outputs:
         if self._file is None:
             return
         file, self._file = self._file, None
-        try:
-            os.close(file)
-        except OSError as error:  # a network's file system may say only now that the disk is full
-            self._tell_of(error, iso(time.time()))
+        written = file.close()
+        if not written or file.failure is not None:  # a network's file system may say only now that the disk is full
+            lost = OSError(errno.ETIMEDOUT, "it takes nothing more, and its last entries are lost")
+            self._tell_of(file.failure or lost, iso(time.time()))
             self._flush()
 
-    def _to_file(self, file: int, entry: Entry) -> None:
-        line = json_line(entry).encode() + b"\n"
+    def _to_file(self, file: Outlet, entry: Entry) -> None:
+        lines = json_line(entry) + "\n"
+        if self._unfiled:
+            lines = json_line(_lacking(self._unfiled)) + "\n" + lines
         try:
-            while line:
-                line = line[os.write(file, line) :]
-        except OSError as error:
+            file.put(lines.encode())
+            self._unfiled = 0
+            file.settle()
+        except BlockingIOError as error:
+            self._unfiled += 1
+            self._tell_of(error, entry["timestamp"])
+        except OSError as error:  # in an event loop that of an entry before
             self._tell_of(error, entry["timestamp"])
         else:
             self._failed = False
@@ -238,12 +252,20 @@ class _Outputs:
 
     def _flush(self) -> None:
         lines, self._lines = self._lines, []
+        lacking = [self._render(_lacking(self._missed)) + "\n"] if self._missed else []
         try:
-            self._stream.write("".join(lines))
+            self._stream.write("".join((*lacking, *lines)))
+            self._missed = 0
             self._stream.flush()
+        except BlockingIOError:
+            self._missed += len(lines)
         except (OSError, ValueError):
             # The terminal is gone or stderr is closed: there is nobody left to tell, and the run goes on.
             return
+
+
+def _lacking(entries: int) -> Entry:
+    return {"timestamp": iso(time.time()), "level": "warning", "event": "log_entries_lost", "lost": entries}
 
 
 class _StandardLibrary(logging.Handler):

@@ -15,8 +15,8 @@ from __future__ import annotations
 import io
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO, cast
 
@@ -36,7 +36,7 @@ FRAME = 0.25
 """Seconds between two frames."""
 
 MOST_HELD = 2000
-"""So many log lines wait for the next frame; one more and they are written at once."""
+"""So many log lines wait for the next frame; one more and they are written at once, or the oldest is lost where the terminal takes nothing."""
 
 _ERASE_BELOW = "\x1b[J"
 
@@ -70,7 +70,8 @@ class Progress:
         self._insight = Insight()
         self._options = options
         self._state: RunState | None = None
-        self._held: list[str] = []
+        self._held: deque[str] = deque()
+        self._lost = 0  # of these, as the terminal took nothing
         self._widths: list[int] = []  # of the lines now on the screen, in cells
         self._typed = 0  # rows by which Enter has moved the cursor below them
         self._running = False
@@ -106,7 +107,12 @@ class Progress:
             self._draw([])
 
     def draw(self) -> None:
-        """Draw one frame: the log lines that came since the last one, and below them how things stand now."""
+        """Draw one frame: the log lines that came since the last one, and below them how things stand now.
+
+        A terminal that has not taken the last one yet (Ctrl-S, an ssh connection that hangs) gets none before it has.
+        """
+        if getattr(self._terminal, "behind", False):
+            return
         if self._state is None:
             self._draw([])
             return
@@ -130,21 +136,30 @@ class Progress:
     def write_above(self, text: str) -> None:
         """Write *text*, whole lines, above the display: with the next frame, or at once where there is none."""
         self._held.append(text)
-        if not self._running or len(self._held) > MOST_HELD:
+        if not self._running or (len(self._held) > MOST_HELD and not self._lost):
             self._draw([])
+        while len(self._held) > MOST_HELD:
+            self._held.popleft()
+            self._lost += 1
 
     def _draw(self, lines: list[Text]) -> None:
         if not (self._held or lines or self._widths):
             return
         shown = [self._painter.painted(line) for line in lines]
-        frame = self._erase() + "".join(self._held) + "\n".join(shown)
-        self._held.clear()
-        self._widths = [cell_len(line.plain) for line in lines]
-        self._typed = 0
+        lost = f"({self._lost} log lines are missing here: this terminal took nothing more)\n" if self._lost else ""
+        frame = self._erase() + lost + "".join(self._held) + "\n".join(shown)
         encoding = self._terminal.encoding or "utf-8"
-        with suppress(OSError, ValueError):  # the terminal is gone: nobody looks any more, and the run goes on
+        try:
             self._terminal.write(frame.encode(encoding, "backslashreplace").decode(encoding))
             self._terminal.flush()
+        except BlockingIOError:
+            return  # it takes nothing more: what is on it is the last frame still, and what is held may be for the next one
+        except (OSError, ValueError):
+            pass  # the terminal is gone: nobody looks any more, and the run goes on
+        self._held.clear()
+        self._lost = 0
+        self._widths = [cell_len(line.plain) for line in lines]
+        self._typed = 0
 
     def _erase(self) -> str:
         """What takes the last frame off: up by as many rows as its lines take at the width of now."""

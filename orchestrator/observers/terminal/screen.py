@@ -77,11 +77,14 @@ class Screen:
         return Size(columns=columns, rows=rows, ascii_only=self._ascii_only)
 
     def paint(self, lines: Sequence[Text]) -> None:
-        """Show *lines* and nothing else."""
+        """Show *lines* and nothing else, once the terminal has taken what was shown before."""
+        if getattr(self._stream, "behind", False):
+            return
         shown = f"{_ERASE_LINE}\r\n".join(self._painter.painted(line) for line in lines)
         self._write(f"{_HOME}{shown}{_ERASE_LINE}{_ERASE_BELOW}")
 
     def _write(self, text: str) -> None:
         encoding = self._stream.encoding or "utf-8"
-        self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        self._stream.flush()
+        with suppress(BlockingIOError, TimeoutError):  # it takes nothing for now
+            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            self._stream.flush()
