@@ -4,22 +4,22 @@
         sinks = [notifier.sink, ...]
 
 Each address has a thread and a short queue of its own, so one that hangs delays neither the others nor the run, and when
-the run is over all of them together get `LAST_WORDS` seconds. The threads are daemons: what still hangs then is left
-behind. What went wrong is logged by who calls `sink`, without the address: addresses hold tokens.
+the run is over all of them together get `LAST_WORDS` seconds. The threads wait for the processes that deliver (`delivery`): what still
+hangs then is killed. What went wrong is logged by who calls `sink`, without the address: addresses hold tokens.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import structlog
 
@@ -43,10 +43,14 @@ from ..core.run import RunState
 from ..core.typed import approve_command, with_options
 from ..text.durations import rough_duration
 from ..text.escaping import one_line, shown_lines
+from .delivery import NOT_KNOWN, PATIENCE, TOO_LATE, Courier
 from .log.sentences import counts
 
-LAST_WORDS = 10.0
-"""Seconds that the delivery may take after the end of the run."""
+LAST_WORDS = 20.0
+"""Seconds that the delivery may take after the end of the run: a slow machine needs some of them to start what delivers."""
+
+LOOK = 30.0
+"""Seconds that it may take to look whether apprise knows the addresses."""
 
 MOST_WAITING = 100
 """So many messages may wait for one address; further ones are dropped, and that is logged."""
@@ -151,6 +155,7 @@ class Notifier:
         redact: Makes secrets in a text unreadable before it leaves (`Redactor.text`).
         options: What is added to the commands in messages, so that they find the same state directory, a space before each.
         last_words: Seconds that the delivery may take after the end of the run.
+        patience: Seconds that the delivery of one message to one address may take.
 
     Raises:
         InputError: The extra `notify` is not installed, or apprise does not know an address; the message does not show it.
@@ -163,12 +168,17 @@ class Notifier:
         redact: Callable[[str], str] = str,
         options: str = "",
         last_words: float = LAST_WORDS,
+        patience: float = PATIENCE,
     ) -> None:
         self._failures: deque[tuple[str, str]] = deque()
         self._redact = redact
         self._last_words = last_words
         self._messages = Messages(options)
-        self._posts = [_Post(send, label, self._failures) for label, send in _addresses(urls)]
+        require_notifications()
+        self._posts = [
+            _Post(url, _label(number, url), self._failures, Courier(patience)) for number, url in enumerate(urls)
+        ]
+        self._look()
 
     def __enter__(self) -> Self:
         for post in self._posts:
@@ -182,11 +192,28 @@ class Notifier:
         until = time.monotonic() + self._last_words
         for post in self._posts:
             post.close()
-        for post in self._posts:
-            post.thread.join(max(0.0, until - time.monotonic()))
-            if post.thread.is_alive():
-                self._failures.append((post.label, "no answer in time"))
+        try:
+            for post in self._posts:
+                post.thread.join(max(0.0, until - time.monotonic()))
+                if post.thread.is_alive():
+                    self._failures.append((post.label, TOO_LATE))
+        finally:  # a second signal as well: no delivery outlives the run
+            for post in self._posts:
+                post.stop()
+            for post in self._posts:
+                post.thread.join(1.0)  # it has nothing to wait for any more
         self._log_failures()
+
+    def _look(self) -> None:
+        """Refuse addresses that apprise does not know. Where nobody can tell, that is a warning: it must not keep a run from going on."""
+        courier = Courier(LOOK)
+        troubles = courier.carry([post.url for post in self._posts], None)
+        courier.rest()
+        for post, trouble in zip(self._posts, troubles, strict=True):
+            if trouble == NOT_KNOWN:
+                raise InputError(f"notify.urls: address {post.label}: {NOT_KNOWN}")
+            if trouble is not None:
+                self._failures.append((post.label, trouble))
 
     def sink(self, event: Event, state: RunState) -> None:
         """Queue the message for *event*, if there is one."""
@@ -206,12 +233,13 @@ class Notifier:
 
 
 class _Post:
-    """One address: its queue and the thread that empties it."""
+    """One address: its queue, and the thread that empties it."""
 
-    def __init__(self, send: Callable[[Message], bool], label: str, failures: deque[tuple[str, str]]) -> None:
+    def __init__(self, url: str, label: str, failures: deque[tuple[str, str]], courier: Courier) -> None:
+        self.url = url
         self.label = label
         self.thread = threading.Thread(target=self._deliver, name=f"notify {label}", daemon=True)
-        self._send = send
+        self._courier = courier
         self._failures = failures
         self._queue: SimpleQueue[Message | None] = SimpleQueue()
 
@@ -224,13 +252,17 @@ class _Post:
     def close(self) -> None:
         self._queue.put(None)
 
+    def stop(self) -> None:
+        self._courier.stop()
+
     def _deliver(self) -> None:
-        while (message := self._queue.get()) is not None:
-            try:
-                if not self._send(message):
-                    self._failures.append((self.label, "was not accepted"))
-            except Exception as error:  # noqa: BLE001 - a hundred plugins raise what they like, none may hurt the run
-                self._failures.append((self.label, type(error).__name__))  # its text may hold the address
+        while (message := self._queue.get()) is not None and not self._courier.stopped:
+            (trouble,) = self._courier.carry([self.url], asdict(message))
+            if trouble is not None and not self._courier.stopped:
+                self._failures.append((self.label, trouble))
+            if self._queue.empty():
+                self._courier.rest()
+        self._courier.rest()
 
 
 _MEANS_SOMETHING = re.compile(r"[@<]|\](?=\()")
@@ -250,41 +282,8 @@ def require_notifications() -> None:
     Raises:
         InputError: It is not.
     """
-    try:
-        import apprise  # noqa: F401 - asked for to learn whether it is there
-    except ImportError as error:
-        raise InputError("notifications need apprise: `pip install 'atlas-cutover[notify]'`") from error
-
-
-def _addresses(urls: Sequence[str]) -> list[tuple[str, Callable[[Message], bool]]]:
-    require_notifications()
-    import apprise
-
-    _quieten()
-    found = []
-    for number, url in enumerate(urls):
-        one = apprise.Apprise()
-        label = _label(number, url)
-        if not one.add(url):
-            raise InputError(f"notify.urls: address {label}: apprise does not know such an address")
-        found.append((label, _sender(one, apprise.NotifyFormat.TEXT)))
-    return found
-
-
-def _sender(one: Any, plain: Any) -> Callable[[Message], bool]:
-    def send(message: Message) -> bool:
-        return bool(one.notify(body=message.body, title=message.title, notify_type=message.kind, body_format=plain))
-
-    return send
-
-
-def _quieten() -> None:
-    """What these libraries log may hold addresses; what matters of it is logged here."""
-    for name in ("apprise", "urllib3", "requests"):
-        logger = logging.getLogger(name)
-        if not any(isinstance(handler, logging.NullHandler) for handler in logger.handlers):
-            logger.addHandler(logging.NullHandler())
-        logger.propagate = False
+    if find_spec("apprise") is None:
+        raise InputError("notifications need apprise: `pip install 'atlas-cutover[notify]'`")
 
 
 def _label(number: int, url: str) -> str:
