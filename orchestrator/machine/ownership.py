@@ -49,13 +49,7 @@ def refuse_foreign(
     Raises:
         ForeignFileError: Somebody else can.
     """
-    if status.st_uid not in (0, os.geteuid()) and status.st_uid not in _trusted(USERS_VARIABLE):
-        owner = _user(status.st_uid)
-        raise ForeignFileError(
-            path,
-            f"belongs to user {owner}: use the same user, or give it to yours or to root (`chown`), or trust them with "
-            f"{USERS_VARIABLE}={owner} (what is in it is done in your name)",
-        )
+    refuse_foreign_owner(path, status)
     if stat.S_ISLNK(status.st_mode):
         return  # whose mode says nothing
     if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX and not ours_alone:
@@ -76,6 +70,21 @@ def refuse_foreign(
         raise ForeignFileError(path, f"can be written by everybody ({shown}): chmod o-w {path}{sticky}")
     if status.st_mode & stat.S_IWGRP:  # with an access control list: the most that all whom it names may do
         _refuse_writers(path, status.st_gid, shown, writers(path if descriptor is None else descriptor))
+
+
+def refuse_foreign_owner(path: Path, status: os.stat_result) -> None:
+    """Return when what has this *status* belongs to this user, to root, or to somebody who is trusted, whoever may write it.
+
+    Raises:
+        ForeignFileError: It belongs to somebody else.
+    """
+    if status.st_uid not in (0, os.geteuid()) and status.st_uid not in _trusted(USERS_VARIABLE):
+        owner = _user(status.st_uid)
+        raise ForeignFileError(
+            path,
+            f"belongs to user {owner}: use the same user, or give it to yours or to root (`chown`), or trust them with "
+            f"{USERS_VARIABLE}={owner} (what is in it is done in your name)",
+        )
 
 
 def _refuse_writers(path: Path, group: int, shown: str, listed: Writers | None) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import pty
 import re
 import shlex
 import stat
@@ -418,7 +419,7 @@ def test_a_link_that_is_there_for_the_opening_alone_gets_no_log(
         log.symlink_to(victim)
         return found
 
-    monkeypatch.setattr("orchestrator.observers.log.sink.refuse_foreign_links", exchanging)
+    monkeypatch.setattr("orchestrator.observers.log.file.refuse_foreign_links", exchanging)
     with pytest.raises(InputError, match="was exchanged while it was opened"):
         configure_logging(level="info", format="json", file=log, secrets=[])
     assert victim.read_text(encoding="utf-8") == "mine\n"
@@ -461,6 +462,52 @@ def test_a_second_name_for_another_file_gets_no_log_where_others_may_add_names(t
 def test_a_device_gets_the_log_whoever_may_write_it() -> None:
     """`/dev/null` and `/dev/stderr` are for everybody."""
     configure_logging(level="info", format="json", file=Path("/dev/null"), secrets=[]).close()
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "refused"),
+    [
+        pytest.param(12345, 0o666, r"belongs to user 12345", marks=AS_ROOT),
+        pytest.param(12345, 0o600, r"belongs to user 12345", marks=AS_ROOT),
+        (None, 0o622, r"can be written by everybody \(mode 0622\): chmod o-w"),
+        (None, 0o600, None),
+        (None, 0o644, None),
+    ],
+)
+def test_a_pipe_gets_the_log_where_it_is_ours(
+    tmp_path: Path, owner: int | None, mode: int, refused: str | None
+) -> None:
+    """Whoever made it has the log, as far as he likes to read; whoever may write there puts lines of his own among ours."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(mode)
+    if owner is not None:
+        os.chown(pipe, owner, owner)
+    read = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        if refused is None:
+            configure_logging(level="info", format="json", file=pipe, secrets=[]).close()
+        else:
+            with pytest.raises(InputError, match=rf"log file .*pipe: .*{refused}"):
+                configure_logging(level="info", format="json", file=pipe, secrets=[])
+    finally:
+        os.close(read)
+
+
+@AS_ROOT
+def test_a_terminal_of_somebody_else_gets_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """He would see it all. One that this process was started on is meant, whosever it is: `sudo` leaves it to who has logged in."""
+    shown_to, terminal = pty.openpty()
+    name = Path(os.ttyname(terminal))
+    os.chown(name, 12345, 12345)
+    try:
+        with pytest.raises(InputError, match="belongs to user 12345"):
+            configure_logging(level="info", format="json", file=name, secrets=[])
+        monkeypatch.setattr("orchestrator.observers.log.file._STANDARD", (terminal,))
+        configure_logging(level="info", format="json", file=name, secrets=[]).close()
+    finally:
+        os.close(terminal)
+        os.close(shown_to)
 
 
 @pytest.mark.parametrize(("level", "format"), [("loud", "json"), ("info", "xml")])

@@ -15,7 +15,6 @@ import errno
 import json
 import logging
 import os
-import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
@@ -34,12 +33,12 @@ from ...core.log_choices import LOG_FORMATS
 from ...core.observer import Sink
 from ...core.run import RunState
 from ...machine.outlet import Outlet
-from ...machine.ownership import refuse_exchanged, refuse_foreign, refuse_foreign_links, refuse_foreign_place
 from ...machine.terminal import columns_of
 from ...text.instants import iso
 from ...text.redaction import Redactor
 from .console import ConsoleRenderer, wants_colour
 from .entries import Entries
+from .file import open_log_file
 from .levels import LEVELS, level_of
 
 _FIRST = ("timestamp", "level", "event", "run_id", "workflow", "wave", "migration", "group_id", "live_migration_id")
@@ -136,7 +135,7 @@ def configure_logging(  # noqa: PLR0913 - all are keywords, and most are rarely 
         else json_line
     )
     redactor = secrets if isinstance(secrets, Redactor) else Redactor(secrets)
-    outputs = _Outputs(stream=target, render=console, file=_open(file), path=file)
+    outputs = _Outputs(stream=target, render=console, file=None if file is None else open_log_file(file), path=file)
     structlog.configure(
         processors=[
             _stamp(clock),
@@ -290,27 +289,3 @@ class _StandardLibrary(logging.Handler):
             extra["repeated"] = unsaid
         level = min(record.levelno // 10 * 10, logging.CRITICAL)
         logger.log(level, "library_message", logger=record.name, message=record.getMessage(), **extra)
-
-
-def _open(file: Path | None) -> int | None:
-    if file is None:
-        return None
-    try:
-        # One that somebody has planted leads to a file of ours, which the log would be added to.
-        refuse_foreign_links(file)
-        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
-    except OSError as error:
-        why = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
-        raise InputError(f"log file {file}: cannot be opened: {why}") from error
-    try:
-        status = os.fstat(descriptor)
-        refuse_exchanged(file, status, refuse_foreign_links(file))  # or by one that was put there for the opening alone
-        if stat.S_ISREG(status.st_mode):
-            refuse_foreign(file, status, descriptor=descriptor)
-            if status.st_nlink > 1:
-                refuse_foreign_place(file)  # where others may add names, this may be theirs for another file of ours
-    except OSError as error:
-        os.close(descriptor)
-        raise InputError(f"log file {file}: {error.strerror}") from error
-    os.set_blocking(descriptor, True)
-    return descriptor
