@@ -21,6 +21,16 @@ class SpokenTooSoonError(aiohttp.ClientConnectionError):
     """Each connection has something unread on it, also a new one: the request was not written."""
 
 
+class ProxyCertificateError(aiohttp.ClientConnectorCertificateError):
+    """It is the certificate of the proxy, which is spoken to with TLS, that cannot be verified; aiohttp tells it like a server's."""
+
+
+def proxy_of(error: aiohttp.ClientConnectorError) -> str | None:
+    """Host and port of the proxy through which there was no connection; None: it was to be made without one, or to the proxy itself."""
+    proxy = error.args[0].proxy  # of the key; the error has no other way to tell it
+    return f"{proxy.host}:{proxy.port}" if proxy is not None else None
+
+
 class QuietConnector(aiohttp.TCPConnector):
     """Gives out connections on which nothing lies unread; others are closed."""
 
@@ -34,9 +44,15 @@ class QuietConnector(aiohttp.TCPConnector):
 
         Raises:
             SpokenTooSoonError: There is none that is quiet.
+            ProxyCertificateError: As it says.
         """
         for _ in range(self.limit + 1):  # all that are kept, and a new one
-            connection = await super().connect(req, traces, timeout)
+            try:
+                connection = await super().connect(req, traces, timeout)
+            except aiohttp.ClientConnectorCertificateError as error:
+                if req.proxy is None or proxy_of(error) is not None:
+                    raise
+                raise ProxyCertificateError(error.args[0], error.certificate_error) from error
             try:
                 for _ in range(_LOOKS):
                     await checkpoint()

@@ -26,7 +26,8 @@ import aiohttp
 from ..core.errors import CutoverError
 from ..core.outcomes import ExitCode
 from ..text.escaping import one_line
-from .connector import SpokenTooSoonError
+from .certificate_advice import advice_on_certificate
+from .connector import SpokenTooSoonError, proxy_of
 
 
 class RequestVerdict(StrEnum):
@@ -183,17 +184,22 @@ def translate(
     what = f"{type(error).__name__}: {clean(str(error))}" if str(error) else type(error).__name__
     match error:
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
-            return NotSentError(f"{_advice_on_certificate(error)} ({what})", method=method, path=path)
+            return NotSentError(f"{advice_on_certificate(error)} ({what})", method=method, path=path)
         case aiohttp.ClientProxyConnectionError():
             return NotSentError(f"no connection to the proxy ({what})", method=method, path=path)
         case aiohttp.ClientConnectorError(strerror=None, os_error=cause) if error.ssl is not False:
             how = f"{type(cause).__name__}{f': {clean(str(cause))}' if str(cause) else ''}"
+            server = f"{error.host}:{error.port}"
+            told = f"{server} hung up while TLS was being agreed on: it"
+            if proxy := proxy_of(error):
+                told = f"the proxy {proxy} said that it leads to {server}, and one of them hung up while TLS was being agreed on: the proxy may not be let through there, or {server}"
             return NotSentError(
-                f"no connection: {error.host}:{error.port} hung up while TLS was being agreed on: it may not speak TLS 1.2, which is the least ({how})",
-                method=method,
-                path=path,
+                f"no connection: {told} may not speak TLS 1.2, which is the least ({how})", method=method, path=path
             )
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
+        case aiohttp.ClientConnectorError():
+            way = f" through the proxy {proxy}" if (proxy := proxy_of(error)) else ""
+            return NotSentError(f"no connection{way} ({what})", method=method, path=path)
+        case aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
             return NotSentError(f"no connection ({what})", method=method, path=path)
         case aiohttp.ClientHttpProxyError(status=status):
             advice = "; its user name and password are in the proxy variable" if status == 407 else ""
@@ -217,56 +223,3 @@ def translate(
             return AnswerTimeoutError("no answer within the request timeout", method=method, path=path)
         case _:
             return AnswerLostError(f"the answer was lost ({what})", method=method, path=path)
-
-
-_EXPIRED, _NOT_YET, _REVOKED = 10, 9, 23  # X509_V_ERR_... of openssl/x509_vfy.h
-_OTHER_HOST = frozenset({62, 64})
-_UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
-# It may not sign, or not as it is made.
-_NO_AUTHORITY = frozenset({24, 37, 79, 80, 81, 82, 83, 84, 89, 90, 91, 92, 93, 94})
-_NO_KEY_IDENTIFIER = frozenset({85, 86})
-_TOO_WEAK = frozenset({66, 67, 68})
-_NOT_FOR_SERVERS = 26
-
-
-def _advice_on_certificate(error: Exception) -> str:
-    """What is wrong with the certificate that *error* is about, and who can do what about it."""
-    cause = getattr(error, "certificate_error", error)
-    code = getattr(cause, "verify_code", 0)
-    if code == _EXPIRED:
-        return (
-            "the server's certificate, or one of those that vouch for it, has expired: whoever runs the server renews it, unless "
-            "this machine's clock is ahead (`date -u`)"
-        )
-    if code == _NOT_YET:
-        return "the server's certificate is not valid yet: this machine's clock is most likely behind (`date -u`)"
-    if code in _OTHER_HOST:
-        return (
-            "the server's certificate is for another host: correct the host in `atlas.base_url`, or find out who answers in its "
-            "place. No CA helps"
-        )
-    if code in _UNKNOWN_ISSUER:
-        return (
-            "nobody known here vouches for the server's certificate: name the CA that has signed it in `atlas.ca_file` (where a "
-            "proxy opens TLS, that is the proxy's CA)"
-        )
-    if code in _NO_KEY_IDENTIFIER:
-        return (
-            "the CA that has signed the server's certificate lacks its key identifiers (RFC 5280, section 4.2.1), which Python 3.13 and newer "
-            "ask for: have the CA made again with them (`subjectKeyIdentifier=hash`, `authorityKeyIdentifier=keyid`), or use Python 3.12"
-        )
-    if code in _NO_AUTHORITY:
-        return (
-            "the certificate that has signed the server's is not made as a CA's has to be (basicConstraints, keyUsage; Python 3.13 and newer look closer): have it "
-            "made again, or name another CA in `atlas.ca_file`"
-        )
-    if code == _REVOKED:
-        return "the server's certificate was revoked: whoever runs the server has to replace it"
-    if code in _TOO_WEAK:
-        return (
-            "the server's certificate, or one of those that vouch for it, has a key or a signature that is too weak for this machine's OpenSSL "
-            "(RSA of less than 2048 bits, SHA-1): whoever runs the server, or the proxy that opens TLS, has it made again"
-        )
-    if code == _NOT_FOR_SERVERS:
-        return "the server's certificate is not made for servers (extendedKeyUsage): whoever runs the server has it made again"
-    return "the server's certificate could not be verified: ask whoever runs the server, or the proxy that opens TLS, with these words"

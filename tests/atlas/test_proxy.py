@@ -194,8 +194,8 @@ async def test_a_proxy_that_wants_credentials_says_so_without_blame_for_atlas(mo
 
 
 @asynccontextmanager
-async def https_proxy(tls: ssl.SSLContext, port: int) -> AsyncIterator[str]:
-    """A proxy that is spoken to with TLS, and leads every CONNECT to *port* of this machine."""
+async def a_proxy(tls: ssl.SSLContext | None, port: int) -> AsyncIterator[str]:
+    """A proxy that is spoken to with *tls*, and leads every CONNECT to *port* of this machine."""
     tasks: set[asyncio.Task[Any]] = set()
 
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -222,7 +222,7 @@ async def https_proxy(tls: ssl.SSLContext, port: int) -> AsyncIterator[str]:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         for task in tasks:
@@ -245,10 +245,66 @@ async def test_a_proxy_may_be_spoken_to_with_tls(tmp_path: Path, monkeypatch: py
 
     async with (
         raw_server(answer, tls=tls) as raw,
-        https_proxy(tls, int(raw.origin.rpartition(":")[2])) as proxy,
+        a_proxy(tls, int(raw.origin.rpartition(":")[2])) as proxy,
     ):
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         async with client_of("https://atlas.example.com/api/atlas/v2", ca_file=tmp_path / "ca.pem") as client:
             assert (await client.job(GROUP, LIVE)).ready
             await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
         assert raw.connections == 1
+
+
+def tls_of(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+    """A server's, with a certificate of *authority* for *names*."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(tls)
+    return tls
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("virtual_time")
+@pytest.mark.parametrize("whose", ["proxy", "server"])
+async def test_a_certificate_for_another_host_is_blamed_on_whose_it_is(
+    whose: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy's name stands in its variable and not in `atlas.base_url`; that of the server behind it does."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    right = tls_of(authority, "127.0.0.1", "atlas.example.com")
+    wrong = tls_of(authority, "elsewhere.example.com")
+
+    async def answer(raw: Raw) -> bytes:
+        return http(200, job_document(raw))
+
+    async with (
+        raw_server(answer, tls=wrong if whose == "server" else right) as raw,
+        a_proxy(wrong if whose == "proxy" else None, int(raw.origin.rpartition(":")[2])) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        async with client_of("https://atlas.example.com/api/atlas/v2", ca_file=tmp_path / "ca.pem") as client:
+            with pytest.raises(NotSentError) as caught:
+                await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
+    told = str(caught.value)
+    assert f"the {whose}'s certificate is for another host" in told
+    assert ("`atlas.base_url`" in told, "the proxy variable" in told) == (whose == "server", whose == "proxy")
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("virtual_time")
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 400 plain\r\n\r\n"])
+async def test_a_proxy_that_opens_a_way_and_hangs_up_is_named(first: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one is not let through, it is the proxy that hangs up, or says something else, in the server's place."""
+
+    async def answer(raw: Raw) -> bytes:
+        raw.closing = True
+        return b"HTTP/1.1 200 Connection established\r\n\r\n" + first
+
+    async with raw_server(answer) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.origin.replace("://", f"://user:{SECRET}@"))
+        async with client_of("https://atlas.example.com/api/atlas/v2") as client:
+            with pytest.raises(NotSentError) as caught:
+                await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
+    told = str(caught.value)
+    assert f"the proxy {proxy.origin.removeprefix('http://')} " in told
+    assert "atlas.example.com:443" in told
+    assert SECRET not in told
