@@ -7,6 +7,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from ..core.log_choices import DEFAULT_LOG_LEVEL
+from ..core.outcomes import ExitCode
 from .outputs import tell, warn, warn_of_unwritten
 from .parser import Commands
 
@@ -106,14 +107,17 @@ def _told(args: Namespace, steered: Steered) -> int:
     run_id, options = steered.run_id, state_options(args)
     for each in steered.dropped:
         warn(each)
+    for each in steered.left_out:
+        warn(f"{args.command}: not for {each}")
+    others = " for the others" if steered.left_out else ""
     match steered.taken:
         case Taken.ASKED:
-            tell(f"{args.command}: the request is with run {run_id}", file=sys.stderr)
+            tell(f"{args.command}: the request is with run {run_id}{others}", file=sys.stderr)
         case Taken.TAKEN:
-            tell(f"{args.command}: run {run_id} has carried it out", file=sys.stderr)
+            tell(f"{args.command}: run {run_id} has carried it out{others}", file=sys.stderr)
         case Taken.KEPT:
             tell(
-                f"{args.command}: recorded for run {run_id}; no process works on it now: `{with_options(resume_command(run_id), options)}` continues it",
+                f"{args.command}: recorded for run {run_id}{others}; no process works on it now: `{with_options(resume_command(run_id), options)}` continues it",
                 file=sys.stderr,
             )
             if steered.here_alone:
@@ -137,4 +141,4 @@ def _told(args: Namespace, steered: Steered) -> int:
             f"(`atlas-cutover report {run_id}{options}` names {'it' if unwatched == 1 else 'them'})",
             file=sys.stderr,
         )
-    return 0
+    return int(ExitCode.INCOMPLETE if steered.left_out else ExitCode.SUCCESS)

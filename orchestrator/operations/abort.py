@@ -19,6 +19,7 @@ from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, locked, run_lock, worker_of
 from .apart import wait_for
+from .deciding import decided_whole
 from .find import find_run, state_dir_of
 from .foresight import last_words
 from .reporting import write_reports
@@ -28,7 +29,6 @@ from .steering import (
     ask,
     ask_elsewhere,
     asked_already,
-    decided,
     redactor_of_this_process,
     refuse_when_over,
 )
@@ -75,7 +75,7 @@ def abort_and_tell(
     with open_journal(directory) as journal:
         # Where no process works on it, nobody has heeded what was asked before.
         if row.unfinished and worker_of(run_lock(directory, row.run_id)) is not None:
-            decided(asked_already(journal, row.run_id), [request])
+            decided_whole(asked_already(journal, row.run_id), [request])
         return ask(journal, row.run_id, request, at=time.time()) or _end(journal, row, request, observers)
 
 

@@ -26,6 +26,7 @@ from ..store.locks import LockedError, locked, run_lock, worker_of
 from ..text.likeness import composed
 from ..text.redaction import Redactor
 from .apart import wait_for
+from .deciding import decided, decided_whole, refusals
 from .find import find_run, find_run_under_way, state_dir_of
 from .leftovers import Leftovers, older_than, sort_out
 from .reporting import Unwritten
@@ -51,7 +52,8 @@ class Steered:
     *unwatched*: cutovers that it left under way or in doubt when it ended here; nobody watches them any more. *unwritten*:
     reports that could not be written. *dropped*: what was asked of a run at Temporal before, and is not done any more, in sentences.
     *unreadable*: how many of its events cannot be read, so that what they say is in no report. *here_alone*: it was recorded in this state
-    directory, and a session of the run at Temporal that begins with another one does not know it.
+    directory, and a session of the run at Temporal that begins with another one does not know it. *left_out*: of which migrations it was asked
+    as well, and why it does nothing for them, in sentences.
     """
 
     run_id: str
@@ -61,6 +63,7 @@ class Steered:
     dropped: tuple[str, ...] = ()
     unreadable: int = 0
     here_alone: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 def ask(journal: Journal, run_id: str, *requests: SteeringRequest, at: float) -> Steered | None:
@@ -86,7 +89,7 @@ def steer(
     """Ask for *command* about *names* (a wave, or migrations; none: the run), and tell what became of it.
 
     The process that works on the run heeds it within a second; where there is none, it is recorded for the one that
-    continues the run.
+    continues the run. It is asked for those of *names* for which it does something.
 
     Args:
         run_id: The run, or how its id begins; None: the only one that a process works on.
@@ -98,7 +101,7 @@ def steer(
         gate: What `gate` changes; None: off.
 
     Raises:
-        InputError: There is no such run, or what is asked changes nothing.
+        InputError: There is no such run, or what is asked changes nothing of any of *names*.
         JournalError: The journal cannot be read or written.
         TemporalError: The run is at Temporal, which does not answer.
     """
@@ -112,12 +115,13 @@ def steer(
         requests = requests_for(state, command, names, who or who_am_i(), reason, gate)
         if command is not Command.RETRY:  # which takes up what an ended run has left
             refuse_when_over(row, command)
-        if not row.open_elsewhere:  # of which the journal here may know less than its workers
-            decided(state, requests)
-    if row.open_elsewhere:
+        # Of a run at Temporal the journal here may know less than its workers.
+        meant = None if row.open_elsewhere else decided(state, requests)
+    if meant is None:
         return ask_elsewhere(row, requests, directory)
     with open_journal(directory) as journal:
-        return ask(journal, row.run_id, *requests, at=time.time()) or _record(journal, row.run_id, requests)
+        left = ask(journal, row.run_id, *meant.requests, at=time.time())
+        return replace(left, left_out=meant.left_out) if left else _record(journal, row.run_id, requests)
 
 
 def ask_elsewhere(row: RunRow, requests: Sequence[SteeringRequest], state_dir: Path) -> Steered:
@@ -134,10 +138,11 @@ def ask_elsewhere(row: RunRow, requests: Sequence[SteeringRequest], state_dir: P
 
     with open_journal(state_dir) as journal, ExitStack() as locks:
         older = older_than(requests, journal, row.run_id, locks)
-        wait_for(row.run_id, partial(temporal_runs.steer, row, requests, before=older.requests))
+        answers = wait_for(row.run_id, partial(temporal_runs.steer, row, requests, before=older.requests))
         if older.kept:
             journal.handled(older.kept)
-    return Steered(run_id=row.run_id, taken=Taken.TAKEN, dropped=older.dropped)
+    left_out = refusals(row.run_id, requests, answers)
+    return Steered(run_id=row.run_id, taken=Taken.TAKEN, dropped=older.dropped, left_out=left_out)
 
 
 def asked_already(journal: Journal, run_id: str) -> RunState:
@@ -192,24 +197,6 @@ def _heeded(controls: Sequence[Control], state: RunState) -> list[Event]:
     return events
 
 
-def decided(state: RunState, requests: Sequence[SteeringRequest]) -> list[Event]:
-    """What *requests* mean for *state*.
-
-    Raises:
-        InputError: One of them changes nothing.
-    """
-    events, refusals = [], []
-    for request in requests:
-        event = decide(state, request, at=time.time())
-        if isinstance(event, str):
-            refusals.append(event)
-        else:
-            events.append(event)
-    if refusals:
-        raise InputError(f"run {state.run_id}: {'; '.join(refusals)}")
-    return events
-
-
 def requests_for(
     state: RunState, command: Command, names: Sequence[str], who: str, reason: str, gate: GateChange | None
 ) -> list[SteeringRequest]:
@@ -229,7 +216,7 @@ def requests_for(
     if command in ABOUT_A_WAVE:
         waves = [name if name in state.waves else composed(name) for name in names]
         found = [SteeringRequest(command=command, who=who, reason=reason, wave=name) for name in waves]
-        decided(state, [request for request in found if request.wave not in state.waves])
+        decided_whole(state, [request for request in found if request.wave not in state.waves])
         return [_with_what_it_covers(request, state) for request in found]
     try:
         chosen = state.workflow.select(tuple(names))
@@ -267,7 +254,8 @@ def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) 
             events = _heeded(older.kept, state)  # what was asked before comes before, or it would overrule this
             # No session works on it, so nothing of one holds up what an approval is for.
             anew = [replace(request, covers=None) for request in requests]
-            own = [between_sessions(event) for event in decided(state, anew)]
+            meant = decided(state, anew)
+            own = [between_sessions(event) for event in meant.events]
             for event in own:
                 state.apply(event)
             events += own
@@ -277,7 +265,9 @@ def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) 
     except LockedError as error:
         raise InputError(f"run {run_id} has just been taken up by {error.holder}: ask again") from None
     here_alone = row is not None and row.temporal is not None
-    return Steered(run_id=run_id, taken=Taken.KEPT, dropped=older.dropped, here_alone=here_alone)
+    return Steered(
+        run_id=run_id, taken=Taken.KEPT, dropped=older.dropped, here_alone=here_alone, left_out=meant.left_out
+    )
 
 
 def _finished(state: RunState, ended_at: float) -> RunFinished:

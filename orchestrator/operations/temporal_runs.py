@@ -217,11 +217,13 @@ async def is_open_row(row: RunRow, settings: Settings | None = None) -> bool:
     return found is not None and found.run_id == row.run_id and found.is_open
 
 
-async def steer(row: RunRow, requests: Sequence[SteeringRequest], *, before: Sequence[SteeringRequest] = ()) -> None:
-    """Ask the open run *row* for *requests*, and *before* them for what was asked earlier; return when it has taken them.
+async def steer(
+    row: RunRow, requests: Sequence[SteeringRequest], *, before: Sequence[SteeringRequest] = ()
+) -> list[str | None]:
+    """Ask the open run *row* for *requests*, and *before* them for what was asked earlier; why each did nothing, or None.
 
     Raises:
-        InputError: One of them does nothing.
+        InputError: It is not open any more.
         TemporalError: Temporal does not answer, or no worker.
     """
     remote = await remote_of_run(row)
@@ -231,9 +233,7 @@ async def steer(row: RunRow, requests: Sequence[SteeringRequest], *, before: Seq
         )
     if before:
         await remote.steer(row.run_id, before)
-    refusals = [answer for answer in await remote.steer(row.run_id, requests) if answer is not None]
-    if refusals:
-        raise InputError(f"run {row.run_id}: {'; '.join(refusals)}")
+    return await remote.steer(row.run_id, requests)
 
 
 async def give_up(row: RunRow, who: str) -> bool:

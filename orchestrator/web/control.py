@@ -19,6 +19,7 @@ from ..core.run import RunState
 from ..core.steered import Command
 from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange
 from ..operations import steering
+from ..operations.deciding import decided_whole
 from ..operations.gate import gate_change
 from ..store.journal import journal_in, open_journal
 from ..store.locks import run_lock, worker_of
@@ -118,7 +119,7 @@ def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, wall: Callable[
         return refusal
     try:
         requests = steering.requests_for(state, asked.command, asked.names, who, asked.reason, asked.gate)
-        steering.decided(state, requests)
+        decided_whole(state, requests)  # the question was about all of these: it is asked anew
     except InputError as error:
         return Refusal(status=409, reason=str(error))
     with open_journal(state_dir) as journal:

@@ -40,9 +40,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
     async def steer(
         row: RunRow, requests: Sequence[SteeringRequest], *, before: Sequence[SteeringRequest] = ()
-    ) -> None:
+    ) -> list[str | None]:
         assert row.run_id == RUN
         seen.append(([each.command for each in before], [each.command for each in requests]))
+        return [None] * len(requests)
 
     monkeypatch.setattr(temporal_runs, "steer", steer)
     return seen

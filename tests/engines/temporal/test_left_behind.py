@@ -11,6 +11,7 @@ import anyio
 import pytest
 from temporalio.client import Client
 
+from orchestrator.core.errors import InputError
 from orchestrator.core.leftovers import FRESH
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import SteeringRequest
@@ -18,6 +19,8 @@ from orchestrator.engines.temporal.service import Remote
 from orchestrator.operations.follower import Follower
 from orchestrator.operations.options import Host, Options
 from orchestrator.operations.reject import reject
+from orchestrator.operations.skip import skip
+from orchestrator.operations.steering import Taken
 from orchestrator.store.journal import open_journal
 
 from ..house import wave, workflow
@@ -59,6 +62,22 @@ async def test_an_approval_that_was_never_passed_on_approves_nothing_later(
         assert said.startswith("`approve one` by olga, of ")
         assert recorded(it, run_id).waves["one"].approved_by is None
         assert it.puts() == {"a": 0, "b": 0}
+
+
+async def test_a_wave_at_temporal_is_steered_as_far_as_it_can_be(
+    tmp_path: Path, temporal: Server, client: Client
+) -> None:
+    """What its run has done for some is no error, and of the others it says why not."""
+    async with night(
+        tmp_path, temporal, client, workflow(wave("one", "a", "b", approval=True), wave("two", "c", approval=True))
+    ) as it:
+        run_id = (await begin_here(it)).state.run_id
+        ask = partial(skip, run_id, state_dir=it.settings.state_dir, who="ada")
+        assert (await anyio.to_thread.run_sync(partial(ask, "b"))).left_out == ()
+        steered = await anyio.to_thread.run_sync(ask, "one")
+        assert (steered.taken, steered.left_out) == (Taken.TAKEN, ("b: already skipped by ada",))
+        with pytest.raises(InputError, match=f"run {run_id}: a, b: already skipped by ada"):
+            await anyio.to_thread.run_sync(ask, "one")
 
 
 async def test_what_was_asked_before_somebody_held_the_run_up_from_elsewhere_does_not_let_it_go_on(
