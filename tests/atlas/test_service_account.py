@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -388,6 +390,30 @@ async def test_what_ends_the_clients_work_is_raised_as_it_is() -> None:
     async with simulated() as running:
         with pytest.raises(AtlasError, match="made up"):
             await work()
+
+
+async def test_a_redirect_of_the_token_endpoint_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The secret is for the configured Atlas alone; nor is anything of `~/.netrc` sent in its place."""
+    (tmp_path / ".netrc").write_text("default login svc password s3cret-w0rd\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    async def elsewhere(_: Raw) -> bytes:
+        return http(200)
+
+    async with raw_server(elsewhere) as other:
+
+        async def redirect(_: Raw) -> bytes:
+            return http(307, Location=f"{other.origin}/api/oauth/token")
+
+        async with raw_server(redirect) as raw, client_of(raw.base_url, credentials=credentials(), **OPEN) as client:
+            with pytest.raises(AtlasError, match="redirects are not followed"):
+                await client.job(GROUP, LIVE)
+    assert other.requests == []
+    own = base64.b64encode(":".join(ACCOUNT).encode()).decode()
+    assert {headers["Authorization"] for headers in raw.headers} == {f"Basic {own}"}
 
 
 async def test_it_is_said_whose_token_cannot_be_had() -> None:
