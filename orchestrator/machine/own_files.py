@@ -35,12 +35,24 @@ def make_way(path: Path) -> None:
         OSError: One cannot be made.
     """
     try:
-        path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+        _make_one(path)
     except FileNotFoundError:
         if path.parent == path:
             raise
         make_way(path.parent)
-        path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+        _make_one(path)
+
+
+def _make_one(path: Path) -> None:
+    try:
+        path.mkdir(mode=PRIVATE_DIRECTORY)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & PRIVATE_DIRECTORY != PRIVATE_DIRECTORY:  # the umask leaves not even its owner's bits
+        path.chmod(mode | PRIVATE_DIRECTORY)
 
 
 def open_own(path: Path, flags: int) -> int:
@@ -58,10 +70,19 @@ def open_own(path: Path, flags: int) -> int:
         raise
     try:
         _refuse_unusual(path, descriptor)
+        if flags & os.O_CREAT:
+            let_its_owner(descriptor)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def let_its_owner(descriptor: int) -> None:
+    """Give the owner of *descriptor*, a file of ours that may be new, what the umask has not left them of its mode."""
+    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    if mode & PRIVATE != PRIVATE:
+        os.fchmod(descriptor, mode | PRIVATE)
 
 
 def read_own(path: Path) -> bytes:
@@ -97,7 +118,9 @@ def refuse_link(path: Path) -> None:
     """
     if path.is_symlink():
         raise ForeignFileError(
-            path, f"is a symbolic link (to {path.readlink()}), and nothing is written through one here: remove it"
+            path,
+            f"is a symbolic link (to {path.readlink()}), and nothing is written through one here: put what is there in its "
+            "place, if that is yours, or remove it",
         )
 
 

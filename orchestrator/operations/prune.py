@@ -11,6 +11,7 @@ from pathlib import Path
 from ..core.errors import JournalError
 from ..core.outcomes import Outcome
 from ..core.run import fold
+from ..machine.own_files import refuse_link
 from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.last_read import reads_path
@@ -124,12 +125,15 @@ def _why_kept(journal: Journal, row: RunRow, *, locked_here: bool) -> str | None
 
 
 def _remove(journal: Journal, row: RunRow) -> None:
-    journal.forget(row.run_id)
     reports = journal.state_dir / "runs" / part_of_path(row.run_id)
+    files = reads_path(journal.state_dir, row.run_id), run_lock(journal.state_dir, row.run_id)
     try:
+        for each in (reports, *files):
+            refuse_link(each.parent)  # before the run is forgotten: it would lead to what is not ours to remove
+        journal.forget(row.run_id)
         if reports.is_dir() and not reports.is_symlink():
             shutil.rmtree(reports)
-        for file in (reads_path(journal.state_dir, row.run_id), run_lock(journal.state_dir, row.run_id)):
+        for file in files:
             file.unlink(missing_ok=True)
     except OSError as error:
         raise unusable(Path(error.filename or reports), error) from error

@@ -276,6 +276,7 @@ class Journal(JournalReader):
         rehearsal: bool,
     ) -> tuple[ev.CutoverInDoubt, ...]:
         doubts: tuple[ev.CutoverInDoubt, ...] = ()
+        self._marks.make_place()  # nothing is recorded of a session that could not be marked
         if not rehearsal:
             self._claim(run_id, workflow)
             doubts = doubts_of(self.earlier_puts(run_id))

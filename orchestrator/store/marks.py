@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..machine.own_files import make_directory, open_own
+from ..machine.own_files import make_directory, open_own, refuse_link
 from .state_dir import part_of_path, unusable
 
 SLOT = 128
 """Bytes; less than a sector of any disk."""
 _DIRECTORY, _SUFFIX = "marks", ".mark"
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,7 @@ class Mark:
         """
         try:
             made = not self.exists()
-            if made:
-                make_directory(self.path.parent)
+            make_directory(self.path.parent)
             descriptor = open_own(self.path, os.O_RDWR | os.O_CREAT)
             try:
                 turn, _ = _newest(descriptor)
@@ -106,6 +107,7 @@ class Mark:
             JournalError: It cannot be removed.
         """
         try:
+            refuse_link(self.path.parent)
             self.path.unlink(missing_ok=True)
             if self.path.parent.is_dir():
                 _sync(self.path.parent)
@@ -123,14 +125,29 @@ class Marks:
         """The mark of the run *run_id*, whether there is one or not."""
         return Mark(self.state_dir / _DIRECTORY / f"{part_of_path(run_id)}{_SUFFIX}", run_id)
 
+    def make_place(self) -> None:
+        """See that there is a place for marks, and that it is one to write to.
+
+        Raises:
+            JournalError: It cannot be made, is somebody else's, or a link.
+        """
+        directory = self.state_dir / _DIRECTORY
+        try:
+            make_directory(directory)
+        except OSError as error:
+            raise unusable(directory, error) from error
+
     def __iter__(self) -> Iterator[Mark]:
         directory = self.state_dir / _DIRECTORY
         try:
-            found = sorted(directory.glob(f"*{_SUFFIX}"))
+            found = sorted(os.listdir(directory))  # noqa: PTH208 - `glob` and `iterdir` of some versions pass over what they cannot read
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise unusable(directory, error) from error
-        for path in found:
-            yield Mark(path, path.name.removesuffix(_SUFFIX))
+        for name in found:
+            if name.endswith(_SUFFIX):
+                yield Mark(directory / name, name.removesuffix(_SUFFIX))
 
 
 def _slot(turn: int, reach: Reach) -> bytes:
@@ -143,7 +160,9 @@ def _newest(descriptor: int) -> tuple[int, Reach]:
     found = (0, Reach())
     for place in (0, SLOT):
         words = os.pread(descriptor, SLOT, place).decode("ascii", errors="replace").split()
-        if len(words) == 4 and f"{zlib.crc32(' '.join(words[:3]).encode()):08x}" == words[3]:
+        if len(words) != 4 or f"{zlib.crc32(' '.join(words[:3]).encode()):08x}" != words[3]:
+            continue
+        if _NUMBER.fullmatch(words[0]) and _NUMBER.fullmatch(words[1]):  # anything else was not written by this program
             turn, reach = int(words[0]), Reach(int(words[1]), "" if words[2] == "-" else words[2])
             found = max(found, (turn, reach), key=lambda pair: pair[0])
     return found

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from ..core.errors import JournalError, JournalLockedError
-from ..machine.own_files import make_way
+from ..machine.own_files import PRIVATE, let_its_owner, make_way
 from .ground import OpenFile
 from .marks import Marks
 from .state_dir import refuse_foreign_state, unusable
@@ -188,7 +188,11 @@ def _may_make_files_in(directory: Path) -> bool:
 def _make(path: Path) -> None:
     """Make the file where there is none: SQLite would make it readable for all whom the umask lets."""
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+        try:
+            let_its_owner(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _check_access(path: Path) -> None:
@@ -213,7 +217,7 @@ def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
         if version < VERSION:
             raise JournalError(f"{path}: of an older version (schema {version}): start or resume a run to upgrade it")
         return
-    path.chmod(0o600)
+    path.chmod(PRIVATE)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     if version == VERSION:

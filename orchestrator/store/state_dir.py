@@ -62,7 +62,7 @@ def unusable(path: Path, error: OSError) -> JournalError:
     if isinstance(error, ForeignFileError):
         return JournalError(f"{error.filename}: {reason}")
     if not isinstance(error, PermissionError):
-        return JournalError(f"{path}: {reason}: {_REMEDIES.get(error.errno or 0, _LOOK_AT_THE_DISK)}")
+        return JournalError(f"{error.filename or path}: {reason}: {_REMEDIES.get(error.errno or 0, _LOOK_AT_THE_DISK)}")
     if _is_missing(path.parent):
         return JournalError(
             f"{path.parent}: {reason}: it cannot be made: make it and give it to your user, {_AS_MEANT}"
@@ -83,7 +83,7 @@ def refuse_foreign_state(journal: Path, *beside: str, written: bool = False) -> 
 
     Raises:
         ForeignFileError: Somebody has.
-        OSError: It cannot be seen.
+        OSError: It cannot be seen, or is no regular file.
     """
     state_dir = journal.parent
     with suppress(FileNotFoundError):  # what is there of the way has been looked at then
@@ -94,7 +94,9 @@ def refuse_foreign_state(journal: Path, *beside: str, written: bool = False) -> 
         with suppress(FileNotFoundError):
             status = file.stat()
             refuse_foreign(file, status)
-            if written and stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+            if not stat.S_ISREG(status.st_mode):  # SQLite would wait for a pipe's writer, and no signal would end that
+                raise OSError(errno.EINVAL, "is no regular file", str(file))
+            if written and status.st_nlink > 1:
                 raise ForeignFileError(
                     file,
                     "has a second name (a hard link), and whoever reads or writes there reads or writes the runs: "

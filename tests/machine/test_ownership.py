@@ -21,6 +21,7 @@ from orchestrator.machine.ownership import ForeignFileError, refuse_foreign, ref
 from orchestrator.machine.programs import program_to_start, refuse_foreign_program, trouble_with
 from orchestrator.machine.trusted_files import read_bytes
 from orchestrator.store.journal import open_journal
+from orchestrator.store.locks import locked
 from orchestrator.store.state_dir import refuse_foreign_state
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to somebody else")
@@ -129,17 +130,22 @@ def test_links_of_ones_own_lead_anywhere_and_round_in_circles_nowhere(
         refuse_foreign_place(tmp_path / "round" / "file")
 
 
-def test_directories_that_are_made_on_the_way_are_ours_alone(tmp_path: Path) -> None:
-    """All of them, under an umask that forbids nothing."""
-    before = os.umask(0)
+@pytest.mark.parametrize("mask", [0, 0o277, 0o777])
+def test_directories_that_are_made_on_the_way_are_ours_alone(tmp_path: Path, mask: int) -> None:
+    """All of them, under an umask that forbids nothing, and under one that forbids their owner everything; and so are files."""
+    before = os.umask(mask)
     try:
-        with open_journal(tmp_path / "deep" / "a" / "b"):
+        with open_journal(tmp_path / "deep" / "a" / "b") as journal:
             make_directory(tmp_path / "deep" / "c" / "d")
+            with locked(tmp_path / "deep" / "c" / "d" / "a.lock", holder="me"):
+                modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "deep").rglob("*") if path.is_file()}
+            assert journal.runs() == []
     finally:
         os.umask(before)
     made = [path for path in (tmp_path / "deep").rglob("*") if path.is_dir()]
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "deep", *made)} == {0o700}
     assert len(made) == 4
+    assert modes == {0o600}
 
 
 def test_a_link_is_as_safe_as_both_of_its_ends(tmp_path: Path, file: Path) -> None:

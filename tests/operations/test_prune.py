@@ -44,6 +44,21 @@ def files_of(state_dir: Path, run_id: str) -> list[Path]:
     return list(state_dir.rglob(f"*{run_id}*"))
 
 
+@pytest.mark.parametrize("name", ["marks", "runs", "locks", "reads"])
+async def test_nothing_is_removed_through_a_link(tmp_path: Path, name: str) -> None:
+    """A directory that was put back as a link leads to what may be somebody's only copy; the run stays known."""
+    async with house(tmp_path / "state", workflow(wave("w", "a"))) as it:
+        rehearsed = await it.start(rehearsal=Rehearsal(scenario=Scenario(jobs=READY)))
+    (tmp_path / "state" / name / rehearsed.state.run_id).mkdir(parents=True, mode=0o700)
+    (tmp_path / "state" / name).rename(tmp_path / "elsewhere")
+    kept = files_of(tmp_path / "elsewhere", rehearsed.state.run_id)
+    (tmp_path / "state" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(JournalError, match=rf"{name}: is a symbolic link"):
+        prune_all(tmp_path / "state", rehearsals=True)
+    assert [each.row.run_id for each in runs(state_dir=tmp_path / "state")] == [rehearsed.state.run_id]
+    assert files_of(tmp_path / "elsewhere", rehearsed.state.run_id) == kept
+
+
 async def test_rehearsals_are_removed_and_real_runs_stay(tmp_path: Path) -> None:
     """With their events, marks and files; and everything goes on as if they had not been."""
     async with house(tmp_path, workflow(wave("w", "a"))) as it:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -69,6 +70,39 @@ def rename_in_an_event(state_dir: Path, name: str = "orders", other: str = "orde
     """Make one PUT that of nobody."""
     with closing(sqlite3.connect(state_dir / FILE)) as db, db:
         db.execute("UPDATE events SET data = replace(data, ?, ?) WHERE name = 'cutover_requested'", (name, other))
+
+
+def test_nothing_is_marked_through_a_link(tmp_path: Path) -> None:
+    """A directory that was put back as a link: no session begins, none goes on, and what the link leads to stays as it is."""
+    state_dir = crashed(tmp_path)
+    (state_dir / "marks").rename(tmp_path / "elsewhere")
+    (state_dir / "marks").symlink_to(tmp_path / "elsewhere")
+    before = (tmp_path / "elsewhere" / "r1.mark").read_bytes()
+    with pytest.raises(JournalError, match="marks: is a symbolic link"):
+        go_on(state_dir)
+    with open_journal(state_dir) as journal, pytest.raises(JournalError, match="marks: is a symbolic link"):
+        journal.commit("r1", [CutoverRequested(at=NOW, migration=NAMES[0])], IDS)
+    assert (tmp_path / "elsewhere" / "r1.mark").read_bytes() == before
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["r1.mark"]
+
+
+def test_a_place_for_marks_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
+    """A run whose PUTs are not known any more would be missed there."""
+    state_dir = crashed(tmp_path)
+    (state_dir / "marks").rename(tmp_path / "elsewhere")
+    (state_dir / "marks").write_bytes(b"")
+    with pytest.raises(JournalError, match="marks: Not a directory"):
+        list(Marks(state_dir))
+
+
+@pytest.mark.parametrize("words", ["x 5 -", "5 x -", "5 -1 -", f"{'9' * 30} 5 -", "5 ٣ -"])
+def test_a_slot_with_words_that_nobody_wrote_is_none(tmp_path: Path, words: str) -> None:
+    """Whoever has made it up has made its checksum, too; the run can be ended all the same."""
+    state_dir = crashed(tmp_path)
+    slot = f"{words} {zlib.crc32(words.encode('ascii', errors='replace')):08x}".encode("ascii", errors="replace")
+    (state_dir / "marks" / "r1.mark").write_bytes(slot.ljust(SLOT - 1) + b"\n")
+    assert Marks(state_dir).of("r1").read() == Reach()
+    assert abort("r1", state_dir=state_dir).run_id == "r1"
 
 
 LOSSES: dict[str, Callable[[Path], None]] = {

@@ -8,6 +8,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -143,10 +144,22 @@ def test_a_state_directory_that_cannot_be_made_is_an_error_with_advice(tmp_path:
         pass
 
 
-def test_a_directory_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
-    """It cannot be opened."""
-    (tmp_path / FILE).mkdir()
-    with pytest.raises(JournalError, match="cannot be opened"), open_journal(tmp_path):
+@pytest.mark.parametrize("readonly", [True, False])
+@pytest.mark.parametrize("name", [FILE, f"{FILE}-wal", f"{FILE}-journal"])
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_in_a_files_place_is_an_error_at_once(
+    tmp_path: Path, readonly: bool, name: str, make: Callable[[Path], None]
+) -> None:
+    """A pipe has no end, and SQLite would wait for its writer whatever signal comes."""
+    with open_journal(tmp_path):
+        pass
+    (tmp_path / name).unlink(missing_ok=True)
+    make(tmp_path / name)
+    (tmp_path / name).chmod(0o600)
+    with (
+        pytest.raises(JournalError, match=rf"{name}: is no regular file: see what is there"),
+        open_journal(tmp_path, readonly=readonly),
+    ):
         pass
 
 
