@@ -67,19 +67,28 @@ _VERBS = (
 def _steer(args: Namespace) -> int:
     from importlib import import_module
 
-    from .inputs import read_state_dir, without_secrets
+    from ..core.typed import with_options
+    from .inputs import read_state_dir, state_options, without_secrets
 
     more = {}
     if args.command == "gate":
         more = {"max_lag": args.max_lag, "timeout": args.timeout, "off": args.off}
     verb = getattr(import_module(f"..operations.{args.command}", __package__), args.command)
     names = getattr(args, "names", ())
-    if args.command == "abort" and args.log_file is not None:
-        return _told(args, _abort_logged(args))
-    return _told(
-        args,
-        verb(args.run_id, *names, state_dir=read_state_dir(args), reason=without_secrets(args, args.reason), **more),
-    )
+    try:
+        if args.command == "abort" and args.log_file is not None:
+            steered = _abort_logged(args)
+        else:
+            reason = without_secrets(args, args.reason)
+            steered = verb(args.run_id, *names, state_dir=read_state_dir(args), reason=reason, **more)
+    except (KeyboardInterrupt, SystemExit):
+        status = with_options(f"atlas-cutover status {args.run_id or ''}".rstrip(), state_options(args))
+        warn(
+            f"{args.command}: interrupted, and the run may have been asked all the same (at Temporal it would wait there for a worker): "
+            f"`{status}` shows whether it was done"
+        )
+        raise
+    return _told(args, steered)
 
 
 def _abort_logged(args: Namespace) -> Steered:

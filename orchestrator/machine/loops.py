@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -22,14 +23,15 @@ def run_loop(main: Callable[[], Awaitable[T]]) -> T:
     """
 
     async def in_loop() -> T:
-        asyncio.get_running_loop().set_exception_handler(_tell_of_errors)
+        asyncio.get_running_loop().set_exception_handler(partial(_tell_of_errors, asyncio.current_task()))
         return await main()
 
     return anyio.run(in_loop)
 
 
-def _tell_of_errors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    if not _ends_the_process(context.get("exception")):
+def _tell_of_errors(main: asyncio.Task[Any] | None, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tell of what nobody waits for. What *main* ends with that was cut short is nobody's concern: something else ends the process."""
+    if context.get("task") is not main and not _ends_the_process(context.get("exception")):
         loop.default_exception_handler(context)
 
 

@@ -42,6 +42,24 @@ def test_the_end_of_the_process_is_no_error(
     assert (end.value.code, caplog.text) == (143, "")
 
 
+def test_what_is_cut_short_by_the_end_of_the_process_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever makes another error of being cancelled, as Temporal's SDK does, is not heard beside it."""
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_soon(end)
+        try:
+            await anyio.sleep_forever()
+        except asyncio.CancelledError as error:
+            raise RuntimeError("timed out, or cancelled") from error
+
+    def end() -> None:
+        raise SystemExit(143)
+
+    with caplog.at_level(logging.WARNING), pytest.raises(SystemExit) as ended:
+        run_loop(main)
+    assert (ended.value.code, caplog.text) == (143, "")
+
+
 def test_an_error_in_a_task_that_nobody_awaits_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """What is no end of the process is asyncio's to tell."""
 

@@ -83,6 +83,24 @@ def test_what_does_nothing_for_any_is_refused_in_a_sentence(tmp_path: Path) -> N
     assert night.asked() == []
 
 
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(143)])
+def test_who_interrupts_a_command_is_told_that_it_may_have_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], end: BaseException
+) -> None:
+    """At Temporal it waits for a worker; the command ends as the signal says."""
+
+    def interrupted(*_: object, **__: object) -> Steered:
+        raise end
+
+    monkeypatch.setattr("orchestrator.operations.approve.approve", interrupted)
+    parsed = build_parser().parse_args(["approve", RUN, "w1", "--state-dir", str(tmp_path)])
+    with pytest.raises(type(end)):
+        parsed.handler(parsed)
+    told = capsys.readouterr().err
+    assert "approve: interrupted, and the run may have been asked all the same" in told
+    assert f"`atlas-cutover status {RUN} --state-dir {tmp_path}` shows" in told
+
+
 def test_the_command_says_for_whom_not_and_ends_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A script tells by that that it was done for some."""
     night = Night(state_dir=tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -274,9 +275,8 @@ class Remote:
         """
         asked = await self._asked_of(run_id, requests, number or uuid4().hex)
         try:
-            with anyio.fail_after(patience):
-                with _readable():
-                    answered: forms.Answered = await self._handle().execute_update(Run.steer, asked, id=asked.number)
+            with anyio.fail_after(patience), _cancelled_as_such(), _readable():
+                answered: forms.Answered = await self._handle().execute_update(Run.steer, asked, id=asked.number)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             raise NoWorkerError(left_waiting(asked)) from None
         except WorkflowUpdateFailedError as error:
@@ -359,6 +359,17 @@ class Remote:
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise _unheard(error) from None
+
+
+@contextmanager
+def _cancelled_as_such() -> Iterator[None]:
+    """Let a cancellation, by Ctrl-C say, be one: the SDK makes an error of its own of it, which would be taken for silence."""
+    try:
+        yield
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        if isinstance(error.__cause__, asyncio.CancelledError):
+            raise error.__cause__ from None  # the very one: a cancel scope knows it again
+        raise
 
 
 @contextmanager

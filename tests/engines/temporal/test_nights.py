@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from dataclasses import replace
@@ -158,6 +159,19 @@ async def test_an_approval_that_no_worker_has_taken_up_in_its_time_lets_nothing_
             await run.result()
             await replayed(run, tmp_path)
         assert {name: it.puts(name) for name in "abc"} == {"a": 1, "b": 1, "c": 0}
+
+
+async def test_who_is_cancelled_while_no_worker_answers_has_not_met_silence(tmp_path: Path, client: Client) -> None:
+    """Ctrl-C ends the command as it ends any other, and not with a word about workers."""
+    plan = own(workflow(wave("one", "a", approval=True)))
+    async with house(tmp_path, plan, quick()) as it:
+        run = await begin(client, it, plan)
+        asking = asyncio.ensure_future(run.steer("pause"))
+        await anyio.sleep(1.0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await run.handle.terminate()
 
 
 async def test_abort_follows_what_is_under_way_and_starts_nothing_more(tmp_path: Path, client: Client) -> None:
