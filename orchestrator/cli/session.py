@@ -24,6 +24,7 @@ from ..core.typed import mended_first, with_options_in
 from ..engines.local.collector import rare_collections
 from ..machine.descriptors import raise_limit, too_few
 from ..machine.loops import run_loop
+from ..machine.threads import watch_children_without_threads
 from ..operations.options import Ending, Host, Options
 from ..operations.reporting import write_reports
 from ..operations.result import RunResult
@@ -53,6 +54,7 @@ def prepare(args: Namespace) -> None:
     for path in args.output:
         check_output_path(path)
     raise_limit()
+    watch_children_without_threads()
     if (why := too_few()) is not None:
         raise InputError(why)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal stops nothing, the reports included

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import anyio
 
+from .threads import LoopThreads
+
 T = TypeVar("T")
 _ROUNDS_TO_ACCEPT = 4
 _ENDS = (SystemExit, KeyboardInterrupt, asyncio.CancelledError)
@@ -19,14 +21,31 @@ def run_loop(main: Callable[[], Awaitable[T]]) -> T:
     """What *main* returns, in a loop of its own.
 
     Where no signal is heeded, it raises an exception (`SystemExit`) in whichever task works at that moment; asyncio would tell
-    of the tasks that end with it as of errors.
+    of the tasks that end with it as of errors. What goes wrong when the loop is taken down, after *main*, changes nothing: asyncio
+    starts a thread for that, and the user may have no more of them.
     """
+    returned: list[T] = []
+    raised: BaseException | None = None
 
-    async def in_loop() -> T:
-        asyncio.get_running_loop().set_exception_handler(partial(_tell_of_errors, asyncio.current_task()))
-        return await main()
+    async def in_loop() -> None:
+        nonlocal raised
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(partial(_tell_of_errors, asyncio.current_task()))
+        loop.set_default_executor(LoopThreads(thread_name_prefix="asyncio"))
+        try:
+            returned.append(await main())
+        except (Exception, SystemExit) as error:
+            raised = error
+            raise
 
-    return anyio.run(in_loop)
+    try:
+        anyio.run(in_loop)
+    except (OSError, RuntimeError) as error:
+        if not returned and (raised is None or raised is error):
+            raise
+    if raised is not None:
+        raise raised
+    return returned[0]
 
 
 def _tell_of_errors(main: asyncio.Task[Any] | None, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

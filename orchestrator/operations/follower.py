@@ -19,6 +19,7 @@ from ..core.settings import Settings
 from ..core.steered import Command
 from ..core.steering import SteeringRequest
 from ..machine.groups import alone
+from ..machine.threads import beside
 from ..store.journal import Journal
 from .abort import abort_interrupted
 from .assignment import Assignment, record_beginning
@@ -229,7 +230,7 @@ class Follower:
             # Who has gone on with it from elsewhere may have selected others.
             names = self.state.migrations if self._went_on_elsewhere else self.state.selected
             doubts = unknown_puts(self.state, names, settle=settle, now=now)
-            await anyio.to_thread.run_sync(self._write, doubts)
+            await beside(self._write, doubts)
             self._take_in(doubts)
 
     async def _look(self) -> bool:
@@ -251,7 +252,7 @@ class Follower:
                 self._disagreed_at = None
                 events = events[1:]
             if events:
-                await anyio.to_thread.run_sync(self._write, events)
+                await beside(self._write, events)
                 self._take_in(events)
             if news.over and committed == len(news.events):
                 return True
@@ -362,7 +363,7 @@ class Follower:
             requests={"total": sum(counted.values()), "by_status": counted, "retries": 0},
         )
         taken.append(finished)
-        await anyio.to_thread.run_sync(self._write, taken)
+        await beside(self._write, taken)
         self._take_in(taken)
 
     async def _last_news(self, who: str) -> list[Event]:

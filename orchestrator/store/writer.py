@@ -15,6 +15,7 @@ import anyio
 
 from ..core.errors import JournalError, JournalLockedError
 from ..core.events import Event
+from ..machine.threads import beside
 from .ground import Ground
 from .journal import Journal
 
@@ -128,7 +129,7 @@ class Writer:
         locked = False
         while True:
             try:
-                await anyio.to_thread.run_sync(self._commit, batch, awaited)
+                await beside(self._commit, batch, awaited)
             except JournalLockedError as error:
                 if not self.patient or self._closing:
                     raise

@@ -27,6 +27,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..core.errors import JournalError
 from ..core.observer import Say, silent
 from ..core.steered import Command
+from ..machine.threads import beside
 from ..machine.version import program_version
 from ..reports import ASSETS
 from ..store.state_dir import RUN_ID
@@ -250,7 +251,7 @@ class App:
         if RUN_ID.fullmatch(run_id) is None:
             raise web.HTTPNotFound
         async with self._reporting_to[self._visitor(request)], self._reporting:
-            text = await anyio.to_thread.run_sync(report_of, self._state_dir, run_id, self._wall(), self._options)
+            text = await beside(report_of, self._state_dir, run_id, self._wall(), self._options)
         if text is None:
             raise web.HTTPNotFound
         name = f'attachment; filename="report-{run_id}.html"'
@@ -269,7 +270,7 @@ class App:
         self._say("page_command", run_id=run_id, command=command, about=list(asked.names), who=who, reason=asked.reason)
         asking = partial(ask, self._state_dir, run_id, asked, who=who, wall=self._wall)
         try:
-            refusal = await anyio.to_thread.run_sync(asking)
+            refusal = await beside(asking)
         except JournalError as error:
             return web.json_response({"error": str(error)}, status=503)
         if refusal is not None:

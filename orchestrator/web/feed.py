@@ -21,6 +21,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..core.listing import RunStanding
+from ..machine.threads import beside
 from ..reports.shape import COLUMNS
 from . import view
 from .look import Changes, OutOfReachError, RunLook, look_at_runs
@@ -147,7 +148,7 @@ class RunsFeed(Feed):
         self._standings: dict[str, RunStanding] = {}
 
     async def _look(self) -> bool:
-        runs = await anyio.to_thread.run_sync(look_at_runs, self._state_dir, self._standings)
+        runs = await beside(look_at_runs, self._state_dir, self._standings)
         if self._runs and self._runs["runs"] and not runs["journal"]:
             raise OutOfReachError
         changed = runs != self._runs
@@ -180,7 +181,7 @@ class RunFeed(Feed):
         self._said: tuple[int, int, Message] | None = None
 
     async def _look(self) -> bool:
-        changes = await anyio.to_thread.run_sync(self._run_look.look)
+        changes = await beside(self._run_look.look)
         if changes is None:
             return False
         self._owing = not changes.whole
@@ -262,7 +263,7 @@ class Feeds:
 
     async def read_ahead(self) -> None:
         """Look at the run that will most likely be asked for, before anybody does: a large one takes seconds to read."""
-        listed = (await anyio.to_thread.run_sync(look_at_runs, self._state_dir))["runs"]
+        listed = (await beside(look_at_runs, self._state_dir))["runs"]
         if not listed:
             return
         run = next((each for each in listed if each["running"]), listed[0])

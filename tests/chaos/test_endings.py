@@ -51,6 +51,22 @@ def test_many_hooks_at_once_have_the_files_they_need(tmp_path: Path, kind: str, 
         assert chaos.problems() == []
 
 
+@pytest.mark.parametrize(("host", "where"), [("localhost", "after_intent"), ("127.0.0.1", "run_begun")])
+def test_a_run_without_further_threads_goes_on_and_ends_as_recorded(tmp_path: Path, host: str, where: str) -> None:
+    """Somebody of the same name has used up what processes and threads the user may have: hooks run, commits are made, exit code and summary come."""
+    plan = workflow(waves=(2, 2))
+    plan["defaults"]["hooks"] = {"after_success": [["sh", "-c", "exit 0"]]}
+    with night(tmp_path, plan=plan, scenario=SCENARIO) as chaos:
+        config = chaos.directory / "config.yaml"
+        config.write_text(config.read_text().replace("//127.0.0.1:", f"//{host}:"))
+        alone = ("tests.chaos.without_threads", where)
+        process = chaos.start("run", str(tmp_path / "workflow.yaml"), "--yes", module=alone)
+        assert process.wait(60) == 0, chaos.said()
+        assert chaos.problems() == []
+        assert "SUCCESS (exit code 0" in (chaos.directory / "stdout").read_text()
+        assert chaos.said().count('"hook_finished"') == 4
+
+
 def test_a_parent_that_ignores_and_blocks_signals_fails_no_hook(tmp_path: Path) -> None:
     """With SIGCHLD ignored the kernel would tell nobody how a hook has ended; a blocked SIGTERM would stop nothing."""
     plan = workflow(waves=(1, 1))

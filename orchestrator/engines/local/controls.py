@@ -18,6 +18,7 @@ from ...core.observer import Say, Sink
 from ...core.run import RunState
 from ...core.steered import Command
 from ...core.steering import SteeringRequest, decide
+from ...machine.threads import beside
 from ...store.ground import Ground
 from ...store.journal import Control, Journal, Unreadable, open_journal
 from .confirmation import Confirmation
@@ -59,7 +60,7 @@ async def _heed(journal: Journal, session: Session, ground: Ground, say: Say, he
             await session.recorder.flush()  # a request counts as handled when what it caused cannot be lost any more
             # The next look finds them again. Once is enough: what has been decided since is not to be overruled.
             with suppress(JournalLockedError):
-                await anyio.to_thread.run_sync(journal.handled, seen_to)
+                await beside(journal.handled, seen_to)
         await anyio.sleep(LOOK_EVERY)
 
 

@@ -6,6 +6,7 @@ import anyio
 
 from ...core.errors import JournalLockedError
 from ...core.observer import Say
+from ...machine.threads import beside
 from ...store.journal import Journal
 
 TRY_EVERY = 1.0
@@ -31,7 +32,7 @@ class LockedJournal:
         waited = False
         while True:
             try:
-                await anyio.to_thread.run_sync(journal.try_to_write)
+                await beside(journal.try_to_write)
             except JournalLockedError as error:
                 waited = True
                 self.tell(error)

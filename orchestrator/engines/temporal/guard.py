@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from ...machine.threads import LoopThreads
+
 
 class Departure:
     """Watches over one PUT (`atlas.connection.Departure`). *remaining*: the seconds for which it may still take."""
@@ -51,4 +53,4 @@ def block_alarm() -> None:
 
 def threads(most: int) -> ThreadPoolExecutor:
     """Threads that never take SIGALRM."""
-    return ThreadPoolExecutor(max_workers=most, initializer=block_alarm)
+    return LoopThreads(max_workers=most, initializer=block_alarm)

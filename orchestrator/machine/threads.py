@@ -1,0 +1,66 @@
+"""Threads and processes where the user may have no more of them (`ulimit -u`, a container's `pids` limit): what needs one goes on without.
+
+The limit counts what everybody of the same name has, so it may be reached in the middle of a night by somebody else's doing. A thread
+that cannot be started is a `RuntimeError` for Python, which nobody expects of a write or a name lookup, and which would end a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+import anyio.to_thread
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+_NO_THREAD = "start new thread"  # of Python's message
+
+
+async def beside(work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+    """What *work* returns, done in a thread; where there can be none, here, while the event loop waits."""
+    begun = False
+
+    def working() -> T:
+        nonlocal begun
+        begun = True
+        return work(*args)
+
+    try:
+        return await anyio.to_thread.run_sync(working)
+    except RuntimeError:
+        if begun:
+            raise
+        return working()
+
+
+class LoopThreads(ThreadPoolExecutor):
+    """An event loop's own threads, in which it looks names up: where there can be none, that is the system's error, as with files."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """As in `concurrent.futures`.
+
+        Raises:
+            OSError: No thread can be started.
+        """
+        try:
+            return super().submit(fn, *args, **kwargs)
+        except RuntimeError as error:
+            if _NO_THREAD in str(error):
+                raise OSError(errno.EAGAIN, str(error)) from error
+            raise
+
+
+def watch_children_without_threads() -> None:
+    """Let asyncio hear of ended children by a descriptor each, as it does from Python 3.12 on: a thread may not be had when the child has begun."""
+    if sys.version_info >= (3, 12) or not hasattr(os, "pidfd_open"):
+        return
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:  # not on this kernel, or forbidden in this container
+        return
+    asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
