@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..core.errors import InputError
 from ..core.settings import TEMPORAL_ADDRESS_VARIABLE, TEMPORAL_KEY_VARIABLE, Settings
 from ..core.workflow import Workflow
 from ..files.config import find_config, load_settings
+from ..files.state_place import VARIABLE as STATE_DIR_VARIABLE
 from ..files.state_place import find_state_dir, find_temporal_address, whole
 from ..machine.memory import forget_variables
 from ..text.redaction import Redactor
@@ -57,6 +59,16 @@ def read_state_dir(args: Namespace) -> Path:
     if TEMPORAL_KEY_VARIABLE in os.environ:
         os.environ[TEMPORAL_ADDRESS_VARIABLE] = find_temporal_address(config, environ=os.environ)
     return state_dir
+
+
+def hidden_state_dirs(args: Namespace) -> list[Path]:
+    """Where the runs of this command line would be without `--state-dir`, and without the variable that names a place for them."""
+    unnamed = {name: value for name, value in os.environ.items() if name != STATE_DIR_VARIABLE}
+    found = []
+    for environ in (os.environ, unnamed):
+        with suppress(InputError):  # nothing that can be meant
+            found.append(find_state_dir(config_of(args), environ=environ, given=None, warn=lambda _: None))
+    return found
 
 
 def without_secrets(args: Namespace, text: str) -> str:

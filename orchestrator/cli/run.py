@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from ..core.speeds import REHEARSAL_SPEED
-from .outputs import tell
+from .outputs import tell, warn
 from .parser import Commands, add_format, add_output, add_profile, add_simulator_options, add_workers, add_workflow
 
 if TYPE_CHECKING:
@@ -71,11 +71,12 @@ def _run(args: Namespace) -> int:
     from ..core.settings import Engine
     from ..files.workflow_file import load_workflow
     from ..operations.foresight import foresee
+    from ..operations.hidden_places import refuse_claimed_in
     from ..operations.rehearse import rehearse
     from ..operations.run import run
     from ..operations.target import atlas_target
     from .consent import consent_to
-    from .inputs import read_settings, say_if_profile_is_unused
+    from .inputs import hidden_state_dirs, read_settings, say_if_profile_is_unused
     from .session import asked, conduct, prepare, rehearsal_of, simulator_options
     from .simulate import read_scenario
 
@@ -102,6 +103,7 @@ def _run(args: Namespace) -> int:
     if elsewhere:
         return _run_elsewhere(args, settings, workflow)
     atlas_target(workflow, settings)  # before anybody is asked, all that is missing is told
+    refuse_claimed_in(hidden_state_dirs(args), workflow, settings.state_dir, warn=warn)
     consent = consent_to(args, foresee(workflow, settings, asked(args), now=time.time()), settings)
     verb = partial(run, workflow, settings, only=args.only, new=args.new, retry_failed=args.retry_failed)
     return conduct(args, settings, verb, consent)

@@ -258,6 +258,37 @@ def test_rehearsal_needs_no_keys(program: Program) -> None:
     assert done.report["base_url"].startswith("http://127.0.0.1:")
 
 
+def test_what_a_run_of_the_configured_state_directory_holds_is_not_begun_with_another(
+    online: Program, atlas: Atlas
+) -> None:
+    """Neither by the option nor by the variable: a run there would know nothing of its PUTs. Once it is ended, another place may be chosen."""
+    workflow = online.workflow({"one": {"orders": next(atlas.never_ready)}})
+    with online.started("run", workflow, *JSON) as running:
+        run_id = running.until("gate_waiting")["run_id"]
+        running.process.send_signal(signal.SIGINT)
+        assert running.end().code == 130
+    for option, environ in (("--state-dir", {}), ("", {"ATLAS_CUTOVER_STATE_DIR": "other"})):
+        refused = online.run("run", workflow, *JSON, *((option, "other") if option else ()), **environ)
+        assert (refused.code, refused.out) == (5, "")
+        assert f"(orders) belongs to run {run_id} in the state directory {online.state_dir}, " in refused.err
+        assert f"`resume {run_id}` goes on with it" in refused.err
+    assert not (online.directory / "other").exists()
+    assert online.run("abort", run_id).code == 0
+    with online.started("run", workflow, *JSON, "--state-dir", "other") as running:
+        running.until("gate_waiting")
+
+
+def test_a_configured_state_directory_that_cannot_be_read_is_warned_of(online: Program, atlas: Atlas) -> None:
+    """What its runs hold is not known then; who wants to begin with another one may know."""
+    online.state_dir.mkdir(mode=0o700)
+    (online.state_dir / "journal.db").write_text("these are not the bytes you are looking for" * 99)
+    (online.state_dir / "journal.db").chmod(0o600)
+    workflow = online.workflow({"one": {"orders": next(atlas.never_ready)}})
+    with online.started("run", workflow, *JSON, "--state-dir", "other") as running:
+        assert running.process.stderr is not None
+        assert "live migrations of this workflow is not known: " in running.process.stderr.readline()
+
+
 def test_rehearsal_is_interrupted_and_resumed(program: Program) -> None:
     """Ctrl-C while a cutover is under way; `resume` sees its end, without another PUT, and starts the rest."""
     program.scenario(jobs={"cutover": "40s"}, special={"carts": {"ends": "FAILED"}})
