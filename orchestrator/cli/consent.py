@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..core.consent import Intention
@@ -57,7 +58,10 @@ def consent_to(args: Namespace, intention: Intention, settings: Settings, *, bef
         return Consent(asked=intention)
     name = intention.workflow.name
     try:
-        tell("\n".join(question(intention, settings)), end="", file=sys.stderr, flush=True)
+        with suppress(
+            TimeoutError
+        ):  # the terminal takes nothing for now (Ctrl-S): the question is on its way, and nothing begins before the answer
+            tell("\n".join(question(intention, settings)), end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         tell("\nnot confirmed; nothing was sent", file=sys.stderr)

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import structlog
 
@@ -62,6 +62,8 @@ IDS_AT_MOST = 5
 """Ids of one of these: a chat takes no more than some thousand characters, and the report has all of them."""
 
 BAD = (Outcome.FAILED, Outcome.UNVERIFIED, Outcome.TIMED_OUT, Outcome.IN_DOUBT)
+
+NO_THREAD: Final = "no thread can be started: raise the limit of processes (`ulimit -u`)"
 
 Kind = Literal["info", "success", "warning", "failure"]
 
@@ -182,7 +184,12 @@ class Notifier:
 
     def __enter__(self) -> Self:
         for post in self._posts:
-            post.thread.start()
+            try:
+                post.thread.start()
+            except RuntimeError:  # the limit of processes and threads is reached: no reason to keep a run from going on
+                post.stop()
+                self._failures.append((post.label, NO_THREAD))
+        self._posts = [post for post in self._posts if post.thread.ident is not None]
         return self
 
     def __exit__(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
 import sys
+import threading
 from dataclasses import replace
 
 import anyio
@@ -13,6 +15,7 @@ from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import APPROVAL_TIMEOUT
 from orchestrator.core.vars import merged
 from orchestrator.observers import notify
+from orchestrator.observers.log.sink import configure_logging
 from orchestrator.observers.notify import Messages, Notifier
 
 from .examples import AT, EVENTS, WORKFLOW, running, started
@@ -181,6 +184,20 @@ async def test_what_waits_for_an_address_is_bounded(monkeypatch: pytest.MonkeyPa
         log, _ = await notified([hanging], NIGHT, last_words=0.1)
         hold.set()
     assert any(json.loads(line)["reason"].startswith("dropped") for line in log.splitlines())
+
+
+def test_an_address_without_a_thread_keeps_no_run_from_going_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of processes is reached: that is a warning, as a receiver that is away is."""
+
+    def refused(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    notifier, stream = Notifier(["json://127.0.0.1:9"]), io.StringIO()
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with configure_logging(level="info", format="json", file=None, secrets=[], stream=stream), notifier:
+        through(notifier.sink, NIGHT)
+    (entry,) = map(json.loads, stream.getvalue().splitlines())
+    assert (entry["event"], entry["reason"]) == ("notification_failed", notify.NO_THREAD)
 
 
 @pytest.mark.parametrize("url", [f"nosuch://{TOKEN}", f"https//{TOKEN}", TOKEN, ""])

@@ -1,0 +1,59 @@
+"""The operator's word on a terminal that takes its time."""
+
+from __future__ import annotations
+
+import io
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.consent import consent_to
+from orchestrator.core.consent import Intention
+from orchestrator.core.settings import Api, AtlasSettings, Logging, Polling, RateLimit, Settings
+
+from ..engines.house import key_set
+from ..observers.examples import WORKFLOW
+
+
+class Terminal(io.StringIO):
+    """A terminal that has been stopped (Ctrl-S), for longer than anybody waits for it."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+    def flush(self) -> None:
+        """Wait in vain."""
+        raise TimeoutError
+
+
+def test_a_question_waits_for_its_answer_on_a_terminal_that_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is shown when the terminal goes on; nothing begins before, and nothing is given up."""
+    monkeypatch.setattr(sys, "stderr", shown := Terminal())
+    monkeypatch.setattr(sys, "stdin", Terminal(f"{WORKFLOW.name}\n"))
+    intention = Intention(
+        run_id=None,
+        workflow=WORKFLOW,
+        recorded_window=None,
+        base_url="https://x",
+        ends=(),
+        starts=("orders",),
+        repeats=(),
+        follows=(),
+    )
+    settings = Settings(
+        atlas=AtlasSettings(
+            base_url="https://x", api=Api.V2, credentials=key_set(), request_timeout=5.0, settle=30.0, ca_file=None
+        ),
+        rate_limit=RateLimit(requests=500, per=60.0, burst=1200, scope="group"),
+        polling=Polling(initial=2.0, factor=1.5, max=30.0, jitter=0.1),
+        state_dir=tmp_path,
+        logging=Logging(level="info", format=None, file=None),
+    )
+    consent = consent_to(Namespace(yes=False, command="run"), intention, settings)
+    assert consent.confirmed is intention
+    assert "A cutover cannot be undone." in shown.getvalue()
