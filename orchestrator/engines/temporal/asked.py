@@ -60,14 +60,20 @@ class Once:
 
 
 def left_waiting(asked: Asked) -> str:
-    """What is said to whoever has *asked*, when no worker has taken it up."""
+    """What is said to whoever has *asked*, when no worker has taken it up.
+
+    Temporal keeps in memory alone what no worker has taken up: it may be lost, so nobody may rely on its being done, nor on its not being done.
+    """
     start = "`atlas-cutover worker` starts one, of the version that the run began with"
     if asked.at is None or not _lets_go_on(asked):
-        return f"no worker has taken this up yet. It stands at Temporal, and is done when a worker comes: {start}"
+        return (
+            "no worker has taken this up, so it does not hold yet, and nothing is certain of it: a worker that comes may be given it by Temporal, or it "
+            f"is lost meanwhile. Ask again once a worker serves the run ({start})"
+        )
     holds = ", ".join(f"`atlas-cutover {verb}`" for verb in ("pause", "abort"))
     return (
-        f"no worker has taken this up. It waits at Temporal until {in_words(asked.at + STANDS)}: a worker that comes before that does it, "
-        f"unless the run is held up by then ({holds}, `reject` of a wave); after that it is done no more, and has to be asked again. {start}"
+        f"no worker has taken this up. Until {in_words(asked.at + STANDS)} a worker that comes may still do it, unless the run is held up "
+        f"by then ({holds}, `reject` of a wave); after that it is done no more. Ask again once a worker serves the run ({start})"
     )
 
 

@@ -55,14 +55,15 @@ def test_what_has_been_done_already_is_not_called_late() -> None:
 
 
 def test_who_met_no_worker_is_told_what_becomes_of_the_request() -> None:
-    """Until when it may be done, and what keeps it from being done; what holds a run up stands."""
+    """Until when it may be done, and what keeps it from being done; of nothing it is said that it holds: Temporal may lose it."""
     told = left_waiting(asked("x", Command.APPROVE, at=NOW))
-    assert f"until {in_words(NOW + STANDS)}" in told
+    assert f"Until {in_words(NOW + STANDS)}" in told
     assert "`atlas-cutover pause`" in told
     assert "no more" in told
     told = left_waiting(asked("x", Command.PAUSE, at=NOW))
-    assert "is done when a worker comes" in told
-    assert "until" not in told
+    assert "does not hold yet" in told
+    assert "Ask again once a worker serves the run" in told
+    assert "Until" not in told
 
 
 STEPS = st.lists(st.one_of(st.just("turn"), st.tuples(st.integers(0, 4), st.integers(0, 2))), max_size=60)

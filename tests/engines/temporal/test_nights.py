@@ -136,7 +136,7 @@ async def test_an_approval_that_no_worker_has_taken_up_in_its_time_lets_nothing_
         long_ago = Remote(client, run.handle.id, wall=lambda: time.time() - STANDS - 60.0)
         for asked_at, command, name, told in (
             (long_ago, Command.APPROVE, "two", "after that it is done no more"),
-            (long_ago, Command.REJECT, "three", "is done when a worker comes"),
+            (long_ago, Command.REJECT, "three", "does not hold yet"),
         ):
             request = SteeringRequest(command=command, who="olga", wave=name)
             with pytest.raises(NoWorkerError, match=told):
