@@ -11,6 +11,7 @@ moment: whoever asked has been told that nobody took it up, and may have decided
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from ...core.leftovers import outlives_who_was_asked
@@ -36,15 +37,27 @@ class Once:
         if asked.execution not in self._had:
             return LATE
         # One that is sent again, as its answer was lost, may be for the execution that goes on by now.
-        if any(asked.number in had for had in self._had.values()):
+        if self._has_had(asked) or (self._has_had(left_of(asked)) and not _is_of_now(asked, now)):
             return HAD
-        if asked.at is None or abs(now - asked.at) <= STANDS or not _lets_go_on(asked):
+        if asked.at is None or _is_of_now(asked, now) or holds_up(asked):
             return None
         return (
             f"it was asked at {in_words(asked.at)} by the clock where it was asked, and taken up at {in_words(now)} by Temporal's, and by "
             "now the run may stand otherwise: ask again (where it had just been asked, one of these clocks is wrong: set it, or ask from "
             "another machine)"
         )
+
+    def why_not_left(self, asked: Asked, *, now: float) -> str | None:
+        """The same of what was left in the history, as it had met no worker (`Run.left`); it may be there a second time, as it was asked first.
+
+        That one is heeded after it, while it is of now: it stands in its place among what else was asked meanwhile, so that the last word holds.
+        """
+        if not holds_up(asked):
+            return "only what holds the run up is left for a worker"
+        return self.why_not(asked, now=now) or self.why_not(left_of(asked), now=now)
+
+    def _has_had(self, asked: Asked) -> bool:
+        return any(asked.number in had for had in self._had.values())
 
     def take(self, asked: Asked) -> None:
         """It is heeded now."""
@@ -59,13 +72,24 @@ class Once:
         self._had[carried["execution"]] = carried["had"]
 
 
-def left_waiting(asked: Asked) -> str:
-    """What is said to whoever has *asked*, when no worker has taken it up.
+def left_of(asked: Asked) -> Asked:
+    """*asked*, as it is known where it was left in the history."""
+    return replace(asked, number=f"left {asked.number}")
 
-    Temporal keeps in memory alone what no worker has taken up: it may be lost, so nobody may rely on its being done, nor on its not being done.
+
+def _is_of_now(asked: Asked, now: float) -> bool:
+    return asked.at is not None and abs(now - asked.at) <= STANDS
+
+
+def left_waiting(asked: Asked, *, kept: bool) -> str:
+    """What is said to whoever has *asked*, when no worker has taken it up. *kept*: Temporal keeps it in the run's history (`Run.left`).
+
+    Else it is kept in memory alone, and may be lost: nobody may rely on its being done, nor on its not being done.
     """
     start = "`atlas-cutover worker` starts one, of the version that the run began with"
-    if asked.at is None or not _lets_go_on(asked):
+    if kept:
+        return f"no worker has taken this up yet. It is kept at Temporal, and done when a worker comes, before anything leaves: {start}"
+    if asked.at is None or holds_up(asked):
         return (
             "no worker has taken this up, so it does not hold yet, and nothing is certain of it: a worker that comes may be given it by Temporal, or it "
             f"is lost meanwhile. Ask again once a worker serves the run ({start})"
@@ -77,8 +101,9 @@ def left_waiting(asked: Asked) -> str:
     )
 
 
-def _lets_go_on(asked: Asked) -> bool:
-    return not all(outlives_who_was_asked(request_of(data)) for data in asked.requests)
+def holds_up(asked: Asked) -> bool:
+    """Whether all of it holds cutovers up, so that it is done however late a worker comes."""
+    return all(outlives_who_was_asked(request_of(data)) for data in asked.requests)
 
 
 HAD = "it has been asked before, and is done once"

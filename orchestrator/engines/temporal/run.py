@@ -26,7 +26,7 @@ from ...core.steering import decide
 from ...core.workflow import Migration, Wave
 from . import forms, names
 from .alarm import Alarm, now
-from .asked import Once
+from .asked import Once, left_of
 from .batch import AGAIN, Batch
 from .driver import Driver
 from .errands import MIGRATIONS_PER_BATCH, Errand, Errands
@@ -96,9 +96,14 @@ class Run:
             with suppress(FailureError):  # it has ended
                 await stray.signal(Batch.errands, stop)
 
-    @workflow.update
-    async def steer(self, asked: forms.Asked) -> forms.Answered:
-        """Do what people ask for; why each did nothing, or None. After the answer no PUT leaves that they have held up."""
+    @workflow.signal
+    async def left(self, asked: forms.Asked) -> None:
+        """Do what holds the run up and has met no worker. Temporal keeps a signal; an update that no worker has taken up it may lose."""
+        if self._once.why_not_left(asked, now=now()) is None:
+            self._heed(left_of(asked))
+
+    def _heed(self, asked: forms.Asked) -> list[str | None]:
+        """Why each of what is *asked* did nothing, or None."""
         self._once.take(asked)
         answers: list[str | None] = []
         for data in asked.requests:
@@ -108,6 +113,12 @@ class Run:
             else:
                 self._ledger.record(decided)
                 answers.append(None)
+        return answers
+
+    @workflow.update
+    async def steer(self, asked: forms.Asked) -> forms.Answered:
+        """Do what people ask for; why each did nothing, or None. After the answer no PUT leaves that they have held up."""
+        answers = self._heed(asked)
         flying = [(driver, driver.flying) for driver in self._drivers.values() if driver.flying is not None]
         held = [errand for driver, errand in flying if driver.why_held() is not None]
         await workflow.wait_condition(lambda: all(errand.call_off_confirmed or errand.returned for errand in held))

@@ -37,7 +37,7 @@ from ...core.errors import InputError, TemporalError
 from ...core.settings import Secret, Temporal
 from ...core.steering import SteeringRequest
 from . import forms, names
-from .asked import HAD, left_waiting
+from .asked import HAD, holds_up, left_waiting
 from .holders import Claim
 from .workflows import Run
 
@@ -278,7 +278,9 @@ class Remote:
             with anyio.fail_after(patience), _cancelled_as_such(), _readable():
                 answered: forms.Answered = await self._handle().execute_update(Run.steer, asked, id=asked.number)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            raise NoWorkerError(left_waiting(asked)) from None
+            # What has a number of its own is sent again by whoever gave it one.
+            kept = number is None and holds_up(asked) and await self._leave(asked)
+            raise NoWorkerError(left_waiting(asked, kept=kept)) from None
         except WorkflowUpdateFailedError as error:
             if number is not None and isinstance(error.cause, ApplicationError) and error.cause.message == HAD:
                 return []
@@ -291,6 +293,14 @@ class Remote:
                 f"`atlas-cutover status {run_id}` tells, and somebody on the cluster answers in a worker's place"
             )
         return answered.answers
+
+    async def _leave(self, asked: forms.Asked) -> bool:
+        """Leave what is *asked* for the worker that comes; whether Temporal has it."""
+        try:
+            await self._handle().signal(Run.left, asked, rpc_timeout=_PATIENCE)
+        except RPCError:
+            return False
+        return True
 
     async def _asked_of(self, run_id: str, requests: Sequence[SteeringRequest], number: str) -> forms.Asked:
         """*requests* as they travel to the run *run_id*: for it alone, and once, as *number*."""

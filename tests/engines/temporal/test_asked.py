@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import SteeringRequest
-from orchestrator.engines.temporal.asked import HAD, LATE, STANDS, Once, left_waiting
+from orchestrator.engines.temporal.asked import HAD, LATE, STANDS, Once, left_of, left_waiting
 from orchestrator.engines.temporal.forms import Asked, request_out
 from orchestrator.text.instants import in_words
 
@@ -54,13 +54,31 @@ def test_what_has_been_done_already_is_not_called_late() -> None:
     assert once.why_not(asked("x", Command.APPROVE, at=NOW), now=NOW + 9 * 3600.0) == HAD
 
 
+def test_what_was_left_and_is_there_a_second_time_is_the_last_word_in_its_place() -> None:
+    """A signal comes before what waits in Temporal's memory: an approval that was given before must not come after it. Later it is done once."""
+    hold = asked("x", Command.REJECT, at=NOW)
+    for late, again in ((10.0, None), (STANDS + 1.0, HAD)):
+        once = Once("one", "1")
+        assert once.why_not_left(hold, now=NOW + late) is None
+        once.take(left_of(hold))
+        assert once.why_not_left(hold, now=NOW + late) == HAD
+        assert once.why_not(hold, now=NOW + late) == again
+        once.take(hold)
+        assert once.why_not(hold, now=NOW + late) == HAD
+    other_way = Once("one", "1")
+    other_way.take(hold)
+    assert other_way.why_not_left(hold, now=NOW) == HAD
+    assert other_way.why_not_left(asked("y", Command.APPROVE, at=NOW), now=NOW) is not None
+
+
 def test_who_met_no_worker_is_told_what_becomes_of_the_request() -> None:
-    """Until when it may be done, and what keeps it from being done; of nothing it is said that it holds: Temporal may lose it."""
-    told = left_waiting(asked("x", Command.APPROVE, at=NOW))
+    """Until when it may be done, and what keeps it from being done; of what is kept nowhere nothing certain is said."""
+    told = left_waiting(asked("x", Command.APPROVE, at=NOW), kept=False)
     assert f"Until {in_words(NOW + STANDS)}" in told
     assert "`atlas-cutover pause`" in told
     assert "no more" in told
-    told = left_waiting(asked("x", Command.PAUSE, at=NOW))
+    assert "done when a worker comes" in left_waiting(asked("x", Command.PAUSE, at=NOW), kept=True)
+    told = left_waiting(asked("x", Command.PAUSE, at=NOW), kept=False)
     assert "does not hold yet" in told
     assert "Ask again once a worker serves the run" in told
     assert "Until" not in told

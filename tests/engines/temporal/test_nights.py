@@ -21,8 +21,10 @@ from orchestrator.core.settings import Polling
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import SteeringRequest
 from orchestrator.core.workflow import Hooks, Workflow
+from orchestrator.engines.temporal import forms
 from orchestrator.engines.temporal.asked import STANDS
 from orchestrator.engines.temporal.service import NoWorkerError, Remote
+from orchestrator.engines.temporal.workflows import Run
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import JobRules, Range, Special
 
@@ -136,7 +138,7 @@ async def test_an_approval_that_no_worker_has_taken_up_in_its_time_lets_nothing_
         long_ago = Remote(client, run.handle.id, wall=lambda: time.time() - STANDS - 60.0)
         for asked_at, command, name, told in (
             (long_ago, Command.APPROVE, "two", "after that it is done no more"),
-            (long_ago, Command.REJECT, "three", "does not hold yet"),
+            (long_ago, Command.REJECT, "three", "is kept at Temporal, and done when a worker comes"),
         ):
             request = SteeringRequest(command=command, who="olga", wave=name)
             with pytest.raises(NoWorkerError, match=told):
@@ -159,6 +161,62 @@ async def test_an_approval_that_no_worker_has_taken_up_in_its_time_lets_nothing_
             await run.result()
             await replayed(run, tmp_path)
         assert {name: it.puts(name) for name in "abc"} == {"a": 1, "b": 1, "c": 0}
+
+
+async def test_what_holds_a_run_up_and_meets_no_worker_is_kept_for_the_one_that_comes(
+    tmp_path: Path, client: Client
+) -> None:
+    """In the history, as what Temporal has in its memory may be lost. It is done once, and nothing that lets the run go on comes that way."""
+    plan = own(workflow(wave("one", "a"), wave("two", "b", approval=True)))
+    async with house(tmp_path, plan, quick()) as built:
+        run = await begin(client, it := hasty(built), plan)
+        execution = (await run.handle.describe()).run_id
+        assert execution is not None
+        pause, approval = (
+            forms.Asked(
+                run_id=run.run_id,
+                execution=execution,
+                number=command,
+                requests=[forms.request_out(SteeringRequest(command=command, who="ben", wave=name))],
+                at=time.time(),
+            )
+            for command, name in ((Command.PAUSE, None), (Command.APPROVE, "two"))
+        )
+        for asked in (pause, approval):
+            await run.handle.signal(Run.left, asked)
+        async with worker(client, it):
+            state = await run.state()
+            assert (state.paused_by, state.waves["two"].approved_by, it.puts("a")) == ("ben", None, 0)
+            assert await run.steer("unpause") == [None]
+            await run.handle.signal(Run.left, pause)  # a copy
+            await run.waits_for_approval("two")
+            assert await run.steer("approve", wave="two") == [None]
+            assert (await run.result())["exit_code"] == 0
+            await replayed(run, tmp_path)
+        assert {name: it.puts(name) for name in "ab"} == {"a": 1, "b": 1}
+
+
+async def test_the_last_word_holds_where_no_worker_was_there_to_hear_any(tmp_path: Path, client: Client) -> None:
+    """An approval, and then a rejection that is left in the history, too, and comes before it there; a pause that was taken back."""
+    plan = own(workflow(wave("one", "a", approval=True), wave("two", "b")))
+    async with house(tmp_path, plan, quick()) as built:
+        run = await begin(client, it := hasty(built), plan)
+        remote = Remote(client, run.handle.id)
+        for command, name in (
+            (Command.APPROVE, "one"),
+            (Command.PAUSE, None),
+            (Command.REJECT, "one"),
+            (Command.UNPAUSE, None),
+        ):
+            request = SteeringRequest(command=command, who="olga", wave=name)
+            with pytest.raises(NoWorkerError):
+                await remote.steer(run.run_id, [request], patience=0.5)
+        async with worker(client, it):
+            assert (await run.result())["exit_code"] == 3
+            state = await run.state()
+            await replayed(run, tmp_path)
+        assert (state.waves["one"].rejected_by, state.paused_by) == ("olga", None)
+        assert {name: it.puts(name) for name in "ab"} == {"a": 0, "b": 0}
 
 
 async def test_who_is_cancelled_while_no_worker_answers_has_not_met_silence(tmp_path: Path, client: Client) -> None:
