@@ -186,12 +186,15 @@ class Failed(StrEnum):
     OVER = "its job was over before any PUT"
     REFUSED = "nothing came of its PUT"
     AFTER_PUT = "after its PUT"
+    LAG_GONE = "when its lag was gone"
 
 
 def how_it_failed(state: MigrationState) -> Failed:
     """How far a migration had come that FAILED."""
     if took_effect(state):
         return Failed.AFTER_PUT
+    if state.lag_gone:
+        return Failed.LAG_GONE
     if state.cutover_requests > 0:
         return Failed.REFUSED
     return Failed.OVER if normalise(state.remote_status) is RemoteStatus.FAILED else Failed.BEFORE_PUT
@@ -204,6 +207,11 @@ def about_failed(how: Failed) -> str:
             return (
                 "Atlas ended the cutover as FAILED: look at both clusters in the Atlas UI before any writer is let in anywhere. "
                 "A cutover is not sent twice."
+            )
+        case Failed.LAG_GONE:
+            return (
+                "No PUT of this run has begun its cutover, but its job reported its lag and then none, as during one: somebody else may have begun "
+                "it. Look at both clusters in the Atlas UI before any writer is let in anywhere."
             )
         case Failed.REFUSED:
             return (

@@ -20,8 +20,8 @@ NOT_STARTED = frozenset({"NEW", "QUEUED"})
 
 NO_LAG = "the job's document has no lag: it is ready, and how far it is behind is not known"
 LAG_IS_GONE = (
-    "the job reported its lag before and reports none now: somebody else may have begun its cutover; look at it in the Atlas "
-    "UI (`gate: off` would cut it over all the same)"
+    "the job reported its lag before and reports none now, as during a cutover: somebody else may have begun one; look at it in the Atlas "
+    "UI, and let no writer return to the source before that (`gate: off` would send a PUT all the same)"
 )
 BARE = (
     "Atlas's document of the job has neither readyForCutover nor lagTimeSeconds: where the Atlas UI shows it "
@@ -45,6 +45,18 @@ class Document(Protocol):
         """`lagTimeSeconds`."""
 
 
+class WithLag(Protocol):
+    """What was read of a job's lag."""
+
+    @property
+    def status(self) -> str | None:
+        """Atlas's own word."""
+
+    @property
+    def lag(self) -> float | None:
+        """`lagTimeSeconds`."""
+
+
 class GateView(NamedTuple):
     """Whether a gate is open. *note* is what an operator should know of it, beyond the figures."""
 
@@ -54,13 +66,23 @@ class GateView(NamedTuple):
 
 def at_gate(document: Document, gate: Gate, *, reported_lag: bool) -> GateView:
     """How *gate* stands by *document*; *reported_lag*: an earlier document of the job had a lag."""
+    if lag_is_gone(document, reported_lag=reported_lag):
+        return GateView(False, LAG_IS_GONE)
     if document.ready is None and document.lag is None:
-        return GateView(False, None if reported_lag or document.status in NOT_STARTED else BARE)
+        return GateView(False, None if document.status in NOT_STARTED else BARE)
     if document.status in NOT_STARTED or document.ready is not True:
         return GateView(False)
-    if document.lag is None:
-        return GateView(False, LAG_IS_GONE) if reported_lag else GateView(True, NO_LAG)
-    return GateView(document.lag <= gate.max_lag)
+    return GateView(True, NO_LAG) if document.lag is None else GateView(document.lag <= gate.max_lag)
+
+
+def lag_is_gone(document: WithLag, *, reported_lag: bool) -> bool:
+    """Whether *document*, of a job that is not over, lacks the lag that an earlier one had: whether ready or not, as Atlas says neither of a job that is being cut over."""
+    return (
+        reported_lag
+        and document.lag is None
+        and document.status not in NOT_STARTED
+        and normalise(document.status) is RemoteStatus.PENDING
+    )
 
 
 def why_closed(document: Document, gate: Gate, *, reported_lag: bool) -> str:

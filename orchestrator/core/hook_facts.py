@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .no_return import InCharge, in_charge, point_in
 from .outcomes import Outcome
 from .run import RunState
 from .vars import Vars
@@ -15,7 +16,7 @@ class HookFacts:
     """What is known when a hook is about to run.
 
     *outcome*: how its migration, wave or run has ended, None before. *remote_status*, *lag* (seconds): as the job was last read. *error_message*: what is said of the migration's end. *reason*: why
-    no further cutover starts, None while one may. *vars*: those of its migration, its wave, or the run.
+    no further cutover starts, None while one may. *in_charge*: where its application may write, or those of its wave or the run. *vars*: those of its migration, its wave, or the run.
     """
 
     outcome: Outcome | None = None
@@ -23,6 +24,7 @@ class HookFacts:
     lag: float | None = None
     error_message: str | None = None
     reason: str | None = None
+    in_charge: InCharge = InCharge.UNKNOWN
     vars: Vars = field(default_factory=Vars)
 
 
@@ -30,8 +32,11 @@ def facts_for_hook(
     run: RunState, wave: Wave | None, migration: Migration | None, *, outcome: Outcome | None
 ) -> HookFacts:
     """What a hook of *migration* is told; of *wave* where that is None, of the run where both are."""
+    names = [migration.name] if migration else [one.name for one in wave.migrations] if wave else list(run.migrations)
+    where = in_charge(point_in(run, name) for name in names)
     if migration is None:
-        return HookFacts(outcome=outcome, reason=run.stopped, vars=run.workflow.vars if wave is None else wave.vars)
+        named = run.workflow.vars if wave is None else wave.vars
+        return HookFacts(outcome=outcome, reason=run.stopped, in_charge=where, vars=named)
     known = run.migrations[migration.name]
     return HookFacts(
         outcome=outcome,
@@ -39,5 +44,6 @@ def facts_for_hook(
         lag=known.lag,
         error_message=known.error_message,
         reason=run.stopped,
+        in_charge=where,
         vars=migration.vars,
     )

@@ -95,6 +95,8 @@ class MigrationState(NamedTuple):
     """Accepted by what the job showed, not by an answer."""
     reported_lag: bool = False
     """The job has reported its lag, so that its absence means something."""
+    lag_gone: bool = False
+    """It reported none when it was read last before its end, though it had before: a cutover that is not this run's may have begun."""
     reported_ready: bool = False
     """The job said that it is ready, when its gate opened."""
     begun_reads: int = 0

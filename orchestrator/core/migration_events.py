@@ -12,7 +12,10 @@ from .outcomes import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateWaiting(MigrationEvent):
-    """The gate is closed: the job is not ready, lags too much, or could not be read (*note*)."""
+    """The gate is closed: the job is not ready, lags too much, or could not be read (*note*).
+
+    *lag_gone*: when it was read last, it reported no lag, though it had before.
+    """
 
     name: ClassVar[str] = "gate_waiting"
     status: str | None
@@ -20,6 +23,7 @@ class GateWaiting(MigrationEvent):
     lag: float | None
     max_lag: float | None
     note: str | None = None
+    lag_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

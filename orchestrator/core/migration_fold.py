@@ -27,7 +27,7 @@ from .events import (
     StatusPolled,
     VerificationStarted,
 )
-from .evidence import Refusal, Sign, sign
+from .evidence import Refusal, Sign, lag_is_gone, sign
 from .migration import (
     BEFORE_THE_PUT,
     CONFLICT,
@@ -65,12 +65,18 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 lag=event.lag,
                 note=None,
                 reported_lag=state.reported_lag or event.lag is not None,
+                lag_gone=_lag_gone(state, event),
                 begun_reads=state.begun_reads + 1 if shown is Sign.BEGUN else 0,
                 not_begun_reads=state.not_begun_reads + 1 if shown is Sign.NOT_BEGUN else 0,
             )
         case StatusChanged():
             reported_lag = state.reported_lag or event.lag is not None
-            return state._replace(remote_status=event.status, lag=event.lag, reported_lag=reported_lag)
+            return state._replace(
+                remote_status=event.status,
+                lag=event.lag,
+                reported_lag=reported_lag,
+                lag_gone=_lag_gone(state, event),
+            )
         case GateWaiting() | GateOpened():
             return _at_the_gate(state, event)
         case CutoverRequested():
@@ -245,6 +251,7 @@ def _at_the_gate(state: MigrationState, event: GateWaiting | GateOpened) -> Migr
         lag=event.lag,
         reported_lag=state.reported_lag or event.lag is not None,
         note=event.note,
+        lag_gone=event.lag_gone if isinstance(event, GateWaiting) else _lag_gone(state, event),
         gate_since=state.gate_since if keeps_since else event.at,
         gate_opened_at=state.gate_opened_at if waits else event.at,
         reported_ready=state.reported_ready if waits else event.ready is True,
@@ -267,6 +274,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         came_to_nothing=state.came_to_nothing,
         doubted=state.doubted,
         reported_lag=state.reported_lag,
+        lag_gone=state.lag_gone,
         prepared=state.prepared,
         prepared_since=state.prepared_since,
         after_hooks_done=state.after_hooks_done if state.prepared else 0,
@@ -349,6 +357,13 @@ def _sign(state: MigrationState, read: StatusPolled) -> Sign:
     refusal = Refusal.DEFINITE if definite else Refusal.CONFLICT if state.refused else None
     found = sign(read, reported_lag=state.reported_lag, reported_ready=state.reported_ready, refusal=refusal)
     return found if settled or (definite and found is Sign.NOT_BEGUN) else Sign.NOTHING
+
+
+def _lag_gone(state: MigrationState, read: StatusPolled | StatusChanged | GateOpened) -> bool:
+    """Whether the lag is gone by *read*; the word with which a job ends says nothing of what it was before."""
+    if not _is_pending(read.status):
+        return state.lag_gone
+    return lag_is_gone(read, reported_lag=state.reported_lag)
 
 
 def _is_pending(status: str | None) -> bool:

@@ -286,5 +286,5 @@ def _timeout_message(state: MigrationState, policy: Policy) -> str:
     seen = state.note or f"the job shows {state.remote_status or 'no status'}"
     within = f"not final within {format_duration(policy.timeout)} ({seen})"
     if state.by_evidence:
-        return f"its PUT got no answer, its cutover seems to have begun, as the lag is gone, but it is {within}: {LOOK}"
+        return f"{how_sent(state)}; its cutover seems to have begun, as the lag is gone, but it is {within}: {LOOK}"
     return f"accepted, but {within}"

@@ -5,6 +5,7 @@ A cutover cannot be undone once its PUT has taken effect. Before that everything
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase
@@ -47,6 +48,33 @@ SIDES: dict[Point, Side] = {
     Point.FAILED_AT_ATLAS: Side.OVER,
 }
 
+
+class InCharge(StrEnum):
+    """Where the application may write, as far as the run knows."""
+
+    SOURCE = "source"  # no PUT has taken effect
+    TARGET = "target"  # it is cut over
+    UNKNOWN = "unknown"  # a cutover is under way, in doubt, or has failed at Atlas: no writer may go anywhere before somebody has looked
+    MIXED = "mixed"  # of a wave or a run: some of its migrations here, others there
+
+
+_IN_CHARGE = {
+    Point.WAITS: InCharge.SOURCE,
+    Point.PREPARED: InCharge.SOURCE,
+    Point.NOT_CUT_OVER: InCharge.SOURCE,
+    Point.CUT_OVER: InCharge.TARGET,
+    Point.NOT_PROVEN: InCharge.TARGET,
+}
+
+
+def in_charge(points: Iterable[Point]) -> InCharge:
+    """Who is in charge of migrations that are at *points*: of one, or of all of a wave or a run."""
+    found = {_IN_CHARGE.get(point, InCharge.UNKNOWN) for point in points}
+    if InCharge.UNKNOWN in found:
+        return InCharge.UNKNOWN
+    return found.pop() if len(found) == 1 else InCharge.MIXED
+
+
 WHAT_IS_RIGHT: dict[Point, str] = {
     Point.WAITS: (
         "No PUT has taken effect: the source is in charge, and the application may write there. It can still be called off: `skip` for "
@@ -54,7 +82,7 @@ WHAT_IS_RIGHT: dict[Point, str] = {
     ),
     Point.PREPARED: (
         "No PUT has taken effect: the source is in charge, though `before` hooks have stopped the application. It can still be called "
-        "off: `skip` and `abort` run the `after_failure` hooks, which let the application write to the source again."
+        "off: `skip` and `abort` run the `after_failure` hooks, which undo what `before` did."
     ),
     Point.NOT_CUT_OVER: "No PUT has taken effect: the source is in charge, and the application may write there.",
     Point.SENT: (
@@ -117,6 +145,8 @@ def point_of(state: MigrationState) -> Point:
         return Point.NOT_PROVEN
     if state.phase in UNDER_WAY:
         return Point.DOUBT if state.phase is Phase.DOUBT else Point.SENT
+    if state.lag_gone:
+        return Point.DOUBT  # somebody else's PUT
     if state.prepared_since is not None:
         return Point.PREPARED
     return Point.WAITS if state.phase in BEFORE_THE_PUT and state.skipped is None else Point.NOT_CUT_OVER

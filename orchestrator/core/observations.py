@@ -17,7 +17,7 @@ from .events import (
     StatusPolled,
     VerificationStarted,
 )
-from .evidence import at_gate
+from .evidence import at_gate, lag_is_gone
 from .migration import BEFORE_THE_PUT, MigrationState, Phase, refusal_is_definite
 from .migration_fold import apply
 from .next_step import (
@@ -94,6 +94,7 @@ def observe_failure(
         lag=None,
         max_lag=policy.gate.max_lag if policy.gate else None,
         note=error,
+        lag_gone=state.lag_gone,
     )
     return (polled, waiting)
 
@@ -176,6 +177,7 @@ def _final(
 
 def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
     gate = policy.gate
+    gone = lag_is_gone(reading, reported_lag=state.reported_lag)
 
     def opened(note: str | None) -> list[Event]:
         return [
@@ -194,6 +196,7 @@ def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, mig
                 lag=reading.lag,
                 max_lag=gate.max_lag if gate else None,
                 note=note,
+                lag_gone=gone,
             )
         ]
 
@@ -205,7 +208,7 @@ def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, mig
     if view.is_open:
         return opened(view.note)
     told = state.note or at_gate(known_reading(state), gate, reported_lag=state.reported_lag).note
-    if state.phase is Phase.GATE and view.note in (None, told):
+    if state.phase is Phase.GATE and view.note in (None, told) and gone == state.lag_gone:
         return []
     return waiting(view.note)
 

@@ -95,6 +95,7 @@ def hook_environment(
         "CUTOVER_LAG_SECONDS": "" if facts.lag is None else f"{facts.lag:g}",
         "CUTOVER_ERROR_MESSAGE": _text(facts.error_message),
         "CUTOVER_REASON": _text(facts.reason),
+        "CUTOVER_IN_CHARGE": str(facts.in_charge),
         **own,
     }
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.core.advice import Failed, about_failed, how_it_failed
 from orchestrator.core.events import CutoverNotBegun, HookFinished, MigrationFinished
 from orchestrator.core.migration import MigrationState, Phase
 from orchestrator.core.next_step import (
@@ -17,6 +18,7 @@ from orchestrator.core.next_step import (
     SendPut,
     next_step,
 )
+from orchestrator.core.no_return import Point, point_of
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import Gate, HookKind, Hooks
 
@@ -130,6 +132,43 @@ def test_a_lag_that_was_reported_before_and_is_gone_closes_the_gate() -> None:
     assert "somebody else" in (story.state.note or "")
     assert story.read("WORKING", True, None, after=2) == []
     assert story.read("WORKING", True, 3.0, after=2) == ["gate_opened"]
+
+
+@pytest.mark.parametrize("ready", [True, False, None])
+def test_nobody_is_told_that_the_source_is_in_charge_while_the_lag_is_gone(ready: bool | None) -> None:
+    """As Atlas shows a job that is being cut over, by whomever: not ready, and without a lag."""
+    story = Story(policy=Policy(gate=Gate(timeout=60)))
+    story.read("WORKING", False, 30.0)
+    assert point_of(story.state) is Point.WAITS
+    assert story.read("WORKING", ready, None, after=2) == ["gate_waiting"]
+    assert point_of(story.state) is Point.DOUBT
+    assert story.read("WORKING", ready, None, after=60) == []
+    assert story.finish() is Outcome.FAILED
+    assert "let no writer return to the source" in (story.state.error_message or "")
+    assert (point_of(story.state), how_it_failed(story.state)) == (Point.DOUBT, Failed.LAG_GONE)
+    assert "source is" not in about_failed(how_it_failed(story.state))
+
+
+def test_a_lag_that_is_back_leaves_the_source_in_charge() -> None:
+    """The event says so, as reads are in no journal: whoever reads the run's record knows it, too."""
+    story = Story()
+    story.read("WORKING", False, 30.0)
+    story.read("WORKING", False, None, after=2)
+    assert story.read("WORKING", False, 20.0, after=2) == ["gate_waiting"]
+    assert (point_of(story.state), story.state.note) == (Point.WAITS, None)
+
+
+@pytest.mark.parametrize(("lag", "point"), [(5.0, Point.NOT_CUT_OVER), (None, Point.DOUBT)])
+def test_what_atlas_ends_as_failed_before_any_put_of_ours_may_have_been_begun_by_somebody(
+    lag: float | None, point: Point
+) -> None:
+    """Where its lag was gone before that."""
+    story = Story()
+    story.read("WORKING", False, 30.0)
+    story.read("WORKING", False, lag, after=2)
+    story.read("FAILED", after=2)
+    assert ending(story).outcome is Outcome.FAILED
+    assert point_of(story.state) is point
 
 
 def test_a_lag_that_is_gone_right_before_the_put_holds_it_back() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from orchestrator.core.events import HookFinished
 from orchestrator.core.hook_facts import HookFacts
+from orchestrator.core.no_return import InCharge
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.vars import Vars
 from orchestrator.core.workflow import Migration, Wave
@@ -460,6 +461,7 @@ async def test_the_environment_is_the_contracts(keys: Any) -> None:
             lag=2.5,
             error_message="too \0 late \ud83d",
             reason="the window closed",
+            in_charge=InCharge.SOURCE,
             vars=Vars(("cluster", "Size"), ("orders-eu", "")),
         ),
         secrets=keys,
@@ -480,6 +482,7 @@ async def test_the_environment_is_the_contracts(keys: Any) -> None:
         "CUTOVER_LAG_SECONDS": "2.5",
         "CUTOVER_ERROR_MESSAGE": "too   late ?",
         "CUTOVER_REASON": "the window closed",
+        "CUTOVER_IN_CHARGE": "source",
         "CUTOVER_VAR_CLUSTER": "orders-eu",
         "CUTOVER_VAR_SIZE": "",
     }

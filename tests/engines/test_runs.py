@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,15 @@ import anyio
 import pytest
 
 from orchestrator.atlas.errors import ApiError
-from orchestrator.core.events import CutoverAccepted, Event, GateOpened, GateWaiting, MigrationFinished, StatusPolled
+from orchestrator.core.events import (
+    CutoverAccepted,
+    Event,
+    GateOpened,
+    GateWaiting,
+    HookFinished,
+    MigrationFinished,
+    StatusPolled,
+)
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import Api, RateLimit
@@ -275,6 +284,29 @@ async def test_what_waited_for_a_slot_is_read_again_before_its_put(tmp_path: Pat
         ending = await it.start()
         assert outcomes(ending) == {"a": SUCCESS, "b": SUCCESS}
         assert it.puts("b") == 0
+
+
+async def test_a_hook_that_could_let_writers_in_is_told_who_is_in_charge(tmp_path: Path) -> None:
+    """The source of one that was called off, nobody while somebody else's cutover may be under way, or one of ours in doubt."""
+    say = [sys.executable, "-c", "import os; print(os.environ['CUTOVER_IN_CHARGE'])"]
+    hooks = Hooks(after_success=(tuple(say),), after_failure=(tuple(say),))
+    long = migration("late", timeout=60.0, hooks=hooks)
+    begun = migration("begun", gate=Gate(timeout=60.0), hooks=hooks)
+    called_off = migration("off", gate=Gate(max_lag=0.0, timeout=60.0), hooks=hooks)
+    plan = workflow(wave("w", migration("a", hooks=hooks), begun, called_off, long))
+    async with house(tmp_path, plan) as it:
+        jobs = {job.name: job for job in it.atlas.app._jobs.values()}
+        jobs["late"].plan = replace(jobs["late"].plan, cutover_seconds=500.0)
+        jobs["begun"].plan = replace(jobs["begun"].plan, lag_ready=60.0, cutover_seconds=500.0)
+
+        def meanwhile(event: Event, _: RunState) -> None:
+            if isinstance(event, GateWaiting) and event.migration == "begun" and event.lag is not None:
+                cut_over_by_hand(it, "begun")
+
+        it.watchers.append(meanwhile)
+        assert outcomes(await it.start()) == {"a": SUCCESS, "begun": FAILED, "off": FAILED, "late": Outcome.TIMED_OUT}
+        told = {event.migration: event.output for event in it.names(HookFinished)}
+        assert told == {"a": "target", "begun": "unknown", "off": "source", "late": "unknown"}
 
 
 async def test_a_gate_that_closes_again_holds_no_slot(tmp_path: Path) -> None:

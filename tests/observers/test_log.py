@@ -147,7 +147,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "request_retried": ("warning", JOB | {"method": "GET", "path": PATH, "reason": "503", "attempt": 2, "wait": 1.5}),
     "gate_waiting": (
         "info",
-        JOB | {"status": "WORKING", "ready": True, "lag": 34.0, "max_lag": 10.0, "note": None},
+        JOB | {"status": "WORKING", "ready": True, "lag": 34.0, "max_lag": 10.0, "note": None, "lag_gone": False},
     ),
     "gate_opened": ("info", JOB | {"status": "WORKING", "ready": True, "lag": 4.0, "note": None}),
     "cutover_requested": ("info", JOB),

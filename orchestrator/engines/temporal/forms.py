@@ -19,6 +19,7 @@ from ...core.events import Event, StatusPolled
 from ...core.hook_facts import HookFacts
 from ...core.migration import MigrationState, Phase
 from ...core.next_step import Policy
+from ...core.no_return import InCharge
 from ...core.outcomes import Outcome
 from ...core.settings import Polling
 from ...core.steered import Command
@@ -393,7 +394,9 @@ def span_of(data: list[float] | None) -> Span | None:
 
 def facts_out(facts: HookFacts) -> Json:
     """*facts* as JSON data."""
-    known = {key: getattr(facts, key) for key in ("outcome", "remote_status", "lag", "error_message", "reason")}
+    known = {
+        key: getattr(facts, key) for key in ("outcome", "remote_status", "lag", "error_message", "reason", "in_charge")
+    }
     return known | {"vars": facts.vars.as_dict()}
 
 
@@ -402,7 +405,10 @@ def facts_of(data: Json) -> HookFacts:
     known = dict(data)
     named, outcome = known.pop("vars"), known.pop("outcome")
     return HookFacts(
-        outcome=None if outcome is None else Outcome(outcome), vars=Vars(tuple(named), tuple(named.values())), **known
+        outcome=None if outcome is None else Outcome(outcome),
+        in_charge=InCharge(known.pop("in_charge", InCharge.UNKNOWN)),
+        vars=Vars(tuple(named), tuple(named.values())),
+        **known,
     )
 
 
