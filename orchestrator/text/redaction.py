@@ -8,6 +8,7 @@ nobody has named: a scheme with its parameter, which no sentence has by chance.
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from collections import Counter
@@ -217,18 +218,38 @@ def _parts(secret: str) -> set[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    """How *secret* may be written: as it is, in a URL, in a form, inside a quoted text, in HTML, and a UUID without its hyphens."""
+    """How *secret* may be written: as it is, in a URL, in a form, inside a quoted text of JSON or Python, in HTML, and a UUID without its hyphens."""
     marked_up = escape(secret)
+    quoted = {
+        secret.replace("\\", "\\\\").replace('"', '\\"'),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+    }
     return {
         secret,
-        quote(secret, safe=""),
-        quote_plus(secret),
-        secret.replace("\\", "\\\\").replace('"', '\\"'),
+        *quoted,
+        *(json.dumps(one)[1:-1] for one in quoted),  # JSON within JSON
+        *(one.replace("/", "\\/") for one in quoted),  # as PHP writes it
+        *(one.translate(_AS_GO_WRITES) for one in quoted),
         repr(secret)[1:-1],
+        ascii(secret)[1:-1],
+        repr(secret.encode("utf-8", "replace"))[2:-1],
+        *(_in_url(secret, encoding) for encoding in ("utf-8", "latin-1")),
+        *(quote_plus(secret, encoding=encoding, errors="replace") for encoding in ("utf-8", "latin-1")),
+        _in_url(secret, "utf-8").replace("-", "%2D"),
         marked_up,
         marked_up.replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),  # as templates write them
+        secret.translate(_BY_NUMBER),
         secret.replace("-", "") if _A_UUID.fullmatch(secret) else secret,
     }
+
+
+_AS_GO_WRITES = {ord(each): f"\\u{ord(each):04x}" for each in "<>&"}
+_BY_NUMBER = {ord(each): f"&#{ord(each)};" for each in "<>&\"'"}
+
+
+def _in_url(secret: str, encoding: str) -> str:
+    return quote(secret, safe="", encoding=encoding, errors="replace")
 
 
 def _encoded(secret: str) -> set[str]:
@@ -257,7 +278,9 @@ _LONGEST_BEGINNING = (
 )
 _REST = r"[\w.~+/=-]*"
 _URL_SAFE = str.maketrans("+/", "-_")
-_LIKE_A_KEYS_BEGINNING = re.compile(r"(?=.{0,11}[A-Za-z])(?=.{0,10}[0-9].{0,10}[0-9])[A-Za-z0-9_-]{12}")
+_LIKE_A_KEYS_BEGINNING = re.compile(
+    r"(?=.{0,11}[A-Za-z])(?=.{0,10}[0-9].{0,10}[0-9])[A-Za-z0-9_-]{12}|[0-9]{8}-[0-9]{3}(?=[0-9a-fA-F]-)"  # of a UUID maybe without a letter
+)
 
 
 def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:

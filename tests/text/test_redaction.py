@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -246,6 +249,53 @@ def test_a_secret_is_known_in_pages_and_forms_and_without_its_hyphens(secret: st
     """As a page, a form, or a list of keys has it; a secret with hyphens that is no UUID may be words without them."""
     assert Redactor([secret]).text(f"said: {written}, no more") == f"said: {REDACTED}, no more"
     assert Redactor(["well-known-word1"]).text("wellknownword1") == "wellknownword1"
+
+
+AWKWARD = "svc:Grüße&Ge<im>77/\\\"'-x\t€"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        AWKWARD,
+        json.dumps(AWKWARD),
+        json.dumps(AWKWARD, ensure_ascii=False),
+        json.dumps(json.dumps(AWKWARD)),
+        json.dumps(AWKWARD).replace("/", "\\/"),  # PHP
+        json.dumps(AWKWARD, ensure_ascii=False)
+        .replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+        .replace("&", "\\u0026"),  # Go
+        repr(AWKWARD),
+        ascii(AWKWARD),
+        repr(AWKWARD.encode()),
+        quote(AWKWARD, safe=""),
+        quote_plus(AWKWARD),
+        html.escape(AWKWARD),
+        AWKWARD.replace("&", "&#38;")
+        .replace("<", "&#60;")
+        .replace(">", "&#62;")
+        .replace('"', "&#34;")
+        .replace("'", "&#39;"),
+    ],
+)
+def test_a_secret_with_awkward_letters_is_known_however_programs_write_it(written: str) -> None:
+    """Hooks print their environment as JSON, Atlas echoes what it got, a page has it in HTML."""
+    told = Redactor([AWKWARD]).text(f"({written})")
+    assert "77" not in told
+    assert "Ge" not in told
+
+
+def test_a_secret_is_known_in_latin_1_and_with_its_hyphens_encoded() -> None:
+    """As older programs write addresses."""
+    assert Redactor(["Grüße-77-x"]).text(quote("Grüße-77-x", encoding="latin-1")) == REDACTED
+    assert Redactor(["a-b-c-7777-x"]).text("a%2Db%2Dc%2D7777%2Dx") == REDACTED
+
+
+def test_a_key_that_begins_without_a_letter_is_known_when_it_was_cut_off() -> None:
+    """As one in a hundred of Atlas's private keys does."""
+    key = "11112222-3333-4444-5555-66667777888a"
+    assert Redactor([key]).text(f"cut: {key[:20]}") == f"cut: {REDACTED}"
 
 
 @pytest.mark.parametrize("length", [12, 13, 18])
