@@ -43,7 +43,8 @@ from ..core.run import RunState
 from ..core.typed import approve_command, with_options
 from ..text.durations import rough_duration
 from ..text.escaping import one_line, shown_lines
-from .delivery import NOT_KNOWN, PATIENCE, TOO_LATE, Courier
+from .deliverer import NOT_KNOWN
+from .delivery import PATIENCE, TOO_LATE, Courier
 from .log.sentences import counts
 
 LAST_WORDS = 20.0

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from orchestrator.observers.delivery import deliver
+from orchestrator.observers.deliverer import deliver
 
 from ..atlas.servers import Raw, http, raw_server
 from .examples import started
@@ -116,7 +116,7 @@ async def test_what_delivers_shows_no_address_and_ends_with_the_run() -> None:
         log, _ = await notified([url], [started()], last_words=0.0, when=hold.is_set)
         await gone.wait()
     assert json.loads(log)["reason"] == "no answer in time"
-    assert any(b"orchestrator.observers.delivery" in one for one in shown)
+    assert any(b"orchestrator.observers.deliverer" in one for one in shown)
     assert not any(TOKEN.encode() in one for one in shown)
 
 
