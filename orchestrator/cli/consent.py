@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..core.consent import Intention
 from ..core.errors import InputError
 from ..core.settings import Settings
+from ..machine.outlet import is_behind
 from .outputs import tell
 from .question import question
 
@@ -40,6 +41,17 @@ def consent_to_follow(args: Namespace) -> Consent:
     return Consent(unasked=_is_asked(args))
 
 
+def _answer_to(words: str) -> str:
+    """What is typed when *words* can have been read. A terminal may take nothing for now (Ctrl-S), and nothing begins before the answer."""
+    while True:
+        with suppress(TimeoutError):
+            tell(words, end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline()
+        if not answer or not is_behind(sys.stderr):
+            return answer
+        words = "\nwhat was typed before the question could be read is no answer; type it now: "
+
+
 def consent_to(args: Namespace, intention: Intention, settings: Settings, *, beforehand: bool = False) -> Consent:
     """The operator's consent to *intention*; nobody is asked where no PUT can leave, or who has said `--yes`.
 
@@ -58,11 +70,7 @@ def consent_to(args: Namespace, intention: Intention, settings: Settings, *, bef
         return Consent(asked=intention)
     name = intention.workflow.name
     try:
-        with suppress(
-            TimeoutError
-        ):  # the terminal takes nothing for now (Ctrl-S): the question is on its way, and nothing begins before the answer
-            tell("\n".join(question(intention, settings)), end="", file=sys.stderr, flush=True)
-        answer = sys.stdin.readline()
+        answer = _answer_to("\n".join(question(intention, settings)))
     except KeyboardInterrupt:
         tell("\nnot confirmed; nothing was sent", file=sys.stderr)
         raise

@@ -24,6 +24,7 @@ from ..core.typed import mended_first, with_options_in
 from ..engines.local.collector import rare_collections
 from ..machine.descriptors import raise_limit, too_few
 from ..machine.loops import run_loop
+from ..machine.outlet import is_behind
 from ..machine.threads import watch_children_without_threads
 from ..operations.options import Ending, Host, Options
 from ..operations.reporting import write_reports
@@ -121,6 +122,7 @@ def _observed(args: Namespace, settings: Settings, consent: Consent) -> Iterator
             ask=ask if consent.asked else None,
             interactive=sys.stdin is not None and sys.stdin.isatty(),
             on_line=observers.on_line,
+            unseen=lambda: is_behind(sys.stderr) or is_behind(observers.stream),
             background=observers.tasks,
             say=structlog.get_logger().warning,
             inform=structlog.get_logger().info,

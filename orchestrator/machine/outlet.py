@@ -240,3 +240,8 @@ def _may_wait() -> bool:
     except RuntimeError:
         return threading.current_thread() is threading.main_thread()
     return False
+
+
+def is_behind(stream: object) -> bool:
+    """Whether *stream* has not taken yet what was written to it, as far as that is known."""
+    return bool(getattr(stream, "behind", False))

@@ -70,6 +70,8 @@ class Host:
     """Whether there is a terminal. The number of its migrations, typed there (in a rehearsal: Enter), approves the wave that waits."""
     on_line: Callable[[], None] = lambda: None
     """Is called for every line that is typed there."""
+    unseen: Callable[[], bool] = lambda: False
+    """Whether what was written to the terminal has not been taken yet, so that nobody can have read it."""
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     """Tasks to run beside the engine, such as progress."""
     say: Say = silent

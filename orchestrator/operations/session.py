@@ -203,6 +203,7 @@ async def _execute(
                         who=who,
                         on_line=options.host.on_line,
                         say=options.host.say,
+                        unseen=options.host.unseen,
                         confirmation=confirmation,
                     )
                 )

@@ -25,6 +25,9 @@ from .confirmation import Confirmation
 from .session import Session
 
 LOOK_EVERY = 0.25  # seconds; a request takes effect well within one
+TO_READ = 3.0
+"""Seconds that whoever sees a question change needs to notice, a slow connection included."""
+_LOOKS = 50  # a second
 
 
 async def heed_controls(session: Session, state_dir: Path, ground: Ground, say: Say, heeded: anyio.Event) -> None:
@@ -95,15 +98,20 @@ async def heed_terminal(
     who: str,
     on_line: Callable[[], None],
     say: Say,
+    unseen: Callable[[], bool] = lambda: False,
     confirmation: Confirmation | None = None,
 ) -> None:
     """What is typed approves the wave that waits for approval, until cancelled or the terminal is gone.
+
+    An answer counts for a question that whoever gives it can have read: not where the terminal takes nothing (Ctrl-S, an ssh connection
+    that hangs), and not in the moment in which another wave's question comes in the place of the one before.
 
     Args:
         session: The run.
         who: In whose name it is approved.
         on_line: Is called for every line that is typed.
         say: Tells the operator that something else approves nothing.
+        unseen: Whether the terminal has not taken yet what was written to it.
         confirmation: As long as it waits for an answer, what is typed is that.
     """
     terminal = sys.stdin.fileno()
@@ -121,20 +129,50 @@ async def heed_terminal(
                 confirmation.answer(None)
             return
         on_line()
+        stalled = await _stalled(unseen)
         if confirmation is not None and confirmation.awaited:
-            confirmation.answer(typed)
-            continue
-        waiting = [
-            name
-            for name, wave in session.state.waves.items()
-            if wave.approval_since is not None and wave.approved_by is None
-        ]
-        if waiting and session.state.stopped is None:
-            accepted, what = _what_approves(session.state, waiting[0])
-            if typed.strip() in accepted:
-                carry_out(SteeringRequest(command=Command.APPROVE, who=who, wave=waiting[0]), session, say)
+            if stalled:
+                detail = "what was typed before the question could be read is no answer: type it now"
+                say("not_confirmed", run_id=session.state.run_id, detail=detail)
             else:
-                say("approval_unclear", run_id=session.state.run_id, wave=waiting[0], detail=f"not approved: {what}")
+                confirmation.answer(typed)
+            continue
+        wave = _asked_about(session.state)
+        if wave is None or session.state.stopped is not None:
+            continue
+        accepted, what = _what_approves(session.state, wave)
+        if typed.strip() not in accepted:
+            say("approval_unclear", run_id=session.state.run_id, wave=wave, detail=f"not approved: {what}")
+        elif stalled or _has_just_replaced_another(session, wave, who):
+            detail = f"not approved: what was typed may have been for what stood here before; {what}"
+            say("approval_unclear", run_id=session.state.run_id, wave=wave, detail=detail)
+        else:
+            carry_out(SteeringRequest(command=Command.APPROVE, who=who, wave=wave), session, say)
+
+
+def _asked_about(state: RunState) -> str | None:
+    """The wave that an answer on the terminal is for; None: none waits."""
+    waiting = (
+        name for name, wave in state.waves.items() if wave.approval_since is not None and wave.approved_by is None
+    )
+    return next(waiting, None)
+
+
+async def _stalled(unseen: Callable[[], bool]) -> bool:
+    """Whether there is still something *unseen* after a moment: what has just been written is taken within milliseconds."""
+    for _ in range(_LOOKS):
+        if not unseen():
+            return False
+        await anyio.sleep(0.02)
+    return True
+
+
+def _has_just_replaced_another(session: Session, wave: str, who: str) -> bool:
+    """Whether *wave* has asked for so short a time that an answer may be for another one before it, which somebody else than *who* has approved."""
+    waves = session.state.waves
+    since = waves[wave].approval_since
+    somebody = any(each.approved_by not in (None, who) for each in waves.values())
+    return since is not None and session.now() - since < TO_READ and somebody
 
 
 def offer_terminal(inform: Say) -> Sink:
