@@ -84,8 +84,8 @@ def _steer(args: Namespace) -> int:
     except (KeyboardInterrupt, SystemExit):
         status = with_options(f"atlas-cutover status {args.run_id or ''}".rstrip(), state_options(args))
         warn(
-            f"{args.command}: interrupted, and the run may have been asked all the same (at Temporal it would wait there for a worker): "
-            f"`{status}` shows whether it was done"
+            f"{args.command}: interrupted, and the run may have been asked all the same. At Temporal, with no worker yet, it is not known "
+            f"whether it will be done: `{status}` shows whether it was, once one serves the run; ask again where it has to be"
         )
         raise
     return _told(args, steered)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..core.changes import differences
 from ..core.errors import BusyError, InputError, TemporalError
+from ..core.leftovers import outlives_who_was_asked
 from ..core.run import RunState
 from ..core.settings import DEFAULT_SETTLE, Settings
 from ..core.steering import SteeringRequest
@@ -231,8 +232,16 @@ async def steer(
         raise InputError(
             f"run {row.run_id} is not open at Temporal any more: `atlas-cutover resume {row.run_id}` takes in how it has ended"
         )
+    if all(outlives_who_was_asked(request) for request in (*before, *requests)):
+        # As one: where no worker comes, all of it is left there.
+        return (await remote.steer(row.run_id, [*before, *requests]))[len(before) :]
     if before:
-        await remote.steer(row.run_id, before)
+        try:
+            await remote.steer(row.run_id, before)
+        except TemporalError as error:
+            raise TemporalError(
+                f"nothing was asked of run {row.run_id} by this command, as something older comes first: {error}"
+            ) from None
     return await remote.steer(row.run_id, requests)
 
 

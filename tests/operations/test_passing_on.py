@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -12,6 +13,7 @@ from orchestrator.core.errors import TemporalError
 from orchestrator.core.leftovers import FRESH
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import SteeringRequest
+from orchestrator.operations import temporal_runs
 from orchestrator.operations.options import Host
 from orchestrator.operations.passing_on import PassingOn
 from orchestrator.store.journal import Journal, open_journal
@@ -137,3 +139,48 @@ async def test_what_was_sent_without_an_answer_and_is_old_by_now_is_not_called_u
     assert "not done" not in said
     assert len({number for number, _ in it.run.asked}) == 1
     assert it.left() == []
+
+
+class There:
+    """A run at Temporal, which is asked by commands."""
+
+    def __init__(self, *, answers: bool) -> None:
+        self.asked: list[list[Command]] = []
+        self._answers = answers
+
+    async def steer(self, run_id: str, requests: Sequence[SteeringRequest]) -> list[str | None]:
+        """Take them, or let them wait."""
+        assert run_id == RUN
+        self.asked.append([each.command for each in requests])
+        if not self._answers:
+            raise TemporalError("no worker has taken this up")
+        return [f"answer to {each.command}" for each in requests]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_what_was_left_by_a_process_that_is_gone_keeps_nobody_from_holding_the_run_up(
+    monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    """With no worker each would wait for itself, and the command told of the older one as if it had been its own. What lets the run go on is not asked then."""
+    row: Any = SimpleNamespace(run_id=RUN)
+    there = There(answers=answers)
+
+    async def remote_of_run(_: Any) -> There:
+        return there
+
+    async def is_open_row(_: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(temporal_runs, "remote_of_run", remote_of_run)
+    monkeypatch.setattr(temporal_runs, "is_open_row", is_open_row)
+    pause, abort = HOLDS[0], HOLDS[3]
+    if answers:
+        assert await temporal_runs.steer(row, [abort], before=[pause]) == ["answer to abort"]
+        assert await temporal_runs.steer(row, [LETS_GO[0]], before=[pause]) == ["answer to unpause"]
+        assert there.asked == [[Command.PAUSE, Command.ABORT], [Command.PAUSE], [Command.UNPAUSE]]
+        return
+    with pytest.raises(TemporalError, match=r"^no worker"):
+        await temporal_runs.steer(row, [abort], before=[pause])
+    with pytest.raises(TemporalError, match=r"nothing was asked of run .* by this command, as something older"):
+        await temporal_runs.steer(row, [LETS_GO[0]], before=[pause])
+    assert there.asked == [[Command.PAUSE, Command.ABORT], [Command.PAUSE]]

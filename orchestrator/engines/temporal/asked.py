@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from ...core.leftovers import outlives_who_was_asked
+from ...core.steering import SteeringRequest
 from ...text.instants import in_words
 from .forms import Asked, Json, request_of
 
@@ -29,6 +30,9 @@ class Once:
         self._run_id = run_id
         self._execution = execution
         self._had: dict[str, list[str]] = {execution: []}
+        # By what it is about, what was left in the history: when it was taken up, and when it was asked.
+        self._held: dict[str, tuple[float, float | None]] = {}
+        self._left_at: float | None = None  # when the last of it was taken up, in this execution
 
     def why_not(self, asked: Asked, *, now: float) -> str | None:
         """Why *asked* is not heeded at *now* (Unix seconds, by Temporal's clock); None: it is, once."""
@@ -37,10 +41,12 @@ class Once:
         if asked.execution not in self._had:
             return LATE
         # One that is sent again, as its answer was lost, may be for the execution that goes on by now.
-        if self._has_had(asked) or (self._has_had(left_of(asked)) and not _is_of_now(asked, now)):
+        if self._has_had(asked) or (self._has_had(left_of(asked)) and not self._has_a_place(asked, now)):
             return HAD
-        if asked.at is None or _is_of_now(asked, now) or holds_up(asked):
+        if holds_up(asked):
             return None
+        if asked.at is None or _is_of_now(asked, now):
+            return OLDER if self._is_older(asked, now) else None
         return (
             f"it was asked at {in_words(asked.at)} by the clock where it was asked, and taken up at {in_words(now)} by Temporal's, and by "
             "now the run may stand otherwise: ask again (where it had just been asked, one of these clocks is wrong: set it, or ask from "
@@ -50,26 +56,49 @@ class Once:
     def why_not_left(self, asked: Asked, *, now: float) -> str | None:
         """The same of what was left in the history, as it had met no worker (`Run.left`); it may be there a second time, as it was asked first.
 
-        That one is heeded after it, while it is of now: it stands in its place among what else was asked meanwhile, so that the last word holds.
+        That one is heeded after it, while it is of now or is found together with it: it stands in its place among what else was asked meanwhile, so
+        that the last word holds.
         """
-        if not holds_up(asked):
+        if not _can_be_left(asked):
             return "only what holds the run up is left for a worker"
         return self.why_not(asked, now=now) or self.why_not(left_of(asked), now=now)
 
     def _has_had(self, asked: Asked) -> bool:
         return any(asked.number in had for had in self._had.values())
 
+    def _has_a_place(self, asked: Asked, now: float) -> bool:
+        """Whether *asked*, which was left in the history, too, is still to be done among what else was asked."""
+        return now == self._left_at or _is_of_now(asked, now)
+
+    def _is_older(self, asked: Asked, now: float) -> bool:
+        """Whether *asked* would undo what was left in the history after it: its own place may be lost, so that nothing comes after it."""
+        for request in _requests(asked):
+            taken, left_at = self._held.get(_about(request), (None, None))
+            if taken is None or left_at is None or asked.at is None or outlives_who_was_asked(request):
+                continue
+            if asked.at < left_at and now - taken <= STANDS:
+                return True
+        return False
+
     def take(self, asked: Asked) -> None:
         """It is heeded now."""
         self._had.setdefault(asked.execution, []).append(asked.number)
 
+    def take_left(self, asked: Asked, *, now: float) -> None:
+        """It is heeded at *now*, as it was left in the history."""
+        self.take(left_of(asked))
+        self._left_at = now
+        for request in _requests(asked):
+            self._held[_about(request)] = (now, asked.at)
+
     def carried(self) -> Json:
         """What the next execution has to know."""
-        return {"execution": self._execution, "had": self._had[self._execution]}
+        return {"execution": self._execution, "had": self._had[self._execution], "held": self._held}
 
     def take_up(self, carried: Json) -> None:
         """The inverse of `carried`."""
         self._had[carried["execution"]] = carried["had"]
+        self._held = {about: (taken, at) for about, (taken, at) in carried.get("held", {}).items()}
 
 
 def left_of(asked: Asked) -> Asked:
@@ -81,32 +110,61 @@ def _is_of_now(asked: Asked, now: float) -> bool:
     return asked.at is not None and abs(now - asked.at) <= STANDS
 
 
-def left_waiting(asked: Asked, *, kept: bool) -> str:
-    """What is said to whoever has *asked*, when no worker has taken it up. *kept*: Temporal keeps it in the run's history (`Run.left`).
+def to_leave(asked: Asked) -> Asked | None:
+    """What of *asked* is left in the history when no worker takes it up: that which holds cutovers up; None: nothing."""
+    held = [data for data in asked.requests if outlives_who_was_asked(request_of(data))]
+    return replace(asked, requests=held) if held else None
 
-    Else it is kept in memory alone, and may be lost: nobody may rely on its being done, nor on its not being done.
+
+def left_waiting(asked: Asked, *, why_not_kept: str | None = None) -> str:
+    """What is said to whoever has *asked*, when no worker has taken it up, and what holds cutovers up was to be left in the history (`Run.left`).
+
+    *why_not_kept*: why it was not. Then it is kept in memory alone, and may be lost: nobody may rely on its being done, nor on its not being done.
     """
     start = "`atlas-cutover worker` starts one, of the version that the run began with"
-    if kept:
-        return f"no worker has taken this up yet. It is kept at Temporal, and done when a worker comes, before anything leaves: {start}"
-    if asked.at is None or holds_up(asked):
+    if why_not_kept is not None:
         return (
-            "no worker has taken this up, so it does not hold yet, and nothing is certain of it: a worker that comes may be given it by Temporal, or it "
-            f"is lost meanwhile. Ask again once a worker serves the run ({start})"
+            "no worker has taken this up, so it does not hold yet, and it is NOT known whether it ever will: it could not be left in the run's "
+            f"history ({why_not_kept}), and what waits at Temporal alone may be lost. Ask again before a worker serves the run, until it is said to be kept"
         )
+    if asked.at is None or holds_up(asked):
+        return f"no worker has taken this up yet. It is kept at Temporal, and done when a worker comes, before anything leaves: {start}"
     holds = ", ".join(f"`atlas-cutover {verb}`" for verb in ("pause", "abort"))
+    kept = "" if to_leave(asked) is None else "; what holds cutovers up of it is kept, and done when one comes"
     return (
         f"no worker has taken this up. Until {in_words(asked.at + STANDS)} a worker that comes may still do it, unless the run is held up "
-        f"by then ({holds}, `reject` of a wave); after that it is done no more. Ask again once a worker serves the run ({start})"
+        f"by then ({holds}, `reject` of a wave), or Temporal has lost it, as when its server restarts; after that it is done no more{kept}. Ask again "
+        f"once a worker serves the run ({start})"
     )
 
 
 def holds_up(asked: Asked) -> bool:
     """Whether all of it holds cutovers up, so that it is done however late a worker comes."""
-    return all(outlives_who_was_asked(request_of(data)) for data in asked.requests)
+    return all(map(outlives_who_was_asked, _requests(asked)))
+
+
+def _can_be_left(asked: Asked) -> bool:
+    """Whether *asked* holds cutovers up, and can be read: an error in a signal would hold the run up for good."""
+    try:
+        return bool(asked.requests) and holds_up(asked)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+
+
+def _requests(asked: Asked) -> list[SteeringRequest]:
+    return [request_of(data) for data in asked.requests]
+
+
+def _about(request: SteeringRequest) -> str:
+    """What *request* is about, in a word: what undoes another one is about the same."""
+    if request.wave is not None:
+        return f"wave {request.wave}"
+    return "run" if request.migration is None else f"migration {request.migration}"
 
 
 HAD = "it has been asked before, and is done once"
 """Why a request is not heeded that the run has had: whoever sends it again, as its answer was lost, may let it be."""
 LATE = "it was asked a while ago, of what the run was then: ask again"
 """Why a request is not heeded that was on its way while its run went on with an empty history more than once, or that is old."""
+OLDER = "somebody has held this up since it was asked, while no worker served the run: see how it stands, and ask again if it still holds"
+"""Why a request is not heeded that would undo what was left in the run's history after it was asked."""

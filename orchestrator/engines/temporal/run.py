@@ -26,7 +26,7 @@ from ...core.steering import decide
 from ...core.workflow import Migration, Wave
 from . import forms, names
 from .alarm import Alarm, now
-from .asked import Once, left_of
+from .asked import Once
 from .batch import AGAIN, Batch
 from .driver import Driver
 from .errands import MIGRATIONS_PER_BATCH, Errand, Errands
@@ -100,11 +100,11 @@ class Run:
     async def left(self, asked: forms.Asked) -> None:
         """Do what holds the run up and has met no worker. Temporal keeps a signal; an update that no worker has taken up it may lose."""
         if self._once.why_not_left(asked, now=now()) is None:
-            self._heed(left_of(asked))
+            self._once.take_left(asked, now=now())
+            self._heed(asked)
 
     def _heed(self, asked: forms.Asked) -> list[str | None]:
-        """Why each of what is *asked* did nothing, or None."""
-        self._once.take(asked)
+        """Do what is *asked*; why each did nothing, or None."""
         answers: list[str | None] = []
         for data in asked.requests:
             decided = decide(self._state, forms.request_of(data), at=now())
@@ -118,6 +118,7 @@ class Run:
     @workflow.update
     async def steer(self, asked: forms.Asked) -> forms.Answered:
         """Do what people ask for; why each did nothing, or None. After the answer no PUT leaves that they have held up."""
+        self._once.take(asked)
         answers = self._heed(asked)
         flying = [(driver, driver.flying) for driver in self._drivers.values() if driver.flying is not None]
         held = [errand for driver, errand in flying if driver.why_held() is not None]

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -37,7 +37,7 @@ from ...core.errors import InputError, TemporalError
 from ...core.settings import Secret, Temporal
 from ...core.steering import SteeringRequest
 from . import forms, names
-from .asked import HAD, holds_up, left_waiting
+from .asked import HAD, left_waiting, to_leave
 from .holders import Claim
 from .workflows import Run
 
@@ -57,13 +57,14 @@ class Found:
     """What Temporal has under the name of a run's workflow.
 
     *run_id*: the run that it is; *is_open*: it goes on; *length*: of its history, as far as it is committed; *execution*: whose
-    history that is, as a run goes on with an empty one from time to time.
+    history that is, as a run goes on with an empty one from time to time; *queue*: where its work waits for workers.
     """
 
     run_id: str
     is_open: bool
     length: int
     execution: str
+    queue: str
 
 
 def as_json(cluster: Temporal) -> dict[str, Any]:
@@ -158,6 +159,7 @@ class Remote:
     def __init__(self, client: Client, workflow_id: str, *, wall: Callable[[], float] = time.time) -> None:
         self.client = client
         self._wall = wall
+        self._left = ""  # the number of what was left in the run's history last
         self.workflow_id = workflow_id
 
     def _handle(self) -> WorkflowHandle[Any, Any]:
@@ -178,7 +180,13 @@ class Remote:
         with _readable():
             run_id = str((await known.memo()).get("run_id", ""))
         is_open = known.status is WorkflowExecutionStatus.RUNNING
-        return Found(run_id=run_id, is_open=is_open, length=known.history_length, execution=known.run_id or "")
+        return Found(
+            run_id=run_id,
+            is_open=is_open,
+            length=known.history_length,
+            execution=known.run_id or "",
+            queue=known.task_queue,
+        )
 
     async def begin(self, order: forms.Order) -> bool:
         """Begin a session; False: one is open already.
@@ -270,7 +278,8 @@ class Remote:
         does not do again, and where it remembers no more than that, there are no answers.
 
         Raises:
-            NoWorkerError: No worker has taken them within *patience* seconds; they will be taken when one comes (`asked.STANDS`).
+            NoWorkerError: No worker has taken them within *patience* seconds. What holds cutovers up has been left in the run's history, and is
+                done when one comes, unless the error says otherwise; the rest waits for one (`asked.STANDS`).
             TemporalError: Temporal does not answer, or the run is not open, or something else was answered.
         """
         asked = await self._asked_of(run_id, requests, number or uuid4().hex)
@@ -278,15 +287,19 @@ class Remote:
             with anyio.fail_after(patience), _cancelled_as_such(), _readable():
                 answered: forms.Answered = await self._handle().execute_update(Run.steer, asked, id=asked.number)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            # What has a number of its own is sent again by whoever gave it one.
-            kept = number is None and holds_up(asked) and await self._leave(asked)
-            raise NoWorkerError(left_waiting(asked, kept=kept)) from None
+            raise await self._untaken(asked) from None
         except WorkflowUpdateFailedError as error:
             if number is not None and isinstance(error.cause, ApplicationError) and error.cause.message == HAD:
                 return []
             raise TemporalError(f"the run has not taken this: {error.cause}") from None
         except RPCError as error:
-            raise _unheard(error) from None
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise TemporalError(
+                    f"run {run_id} was closed at Temporal meanwhile, and whether it had done this is not known: `atlas-cutover resume {run_id}` "
+                    "takes in how it has ended"
+                ) from None
+            # A connection that broke, say, or more is asked at once than Temporal keeps.
+            raise _unheard(error) if to_leave(asked) is None else await self._untaken(asked) from None
         if answered.asked != asked.number:
             raise TemporalError(
                 f"the answer that came is not one to what was asked of run {run_id}, so whether it has taken that is not known: "
@@ -294,18 +307,38 @@ class Remote:
             )
         return answered.answers
 
-    async def _leave(self, asked: forms.Asked) -> bool:
-        """Leave what is *asked* for the worker that comes; whether Temporal has it."""
+    async def _untaken(self, asked: forms.Asked) -> NoWorkerError:
+        """What to say of *asked*, which no worker has taken up, when what of it holds cutovers up has been left in the run's history."""
         try:
-            await self._handle().signal(Run.left, asked, rpc_timeout=_PATIENCE)
-        except RPCError:
-            return False
-        return True
+            await self._leave(asked)
+        except TemporalError as error:
+            return NoWorkerError(left_waiting(asked, why_not_kept=str(error)))
+        return NoWorkerError(left_waiting(asked))
+
+    async def _leave(self, asked: forms.Asked) -> None:
+        """Leave what of *asked* holds cutovers up in the run's history, once.
+
+        Raises:
+            TemporalError: It may not be there, or nobody would heed it.
+        """
+        left = to_leave(asked)
+        if left is None or left.number == self._left:
+            return
+        found = await self._open(asked.run_id)
+        if found is None:
+            raise TemporalError("the run is not open there any more")
+        if not found.queue.endswith(names.generation()):
+            raise TemporalError("the run began with another version, which may not heed it there")
+        try:
+            await self._handle().signal(Run.left, replace(left, execution=found.execution), rpc_timeout=_PATIENCE)
+        except RPCError as error:
+            raise _unheard(error) from None
+        self._left = left.number
 
     async def _asked_of(self, run_id: str, requests: Sequence[SteeringRequest], number: str) -> forms.Asked:
         """*requests* as they travel to the run *run_id*: for it alone, and once, as *number*."""
-        found = await self.find()
-        if found is None or not found.is_open or found.run_id != run_id:
+        found = await self._open(run_id)
+        if found is None:
             raise TemporalError(f"run {run_id} is not open at Temporal any more; nothing was asked of it")
         return forms.Asked(
             run_id=run_id,
@@ -314,6 +347,11 @@ class Remote:
             requests=[forms.request_out(request) for request in requests],
             at=self._wall(),
         )
+
+    async def _open(self, run_id: str) -> Found | None:
+        """The run *run_id*, if it is open."""
+        found = await self.find()
+        return found if found is not None and found.is_open and found.run_id == run_id else None
 
     async def give_up(self, run_id: str, who: str) -> None:
         """Leave word that *who* has given up the run *run_id*, of which no session is open: no machine begins another one.

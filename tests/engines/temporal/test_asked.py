@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import SteeringRequest
-from orchestrator.engines.temporal.asked import HAD, LATE, STANDS, Once, left_of, left_waiting
+from orchestrator.engines.temporal.asked import HAD, LATE, OLDER, STANDS, Once, left_waiting, to_leave
 from orchestrator.engines.temporal.forms import Asked, request_out
 from orchestrator.text.instants import in_words
 
@@ -60,9 +61,10 @@ def test_what_was_left_and_is_there_a_second_time_is_the_last_word_in_its_place(
     for late, again in ((10.0, None), (STANDS + 1.0, HAD)):
         once = Once("one", "1")
         assert once.why_not_left(hold, now=NOW + late) is None
-        once.take(left_of(hold))
+        once.take_left(hold, now=NOW)
         assert once.why_not_left(hold, now=NOW + late) == HAD
         assert once.why_not(hold, now=NOW + late) == again
+        assert once.why_not(hold, now=NOW) is None  # found together with it, whatever the clock says where it was asked
         once.take(hold)
         assert once.why_not(hold, now=NOW + late) == HAD
     other_way = Once("one", "1")
@@ -73,15 +75,69 @@ def test_what_was_left_and_is_there_a_second_time_is_the_last_word_in_its_place(
 
 def test_who_met_no_worker_is_told_what_becomes_of_the_request() -> None:
     """Until when it may be done, and what keeps it from being done; of what is kept nowhere nothing certain is said."""
-    told = left_waiting(asked("x", Command.APPROVE, at=NOW), kept=False)
+    told = left_waiting(asked("x", Command.APPROVE, at=NOW))
     assert f"Until {in_words(NOW + STANDS)}" in told
     assert "`atlas-cutover pause`" in told
     assert "no more" in told
-    assert "done when a worker comes" in left_waiting(asked("x", Command.PAUSE, at=NOW), kept=True)
-    told = left_waiting(asked("x", Command.PAUSE, at=NOW), kept=False)
-    assert "does not hold yet" in told
-    assert "Ask again once a worker serves the run" in told
+    assert "as when its server restarts" in told
+    assert "done when a worker comes" in left_waiting(asked("x", Command.PAUSE, at=NOW))
+    both = left_waiting(asked("x", Command.APPROVE, Command.PAUSE, at=NOW))
+    assert "what holds cutovers up of it is kept" in both
+    told = left_waiting(asked("x", Command.PAUSE, at=NOW), why_not_kept="connection reset")
+    assert "NOT known whether it ever will: it could not be left in the run's history (connection reset)" in told
+    assert "Ask again before a worker serves the run" in told
     assert "Until" not in told
+
+
+@pytest.mark.parametrize("command", Command)
+def test_of_what_no_worker_has_taken_up_that_is_left_in_the_history_which_holds_the_run_up(command: Command) -> None:
+    """What lets it go on is neither left there, nor heeded where somebody else has left it."""
+    holding = command in HOLDING
+    both = asked("x", command, Command.ABORT)
+    assert to_leave(asked("x", command)) == (asked("x", command) if holding else None)
+    assert to_leave(both) == (both if holding else asked("x", Command.ABORT))
+    assert (Once("one", "1").why_not_left(asked("x", command), now=NOW) is None) == holding
+
+
+def test_what_was_left_in_the_history_is_dropped_where_it_is_another_runs_or_cannot_be_read() -> None:
+    """An error there would hold the run up for good."""
+    once = Once("one", "1")
+    for other in (asked("x", Command.PAUSE, run_id="two"), asked("x", Command.PAUSE, execution="0"), asked("x")):
+        assert once.why_not_left(other, now=NOW) is not None
+    for data in ({}, {"command": "halt", "who": "olga", "gate": None}, {"command": "pause", "gate": None, "x": 1}):
+        unreadable = Asked(run_id="one", execution="1", number="x", requests=[data])
+        assert once.why_not_left(unreadable, now=NOW) is not None
+
+
+@pytest.mark.parametrize(
+    ("command", "undoing", "about"),
+    [
+        (Command.PAUSE, Command.UNPAUSE, {}),
+        (Command.REJECT, Command.APPROVE, {"wave": "two"}),
+        (Command.SKIP, Command.RETRY, {"migration": "a"}),
+    ],
+)
+def test_what_was_left_in_the_history_is_not_undone_by_what_is_older(
+    command: Command, undoing: Command, about: dict[str, Any]
+) -> None:
+    """Its own place among what was asked may be lost, by a restart of Temporal's server say, and then the older one would come last."""
+
+    def one(number: str, command: Command, at: float | None, **about: Any) -> Asked:
+        request = SteeringRequest(command=command, who="olga", **about)
+        return Asked(run_id="one", execution="1", number=number, requests=[request_out(request)], at=at)
+
+    once, again = Once("one", "1"), Once("one", "2")
+    once.take_left(one("x", command, NOW, **about), now=NOW + 60.0)
+    again.take_up(json.loads(json.dumps(once.carried())))
+    for each in (once, again):
+        assert each.why_not(one("y", undoing, NOW - 1.0, **about), now=NOW + 60.0) == OLDER
+        assert each.why_not(one("y", undoing, NOW + 1.0, **about), now=NOW + 60.0) is None
+        assert each.why_not(one("y", undoing, None, **about), now=NOW + 60.0) is None
+        assert each.why_not(one("y", Command.APPROVE, NOW - 1.0, wave="three"), now=NOW + 60.0) is None
+    # A clock that is a day ahead keeps nobody from letting the run go on for a day.
+    once.take_left(one("z", command, NOW + 86_400.0, **about), now=NOW + 100.0)
+    late = NOW + 100.0 + STANDS + 1.0
+    assert once.why_not(one("v", undoing, late, **about), now=late) is None
 
 
 STEPS = st.lists(st.one_of(st.just("turn"), st.tuples(st.integers(0, 4), st.integers(0, 2))), max_size=60)
