@@ -151,6 +151,9 @@ class Batch:
         number, kind, to_start = item["number"], item["kind"], item["to_start"]
         if number in self._off:
             return {"number": number, "failed": Failed.CALLED_OFF}
+        if to_start is not None and now() - item.get("at", now()) > max(to_start, forms.LONGEST_TO_START):
+            # It has waited for a worker, and the run, which has one by now, too, may have been told to hold it up meanwhile.
+            return {"number": number, "failed": Failed.NOT_TAKEN_UP}
         handle = workflow.start_activity(
             kind,
             args=[item["task"] | {"execution": workflow.info().run_id}],  # which a worker holds against who orders it

@@ -14,6 +14,7 @@ from temporalio import workflow
 from temporalio.exceptions import ChildWorkflowError, FailureError
 
 from . import forms, names
+from .alarm import now
 from .batch import Batch
 from .forms import Failed, Json, Returned
 
@@ -90,7 +91,10 @@ class Errands:
         notes: Json | None = None,
         bell: asyncio.Event | None = None,
     ) -> Errand:
-        """Have the activity *kind* done, which is *task*, by the batch of *batch_key*; *to_start*, *to_close*: its timeouts in seconds."""
+        """Have the activity *kind* done, which is *task*, by the batch of *batch_key*; *to_start*, *to_close*: its timeouts in seconds.
+
+        What has a *to_start* is not begun by a batch that hears of it long after.
+        """
         line = self._line(batch_key)
         self._numbers += 1
         line.given += 1
@@ -106,7 +110,7 @@ class Errands:
         self._open[errand.number] = errand
         told = replace(task, task=self._task_of(errand))
         item = {"number": errand.number, "kind": kind, "task": forms.plain(told), "queue": queue}
-        self._say(line, "begin", **item, to_start=to_start, to_close=to_close, lease=self._lease)
+        self._say(line, "begin", **item, to_start=to_start, to_close=to_close, lease=self._lease, at=now())
         return errand
 
     def _task_of(self, errand: Errand) -> str:

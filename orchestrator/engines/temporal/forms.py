@@ -31,7 +31,8 @@ from ...core.workflow import Gate, HookKind, Hooks, Migration
 FRESH = 5.0
 """Seconds within which a worker has to take a PUT up, or it is proven that none has."""
 
-_LONGEST_TO_START = 60.0
+LONGEST_TO_START = 60.0
+"""Seconds within which a batch, too, has to have heard of an order that is to be taken up soon, or it is not: no worker may have served it for hours."""
 
 
 def seconds_to_start(not_taken_up: int) -> float:
@@ -40,7 +41,7 @@ def seconds_to_start(not_taken_up: int) -> float:
     Longer each time: where the workers have more to do than that, orders that come anew every few seconds would be most of what
     they do. It grows no older so, as who takes it up late reads the job again.
     """
-    return min(FRESH * 2.0**not_taken_up, _LONGEST_TO_START)
+    return min(FRESH * 2.0**not_taken_up, LONGEST_TO_START)
 
 
 TURN_AFTER = 4_000

@@ -301,6 +301,29 @@ async def test_a_put_that_no_worker_has_had_is_known_to_be_unsent(
     assert it.puts("a") == 1
 
 
+async def test_a_put_that_was_ordered_long_before_its_batch_heard_of_it_does_not_leave_by_that_order(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All workers were lost in between, say, and the run has been held up since. It is decided on again."""
+    say, first = Errands._say, set[int]()
+
+    def an_hour_ago(errands: Errands, line: Any, item: str, **facts: Any) -> None:
+        """Order the first PUT so."""
+        if facts.get("kind") == "cutover" and facts["number"] == min(first | {facts["number"]}):
+            first.add(facts["number"])
+            facts["at"] = facts.get("at", 0.0) - 3600.0
+        say(errands, line, item, **facts)
+
+    monkeypatch.setattr(Errands, "_say", an_hour_ago)
+    plan = own(workflow(wave("one", "a")))
+    async with house(tmp_path, plan, quick()) as built, worker(client, it := hasty(built)):
+        run = await begin(client, it, plan)
+        assert (await run.result())["exit_code"] == 0
+        unsent = [event for event in await run.events() if isinstance(event, CutoverNotBegun)]
+        assert [(event.sent, "no worker took it up" in event.reason) for event in unsent] == [(False, True)]
+        assert it.puts("a") == 1
+
+
 @temporal_workflow.defn(name="Run")
 class Liar:
     """A run whose worker answers with what it once answered."""
