@@ -66,12 +66,19 @@ def decode(body: bytes) -> Any:
     """The JSON value in *body*.
 
     Raises:
-        ValueError: *body* is not JSON in UTF-8.
+        ValueError: *body* is not JSON in UTF-8, or says the same key twice, of which nobody knows which counts.
     """
     try:
-        return json.loads(body)
+        return json.loads(body, object_pairs_hook=_without_doubles)
     except (UnicodeDecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def unwrap(status: int, document: Any) -> tuple[int, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import termios
 from argparse import Namespace
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ def consent_to_follow(args: Namespace) -> Consent:
 def _answer_to(words: str) -> str:
     """What is typed when *words* can have been read. A terminal may take nothing for now (Ctrl-S), and nothing begins before the answer."""
     while True:
+        with suppress(OSError, termios.error):  # what was typed before is no answer to this
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
         with suppress(TimeoutError):
             tell(words, end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()

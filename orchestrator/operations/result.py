@@ -24,6 +24,8 @@ from ..reports.render import check_output_path
 from .options import Ending, Host, Interruption, Options
 from .reporting import Unwritten, write_reports
 
+_LOOK_EVERY = 0.1
+
 Stop = asyncio.Event | anyio.Event
 """Once it is set, a session stops in order. Set it in the loop that the session runs in: `loop.call_soon_threadsafe(stop.set)`."""
 
@@ -41,7 +43,7 @@ class RunResult:
     written: tuple[Path, ...]
     unwritten: tuple[Unwritten, ...]
     journal_failure: str | None
-    observer_errors: tuple[Exception, ...]
+    observer_errors: tuple[BaseException, ...]
 
     @property
     def exit_code(self) -> ExitCode:
@@ -142,23 +144,28 @@ async def with_reports(
     )
 
 
-def _errors(guarded: Iterable[_Guarded | _GuardedTask]) -> Iterator[Exception]:
+def _errors(guarded: Iterable[_Guarded | _GuardedTask]) -> Iterator[BaseException]:
     return (each.error for each in guarded if each.error is not None)
 
 
 class _Guarded:
-    """An observer that may raise: it is told nothing more then, and no cutover is lost over it."""
+    """An observer that may raise: it is told nothing more then, and no cutover is lost over it.
+
+    Nor where that looks like the end of the session: the result of a task that was cancelled raises `CancelledError`.
+    """
 
     def __init__(self, observer: Sink) -> None:
         self._observer = observer
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def __call__(self, event: Event, state: RunState, /) -> None:
         if self.error is not None:
             return
         try:
             self._observer(event, state)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the observer's, and the result tells of it
+        except KeyboardInterrupt:  # Ctrl-C, which finds whatever is being done
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the observer's, and the result tells of it
             self.error = error
 
 
@@ -167,19 +174,28 @@ class _GuardedTask:
 
     def __init__(self, task: Callable[[], Awaitable[object]]) -> None:
         self._task = task
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     async def run(self) -> None:
         try:
             await self._task()
-        except Exception as error:  # noqa: BLE001 - as of an observer, to which it belongs
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # as of an observer, to which it belongs
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # the session is over
             self.error = error
 
 
 @contextmanager
 def _when(stop: Stop) -> Iterator[AsyncIterator[Interruption]]:
     async def once() -> AsyncIterator[Interruption]:
-        await stop.wait()
+        try:
+            await stop.wait()
+        except RuntimeError:  # another loop waits for it, too: it stops runs in several threads
+            while not stop.is_set():  # noqa: ASYNC110 - that loop cannot wake this one
+                await anyio.sleep(_LOOK_EVERY)
         yield Interruption(by="its caller")
 
     yield once()

@@ -29,6 +29,18 @@ class LockedError(BusyError):
 
 
 _BRIEFLY = "\nfor a moment"
+_held: set[int] = set()
+"""The descriptors of this process's locks."""
+
+
+def _let_go_in_child() -> None:
+    """A process that was forked works on none of its parent's runs: it must not hold their locks when that is dead."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 @contextmanager
@@ -47,13 +59,16 @@ def locked(path: Path, *, holder: str, briefly: bool = False) -> Iterator[OpenFi
             descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise unusable(path, error) from error
+        _held.add(descriptor)
         try:
             file = _taken(path, descriptor, holder + _BRIEFLY if briefly else holder)
             if file is not None:
                 yield file
                 return
         finally:
-            os.close(descriptor)
+            if descriptor in _held:
+                _held.discard(descriptor)
+                os.close(descriptor)
 
 
 def _taken(path: Path, descriptor: int, holder: str) -> OpenFile | None:

@@ -90,8 +90,17 @@ def test_any_bytes_are_json_or_a_value_error(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"<html></html>", b'{"status": "WORK\xff\xfeING"}', b"[" * 100_000, b"1" * 5000, b'{"a": 1} x'],
-    ids=["empty", "cut", "html", "not utf-8", "deep", "long number", "more"],
+    [
+        b"",
+        b"{",
+        b"<html></html>",
+        b'{"status": "WORK\xff\xfeING"}',
+        b"[" * 100_000,
+        b"1" * 5000,
+        b'{"a": 1} x',
+        b'{"status": "FAILED", "status": "COMPLETE"}',
+    ],
+    ids=["empty", "cut", "html", "not utf-8", "deep", "long number", "more", "a key twice"],
 )
 def test_what_is_not_json_is_a_value_error(body: bytes) -> None:
     """Each kind of garbage is told as such."""

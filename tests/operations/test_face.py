@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import os
 import re
 import signal
 import sys
-from dataclasses import fields, is_dataclass
+import threading
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -20,8 +22,10 @@ from orchestrator.core.events import Event
 from orchestrator.core.run import RunState
 from orchestrator.core.wave_state import WaveState
 from orchestrator.machine.version import program_version
+from orchestrator.simulator import Scenario
+from orchestrator.simulator.scenario import Range
 
-from ..engines.house import house, wave, workflow
+from ..engines.house import READY, Gate, house, migration, wave, workflow
 
 PACKAGE = Path(orchestrator.__file__).parent
 PLAN = workflow(wave("first", "a"), wave("second", "b", approval=True))
@@ -214,8 +218,9 @@ async def test_a_report_that_cannot_be_written_is_told_of_and_stops_nothing(tmp_
 
 @pytest.mark.anyio
 @in_virtual_time
-async def test_an_observer_that_raises_takes_no_cutover_with_it(tmp_path: Path) -> None:
-    """It hears nothing more, the others hear everything, and the result has what it raised."""
+@pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError, SystemExit, GeneratorExit])
+async def test_an_observer_that_raises_takes_no_cutover_with_it(tmp_path: Path, error: type[BaseException]) -> None:
+    """It hears nothing more, the others hear everything, and the result has what it raised: also what would end a task or a program."""
     plan = workflow(wave("w", "a", "b"))
     heard: list[str] = []
     raised: list[str] = []
@@ -223,14 +228,42 @@ async def test_an_observer_that_raises_takes_no_cutover_with_it(tmp_path: Path) 
     def bad(event: Event, state: orchestrator.RunView, /) -> None:
         if event.name == "cutover_requested":
             raised.append(event.name)
-            raise ZeroDivisionError(event.name)
+            raise error(event.name)
 
     async with house(tmp_path, plan) as it:
         result = await orchestrator.run(plan, it.settings, observers=[bad, lambda event, _: heard.append(event.name)])
         assert (it.puts("a"), it.puts("b")) == (1, 1)
     assert str(result.report.outcome) == "SUCCESS"
-    assert ([type(error) for error in result.observer_errors], raised) == ([ZeroDivisionError], ["cutover_requested"])
+    assert ([type(each) for each in result.observer_errors], raised) == ([error], ["cutover_requested"])
     assert (heard.count("cutover_requested"), heard[-1]) == (2, "run_finished")
+
+
+def test_one_stop_stops_runs_in_several_threads(tmp_path: Path) -> None:
+    """An event of asyncio's belongs to the loop that waits for it first; the others look at it."""
+    stop = asyncio.Event()
+    stopped: list[str] = []
+
+    async def night(name: str) -> None:
+        (tmp_path / name).mkdir()
+        plan = workflow(wave("w", migration(name, gate=Gate(timeout=86400.0))))
+        jobs = replace(READY, ready_after=Range(low=86400.0, high=86400.0))
+        async with house(tmp_path / name, plan, Scenario(jobs=jobs)) as it:
+
+            def begun(event: Event, _: orchestrator.RunView, /) -> None:
+                if event.name == "gate_waiting":
+                    waiting.wait(20)
+                    stop.set()
+
+            await orchestrator.run(plan, it.settings, stop=stop, observers=[begun])
+            stopped.append(name)
+
+    waiting = threading.Barrier(2)
+    threads = [threading.Thread(target=asyncio.run, args=(night(name),)) for name in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(stopped) == ["a", "b"]
 
 
 @pytest.mark.anyio

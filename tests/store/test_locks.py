@@ -124,3 +124,29 @@ def test_workflows_and_rehearsals_have_locks_of_their_own(tmp_path: Path) -> Non
     paths = {workflow_lock(tmp_path, name, rehearsal=rehearsal) for name in names for rehearsal in (True, False)}
     assert len(paths) == 6
     assert {path.parent for path in paths} == {tmp_path / "locks"}
+
+
+def test_a_process_that_was_forked_holds_none_of_its_parents_locks(tmp_path: Path) -> None:
+    """As pool workers of a program that embeds a run: they may outlive it, and nobody could go on with the run."""
+    script = (
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from orchestrator.store.locks import locked\n"
+        "with locked(Path(sys.argv[1]), holder='ana'):\n"
+        "    child = os.fork()\n"
+        "    if child:\n"
+        "        print(child, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    path = tmp_path / "locks" / "run.lock"
+    with subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        try:
+            assert holder_of(path) == "ana"
+            parent.kill()
+            parent.wait()
+            os.kill(child, 0)
+            assert holder_of(path) is None
+        finally:
+            os.kill(child, signal.SIGKILL)
