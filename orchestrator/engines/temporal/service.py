@@ -44,6 +44,7 @@ from .workflows import Run
 _PATIENCE = timedelta(seconds=10)  # for one answer of Temporal's
 _WORD_LASTS = timedelta(days=400)  # that a run was given up; nobody goes on with one that is older
 _AGAIN = 0.2  # seconds until a question is asked again that was asked at a bad moment
+_REFUSED = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
 CONNECTING = 10.0
 """Seconds for which a connection is tried."""
 
@@ -299,7 +300,14 @@ class Remote:
                     "takes in how it has ended"
                 ) from None
             # A connection that broke, say, or more is asked at once than Temporal keeps.
-            raise _unheard(error) if to_leave(asked) is None else await self._untaken(asked) from None
+            if to_leave(asked) is not None:
+                raise await self._untaken(asked) from None
+            if error.status in _REFUSED:
+                raise _unheard(error) from None
+            raise TemporalError(
+                f"{_unheard(error)}, and whether run {run_id} has been asked is not known: `atlas-cutover status {run_id}` shows whether it was done; "
+                "ask again if it still holds"
+            ) from None
         if answered.asked != asked.number:
             raise TemporalError(
                 f"the answer that came is not one to what was asked of run {run_id}, so whether it has taken that is not known: "
@@ -442,7 +450,7 @@ def _readable() -> Iterator[None]:
 
 def _unheard(error: RPCError) -> TemporalError:
     said = error.message or error.status.name.lower()
-    if error.status in (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED):
+    if error.status in _REFUSED:
         return TemporalError(
             f"Temporal refuses this ({said}): check temporal.api_key, and that it is one of temporal.namespace"
         )

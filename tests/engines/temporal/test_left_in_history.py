@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client
+from temporalio.client import Client, RPCError, RPCStatusCode, WorkflowHandle
 
 from orchestrator.core.errors import TemporalError
 from orchestrator.core.events import RunPaused, RunUnpaused
@@ -167,3 +167,46 @@ async def test_what_cannot_be_left_in_the_history_is_not_promised(
             TemporalError, match="was closed at Temporal meanwhile, and whether it had done this is not"
         ):
             await asking
+
+
+async def test_as_much_as_people_ask_for_is_kept(tmp_path: Path, client: Client) -> None:
+    """Temporal takes ten requests at a time into its memory, and forgets those that it has when there are more."""
+    jobs = [f"m{number}" for number in range(12)]
+    plan = own(workflow(wave("one", *jobs)))
+    async with house(tmp_path, plan, quick()) as built:
+        run = await begin(client, it := hasty(built), plan)
+
+        async def skip(name: str) -> None:
+            request = SteeringRequest(command=Command.SKIP, who="ben", migration=name)
+            with no_worker("is kept at Temporal, and done when a worker comes"):
+                await Remote(client, run.handle.id).steer(run.run_id, [request], patience=1.0)
+
+        async with anyio.create_task_group() as group:
+            for name in jobs:
+                group.start_soon(skip, name)
+        async with worker(client, it):
+            await run.result()
+            skipped = {name for name, known in (await run.state()).migrations.items() if known.skipped is not None}
+            assert skipped == set(jobs)
+            assert sum(map(it.puts, jobs)) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [(Command.PAUSE, "is kept at Temporal"), (Command.UNPAUSE, "whether run one has been asked is not known")],
+)
+async def test_who_asks_while_the_connection_breaks_is_told_what_becomes_of_it(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch, command: Command, told: str
+) -> None:
+    """The answer is lost, and the connection is there again a moment later."""
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RPCError("connection reset", RPCStatusCode.UNAVAILABLE, b"")
+
+    plan = own(workflow(wave("one", "a", approval=True)))
+    async with house(tmp_path, plan, quick()) as it:
+        run = await begin(client, it, plan)
+        monkeypatch.setattr(WorkflowHandle, "execute_update", broken)
+        with pytest.raises(TemporalError, match=told):
+            await Remote(client, run.handle.id).steer(run.run_id, [SteeringRequest(command=command, who="ben")])
+        await run.handle.terminate()
