@@ -25,7 +25,6 @@ from ..engines.local.collector import rare_collections
 from ..machine.descriptors import raise_limit, too_few
 from ..machine.loops import run_loop
 from ..machine.outlet import is_behind
-from ..machine.threads import watch_children_without_threads
 from ..operations.options import Ending, Host, Options
 from ..operations.reporting import write_reports
 from ..operations.result import RunResult
@@ -55,7 +54,6 @@ def prepare(args: Namespace) -> None:
     for path in args.output:
         check_output_path(path)
     raise_limit()
-    watch_children_without_threads()
     if (why := too_few()) is not None:
         raise InputError(why)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal stops nothing, the reports included

@@ -31,7 +31,6 @@ def _worker(args: Namespace) -> int:
 
     from ..machine.descriptors import raise_limit
     from ..machine.loops import run_loop
-    from ..machine.threads import watch_children_without_threads
     from ..observers.log.sink import configure_logging
     from ..operations.serve_runs import serve_runs
     from .inputs import read_settings
@@ -40,7 +39,6 @@ def _worker(args: Namespace) -> int:
 
     settings = read_settings(args)
     raise_limit()
-    watch_children_without_threads()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends a worker that was stopped right before a PUT left
     with ExitStack() as stack:

@@ -210,8 +210,8 @@ def about_failed(how: Failed) -> str:
             )
         case Failed.LAG_GONE:
             return (
-                "No PUT of this run has begun its cutover, but its job reported its lag and then none, as during one: somebody else may have begun "
-                "it. Look at both clusters in the Atlas UI before any writer is let in anywhere."
+                "No PUT of this run has begun its cutover, but somebody else may have: its job reported no lag, as during one, or was ready and then FAILED. "
+                "Look at both clusters in the Atlas UI before any writer is let in anywhere."
             )
         case Failed.REFUSED:
             return (

@@ -23,6 +23,10 @@ LAG_IS_GONE = (
     "the job reported its lag before and reports none now, as during a cutover: somebody else may have begun one; look at it in the Atlas "
     "UI, and let no writer return to the source before that (`gate: off` would send a PUT all the same)"
 )
+NO_LAG_YET = (
+    "the job is WORKING, not ready, and reports no lag, as at its beginning, or during a cutover that somebody else has begun: look at it in the "
+    "Atlas UI before any writer returns to the source"
+)
 BARE = (
     "Atlas's document of the job has neither readyForCutover nor lagTimeSeconds: where the Atlas UI shows it "
     "ready, `gate: off` cuts it over"
@@ -45,18 +49,6 @@ class Document(Protocol):
         """`lagTimeSeconds`."""
 
 
-class WithLag(Protocol):
-    """What was read of a job's lag."""
-
-    @property
-    def status(self) -> str | None:
-        """Atlas's own word."""
-
-    @property
-    def lag(self) -> float | None:
-        """`lagTimeSeconds`."""
-
-
 class GateView(NamedTuple):
     """Whether a gate is open. *note* is what an operator should know of it, beyond the figures."""
 
@@ -68,6 +60,8 @@ def at_gate(document: Document, gate: Gate, *, reported_lag: bool) -> GateView:
     """How *gate* stands by *document*; *reported_lag*: an earlier document of the job had a lag."""
     if lag_is_gone(document, reported_lag=reported_lag):
         return GateView(False, LAG_IS_GONE)
+    if document.ready is False and may_be_under_way(document, reported_lag=reported_lag):
+        return GateView(False, NO_LAG_YET)
     if document.ready is None and document.lag is None:
         return GateView(False, None if document.status in NOT_STARTED else BARE)
     if document.status in NOT_STARTED or document.ready is not True:
@@ -75,7 +69,7 @@ def at_gate(document: Document, gate: Gate, *, reported_lag: bool) -> GateView:
     return GateView(True, NO_LAG) if document.lag is None else GateView(document.lag <= gate.max_lag)
 
 
-def lag_is_gone(document: WithLag, *, reported_lag: bool) -> bool:
+def lag_is_gone(document: Document, *, reported_lag: bool) -> bool:
     """Whether *document*, of a job that is not over, lacks the lag that an earlier one had: whether ready or not, as Atlas says neither of a job that is being cut over."""
     return (
         reported_lag
@@ -83,6 +77,17 @@ def lag_is_gone(document: WithLag, *, reported_lag: bool) -> bool:
         and document.status not in NOT_STARTED
         and normalise(document.status) is RemoteStatus.PENDING
     )
+
+
+def may_be_under_way(document: Document, *, reported_lag: bool) -> bool:
+    """Whether a cutover of *document*'s job may have begun, by what the document lacks.
+
+    The lag that it had before; or any lag, where the job is WORKING and does not say that it is ready: at its beginning it may have none, and during a
+    cutover it has none.
+    """
+    if lag_is_gone(document, reported_lag=reported_lag):
+        return True
+    return document.status == "WORKING" and document.lag is None and document.ready is not True
 
 
 def why_closed(document: Document, gate: Gate, *, reported_lag: bool) -> str:

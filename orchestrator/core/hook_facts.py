@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .no_return import InCharge, in_charge, point_in
+from .no_return import SIDES, InCharge, Point, Side, in_charge, point_in
 from .outcomes import Outcome
 from .run import RunState
 from .vars import Vars
@@ -33,7 +33,7 @@ def facts_for_hook(
 ) -> HookFacts:
     """What a hook of *migration* is told; of *wave* where that is None, of the run where both are."""
     names = [migration.name] if migration else [one.name for one in wave.migrations] if wave else list(run.migrations)
-    where = in_charge(point_in(run, name) for name in names)
+    where = in_charge(_point_for_hooks(run, name) for name in names)
     if migration is None:
         named = run.workflow.vars if wave is None else wave.vars
         return HookFacts(outcome=outcome, reason=run.stopped, in_charge=where, vars=named)
@@ -47,3 +47,10 @@ def facts_for_hook(
         in_charge=where,
         vars=migration.vars,
     )
+
+
+def _point_for_hooks(run: RunState, name: str) -> Point:
+    """Where migration *name* is; in doubt where an earlier session prepared it and this one has not read its job: much may have been done by hand since."""
+    point, known = point_in(run, name), run.migrations[name]
+    unread = known.gate_since is None and known.gate_opened_at is None and known.prepared_since is not None
+    return Point.DOUBT if unread and SIDES[point] is Side.NOTHING_SENT else point

@@ -96,7 +96,7 @@ class MigrationState(NamedTuple):
     reported_lag: bool = False
     """The job has reported its lag, so that its absence means something."""
     lag_gone: bool = False
-    """It reported none when it was read last before its end, though it had before: a cutover that is not this run's may have begun."""
+    """A cutover that is not this run's may have begun: the job lacked its lag when it was read last before its end (`evidence.may_be_under_way`), or was ready, and then FAILED."""
     reported_ready: bool = False
     """The job said that it is ready, when its gate opened."""
     begun_reads: int = 0

@@ -14,7 +14,7 @@ from .outcomes import Outcome
 class GateWaiting(MigrationEvent):
     """The gate is closed: the job is not ready, lags too much, or could not be read (*note*).
 
-    *lag_gone*: when it was read last, it reported no lag, though it had before.
+    *lag_gone*: when it was read last, it lacked its lag, as during a cutover.
     """
 
     name: ClassVar[str] = "gate_waiting"

@@ -27,7 +27,7 @@ from .events import (
     StatusPolled,
     VerificationStarted,
 )
-from .evidence import Refusal, Sign, lag_is_gone, sign
+from .evidence import Refusal, Sign, may_be_under_way, sign
 from .migration import (
     BEFORE_THE_PUT,
     CONFLICT,
@@ -75,7 +75,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 remote_status=event.status,
                 lag=event.lag,
                 reported_lag=reported_lag,
-                lag_gone=_lag_gone(state, event),
+                lag_gone=state.lag_gone if _is_pending(event.status) else _lag_gone(state, event),
             )
         case GateWaiting() | GateOpened():
             return _at_the_gate(state, event)
@@ -360,10 +360,10 @@ def _sign(state: MigrationState, read: StatusPolled) -> Sign:
 
 
 def _lag_gone(state: MigrationState, read: StatusPolled | StatusChanged | GateOpened) -> bool:
-    """Whether the lag is gone by *read*; the word with which a job ends says nothing of what it was before."""
-    if not _is_pending(read.status):
-        return state.lag_gone
-    return lag_is_gone(read, reported_lag=state.reported_lag)
+    """Whether the lag is gone by *read*; of a job that was ready and has FAILED since nobody knows what it was in between."""
+    if isinstance(read, StatusChanged) or not _is_pending(read.status):
+        return state.lag_gone or (read.status == "FAILED" and state.ready is True)
+    return may_be_under_way(read, reported_lag=state.reported_lag)
 
 
 def _is_pending(status: str | None) -> bool:

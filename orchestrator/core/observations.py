@@ -17,7 +17,7 @@ from .events import (
     StatusPolled,
     VerificationStarted,
 )
-from .evidence import at_gate, lag_is_gone
+from .evidence import at_gate, may_be_under_way
 from .migration import BEFORE_THE_PUT, MigrationState, Phase, refusal_is_definite
 from .migration_fold import apply
 from .next_step import (
@@ -177,7 +177,7 @@ def _final(
 
 def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
     gate = policy.gate
-    gone = lag_is_gone(reading, reported_lag=state.reported_lag)
+    gone = may_be_under_way(reading, reported_lag=state.reported_lag)
 
     def opened(note: str | None) -> list[Event]:
         return [

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from .threads import LoopThreads
+from .threads import LoopThreads, children_watched_without_threads
 
 T = TypeVar("T")
 _ROUNDS_TO_ACCEPT = 4
@@ -39,7 +39,8 @@ def run_loop(main: Callable[[], Awaitable[T]]) -> T:
             raise
 
     try:
-        anyio.run(in_loop)
+        with children_watched_without_threads():
+            anyio.run(in_loop)
     except (OSError, RuntimeError) as error:
         if not returned and (raised is None or raised is error):
             raise

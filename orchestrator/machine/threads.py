@@ -10,8 +10,10 @@ import asyncio
 import errno
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 import anyio.to_thread
@@ -55,12 +57,23 @@ class LoopThreads(ThreadPoolExecutor):
             raise
 
 
-def watch_children_without_threads() -> None:
-    """Let asyncio hear of ended children by a descriptor each, as it does from Python 3.12 on: a thread may not be had when the child has begun."""
-    if sys.version_info >= (3, 12) or not hasattr(os, "pidfd_open"):
+@contextmanager
+def children_watched_without_threads() -> Iterator[None]:
+    """While the context lasts, let asyncio hear of ended children by a descriptor each, as it does from Python 3.12 on: a thread may not be had when the child has begun."""
+    if sys.version_info >= (3, 12) or threading.current_thread() is not threading.main_thread() or not _has_pidfd():
+        yield
         return
+    before = asyncio.get_child_watcher()
+    asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+    try:
+        yield
+    finally:  # it serves the loops of `asyncio.run` alone, and others may be made in this process
+        asyncio.set_child_watcher(before)
+
+
+def _has_pidfd() -> bool:
     try:
         os.close(os.pidfd_open(os.getpid()))
-    except OSError:  # not on this kernel, or forbidden in this container
-        return
-    asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+    except (AttributeError, OSError):  # not on this system or kernel, or forbidden in this container
+        return False
+    return True

@@ -158,6 +158,42 @@ def test_a_lag_that_is_back_leaves_the_source_in_charge() -> None:
     assert (point_of(story.state), story.state.note) == (Point.WAITS, None)
 
 
+@pytest.mark.parametrize(
+    ("status", "ready", "lag", "point"),
+    [
+        ("WORKING", False, None, Point.DOUBT),
+        ("WORKING", None, None, Point.DOUBT),
+        ("WORKING", False, 30.0, Point.WAITS),
+        ("NEW", False, None, Point.WAITS),
+        ("PENDING", False, None, Point.WAITS),  # an older document never has a lag
+        ("PENDING", None, None, Point.WAITS),
+    ],
+)
+def test_a_job_that_is_first_seen_working_without_a_lag_may_be_being_cut_over(
+    status: str, ready: bool | None, lag: float | None, point: Point
+) -> None:
+    """By hand, by another machine, by a run whose record is lost: nobody is told that the source is in charge."""
+    story = Story(policy=Policy(gate=Gate(timeout=60)))
+    assert story.read(status, ready, lag) == ["gate_waiting"]
+    assert point_of(story.state) is point
+    story.read(status, ready, lag, after=60)
+    assert story.finish() is Outcome.FAILED
+    in_doubt = point is Point.DOUBT
+    assert (point_of(story.state) is Point.DOUBT) is in_doubt
+    assert (how_it_failed(story.state) is Failed.LAG_GONE) is in_doubt
+
+
+@pytest.mark.parametrize(("word", "point"), [("FAILED", Point.DOUBT), ("EXPIRED", Point.NOT_CUT_OVER)])
+def test_what_was_ready_and_failed_before_any_put_of_ours_may_have_been_cut_over_by_somebody(
+    word: str, point: Point
+) -> None:
+    """Between two reads; one that has expired had no cutover."""
+    story = at_ready()
+    story.read(word, after=GATE_LIFE + 1)
+    assert ending(story).outcome is Outcome.FAILED
+    assert point_of(story.state) is point
+
+
 @pytest.mark.parametrize(("lag", "point"), [(5.0, Point.NOT_CUT_OVER), (None, Point.DOUBT)])
 def test_what_atlas_ends_as_failed_before_any_put_of_ours_may_have_been_begun_by_somebody(
     lag: float | None, point: Point

@@ -7,10 +7,11 @@ import socket
 import threading
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from orchestrator.machine.loops import run_loop
-from orchestrator.machine.threads import beside, watch_children_without_threads
+from orchestrator.machine.threads import beside
 
 
 @pytest.fixture
@@ -114,5 +115,15 @@ def test_a_child_is_followed_without_a_thread(no_threads: pytest.MonkeyPatch) ->
         take(no_threads)
         return (await anyio.run_process(["sh", "-c", "exit 3"], check=False)).returncode
 
-    watch_children_without_threads()
     assert run_loop(main) == 3
+
+
+def test_other_loops_of_the_process_follow_their_children_as_before() -> None:
+    """Those of a test, say, which are made in another way."""
+    run_loop(anyio.lowlevel.checkpoint)
+
+    async def main() -> int:
+        return (await anyio.run_process(["sh", "-c", "exit 3"], check=False)).returncode
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        assert runner.run(main()) == 3

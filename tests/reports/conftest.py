@@ -58,7 +58,8 @@ def _migration_events(name: str, ending: Ending, begin: float) -> list[Event]:
     put = begin + 2.0
     end = put + ending.seconds
     answer: Event
-    if ending.outcome is Outcome.FAILED and ending.seconds == 0:
+    refused = ending.outcome is Outcome.FAILED and ending.seconds == 0
+    if refused:
         answer = CutoverNotBegun(at=put, migration=name, reason=ending.message or "")
     elif ending.outcome is Outcome.IN_DOUBT:
         answer = CutoverInDoubt(at=put + 0.5, migration=name, reason="connection reset", settle=4.0)
@@ -72,7 +73,10 @@ def _migration_events(name: str, ending: Ending, begin: float) -> list[Event]:
         GateOpened(at=put - 0.1, migration=name, status="WORKING", ready=True, lag=3.0),
         CutoverRequested(at=put, migration=name),
         answer,
-        StatusPolled(at=end, migration=name, status=word),
+        # Of one that was refused the job goes on as before.
+        StatusPolled(at=end, migration=name, status="WORKING", ready=True, lag=3.0)
+        if refused
+        else StatusPolled(at=end, migration=name, status=word),
         MigrationFinished(
             at=end, migration=name, outcome=ending.outcome, status=word, error_message=ending.message, polls=4
         ),
