@@ -111,6 +111,11 @@ _LEFT: dict[Point, str] = {
         "No PUT has taken effect: the source is in charge, and the application may write there. No process works on the run, so none is sent "
         "until somebody continues it."
     ),
+    Point.PREPARED: (
+        "No PUT has taken effect: the source is in charge, though `before` hooks have stopped the application, and no process works on the run. "
+        "`resume` goes on with it, or runs the `after_failure` hooks that undo that; `abort` of an interrupted run does not. Once the run is over, let "
+        "the application write to the source by hand."
+    ),
     Point.SENT: (
         "The PUT was sent, and nothing takes it back: let no writer return to the source, and send nothing by hand. No process works on the "
         "run: continue it, so that the cutover is followed to its end."
