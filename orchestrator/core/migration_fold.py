@@ -75,7 +75,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 remote_status=event.status,
                 lag=event.lag,
                 reported_lag=reported_lag,
-                lag_gone=state.lag_gone if _is_pending(event.status) else _lag_gone(state, event),
+                lag_gone=_lag_gone(state, event),
             )
         case GateWaiting() | GateOpened():
             return _at_the_gate(state, event)

@@ -171,6 +171,15 @@ async def test_passwords_reach_the_proxy_as_they_are(name: str, monkeypatch: pyt
         assert (scheme, base64.b64decode(credentials).decode("latin-1")) == ("Basic", f"us@er:{meant}")
 
 
+async def refused_by(proxy: Raw, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is said of a PUT that *proxy*, which is given a password, lets not through: it has not left."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy.origin.replace("://", f"://user:{SECRET}@"))
+    async with client_of("https://atlas.example.com/api/atlas/v2") as client:
+        with pytest.raises(NotSentError) as caught:
+            await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
+    return str(caught.value)
+
+
 @pytest.mark.anyio
 @pytest.mark.usefixtures("virtual_time")
 async def test_a_proxy_that_wants_credentials_says_so_without_blame_for_atlas(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,11 +190,7 @@ async def test_a_proxy_that_wants_credentials_says_so_without_blame_for_atlas(mo
         return f"HTTP/1.1 407 No {SECRET} {echo}\r\nContent-Length: 0\r\n\r\n".encode()
 
     async with raw_server(answer) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy.origin.replace("://", f"://user:{SECRET}@"))
-        async with client_of("https://atlas.example.com/api/atlas/v2") as client:
-            with pytest.raises(NotSentError) as caught:
-                await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
-    told = str(caught.value)
+        told = await refused_by(proxy, monkeypatch)
     assert "407 Proxy Authentication Required" in told
     assert "are in the proxy variable" in told
     assert SECRET not in told
@@ -300,11 +305,7 @@ async def test_a_proxy_that_opens_a_way_and_hangs_up_is_named(first: bytes, monk
         return b"HTTP/1.1 200 Connection established\r\n\r\n" + first
 
     async with raw_server(answer) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy.origin.replace("://", f"://user:{SECRET}@"))
-        async with client_of("https://atlas.example.com/api/atlas/v2") as client:
-            with pytest.raises(NotSentError) as caught:
-                await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
-    told = str(caught.value)
+        told = await refused_by(proxy, monkeypatch)
     assert f"the proxy {proxy.origin.removeprefix('http://')} " in told
     assert "atlas.example.com:443" in told
     assert SECRET not in told

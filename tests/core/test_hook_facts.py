@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.core.events import Event, GateOpened, HookFinished, HookStarted
@@ -13,23 +15,13 @@ from orchestrator.core.workflow import HookKind, Hooks
 
 from ..builders import NOW, ONE, run_resumed, run_started, wave_with, workflow
 
-GIVEN = workflow(("a", "b"))
-GIVEN = type(GIVEN)(
-    name=GIVEN.name,
+_PLAIN = workflow(("a", "b"))
+_HOOKS = Hooks(before=ONE, after_failure=ONE)
+GIVEN = replace(
+    _PLAIN,
     waves=tuple(
-        wave_with(
-            wave,
-            migrations=tuple(
-                type(m)(
-                    name=m.name,
-                    group_id=m.group_id,
-                    live_migration_id=m.live_migration_id,
-                    hooks=Hooks(before=ONE, after_failure=ONE),
-                )
-                for m in wave.migrations
-            ),
-        )
-        for wave in GIVEN.waves
+        wave_with(wave, migrations=tuple(replace(each, hooks=_HOOKS) for each in wave.migrations))
+        for wave in _PLAIN.waves
     ),
 )
 OPENED = GateOpened(at=NOW, migration="a", status="WORKING", ready=True, lag=1.0)
@@ -47,7 +39,7 @@ BEGUN: tuple[Event, ...] = (
     [
         ((), InCharge.SOURCE),
         ((run_resumed(("a", "b"), at=NOW + 3600),), InCharge.UNKNOWN),
-        ((run_resumed(("a", "b"), at=NOW + 3600), GateOpened(at=NOW + 3601, migration="a", status="WORKING", ready=True, lag=1.0)), InCharge.SOURCE),
+        ((run_resumed(("a", "b"), at=NOW + 3600), replace(OPENED, at=NOW + 3601)), InCharge.SOURCE),
     ],
     ids=["in the same session", "after a death", "read again"],
 )  # fmt: skip
