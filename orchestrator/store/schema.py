@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -218,7 +219,7 @@ def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
             raise JournalError(f"{path}: of an older version (schema {version}): start or resume a run to upgrade it")
         return
     path.chmod(PRIVATE)
-    db.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(db)
     db.execute("PRAGMA synchronous = FULL")
     if version == VERSION:
         return  # nothing to write, so nobody who keeps it locked is waited for
@@ -236,6 +237,23 @@ def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
             db.execute(statement)
     db.execute(f"PRAGMA user_version = {VERSION}")
     db.execute("COMMIT")
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Turn the journal to SQLite's write-ahead log, which a file that was made just now has not yet.
+
+    Where two do it at the same moment, SQLite refuses one of them without waiting, as each has read and both want to write.
+    """
+    patience = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def explained(path: Path, error: sqlite3.Error) -> JournalError:

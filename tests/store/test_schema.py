@@ -8,7 +8,9 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -272,6 +274,22 @@ def test_many_processes_open_a_fresh_journal_at_once(tmp_path: Path) -> None:
             assert errors == ""
     with open_journal(state_dir) as journal:
         assert journal.runs() == []
+
+
+def test_two_that_make_a_journal_at_the_same_moment_wait_for_each_other(tmp_path: Path) -> None:
+    """SQLite refuses one of two that turn a new file to its write-ahead log, and does not wait; one try in four meets that."""
+    together = threading.Barrier(4)
+
+    def open_it(state_dir: Path) -> None:
+        together.wait()
+        with open_journal(state_dir):
+            pass
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(25):
+            state_dir = tmp_path / str(number)
+            for opened in [pool.submit(open_it, state_dir) for _ in range(4)]:
+                opened.result()
 
 
 @pytest.mark.parametrize("end", ["", "-wal"])
