@@ -19,7 +19,8 @@ class GroupHooks:
     *commands*: what they run. *owed*: their group has begun, and its `after_…` hooks have not all been run since; they tell how *members* ended.
     *before_done*: how many `before` hooks have succeeded in this session, the first of them at *before_at*; *refused*: one of
     them has failed. *unverified*: why a `verify` hook has not proven it good, in this session. *verify_since*: when the first
-    of these was begun; *not_yet_at*: when one said "not yet" last.
+    of these was begun; *not_yet_at*: when one said "not yet" last. *down_since*: when the first `before` hook began that no
+    `after_…` hook has followed since, in whichever session.
     """
 
     commands: Hooks = NO_HOOKS
@@ -31,6 +32,7 @@ class GroupHooks:
     unverified: str | None = None
     verify_since: float | None = None
     not_yet_at: float | None = None
+    down_since: float | None = None
     _done: dict[HookKind, int] = field(default_factory=dict)
 
     def copy(self) -> GroupHooks:
@@ -63,9 +65,9 @@ class GroupHooks:
     def take_in(self, event: HookStarted | HookFinished, selected: frozenset[str]) -> None:
         """One of them has ended, or a `before` hook begins."""
         if isinstance(event, HookStarted):
-            self.begin(selected)
+            self._take_down(event.at, selected)
         elif event.hook == HookKind.BEFORE:
-            self.begin(selected)
+            self._take_down(event.at - event.seconds, selected)
             self.before_done += event.ok
             self.before_at = self.before_at or event.at
             self.refused = self.refused or not (event.ok or event.interrupted)
@@ -74,8 +76,19 @@ class GroupHooks:
         elif not event.interrupted:
             kind = HookKind(event.hook)
             self._done[kind] = self._done.get(kind, 0) + 1
+            self.down_since = None
             if not event.ok or not self.left(kind):  # after one that failed, no other is run
                 self.owed = False
+
+    def _take_down(self, at: float, selected: frozenset[str]) -> None:
+        self.begin(selected)
+        self.down_since = at if self.down_since is None else self.down_since
+
+    def session_ended(self, hook: HookKind) -> None:
+        """A session has recorded its end; *hook*: what the group ends with. An end without hooks is an end, too."""
+        self.owed = bool(self.left(hook))
+        if not self.owed:
+            self.down_since = None
 
     def _verify(self, event: HookFinished) -> None:
         if event.interrupted:

@@ -116,7 +116,9 @@ class MigrationState(NamedTuple):
     prepared: bool = False
     """A `before` hook has done something that is to be undone if no PUT leaves."""
     prepared_since: float | None = None
-    """When that was."""
+    """Since when it waits for its PUT: the last `before` hook to have ended did so then, or the first began; None: nothing has begun, or it was undone."""
+    before_at_work: bool = False
+    """A `before` hook of this session has begun and not ended."""
     down_since: float | None = None
     """When the first `before` hook began that was not undone since."""
     ended_at: float | None = None

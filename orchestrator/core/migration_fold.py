@@ -175,12 +175,16 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
 def _hook(state: MigrationState, event: HookStarted | HookFinished) -> MigrationState:
     if isinstance(event, HookStarted):
         down_since = event.at if state.down_since is None else state.down_since
-        return state._replace(prepared=True, down_since=down_since, after_hooks_done=0)
+        since = event.at if state.prepared_since is None else state.prepared_since
+        return state._replace(
+            prepared=True, prepared_since=since, before_at_work=True, down_since=down_since, after_hooks_done=0
+        )
     if event.hook == HookKind.BEFORE:  # also one that was ended half-way
         return state._replace(
             before_hooks_done=state.before_hooks_done + event.ok,
             prepared=True,
-            prepared_since=state.prepared_since or event.at,
+            prepared_since=event.at,
+            before_at_work=False,
             down_since=event.at - event.seconds if state.down_since is None else state.down_since,
             after_hooks_done=0,
             hook_failure=None if event.ok or event.interrupted else event.what_failed,
@@ -266,6 +270,8 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
     the longest time for which any PUT may still arrive.
     SUCCESS, FAILED and TIMED_OUT stay; with *retry_failed* a FAILED migration that never had a PUT starts afresh.
     """
+    not_undone = state.phase is Phase.FINISHED and state.down_since is not None and not state.after_hooks_done
+    prepared = state.prepared or not_undone
     fresh = MigrationState(
         polls=state.polls,
         cutover_requests=state.cutover_requests,
@@ -275,10 +281,10 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         doubted=state.doubted,
         reported_lag=state.reported_lag,
         lag_gone=state.lag_gone,
-        prepared=state.prepared,
-        prepared_since=state.prepared_since,
-        after_hooks_done=state.after_hooks_done if state.prepared else 0,
-        down_since=state.down_since if state.prepared else None,
+        prepared=prepared,
+        prepared_since=state.down_since if not_undone else state.prepared_since,
+        after_hooks_done=state.after_hooks_done if prepared else 0,
+        down_since=state.down_since if prepared else None,
         skipped=state.skipped,
     )
     if starts_afresh(state, retry_failed=retry_failed):

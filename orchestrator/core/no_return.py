@@ -165,11 +165,9 @@ def point_in(run: RunState, name: str) -> Point:
         return Point.NOT_CUT_OVER
     if point is Point.SENT and over:
         return Point.DOUBT  # nobody follows it
-    stopped = (
-        run.run_hooks.before_at is not None
-        or run.waves[run.wave_and_migration(name)[0].name].hooks.before_at is not None
-    )
-    return Point.PREPARED if point is Point.WAITS and stopped and run.finished_at is None else point
+    groups = (run.run_hooks, run.waves[run.wave_and_migration(name)[0].name].hooks)
+    stopped = any(hooks.down_since is not None for hooks in groups)
+    return Point.PREPARED if point is Point.WAITS and stopped else point
 
 
 def took_effect(state: MigrationState) -> bool:

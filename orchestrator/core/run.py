@@ -266,8 +266,7 @@ class RunState(RunFacts):
             if name in self.migrations:
                 self.migrations[name] = migration_fold.read_so_often(self.migrations[name], polls)
         for wave in (None, *self.workflow.waves):
-            hooks = self.hooks_of(wave)
-            hooks.owed = bool(hooks.left(self.after_hook(wave)))  # an end without hooks is an end, too
+            self.hooks_of(wave).session_ended(self.after_hook(wave))
 
     def _pause(self, event: RunPaused | RunUnpaused) -> None:
         if isinstance(event, RunPaused):

@@ -44,7 +44,9 @@ def standstills(run: RunState, wall: float) -> Iterator[Standstill]:
     for wave in run.workflow.waves:
         for migration in wave.migrations:
             state = run.migrations[migration.name]
-            if state.prepared_since is None or state.phase not in BEFORE_THE_PUT or migration.name not in run.selected:
+            if state.prepared_since is None or state.before_at_work or state.phase not in BEFORE_THE_PUT:
+                continue  # what a hook at work stops, it stops for its PUT
+            if migration.name not in run.selected:
                 continue
             reason = door or ("" if run.waves[wave.name].started else "its wave has not started") or _reason(state)
             yield Standstill(wave=wave.name, migration=migration.name, since=state.prepared_since, reason=reason)

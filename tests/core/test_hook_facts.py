@@ -26,14 +26,15 @@ GIVEN = replace(
 )
 OPENED = GateOpened(at=NOW, migration="a", status="WORKING", ready=True, lag=1.0)
 DONE = HookFinished(at=NOW + 2, hook=HookKind.BEFORE, argv=ONE[0], wave="w1", migration="a", exit_code=0, seconds=1.0)
-BEGUN: tuple[Event, ...] = (
+HALF_WAY: tuple[Event, ...] = (
     run_started(GIVEN),
     OPENED,
     HookStarted(at=NOW + 1, hook=HookKind.BEFORE, argv=ONE[0], wave="w1", migration="a"),
-    DONE,
 )
+BEGUN = (*HALF_WAY, DONE)
 
 
+@pytest.mark.parametrize("begun", [BEGUN, HALF_WAY], ids=["prepared", "half-way"])
 @pytest.mark.parametrize(
     ("later", "told"),
     [
@@ -44,10 +45,10 @@ BEGUN: tuple[Event, ...] = (
     ids=["in the same session", "after a death", "read again"],
 )  # fmt: skip
 def test_who_is_in_charge_of_what_an_earlier_session_prepared_a_read_tells(
-    later: tuple[Event, ...], told: InCharge
+    later: tuple[Event, ...], told: InCharge, begun: tuple[Event, ...]
 ) -> None:
     """Whoever found the program dead may have cut it over by hand: a hook must not let writers in on the word of hours ago."""
-    run = fold("r1", [*BEGUN, *later])
+    run = fold("r1", [*begun, *later])
     wave = run.workflow.waves[0]
     facts = facts_for_hook(run, wave, wave.migrations[0], outcome=Outcome.NOT_STARTED)
     assert facts.in_charge is told

@@ -515,6 +515,19 @@ def test_what_a_before_hook_prepared_is_undone_when_no_put_leaves() -> None:
     assert isinstance(recorded(next_actions(run, NOW, NOW))[0], WaveFinished)
 
 
+def test_what_failed_and_died_before_it_was_undone_is_undone_when_it_is_tried_again_in_vain() -> None:
+    """The session after begins it anew, and stops before the `before` hook runs again."""
+    hooks = Hooks(before=ONE, after_failure=ONE)
+    failed = (hook("before", "w", name="a", code=3), finished("a", Outcome.FAILED))
+    again = (run_resumed(("a",), retry_failed=True), CutoversStopped(at=NOW, reason="SIGTERM"))
+    run = run_of_waves(wave("a", hooks=hooks), events=(STARTED, *opened("a"), *failed, *again))
+    assert migration_step(run, "a", Policy(), NOW, NOW) == RunHook(hook=HookKind.AFTER_FAILURE, index=0)
+    undone = (STARTED, *opened("a"), *failed, hook("after_failure", "w", name="a"), *again)
+    assert isinstance(
+        migration_step(run_of_waves(wave("a", hooks=hooks), events=undone), "a", Policy(), NOW, NOW), Done
+    )
+
+
 def test_a_wave_with_a_doubt_that_nobody_was_asked_to_look_at_is_not_over() -> None:
     """Its `after_…` hooks are left to the session that settles it."""
     hooks = Hooks(after_success=ONE, after_failure=ONE)

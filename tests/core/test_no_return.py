@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from orchestrator.core.events import (
@@ -12,6 +15,7 @@ from orchestrator.core.events import (
     Event,
     GateOpened,
     HookFinished,
+    HookStarted,
     MigrationSkipped,
     RunAborted,
     RunFinished,
@@ -28,7 +32,7 @@ from orchestrator.core.times import cutover_seconds
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Hooks
 
-from ..builders import NOW, ONE, SETTLE, finished, run_resumed, run_started, workflow
+from ..builders import NOW, ONE, SETTLE, finished, run_resumed, run_started, wave_with, workflow
 
 OPEN = GateOpened(at=NOW, migration="orders", status="WORKING", ready=True, lag=1.0)
 PUT = CutoverRequested(at=NOW, migration="orders")
@@ -43,6 +47,11 @@ SKIPPED = MigrationSkipped(at=NOW, migration="orders", who="ada")
 def hook(name: str, *, of: str | None = "orders", wave: str | None = None, code: int = 0) -> HookFinished:
     """A hook that has ended."""
     return HookFinished(at=NOW, hook=name, argv=("x",), exit_code=code, seconds=1.0, migration=of, wave=wave)
+
+
+def begins(*, of: str | None = "orders", wave: str | None = None) -> HookStarted:
+    """A `before` hook begins."""
+    return HookStarted(at=NOW, hook="before", argv=("x",), migration=of, wave=wave)
 
 
 def over(*, unfinished: bool) -> RunFinished:
@@ -60,6 +69,7 @@ def run_of(*events: Event) -> RunState:
     [
         ((), Point.WAITS),
         ((OPEN,), Point.WAITS),
+        ((OPEN, begins()), Point.PREPARED),  # it may be half-way
         ((OPEN, hook("before")), Point.PREPARED),
         ((OPEN, hook("before"), hook("after_failure")), Point.WAITS),  # undone
         ((OPEN, hook("before", code=1), finished("orders", Outcome.FAILED)), Point.NOT_CUT_OVER),
@@ -109,6 +119,22 @@ def test_hooks_of_the_wave_or_the_run_stop_applications_too(hooks: dict[str, Hoo
     run = fold("r", [*events, hook("before", of=None, wave=wave)])
     assert point_in(run, "orders") is Point.PREPARED
     assert point_in(run.after(over(unfinished=True)), "orders") is Point.WAITS
+
+
+@pytest.mark.parametrize("whose", ["migration", "wave", "run"])
+def test_a_death_in_the_very_first_before_hook_leaves_its_application_stopped(whose: str) -> None:
+    """Half-way counts, also for the session after, until a hook that undoes it has run."""
+    hooks = Hooks(before=ONE, after_failure=ONE)
+    plain = workflow(hooks=hooks) if whose == "run" else workflow()
+    given = replace(plain, waves=(wave_with(plain.waves[0], hooks=hooks),)) if whose == "wave" else plain
+    of: dict[str, Any] = {"of": "orders" if whose == "migration" else None, "wave": None if whose == "run" else "w1"}
+    begun = (WaveStarted(at=NOW, wave="w1", migrations=1, concurrency=1), OPEN, begins(**of))
+    run = fold("r", [run_started(given), *begun])
+    assert point_in(run, "orders") is Point.PREPARED
+    run.apply(run_resumed(("orders",), at=NOW + 60))
+    assert point_in(run, "orders") is Point.PREPARED
+    assert point_in(run.after(over(unfinished=True)), "orders") is Point.PREPARED
+    assert point_in(run.after(hook("after_failure", **of)), "orders") is Point.WAITS
 
 
 def test_a_run_that_is_over_leaves_nothing_waiting_and_follows_nothing() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.core.events import ApplicationWaiting, ApprovalWaiting, Event, HookFinished
+from orchestrator.core.events import ApplicationWaiting, ApprovalWaiting, Event, HookFinished, HookStarted
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
-from orchestrator.core.standstill import FIRST_TOLD, SELDOM, is_to_be_told
+from orchestrator.core.standstill import FIRST_TOLD, SELDOM, is_to_be_told, standstills
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 
@@ -93,6 +93,20 @@ async def test_a_gate_that_closes_when_the_application_is_stopped_is_told_of(tmp
         assert outcomes(await it.start(steady=lambda: wall() + slept)) == {"a": Outcome.SUCCESS}
         (told,) = it.names(ApplicationWaiting)
         assert (told.wave, told.migration, told.reason) == ("w", "a", "its gate is closed: the lag is 1m")
+
+
+async def test_nobody_is_told_of_an_application_whose_before_hook_is_at_work(tmp_path: Path) -> None:
+    """It is stopped for its cutover, however long that takes; only what holds the PUT up after it counts."""
+    async with house(tmp_path, workflow(wave("w", migration("a", hooks=STOPS)))) as it:
+        standing: list[int] = []
+
+        def look(event: Event, state: RunState) -> None:
+            if isinstance(event, HookStarted | HookFinished):
+                standing.append(len(list(standstills(state, wall()))))
+
+        it.watchers.append(look)
+        assert outcomes(await it.start()) == {"a": Outcome.SUCCESS}
+        assert standing == [0, 1]
 
 
 async def test_nobody_is_told_of_cutovers_that_leave(tmp_path: Path) -> None:
