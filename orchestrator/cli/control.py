@@ -110,6 +110,7 @@ def _told(args: Namespace, steered: Steered) -> int:
     """Say what came of the request."""
     from ..core.typed import resume_command, with_options
     from ..operations.steering import Taken
+    from ..reports.words import need_line
     from ..text.counts import plural
     from .inputs import state_options
 
@@ -143,6 +144,8 @@ def _told(args: Namespace, steered: Steered) -> int:
             "migration of the run in Atlas",
             file=sys.stderr,
         )
+    for need in steered.not_run:
+        warn(f"{need_line(need)}. {need.to_do}")
     if unwatched := len(steered.unwatched):
         are = "is" if unwatched == 1 else "are"
         tell(

@@ -17,6 +17,7 @@ import structlog
 
 from ..core.consent import Intention
 from ..core.errors import InputError
+from ..core.needs import of_hooks_not_run
 from ..core.outcomes import ExitCode
 from ..core.settings import Engine, Settings
 from ..core.speeds import REHEARSAL_SPEED
@@ -32,6 +33,7 @@ from ..operations.target import Rehearsal
 from ..reports.model import build
 from ..reports.render import check_output_path
 from ..reports.summary import print_json, print_summary
+from ..reports.words import need_line
 from .consent import Consent
 from .inputs import state_options
 from .observers import Observers, observe
@@ -165,7 +167,8 @@ def _superseded(state: RunState) -> None:
 
 
 def _over(state: RunState) -> str:
-    return f"run {state.run_id} is over: a new run of its workflow begins. What it left under way is read first"
+    left = "".join(f". {need_line(need)}. {need.to_do.removesuffix('.')}" for need in of_hooks_not_run(state))
+    return f"run {state.run_id} is over: a new run of its workflow begins. What it left under way is read first{left}"
 
 
 def detached(args: Namespace, settings: Settings, consent: Consent) -> Host:

@@ -24,6 +24,8 @@ from .advice import (
 from .events import HookFinished
 from .holds import Held, Hold, holds, silence
 from .migration import MigrationState, Phase
+from .no_return import InCharge
+from .not_run import NotRun, hooks_not_run
 from .outcomes import Outcome
 from .run import RunState
 from .standing import NO_END_RECORDED
@@ -32,6 +34,7 @@ from .workflow import HookKind, Migration, Wave
 
 HOOK = "HOOK"
 INTERRUPTION = "INTERRUPTED"
+NOT_RUN = "NOT_RUN"
 UNAPPROVED = "UNAPPROVED"
 NEED_URGENCY = (
     Held.SILENT,
@@ -40,6 +43,7 @@ NEED_URGENCY = (
     Outcome.UNDER_WAY,
     Outcome.TIMED_OUT,
     Outcome.UNVERIFIED,
+    NOT_RUN,
     Outcome.FAILED,
     HOOK,
     UNAPPROVED,
@@ -47,7 +51,7 @@ NEED_URGENCY = (
     Held.APPROVAL,
     Held.PAUSE,
 )
-"""The kinds of `Need`, the most urgent first. INTERRUPTED: its process has ended without recording why. UNDER_WAY is one where no process follows the cutover any more. UNAPPROVED: nobody approved a wave in time."""
+"""The kinds of `Need`, the most urgent first. INTERRUPTED: its process has ended without recording why. UNDER_WAY is one where no process follows the cutover any more. NOT_RUN: hooks that the run was ended without. UNAPPROVED: nobody approved a wave in time."""
 
 NAMED = 10
 """Migrations of one need that are named with their ids; `Need.count` says how many there are."""
@@ -119,6 +123,8 @@ def needs(state: RunState, now: float, *, holder: str | None = None, silent: flo
     found = [*_ended(state, now, running=holder is not None), *_hooks(state, now, running=holder is not None)]
     if holder is not None:
         found += [_of_hold(hold) for hold in holds(state) if hold.held is not Held.WINDOW]
+    if holder is None:
+        found += of_hooks_not_run(state)
     found += _unapproved(state, now, running=holder is not None)
     if holder is None and state.started_at is not None and state.finished_at is None:
         found.append(_of_interruption(state, now))
@@ -290,6 +296,67 @@ def _about_hook(name: str, facts: Facts, *, of_run: bool) -> str:
     if name == HookKind.BEFORE:
         return "No PUT of the wave was sent, and nothing is to be done by hand: it is run again with the migrations that FAILED for it, when they are tried again."
     return "What it should have done is not done: see the end of its output, in report and log, and do it by hand."
+
+
+def of_hooks_not_run(state: RunState) -> tuple[Need, ...]:
+    """The hooks that a run was ended without, so that an application may stand still and nobody sees to it; those alike together."""
+    groups: dict[tuple[str, str, bool], list[NotRun]] = {}
+    for each in hooks_not_run(state):
+        alike = (_said_of(each), _about_not_run(each, state), each.migration is not None)
+        groups.setdefault(alike, []).append(each)
+    return tuple(_of_not_run(said, to_do, members) for (said, to_do, _), members in groups.items())
+
+
+def _of_not_run(said: str, to_do: str, members: list[NotRun]) -> Need:
+    whose = [
+        each.migration.name if each.migration else wave_named(each.wave.name) if each.wave else "the run"
+        for each in members
+    ]
+    return Need(
+        kind=NOT_RUN,
+        what=f"hooks of {names_listed(whose, 5)}",
+        said=said,
+        to_do=to_do,
+        about=tuple(
+            Subject(
+                name=each.migration.name,
+                wave=each.wave.name,
+                group_id=each.migration.group_id,
+                live_migration_id=each.migration.live_migration_id,
+            )
+            for each in members[:NAMED]
+            if each.migration is not None and each.wave is not None
+        ),
+        count=len(members),
+        since=min((each.stopped_since for each in members if each.stopped_since is not None), default=None),
+    )
+
+
+def _said_of(left: NotRun) -> str:
+    if left.stopped_since is None:
+        return f"`{left.hook}` has not run"
+    rest = f"`{left.hook}` has not run" if left.commands.of(left.hook) else "nothing has undone what it did"
+    return f"`before` has stopped the application, and {rest}"
+
+
+def _about_not_run(left: NotRun, state: RunState) -> str:
+    """What a person does in the place of hooks that nobody runs any more."""
+    over = "The run is over, and runs no hook any more."
+    if state.successor is not None:
+        over = f"Run {state.successor} has taken its place, and runs `before` again for what it starts. Where it does not bring it to an end:"
+    match left.in_charge:
+        case InCharge.SOURCE:
+            then = (
+                "look at the live migration in the Atlas UI, and unless somebody has cut it over meanwhile, let the application write to the source "
+                "by hand, as `after_failure` would"
+            )
+        case InCharge.TARGET:
+            then = "it is cut over, so do by hand what the hook would do: the application writes to the new cluster, and never to the source again"
+        case InCharge.MIXED:
+            then = "some of its migrations are cut over and others are not, so look at each in the Atlas UI, and do by hand what the hooks would do"
+        case _:
+            then = "let no writer in anywhere before somebody has looked at both clusters in the Atlas UI; then let it write where they show, by hand"
+    return f"{over} {then if over.endswith(':') else then[0].upper() + then[1:]}."
 
 
 def _of_interruption(state: RunState, now: float) -> Need:

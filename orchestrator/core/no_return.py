@@ -113,8 +113,7 @@ _LEFT: dict[Point, str] = {
     ),
     Point.PREPARED: (
         "No PUT has taken effect: the source is in charge, though `before` hooks have stopped the application, and no process works on the run. "
-        "`resume` goes on with it, or runs the `after_failure` hooks that undo that; `abort` of an interrupted run does not. Once the run is over, let "
-        "the application write to the source by hand."
+        "`resume` goes on with it, or runs the `after_failure` hooks that undo that; `abort` of an interrupted run does not."
     ),
     Point.SENT: (
         "The PUT was sent, and nothing takes it back: let no writer return to the source, and send nothing by hand. No process works on the "
@@ -127,9 +126,17 @@ _LEFT: dict[Point, str] = {
 }
 """What differs there while no process works on the run."""
 
+_OVER = (
+    "No PUT has taken effect: the source is in charge, though `before` hooks have stopped the application. The run is over and runs no hook any "
+    "more: look at the job in the Atlas UI, and unless somebody has cut it over meanwhile, let the application write to the source by hand."
+)
+"""What is right where hooks have stopped the application, and nobody goes on with the run."""
 
-def what_is_right(point: Point, *, goes_on: bool) -> str:
-    """What is right to do at *point* of a run; *goes_on*: a process works on it."""
+
+def what_is_right(point: Point, *, goes_on: bool, over: bool = False) -> str:
+    """What is right to do at *point* of a run; *goes_on*: a process works on it; *over*: none ever will."""
+    if over and point is Point.PREPARED:
+        return _OVER
     return WHAT_IS_RIGHT[point] if goes_on else _LEFT.get(point, WHAT_IS_RIGHT[point])
 
 
@@ -161,13 +168,14 @@ def point_in(run: RunState, name: str) -> Point:
     """Where migration *name* of *run* is: hooks of its wave or of the run may have stopped its application, too, and a run may be over."""
     point = point_of(run.migrations[name])
     over = run.finished_at is not None and not run.recorded_unfinished
-    if point is Point.WAITS and over:
-        return Point.NOT_CUT_OVER
     if point is Point.SENT and over:
         return Point.DOUBT  # nobody follows it
+    if point is not Point.WAITS:
+        return point
     groups = (run.run_hooks, run.waves[run.wave_and_migration(name)[0].name].hooks)
-    stopped = any(hooks.down_since is not None for hooks in groups)
-    return Point.PREPARED if point is Point.WAITS and stopped else point
+    if any(hooks.down_since is not None for hooks in groups):
+        return Point.PREPARED
+    return Point.NOT_CUT_OVER if over else point
 
 
 def took_effect(state: MigrationState) -> bool:

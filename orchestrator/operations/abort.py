@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..core.arguments import text, text_or_none
 from ..core.errors import InputError, JournalDamagedError
+from ..core.needs import of_hooks_not_run
 from ..core.observer import Sink
 from ..core.run import RunState
 from ..core.steered import Command
@@ -115,6 +116,7 @@ def _end(journal: Journal, row: RunRow, request: SteeringRequest, observers: Seq
         unwatched=tuple(state.unsettled()),
         unwritten=tuple(unwritten),
         unreadable=unreadable,
+        not_run=of_hooks_not_run(state),
     )
 
 

@@ -16,6 +16,7 @@ from ..core.arguments import several, text, text_or_none
 from ..core.errors import InputError
 from ..core.events import Event, RunFinished
 from ..core.leftovers import outlives_who_was_asked
+from ..core.needs import Need
 from ..core.run import RunState
 from ..core.steered import Command, between_sessions
 from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange, SteeringRequest, decide
@@ -53,7 +54,7 @@ class Steered:
     reports that could not be written. *dropped*: what was asked of a run at Temporal before, and is not done any more, in sentences.
     *unreadable*: how many of its events cannot be read, so that what they say is in no report. *here_alone*: it was recorded in this state
     directory, and a session of the run at Temporal that begins with another one does not know it. *left_out*: of which migrations it was asked
-    as well, and why it does nothing for them, in sentences.
+    as well, and why it does nothing for them, in sentences. *not_run*: hooks without which it ended here, and what a person does in their place.
     """
 
     run_id: str
@@ -64,6 +65,7 @@ class Steered:
     unreadable: int = 0
     here_alone: bool = False
     left_out: tuple[str, ...] = ()
+    not_run: tuple[Need, ...] = ()
 
 
 def ask(journal: Journal, run_id: str, *requests: SteeringRequest, at: float) -> Steered | None:

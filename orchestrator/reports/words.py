@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from ..core.migration import Phase
-from ..core.needs import HOOK, UNAPPROVED, Need
+from ..core.needs import HOOK, NOT_RUN, UNAPPROVED, Need
 from ..core.no_return import Point, Side
 from ..core.outcomes import EXIT_MEANINGS, Outcome
 from ..core.standing import INTERRUPTED, MOVING, NO_END_RECORDED, SKIPPED, WORDS
@@ -203,7 +203,7 @@ def vars_text(migration: MigrationReport) -> str:
 
 def need_line(need: Need) -> str:
     """*need* of a hook, or of what the run waits for, or has waited for, in one line."""
-    if need.kind in (HOOK, UNAPPROVED):
+    if need.kind in (HOOK, NOT_RUN, UNAPPROVED):
         return f"{'FAILED ' if need.kind == HOOK else ''}{need.what}: {need.said}{need.when}"
     return need.waits
 

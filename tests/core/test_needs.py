@@ -8,15 +8,16 @@ import pytest
 from orchestrator.core import events as ev
 from orchestrator.core.advice import advise, facts_of
 from orchestrator.core.agenda import Record
-from orchestrator.core.needs import INTERRUPTION, NAMED, UNAPPROVED, Need, needs
+from orchestrator.core.needs import INTERRUPTION, NAMED, NOT_RUN, UNAPPROVED, Need, needs
 from orchestrator.core.next_actions import next_actions
 from orchestrator.core.no_return import Point, point_in
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import APPROVAL_TIMEOUT, RunState, fold
 from orchestrator.core.standing import NO_END_RECORDED
 from orchestrator.core.window import AbsoluteWindow
+from orchestrator.core.workflow import Hooks, Workflow
 
-from ..builders import NOW, WHO, finished, run_resumed, run_started, wave_with, workflow
+from ..builders import NOW, ONE, WHO, finished, run_resumed, run_started, wave_with, workflow
 
 RUN = "20261128T000000Z-5f3a"
 
@@ -404,3 +405,78 @@ def test_nobodys_answer_is_told_from_a_persons_no() -> None:
     state.workflow = replace(state.workflow, window=AbsoluteWindow(opens=NOW, closes=NOW + 60))
     (need,) = needs(state, NOW + AN_HOUR)
     assert (need.command, "set a new one" in need.to_do) == (advise(facts_of(state, NOW + AN_HOUR)).command, True)
+
+
+HOOKS = Hooks(before=ONE, after_success=ONE, after_failure=ONE)
+
+
+def with_hooks(of: str) -> Workflow:
+    """A wave of a and b; HOOKS are those of its migrations, of the wave, or of the run."""
+    given = workflow(("a", "b"), **({"hooks": HOOKS} if of == "run" else {}))
+    (wave,) = given.waves
+    if of == "migration":
+        wave = wave_with(wave, migrations=tuple(replace(each, hooks=HOOKS) for each in wave.migrations))
+    return replace(given, waves=(wave_with(wave, hooks=HOOKS) if of == "wave" else wave,))
+
+
+def aborted(*, successor: str | None = None, unfinished: bool = False) -> tuple[ev.Event, ...]:
+    """Somebody ends the run in the place of a process that is gone."""
+    over = ev.RunFinished(at=NOW + 90, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=unfinished, requests={})
+    return (ev.RunAborted(at=NOW + 90, who=WHO, successor=successor), over)
+
+
+@pytest.mark.parametrize("half_way", [True, False])
+@pytest.mark.parametrize(
+    ("of", "what"), [("migration", "hooks of a"), ("wave", "hooks of wave w1"), ("run", "hooks of the run")]
+)
+def test_an_application_that_a_run_was_ended_without_starting_again_needs_somebody(
+    of: str, what: str, half_way: bool
+) -> None:
+    """`abort` of an interrupted run, and `run --new`, run no hook: since when it stands still, and that it is let in by hand."""
+    name, wave = "a" if of == "migration" else None, None if of == "run" else "w1"
+    started = ev.HookStarted(at=NOW + 5, hook="before", argv=ONE[0], wave=wave, migration=name)
+    done = ev.HookFinished(at=NOW + 7, hook="before", argv=ONE[0], exit_code=0, seconds=2.0, wave=wave, migration=name)
+    undone = replace(done, at=NOW + 8, hook="after_failure")
+    killed = fold(
+        RUN,
+        [
+            run_started(with_hooks(of)),
+            ev.WaveStarted(at=NOW, wave="w1", migrations=2, concurrency=2),
+            ev.GateOpened(at=NOW, migration="a", status="WORKING", ready=True, lag=1.0),
+            started,
+            *(() if half_way else (done,)),
+        ],
+    )
+    assert NOT_RUN not in [need.kind for need in needs(killed, NOW)]
+    need = only(needs(killed.after(*aborted()), NOW))
+    assert (need.kind, need.what, need.since, need.command) == (NOT_RUN, what, NOW + 5, None)
+    assert need.said == "`before` has stopped the application, and `after_failure` has not run"
+    assert "Look at the live migration in the Atlas UI" in need.to_do
+    assert "let the application write to the source by hand" in need.to_do
+    successor = only(needs(killed.after(*aborted(successor="next")), NOW))
+    assert successor.to_do.startswith("Run next has taken its place, and runs `before` again for what it starts.")
+    assert needs(killed.after(undone, *aborted()), NOW) == ()
+    assert needs(killed.after(*aborted()), NOW, holder="ops@bastion") == ()
+
+
+@pytest.mark.parametrize("of", ["migration", "wave"])
+def test_a_switch_that_a_run_was_ended_before_needs_somebody(of: str) -> None:
+    """It is cut over, and `after_success` would have let the application write there."""
+    before = ev.HookFinished(at=NOW + 7, hook="before", argv=ONE[0], exit_code=0, seconds=2.0, wave="w1", migration="a")
+    if of == "wave":
+        before = replace(before, migration=None)
+    cut_over = [event for name in ("a", "b") for event in ended(name, Outcome.SUCCESS)]
+    if of == "migration":
+        cut_over[2:] = [*cut_over[2:], replace(before, hook="after_success", migration="b")]
+    wave = ev.WaveStarted(at=NOW, wave="w1", migrations=2, concurrency=2)
+    need = only(needs(fold(RUN, [run_started(with_hooks(of)), wave, before, *cut_over, *aborted()]), NOW))
+    assert (need.kind, need.since) == (NOT_RUN, NOW + 5)
+    assert need.said == "`before` has stopped the application, and `after_success` has not run"
+    assert "writes to the new cluster, and never to the source again" in need.to_do
+
+
+def test_hooks_that_would_only_have_told_somebody_are_missed_by_nobody() -> None:
+    """Whoever has ended the run knows of that; an application was stopped by nobody."""
+    hooks = Hooks(after_failure=ONE)
+    wave = ev.WaveStarted(at=NOW, wave="w1", migrations=1, concurrency=1)
+    assert needs(fold(RUN, [run_started(workflow(hooks=hooks)), wave, *aborted()]), NOW) == ()

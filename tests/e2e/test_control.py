@@ -181,6 +181,26 @@ def test_abort_of_an_interrupted_run_says_what_nobody_watches_any_more(online: P
     assert online.run("resume", run_id).code == 4
 
 
+def test_an_application_that_an_interrupted_run_leaves_stopped_is_told_when_it_is_ended(online: Program) -> None:
+    """By `abort`, and by `run --new`, whose own hooks begin anew; `status` of what was aborted says it, too."""
+    for number, way in enumerate(("abort", "new")):
+        hooks = {"before": [["sleep", "3"]], "after_failure": [["true"]]}
+        workflow = online.workflow({"all": {f"orders{number}": new_id()}}, defaults={"hooks": hooks})
+        with online.started("run", workflow, "--yes", "--format", "json", "--log-level", "debug") as running:
+            run_id = str(running.until("hook_started")["run_id"])
+            running.process.kill()
+            running.end()
+        point = online.run("status", run_id).out
+        assert f"prepared (orders{number})" in point
+        ended = online.run("abort", run_id) if way == "abort" else online.run("run", workflow, "--yes", "--new")
+        text = " ".join(ended.err.split())
+        assert f"hooks of orders{number}: `before` has stopped the application, and `after_failure` has not run" in text
+        assert "let the application write to the source by hand" in text
+        assert "NOT_RUN" not in text
+        told = " ".join(online.run("status", run_id).out.split())
+        assert f"hooks of orders{number}: `before` has stopped the application" in told
+
+
 def test_name_typed_on_a_terminal(online: Program) -> None:
     """On a terminal the workflow's name confirms; target and counts are shown first, and stdout has the summary."""
     workflow = online.workflow({"canary": {"orders": new_id()}})

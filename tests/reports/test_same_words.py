@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core import events as ev
-from orchestrator.core.needs import UNAPPROVED, needs
+from orchestrator.core.needs import NOT_RUN, UNAPPROVED, needs
 from orchestrator.core.outcomes import ExitCode, Outcome, RunOutcome
 from orchestrator.core.run import APPROVAL_TIMEOUT, RunState
 from orchestrator.core.standing import INTERRUPTED, NO_END_RECORDED, verdict
@@ -203,6 +203,31 @@ def test_an_approval_that_expires_says_when_and_after_that_who_is_wanted(form: C
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_an_application_that_an_aborted_run_leaves_stopped_is_told_in_each_form(
+    form: Callable[[RunReport], str],
+) -> None:
+    """Since when, and what somebody does by hand: no hook does it any more, and no command is to be typed."""
+    state = make_state(NIGHT, finished=False)
+    for event in (
+        ev.HookStarted(at=START + 60, hook="before", argv=("./stop",), wave="rest", migration="users"),
+        ev.RunAborted(at=START + 90, who="ada"),
+        ev.RunFinished(at=START + 90, outcome=RunOutcome.INCOMPLETE, exit_code=3, unfinished=False, requests={}),
+    ):
+        state.apply(event)
+    report = build(state, now=START + 100)
+    text = form(report)
+    assert "hooks of users" in text
+    assert "has stopped the application, and nothing has undone what it did, since 2026-11-28 00:01:00 UTC" in text
+    assert "let the application write to the source by hand" in text
+    assert "resume" not in text
+    (users,) = [point for point in report.point_of_no_return if "users" in point.names]
+    assert (users.point, "by hand" in users.what_is_right) == ("prepared", True)
+    assert shape.points(goes_on=False, over=True)["prepared"]["what_is_right"] == users.what_is_right
+    for file, word in (("needs.js", f"  {NOT_RUN}: {{"), ("../../reports/assets/base.css", f".o-{NOT_RUN}")):
+        assert word in (PAGE / "static" / file).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_a_command_that_ends_and_leaves_its_run_to_temporal_knows_its_own_exit_code(
     form: Callable[[RunReport], str],
 ) -> None:
@@ -311,7 +336,7 @@ def test_the_page_is_told_the_same_in_the_same_order(goes_on: bool) -> None:
         encoding="utf-8"
     )
     assert all(f"  {need.kind}: {{" in looks for need in report.needs)
-    points = shape.points(goes_on=goes_on)
+    points = shape.points(goes_on=goes_on, over=not report.unfinished)
     assert all(each.what_is_right == points[each.point]["what_is_right"] for each in report.point_of_no_return)
     assert any("It can still be called off" in each.what_is_right for each in report.point_of_no_return) is goes_on
 

@@ -13,6 +13,7 @@ export const LOOKS = {
   SILENT: { word: "No sign of life", short: "without a sign of life", icon: "INTERRUPTED", tone: "failed" },
   INTERRUPTED: { word: "Interrupted", short: "interruption", icon: "INTERRUPTED", tone: "late" },
   HOOK: { word: "Hook failed", short: "failed hook", icon: "FAILED", tone: "failed" },
+  NOT_RUN: { word: "Hooks not run", short: "hooks not run", icon: "FAILED", tone: "failed" },
   UNAPPROVED: { word: "Not approved in time", short: "not approved in time", icon: "TIMED_OUT", tone: "late" },
   CONFIRMATION: { word: "Waits to be confirmed", short: "confirmation", icon: "PERSON", tone: "waits" },
   APPROVAL: { word: "Waits for approval", short: "approval", icon: "PERSON", tone: "waits" },
@@ -59,7 +60,7 @@ export function needs(run, buttons) {
 
 // The same need, though more migrations may have come to it.
 function keyOf({ kind, wave, said, to_do: toDo, what, about }) {
-  return JSON.stringify([kind, wave, said, toDo, ...(kind === "HOOK" ? [what.split(" of ")[0], about.length > 0] : [])]);
+  return JSON.stringify([kind, wave, said, toDo, ...(kind === "HOOK" || kind === "NOT_RUN" ? [what.split(" of ")[0], about.length > 0] : [])]);
 }
 
 function made({ kind }) {
