@@ -32,14 +32,16 @@ class Drive:
     """Take each migration of *wave* that has steps left (`to_drive`) through them (`migration_step`), until it has none.
 
     A migration is driven by one task of the engine, from its first read to its last hook. Who has steps left changes when the wave
-    starts (*started*), when the run is *stopped*, and when one is taken up again (*retried*: how often); so a `Drive` that differs
-    in these is another thing to do, and an engine does each once, leaving alone what is being driven already.
+    starts (*started*), when the run is *stopped*, and when one is taken up again (*retried*: how often), and when those for which nothing was
+    sent are to be looked at before a hook of their wave or the run (*look*: since when it waits); so a `Drive` that differs in these is another
+    thing to do, and an engine does each once, leaving alone what is being driven already.
     """
 
     wave: str
     started: bool
     stopped: bool
     retried: int = 0
+    look: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from . import last_look
 from .no_return import SIDES, InCharge, Point, Side, in_charge, point_in
 from .outcomes import Outcome
 from .run import RunState
 from .vars import Vars
-from .workflow import Migration, Wave
+from .workflow import HookKind, Migration, Wave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +30,18 @@ class HookFacts:
 
 
 def facts_for_hook(
-    run: RunState, wave: Wave | None, migration: Migration | None, *, outcome: Outcome | None
+    run: RunState,
+    wave: Wave | None,
+    migration: Migration | None,
+    hook: HookKind,
+    *,
+    outcome: Outcome | None,
+    now: float,
 ) -> HookFacts:
-    """What a hook of *migration* is told; of *wave* where that is None, of the run where both are."""
+    """What a *hook* of *migration* is told; of *wave* where that is None, of the run where both are. *now*: Unix seconds, by the session's clock."""
     names = [migration.name] if migration else [one.name for one in wave.migrations] if wave else list(run.migrations)
-    where = in_charge(_point_for_hooks(run, name) for name in names)
+    since = last_look.stands_since(run, wave) if migration is None else now
+    where = in_charge(_point_for_hooks(run, name, hook, since) for name in names)
     if migration is None:
         named = run.workflow.vars if wave is None else wave.vars
         return HookFacts(outcome=outcome, reason=run.stopped, in_charge=where, vars=named)
@@ -49,8 +57,16 @@ def facts_for_hook(
     )
 
 
-def _point_for_hooks(run: RunState, name: str) -> Point:
-    """Where migration *name* is; in doubt where an earlier session prepared it and this one has not read its job: much may have been done by hand since."""
+def _point_for_hooks(run: RunState, name: str, hook: HookKind, since: float) -> Point:
+    """Where migration *name* is; in doubt where nothing was sent for it, and its job was not read since: much may have been done by hand.
+
+    A `before` hook, which lets nobody in, is told what is known, unless an earlier session has prepared it, and this one has read nothing.
+    """
     point, known = point_in(run, name), run.migrations[name]
-    unread = known.gate_since is None and known.gate_opened_at is None and known.prepared_since is not None
-    return Point.DOUBT if unread and SIDES[point] is Side.NOTHING_SENT else point
+    if SIDES[point] is not Side.NOTHING_SENT:
+        return point
+    if hook is HookKind.BEFORE:
+        holds = known.known_at is not None or known.prepared_since is None
+    else:
+        holds = last_look.still_holds(known, since)
+    return point if holds else Point.DOUBT

@@ -105,6 +105,8 @@ class MigrationState(NamedTuple):
     """How many were one that it has not."""
     last_read_at: float | None = None
     """When the job was read last, with or without an answer, in this session."""
+    read_failed: bool = False
+    """The last read gave nothing."""
     known_at: float | None = None
     """When the request left whose answer is the last that was known, in this session."""
     reads_in_phase: int = 0

@@ -122,12 +122,16 @@ class StatusPolled(MigrationEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusChanged(MigrationEvent):
-    """The job's status word is another than before."""
+    """The job's status word is another than before, or a look at it has shown that a cutover may have begun (*lag_gone*), or not.
+
+    *lag_gone* None: that follows from the rest.
+    """
 
     name: ClassVar[str] = "status_changed"
     status: str | None
     previous: str | None
     lag: float | None = None
+    lag_gone: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +176,14 @@ class GateChanged(MigrationEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationFinished(MigrationEvent):
-    """The migration has its outcome. *polls*: how often its job was read, in all sessions."""
+    """The migration has its outcome. *polls*: how often its job was read, in all sessions.
+
+    *lag_gone*: a cutover of somebody else's may have begun, by what was read at the end.
+    """
 
     name: ClassVar[str] = "migration_finished"
     outcome: Outcome
     status: str | None
     error_message: str | None = None
     polls: int = 0
+    lag_gone: bool = False

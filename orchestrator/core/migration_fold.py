@@ -51,6 +51,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                     reads_in_phase=state.reads_in_phase + 1,
                     polls=state.polls + 1,
                     note=event.error,
+                    read_failed=True,
                     begun_reads=0,
                     not_begun_reads=0,
                 )
@@ -60,6 +61,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 reads_in_phase=state.reads_in_phase + 1,
                 polls=state.polls + 1,
                 known_at=event.at - event.took,
+                read_failed=False,
                 remote_status=event.status,
                 ready=event.ready,
                 lag=event.lag,
@@ -75,7 +77,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 remote_status=event.status,
                 lag=event.lag,
                 reported_lag=reported_lag,
-                lag_gone=_lag_gone(state, event),
+                lag_gone=_lag_gone(state, event) if event.lag_gone is None else event.lag_gone,
             )
         case GateWaiting() | GateOpened():
             return _at_the_gate(state, event)
@@ -139,6 +141,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 outcome=event.outcome,
                 remote_status=event.status,
                 error_message=event.error_message,
+                lag_gone=state.lag_gone or event.lag_gone,
                 finished_at=event.at,
                 ended_at=event.at if state.ended_at is None else state.ended_at,
                 verified_at=event.at if state.phase is Phase.VERIFYING and event.outcome is Outcome.SUCCESS else None,
@@ -366,9 +369,15 @@ def _sign(state: MigrationState, read: StatusPolled) -> Sign:
 
 
 def _lag_gone(state: MigrationState, read: StatusPolled | StatusChanged | GateOpened) -> bool:
-    """Whether the lag is gone by *read*; of a job that was ready and has FAILED since nobody knows what it was in between."""
+    """Whether the lag is gone by *read*; of a job that was ready and has FAILED since nobody knows what it was in between.
+
+    Nor of one that has come to an end after its migration was over, for which no PUT was sent.
+    """
     if isinstance(read, StatusChanged) or not _is_pending(read.status):
-        return state.lag_gone or (read.status == "FAILED" and state.ready is True)
+        ended_later = (
+            state.phase is Phase.FINISHED and not _is_pending(read.status) and read.status != state.remote_status
+        )
+        return state.lag_gone or ended_later or (read.status == "FAILED" and state.ready is True)
     return may_be_under_way(read, reported_lag=state.reported_lag)
 
 

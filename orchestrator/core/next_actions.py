@@ -17,10 +17,11 @@ way, undoes what was prepared, and runs the hooks that it owes.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import replace
 
 from ..text.durations import format_duration
+from . import last_look
 from .agenda import Action, Agenda, Drive, NotYet, Record, RunGroupHook, Wait, WaitsFor
 from .approvals import expires_at
 from .events import (
@@ -38,11 +39,12 @@ from .events import (
     WindowWaiting,
 )
 from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, after_hook_left, undo_left
-from .next_step import Done, Finish, Policy, RunHook, SendPut, Step, next_step, too_old
+from .next_step import Done, Finish, Policy, Read, ReadKind, RunHook, SendPut, Step, next_step, too_old
 from .outcomes import Outcome
 from .run import APPROVAL_TIMEOUT, RunState
 from .steered import with_reason
 from .verification import next_verification
+from .wave_state import WaveState
 from .window import Span, Window, why_closed, why_over
 from .workflow import HookKind, Migration, Wave, outcome_told
 
@@ -74,7 +76,7 @@ def next_actions(run: RunState, now: float, wall: float, at_work: Container[str]
             over = False
             actions.append(_drive(run, wave))
     if over:
-        agenda = _after_hook(run, None, now, wall)
+        agenda = _after_hook(run, None, now, wall, at_work)
         if agenda.over:
             return agenda
         actions += agenda.actions
@@ -85,13 +87,29 @@ def next_actions(run: RunState, now: float, wall: float, at_work: Container[str]
 
 
 def to_drive(run: RunState, wave: Wave) -> list[Migration]:
-    """The migrations of *wave* that have steps left: under way, with hooks owed, prepared for nothing, or still to start."""
+    """The migrations of *wave* that have steps left: under way, with hooks owed, prepared for nothing, to be looked at, or still to start."""
     starts = run.stopped is None and run.waves[wave.name].started
-    return [migration for migration in wave.migrations if _has_steps(run, migration, starts=starts)]
+    groups = _groups_to_tell(run, wave)
+    return [
+        migration
+        for migration in wave.migrations
+        if _has_steps(run, migration, starts=starts) or _is_owed_a_look(run, migration.name, groups)
+    ]
 
 
 def migration_step(run: RunState, name: str, policy: Policy, now: float, wall: float) -> Step | Wait:
     """What migration *name* does next, as its run allows; *now* and *wall* as in `next_actions`."""
+    step = _step(run, name, policy, now, wall)
+    if isinstance(step, RunHook) and step.hook is HookKind.AFTER_FAILURE:
+        looks = last_look.is_owed(run, run.migrations[name], policy, now)
+    else:
+        looks = isinstance(step, Done) and _is_owed_a_look(
+            run, name, _groups_to_tell(run, run.wave_and_migration(name)[0])
+        )
+    return Read(kind=ReadKind.LOOK, attempt=0, deadline=now) if looks else step
+
+
+def _step(run: RunState, name: str, policy: Policy, now: float, wall: float) -> Step | Wait:
     state = run.migrations[name]
     wave, migration = run.wave_and_migration(name)
     known = run.waves[wave.name]
@@ -256,7 +274,7 @@ def _wave(run: RunState, wave: Wave, now: float, wall: float, at_work: Container
     if (known.started or known.worked_on) and known.finished_at is None:
         return _do(Record(event=WaveFinished(at=now, wave=wave.name, counts=run.outcomes_of(wave))))
     if not counts.keeps_wave_open:  # in doubt, and nobody was asked to look: not over
-        agenda = _after_hook(run, wave, now, wall)
+        agenda = _after_hook(run, wave, now, wall, at_work)
         if not agenda.over:
             return agenda
     if soaked is not None and _starts_another(run, wave):
@@ -315,7 +333,7 @@ def _starts_another(run: RunState, wave: Wave) -> bool:
     return any(run.waves[each.name].counts.waiting for each in later)
 
 
-def _after_hook(run: RunState, wave: Wave | None, now: float, wall: float) -> Agenda:
+def _after_hook(run: RunState, wave: Wave | None, now: float, wall: float, at_work: Container[str]) -> Agenda:
     """The `verify` or `after_…` hook of *wave*, or of the run (None), that is owed next, by this session or an earlier one."""
     hooks = run.hooks_of(wave)
     if not hooks.owed or not any(hooks.commands.of(kind) for kind in HookKind if kind is not HookKind.BEFORE):
@@ -325,6 +343,8 @@ def _after_hook(run: RunState, wave: Wave | None, now: float, wall: float) -> Ag
     if not left:
         return Agenda(over=True)
     name = wave.name if wave else None
+    if hook is HookKind.AFTER_FAILURE and (looks := _looks(run, wave, at_work)) is not None:
+        return _do(*looks)
     if hook is not HookKind.VERIFY:
         return _do(RunGroupHook(wave=name, hook=hook, index=left.start, outcome=outcome_told(hook)))
     again = next_verification(hooks.commands, since=hooks.verify_since, last=hooks.not_yet_at)
@@ -336,6 +356,40 @@ def _after_hook(run: RunState, wave: Wave | None, now: float, wall: float) -> Ag
     if now < again:
         return Agenda(look_again=_by_the_wall(again, now, wall))
     return _do(RunGroupHook(wave=name, hook=hook, index=left.start, outcome=Outcome.SUCCESS))
+
+
+def _looks(run: RunState, wave: Wave | None, at_work: Container[str]) -> list[Drive] | None:
+    """Whom to look at before an `after_failure` hook of *wave*, or of the run (None); nobody for the moment while some are; None: that was done."""
+    waves = run.workflow.waves if wave is None else (wave,)
+    if any(each.name in at_work for each in waves):
+        return []
+    since = last_look.stands_since(run, wave)
+    unread = [
+        each
+        for each in waves
+        if any(last_look.is_owed_to_group(run.migrations[one.name], since) for one in each.migrations)
+    ]
+    return [replace(_drive(run, each), look=since) for each in unread] or None
+
+
+def _groups_to_tell(run: RunState, wave: Wave) -> list[float]:
+    """Since when *wave* and the run stand, as far as they do, and may owe `after_failure` hooks."""
+    return [
+        last_look.stands_since(run, group)
+        for group in (wave, None)
+        if (hooks := run.hooks_of(group)).owed
+        and hooks.commands.after_failure
+        and all(_stands(run.waves[each.name]) for each in ((wave,) if group else run.workflow.waves))
+    ]
+
+
+def _stands(known: WaveState) -> bool:
+    """Whether nothing goes on in a wave, as far as that is recorded."""
+    return known.finished_at is not None or not (known.started or known.worked_on)
+
+
+def _is_owed_a_look(run: RunState, name: str, groups: Iterable[float]) -> bool:
+    return any(last_look.is_owed_to_group(run.migrations[name], since) for since in groups)
 
 
 def _by_the_wall(at: float, now: float, wall: float) -> float:

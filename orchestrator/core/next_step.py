@@ -86,10 +86,11 @@ class Reading:
 
 
 class ReadKind(StrEnum):
-    """Why a job is read: while it waits at its gate, or to follow what is under way."""
+    """Why a job is read: while it waits at its gate, to follow what is under way, or before a hook is told who is in charge."""
 
     GATE = "gate"
     POLL = "poll"
+    LOOK = "look"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..text.durations import format_duration, rough_duration
 from .events import (
     CutoverAccepted,
@@ -68,6 +70,28 @@ def observe(
     return tuple(events)
 
 
+def looked(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> tuple[Event, ...]:
+    """What *reading* means that was made to see who is in charge of a migration for which nothing was sent, and nothing will be.
+
+    Before its PUT an end of the job is its own; once it is over, it shows that somebody else has cut it over, as a lag does that is gone.
+    """
+    polled, *_ = found = observe(state._replace(phase=Phase.NEW), reading, policy, migration=migration, now=now)
+    after = apply(state, polled)
+    if state.phase in BEFORE_THE_PUT and isinstance(found[-1], (MigrationFinished, VerificationStarted)):
+        return found
+    if reading.status == state.remote_status and after.lag_gone == state.lag_gone:
+        return (polled,)
+    changed = StatusChanged(
+        at=now,
+        migration=migration,
+        status=reading.status,
+        previous=state.remote_status,
+        lag=reading.lag,
+        lag_gone=after.lag_gone,
+    )
+    return (polled, changed)
+
+
 def observe_failure(
     state: MigrationState, error: str, policy: Policy, *, migration: str, now: float, refused: bool, gone: bool = False
 ) -> tuple[Event, ...]:
@@ -83,7 +107,10 @@ def observe_failure(
         return (polled,)
     if refused:
         why = f"the job could not be read: {error}"
-        return (polled, finished(apply(state, polled), Outcome.FAILED, why, migration=migration, now=now))
+        ended = finished(apply(state, polled), Outcome.FAILED, why, migration=migration, now=now)
+        # A job that was there, and is not: somebody may have cut it over, and have put it away.
+        seen = state.remote_status is not None or state.reported_lag
+        return (polled, replace(ended, lag_gone=gone and seen))
     if state.phase is Phase.GATE:
         return (polled,)
     waiting = GateWaiting(
@@ -97,6 +124,11 @@ def observe_failure(
         lag_gone=state.lag_gone,
     )
     return (polled, waiting)
+
+
+def look_failed(error: str, *, migration: str, now: float) -> tuple[Event, ...]:
+    """The same of one that gave nothing: nobody knows who is in charge, and nothing follows from that."""
+    return (StatusPolled(at=now, migration=migration, error=error),)
 
 
 def observe_before_sending(

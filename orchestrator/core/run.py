@@ -88,7 +88,7 @@ class RunState(RunFacts):
             case RunAborted():
                 self.aborted_by, self.successor, self.aborted_for = event.who, event.successor, event.reason
             case CutoversStopped():
-                self.stopped = self.stopped or event.reason
+                self._stop(event)
             case CredentialsRefused():
                 self.refused.setdefault(event.credentials, event.reason)
                 self._count()
@@ -103,11 +103,16 @@ class RunState(RunFacts):
             case VerificationFailed() if event.wave in self.waves:
                 self.waves[event.wave].hooks.refute(event.reason)
 
+    def _stop(self, event: CutoversStopped) -> None:
+        if self.stopped is None:
+            self.stopped, self.stopped_at = event.reason, event.at
+
     def _start(self, event: RunStarted) -> None:
         self.workflow = event.workflow
         self.base_url, self.rehearsal = event.base_url, event.rehearsal
         self.approves = self.rehearsal and event.approves
-        self.who, self.version, self.started_at = event.who, event.version, event.at
+        self.who, self.version = event.who, event.version
+        self.started_at = self.session_at = event.at
         self.run_hooks = GroupHooks(self.workflow.hooks)
         self.waves = {wave.name: WaveState(hooks=GroupHooks(wave.hooks)) for wave in self.workflow.waves}
         nothing_known = MigrationState()
@@ -155,7 +160,8 @@ class RunState(RunFacts):
         self.who, self.sessions = event.who, self.sessions + 1
         self.steered_before, self._unheard = self._unheard, ()
         self.base_url = event.base_url or self.base_url
-        self.finished_at = self.recorded_exit_code = self.stopped = None
+        self.session_at = event.at
+        self.finished_at = self.recorded_exit_code = self.stopped = self.stopped_at = None
         self.refused = {}
         self.window_opens = self.opening = self.unconfirmed_since = None
         self.recorded_unfinished = True

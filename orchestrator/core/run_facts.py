@@ -61,6 +61,8 @@ class RunFacts:
     """The version of the program that began the run."""
     started_at: float | None = None
     """When its first session began."""
+    session_at: float | None = None
+    """When this session began."""
     last_at: float | None = None
     """When the last happened that a session has recorded."""
     finished_at: float | None = None
@@ -87,6 +89,8 @@ class RunFacts:
     """The run that took its place, and follows what it left under way."""
     stopped: str | None = None
     """Why no further cutover starts in this session; None: one may."""
+    stopped_at: float | None = None
+    """Since when none does."""
     refused: dict[str | None, str] = field(default_factory=dict)
     """The sets of credentials that were refused in this session, with what was said; None: that of `atlas`."""
     window_opens: float | None = None

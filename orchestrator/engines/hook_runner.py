@@ -94,7 +94,7 @@ class HookRunner:
             rehearsal=self.state.rehearsal,
             wave=wave,
             migration=migration,
-            facts=facts_for_hook(self.state, wave, migration, outcome=outcome),
+            facts=facts_for_hook(self.state, wave, migration, hook, outcome=outcome, now=self.now()),
             secrets=self.secrets,
         )
         wave_name, name = wave.name if wave else None, migration.name if migration else None

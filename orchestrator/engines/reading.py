@@ -19,12 +19,12 @@ from ..core.checkpoints import Checkpoint, unwatched
 from ..core.events import Event
 from ..core.migration import BEFORE_THE_PUT, MigrationState, Phase
 from ..core.next_step import Policy, Read, Reading, ReadKind
-from ..core.observations import observe, observe_failure
+from ..core.observations import look_failed, looked, observe, observe_failure
 from ..core.polling import fair_share, poll_wait
 from ..core.settings import Polling
 from ..core.workflow import Migration
 
-_PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL}
+_PRIORITY = {ReadKind.GATE: Priority.GATE, ReadKind.POLL: Priority.POLL, ReadKind.LOOK: Priority.GATE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +144,8 @@ class JobReader:
             try:
                 reading = await self.ask(state(), kind, until=until)
             except AtlasError as error:
+                if read.kind is ReadKind.LOOK:
+                    return look_failed(str(error), migration=migration, now=self._now())
                 answered = error if isinstance(error, ApiError) else None
                 return observe_failure(
                     state(),
@@ -154,7 +156,8 @@ class JobReader:
                     refused=answered is not None and answered.lasting,
                     gone=answered is not None and answered.status == HTTPStatus.NOT_FOUND,
                 )
-            return observe(state(), reading, policy, migration=migration, now=self._now())
+            tell = looked if read.kind is ReadKind.LOOK else observe
+            return tell(state(), reading, policy, migration=migration, now=self._now())
 
     async def _wait(self, read: Read, state: MigrationState, bucket: TokenBucket, kind: Priority) -> None:
         """Wait as long after the last read has left as the job's fair share of the budget asks for."""

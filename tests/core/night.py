@@ -35,8 +35,19 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.migration import UNDER_WAY
 from orchestrator.core.next_actions import may_request, migration_step, next_actions, to_drive
-from orchestrator.core.next_step import Answer, AnswerKind, Done, Finish, Policy, Read, Reading, RunHook, SendPut
-from orchestrator.core.observations import answered, observe, observe_failure
+from orchestrator.core.next_step import (
+    Answer,
+    AnswerKind,
+    Done,
+    Finish,
+    Policy,
+    Read,
+    Reading,
+    ReadKind,
+    RunHook,
+    SendPut,
+)
+from orchestrator.core.observations import answered, look_failed, looked, observe, observe_failure
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.steered import Command
@@ -322,7 +333,7 @@ class CoreNight:
                 self._busy.add(name)
                 pause = self.dice.choice([2.0, 10.0]) if step.attempt else 0.0
                 pause = max(0.0, min(pause, step.deadline - self.now))
-                self._after(pause + self.dice.uniform(*self.latency), lambda: self._read(name, policy))
+                self._after(pause + self.dice.uniform(*self.latency), lambda: self._read(name, step.kind, policy))
             case SendPut():
                 self._busy.add(name)
                 known = self.run.migrations[name]
@@ -334,13 +345,16 @@ class CoreNight:
     def _free(self, name: str) -> None:
         self._busy.discard(name)
 
-    def _read(self, name: str, policy: Policy) -> None:
+    def _read(self, name: str, kind: ReadKind, policy: Policy) -> None:
         self._free(name)
         known = self.run.migrations[name]
-        if self.dice.random() < self.faults:
+        if self.dice.random() < self.faults and kind is ReadKind.LOOK:
+            events = look_failed("500", migration=name, now=self.now)
+        elif self.dice.random() < self.faults:
             events = observe_failure(known, "500", policy, migration=name, now=self.now, refused=False)
         else:
-            events = observe(known, self.jobs[name].shown(self.now), policy, migration=name, now=self.now)
+            tell = looked if kind is ReadKind.LOOK else observe
+            events = tell(known, self.jobs[name].shown(self.now), policy, migration=name, now=self.now)
         for event in events:
             self._record(event)
 

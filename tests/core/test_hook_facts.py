@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.core.events import Event, GateOpened, HookFinished, HookStarted
+from orchestrator.core.events import Event, GateOpened, HookFinished, HookStarted, StatusPolled
 from orchestrator.core.hook_facts import facts_for_hook
 from orchestrator.core.no_return import InCharge
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import fold
-from orchestrator.core.workflow import HookKind, Hooks
+from orchestrator.core.workflow import HookKind, Hooks, Migration
 
 from ..builders import NOW, ONE, run_resumed, run_started, wave_with, workflow
 
@@ -34,23 +34,34 @@ HALF_WAY: tuple[Event, ...] = (
 BEGUN = (*HALF_WAY, DONE)
 
 
+READ = StatusPolled(at=NOW, migration="a", status="WORKING", ready=True, lag=1.0)
+LATER = NOW + 3600
+AGAIN = replace(READ, at=LATER)
+
+
 @pytest.mark.parametrize("begun", [BEGUN, HALF_WAY], ids=["prepared", "half-way"])
 @pytest.mark.parametrize(
     ("later", "told"),
     [
-        ((), InCharge.SOURCE),
-        ((run_resumed(("a", "b"), at=NOW + 3600),), InCharge.UNKNOWN),
-        ((run_resumed(("a", "b"), at=NOW + 3600), replace(OPENED, at=NOW + 3601)), InCharge.SOURCE),
+        ((AGAIN,), InCharge.SOURCE),
+        ((), InCharge.UNKNOWN),
+        ((AGAIN, StatusPolled(at=LATER, migration="a", error="no answer")), InCharge.UNKNOWN),
+        ((replace(AGAIN, lag=None),), InCharge.UNKNOWN),
+        ((run_resumed(("a", "b"), at=LATER),), InCharge.UNKNOWN),
+        ((run_resumed(("a", "b"), at=LATER - 2), AGAIN), InCharge.SOURCE),
     ],
-    ids=["in the same session", "after a death", "read again"],
+    ids=["read again", "not read again", "could not be read", "its lag is gone", "after a death", "read after a death"],
 )  # fmt: skip
-def test_who_is_in_charge_of_what_an_earlier_session_prepared_a_read_tells(
+def test_that_the_source_is_in_charge_is_told_by_a_read_of_the_moment(
     later: tuple[Event, ...], told: InCharge, begun: tuple[Event, ...]
 ) -> None:
-    """Whoever found the program dead may have cut it over by hand: a hook must not let writers in on the word of hours ago."""
-    run = fold("r1", [*begun, *later])
+    """Somebody may have cut it over by hand in a pause, or while the program was dead: a hook must not let writers in on the word of hours ago."""
+    run = fold("r1", [begun[0], READ, *begun[1:], *later])
     wave = run.workflow.waves[0]
-    facts = facts_for_hook(run, wave, wave.migrations[0], outcome=Outcome.NOT_STARTED)
-    assert facts.in_charge is told
-    assert facts_for_hook(run, wave, wave.migrations[1], outcome=Outcome.NOT_STARTED).in_charge is InCharge.SOURCE
-    assert facts_for_hook(run, wave, None, outcome=None).in_charge is told
+
+    def who(migration: Migration | None, hook: HookKind = HookKind.AFTER_FAILURE) -> InCharge:
+        return facts_for_hook(run, wave, migration, hook, outcome=Outcome.NOT_STARTED, now=LATER).in_charge
+
+    assert who(wave.migrations[0]) is told
+    assert who(wave.migrations[1]) is InCharge.UNKNOWN  # it was never read
+    assert who(wave.migrations[1], HookKind.BEFORE) is InCharge.SOURCE

@@ -35,7 +35,7 @@ from orchestrator.core.events import (
     WindowWaiting,
 )
 from orchestrator.core.next_actions import may_request, may_start, migration_step, next_actions, to_drive
-from orchestrator.core.next_step import Done, Finish, Policy, Read, RunHook, SendPut
+from orchestrator.core.next_step import Done, Finish, Policy, Read, ReadKind, RunHook, SendPut
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.steered import Command
@@ -607,7 +607,7 @@ def test_a_retry_into_a_wave_whose_before_hook_failed_runs_that_hook_again() -> 
 def test_a_retry_into_a_wave_whose_after_hooks_have_undone_it_runs_all_its_before_hooks_again(code: int) -> None:
     """Whether they had succeeded or not: its application works by now. While those are at work, nobody may take anything up again."""
     ones = (("true", "1"), ("true", "2"))
-    run = run_of_waves(wave("a", hooks_of_wave=ones, undone_by=ONE), events=(STARTED,))
+    run = run_of_waves(wave("a", hooks_of_wave=ones, undone_by=ONE), events=(STARTED, *opened("a")))
     for event in (hook("before", "w"), hook("before", "w", code=code), finished("a", Outcome.FAILED)):
         run.apply(event)
     run.apply(WaveFinished(at=NOW, wave="w", counts={"FAILED": 1}))
@@ -624,6 +624,33 @@ def test_a_retry_into_a_wave_whose_after_hooks_have_undone_it_runs_all_its_befor
     assert isinstance(taken_up, MigrationRetried)
     run.apply(taken_up)
     assert next_actions(run, NOW, NOW).actions == (RunGroupHook(wave="w", hook=HookKind.BEFORE, index=0),)
+
+
+def test_nobody_is_told_that_the_source_is_in_charge_before_the_job_was_looked_at() -> None:
+    """After a pause, say: hooks of the wave and of the migration itself could let writers in, though somebody has cut it over by hand."""
+    hooks = Hooks(before=ONE, after_failure=ONE)
+    run = run_of_waves(wave("a", "b", hooks=hooks, hooks_of_wave=ONE, undone_by=ONE), events=(STARTED, *opened("a")))
+    run.apply(hook("before", "w"))
+    run.apply(hook("before", "w", name="a"))
+    later = NOW + 600
+    run.apply(CutoversStopped(at=later, reason="aborted"))
+    look = Read(kind=ReadKind.LOOK, attempt=0, deadline=later)
+    assert migration_step(run, "a", Policy(hooks=hooks), later, later) == look
+    run.apply(
+        StatusPolled(at=later, migration="a", error="no answer")
+    )  # nobody waits for Atlas with the application down
+    undo = migration_step(run, "a", Policy(hooks=hooks), later, later)
+    assert undo == RunHook(hook=HookKind.AFTER_FAILURE, index=0)
+    run.apply(hook("after_failure", "w", name="a"))
+    run.apply(WaveFinished(at=later, wave="w", counts={}))
+    assert next_actions(run, later, later).actions == (replace(drive(stopped=True), look=later),)
+    assert [each.name for each in to_drive(run, run.wave("w"))] == ["b"]
+    assert migration_step(run, "b", Policy(hooks=hooks), later, later) == look
+    assert next_actions(run, later, later, at_work={"w"}).actions == ()
+    run.apply(opened("b", at=later)[0])
+    assert isinstance(migration_step(run, "b", Policy(hooks=hooks), later, later), Done)
+    (told,) = next_actions(run, later, later).actions
+    assert isinstance(told, RunGroupHook)
 
 
 def test_a_refused_set_of_credentials_holds_its_own_migrations_and_gives_their_slots_free() -> None:

@@ -19,6 +19,7 @@ from orchestrator.core.next_step import (
     next_step,
 )
 from orchestrator.core.no_return import Point, point_of
+from orchestrator.core.observations import observe_failure
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import Gate, HookKind, Hooks
 
@@ -192,6 +193,19 @@ def test_what_was_ready_and_failed_before_any_put_of_ours_may_have_been_cut_over
     story.read(word, after=GATE_LIFE + 1)
     assert ending(story).outcome is Outcome.FAILED
     assert point_of(story.state) is point
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_job_that_is_there_no_more_may_have_been_cut_over_by_somebody(seen: bool) -> None:
+    """And put away after that; one that was never there has had no cutover."""
+    story = at_ready() if seen else Story()
+    story.take(
+        *observe_failure(
+            story.state, "404", story.policy, migration="m", now=story.now + GATE_LIFE + 1, refused=True, gone=True
+        )
+    )
+    assert ending(story).outcome is Outcome.FAILED
+    assert point_of(story.state) is (Point.DOUBT if seen else Point.NOT_CUT_OVER)
 
 
 @pytest.mark.parametrize(("lag", "point"), [(5.0, Point.NOT_CUT_OVER), (None, Point.DOUBT)])

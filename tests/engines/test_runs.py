@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -22,7 +23,9 @@ from orchestrator.core.events import (
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import Api, RateLimit
-from orchestrator.core.workflow import Hooks
+from orchestrator.core.workflow import NO_HOOKS, Argv, HookKind, Hooks
+from orchestrator.engines import hook_runner
+from orchestrator.engines.hooks import run_hook
 from orchestrator.engines.local import controls
 from orchestrator.engines.local.driver import Driver
 from orchestrator.operations.target import Rehearsal
@@ -307,6 +310,47 @@ async def test_a_hook_that_could_let_writers_in_is_told_who_is_in_charge(tmp_pat
         assert outcomes(await it.start()) == {"a": SUCCESS, "begun": FAILED, "off": FAILED, "late": Outcome.TIMED_OUT}
         told = {event.migration: event.output for event in it.names(HookFinished)}
         assert told == {"a": "target", "begun": "unknown", "off": "source", "late": "unknown"}
+
+
+SAY = (sys.executable, "-c", "import os; print(os.environ['CUTOVER_IN_CHARGE'])")
+
+
+@pytest.mark.parametrize("fails", [True, False])
+@pytest.mark.parametrize("whose", ["its own", "its wave's", "the run's"])
+async def test_a_job_is_looked_at_before_what_was_done_for_it_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str, fails: bool
+) -> None:
+    """Cut over in the Atlas UI while a `before` hook was at work that fails, or in a pause after which all is aborted: no hook may let writers in on the source."""
+    slow = (("sh", "-c", f"exit {int(fails)}"),)
+
+    async def run_slowly(argv: Argv, **about: Any) -> HookFinished:
+        if argv == slow[0]:
+            await anyio.sleep(300)
+        return await run_hook(argv, **about)
+
+    monkeypatch.setattr(hook_runner, "run_hook", run_slowly)
+    hooks = Hooks(before=slow, after_failure=(SAY,), timeout=600.0)
+    own, waves, runs = (hooks if whose == each else NO_HOOKS for each in ("its own", "its wave's", "the run's"))
+    plan = workflow(wave("w", migration("a", gate=Gate(timeout=7200.0), hooks=own), hooks=waves), hooks=runs)
+    async with house(tmp_path, plan) as it, anyio.create_task_group() as group:
+        (job,) = it.atlas.app._jobs.values()
+        job.plan = replace(job.plan, cutover_seconds=5000.0)
+
+        async def people() -> None:
+            await anyio.sleep(100)
+            if not fails:
+                it.ask("pause")
+            await anyio.sleep(100)
+            cut_over_by_hand(it, "a")
+            await anyio.sleep(500)
+            if not fails:
+                it.ask("abort")
+
+        group.start_soon(people)
+        ending = await it.start()
+        told = [event.output for event in it.names(HookFinished) if event.hook == HookKind.AFTER_FAILURE]
+        assert (it.puts("a"), told) == (0, ["unknown"]), outcomes(ending)
+        group.cancel_scope.cancel()
 
 
 async def test_a_gate_that_closes_again_holds_no_slot(tmp_path: Path) -> None:

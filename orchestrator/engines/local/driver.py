@@ -15,7 +15,7 @@ from ...core.agenda import Wait, WaitsFor
 from ...core.events import CutoverRequested
 from ...core.migration import BEFORE_THE_PUT, MigrationState, Phase, undo_left
 from ...core.next_actions import may_request, migration_step, why_held
-from ...core.next_step import Answer, Done, Finish, Policy, Read, RunHook, SendPut, Step, too_old
+from ...core.next_step import Answer, Done, Finish, Policy, Read, ReadKind, RunHook, SendPut, Step, too_old
 from ...core.observations import answered, finished, observe_before_sending, put_not_sent
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
@@ -114,7 +114,7 @@ class Driver:
                 await self._wait_until(later)
             case Finish(outcome=outcome, error_message=message):
                 self._finish(outcome, message)
-            case Read() as read if self._state.phase not in BEFORE_THE_PUT:
+            case Read() as read if read.kind is ReadKind.LOOK or self._state.phase not in BEFORE_THE_PUT:
                 await self._read(read)
             case Read() as read:
                 with self._interruptible():
@@ -283,6 +283,10 @@ class Driver:
         done = Outcome.SUCCESS if hook.hook is HookKind.VERIFY else session.outcome(self._migration)
         outcome = None if hook.hook is HookKind.BEFORE else done
         async with nullcontext() if turn else session.hooks.after_turns:
+            if isinstance(step := self._next(), Read) and step.kind is ReadKind.LOOK:  # it has waited long
+                await self._read(step)
+                if self._next() != hook:
+                    return
             ended = await session.hooks.run_for_migration(
                 self._wave, self._migration, hook.hook, hook.index, outcome=outcome
             )

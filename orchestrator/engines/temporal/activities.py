@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -24,7 +24,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from ...atlas.clients import Clients
 from ...atlas.errors import AtlasError
 from ...core.events import StatusPolled
-from ...core.next_step import Read, next_step
+from ...core.hook_facts import HookFacts
+from ...core.last_look import WORD_LIFE
+from ...core.next_step import Read, ReadKind, Step, next_step
+from ...core.no_return import InCharge
 from ...core.workflow import Wave
 from ...text.redaction import Redactor
 from ..hooks import hook_environment, run_hook
@@ -236,13 +239,17 @@ class Activities:
                 group.start_soon(heart.run)
                 group.start_soon(end_with_the_worker)
                 while polls < _MOST_READS and heart.holds and not over:
-                    step = next_step(way.state, way.policy, self.clock.now(), held=task.held)
+                    step: Step = (
+                        Read(kind=ReadKind.LOOK, attempt=0, deadline=self.clock.now())
+                        if task.look
+                        else next_step(way.state, way.policy, self.clock.now(), held=task.held)
+                    )
                     over = not isinstance(step, Read)
                     if isinstance(step, Read):
                         found = await way.reader.read(step, lambda: way.state, way.policy)
                         way.take_in(*found)
                         polls += sum(isinstance(event, StatusPolled) for event in found)
-                        over = any(not isinstance(event, StatusPolled) for event in found)
+                        over = task.look or any(not isinstance(event, StatusPolled) for event in found)
                 group.cancel_scope.cancel()
         if not over and polls < _MOST_READS:  # what was found out so far is found out again
             raise elsewhere("this worker ends, or has lost sight of Temporal: another one reads on")
@@ -288,7 +295,7 @@ class Activities:
             rehearsal=task.rehearsal,
             wave=None if task.wave is None else Wave(name=task.wave, migrations=()),
             migration=migration,
-            facts=forms.facts_of(task.facts),
+            facts=self._still_true(forms.facts_of(task.facts), task.told_at),
             secrets=self.secrets,
         )
         heart = Heart(self.client, self.clock, lease=task.lease)
@@ -307,6 +314,12 @@ class Activities:
             )
             group.cancel_scope.cancel()
         return forms.Did(task=task.task, what=forms.out([finished]))
+
+    def _still_true(self, facts: HookFacts, told_at: float) -> HookFacts:
+        """*facts* as they may be told now: who is in charge of what nothing was sent for may be another by then."""
+        if facts.in_charge in (InCharge.SOURCE, InCharge.MIXED) and self.clock.now() - told_at > WORD_LIFE:
+            return replace(facts, in_charge=InCharge.UNKNOWN)
+        return facts
 
     async def is_open(self, session: forms.Session, lease: float) -> bool:
         """Whether *session* goes on: its run is open, and was not begun anew meanwhile. No answer within a fraction of a lease is no."""

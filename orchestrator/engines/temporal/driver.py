@@ -12,7 +12,19 @@ from ...core.events import CutoverRequested
 from ...core.migration import BEFORE_THE_PUT, MigrationState
 from ...core.migration_fold import read_so_often
 from ...core.next_actions import may_request, migration_step, why_held
-from ...core.next_step import GATE_LIFE, Answer, AnswerKind, Done, Finish, Policy, Read, RunHook, SendPut, Step
+from ...core.next_step import (
+    GATE_LIFE,
+    Answer,
+    AnswerKind,
+    Done,
+    Finish,
+    Policy,
+    Read,
+    ReadKind,
+    RunHook,
+    SendPut,
+    Step,
+)
 from ...core.observations import answered, finished, put_not_sent
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
@@ -106,8 +118,8 @@ class Driver:
                     await self._wait_until(later)
                 case Finish(outcome=outcome, error_message=message):
                     self._end(outcome, message)
-                case Read():
-                    await self._follow()
+                case Read(kind=kind):
+                    await self._follow(look=kind is ReadKind.LOOK)
                 case RunHook() as hook:
                     await self._hook(hook)
                 case SendPut() as request:
@@ -136,7 +148,7 @@ class Driver:
     def _end(self, outcome: Outcome, message: str | None) -> None:
         self._ledger.record(finished(self._known, outcome, message, migration=self._name, now=now()))
 
-    def _task(self, *, held: bool = False) -> forms.Task:
+    def _task(self, *, held: bool = False, look: bool = False) -> forms.Task:
         run = self._ledger.state
         return forms.Task(
             session=self._errands.session,
@@ -147,23 +159,24 @@ class Driver:
             polling=self._order.polling,
             lease=self._order.lease,
             held=held,
+            look=look,
             span=forms.span_out(run.opening if run.workflow.window is not None else None),
         )
 
     # -- reads -----------------------------------------------------------------------------------------------------------
 
-    async def _follow(self) -> None:
-        """Have the job read until something follows from it; on the way to a cutover, also until somebody decides otherwise."""
+    async def _follow(self, *, look: bool) -> None:
+        """Have the job read until something follows from it; on the way to a cutover, also until somebody decides otherwise. *look*: once."""
         ledger = self._ledger
         errand = self._errands.begin(
             "follow",
             self._name,
             self._batch_key,
-            self._task(held=why_held(ledger.state, now()) is not None),
+            self._task(held=why_held(ledger.state, now()) is not None, look=look),
             queue=self._queue(self._migration),
             to_close=_LONGEST_READING,
             notes={
-                "on the way": self._state.phase in BEFORE_THE_PUT,
+                "on the way": not look and self._state.phase in BEFORE_THE_PUT,
                 "decided": [ledger.door, ledger.steered[self._name]],
             },
             bell=self._bell,

@@ -150,6 +150,7 @@ class Answered:
 class Claims:
     """Which live migrations a run drives: pairs of a migration's name and `project/id`. *workflow*: the id of its workflow at Temporal.
 
+    *look*: read it once, to see who is in charge, and do nothing about it.
     *task*: whose answer is one to this (`Did`). *keep*: they are not let go, as something is not settled.
     """
 
@@ -231,6 +232,7 @@ class Task:
     polling: dict[str, float]
     lease: float
     held: bool = False
+    look: bool = False
     span: list[float] | None = None
     task: str = ""
     execution: str = ""
@@ -238,7 +240,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookTask:
-    """One hook, whose it is, and what it is told. *task*, *execution*: as of `Task`."""
+    """One hook, whose it is, and what it is told, as it is known at *told_at*. *task*, *execution*: as of `Task`."""
 
     session: Session
     run_id: str
@@ -249,6 +251,7 @@ class HookTask:
     hook: str
     timeout: float
     facts: Json
+    told_at: float
     lease: float
     wave: str | None = None
     migration: Json | None = None

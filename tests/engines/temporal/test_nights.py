@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from temporalio.client import Client
 from orchestrator.core.errors import TemporalError
 from orchestrator.core.events import CutoverRequested, HookFinished, MigrationFinished, WaveStarted
 from orchestrator.core.migration import Phase
-from orchestrator.core.outcomes import Outcome
+from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.settings import Polling
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import SteeringRequest
@@ -108,6 +109,26 @@ async def test_waves_are_cut_over_after_each_other_with_hooks_a_soak_and_an_appr
         ("three", None, "after_success"),
         (None, None, "after_success"),
     ]
+
+
+async def test_a_job_is_looked_at_before_a_hook_is_told_who_is_in_charge(tmp_path: Path, client: Client) -> None:
+    """Somebody has cut it over in the Atlas UI while a `before` hook was at work that fails, by which the run is stopped."""
+    say = (sys.executable, "-c", "import os; print(os.environ['CUTOVER_IN_CHARGE'])")
+    begun = tmp_path / "begun"
+    own_hooks = Hooks(before=(("sh", "-c", f"touch {begun}; sleep 6; exit 1"),), after_failure=(say,))
+    plan = own(
+        workflow(wave("one", migration("a", hooks=own_hooks), hooks=Hooks(after_failure=(say,)), max_failures=0))
+    )
+    async with house(tmp_path, plan, quick()) as built, worker(client, it := hasty(built)):
+        (job,) = it.atlas.app._jobs.values()
+        job.plan = replace(job.plan, cutover_seconds=600.0)
+        run = await begin(client, it, plan)
+        await until(begun.exists)
+        assert job.cutover(it.atlas.app._clock.now()) is None
+        assert (await run.result())["exit_code"] == ExitCode.FAILED
+        told = [event.output for event in await run.events() if isinstance(event, HookFinished)]
+        await replayed(run, tmp_path)
+    assert told == ["", "unknown", "unknown"]
 
 
 async def test_pause_holds_the_puts_and_unpause_lets_them_go(tmp_path: Path, client: Client) -> None:
