@@ -519,7 +519,8 @@ def test_what_failed_and_died_before_it_was_undone_is_undone_when_it_is_tried_ag
     """The session after begins it anew, and stops before the `before` hook runs again."""
     hooks = Hooks(before=ONE, after_failure=ONE)
     failed = (hook("before", "w", name="a", code=3), finished("a", Outcome.FAILED))
-    again = (run_resumed(("a",), retry_failed=True), CutoversStopped(at=NOW, reason="SIGTERM"))
+    read = opened("a")[0]
+    again = (run_resumed(("a",), retry_failed=True), read, CutoversStopped(at=NOW, reason="SIGTERM"))
     run = run_of_waves(wave("a", hooks=hooks), events=(STARTED, *opened("a"), *failed, *again))
     assert migration_step(run, "a", Policy(), NOW, NOW) == RunHook(hook=HookKind.AFTER_FAILURE, index=0)
     undone = (STARTED, *opened("a"), *failed, hook("after_failure", "w", name="a"), *again)

@@ -368,7 +368,7 @@ def test_status_lists_all_with_what_was_last_read(program: Program) -> None:
     workflow = program.workflow({"all": ids})
     with program.started("run", workflow, "--rehearse", "--speed", "1") as running:
         run_id = running.until("gate_waiting")["run_id"]
-        while "500" not in (listed := program.run("status", run_id, "--all")).out:
+        while not re.search(r"^m07 .*500", (listed := program.run("status", run_id, "--all")).out, re.MULTILINE):
             running.until("request_retried")
         running.process.terminate()
         running.end()
