@@ -18,6 +18,7 @@ from ..core.errors import InputError, Problem
 from ..text.hosts import is_loopback
 
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::([0-9]{1,5}))?")
+_AMBIGUOUS = re.compile(r"[@/?#\\]")  # some take what stands before one of these for the host, and send it the password
 _PORTS = range(1, 65536)
 _LONGEST_LABEL = 63  # characters between two dots of a name (RFC 1035)
 _EXAMPLE = "http://user:password@proxy.example.com:3128"
@@ -64,7 +65,12 @@ def _parsed(text: str, *, variable: str, host: str) -> URL:
         scheme, rest = "http", text.lstrip("/")
     if scheme.lower() not in ("http", "https"):
         raise wrong("only a proxy that speaks http or https can be used, no SOCKS; set one of these")
-    credentials, _, address = rest.rpartition("@")  # the last one: passwords may have others, and slashes, as they are
+    credentials, _, address = rest.rpartition("@")
+    if _AMBIGUOUS.search(credentials):
+        raise wrong(
+            "its user name or password, or what follows the host, has one of @ / ? # \\ as it is, so which host is meant is not certain: write "
+            "them as %40 %2F %3F %23 %5C in a user name and a password, and nothing behind host and port"
+        )
     match = _HOST_AND_PORT.fullmatch(address.partition("/")[0])
     if match is None or int(match[2] or 80) not in _PORTS or max(map(len, match[1].split("."))) > _LONGEST_LABEL:
         raise wrong(f"expected an address like {_EXAMPLE}")

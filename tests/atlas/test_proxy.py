@@ -131,6 +131,35 @@ def test_a_proxy_that_cannot_be_used_is_told_by_the_name_of_its_variable(variabl
     assert [problem.key for problem in caught.value.problems] == [variable]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"http://user:{SECRET}@proxy.example.com:3128/x@evil.example.com",
+        f"http://user:{SECRET}@proxy.example.com?x@evil.example.com",
+        f"http://user:{SECRET}@proxy.example.com#@evil.example.com",
+        f"http://user:{SECRET}@proxy.example.com\\@evil.example.com",
+        f"http://user:{SECRET}@more@proxy.example.com",
+        f"http://user:80/{SECRET}@proxy.example.com",
+        f"http://user:80?{SECRET}@proxy.example.com",
+        f"http://user:80#{SECRET}@proxy.example.com",
+        f"http://user:80\\{SECRET}@proxy.example.com",
+        f"http://us/er:{SECRET}@proxy.example.com",
+        f"user:{SECRET}@proxy.example.com/@evil.example.com",
+        f"//user:{SECRET}@proxy.example.com/@evil.example.com",
+        "http://proxy.example.com:3128/x@evil.example.com",
+    ],
+)
+def test_a_proxy_of_which_it_is_not_certain_which_host_is_meant_is_not_used(value: str) -> None:
+    """What ends a host, or a password, for one program does not for another: the password would be sent to whom nobody meant."""
+    with pytest.raises(InputError) as caught:
+        proxy_for(ATLAS, {"HTTPS_PROXY": value})
+    told = str(caught.value)
+    assert told.startswith("environment: HTTPS_PROXY: ")
+    assert "%40 %2F %3F %23 %5C" in told
+    assert SECRET not in told
+    assert "evil" not in told
+
+
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_value_is_a_proxy_or_an_input_error(value: str, no_proxy: str) -> None:
     """Nothing else comes out."""
@@ -143,10 +172,10 @@ def test_any_value_is_a_proxy_or_an_input_error(value: str, no_proxy: str) -> No
 
 PASSWORDS = {
     "plain": ("pass", "pass"),
-    "reserved, as they are": ("p@ss:w/o?r#d&=+%", "p@ss:w/o?r#d&=+%"),
-    "reserved, encoded": ("p%40ss%3Aw%2Fo%3Fr%23d", "p@ss:w/o?r#d"),
+    "reserved, as they are": ("p!ss:wo;r,d&=+%$", "p!ss:wo;r,d&=+%$"),
+    "reserved, encoded": ("p%40ss%3Aw%2Fo%3Fr%23d%5C", "p@ss:w/o?r#d\\"),
     "blank and umlaut": ("grün%20er", "grün er"),
-    "a host in it": ("x@evil.example.com:80/", "x@evil.example.com:80/"),
+    "a host in it": ("x%40evil.example.com:80%2F", "x@evil.example.com:80/"),
     "empty": ("", ""),
 }
 
