@@ -369,15 +369,17 @@ def _sign(state: MigrationState, read: StatusPolled) -> Sign:
 
 
 def _lag_gone(state: MigrationState, read: StatusPolled | StatusChanged | GateOpened) -> bool:
-    """Whether the lag is gone by *read*; of a job that was ready and has FAILED since nobody knows what it was in between.
+    """Whether the lag is gone by *read*; of one that has FAILED, and was not seen not to be ready, nobody knows what it was before.
 
     Nor of one that has come to an end after its migration was over, for which no PUT was sent.
     """
+    if isinstance(read, StatusChanged) and read.status == state.remote_status:
+        return state.lag_gone  # the read itself has said it
     if isinstance(read, StatusChanged) or not _is_pending(read.status):
         ended_later = (
             state.phase is Phase.FINISHED and not _is_pending(read.status) and read.status != state.remote_status
         )
-        return state.lag_gone or ended_later or (read.status == "FAILED" and state.ready is True)
+        return state.lag_gone or ended_later or (read.status == "FAILED" and state.ready is not False)
     return may_be_under_way(read, reported_lag=state.reported_lag)
 
 

@@ -110,7 +110,7 @@ def observe_failure(
         ended = finished(apply(state, polled), Outcome.FAILED, why, migration=migration, now=now)
         # A job that was there, and is not: somebody may have cut it over, and have put it away.
         seen = state.remote_status is not None or state.reported_lag
-        return (polled, replace(ended, lag_gone=gone and seen))
+        return (polled, replace(ended, lag_gone=ended.lag_gone or (gone and seen)))
     if state.phase is Phase.GATE:
         return (polled,)
     waiting = GateWaiting(
@@ -192,6 +192,7 @@ def finished(
         status=state.remote_status,
         error_message=message,
         polls=state.polls,
+        lag_gone=state.lag_gone,
     )
 
 

@@ -52,7 +52,7 @@ from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import GateChange, SteeringRequest, decide
-from orchestrator.core.workflow import Migration, Workflow
+from orchestrator.core.workflow import HookKind, Migration, Workflow
 
 from ..builders import NOW, WHO, run_started
 
@@ -79,6 +79,10 @@ class Job:
         self.begun_at = now if self.begun_at is None else self.begun_at
         return True
 
+    def cut_over_by_hand(self, now: float) -> None:
+        """Somebody does it in the Atlas UI."""
+        self.begun_at = now if self.begun_at is None else self.begun_at
+
     def over(self, now: float) -> bool:
         """Whether its cutover has ended."""
         return self.begun_at is not None and now >= self.begun_at + self.takes
@@ -88,7 +92,9 @@ class Job:
         if self.over(now):
             return Reading(status="COMPLETE" if self.succeeds else "FAILED")
         if self.begun_at is not None:
-            return Reading(status="WORKING", ready=True)
+            return Reading(
+                status="WORKING", ready=bool(self.carried_out)
+            )  # of one that nobody has seen with a lag, ready would be no sign
         ready = now >= self.ready_at
         return Reading(status="WORKING", ready=ready, lag=1.0 if ready else 100.0)
 
@@ -97,16 +103,21 @@ class Job:
 class CoreNight:
     """A run of *workflow*, from its first session to its last.
 
-    *faults*: the probability that something goes wrong with a request; *deaths*: of a death, at each event.
+    *faults*: the probability that something goes wrong with a request; *deaths*: of a death, at each event; *by_hand*: of each job, that
+    somebody cuts it over in the Atlas UI.
     """
 
     workflow: Workflow
     dice: Random
     faults: float = 0.0
     deaths: float = 0.0
+    by_hand: float = 0.0
     latency: tuple[float, float] = (0.1, 3.0)
     check: Callable[[CoreNight, Event], None] = lambda _night, _event: None
     check_put: Callable[[CoreNight, str], None] = lambda _night, _name: None  # asked when a PUT of this name leaves
+    check_hook: Callable[[CoreNight, HookKind, str | None, str | None], None] = lambda _night, _hook, _wave, _name: (
+        None
+    )  # asked when a hook of this wave and migration is about to run
     now: float = NOW
     jobs: dict[str, Job] = field(default_factory=dict)
     run: RunState = field(default_factory=lambda: RunState(run_id="night"))
@@ -137,6 +148,10 @@ class CoreNight:
                     succeeds=self.dice.random() < 0.9,
                 ),
             )
+        for job in self.jobs.values():
+            if self.by_hand and self.dice.random() < self.by_hand:
+                when = self.dice.choice([5.0, 40.0, 100.0, 700.0])
+                self._after(when, lambda job=job: job.cut_over_by_hand(self.now), on_the_wire=True)  # type: ignore[misc]
 
     # -- sessions ------------------------------------------------------------------------------------------------------
 
@@ -406,6 +421,7 @@ class CoreNight:
     def _hook(
         self, hook: str, argv: tuple[str, ...], wave: str | None, name: str | None, action: RunGroupHook | None
     ) -> None:
+        self.check_hook(self, HookKind(hook), wave, name)
         exit_codes = {"fails": 1, "later": self.dice.choice([0, NOT_YET])}
 
         def ends() -> None:

@@ -25,14 +25,16 @@ from orchestrator.core.events import (
     WaveRejected,
     WaveStarted,
 )
+from orchestrator.core.hook_facts import facts_for_hook
+from orchestrator.core.last_look import WORD_LIFE, stands_since
 from orchestrator.core.migration import UNDER_WAY
 from orchestrator.core.next_step import GATE_LIFE
-from orchestrator.core.no_return import SIDES, Side, last_start, point_in
+from orchestrator.core.no_return import SIDES, InCharge, Side, last_start, point_in
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.outlook import outlook
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.window import AbsoluteWindow
-from orchestrator.core.workflow import Gate, Hooks, Migration, Wave, Workflow
+from orchestrator.core.workflow import Gate, HookKind, Hooks, Migration, Wave, Workflow
 
 from ..builders import NOW, migration
 from ..strength import examples
@@ -206,6 +208,42 @@ def test_the_promises_hold_in_any_night(seed: int, faults: float, deaths: float)
 def test_the_promises_hold_in_thousands_of_nights(seed: int, faults: float, deaths: float) -> None:
     """The same, for longer."""
     hold_a_night(seed, faults, deaths)
+
+
+def source_is_told_by_a_look(night: CoreNight, hook: HookKind, wave: str | None, name: str | None) -> None:
+    """Nobody has begun a cutover of what such a hook may let writers in to, as a read of the moment has shown."""
+    run = night.run
+    group = None if wave is None else run.wave(wave)
+    one = None if name is None else run.wave_and_migration(name)[1]
+    facts = facts_for_hook(run, group, one, hook, outcome=None, now=night.now)
+    if hook is HookKind.BEFORE or facts.in_charge is not InCharge.SOURCE:
+        return
+    concerned = [name] if name else [each.name for each in group.migrations] if group else list(run.migrations)
+    looked_at = night.now - GATE_LIFE if name else stands_since(run, group) - WORD_LIFE
+    for each in concerned:
+        begun_at = night.jobs[each].begun_at
+        assert begun_at is None or begun_at > looked_at, each
+
+
+@settings(max_examples=examples(100))
+@NIGHTS
+def test_no_hook_is_told_that_the_source_is_in_charge_where_somebody_has_cut_it_over(
+    seed: int, faults: float, deaths: float
+) -> None:
+    """In the Atlas UI, in any night: what is told was read when nothing more was to start, and of a migration's own hooks just now."""
+    dice = Random(seed)
+    night = CoreNight(
+        workflow=workflow_of(dice),
+        dice=dice,
+        faults=faults,
+        deaths=deaths,
+        by_hand=0.5,
+        check_hook=source_is_told_by_a_look,
+    )
+    alive = night.begin(some_of(night))
+    while not (alive and not night.run.recorded_unfinished) and night.sessions < 8:
+        night.now += dice.choice([0.0, 1.0, 100.0])
+        alive = night.resume(some_of(night))
 
 
 def some_of(night: CoreNight) -> tuple[str, ...] | None:
