@@ -89,6 +89,7 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO, *, options: st
         metrics = MetricsFile(settings.observers.metrics, budget=observers.budget)
         sinks.append(metrics.sink)
         tasks.append(metrics.run)
+        stack.callback(metrics.settle)
     if settings.observers.notify:
         urls = [url.reveal() for url in settings.observers.notify]
         sinks.append(stack.enter_context(Notifier(urls, redact=log.redactor.text, options=options)).sink)

@@ -23,6 +23,8 @@ from ..core.migration import UNDER_WAY
 from ..core.outcomes import Outcome, RunOutcome
 from ..core.run import RunState
 from ..core.times import cutover_seconds, downtime_seconds
+from ..machine.aside import Aside
+from ..machine.outlet import PATIENCE
 from ..machine.own_files import replace_file
 from ..machine.regular_files import SpecialFileError, open_regular
 
@@ -75,10 +77,15 @@ def write_metrics(path: Path, state: RunState, *, now: float, budget: Mapping[st
         OSError: The file cannot be written.
     """
     require_metrics()
+    _write(path, state.workflow.name, list(_families(state, now)), list(_budget(budget or {})), success=_success(state))
+
+
+def _write(path: Path, workflow: str, of_run: list[Metric], of_budget: list[Metric], *, success: float | None) -> None:
+    """Write what is known of a run of *workflow* to *path*; without a *success* of it, that which the file has."""
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.registry import Collector
 
-    families = [*_families(state, now, _previous_success(path, state)), *_budget(budget or {})]
+    families = [*of_run, *_last_success(workflow, success or _previous_success(path, workflow)), *of_budget]
 
     class Snapshot(Collector):
         def collect(self) -> Iterator[Metric]:
@@ -91,6 +98,9 @@ def write_metrics(path: Path, state: RunState, *, now: float, budget: Mapping[st
 
 class MetricsFile:
     """Keeps *path* up to date: events go to `sink`, `run` writes now and then. A failure is logged and hurts nothing.
+
+    A thread writes, and nobody waits for it but `settle`, at the end: the file system may hang. What there was to write meanwhile is written
+    with what comes next.
 
     Args:
         path: The file.
@@ -113,6 +123,9 @@ class MetricsFile:
         self._wall = wall
         self._budget = budget
         self._state: RunState | None = None
+        self._writing: Aside[None] | None = None
+        self._left_out = False  # something was not written, as the thread was at work
+        self._hangs = False  # that was told
 
     def sink(self, event: Event, state: RunState) -> None:
         """Take *event* in; the first and the last of a session are written at once."""
@@ -127,16 +140,42 @@ class MetricsFile:
             self.write()
 
     def write(self) -> None:
-        """Write now."""
-        if self._state is None:
+        """Write now, unless the file system has not taken yet what was written before."""
+        state = self._state
+        if state is None:
             return
-        try:
-            write_metrics(self._path, self._state, now=self._wall(), budget=self._budget())
-        except OSError as error:
-            structlog.get_logger().warning("metrics_failed", file=str(self._path), error=error.strerror)
+        self._left_out = not self._has_ended(0.0)
+        if self._left_out:
+            return
+        of_run, of_budget = list(_families(state, self._wall())), list(_budget(self._budget()))
+        workflow, success = state.workflow.name, _success(state)
+        self._writing = Aside(lambda: _write(self._path, workflow, of_run, of_budget, success=success))
+
+    def settle(self, patience: float = PATIENCE) -> None:
+        """Wait until the last that there was to write is written, at most *patience* seconds."""
+        until = time.monotonic() + patience
+        if self._has_ended(patience) and self._left_out:
+            self.write()
+            self._has_ended(until - time.monotonic())
+
+    def _has_ended(self, patience: float) -> bool:
+        """Whether nothing is being written, after *patience* seconds at most; what went wrong is told, and once that nothing does."""
+        writing = self._writing
+        if writing is None:
+            return True
+        ended = writing.wait(patience)
+        if ended or not self._hangs:
+            try:
+                writing.result(0.0)
+            except OSError as error:
+                structlog.get_logger().warning("metrics_failed", file=str(self._path), error=error.strerror)
+        self._hangs = not ended
+        if ended:
+            self._writing = None
+        return ended
 
 
-def _families(state: RunState, now: float, previous_success: float | None) -> Iterator[Metric]:
+def _families(state: RunState, now: float) -> Iterator[Metric]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     workflow = state.workflow.name
@@ -203,11 +242,11 @@ def _families(state: RunState, now: float, previous_success: float | None) -> It
     if state.recorded_exit_code is not None:
         code = state.recorded_exit_code
         yield _gauge("atlas_cutover_exit_code", "The exit code of its last session.", workflow, code)
-    success = _success(state) or previous_success
-    if success is not None:
-        yield _gauge(
-            _LAST_SUCCESS, "When a run of the workflow last ended in SUCCESS; no rehearsal.", workflow, success
-        )
+
+
+def _last_success(workflow: str, at: float | None) -> Iterator[Metric]:
+    if at is not None:
+        yield _gauge(_LAST_SUCCESS, "When a run of the workflow last ended in SUCCESS; no rehearsal.", workflow, at)
 
 
 def _histogram(name: str, help_text: str, state: RunState, all_seconds: Iterable[float | None]) -> Metric:
@@ -254,7 +293,7 @@ def _success(state: RunState) -> float | None:
     return state.finished_at
 
 
-def _previous_success(path: Path, state: RunState) -> float | None:
+def _previous_success(path: Path, workflow: str) -> float | None:
     """When the workflow last succeeded, as the file that is about to be replaced says."""
     from prometheus_client.parser import text_string_to_metric_families
 
@@ -267,5 +306,5 @@ def _previous_success(path: Path, state: RunState) -> float | None:
     except (FileNotFoundError, SpecialFileError, ValueError):
         return None  # none yet, or no file of ours: it is replaced
     samples = (sample for family in families for sample in family.samples)
-    found = [s.value for s in samples if s.name == _LAST_SUCCESS and s.labels.get("workflow") == state.workflow.name]
+    found = [s.value for s in samples if s.name == _LAST_SUCCESS and s.labels.get("workflow") == workflow]
     return found[0] if found else None

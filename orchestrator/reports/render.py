@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import InputError
+from ..machine.aside import Aside
+from ..machine.outlet import PATIENCE
 from ..machine.own_files import PRIVATE, make_directory, refuse_irregular, replace_file
 from ..store.state_dir import part_of_path
 from .model import RunReport
@@ -22,6 +26,9 @@ FORMATS = {
     ".csv": ("formats.csv_", "render_csv"),
 }
 """Suffix to module and function; imported when asked for, since the templates' engine takes a while."""
+
+LAST_PATIENCE = 20.0
+"""Seconds from the first report on after which none is waited for any more; each of them keeps the next one waiting for `PATIENCE` at most."""
 
 FOR_PEOPLE = (".md", ".html")
 """Formats whose commands are copied; programs take the state directory from where they know it."""
@@ -77,14 +84,19 @@ def write_report(report: RunReport, path: Path, *, private: bool = False) -> Non
         InputError: No format has *path*'s suffix.
         OSError: The disk is full, the directory not writable.
     """
-    text = render(report, suffix(path))
+    _put(path, _rendered(report, path), private=private)
+
+
+def _rendered(report: RunReport, path: Path) -> bytes:
+    # Without a mark, Excel takes UTF-8 for something else.
+    return render(report, suffix(path)).encode("utf-8-sig" if suffix(path) == ".csv" else "utf-8")
+
+
+def _put(path: Path, data: bytes, *, private: bool) -> None:
     if private:
         make_directory(path.parent.parent)
         make_directory(path.parent)
-    encoding = (
-        "utf-8-sig" if suffix(path) == ".csv" else "utf-8"
-    )  # without a mark, Excel takes UTF-8 for something else
-    replace_file(path, text.encode(encoding), mode=PRIVATE if private else None)
+    replace_file(path, data, mode=PRIVATE if private else None)
 
 
 def write_all(
@@ -97,19 +109,27 @@ def write_all(
 ) -> tuple[list[Path], list[tuple[Path, OSError]]]:
     """Write *report* to each of *paths*, after the run's *own*; those that were written, and those that could not be, with the reason.
 
-    *options*: with which a command finds the run's state directory; those that are for people have them behind each command.
+    *options*: with which a command finds the run's state directory; those that are for people have them behind each command. A file system
+    that hangs keeps nobody for longer than `PATIENCE` and `LAST_PATIENCE`, and the other files are written all the same.
     """
     told = with_options(report, options)
+    asked = [*((path, True) for path in own), *((path, False) for path in paths)]
+    until = time.monotonic() + LAST_PATIENCE
+    writing: list[tuple[Path, Aside[None]]] = []
+    for path, private in asked:
+        data = _rendered(told if suffix(path) in FOR_PEOPLE else report, path)
+        writing.append((path, Aside(partial(_put, path, data, private=private))))
+        writing[-1][1].wait(PATIENCE)
+        checkpoint("reporting")
     written: list[Path] = []
     failed: list[tuple[Path, OSError]] = []
-    for path, private in (*((path, True) for path in own), *((path, False) for path in paths)):
+    for path, each in writing:
         try:
-            write_report(told if suffix(path) in FOR_PEOPLE else report, path, private=private)
+            each.result(until - time.monotonic())
         except OSError as error:
             failed.append((path, error))
         else:
             written.append(path)
-        checkpoint("reporting")
     return written, failed
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from orchestrator.core.events import CutoverRequested, HookFinished, MigrationFi
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState
 from orchestrator.core.workflow import Hooks
+from orchestrator.machine.own_files import replace_file
+from orchestrator.observers import metrics
 from orchestrator.observers.log.sink import configure_logging
 from orchestrator.observers.metrics import BudgetUse, MetricsFile, write_metrics
 
@@ -158,7 +161,9 @@ def test_a_directory_that_is_not_there_is_a_warning(tmp_path: Path) -> None:
     """The run goes on."""
     stream = io.StringIO()
     with configure_logging(level="info", format="json", file=None, secrets=[], stream=stream):
-        MetricsFile(tmp_path / "no" / "m.prom").sink(started(), running())
+        file = MetricsFile(tmp_path / "no" / "m.prom")
+        file.sink(started(), running())
+        file.settle()
     entry = json.loads(stream.getvalue())
     assert (entry["level"], entry["event"], entry["error"]) == (
         "warning",
@@ -177,16 +182,52 @@ async def test_the_file_is_written_at_the_beginning_meanwhile_and_at_the_end(
     file = MetricsFile(path, wall=lambda: times[0], budget=lambda: {"g": BudgetUse(tokens=1, capacity=2)})
     state = running()
     file.sink(started(), state)
+    file.settle()
     written = ("atlas_cutover_written_timestamp_seconds", ())
     assert read(path)[written] == AT
     times[0] = AT + 15
     with anyio.move_on_after(16):
         await file.run()
+    file.settle()
     assert read(path)[written] == AT + 15
     times[0] = AT + 20
     state.apply(ENDED)
     file.sink(ENDED, state)
+    file.settle()
     assert read(path)[written] == AT + 20
+
+
+@pytest.mark.anyio
+async def test_a_file_system_that_hangs_holds_no_run_up_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, virtual_time: object
+) -> None:
+    """Neither the first write nor those after it, nor the end for longer than it is patient; what comes next is written once it answers."""
+    answers, asked = threading.Event(), []
+
+    def hangs(path: Path, data: bytes, *, mode: int | None) -> None:
+        asked.append(path)
+        assert answers.wait(60)
+        replace_file(path, data, mode=mode)
+
+    monkeypatch.setattr(metrics, "replace_file", hangs)
+    path, state, stream = tmp_path / "m.prom", running(), io.StringIO()
+    times = [AT]
+    with configure_logging(level="info", format="json", file=None, secrets=[], stream=stream):
+        file = MetricsFile(path, wall=lambda: times[0])
+        file.sink(started(), state)
+        with anyio.move_on_after(61):
+            await file.run()
+        state.apply(ENDED)
+        times[0] = AT + 70
+        file.sink(ENDED, state)
+        file.settle(patience=0.05)
+        assert not path.exists()
+        answers.set()
+        file.settle()
+    assert read(path)["atlas_cutover_written_timestamp_seconds", ()] == AT + 70
+    assert len(asked) == 2
+    (entry,) = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (entry["event"], entry["error"].split(";")[0]) == ("metrics_failed", "the file system does not answer")
 
 
 def test_downtime_begins_with_the_first_hook_and_ends_with_the_last(tmp_path: Path) -> None:

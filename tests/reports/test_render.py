@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
 from orchestrator.core.errors import InputError
+from orchestrator.machine.own_files import replace_file
+from orchestrator.reports import render as render_module
 from orchestrator.reports.render import FORMATS, check_output_path, render, run_reports, write_all, write_report
 
 from .conftest import Ending, MakeReport
@@ -104,3 +107,26 @@ def test_unwritable_directories_are_refused_before_the_run(tmp_path: Path) -> No
     tmp_path.chmod(0o500)
     with pytest.raises(InputError, match="not writable"):
         check_output_path(tmp_path / "x.json")
+
+
+def test_a_file_system_that_hangs_keeps_no_other_report_and_nobody_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report_of: MakeReport
+) -> None:
+    """It is told of that one why it is not there, and that it may be yet."""
+    answers = threading.Event()
+
+    def hangs(path: Path, data: bytes, *, mode: int | None) -> None:
+        if "mount" in path.name:
+            assert answers.wait(60)
+        replace_file(path, data, mode=mode)
+
+    monkeypatch.setattr(render_module, "replace_file", hangs)
+    monkeypatch.setattr(render_module, "PATIENCE", 0.02)
+    monkeypatch.setattr(render_module, "LAST_PATIENCE", 2.0)
+    first, last = tmp_path / "mount.json", tmp_path / "here.xml"
+    own = run_reports(tmp_path / "state", "20261128T000000Z-5f3a")
+    written, [(path, error)] = write_all(report_of({"w": {"a": Ending()}}), [first, last], own=own)
+    assert (written, path) == ([*own, last], first)
+    assert all(each.exists() for each in written)
+    assert error.strerror == "the file system does not answer; it may be written yet, when it does"
+    answers.set()
