@@ -22,7 +22,7 @@ _LOOK_AGAIN = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftovers:
-    """*kept*: what is still to be done, before anything newer. *dropped*: what is not done any more, in sentences."""
+    """*kept*: what is still to be done, before anything newer. *dropped*: what is not passed on any more, in sentences."""
 
     kept: tuple[Control, ...] = ()
     dropped: tuple[str, ...] = ()
@@ -43,24 +43,33 @@ def sort_out(journal: Journal, run_id: str, say: Say = silent) -> Leftovers:
     """
     left, unreadable = journal.asked(run_id)
     stale = [control for control in left if not outlives_who_was_asked(control.request)]
-    dropped = drop(journal, run_id, [*stale, *unreadable], why="the process that was to pass it on has ended")
+    ended = "the process that was to pass it on has ended"
+    dropped = drop(journal, run_id, stale, why=ended, may_be_done=True)
+    dropped += drop(journal, run_id, unreadable, why=ended)
     for each in dropped:
         say("request_dropped", run_id=run_id, detail=each)
     return Leftovers(kept=tuple(control for control in left if control not in stale), dropped=dropped)
 
 
-def drop(journal: Journal, run_id: str, controls: Sequence[Control | Unreadable], *, why: str) -> tuple[str, ...]:
-    """Let *controls* count as handled, though nobody has done them; a sentence of each.
+def drop(
+    journal: Journal, run_id: str, controls: Sequence[Control | Unreadable], *, why: str, may_be_done: bool = False
+) -> tuple[str, ...]:
+    """Let *controls* count as handled, whether or not somebody has done them; a sentence of each.
+
+    *may_be_done*: whoever was to pass them on may have done so, and come no further.
 
     Raises:
         JournalError: The journal cannot be written.
     """
     if controls:
         journal.handled(controls)
-    return tuple(
-        f"{told(control)} is not done any more, as {why}: ask run {run_id} again, if it still holds"
-        for control in controls
-    )
+    now = f"is not done any more, as {why}: ask run {run_id} again, if it still holds"
+    if may_be_done:
+        now = (
+            f"is not passed on any more, as {why}; the run may have carried it out before that: see how run {run_id} stands, and ask "
+            "again if it still holds"
+        )
+    return tuple(f"{told(control)} {now}" for control in controls)
 
 
 def drop_what_is_late(
@@ -135,10 +144,13 @@ def _past_who_hangs(
     holder: str,
 ) -> Leftovers:
     """What is to be asked before *requests*, although *holder* lives, which was to pass on what is *left*."""
-    stale = [each for each in left if isinstance(each, Unreadable) or not outlives_who_was_asked(each.request)]
-    if stale and not all(outlives_who_was_asked(request) for request in requests):
+    unreadable = [each for each in left if isinstance(each, Unreadable)]
+    stale = [each for each in left if isinstance(each, Control) and not outlives_who_was_asked(each.request)]
+    if (stale or unreadable) and not all(outlives_who_was_asked(request) for request in requests):
         raise InputError(
             f"run {run_id}: {told(left[0])} waits for {holder}, which follows the run and has not passed it on yet; nothing was "
             "asked. Ask again, or end that process if it hangs"
         )
-    return Leftovers(dropped=drop(journal, run_id, stale, why=f"{holder} has not passed it on"))
+    why = f"{holder} has not noted that it has passed it on"
+    dropped = drop(journal, run_id, stale, why=why, may_be_done=True)
+    return Leftovers(dropped=dropped + drop(journal, run_id, unreadable, why=why))

@@ -51,7 +51,7 @@ class Steered:
     """What came of a request to the run *run_id*.
 
     *unwatched*: cutovers that it left under way or in doubt when it ended here; nobody watches them any more. *unwritten*:
-    reports that could not be written. *dropped*: what was asked of a run at Temporal before, and is not done any more, in sentences.
+    reports that could not be written. *dropped*: what was asked of a run at Temporal before, and is not passed on any more, in sentences.
     *unreadable*: how many of its events cannot be read, so that what they say is in no report. *here_alone*: it was recorded in this state
     directory, and a session of the run at Temporal that begins with another one does not know it. *left_out*: of which migrations it was asked
     as well, and why it does nothing for them, in sentences. *not_run*: hooks without which it ended here, and what a person does in their place.

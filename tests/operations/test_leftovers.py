@@ -29,7 +29,7 @@ RUN = "20270115-080000-3f9a1c"
 THERE = {"address": "127.0.0.1:1", "namespace": "default", "tls": False, "codec_key_file": None, "lease": 10.0}
 APPROVE = SteeringRequest(command=Command.APPROVE, who="olga", wave="w1")
 SKIP = SteeringRequest(command=Command.SKIP, who="ben", migration="items")
-DROPPED = "`approve w1` by olga, of 2027-01-15 08:00:00 UTC, is not done any more"
+DROPPED = "`approve w1` by olga, of 2027-01-15 08:00:00 UTC, is not passed on any more"
 Asked = list[tuple[list[Command], list[Command]]]
 
 
@@ -83,7 +83,8 @@ def test_what_a_dead_follower_was_to_pass_on_comes_first_if_it_holds_the_run_up_
     assert asked == [([Command.SKIP], [Command.REJECT])]
     [told] = done.dropped
     assert told.startswith(DROPPED)
-    assert f"ask run {RUN} again" in told
+    assert "as the process that was to pass it on has ended; the run may have carried it out before that" in told
+    assert f"see how run {RUN} stands, and ask again" in told
     assert left(state_dir) == []
 
 
@@ -144,7 +145,10 @@ def test_a_follower_that_hangs_keeps_an_approval_back_and_no_pause(
         done = pause(RUN, state_dir=state_dir, who="ada")
     assert asked == [([], [Command.PAUSE])]
     assert len(done.dropped) == 2
-    assert "as ops@bastion (4711) has not passed it on" in done.dropped[0]
+    assert (
+        "as ops@bastion (4711) has not noted that it has passed it on; the run may have carried it out"
+        in done.dropped[0]
+    )
     assert left(state_dir) == [Command.SKIP]
 
 
