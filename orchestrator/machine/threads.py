@@ -40,6 +40,23 @@ async def beside(work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         return working()
 
 
+async def in_a_loop_thread(work: Callable[[], T]) -> T:
+    """As `beside`, in a thread of the event loop's own, which whoever made the loop may have made for something."""
+    begun = False
+
+    def working() -> T:
+        nonlocal begun
+        begun = True
+        return work()
+
+    try:
+        return await asyncio.get_running_loop().run_in_executor(None, working)
+    except (OSError, RuntimeError):
+        if begun:
+            raise
+        return working()
+
+
 class LoopThreads(ThreadPoolExecutor):
     """An event loop's own threads, in which it looks names up: where there can be none, that is the system's error, as with files."""
 

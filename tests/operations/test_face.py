@@ -139,7 +139,7 @@ def test_a_signature_shows_nothing_of_the_environment(name: str, monkeypatch: py
 
 OUTSIDE = {"cli", "web", "simulator"}
 """Rooms that have a process of their own; the rest runs in anybody's."""
-PROGRAMS = {"__main__.py", "deliverer.py", "keeper.py"}
+PROGRAMS = {"__main__.py", "deliverer.py", "group_keeper.py", "keeper.py"}
 """What is run as a process of its own."""
 THE_PROCESS = {"_exit", "exit", "set_wakeup_fd", "sigwait", "chdir", "umask", "setrlimit", "basicConfig"}
 """Functions that change or end the process. Those of `machine` are called by the command line alone."""
