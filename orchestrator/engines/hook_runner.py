@@ -14,6 +14,7 @@ from ..core.outcomes import Outcome
 from ..core.run import RunState
 from ..core.workflow import HookKind, Hooks, Migration, Wave
 from ..machine.descriptors import connections_at_most, hooks_at_most
+from ..machine.kept_groups import KeptGroups
 from ..text.redaction import Redactor
 from .hooks import hook_environment, run_hook
 
@@ -38,7 +39,7 @@ class HookRunner:
     an `after_…` hook must not wait for that with the application down.
 
     *state*: the fold of the run's events, which goes on. *environ*: the process's environment; *now*: the session's clock, Unix seconds; *secrets*: values no hook may see;
-    *redactor*: takes secrets out of what is told of a hook;
+    *redactor*: takes secrets out of what is told of a hook; *kept*: ends hooks if this process dies;
     *on_interrupted* gets the end of a hook that was ended because the run is stopped, which nobody waits for any more.
     """
 
@@ -47,6 +48,7 @@ class HookRunner:
     secrets: tuple[str, ...]
     redactor: Redactor
     now: Callable[[], float]
+    kept: KeptGroups
     on_interrupted: Callable[[HookFinished], None]
     before_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_half()))
     after_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_half()))
@@ -107,6 +109,7 @@ class HookRunner:
                 directory=self.state.workflow.directory,
                 environment=environment,
                 now=self.now,
+                kept=self.kept,
                 redact=self.redactor.text,
                 wave=wave_name,
                 migration=name,

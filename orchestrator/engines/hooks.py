@@ -1,10 +1,13 @@
 """Hooks: commands of the operator's around a cutover, run without a shell, without the keys, and never for ever.
 
     environment = hook_environment(os.environ, run_id=..., workflow=..., ...)
-    finished = await run_hook(argv, hook="before", timeout=300, directory=..., environment=environment, now=time.time)
+    async with keeping_hooks(without_keys(os.environ, keys)) as kept:
+        finished = await run_hook(
+            argv, hook="before", timeout=300, directory=..., environment=environment, now=time.time, kept=kept
+        )
 
 A hook and all that it starts are one process group. When its time is up, or the run is cancelled, the group is asked to
-end (SIGTERM) and `TERMINATION` seconds later made to (SIGKILL).
+end (SIGTERM) and `TERMINATION` seconds later made to (SIGKILL); when this process dies, by its keeper (`machine/kept_groups`).
 """
 
 from __future__ import annotations
@@ -12,8 +15,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from subprocess import DEVNULL
 
@@ -25,7 +28,9 @@ from ..core.hook_facts import HookFacts
 from ..core.settings import KEY_VARIABLE, WITHHELD_VARIABLE
 from ..core.vars import HOOK_PREFIX, variable_key
 from ..core.workflow import Argv, Migration, Wave
+from ..machine.kept_groups import KeptGroups, keeping
 from ..machine.programs import oddity, program_to_start
+from ..machine.threads import beside
 from ..text.durations import format_duration
 from ..text.escaping import lines_of_text
 
@@ -110,6 +115,22 @@ def without_keys(environ: Mapping[str, str], secrets: Iterable[str]) -> dict[str
     }
 
 
+def keeping_hooks(
+    environ: Mapping[str, str],
+    *,
+    descriptors: Sequence[int] = (),
+    run: Callable[[Callable[[], None]], Awaitable[None]] = beside,
+) -> AbstractAsyncContextManager[KeptGroups]:
+    """Keep the hooks that are run while the context lasts: if this process dies, they end as those of a run that is cancelled.
+
+    Args:
+        environ: The environment of what keeps them, without keys.
+        descriptors: What is open until they have ended.
+        run: Does what blocks, out of the event loop's way.
+    """
+    return keeping(environ=environ, grace=TERMINATION, giving_up=GIVING_UP, descriptors=descriptors, run=run)
+
+
 def _text(text: str | None) -> str:
     """*text* as an environment takes it: what Atlas says may hold a NUL, or half a character."""
     return (text or "").replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
@@ -123,6 +144,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
     directory: str | Path,
     environment: Mapping[str, str],
     now: Callable[[], float],
+    kept: KeptGroups,
     wave: str | None = None,
     migration: str | None = None,
     redact: Callable[[str], str] = str,
@@ -137,6 +159,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
         directory: Where it runs.
         environment: All of its environment; see `hook_environment`.
         now: Unix seconds, for the event.
+        kept: Ends it if this process dies.
         wave: Whose hook it is.
         migration: Whose hook it is.
         redact: Makes secrets in output, command and error unreadable before it gets anywhere (`Redactor.text`).
@@ -146,12 +169,12 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
     exit_code: int | None
     error: str | None
     try:
-        process, output = await _begin(argv, directory, environment, patience=timeout)
+        process, output = await _begin(argv, directory, environment, kept, patience=timeout)
     except (OSError, ValueError) as problem:
         exit_code, error = None, _why_not_started(argv, directory, environment, problem)
     else:
         try:
-            await _follow(process, output, tail, timeout)
+            await _follow(process, output, tail, timeout, kept)
             exit_code, error = _ending(process.returncode, timeout, timed_out=tail.timed_out)
         finally:
             os.close(output)
@@ -169,7 +192,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
 
 
 async def _begin(
-    argv: Argv, directory: str | Path, environment: Mapping[str, str], *, patience: float
+    argv: Argv, directory: str | Path, environment: Mapping[str, str], kept: KeptGroups, *, patience: float
 ) -> tuple[anyio.abc.Process, int]:
     """Start *argv*: its process, and the descriptor that its output comes out of, which the caller closes.
 
@@ -184,6 +207,7 @@ async def _begin(
         read_end = write_end = -1
         begun = False
         try:
+            await kept.ready()
             read_end, write_end = os.pipe()
             os.set_blocking(read_end, False)
             # Looked at anew each time, and what was looked at is started: a search of the system's own might end elsewhere.
@@ -200,6 +224,7 @@ async def _begin(
                     start_new_session=True,
                 )
                 begun = True
+                await kept.keep(process.pid)
                 return process, read_end
         except OSError as problem:
             if problem.errno not in _SHORTAGES or anyio.current_time() >= deadline:
@@ -243,7 +268,7 @@ class _Tail:
             del self._data[:surplus]
 
 
-async def _follow(process: anyio.abc.Process, read_end: int, tail: _Tail, limit: float) -> None:
+async def _follow(process: anyio.abc.Process, read_end: int, tail: _Tail, limit: float, kept: KeptGroups) -> None:
     """Wait for the end of *process*, or bring it about; read its output all the while."""
     drained = anyio.Event()
 
@@ -261,6 +286,7 @@ async def _follow(process: anyio.abc.Process, read_end: int, tail: _Tail, limit:
             if process.returncode is None:
                 tail.timed_out = True
                 await _end_group(process)
+            kept.let_go(process.pid)  # what it leaves running is not ended, and its number may be another's
         with anyio.move_on_after(LAST_OUTPUT):
             await drained.wait()
         group.cancel_scope.cancel()

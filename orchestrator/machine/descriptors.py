@@ -17,6 +17,8 @@ ENOUGH: Final = 4096
 LEAST: Final = 16
 """With fewer left, not even one migration can be cut over."""
 _FILES_PER_HOOK: Final = 4
+_FILES_OF_KEEPER: Final = 4
+"""Of what ends hooks if this process dies (`kept_groups`): one, and three more while it begins."""
 
 
 def raise_limit() -> None:
@@ -49,7 +51,7 @@ def connections_at_most(wanted: int) -> int:
 
 def hooks_at_most(wanted: int, *, connections: int) -> int:
     """How many hooks may run at once, of *wanted*, beside so many *connections* with both ends here."""
-    return max(1, min(wanted, (_left() - 2 * connections) // _FILES_PER_HOOK))
+    return max(1, min(wanted, (_left() - _FILES_OF_KEEPER - 2 * connections) // _FILES_PER_HOOK))
 
 
 def _left() -> int:

@@ -19,6 +19,7 @@ from ..machine.person import who_am_i
 from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, locked, run_lock, worker_of
+from .aftermath import wait_for_hooks
 from .apart import wait_for
 from .deciding import decided_whole
 from .find import find_run, state_dir_of
@@ -104,6 +105,7 @@ def _end(journal: Journal, row: RunRow, request: SteeringRequest, observers: Seq
     try:
         with locked(run_lock(journal.state_dir, row.run_id), holder=request.who, briefly=True):
             refuse_when_over(find_run(journal, row.run_id), Command.ABORT)  # it may have ended since we looked
+            wait_for_hooks(journal.state_dir, row)  # its jobs may be another run's from here on
             state, unreadable = journal.readable_state(row.run_id)
             state = _ended(journal, state, now=time.time(), who=request.who, reason=request.reason, observers=observers)
             # the reports that are there say that `resume` goes on

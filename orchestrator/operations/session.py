@@ -5,6 +5,7 @@ reach Atlas, and read what comes first ▸ begin or resume ▸ execute, beside i
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +21,7 @@ from ..core.run import RunState
 from ..core.settings import Settings
 from ..engines.clock import SessionClock
 from ..engines.hook_runner import HookRunner
+from ..engines.hooks import keeping_hooks, without_keys
 from ..engines.local.confirmation import Confirmation
 from ..engines.local.controls import heed_controls, heed_terminal, offer_terminal
 from ..engines.local.engine import LocalEngine
@@ -27,9 +29,11 @@ from ..engines.local.first_reads import FirstReads, reading_ahead
 from ..engines.local.locked_journal import LockedJournal
 from ..engines.local.session import Session
 from ..engines.recorder import Recorder
+from ..machine.kept_groups import KeptGroups
 from ..store.ground import Ground
 from ..store.journal import Journal
 from ..store.writer import Writer
+from .aftermath import hooks_held
 from .assignment import Assignment, record_beginning
 from .options import Ending, Host, Interruption, Options
 from .target import Rehearsal, learn_limits, open_target, reach_atlas
@@ -40,7 +44,7 @@ async def conduct(journal: Journal, assignment: Assignment, settings: Settings, 
 
     Raises:
         InputError: Credentials that it needs are not there; nothing was begun.
-        BusyError: Another run has claimed one of its live migrations.
+        BusyError: Another run has claimed one of its live migrations; or hooks of a process that has died do not end.
         JournalError: The journal cannot be written; nothing was begun.
         AtlasError: Atlas is not reachable or refuses the keys; nothing was begun.
     """
@@ -48,6 +52,8 @@ async def conduct(journal: Journal, assignment: Assignment, settings: Settings, 
     relay = _Relay(options.host.say)
     clock = SessionClock(options.host.wall, options.host.steady)
     async with (
+        hooks_held(journal.state_dir, assignment, options.host.say) as (file, lock),
+        keeping_hooks(without_keys(os.environ, settings.secrets()), descriptors=(lock,)) as kept,
         open_target(assignment.workflow, settings, rehearsal, so_far=assignment.state, wall=clock.now) as target,
         open_clients(target.settings, target.sets, wall=clock.now, on_event=relay) as clients,
         reading_ahead(clients, now=clock.now) as first_reads,
@@ -57,6 +63,7 @@ async def conduct(journal: Journal, assignment: Assignment, settings: Settings, 
         first_reads.begin(read_first(assignment.state, events, settle=settle, now=now, wall=wall))
         await reach_atlas(clients, target.base_url, so_far=assignment.state, prove=first_reads.proved)
         atlas = _Atlas(clients=clients, relay=relay, clock=clock, first_reads=first_reads)
+        assignment = replace(assignment, locks=(*assignment.locks, file))
         await LockedJournal(assignment.state.run_id, options.host.say).wait_until_free(journal)
         options.host.on_clients(clients)
         if isinstance(assignment.first, RunStarted):
@@ -64,7 +71,7 @@ async def conduct(journal: Journal, assignment: Assignment, settings: Settings, 
             assignment = replace(assignment, first=replace(assignment.first, base_url=target.base_url))
         # From here on an interruption stops the run in order, also while its beginning is still being recorded.
         with options.host.interruptions() as interruptions:
-            ending = await _work_on(journal, assignment, settings, options, atlas, interruptions)
+            ending = await _work_on(journal, assignment, settings, options, atlas, interruptions, kept)
         options.host.on_ended(ending)
         return ending
 
@@ -109,6 +116,7 @@ async def _work_on(
     options: Options,
     atlas: _Atlas,
     interruptions: AsyncIterator[Interruption],
+    kept: KeptGroups,
 ) -> Ending:
     """Begin the session in the journal, and let the engine work until it ends."""
     state, host = assignment.state, options.host
@@ -124,7 +132,7 @@ async def _work_on(
     for event in events:
         recorder.take_in(event)
     atlas.relay.connect(recorder)
-    session = _session_of(state, settings, host, atlas, recorder)
+    session = _session_of(state, settings, host, atlas, recorder, kept)
     engine = LocalEngine(session)
     async with anyio.create_task_group() as writing:
         writing.start_soon(_write, writer)
@@ -141,7 +149,9 @@ async def _work_on(
     return ending
 
 
-def _session_of(state: RunState, settings: Settings, host: Host, atlas: _Atlas, recorder: Recorder) -> Session:
+def _session_of(
+    state: RunState, settings: Settings, host: Host, atlas: _Atlas, recorder: Recorder, kept: KeptGroups
+) -> Session:
     """What the tasks of this session share."""
     hooks = HookRunner(
         state=state,
@@ -149,6 +159,7 @@ def _session_of(state: RunState, settings: Settings, host: Host, atlas: _Atlas, 
         secrets=tuple(settings.secrets()),
         redactor=settings.redactor,
         now=atlas.clock.now,
+        kept=kept,
         on_interrupted=recorder.record,
     )
     return Session(

@@ -1,5 +1,6 @@
 """Who holds a run: file locks of the kernel, released when the process dies, whatever kills it.
 
+That of hooks is lent to what ends them after that, and released then.
 A lock file's text says who holds it, for the message to whom it is refused; whether it is held, only the kernel says.
 """
 
@@ -53,6 +54,17 @@ def locked(path: Path, *, holder: str, briefly: bool = False) -> Iterator[OpenFi
         LockedError: Another process holds it.
         JournalError: It cannot be made or opened, or is somebody else's.
     """
+    with lent(path, holder=holder + _BRIEFLY if briefly else holder) as (file, _):
+        yield file
+
+
+@contextmanager
+def lent(path: Path, *, holder: str) -> Iterator[tuple[OpenFile, int]]:
+    """As `locked`; with the file, the descriptor by which another process that gets it holds the lock as well, and goes on to when this one is gone.
+
+    Raises:
+        LockedError, JournalError: As `locked`.
+    """
     while True:
         try:
             make_directory(path.parent)
@@ -61,9 +73,9 @@ def locked(path: Path, *, holder: str, briefly: bool = False) -> Iterator[OpenFi
             raise unusable(path, error) from error
         _held.add(descriptor)
         try:
-            file = _taken(path, descriptor, holder + _BRIEFLY if briefly else holder)
+            file = _taken(path, descriptor, holder)
             if file is not None:
-                yield file
+                yield file, descriptor
                 return
         finally:
             if descriptor in _held:
@@ -141,8 +153,16 @@ def run_lock(state_dir: Path, run_id: str) -> Path:
 
 def workflow_lock(state_dir: Path, workflow: str, *, rehearsal: bool) -> Path:
     """The lock of one workflow; rehearsals have their own."""
-    digest = hashlib.sha256(workflow.encode()).hexdigest()[:24]
-    return state_dir / "locks" / f"{'rehearsal' if rehearsal else 'workflow'}-{digest}.lock"
+    return state_dir / "locks" / f"{'rehearsal' if rehearsal else 'workflow'}-{_digest(workflow)}.lock"
+
+
+def hooks_lock(state_dir: Path, workflow: str, *, rehearsal: bool) -> Path:
+    """The lock of one workflow's hooks, which outlives the process that works on it until they have ended; rehearsals have their own."""
+    return state_dir / "locks" / f"{'rehearsal-' if rehearsal else ''}hooks-{_digest(workflow)}.lock"
+
+
+def _digest(workflow: str) -> str:
+    return hashlib.sha256(workflow.encode()).hexdigest()[:24]
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -21,7 +21,8 @@ from orchestrator.core.outcomes import Outcome
 from orchestrator.core.vars import Vars
 from orchestrator.core.workflow import Migration, Wave
 from orchestrator.engines import hooks
-from orchestrator.engines.hooks import OUTPUT_BYTES, hook_environment, run_hook
+from orchestrator.engines.hooks import OUTPUT_BYTES, hook_environment, keeping_hooks
+from orchestrator.machine.kept_groups import KeptGroups
 from orchestrator.machine.programs import program_to_start
 from orchestrator.text.redaction import Redactor
 
@@ -32,6 +33,12 @@ PATH = {"PATH": os.environ["PATH"]}
 Answer = TypeVar("Answer")
 
 pytestmark = pytest.mark.anyio
+
+
+async def run_hook(argv: tuple[str, ...], **options: Any) -> HookFinished:
+    """Run *argv* as a hook that does not outlive this process."""
+    async with keeping_hooks(PATH) as kept:
+        return await hooks.run_hook(argv, kept=kept, **options)
 
 
 async def python(code: str, *arguments: str, **options: Any) -> HookFinished:
@@ -244,6 +251,45 @@ async def test_whatever_keeps_a_hook_from_starting_is_that_hooks_failure(monkeyp
     monkeypatch.setattr(hooks, "oddity", fails)
     done = await run_hook(("tool",), hook="before", timeout=5, directory=".", environment=PATH, now=lambda: 1000.0)
     assert (done.ok, done.exit_code, done.error) == (False, None, "did not start: /closed/tool: Permission denied")
+
+
+async def test_a_hook_that_nobody_would_end_after_the_death_of_this_process_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could run on beside whoever goes on with the run; a `before` hook that fails means no PUT."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/no/such/python")
+        ended = await run_hook(
+            ("touch", "ran"), hook="before", timeout=50, directory=tmp_path, environment=PATH, now=lambda: 1000.0
+        )
+    assert (ended.error or "").startswith("did not start: the process that would end it if this one died ")
+    assert (ended.exit_code, (tmp_path / "ran").exists()) == (None, False)
+
+
+async def test_a_hook_is_out_of_its_keepers_hands_as_soon_as_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while more of its output is waited for: its number may be another's, and what it left behind goes on."""
+    monkeypatch.setattr(hooks, "LAST_OUTPUT", 600.0)
+    code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)"
+    let_go = anyio.Event()
+
+    class Watched(KeptGroups):
+        def let_go(self, group: int) -> None:
+            super().let_go(group)
+            let_go.set()
+
+    kept = Watched(environ=PATH, grace=5.0, giving_up=5.0)
+    options: dict[str, Any] = {"hook": "before", "timeout": 50.0, "directory": ".", "now": lambda: 1000.0}
+
+    async def run() -> None:
+        await hooks.run_hook((sys.executable, "-c", code), environment=PATH, kept=kept, **options)
+        raise AssertionError("it waits for more output")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        with anyio.fail_after(60):
+            await let_go.wait()
+        group.cancel_scope.cancel()
+    await kept.close()
 
 
 FAMILY = """

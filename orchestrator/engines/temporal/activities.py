@@ -29,6 +29,7 @@ from ...core.last_look import WORD_LIFE
 from ...core.next_step import Read, ReadKind, Step, next_step
 from ...core.no_return import InCharge
 from ...core.workflow import Wave
+from ...machine.kept_groups import KeptGroups
 from ...text.redaction import Redactor
 from ..hooks import hook_environment, run_hook
 from . import forms, names
@@ -56,6 +57,7 @@ class Activities:
         environ: The environment of hooks.
         secrets: What no hook may see.
         redactor: Takes secrets out of what is told of a hook.
+        kept: Ends hooks if this process dies.
         guarded: Whether a process that is stopped at the wire is ended (`guard`).
     """
 
@@ -66,6 +68,7 @@ class Activities:
     environ: Mapping[str, str]
     secrets: tuple[str, ...]
     redactor: Redactor
+    kept: KeptGroups
     guarded: bool = True
     clock: ServerClock = field(default_factory=ServerClock)
     random: Random = field(default_factory=Random)
@@ -308,6 +311,7 @@ class Activities:
                 directory=task.directory,
                 environment=environment,
                 now=self.clock.now,
+                kept=self.kept,
                 redact=self.redactor.text,
                 wave=task.wave,
                 migration=None if migration is None else migration.name,

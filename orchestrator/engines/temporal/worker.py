@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -17,8 +18,10 @@ from ...atlas.clients import Clients, open_clients
 from ...atlas.connection import ClientSettings
 from ...core.errors import TemporalError
 from ...core.settings import Credentials
+from ...machine.threads import in_a_loop_thread
 from ...text.redaction import Redactor
 from ..hook_runner import most_at_once
+from ..hooks import keeping_hooks, without_keys
 from . import names
 from .activities import Activities
 from .arguments import OneArgument
@@ -69,7 +72,10 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
     """
     _let_activities_end_first()
     queue = names.queue(settings.base_url)
-    async with open_clients(settings, sets, wall=wall, on_event=tell, statistics=PerActivity()) as clients:
+    async with (
+        keeping_hooks(without_keys(os.environ, secrets), run=in_a_loop_thread) as kept,
+        open_clients(settings, sets, wall=wall, on_event=tell, statistics=PerActivity()) as clients,
+    ):
         if before is not None:
             await before(clients)
         executor = threads(_THREADS)
@@ -99,6 +105,7 @@ async def serving(  # noqa: PLR0913 - what a worker is made of
             environ=environ,
             secrets=secrets,
             redactor=redactor,
+            kept=kept,
             guarded=guarded,
             random=Random(),  # noqa: S311 - jitter, no secret
         )

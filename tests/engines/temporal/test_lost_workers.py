@@ -14,6 +14,7 @@ import pytest
 from orchestrator.core.outcomes import Outcome
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
 
+from ...machine.test_kept_groups import is_alive
 from ..house import House, house, live, wave, workflow
 from .cluster import LEASE, until
 from .fleet import Fleet, Process, fleet
@@ -115,6 +116,23 @@ async def test_if_temporal_gave_a_lost_put_to_another_worker_it_would_be_sent_tw
             those.worker(program)
             await until(lambda: it.puts("a") == 2)
             assert it.seen("a")["puts_processed"] == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
+async def test_a_worker_that_is_killed_takes_its_hooks_with_it(tmp_path: Path, temporal: Server) -> None:
+    """Another worker is about to run them again."""
+    plan, pids = own(workflow(wave("one", "a"))), tmp_path / "pids"
+    hooks = {"before": [["sh", "-c", f"echo $$ >>{pids}; sleep 600"]]}
+    async with house(tmp_path / "atlas", plan, quick()) as it:
+        with fleet(tmp_path, temporal, it) as those:
+            worker = those.worker()
+            await those.serves(1)
+            those.begin("run", str(those.write(plan, defaults={"hooks": hooks})), "--engine", "temporal", "--yes")
+            await until(lambda: pids.exists() and pids.read_text().endswith("\n"))
+            (hook,) = map(int, pids.read_text().split())
+            assert is_alive(hook)
+            worker.kill()
+            await until(lambda: not is_alive(hook))
 
 
 async def test_a_night_survives_its_workers_and_its_server(tmp_path: Path) -> None:
