@@ -19,6 +19,7 @@ from ..machine.person import who_am_i
 from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.locks import LockedError, locked, run_lock, worker_of
+from ..store.records import RowDamagedError
 from .aftermath import wait_for_hooks
 from .apart import wait_for
 from .deciding import decided_whole
@@ -68,8 +69,7 @@ def abort_and_tell(
     text("reason", reason)
     text_or_none("who", who)
     directory = state_dir_of(state_dir)
-    with open_journal(directory, readonly=True) as reading:
-        row = find_run(reading, run_id)
+    row = _found(directory, run_id)
     clean = redactor_of_this_process().text
     request = SteeringRequest(command=Command.ABORT, who=clean(who or who_am_i()), reason=clean(reason))
     if row.temporal is not None and row.unfinished and not row.rehearsal:
@@ -79,6 +79,20 @@ def abort_and_tell(
         if row.unfinished and worker_of(run_lock(directory, row.run_id)) is not None:
             decided_whole(asked_already(journal, row.run_id), [request])
         return ask(journal, row.run_id, request, at=time.time()) or _end(journal, row, request, observers)
+
+
+def _found(directory: Path, run_id: str) -> RunRow:
+    """The run *run_id*, also where the list of runs is damaged that says how it stands: its events say it, too."""
+    with open_journal(directory, readonly=True) as reading:
+        try:
+            return find_run(reading, run_id)
+        except RowDamagedError as error:
+            if error.run_id != run_id:
+                raise
+    with open_journal(directory) as journal:
+        with suppress(LockedError), locked(run_lock(directory, run_id), holder=who_am_i(), briefly=True):
+            journal.mend(run_id)
+        return find_run(journal, run_id)
 
 
 def _abort_elsewhere(row: RunRow, request: SteeringRequest, directory: Path, observers: Sequence[Sink]) -> Steered:

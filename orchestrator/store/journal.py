@@ -29,7 +29,7 @@ from .ground import OpenFile
 from .locks import run_lock, worker_of
 from .marks import Marks, Reach
 from .reader import MOST_RUNS, EarlierPuts, JournalReader
-from .records import Control, RunRow, Unreadable, detail_of
+from .records import Control, RowDamagedError, RunRow, Unreadable, detail_of, events_of
 from .schema import FILE, connected, empty_wal, explained, open_files_of, where_to_read
 from .state_dir import unusable
 from .wholeness import ROWS, WholenessCheck, last_event
@@ -238,6 +238,33 @@ class Journal(JournalReader):
         if marked:
             self._marks.of(run_id).write(self._known[run_id])
         self._checkpoint("committed")
+
+    def mend(self, run_id: str) -> None:
+        """Write down anew how the run *run_id* stands, as its events say, where the list of runs cannot tell. The caller holds its lock.
+
+        Raises:
+            JournalError: The journal cannot be read or written.
+        """
+        try:
+            self.find(run_id)
+        except RowDamagedError:
+            pass
+        else:
+            return
+        first, last = None, None
+        for _, event in events_of(self.path, run_id, self._query(ROWS, (run_id, 0, None)), left_out=[]):
+            if isinstance(event, (ev.RunStarted, ev.RunResumed, ev.RunFinished)):
+                first, last = first or event, event
+        ended = last if isinstance(last, ev.RunFinished) else None
+        stands = (
+            first.at if first else 0.0,
+            *((ended.at, ended.outcome, ended.exit_code, ended.unfinished) if ended else (None, None, None, True)),
+        )
+        with self._transaction():
+            self._db.execute(
+                "UPDATE runs SET started_at = ?, finished_at = ?, outcome = ?, exit_code = ?, unfinished = ? WHERE run_id = ?",
+                (*stands, run_id),
+            )
 
     def forget(self, run_id: str) -> None:
         """Remove a run and all that is recorded of it. The caller holds its lock, and has seen that it is over.

@@ -70,11 +70,20 @@ class Unreadable:
         return f"request {self.id} ({self.why})"
 
 
+class RowDamagedError(JournalError):
+    """How the run *run_id* stands cannot be read in the list of runs; its events tell it, too."""
+
+    def __init__(self, message: str, run_id: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
 def run_of(path: Path, row: Row) -> RunRow:
     """The run that is in *row* of the journal *path* (`RUNS`).
 
     Raises:
-        JournalError: How it stands, or where it is at Temporal, is damaged.
+        RowDamagedError: How it stands is damaged.
+        JournalError: Where it is at Temporal is damaged.
     """
     run_id, workflow, rehearsal, migrations, started_at, finished_at, outcome, exit_code, unfinished, temporal = row
     try:
@@ -83,8 +92,11 @@ def run_of(path: Path, row: Row) -> RunRow:
             stored.within(finished_at, stored.FIRST, stored.LAST)
         ended = None if outcome is None else RunOutcome(outcome)
     except ValueError as error:
-        raise JournalError(
-            f"{path}: run {stored.shown(run_id)}: how it stands cannot be read ({error}): the file is damaged; restore a copy"
+        raise RowDamagedError(
+            f"{path}: run {stored.shown(run_id)}: how it stands cannot be read ({error}): the file is damaged; restore a copy. If there is "
+            f"none, look at each live migration of the run in Atlas, then `atlas-cutover abort {run_id}`, with its whole id, makes that anew "
+            "from the run's events, and ends it where it has not ended",
+            run_id,
         ) from None
     return RunRow(
         run_id=run_id,

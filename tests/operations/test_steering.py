@@ -225,3 +225,32 @@ def test_a_damaged_request_that_a_process_died_with_keeps_the_run_from_going_on_
         ):
             read()
     assert abort(RUN, state_dir=tmp_path).taken is Taken.ENDED
+
+
+@pytest.mark.parametrize("change", ["outcome = 'MAYBE'", "started_at = 9e999", "finished_at = -1e300"])
+@pytest.mark.parametrize("over", [True, False], ids=["over", "unfinished"])
+def test_a_run_whose_row_is_damaged_is_ended_by_what_its_events_say(tmp_path: Path, change: str, over: bool) -> None:
+    """Nothing else is done with it, nor while a process works on it; it had kept its workflow from being run for good."""
+    night = Night(state_dir=tmp_path)
+    night.begin(workflow(("orders", "carts")))
+    if over:
+        abort(RUN, state_dir=tmp_path)
+    with open_journal(tmp_path) as journal:
+        journal._db.execute(f"UPDATE runs SET {change}")  # noqa: S608 - one of those above
+    damaged = rf"how it stands cannot be read .*`atlas-cutover abort {RUN}`, with its whole id"
+    with night.held(), pytest.raises(JournalError, match=damaged):
+        abort(RUN, state_dir=tmp_path)
+    with pytest.raises(JournalError, match=damaged):
+        pause(RUN, state_dir=tmp_path)
+    with pytest.raises(JournalError, match=damaged):
+        abort(RUN[:4], state_dir=tmp_path)
+    if over:
+        with pytest.raises(InputError, match="nothing to abort"):
+            abort(RUN, state_dir=tmp_path)
+    else:
+        assert abort(RUN, state_dir=tmp_path).taken is Taken.ENDED
+    with open_journal(tmp_path, readonly=True) as journal:
+        row = journal.find(RUN)
+        assert row is not None
+        assert (row.unfinished, row.started_at, row.exit_code) == (False, NOW, 3)
+        assert journal.claims_of_others("another") == {}
