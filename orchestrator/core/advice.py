@@ -210,7 +210,7 @@ def about_failed(how: Failed) -> str:
             )
         case Failed.LAG_GONE:
             return (
-                "No PUT of this run has begun its cutover, but somebody else may have: its job reported no lag, as during one, or was ready and then FAILED. "
+                "No PUT of this run has begun its cutover, but somebody else may have: its job reported no lag, as during one, or was ready and then FAILED, or is not there any more. "
                 "Look at both clusters in the Atlas UI before any writer is let in anywhere."
             )
         case Failed.REFUSED:

@@ -98,7 +98,7 @@ def observe_failure(
     """What a read that gave nothing means.
 
     *refused*: Atlas answered with a 4xx, so asking again is no use. *gone*: with a 404, it knows no such job. That settles no
-    doubt, and when it is said twice in a row, no later read will.
+    doubt, and when it is said twice in a row, no later read will. Nor does it say what has become of a job that was there before.
     """
     polled = StatusPolled(at=now, migration=migration, error=error)
     if state.phase is Phase.DOUBT and gone and state.note == error:
@@ -241,7 +241,9 @@ def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, mig
     if view.is_open:
         return opened(view.note)
     told = state.note or at_gate(known_reading(state), gate, reported_lag=state.reported_lag).note
-    if state.phase is Phase.GATE and view.note in (None, told) and gone == state.lag_gone:
+    # Later sessions and runs have to know of it, and no `status_changed` tells it.
+    first_lag = reading.lag is not None and not state.reported_lag and reading.status == state.remote_status
+    if state.phase is Phase.GATE and view.note in (None, told) and gone == state.lag_gone and not first_lag:
         return []
     return waiting(view.note)
 

@@ -24,6 +24,7 @@ from .events import (
     GateChanged,
     HookFinished,
     HookStarted,
+    JobsSeenBefore,
     MigrationEvent,
     MigrationRetried,
     RunAborted,
@@ -46,6 +47,7 @@ from .group_hooks import GroupHooks
 from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase
 from .outcomes import Outcome
 from .run_facts import Member, RunFacts
+from .seen import seen_by_name, with_seen
 from .steered import COMMANDS, Steering, decision_of, gate_after
 from .wave_state import WaveState
 from .window import Span
@@ -79,8 +81,8 @@ class RunState(RunFacts):
                 self._resume(event)
             case RunFinished():
                 self._finish(event)
-            case ForecastMade():
-                self.forecast = event.forecast if self.forecast is None else self.forecast.followed_by(event.forecast)
+            case JobsSeenBefore() | ForecastMade():
+                self._learn(event)
             case RunPaused() | RunUnpaused():
                 self._pause(event)
             case ConfirmationWaiting() | CutoversConfirmed():
@@ -126,6 +128,15 @@ class RunState(RunFacts):
         self.selected = frozenset(event.selected).intersection(self._members)
         self.sessions = 1
         self._count()
+
+    def _learn(self, event: JobsSeenBefore | ForecastMade) -> None:
+        """What earlier runs tell a session as it begins."""
+        if isinstance(event, ForecastMade):
+            self.forecast = event.forecast if self.forecast is None else self.forecast.followed_by(event.forecast)
+            return
+        for name, seen in seen_by_name(event).items():
+            if name in self.migrations:
+                self.migrations[name] = with_seen(self.migrations[name], seen)
 
     def _keep(self, event: Event) -> None:
         """Keep what somebody has decided; before it takes effect, as what was before is part of that."""

@@ -30,6 +30,19 @@ class RunStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobsSeenBefore(Event):
+    """What is remembered of the jobs when a session begins, by the names of their migrations: other runs, or `plan --online`, have read them.
+
+    *reported_lag*: some document of the job had a lag. *lag_gone*: its cutover may have begun, by
+    what it showed last.
+    """
+
+    name: ClassVar[str] = "jobs_seen_before"
+    reported_lag: tuple[str, ...] = ()
+    lag_gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastMade(Event):
     """When the waves are reckoned to end that the session is the first to start; recorded so that it can be held against what becomes of them."""
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from ..core.events import Event, RunResumed, RunStarted
 from ..core.run import RunState
+from ..core.seen import SeenJobs, remembered
 from ..core.workflow import Workflow
 from ..engines.local.session import doubts_of_earlier_puts
 from ..store.ground import OpenFile
 from ..store.journal import Journal
+from ..store.reader import EarlierPuts
 from .options import Host
 
 
@@ -62,22 +63,25 @@ def record_beginning(
         JournalError: It cannot be written; nothing was begun.
     """
     first, also, run_id = assignment.first, assignment.also, assignment.state.run_id
-    doubts_of = partial(doubts_of_earlier_puts, assignment.workflow, assignment.state, first, settle=settle)
+    workflow, state = assignment.workflow, assignment.state
+
+    def told_of(puts: EarlierPuts, seen: SeenJobs) -> tuple[Event, ...]:
+        doubts = doubts_of_earlier_puts(workflow, state, first, puts, settle=settle)
+        return (*remembered(workflow, state, first, seen), *doubts)
+
     if isinstance(first, RunStarted):
         ended = {last.state.run_id: last.events for last in assignment.in_place_of}
-        doubts = journal.begin(
+        told = journal.begin(
             run_id,
-            assignment.workflow,
+            workflow,
             first,
             also=also,
-            doubts_of=doubts_of,
+            remembered=told_of,
             in_place_of=ended,
             temporal=temporal,
         )
         for last in assignment.in_place_of:
             host.on_superseded(last.state)
     else:
-        doubts = journal.resume(
-            run_id, assignment.workflow, first, also=also, rehearsal=assignment.rehearsal, doubts_of=doubts_of
-        )
-    return (first, *also, *doubts)
+        told = journal.resume(run_id, workflow, first, also=also, rehearsal=assignment.rehearsal, remembered=told_of)
+    return (first, *also, *told)

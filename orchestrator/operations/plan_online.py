@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
@@ -18,11 +19,12 @@ from ..atlas.shares import Priority
 from ..atlas.wire import Job
 from ..core.arguments import moment
 from ..core.errors import JournalError
-from ..core.evidence import at_gate
+from ..core.evidence import at_gate, lag_is_gone
 from ..core.outcomes import ExitCode, RemoteStatus, normalise
+from ..core.seen import Seen, SeenJobs
 from ..core.settings import Settings
 from ..core.workflow import Migration, Workflow
-from ..store.journal import open_journal
+from ..store.journal import journal_in, open_journal
 from ..text.counts import names_listed
 from ..text.durations import rough_duration
 from .find import settings_or_usual, workflow_given
@@ -31,7 +33,8 @@ from .target import atlas_target, who_asks
 
 NO_ROLE = "without the role Organization Owner"
 NOT_READ = "not read this time"
-LACKS = ("not found", "not readable", NO_ROLE, "failed or expired", NOT_READ, "not ready", "cut over already")
+LAG_GONE = "without the lag it had before, as during a cutover"
+LACKS = ("not found", "not readable", NO_ROLE, "failed or expired", LAG_GONE, NOT_READ, "not ready", "cut over already")
 """Why a job could not be cut over now, the worst first."""
 
 _ELSEWHERE = (
@@ -87,7 +90,7 @@ class OnlinePlan:
 async def plan_online(workflow: Workflow, settings: Settings | None = None, *, now: float | None = None) -> OnlinePlan:
     """As `plan`; each job is read once, and the root resource with each set of credentials; nothing else is sent.
 
-    The journal remembers which jobs are ready, so that it is known later when each was first seen so.
+    The journal remembers what the jobs show, so that it is known later when each was first seen ready, and whether one that has no lag had one before.
 
     Args:
         workflow: What is to be cut over.
@@ -102,7 +105,7 @@ async def plan_online(workflow: Workflow, settings: Settings | None = None, *, n
     workflow_given(workflow)
     settings = settings_or_usual(settings)
     now = time.time() if now is None else moment("now", now)
-    jobs, refused = await _read_jobs(workflow, settings)
+    jobs, refused = await _read_jobs(workflow, settings, _seen(settings))
     unwritten = _remember(workflow, settings, jobs, at=now)
     planned = plan(workflow, settings, now=now)
     waiting = {name for name, job in jobs.items() if job.verdict in (Verdict.READY, Verdict.WAITING)}
@@ -117,19 +120,33 @@ async def plan_online(workflow: Workflow, settings: Settings | None = None, *, n
 
 
 def _remember(workflow: Workflow, settings: Settings, jobs: Mapping[str, JobState], *, at: float) -> Iterable[str]:
-    """Remember which of *jobs* are ready; what keeps us from it is said, and keeps nobody from the plan."""
-    ready = [(m.group_id, m.live_migration_id) for _, m in workflow.migrations() if jobs[m.name].ready]
-    if not ready:
-        return ()
+    """Remember what *jobs* show; what keeps us from it is said, and keeps nobody from the plan."""
+    shown = {
+        (m.group_id, m.live_migration_id): jobs[m.name]
+        for _, m in workflow.migrations()
+        if jobs[m.name].status is not None
+    }
     try:
-        with open_journal(settings.state_dir) as journal:
-            journal.seen_ready(ready, at=at)
+        if any(job.ready or job.lag is not None for job in shown.values()) or journal_in(settings.state_dir):
+            with open_journal(settings.state_dir) as journal:
+                journal.shown(shown, at=at)
     except JournalError as error:
-        return (f"that jobs are ready could not be remembered: {error}",)
+        return (f"what jobs show (that they are ready, their lag) could not be remembered: {error}",)
     return ()
 
 
-async def _read_jobs(workflow: Workflow, settings: Settings) -> tuple[dict[str, JobState], tuple[str, ...]]:
+def _seen(settings: Settings) -> SeenJobs:
+    """What is remembered of jobs; nothing where that cannot be read, which is said when it is to be written."""
+    with suppress(JournalError):
+        if journal_in(settings.state_dir):
+            with open_journal(settings.state_dir) as journal:
+                return journal.seen_jobs()
+    return {}
+
+
+async def _read_jobs(
+    workflow: Workflow, settings: Settings, seen: SeenJobs
+) -> tuple[dict[str, JobState], tuple[str, ...]]:
     """The jobs by the names of their migrations, and what is to be said of sets of credentials with which none could be read.
 
     Raises:
@@ -149,7 +166,8 @@ async def _read_jobs(workflow: Workflow, settings: Settings) -> tuple[dict[str, 
             if isinstance(said, AtlasError):
                 states[migration.name] = _not_asked(migration.credentials, said)
             else:
-                states[migration.name] = _with_role(await _read(clients, migration), said)
+                before = seen.get((migration.group_id, migration.live_migration_id), Seen())
+                states[migration.name] = _with_role(await _read(clients, migration, before), said)
 
         async with anyio.create_task_group() as group:
             for _, migration in workflow.migrations():
@@ -184,7 +202,7 @@ def _with_role(state: JobState, who: Identity) -> JobState:
     )
 
 
-async def _read(clients: Clients, migration: Migration) -> JobState:
+async def _read(clients: Clients, migration: Migration, seen: Seen) -> JobState:
     client = clients.of(migration.credentials)
     try:
         job = await client.job(migration.group_id, migration.live_migration_id, priority=Priority.START)
@@ -200,7 +218,7 @@ async def _read(clients: Clients, migration: Migration) -> JobState:
         return _not_read(text, error)
     except AtlasError as error:
         return _not_read(error.message, error)
-    return _job_state(job, migration)
+    return _job_state(job, migration, seen)
 
 
 def _not_read(text: str, error: AtlasError) -> JobState:
@@ -208,7 +226,7 @@ def _not_read(text: str, error: AtlasError) -> JobState:
     return JobState(verdict=Verdict.WAITING, text=f"{NOT_READ}: {text}", lacks=NOT_READ, error=error.message)
 
 
-def _job_state(job: Job, migration: Migration) -> JobState:
+def _job_state(job: Job, migration: Migration, seen: Seen) -> JobState:
     lag = "" if job.lag is None else f", lag {rough_duration(job.lag)}"
 
     def state(verdict: Verdict, text: str, lacks: str | None = None) -> JobState:
@@ -228,7 +246,8 @@ def _job_state(job: Job, migration: Migration) -> JobState:
         case RemoteStatus.FAILED:
             return state(Verdict.FAILED, f"{job.status}{lag}", "failed or expired")
     ready = {True: ", ready", False: ", not ready", None: ""}[job.ready]
-    text = f"{job.status}{ready}{lag}"
-    if migration.gate is None or at_gate(job, migration.gate, reported_lag=False).is_open:
+    gone = lag_is_gone(job, reported_lag=seen.reported_lag)
+    text = f"{job.status}{ready}{', its lag is gone' if gone else lag}"
+    if migration.gate is None or at_gate(job, migration.gate, reported_lag=seen.reported_lag).is_open:
         return state(Verdict.READY, text)
-    return state(Verdict.WAITING, text, "not ready")
+    return state(Verdict.WAITING, text, LAG_GONE if gone else "not ready")

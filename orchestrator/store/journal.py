@@ -22,6 +22,7 @@ from ..core import events as ev
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import JournalError
 from ..core.events import Event
+from ..core.seen import SeenJobs
 from ..core.steering import SteeringRequest
 from ..core.workflow import Workflow
 from .claims import refuse_claimed
@@ -31,13 +32,14 @@ from .marks import Marks, Reach
 from .reader import MOST_RUNS, EarlierPuts, JournalReader
 from .records import Control, RowDamagedError, RunRow, Unreadable, detail_of, events_of
 from .schema import FILE, connected, empty_wal, explained, open_files_of, where_to_read
+from .seen import SeenTable, Shown
 from .state_dir import unusable
 from .wholeness import ROWS, WholenessCheck, last_event
 
 __all__ = ["MOST_RUNS", "Control", "Journal", "RunRow", "Unreadable", "journal_in", "open_journal", "worked_on_by"]
 
-DoubtsOf = Callable[[EarlierPuts], tuple[ev.CutoverInDoubt, ...]]
-"""What is in doubt for a run because of the PUTs that others sent."""
+Remembered = Callable[[EarlierPuts, SeenJobs], tuple[Event, ...]]
+"""What a session begins with because of the PUTs that others sent, and of what has been seen of its jobs."""
 
 _FORGET = (
     "DELETE FROM ready WHERE (group_id, live_migration_id) IN (SELECT group_id, live_migration_id FROM puts WHERE run_id = ?)",
@@ -81,10 +83,15 @@ class Journal(JournalReader):
                 [(run_id, at, each.command, each.wave, each.who, json.dumps(detail_of(each))) for each in requests],
             )
 
-    def seen_ready(self, jobs: Iterable[tuple[str, str]], *, at: float) -> None:
-        """Remember that *jobs* (project and id) are ready, which were so *at* then; the first time counts."""
+    def shown(self, jobs: Mapping[tuple[str, str], Shown], *, at: float) -> None:
+        """Remember what *jobs* (project and id) showed *at* then, whom no run has asked; when each was ready, the first time counts."""
         with self._transaction():
-            self._db.executemany("INSERT OR IGNORE INTO ready VALUES (?, ?, ?)", [(*job, at) for job in jobs])
+            ready = [(*job, at) for job, shown in jobs.items() if shown.ready]
+            self._db.executemany("INSERT OR IGNORE INTO ready VALUES (?, ?, ?)", ready)
+            seen = SeenTable(self._db)
+            for job, shown in jobs.items():
+                seen.read(job, shown)
+            seen.write()
 
     def handled(self, controls: Sequence[Control | Unreadable]) -> None:
         """These requests have been seen to."""
@@ -101,14 +108,14 @@ class Journal(JournalReader):
         event: ev.RunStarted,
         *,
         also: Sequence[Event] = (),
-        doubts_of: DoubtsOf = lambda _: (),
+        remembered: Remembered = lambda _puts, _seen: (),
         in_place_of: Mapping[str, Sequence[Event]] = MappingProxyType({}),
         temporal: Mapping[str, Any] | None = None,
-    ) -> tuple[ev.CutoverInDoubt, ...]:
+    ) -> tuple[Event, ...]:
         """Record the *event* with which a new run begins and, unless it is a rehearsal, claim its live migrations.
 
-        *also*: what is recorded with it. *doubts_of* makes what is recorded and returned with it, of the PUTs that are known once
-        no other run can send one. *in_place_of*: runs that end with its beginning, all at once or not at all, and the events that end them.
+        *also*: what is recorded with it. *remembered* makes what is recorded and returned with it, of what is known of its live migrations once
+        no other run can work on them. *in_place_of*: runs that end with its beginning, all at once or not at all, and the events that end them.
         *temporal*: the cluster whose workers work on it.
 
         Raises:
@@ -130,9 +137,9 @@ class Journal(JournalReader):
                     None if temporal is None else json.dumps(dict(temporal)),
                 ),
             )
-            doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, also=also, rehearsal=event.rehearsal)
+            told = self._claim_and_insert(run_id, workflow, event, remembered, also=also, rehearsal=event.rehearsal)
         self._settle(run_id)
-        return doubts
+        return told
 
     def resume(
         self,
@@ -142,11 +149,11 @@ class Journal(JournalReader):
         *,
         also: Sequence[Event] = (),
         rehearsal: bool,
-        doubts_of: DoubtsOf = lambda _: (),
-    ) -> tuple[ev.CutoverInDoubt, ...]:
+        remembered: Remembered = lambda _puts, _seen: (),
+    ) -> tuple[Event, ...]:
         """Record the *event* with which a run goes on and, unless it is a rehearsal, claim its live migrations again.
 
-        *also*: what is recorded with it. *doubts_of*: as for `begin`.
+        *also*: what is recorded with it. *remembered*: as for `begin`.
 
         Raises:
             BusyError: Another run has claimed one of them meanwhile.
@@ -154,9 +161,9 @@ class Journal(JournalReader):
         """
         with self._transaction():
             self._check.check((run_id,))
-            doubts = self._claim_and_insert(run_id, workflow, event, doubts_of, also=also, rehearsal=rehearsal)
+            told = self._claim_and_insert(run_id, workflow, event, remembered, also=also, rehearsal=rehearsal)
         self._settle(run_id)
-        return doubts
+        return told
 
     def insert(self, run_id: str, events: Iterable[Event], ids: dict[str, tuple[str, str]]) -> None:
         """Write *events* inside the caller's transaction, and keep the tables that derive from them in step.
@@ -174,8 +181,9 @@ class Journal(JournalReader):
                 f"{self.path}: another process has worked on run {run_id} meanwhile, so this one stops (was "
                 f"its lock file removed?): `atlas-cutover status {run_id}` shows the run, `atlas-cutover resume {run_id}` goes on with it"
             )
-        rows = []
+        rows, seen = [], SeenTable(self._db)
         for event in events:
+            seen.take_in(event, ids)
             rows.append((run_id, event.at, event.name, json.dumps(event_json.to_json(event), separators=(",", ":"))))
             match event:
                 case ev.GateOpened() | ev.GateWaiting() if event.ready and event.migration in ids:
@@ -206,6 +214,7 @@ class Journal(JournalReader):
                         "WHERE run_id = ?",
                         (len(event.selected), run_id),
                     )
+        seen.write()
         self._db.executemany("INSERT INTO events (run_id, at, name, data) VALUES (?, ?, ?, ?)", rows)
         self._added[run_id] = known.after(self._query(ROWS, (run_id, known.seq, None)))
 
@@ -297,20 +306,20 @@ class Journal(JournalReader):
         run_id: str,
         workflow: Workflow,
         event: Event,
-        doubts_of: DoubtsOf,
+        remembered: Remembered,
         *,
         also: Sequence[Event] = (),
         rehearsal: bool,
-    ) -> tuple[ev.CutoverInDoubt, ...]:
-        doubts: tuple[ev.CutoverInDoubt, ...] = ()
+    ) -> tuple[Event, ...]:
+        told: tuple[Event, ...] = ()
         self._marks.make_place()  # nothing is recorded of a session that could not be marked
         if not rehearsal:
             self._claim(run_id, workflow)
-            doubts = doubts_of(self.earlier_puts(run_id))
-        self.insert(run_id, (event, *also, *doubts), {})
+            told = remembered(self.earlier_puts(run_id), self.seen_jobs())
+        self.insert(run_id, (event, *also, *told), {})
         if not self._marks.of(run_id).exists():  # a run has a mark, whenever the power goes
             self._marks.of(run_id).write(Reach())
-        return doubts
+        return told
 
     def _claim(self, run_id: str, workflow: Workflow) -> None:
         refuse_claimed(self, run_id, workflow)

@@ -13,9 +13,11 @@ from ..core.events import Event
 from ..core.listing import DECIDING, RunStanding
 from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
+from ..core.seen import Seen, SeenJobs
 from .marks import Reach
 from .records import RUNS, Control, Row, RunRow, Unreadable, control_of, events_of, moment_of, run_of
 from .schema import explained
+from .seen import SEEN
 from .wholeness import ROWS, last_event
 
 _DECIDING = (
@@ -116,6 +118,10 @@ class JournalReader:
         """Live migrations that another run sent a PUT for which may have been carried out: which run, and when."""
         rows = self._query("SELECT group_id, live_migration_id, run_id, at FROM puts WHERE run_id != ?", (run_id,))
         return {(group, live): (other, moment_of(self.path, "puts", at)) for group, live, other, at in rows}
+
+    def seen_jobs(self) -> SeenJobs:
+        """What the job of each live migration (project and id) has shown, to whoever has read it."""
+        return {(group, live): Seen(*map(bool, seen)) for group, live, *seen in self._query(SEEN, ())}
 
     def claims_of_others(self, run_id: str) -> dict[tuple[str, str], str]:
         """Live migrations (project and id) that other runs have claimed: which run."""

@@ -17,10 +17,11 @@ from ..core.errors import JournalError, JournalLockedError
 from ..machine.own_files import PRIVATE, let_its_owner, make_way
 from .ground import OpenFile
 from .marks import Marks
+from .seen import SeenTable
 from .state_dir import refuse_foreign_state, unusable
 from .wholeness import mark_runs
 
-VERSION = 6
+VERSION = 7
 FILE = "journal.db"
 NEEDED: Final = (3, 37, 0)
 """The oldest SQLite that knows STRICT tables."""
@@ -94,7 +95,16 @@ _ELSEWHERE = (
 _ALL_MARKED = (
     "ALTER TABLE runs DROP COLUMN marked"  # each has one: those from before there were marks get theirs right before
 )
-SCHEMA_UPGRADES: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED, _READY, _ELSEWHERE, _ALL_MARKED)
+_SEEN = """
+CREATE TABLE seen (
+    group_id TEXT NOT NULL,
+    live_migration_id TEXT NOT NULL,
+    reported_lag INTEGER NOT NULL,
+    lag_gone INTEGER NOT NULL,
+    PRIMARY KEY (group_id, live_migration_id)
+) STRICT;
+"""
+SCHEMA_UPGRADES: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED, _READY, _ELSEWHERE, _ALL_MARKED, _SEEN)
 """What brings a journal of version *n* to *n + 1*, by position."""
 
 
@@ -235,6 +245,8 @@ def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
             )
         for statement in script.split(";"):
             db.execute(statement)
+        if script == _SEEN:
+            SeenTable(db).take_in_all_runs()
     db.execute(f"PRAGMA user_version = {VERSION}")
     db.execute("COMMIT")
 

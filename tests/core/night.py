@@ -30,6 +30,7 @@ from orchestrator.core.events import (
     RunFinished,
     RunPaused,
     RunResumed,
+    RunStarted,
     RunUnpaused,
     WaveApproved,
 )
@@ -57,6 +58,7 @@ from orchestrator.core.workflow import HookKind, Migration, Workflow
 from ..builders import NOW, WHO, run_started
 
 SETTLE = 30.0
+Told = Callable[[RunState, RunStarted], tuple[Event, ...]]
 LONGEST = 100_000.0  # seconds of made-up time; a session that takes longer hangs
 FATES = ("accepted", "lost before", "lost after", "late", "refused", "limited", "not sent", "slow")
 
@@ -70,6 +72,8 @@ class Job:
     succeeds: bool
     begun_at: float | None = None
     carried_out: int = 0
+    by_hand_at: float | None = None  # when somebody else begins its cutover
+    ready_in_cutover: bool = False
 
     def put(self, now: float) -> bool:
         """A PUT arrives; whether it is carried out. Atlas as an adversary: it would do it again."""
@@ -83,17 +87,23 @@ class Job:
         """Somebody does it in the Atlas UI."""
         self.begun_at = now if self.begun_at is None else self.begun_at
 
+    def began(self, now: float) -> float | None:
+        """When its cutover began, whoever has asked for it."""
+        times = [at for at in (self.begun_at, self.by_hand_at) if at is not None and at <= now]
+        return min(times, default=None)
+
     def over(self, now: float) -> bool:
         """Whether its cutover has ended."""
-        return self.begun_at is not None and now >= self.begun_at + self.takes
+        began = self.began(now)
+        return began is not None and now >= began + self.takes
 
     def shown(self, now: float) -> Reading:
         """Its document."""
         if self.over(now):
             return Reading(status="COMPLETE" if self.succeeds else "FAILED")
-        if self.begun_at is not None:
+        if self.began(now) is not None:
             return Reading(
-                status="WORKING", ready=bool(self.carried_out)
+                status="WORKING", ready=bool(self.carried_out) or self.ready_in_cutover
             )  # of one that nobody has seen with a lag, ready would be no sign
         ready = now >= self.ready_at
         return Reading(status="WORKING", ready=ready, lag=1.0 if ready else 100.0)
@@ -155,9 +165,10 @@ class CoreNight:
 
     # -- sessions ------------------------------------------------------------------------------------------------------
 
-    def begin(self, selected: tuple[str, ...] | None = None) -> bool:
-        """The first session; False: it died."""
-        return self._session(run_started(self.workflow, at=self.now, selected=selected))
+    def begin(self, selected: tuple[str, ...] | None = None, *, told: Told = lambda _state, _first: ()) -> bool:
+        """The first session, which is *told* something of earlier runs; False: it died."""
+        first = run_started(self.workflow, at=self.now, selected=selected)
+        return self._session(first, *told(self.run, first))
 
     def resume(self, selected: tuple[str, ...] | None = None, *, retry_failed: bool = False) -> bool:
         """Another process goes on; False: it died."""
@@ -173,16 +184,17 @@ class CoreNight:
         """The events of this session."""
         return self.events[self._first :]
 
-    def _session(self, first: Event) -> bool:
+    def _session(self, first: Event, *told: Event) -> bool:
         self.sessions += 1
         self._queue.clear()
         for forgotten in (self._busy, self._drivers, self._hooks, self._drives):
             forgotten.clear()
         began = self.now
         try:
-            self._synced = len(self.journal) + 1  # a run begins on disk, or not at all
-            self._record(first)
-            self._first = len(self.events) - 1
+            self._synced = len(self.journal) + 1 + len(told)  # a run begins on disk, or not at all
+            self._first = len(self.events)
+            for event in (first, *told):
+                self._record(event)
             self.followed = {name for name, state in self.run.migrations.items() if state.phase in UNDER_WAY}
             if self.run.paused_by is not None:
                 self._after(10.0, lambda: self._record(RunUnpaused(at=self.now, who=WHO)))

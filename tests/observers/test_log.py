@@ -145,6 +145,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "budget_waiting": ("info", {"scope": GROUP, "requests": 12, "wait": 48.0}),
     "request_retried": ("warning", JOB | {"method": "GET", "path": PATH, "reason": "503", "attempt": 2, "wait": 1.5}),
+    "jobs_seen_before": ("warning", {"reported_lag": 2, "lag_gone": ["orders"]}),
     "gate_waiting": (
         "info",
         JOB | {"status": "WORKING", "ready": True, "lag": 34.0, "max_lag": 10.0, "note": None, "lag_gone": False},
@@ -160,10 +161,10 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "cutover_not_begun": ("info", JOB | {"reason": "still ready, with lag", "sent": True, "http_status": None}),
     "cutover_admitted": ("debug", JOB),
     "status_polled": ("debug", JOB | {"status": "WORKING", "ready": True, "lag": 4.0, "error": None, "took": 0.0}),
-    "status_changed": ("info", JOB | {"status": "COMPLETE", "previous": "WORKING", "lag": None}),
+    "status_changed": ("info", JOB | {"status": "COMPLETE", "previous": "WORKING", "lag": None, "lag_gone": None}),
     "migration_finished": (
         "error",
-        JOB | {"outcome": "FAILED", "status": "FAILED", "error_message": "oplog gone", "polls": 4},
+        JOB | {"outcome": "FAILED", "status": "FAILED", "error_message": "oplog gone", "polls": 4, "lag_gone": False},
     ),
 }
 
@@ -263,6 +264,7 @@ def with_secret(event: Event) -> list[Event]:
             "migrations",
             "workflow",
             "outcome",
+            "reported_lag",
             "selected",
             "polls",
         }:

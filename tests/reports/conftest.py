@@ -78,7 +78,12 @@ def _migration_events(name: str, ending: Ending, begin: float) -> list[Event]:
         if refused
         else StatusPolled(at=end, migration=name, status=word),
         MigrationFinished(
-            at=end, migration=name, outcome=ending.outcome, status=word, error_message=ending.message, polls=4
+            at=end,
+            migration=name,
+            outcome=ending.outcome,
+            status="WORKING" if refused else word,
+            error_message=ending.message,
+            polls=4,
         ),
     ]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.core.errors import BusyError, JournalDamagedError, JournalError
 from orchestrator.core.events import CutoverNotBegun, CutoverRequested, Event, RunFinished, RunPaused
+from orchestrator.core.next_step import Reading
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import GateChange, SteeringRequest
@@ -389,7 +390,7 @@ def test_a_put_or_a_sight_at_no_time_is_damage(journal: Journal) -> None:
     """Doubts and forecasts are reckoned from them."""
     begin(journal)
     journal.commit("r1", [CutoverRequested(at=NOW, migration="orders")], ORDERS)
-    journal.seen_ready([("g", "l")], at=NOW)
+    journal.shown({("g", "l"): Reading(status="WORKING", ready=True, lag=1.0)}, at=NOW)
     journal._db.execute("UPDATE puts SET at = 9e999")
     journal._db.execute("UPDATE ready SET first_seen_at = 9e999")
     with pytest.raises(JournalError, match="a row of puts cannot be read"):

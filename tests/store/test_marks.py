@@ -204,6 +204,7 @@ def made_older(state_dir: Path, version: int) -> None:
             db.execute("ALTER TABLE runs DROP COLUMN temporal")
             db.execute("ALTER TABLE controls DROP COLUMN detail")
             db.execute("DROP TABLE ready")
+        db.execute("DROP TABLE seen")
         db.execute(f"PRAGMA user_version = {version}")
     Marks(state_dir).of("r1").path.unlink()
 

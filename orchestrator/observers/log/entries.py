@@ -18,6 +18,7 @@ from ...core.events import (
     ForecastMade,
     HookFinished,
     HookStarted,
+    JobsSeenBefore,
     MigrationEvent,
     RateLimited,
     RequestRetried,
@@ -142,6 +143,8 @@ def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
             migrations = own.pop("migrations")
             if migrations is not None:
                 own["migrations"] = len(migrations)
+        case JobsSeenBefore():
+            own["reported_lag"] = len(event.reported_lag)  # mostly all
         case ForecastMade():
             own = _forecast(event.forecast, rehearsal=state.rehearsal)
         case WindowChanged():

@@ -19,6 +19,7 @@ from ...core.events import (
     GateWaiting,
     HookFinished,
     HookStarted,
+    JobsSeenBefore,
     MigrationFinished,
     RateLimited,
     RequestRetried,
@@ -57,6 +58,10 @@ def _by_who(event: WaveRejected) -> int:
     return logging.WARNING if event.who == APPROVAL_TIMEOUT else logging.INFO
 
 
+def _by_lags(event: JobsSeenBefore) -> int:
+    return logging.WARNING if event.lag_gone else logging.DEBUG
+
+
 def _by_exit(event: HookFinished) -> int:
     return logging.INFO if event.ok or event.not_yet else logging.WARNING
 
@@ -71,6 +76,7 @@ _BY_KIND: dict[type[Event], int | Callable[[Any], int]] = {
     CutoverAccepted: _by_status,
     WaveRejected: _by_who,
     HookFinished: _by_exit,
+    JobsSeenBefore: _by_lags,
     MigrationFinished: _by_outcome,
     CutoverInDoubt: logging.WARNING,
     CutoverRefused: logging.WARNING,

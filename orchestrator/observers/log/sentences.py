@@ -9,10 +9,12 @@ from typing import Any
 from ...core.run import APPROVAL_TIMEOUT
 from ...core.typed import approve_command
 from ...core.window import window_from_json, window_in_words
-from ...text.counts import plural
+from ...text.counts import names_listed, plural
 from ...text.durations import rough_duration
 
 Fields = Mapping[str, Any]
+_NAMES = 20
+"""How many names a sentence lists."""
 
 
 def sentence(fields: Fields, zone: tzinfo | None) -> str:
@@ -54,6 +56,14 @@ def _run_finished(f: Fields) -> str:
     rest = f"; it is unfinished: `atlas-cutover status {f['run_id']}` says how to go on" if f["unfinished"] else ""
     sent = sum(f["requests"].get("by_status", {}).values())
     return f"{f['outcome']}, exit code {f['exit_code']}, {plural(sent, 'request')}{rest}"
+
+
+def _jobs_seen_before(f: Fields) -> str:
+    gone = names_listed(f["lag_gone"], _NAMES)
+    begun = f"; of {gone} a cutover may have begun, by what was read last" if gone else ""
+    return (
+        f"{plural(f['reported_lag'], 'job')} had a lag before this session, so that its absence means something{begun}"
+    )
 
 
 def _wave_started(f: Fields) -> str:
@@ -192,6 +202,7 @@ _TELLERS: dict[str, Callable[[Fields], str]] = {
     ),
     "run_started": _run_started,
     "run_resumed": _run_resumed,
+    "jobs_seen_before": _jobs_seen_before,
     "forecast_made": lambda f: "; ".join(f["sentences"]),
     "run_finished": _run_finished,
     "run_paused": lambda f: f"paused by {f['who']}{_reason(f)}: no new cutover starts until `unpause`",

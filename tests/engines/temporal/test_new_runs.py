@@ -28,11 +28,12 @@ from orchestrator.operations.status import status
 from orchestrator.operations.steering import Taken
 from orchestrator.store.journal import open_journal
 
-from ..house import wave, workflow
+from ..house import Gate, migration, wave, workflow
+from ..test_runs import cut_over_by_hand
 from .cluster import until
 from .servers import Server, needs_temporal
 from .test_nights import quick
-from .test_parity import Night, night
+from .test_parity import Night, night, outcomes
 
 pytestmark = [pytest.mark.anyio, needs_temporal]
 
@@ -158,3 +159,21 @@ async def test_a_run_in_whose_place_another_one_has_begun_is_given_up_for_every_
         remote = Remote(client, it.handle().id)
         assert await remote.given_up_by(first)
         assert await remote.given_up_by(second) is None
+
+
+async def test_a_cutover_that_somebody_else_began_between_two_runs_gets_no_put(
+    tmp_path: Path, temporal: Server, client: Client
+) -> None:
+    """The workers know what the journal here knows of the job: it had a lag when the run before read it."""
+    lags = migration("a", gate=Gate(max_lag=0.0, timeout=2.0))
+    async with night(tmp_path, temporal, client, workflow(wave("one", lags)), quick(3600.0)) as it:
+        assert outcomes(await it.run()) == {"a": "FAILED"}
+        (job,) = it.it.atlas.app._jobs.values()
+        job.plan = replace(job.plan, ready_in_cutover=True)
+        cut_over_by_hand(it.it, "a")
+        fits = replace(lags, gate=Gate(timeout=2.0))
+        ended = await it.run(replace(it.plan, waves=(wave("one", fits),)))
+        assert outcomes(ended) == {"a": "FAILED"}
+        [told] = ended.report.migrations
+        assert "the job reported its lag before and reports none now" in str(told.error_message)
+        assert it.puts() == {"a": 0}

@@ -1,0 +1,149 @@
+"""What the journal remembers of jobs, from run to run."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.events import (
+    CutoverRequested,
+    Event,
+    GateOpened,
+    GateWaiting,
+    JobsSeenBefore,
+    MigrationFinished,
+    RunFinished,
+    StatusChanged,
+)
+from orchestrator.core.next_step import Reading
+from orchestrator.core.outcomes import Outcome, RunOutcome
+from orchestrator.core.run import RunState
+from orchestrator.core.seen import Seen, SeenJobs, remembered
+from orchestrator.core.workflow import Wave, Workflow
+from orchestrator.store.journal import Journal, open_journal
+from orchestrator.store.schema import FILE, VERSION
+
+from ..builders import NOW, live_id, migration, run_started, workflow
+
+PLAN = workflow(("a", "b", "c"))
+IDS = {m.name: (m.group_id, m.live_migration_id) for _, m in PLAN.migrations()}
+A, B, C = IDS.values()
+LAGS = GateWaiting(at=NOW, migration="a", status="WORKING", ready=False, lag=99.0, max_lag=10.0)
+GONE = GateWaiting(at=NOW, migration="a", status="WORKING", ready=True, lag=None, max_lag=10.0, lag_gone=True)
+OPENED = GateOpened(at=NOW, migration="b", status="WORKING", ready=True, lag=1.0)
+OVER = RunFinished(at=NOW + 9, outcome=RunOutcome.FAILED, exit_code=1, unfinished=False, requests={})
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """An empty journal."""
+    with open_journal(tmp_path) as found:
+        yield found
+
+
+def begin(journal: Journal, run_id: str, given: Workflow = PLAN, *, rehearsal: bool = False) -> tuple[Event, ...]:
+    """Begin a run; what it is told."""
+    first = run_started(given, rehearsal=rehearsal)
+
+    def told(_puts: object, seen: SeenJobs) -> tuple[Event, ...]:
+        return remembered(given, RunState(run_id=run_id), first, seen)
+
+    return journal.begin(run_id, given, first, remembered=told)
+
+
+def test_a_run_is_told_what_another_one_has_seen_of_its_jobs(journal: Journal) -> None:
+    """With its beginning, and its journal says so, whichever workflow the job was in, and whatever it is called there."""
+    assert begin(journal, "r1") == ()
+    journal.commit("r1", [LAGS, OPENED, GONE, OVER], IDS)
+    members = (migration("x", live_migration_id=A[1]), migration("y", live_migration_id=live_id(77)))
+    given = Workflow(name="another", waves=(Wave(name="w", migrations=members),))
+    told = (JobsSeenBefore(at=NOW, reported_lag=("x",), lag_gone=("x",)),)
+    assert begin(journal, "r2", given) == told
+    assert tuple(event for _, event in journal.events("r2"))[1:] == told
+    assert journal.state("r2").migrations["x"].lag_gone
+
+
+def test_what_was_seen_is_on_disk_with_its_event(tmp_path: Path) -> None:
+    """A process that is killed right after it loses none of it."""
+    with open_journal(tmp_path) as journal:
+        begin(journal, "r1")
+        journal.commit(
+            "r1", [LAGS, OPENED, StatusChanged(at=NOW, migration="b", status="FAILED", previous="WORKING")], IDS
+        )
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        for file in tmp_path.glob(f"{FILE}*"):
+            (copy / file.name).write_bytes(file.read_bytes())
+    with open_journal(copy, readonly=True) as journal:
+        assert journal.seen_jobs() == {A: Seen(reported_lag=True), B: Seen(True, True)}
+
+
+def test_a_lag_that_is_back_is_remembered_as_that(journal: Journal) -> None:
+    """And that there was one stays."""
+    begin(journal, "r1")
+    journal.commit("r1", [LAGS, GONE], IDS)
+    assert journal.seen_jobs() == {A: Seen(True, True)}
+    journal.commit("r1", [LAGS], IDS)
+    assert journal.seen_jobs() == {A: Seen(True, False)}
+
+
+def test_a_rehearsal_neither_remembers_nor_is_told_anything(journal: Journal) -> None:
+    """Its jobs are made up."""
+    begin(journal, "r1", rehearsal=True)
+    journal.commit("r1", [LAGS, OVER], {})
+    assert journal.seen_jobs() == {}
+    begin(journal, "r2")
+    journal.commit("r2", [LAGS, OVER], IDS)
+    assert begin(journal, "r3", rehearsal=True) == ()
+
+
+def test_what_was_seen_outlives_its_run(journal: Journal) -> None:
+    """One row a job, however many runs come and go."""
+    for number in range(3):
+        begin(journal, f"r{number}")
+        journal.commit(f"r{number}", [LAGS, CutoverRequested(at=NOW, migration="a"), GONE, OVER], IDS)
+        journal.forget(f"r{number}")
+        assert journal.seen_jobs() == {A: Seen(True, True)}
+
+
+def test_what_was_read_without_a_run_is_remembered_too(journal: Journal) -> None:
+    """And when the job was first seen ready."""
+    journal.shown({A: Reading(status="WORKING", ready=True, lag=1.0), B: Reading(status="NEW")}, at=NOW)
+    assert journal.seen_jobs() == {A: Seen(reported_lag=True)}
+    journal.shown({A: Reading(status="WORKING", ready=True)}, at=NOW + 9)
+    assert journal.seen_jobs() == {A: Seen(True, True)}
+    assert journal.first_seen_ready() == {A: NOW}
+
+
+def test_what_a_run_was_told_elsewhere_is_remembered_here(journal: Journal) -> None:
+    """It is mirrored from Temporal, where it was begun from another state directory."""
+    begin(journal, "r1")
+    journal.commit("r1", [JobsSeenBefore(at=NOW, reported_lag=("a", "b"), lag_gone=("a", "gone")), OPENED], IDS)
+    assert journal.seen_jobs() == {A: Seen(True, True), B: Seen(True, False)}
+
+
+def test_an_older_journal_remembers_what_its_runs_have_seen(tmp_path: Path) -> None:
+    """From their events, but for what cannot be read, which is nobody's memory; in their order, and without rehearsals."""
+    failed = MigrationFinished(at=NOW, migration="c", outcome=Outcome.FAILED, status="FAILED", lag_gone=True)
+    with open_journal(tmp_path) as journal:
+        begin(journal, "r1")
+        journal.commit("r1", [LAGS, OPENED, GONE, OVER], IDS)
+        begin(journal, "r2")
+        journal.commit(
+            "r2", [GateOpened(at=NOW, migration="c", status="WORKING", ready=True, lag=None), failed, OVER], IDS
+        )
+        begin(journal, "r3", rehearsal=True)
+        journal.commit("r3", [LAGS], {})
+        begin(journal, "r4", workflow(("d",), name="damaged"))
+        known = journal.seen_jobs()
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        db.execute("UPDATE events SET data = '{' WHERE run_id = 'r4'")
+        db.execute("INSERT INTO events (run_id, at, name, data) VALUES ('r1', ?, 'gate_opened', '[]')", (NOW,))
+        db.execute("DROP TABLE seen")
+        db.execute(f"PRAGMA user_version = {VERSION - 1}")
+    with open_journal(tmp_path) as journal:
+        assert journal.seen_jobs() == known == {A: Seen(True, True), B: Seen(True, False), C: Seen(False, True)}
