@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.errors import BusyError
-from orchestrator.store.locks import LockedError, holder_of, locked, run_lock, workflow_lock
+from orchestrator.store.locks import LockedError, holder_of, hooks_lock, lent, locked, run_lock, workflow_lock
 
 HOLD = """
 import sys
@@ -58,6 +58,17 @@ def test_the_kernel_releases_the_lock_of_a_killed_process(tmp_path: Path) -> Non
         assert holder_of(path) is None
         with locked(path, holder="me"):
             assert holder_of(path) == "me"
+
+
+def test_a_lock_that_was_lent_is_held_until_the_other_process_has_ended_too(tmp_path: Path) -> None:
+    """As that of hooks, by what ends them when the one that lent it is gone."""
+    path = hooks_lock(tmp_path, "night", rehearsal=False)
+    with lent(path, holder="hooks of ana@bastion") as (file, descriptor):
+        assert file.path == path
+        other = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=(descriptor,))
+    assert holder_of(path) == "hooks of ana@bastion"
+    other.communicate(b"")
+    assert holder_of(path) is None
 
 
 def test_asking_who_holds_a_lock_does_not_disturb(tmp_path: Path) -> None:
