@@ -309,7 +309,6 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         case Phase.FINISHED if state.outcome is not Outcome.IN_DOUBT:
             return state
     before_hooks_done = 0 if state.after_hooks_done else state.before_hooks_done  # the `after` hooks undid them
-    settled_at = at + settle if state.doubt_since is None else max(at + settle, state.doubt_since + state.settle)
     return state._replace(
         phase=Phase.DOUBT,
         before_hooks_done=before_hooks_done,
@@ -320,7 +319,9 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         ended_at=None,
         futile_since=None,
         doubt_since=at,
-        settle=settled_at - at,
+        settle=settle
+        if state.doubt_since is None
+        else max(settle, state.settle),  # anew: clocks differ between sessions
         accepted_at=None,
         by_evidence=False,
         doubted=state.doubted or not state.refused,

@@ -280,6 +280,17 @@ def test_a_put_without_recorded_answer_is_in_doubt() -> None:
     assert story.step() == Read(kind=ReadKind.POLL, attempt=0, deadline=NOW + 100 + 7200)
 
 
+@pytest.mark.parametrize("ahead", [700 * 86400.0, 3600.0, -3600.0, -700 * 86400.0])
+def test_each_session_waits_for_the_settle_time_whatever_the_clock_was_before(ahead: float) -> None:
+    """Set right between two sessions, it makes none longer than the longest that was asked for, nor shorter."""
+    story = in_doubt(settle=30.0)
+    story.resume(after=-ahead, settle=4.0)
+    assert (story.state.doubt_since, story.state.settle) == (story.now, 30.0)
+    assert story.read("WORKING", True, 1.0, after=29) == []
+    assert story.read("WORKING", True, 1.0, after=1) == []
+    assert story.read("WORKING", True, 1.0, after=5) == ["cutover_not_begun"]
+
+
 def test_doubt_starts_anew_and_keeps_its_longer_settling_time() -> None:
     """A PUT without an answer may arrive as late as before, whatever died meanwhile."""
     story = in_doubt(settle=30.0)
