@@ -24,7 +24,6 @@ from .advice import (
 from .events import HookFinished
 from .holds import Held, Hold, holds, silence
 from .migration import MigrationState, Phase
-from .no_return import InCharge
 from .not_run import NotRun, hooks_not_run
 from .outcomes import Outcome
 from .run import RunState
@@ -302,7 +301,7 @@ def of_hooks_not_run(state: RunState) -> tuple[Need, ...]:
     """The hooks that a run was ended without, so that an application may stand still and nobody sees to it; those alike together."""
     groups: dict[tuple[str, str, bool], list[NotRun]] = {}
     for each in hooks_not_run(state):
-        alike = (_said_of(each), _about_not_run(each, state), each.migration is not None)
+        alike = (each.said, each.to_do(state), each.migration is not None)
         groups.setdefault(alike, []).append(each)
     return tuple(_of_not_run(said, to_do, members) for (said, to_do, _), members in groups.items())
 
@@ -330,33 +329,6 @@ def _of_not_run(said: str, to_do: str, members: list[NotRun]) -> Need:
         count=len(members),
         since=min((each.stopped_since for each in members if each.stopped_since is not None), default=None),
     )
-
-
-def _said_of(left: NotRun) -> str:
-    if left.stopped_since is None:
-        return f"`{left.hook}` has not run"
-    rest = f"`{left.hook}` has not run" if left.commands.of(left.hook) else "nothing has undone what it did"
-    return f"`before` has stopped the application, and {rest}"
-
-
-def _about_not_run(left: NotRun, state: RunState) -> str:
-    """What a person does in the place of hooks that nobody runs any more."""
-    over = "The run is over, and runs no hook any more."
-    if state.successor is not None:
-        over = f"Run {state.successor} has taken its place, and runs `before` again for what it starts. Where it does not bring it to an end:"
-    match left.in_charge:
-        case InCharge.SOURCE:
-            then = (
-                "look at the live migration in the Atlas UI, and unless somebody has cut it over meanwhile, let the application write to the source "
-                "by hand, as `after_failure` would"
-            )
-        case InCharge.TARGET:
-            then = "it is cut over, so do by hand what the hook would do: the application writes to the new cluster, and never to the source again"
-        case InCharge.MIXED:
-            then = "some of its migrations are cut over and others are not, so look at each in the Atlas UI, and do by hand what the hooks would do"
-        case _:
-            then = "let no writer in anywhere before somebody has looked at both clusters in the Atlas UI; then let it write where they show, by hand"
-    return f"{over} {then if over.endswith(':') else then[0].upper() + then[1:]}."
 
 
 def _of_interruption(state: RunState, now: float) -> Need:

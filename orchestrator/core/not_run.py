@@ -30,6 +30,33 @@ class NotRun:
     commands: Hooks
     in_charge: InCharge
 
+    @property
+    def said(self) -> str:
+        """What has not been run, and what that leaves, in words."""
+        if self.stopped_since is None:
+            return f"`{self.hook}` has not run"
+        rest = f"`{self.hook}` has not run" if self.commands.of(self.hook) else "nothing has undone what it did"
+        return f"`before` may have stopped the application, and {rest}"
+
+    def to_do(self, run: RunState) -> str:
+        """What a person does in the place of hooks that nobody runs any more."""
+        over = "The run is over, and runs no hook any more."
+        if run.successor is not None:
+            over = f"Run {run.successor} has taken its place, and runs `before` again for what it starts. Where it does not bring it to an end:"
+        match self.in_charge:
+            case InCharge.SOURCE:
+                then = (
+                    "look at the live migration in the Atlas UI, and unless somebody has cut it over meanwhile, let the application write to the source "
+                    "by hand, as `after_failure` would"
+                )
+            case InCharge.TARGET:
+                then = "it is cut over, so do by hand what the hook would do: the application writes to the new cluster, and never to the source again"
+            case InCharge.MIXED:
+                then = "some of its migrations are cut over and others are not, so look at each in the Atlas UI, and do by hand what the hooks would do"
+            case _:
+                then = "let no writer in anywhere before somebody has looked at both clusters in the Atlas UI; then let it write where they show, by hand"
+        return f"{over} {then if over.endswith(':') else then[0].upper() + then[1:]}."
+
 
 def hooks_not_run(run: RunState) -> Iterator[NotRun]:
     """Those of *run*, if it is over; without what only calls for somebody, as whoever has ended it knows of that."""

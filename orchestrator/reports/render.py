@@ -75,18 +75,6 @@ def render(report: RunReport, suffix: str) -> str:
     return renderer(report)
 
 
-def write_report(report: RunReport, path: Path, *, private: bool = False) -> None:
-    """Write *report* to *path*, whole or not at all.
-
-    *private*: its directory is made where it lacks, and both are their owner's alone, as the journal is; otherwise the umask says.
-
-    Raises:
-        InputError: No format has *path*'s suffix.
-        OSError: The disk is full, the directory not writable.
-    """
-    _put(path, _rendered(report, path), private=private)
-
-
 def _rendered(report: RunReport, path: Path) -> bytes:
     # Without a mark, Excel takes UTF-8 for something else.
     return render(report, suffix(path)).encode("utf-8-sig" if suffix(path) == ".csv" else "utf-8")
@@ -107,7 +95,9 @@ def write_all(
     options: str = "",
     checkpoint: Checkpoint = unwatched,
 ) -> tuple[list[Path], list[tuple[Path, OSError]]]:
-    """Write *report* to each of *paths*, after the run's *own*; those that were written, and those that could not be, with the reason.
+    """Write *report* to each of *paths*, after the run's *own*, whole or not at all; those that were written, and those that could not be, with the reason.
+
+    The directory of the run's *own* is made where it lacks, and all is their owner's alone, as the journal is; of *paths* the umask says.
 
     *options*: with which a command finds the run's state directory; those that are for people have them behind each command. A file system
     that hangs keeps nobody for longer than `PATIENCE` and `LAST_PATIENCE`, and the other files are written all the same.

@@ -450,7 +450,7 @@ def test_an_application_that_a_run_was_ended_without_starting_again_needs_somebo
     assert NOT_RUN not in [need.kind for need in needs(killed, NOW)]
     need = only(needs(killed.after(*aborted()), NOW))
     assert (need.kind, need.what, need.since, need.command) == (NOT_RUN, what, NOW + 5, None)
-    assert need.said == "`before` has stopped the application, and `after_failure` has not run"
+    assert need.said == "`before` may have stopped the application, and `after_failure` has not run"
     assert "Look at the live migration in the Atlas UI" in need.to_do
     assert "let the application write to the source by hand" in need.to_do
     successor = only(needs(killed.after(*aborted(successor="next")), NOW))
@@ -471,7 +471,7 @@ def test_a_switch_that_a_run_was_ended_before_needs_somebody(of: str) -> None:
     wave = ev.WaveStarted(at=NOW, wave="w1", migrations=2, concurrency=2)
     need = only(needs(fold(RUN, [run_started(with_hooks(of)), wave, before, *cut_over, *aborted()]), NOW))
     assert (need.kind, need.since) == (NOT_RUN, NOW + 5)
-    assert need.said == "`before` has stopped the application, and `after_success` has not run"
+    assert need.said == "`before` may have stopped the application, and `after_success` has not run"
     assert "writes to the new cluster, and never to the source again" in need.to_do
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.window import AbsoluteWindow
-from orchestrator.reports.render import write_report
+from orchestrator.reports.render import write_all
 
 from ..chromium import NEEDS_CHROMIUM, Busy
 from .conftest import START, Ending, MakeReport
@@ -100,7 +100,7 @@ def open_in(report_of: MakeReport, tmp_path: Path) -> Iterator[Callable[..., Pag
     def open_(tab: Tab, count: int, *, width: int = 1280, scheme: Literal["light", "dark"] = "light") -> Page:
         path = tmp_path / "report.html"
         window = AbsoluteWindow(opens=START, closes=START + 100)
-        write_report(report_of(waves(count), window=window, at_once=max(5, count // 10)), path)
+        write_all(report_of(waves(count), window=window, at_once=max(5, count // 10)), [path])
         page = tab.page
         tabs.append(tab)
         page.set_viewport_size({"width": width, "height": 800})

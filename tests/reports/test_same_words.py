@@ -217,7 +217,7 @@ def test_an_application_that_an_aborted_run_leaves_stopped_is_told_in_each_form(
     report = build(state, now=START + 100)
     text = form(report)
     assert "hooks of users" in text
-    assert "has stopped the application, and nothing has undone what it did, since 2026-11-28 00:01:00 UTC" in text
+    assert "may have stopped the application, and nothing has undone what it did, since 2026-11-28 00:01:00 UTC" in text
     assert "let the application write to the source by hand" in text
     assert "resume" not in text
     (users,) = [point for point in report.point_of_no_return if "users" in point.names]
