@@ -75,6 +75,10 @@ BEFORE = (
                 "`failed or expired`",
                 "the job is over: start a new live migration in Atlas, and put its id into the workflow",
             ),
+            (
+                "`without the lag it had before`",
+                "somebody else may have begun its cutover: ask who, and look at it in the Atlas UI; let no writer return to the source before that",
+            ),
             ("a job *will have been ready for 120 hours* before the window closes", "extend its time in the Atlas UI"),
             (
                 "a lag that grows",

@@ -224,4 +224,5 @@ def _rest(state_dir: Path) -> None:
         journal.bring_up_to_date(RUN, RunStanding())
         journal.earlier_puts("another")
         journal.first_seen_ready()
+        journal.seen_jobs()
         last_words(journal.state(RUN), now=AT)
