@@ -144,9 +144,8 @@ def test_a_process_that_was_forked_holds_none_of_its_parents_locks(tmp_path: Pat
         "from pathlib import Path\n"
         "from orchestrator.store.locks import locked\n"
         "with locked(Path(sys.argv[1]), holder='ana'):\n"
-        "    child = os.fork()\n"
-        "    if child:\n"
-        "        print(child, flush=True)\n"
+        "    if not os.fork():\n"
+        "        print(os.getpid(), flush=True)\n"  # by then it has let go
         "    time.sleep(60)\n"
     )
     path = tmp_path / "locks" / "run.lock"
