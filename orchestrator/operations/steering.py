@@ -177,6 +177,17 @@ def take_up_what_waits(journal: Journal, run_id: str) -> RunState:
     return state
 
 
+def heeding_what_waits(journal: Journal, state: RunState) -> RunState:
+    """*state*, which `take_up_what_waits` has given, as it will stand when the session has heeded what was left for it: as `asked_already` has it.
+
+    Raises:
+        JournalError: The journal cannot be read.
+    """
+    heeded = state.after()
+    _heeded(journal.controls(state.run_id), heeded)
+    return heeded
+
+
 def take_up_what_was_kept(journal: Journal, run_id: str, leftovers: Leftovers) -> None:
     """Record what still counts of what was left for whoever followed the run, which is open nowhere: its next session begins with that.
 

@@ -33,7 +33,7 @@ from .missing_here import refuse_foreign_programs
 from .options import Ending, Options
 from .secrets_in import refuse_secrets
 from .session import conduct
-from .steering import take_up_what_waits
+from .steering import heeding_what_waits, take_up_what_waits
 from .whose import refuse_foreign
 
 
@@ -106,7 +106,9 @@ async def _continue(
         )
         if not (state.recorded_unfinished or again):
             return as_it_ended(state, options)
-        keep_to_what_was_confirmed(journal, assignment, settings, options, now=options.host.wall())
+        # An `abort` that waits is heeded before the first step: it was reckoned with when the operator was asked.
+        heeding = continuation(heeding_what_waits(journal, state), given, settings, options, now=assignment.first.at)
+        keep_to_what_was_confirmed(journal, heeding, settings, options, now=options.host.wall())
         assignment = replace(
             assignment, also=(*assignment.also, *forecast_of(journal, assignment, settings)), locks=locks
         )

@@ -235,6 +235,47 @@ async def test_nothing_is_done_when_the_run_has_changed_since_the_question(tmp_p
         assert ([it.puts(name) for name in "abc"], it.events) == (puts, [])
 
 
+def waiting(it: House, commands: str) -> None:
+    """Leave *commands* for the newest run; what is about a migration is about `b`."""
+    for command in commands.split():
+        it.ask(command, **({"migration": "b"} if command in ("skip", "gate") else {}))
+
+
+@pytest.mark.parametrize("command", ["run", "resume"])
+@pytest.mark.parametrize("commands", ["abort", "pause abort", "abort skip", "skip gate pause", "pause", "skip"])
+async def test_what_a_process_had_not_heeded_when_it_died_keeps_nobody_from_going_on(
+    tmp_path: Path, commands: str, command: str
+) -> None:
+    """The question reckons with it, and so does the session: what is under way is followed, and an abort is heeded before anything starts."""
+    async with house(tmp_path, workflow(wave("one", "a"), wave("two", "b"))) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, CutoverAccepted))
+        waiting(it, commands)
+        confirmed = foreseen(it) if command == "run" else foresee_resume(run_id, it.settings, Options(), now=wall())
+        assert confirmed.follows == ("a",)
+        assert confirmed.may_put == (commands == "pause")
+        it.events.clear()
+        with anyio.move_on_after(600):
+            on = it.start(confirmed=confirmed) if command == "run" else it.resume(run_id, confirmed=confirmed)
+            ending = await on
+            assert outcomes(ending)["b"] is Outcome.NOT_STARTED
+        with open_journal(it.settings.state_dir) as journal:
+            assert journal.state(run_id).migrations["a"].outcome is Outcome.SUCCESS
+        assert (it.puts("a"), it.puts("b")) == (1, 0)
+
+
+async def test_nothing_that_failed_is_tried_again_in_a_run_whose_abort_waits(tmp_path: Path) -> None:
+    """It would be taken up, and not be started: how it had failed would be in no report any more."""
+    no = Hooks(before=(("false",),))
+    async with house(tmp_path, workflow(wave("one", migration("a", hooks=no)), wave("two", "b"))) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, CutoverAccepted))
+        it.ask("abort")
+        it.events.clear()
+        with pytest.raises(InputError, match="was aborted by somebody"):
+            await it.resume(run_id, retry_failed=True)
+        assert it.events == []
+        assert outcomes(await it.resume(run_id)) == {"a": Outcome.FAILED, "b": Outcome.SUCCESS}
+
+
 async def test_nothing_is_done_when_a_run_has_begun_since_the_question(tmp_path: Path) -> None:
     """It was another process's, which died."""
     async with house(tmp_path, PLAN) as it:
