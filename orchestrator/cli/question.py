@@ -30,6 +30,11 @@ def question(intention: Intention, settings: Settings) -> Iterator[str]:
             "leaves only if reads of the job show that it was not:"
         )
         yield from _by_wave(intention, intention.repeats)
+    if intention.elsewhere:
+        yield (
+            f"{plural(len(intention.elsewhere), 'live migration')} had a PUT at another address whose end is not known; nothing that is "
+            f"read here settles that, so none leaves: {_names(intention.elsewhere)}"
+        )
     if intention.follows:
         are = "cutover is" if len(intention.follows) == 1 else "cutovers are"
         yield f"{len(intention.follows)} {are} under way at Atlas and only followed: {_names(intention.follows)}"

@@ -14,6 +14,7 @@ _NAMES = frozenset(
     {
         "base_url",
         "credentials",
+        "elsewhere",
         "hook",
         "lag_gone",
         "method",

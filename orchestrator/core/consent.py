@@ -24,7 +24,8 @@ class Intention:
 
     *run_id*: the run that is continued (None: a new one begins), *recorded_window* its window so far. *ends*: the runs that are
     over when it begins. *starts*: get a PUT when their gates open. *repeats*: a PUT may have been carried out; they get another
-    only if reads show that it was not. *follows*: Atlas has accepted their cutover.
+    only if reads show that it was not. *elsewhere*: the same at another server, so that none shows that, and they get none. *follows*: Atlas
+    has accepted their cutover.
     """
 
     run_id: str | None
@@ -35,6 +36,7 @@ class Intention:
     starts: tuple[str, ...]
     repeats: tuple[str, ...]
     follows: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def may_put(self) -> bool:
@@ -81,6 +83,8 @@ def _sorted(
     def within(phases: frozenset[Phase]) -> tuple[str, ...]:
         return tuple(m.name for _, m in state.rows() if state.migrations[m.name].phase in phases)
 
+    unclear = within(_UNCLEAR)
+    elsewhere = tuple(name for name in unclear if state.migrations[name].elsewhere)
     return Intention(
         run_id=run_id,
         workflow=state.workflow,
@@ -88,8 +92,9 @@ def _sorted(
         base_url=base_url,
         ends=ends,
         starts=() if stopped else tuple(name for name in within(BEFORE_THE_PUT) if state.withdrawn(name) is None),
-        repeats=() if stopped else within(_UNCLEAR),
+        repeats=() if stopped else tuple(name for name in unclear if name not in elsewhere),
         follows=within(frozenset({Phase.ACCEPTED}) if not stopped else _UNCLEAR | {Phase.ACCEPTED}),
+        elsewhere=() if stopped else elsewhere,
     )
 
 

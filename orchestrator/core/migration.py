@@ -83,6 +83,8 @@ class MigrationState(NamedTuple):
     """Seconds after that in which it may still arrive at Atlas, or not show in reads."""
     doubted: bool = False
     """A PUT was in doubt once, so that the refusal of a later one does not mean that nothing began."""
+    elsewhere: str = ""
+    """The address of another server, to which another run sent the PUT that is in doubt; what is read here never shows that it came to nothing."""
     refused: bool = False
     """The doubt is about a PUT that was answered with a 4xx."""
     conflict: bool = False

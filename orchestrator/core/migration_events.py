@@ -71,11 +71,15 @@ class CutoverAccepted(MigrationEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoverInDoubt(MigrationEvent):
-    """The PUT may or may not have been carried out: the job is read until it shows which."""
+    """The PUT may or may not have been carried out: the job is read until it shows which.
+
+    *elsewhere*: the address that it was sent to, where that is another server than the one that is read.
+    """
 
     name: ClassVar[str] = "cutover_in_doubt"
     reason: str
     settle: float
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -234,6 +234,7 @@ def _into_doubt(state: MigrationState, event: CutoverInDoubt, *, again: bool) ->
         challenges=0,
         doubt_since=state.doubt_since if again else event.at,
         settle=state.settle if again else event.settle,
+        elsewhere=state.elsewhere if again else event.elsewhere,
         refused=state.refused and again,
         doubted=True,
         accepted_at=None,

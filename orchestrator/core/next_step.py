@@ -276,7 +276,7 @@ def how_sent(state: MigrationState) -> str:
         return f"the PUT was refused ({state.refusal})"
     match state.cutover_requests:
         case 0:
-            return "another run has sent a PUT"
+            return f"another run has sent a PUT{f' to {state.elsewhere}' if state.elsewhere else ''}"
         case 1:
             return "1 PUT sent, its answer was lost"
         case number:

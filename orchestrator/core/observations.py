@@ -24,6 +24,7 @@ from .migration import BEFORE_THE_PUT, MigrationState, Phase, refusal_is_definit
 from .migration_fold import apply
 from .next_step import (
     GATE_LIFE,
+    LOOK,
     MOST_CHALLENGES,
     SIGNS,
     Answer,
@@ -259,6 +260,12 @@ def _settled(state: MigrationState, reading: Reading, policy: Policy, *, migrati
     lag = (
         f"still reports its lag ({format_duration(reading.lag)})" if reading.lag is not None else "is as it was before"
     )
+    if state.elsewhere:
+        why = (
+            f"{how_sent(state)}, and how that ended is not known: that the job is ready here and {lag} is no word of that server's. A run "
+            f"with atlas.base_url set back to it settles that; or {LOOK}"
+        )
+        return [finished(state, Outcome.IN_DOUBT, why, migration=migration, now=now)]
     reason = f"{state.refusal}; the job {lag}" if state.refused else f"the job is ready and {lag}"
     not_begun = CutoverNotBegun(at=now, migration=migration, reason=reason)
     if not state.refused or (state.conflict and not state.doubted and policy.gate is not None):

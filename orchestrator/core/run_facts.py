@@ -20,6 +20,7 @@ from .wave_state import WaveState
 from .window import Span
 from .workflow import HookKind, Migration, Wave, Workflow, after_hook
 
+_TOLD = frozenset({Outcome.SUCCESS, Outcome.FAILED, Outcome.UNVERIFIED})
 _UNSETTLED = frozenset({Outcome.IN_DOUBT, Outcome.UNDER_WAY})
 
 
@@ -225,6 +226,11 @@ class RunFacts:
     def unsettled(self) -> list[str]:
         """Those of all migrations, selected or not, that are in doubt or under way, were the run to end now."""
         return [name for name in self.migrations if self.outcome_of(name) in _UNSETTLED]
+
+    def has_ended_at_atlas(self, name: str) -> bool:
+        """Whether Atlas has told how migration *name* has ended."""
+        known = self.migrations[name]
+        return known.phase is Phase.VERIFYING or known.outcome in _TOLD
 
     def is_unfinished(self) -> bool:
         """Whether anything is left to continue: a migration of the whole workflow, or the hooks of what is over."""

@@ -22,9 +22,9 @@ from ..store.locks import LockedError, locked, run_lock, worker_of
 from ..store.records import RowDamagedError
 from .aftermath import wait_for_hooks
 from .apart import wait_for
+from .assignment import last_words
 from .deciding import decided_whole
 from .find import find_run, state_dir_of
-from .foresight import last_words
 from .reporting import write_reports
 from .steering import (
     Steered,

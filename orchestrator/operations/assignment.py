@@ -1,16 +1,19 @@
-"""What a session is to work on, and its beginning in the journal."""
+"""What a session is to work on, its beginning in the journal, and the end of a run in whose place it begins."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..core.events import Event, RunResumed, RunStarted
+from ..core.events import CutoversStopped, Event, RunAborted, RunFinished, RunResumed, RunStarted
+from ..core.outcomes import ExitCode, RunOutcome
 from ..core.run import RunState
 from ..core.seen import SeenJobs, remembered
+from ..core.steered import with_reason
 from ..core.workflow import Workflow
 from ..engines.local.session import doubts_of_earlier_puts
+from ..machine.person import who_am_i
 from ..store.ground import OpenFile
 from ..store.journal import Journal
 from ..store.reader import EarlierPuts
@@ -23,6 +26,27 @@ class LastWords:
 
     state: RunState
     events: Sequence[Event]
+
+
+def last_words(
+    state: RunState, *, now: float, who: str | None = None, reason: str = "", successor: str | None = None
+) -> LastWords:
+    """End *state*, that of an unfinished run on which no process works, and tell by which events; *who* ends it."""
+    aborted = RunAborted(at=now, who=who or who_am_i(), successor=successor, reason=reason)
+    stopped = CutoversStopped(at=now, reason=with_reason(f"aborted by {aborted.who}", reason))
+    for event in (aborted, stopped):
+        state.apply(event)
+    over = RunFinished(
+        at=now,
+        outcome=RunOutcome.INCOMPLETE,
+        exit_code=int(ExitCode.INCOMPLETE),
+        unfinished=False,
+        requests={"total": 0, "by_status": {}, "retries": 0},
+    )
+    ended = state.after(over)  # what it leaves under way is in doubt, now that nobody follows it
+    finished = replace(over, outcome=ended.outcome(), exit_code=int(ended.exit_code()))
+    state.apply(finished)
+    return LastWords(state=state, events=(aborted, stopped, finished))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

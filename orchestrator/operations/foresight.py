@@ -7,7 +7,6 @@ again under the run's locks, and `keep_to_what_was_confirmed` compares.
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from ..core.advice import path_of
 from ..core.changes import differences
@@ -15,19 +14,14 @@ from ..core.consent import Intention, intended
 from ..core.errors import InputError
 from ..core.events import (
     ConfirmationWaiting,
-    CutoversStopped,
     Event,
-    RunAborted,
-    RunFinished,
     RunResumed,
     RunStarted,
     WindowChanged,
 )
 from ..core.migration import UNDER_WAY
-from ..core.outcomes import ExitCode, RunOutcome
 from ..core.run import RunState
 from ..core.settings import Settings
-from ..core.steered import with_reason
 from ..core.typed import resume_command
 from ..core.workflow import Workflow
 from ..engines.local.session import doubts_of_earlier_puts
@@ -36,8 +30,9 @@ from ..machine.version import program_version
 from ..store.journal import Journal, journal_in, open_journal
 from ..text.counts import names_listed, plural
 from ..text.likeness import closest
-from .assignment import Assignment, LastWords
+from .assignment import Assignment, LastWords, last_words
 from .options import Options
+from .other_servers import refuse_other_server, refuse_to_take_the_place
 from .steering import asked_already
 from .whose import refuse_foreign
 
@@ -166,12 +161,7 @@ def continuation(
         raise InputError(
             f"run {run_id} was aborted by {state.aborted_by}: start a new one with `atlas-cutover run --new {path_of(state.workflow)}`"
         )
-    if not state.rehearsal and _server_of(state.base_url) != _server_of(settings.atlas.base_url):
-        raise InputError(
-            f"run {run_id} was begun at {state.base_url}, and atlas.base_url is {settings.atlas.base_url}: what is "
-            "known of its live migrations is not from there. Continue it with the config that it began with (`--config FILE`, or "
-            "ATLAS_CUTOVER_CONFIG), which has that address, or start another with `run --new`"
-        )
+    refuse_other_server(state, settings, now=now)
     # What was under way when the last session ended is followed in any case, and counts.
     selected = select(state.workflow, options.only) | {
         name for name, known in state.migrations.items() if known.phase in UNDER_WAY
@@ -229,7 +219,7 @@ def _intention(journal: Journal, assignment: Assignment, settings: Settings, *, 
         assignment.workflow,
         assignment.state,
         assignment.first,
-        {} if assignment.rehearsal else journal.earlier_puts(assignment.state.run_id),
+        {} if assignment.rehearsal else journal.earlier_puts(assignment.state.run_id, base_url=settings.atlas.base_url),
         settle=settings.atlas.settle,
     )
     return intended(
@@ -279,13 +269,14 @@ def _in_place_of(
 
     Raises:
         BusyError: One of them is open at Temporal, for another engine or at another place.
-        InputError: One of them has left something under way or in doubt that the new run would not follow, or is foreign (`refuse_foreign`).
+        InputError: One of them has left something under way or in doubt that the new run would not follow, or anything at another server, or is foreign (`refuse_foreign`).
     """
     followed = {(m.group_id, m.live_migration_id) for _, m in workflow.migrations() if m.name in selected}
     ends = []
     for row in journal.unfinished(workflow=workflow.name, rehearsal=False):
         refuse_foreign(row, options.engine, settings.temporal)
         state = journal.state(row.run_id)
+        refuse_to_take_the_place(state, settings, now=now)
         in_doubt = frozenset(state.unsettled())
         lost = [
             m.name
@@ -300,12 +291,6 @@ def _in_place_of(
             )
         ends.append(last_words(state, now=now, successor=run_id))
     return tuple(ends)
-
-
-def _server_of(base_url: str) -> tuple[str, str]:
-    """Which Atlas *base_url* means; its path is the version of the API."""
-    parts = urlsplit(base_url)
-    return parts.scheme, parts.netloc
 
 
 def select(workflow: Workflow, only: tuple[str, ...]) -> frozenset[str]:
@@ -324,24 +309,3 @@ def select(workflow: Workflow, only: tuple[str, ...]) -> frozenset[str]:
             f"workflow {workflow.name!r} has neither a wave nor a migration {name!r}{ask} (a run that is "
             "continued has those it was started with)"
         ) from None
-
-
-def last_words(
-    state: RunState, *, now: float, who: str | None = None, reason: str = "", successor: str | None = None
-) -> LastWords:
-    """End *state*, that of an unfinished run on which no process works, and tell by which events; *who* ends it."""
-    aborted = RunAborted(at=now, who=who or who_am_i(), successor=successor, reason=reason)
-    stopped = CutoversStopped(at=now, reason=with_reason(f"aborted by {aborted.who}", reason))
-    for event in (aborted, stopped):
-        state.apply(event)
-    over = RunFinished(
-        at=now,
-        outcome=RunOutcome.INCOMPLETE,
-        exit_code=int(ExitCode.INCOMPLETE),
-        unfinished=False,
-        requests={"total": 0, "by_status": {}, "retries": 0},
-    )
-    ended = state.after(over)  # what it leaves under way is in doubt, now that nobody follows it
-    finished = replace(over, outcome=ended.outcome(), exit_code=int(ended.exit_code()))
-    state.apply(finished)
-    return LastWords(state=state, events=(aborted, stopped, finished))

@@ -305,7 +305,7 @@ class Journal(JournalReader):
         self,
         run_id: str,
         workflow: Workflow,
-        event: Event,
+        event: ev.RunStarted | ev.RunResumed,
         remembered: Remembered,
         *,
         also: Sequence[Event] = (),
@@ -315,7 +315,7 @@ class Journal(JournalReader):
         self._marks.make_place()  # nothing is recorded of a session that could not be marked
         if not rehearsal:
             self._claim(run_id, workflow)
-            told = remembered(self.earlier_puts(run_id), self.seen_jobs())
+            told = remembered(self.earlier_puts(run_id, base_url=event.base_url), self.seen_jobs())
         self.insert(run_id, (event, *also, *told), {})
         if not self._marks.of(run_id).exists():  # a run has a mark, whenever the power goes
             self._marks.of(run_id).write(Reach())

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.errors import JournalError
 from ..core.events import Event
@@ -14,6 +14,7 @@ from ..core.listing import DECIDING, RunStanding
 from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
 from ..core.seen import Seen, SeenJobs
+from ..text.hosts import same_server, server_of
 from .marks import Reach
 from .records import RUNS, Control, Row, RunRow, Unreadable, control_of, events_of, moment_of, run_of
 from .schema import explained
@@ -27,8 +28,28 @@ _DECIDING = (
 MOST_RUNS = 1000
 """Runs that are listed, where nobody says how many: the newest."""
 _NEWEST_FIRST = "ORDER BY started_at DESC, run_id DESC LIMIT ?"
-EarlierPuts = Mapping[tuple[str, str], tuple[str, float]]
-"""Which run sent a PUT for a live migration (project and id), and when."""
+_BEGUN_AT = (  # the run's first event; one that is damaged tells nothing
+    "SELECT runs.run_id, CASE WHEN json_valid(data) THEN json_extract(data, '$.base_url') END FROM runs JOIN events "
+    "ON seq = (SELECT min(seq) FROM events WHERE events.run_id = runs.run_id) WHERE runs.run_id IN (SELECT run_id FROM puts)"
+)
+
+
+Server = tuple[str, str, int | None]
+
+
+class EarlierPut(NamedTuple):
+    """Which other run sent a PUT for a live migration, and when (Unix seconds).
+
+    *elsewhere*: the address to which it, or one before it, was sent and whose end is not known, if that is another server.
+    """
+
+    run_id: str
+    at: float
+    elsewhere: str = ""
+
+
+EarlierPuts = Mapping[tuple[str, str], EarlierPut]
+"""That of each live migration (project and id)."""
 
 
 class JournalReader:
@@ -114,10 +135,42 @@ class JournalReader:
         self._known[run_id] = Reach().after(rows)
         return rows
 
-    def earlier_puts(self, run_id: str) -> EarlierPuts:
-        """Live migrations that another run sent a PUT for which may have been carried out: which run, and when."""
-        rows = self._query("SELECT group_id, live_migration_id, run_id, at FROM puts WHERE run_id != ?", (run_id,))
-        return {(group, live): (other, moment_of(self.path, "puts", at)) for group, live, other, at in rows}
+    def earlier_puts(self, run_id: str, *, base_url: str = "") -> EarlierPuts:
+        """Live migrations that another run sent a PUT for which may have been carried out: which run, and when.
+
+        *base_url*: where run *run_id* reads their jobs (empty: that is not asked). Of several PUTs to one server the last one counts: it left when
+        the one before it was known to have come to nothing.
+        """
+        rows = self._query(
+            "SELECT group_id, live_migration_id, run_id, at FROM puts WHERE run_id != ? ORDER BY at, run_id", (run_id,)
+        )
+        begun_at: dict[str, Any] = dict(self._query(_BEGUN_AT, ())) if base_url else {}
+        ended: dict[str, frozenset[tuple[str, str]]] = {}
+        puts: dict[tuple[str, str], EarlierPut] = {}
+        last: dict[tuple[tuple[str, str], Server], EarlierPut] = {}
+        for group, live, other, at in rows:
+            put = puts[group, live] = EarlierPut(other, moment_of(self.path, "puts", at))
+            there = begun_at.get(other)
+            if isinstance(there, str) and not same_server(there, base_url):
+                last[(group, live), server_of(there)] = put._replace(elsewhere=there)
+        for (job, _), put in last.items():
+            if put.run_id not in ended:
+                ended[put.run_id] = self._ended_at_atlas(put.run_id)
+            if job not in ended[put.run_id]:
+                puts[job] = put
+        return puts
+
+    def _ended_at_atlas(self, run_id: str) -> frozenset[tuple[str, str]]:
+        """The live migrations of a run of which Atlas has told it how they ended, as far as its events can be read."""
+        state = fold(
+            run_id,
+            (event for _, event in events_of(self.path, run_id, self._query(ROWS, (run_id, 0, None)), left_out=[])),
+        )
+        return frozenset(
+            (m.group_id, m.live_migration_id)
+            for _, m in state.workflow.migrations()
+            if state.has_ended_at_atlas(m.name)
+        )
 
     def seen_jobs(self) -> SeenJobs:
         """What the job of each live migration (project and id) has shown, to whoever has read it."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+_USUAL_PORTS = {"https": 443, "http": 80}
 
 
 def is_loopback(host: str) -> bool:
@@ -12,3 +15,21 @@ def is_loopback(host: str) -> bool:
         return name == "localhost" or ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether two addresses are one server's, as far as they say so by themselves (`server_of`)."""
+    return server_of(one) == server_of(other)
+
+
+def server_of(address: str) -> tuple[str, str, int | None]:
+    """Which server *address* means, however it is spelled: scheme, host and port. Its path says which API of that is meant.
+
+    Two names may be one server's all the same: whoever goes by this keeps to the safe side.
+    """
+    try:
+        parts = urlsplit(address)
+        host = (parts.hostname or "").rstrip(".")
+        return parts.scheme, host, parts.port or _USUAL_PORTS.get(parts.scheme)
+    except ValueError:  # it is none, and the like of itself alone
+        return "", address, None

@@ -6,11 +6,13 @@ import io
 import sys
 from argparse import Namespace
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.cli.consent import consent_to
+from orchestrator.cli.question import question
 from orchestrator.core.consent import Intention
 from orchestrator.core.errors import InputError
 from orchestrator.core.settings import Api, AtlasSettings, Logging, Polling, RateLimit, Settings
@@ -65,6 +67,14 @@ def test_a_question_waits_for_its_answer_on_a_terminal_that_takes_nothing(
     consent = consent_to(Namespace(yes=False, command="run"), INTENTION, settings(tmp_path))
     assert consent.confirmed is INTENTION
     assert "A cutover cannot be undone." in shown.getvalue()
+
+
+def test_who_confirms_is_told_what_gets_no_put_for_one_that_went_elsewhere(tmp_path: Path) -> None:
+    """It is not among those that may get another."""
+    lines = list(question(replace(INTENTION, elsewhere=("carts",)), settings(tmp_path)))
+    [line] = [line for line in lines if "carts" in line]
+    assert line.startswith("1 live migration had a PUT at another address whose end is not known")
+    assert line.endswith("so none leaves: carts")
 
 
 class Stopped(Terminal):

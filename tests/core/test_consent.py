@@ -69,6 +69,18 @@ def test_retry_failed_adds_what_failed_before_its_put() -> None:
     assert (found.starts, found.repeats, found.follows) == (("f",), (), ("b",))
 
 
+def test_what_another_run_sent_to_another_server_gets_nothing() -> None:
+    """No read shows that it came to nothing; where no cutover starts anyway, it is followed as any other."""
+    first = run_started(NIGHT, selected=("a", "c"))
+    doubt = CutoverInDoubt(at=NOW, migration="c", reason="run run-0", settle=4.0, elsewhere="https://there")
+    found = intended(RunState(run_id=""), (first, doubt), base_url="https://x", ends=(), now=NOW)
+    assert (found.starts, found.repeats, found.elsewhere) == (("a",), (), ("c",))
+    stopped = intended(
+        RunState(run_id=""), (first, doubt, RunAborted(at=NOW, who=WHO)), base_url="https://x", ends=(), now=NOW
+    )
+    assert (stopped.follows, stopped.elsewhere) == (("c",), ())
+
+
 def test_an_aborted_run_starts_nothing_and_repeats_nothing() -> None:
     """It follows all that may be under way."""
     found = going_on(run_after(*A_NIGHT_LIKE_ANY, RunAborted(at=NOW, who=WHO)))

@@ -197,6 +197,44 @@ def test_doubt_from_another_run_that_cannot_be_settled_says_so() -> None:
     assert (story.state.error_message or "").startswith("another run has sent a PUT")
 
 
+def sent_elsewhere() -> Story:
+    """Another run has sent a PUT to another server."""
+    story = Story(policy=Policy(timeout=600))
+    story.read("WORKING", True, 1.0)
+    reason = "run r1 sent a PUT"
+    story.take(CutoverInDoubt(at=NOW, migration="orders", reason=reason, settle=4.0, elsewhere="https://there"))
+    return story
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_job_that_is_ready_at_one_server_says_nothing_of_a_put_to_another(resumed: bool) -> None:
+    """Nothing that is read later would, so it ends at once, for a person; a session that goes on with it knows no more."""
+    story = sent_elsewhere()
+    for _ in range(2 if resumed else 1):
+        assert story.read("WORKING", True, 1.0, after=SETTLE) == []
+        assert story.read("WORKING", True, 1.0, after=2) == ["migration_finished"]
+        assert ending(story).outcome is Outcome.IN_DOUBT
+        said = ending(story).error_message or ""
+        assert said.startswith("another run has sent a PUT to https://there, and how that ended is not known")
+        assert said.endswith("look at it in the Atlas UI")
+        if resumed:
+            story.resume(after=1)
+
+
+def test_a_cutover_that_is_seen_at_another_server_is_followed() -> None:
+    """Two addresses may be one Atlas: what shows that a cutover began, or is over, needs no PUT."""
+    story = sent_elsewhere()
+    story.read("WORKING", False, None, after=SETTLE)
+    assert story.read("WORKING", False, None, after=2) == ["cutover_accepted"]
+    assert story.read("WORKING", True, 1.0, after=2) == ["cutover_in_doubt"]
+    story.read("WORKING", True, 1.0, after=2)
+    assert story.read("WORKING", True, 1.0, after=2) == ["migration_finished"], "the doubt is what it was"
+    assert ending(story).outcome is Outcome.IN_DOUBT
+    story = sent_elsewhere()
+    assert story.read("COMPLETE", after=1) == ["status_changed", "migration_finished"]
+    assert ending(story).outcome is Outcome.SUCCESS
+
+
 @pytest.mark.parametrize("document", [OLDER, ("PENDING", None)])
 def test_documents_without_a_lag_never_prove_that_nothing_began(document: tuple[str, bool | None]) -> None:
     """Ready may mean anything during a cutover, so only a final status helps."""

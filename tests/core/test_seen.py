@@ -28,6 +28,7 @@ from orchestrator.core.run import RunState, fold
 from orchestrator.core.seen import Seen, remembered, seen_after
 from orchestrator.core.workflow import Gate, Wave, Workflow
 from orchestrator.engines.local.session import doubts_of_earlier_puts
+from orchestrator.store.reader import EarlierPut
 
 from ..builders import GROUP, NOW, Story, at_ready, live_id, migration, run_resumed, run_started, workflow
 from ..strength import examples
@@ -192,13 +193,13 @@ def told_by(night: CoreNight) -> dict[tuple[str, str], Seen]:
     return seen
 
 
-def puts_of(night: CoreNight) -> dict[tuple[str, str], tuple[str, float]]:
+def puts_of(night: CoreNight) -> dict[tuple[str, str], EarlierPut]:
     """The PUTs of *night* that may have been carried out."""
     names = {m.name: (m.group_id, m.live_migration_id) for _, m in night.workflow.migrations()}
-    puts: dict[tuple[str, str], tuple[str, float]] = {}
+    puts: dict[tuple[str, str], EarlierPut] = {}
     for event in night.journal:
         if isinstance(event, CutoverRequested):
-            puts[names[event.migration]] = ("night", event.at)
+            puts[names[event.migration]] = EarlierPut("night", event.at)
         elif isinstance(event, CutoverNotBegun):
             puts.pop(names[event.migration], None)
     return puts

@@ -22,8 +22,9 @@ from orchestrator.core.steered import Command
 from orchestrator.core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange, SteeringRequest
 from orchestrator.files.in_code import build_settings
 from orchestrator.operations.abort import abort
+from orchestrator.operations.assignment import last_words
 from orchestrator.operations.forecasting import history_of
-from orchestrator.operations.foresight import foresee_resume, last_words
+from orchestrator.operations.foresight import foresee_resume
 from orchestrator.operations.options import Options
 from orchestrator.operations.report import report
 from orchestrator.operations.steering import Taken

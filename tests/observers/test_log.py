@@ -153,7 +153,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "gate_opened": ("info", JOB | {"status": "WORKING", "ready": True, "lag": 4.0, "note": None}),
     "cutover_requested": ("info", JOB),
     "cutover_accepted": ("info", JOB | {"http_status": 202, "status": None, "evidence": "answer"}),
-    "cutover_in_doubt": ("warning", JOB | {"reason": "connection reset", "settle": 4.0}),
+    "cutover_in_doubt": ("warning", JOB | {"reason": "connection reset", "settle": 4.0, "elsewhere": ""}),
     "cutover_refused": (
         "warning",
         JOB | {"http_status": 403, "reason": "PUT /cutover: 403 NO_ROLE", "settle": 4.0},

@@ -21,6 +21,7 @@ from orchestrator.operations.options import Options
 from orchestrator.operations.steering import Taken
 from orchestrator.store.journal import RunRow, open_journal
 from orchestrator.store.marks import Marks
+from orchestrator.store.reader import EarlierPut
 
 from ..builders import NOW, WHO, run_resumed, run_started, workflow
 
@@ -99,7 +100,7 @@ async def test_a_run_of_which_temporal_tells_another_story_may_have_sent_anythin
         assert [(event.migration, event.settle) for event in doubts] == [(name, 30.0) for name in doubtful]
         puts = journal.earlier_puts("another")
     jobs = {m.name: (m.group_id, m.live_migration_id) for _, m in given.migrations()}
-    assert puts == {jobs[name]: (RUN, NOW + 9) for name in doubtful}
+    assert puts == {jobs[name]: EarlierPut(RUN, NOW + 9) for name in doubtful}
 
 
 @pytest.mark.anyio

@@ -31,6 +31,7 @@ from orchestrator.operations.unpause import unpause
 from orchestrator.reports.model import build
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.locks import locked, run_lock
+from orchestrator.store.reader import EarlierPut
 
 from ..builders import NOW, workflow
 from ..web.nights import RUN, Night
@@ -205,7 +206,7 @@ def test_a_run_of_which_an_event_cannot_be_read_can_be_ended(tmp_path: Path, whi
         assert row is not None
         assert not row.unfinished
         assert journal.claims_of_others("another") == {}
-        assert journal.earlier_puts("another") == {("g", "l"): (RUN, NOW)}
+        assert journal.earlier_puts("another") == {("g", "l"): EarlierPut(RUN, NOW)}
 
 
 def test_a_damaged_request_that_a_process_died_with_keeps_the_run_from_going_on_but_not_from_its_end(

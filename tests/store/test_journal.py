@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from orchestrator.core.steering import GateChange, SteeringRequest
 from orchestrator.core.workflow import Wave, Workflow
 from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.locks import locked, run_lock
+from orchestrator.store.reader import EarlierPut
 from orchestrator.store.schema import FILE
 
 from ..builders import GROUP, NOW, WHO, finished, live_id, migration, run_resumed, run_started, workflow
@@ -267,10 +269,58 @@ def test_puts_of_other_runs_are_remembered_until_they_are_known_not_to_have_begu
     begin(journal)
     journal.commit("r1", [requested, over()], ORDERS)
     begin(journal, "r2")
-    assert journal.earlier_puts("r2") == {(GROUP, live_id(1)): ("r1", NOW + 1)}
+    assert journal.earlier_puts("r2") == {(GROUP, live_id(1)): EarlierPut("r1", NOW + 1)}
     assert journal.earlier_puts("r1") == {}
     journal.commit("r1", [CutoverNotBegun(at=NOW + 2, migration="orders", reason="429")], ORDERS)
     assert journal.earlier_puts("r2") == {}
+
+
+HERE = "https://cloud.mongodb.com/api/atlas/v2"
+THERE = "https://elsewhere.example/api/atlas/v2"
+
+
+def sent(journal: Journal, run_id: str, *then: Event, base_url: str = THERE, at: float = NOW) -> None:
+    """A run that has sent a PUT for `orders` to *base_url*, to which *then* came, and that is over."""
+    given = replace(workflow(), name=run_id)
+    journal.begin(run_id, given, replace(run_started(given, at=at), base_url=base_url))
+    journal.commit(run_id, [CutoverRequested(at=at, migration="orders"), *then, over()], ORDERS)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "elsewhere"),
+    [
+        (None, THERE),
+        (Outcome.IN_DOUBT, THERE),
+        (Outcome.TIMED_OUT, THERE),
+        (Outcome.SUCCESS, ""),
+        (Outcome.FAILED, ""),
+    ],
+)
+def test_a_put_to_another_server_is_known_as_one_until_its_end_was_told(
+    journal: Journal, outcome: Outcome | None, elsewhere: str
+) -> None:
+    """To whoever reads the job elsewhere; there it is a PUT like any other, however the address is spelled."""
+    sent(journal, "r1", *([] if outcome is None else [finished("orders", outcome, at=NOW + 1)]))
+    assert journal.earlier_puts("r2", base_url=HERE) == {ORDERS["orders"]: EarlierPut("r1", NOW, elsewhere)}
+    for address in (THERE, "https://Elsewhere.example:443/api/atlas/v1.0"):
+        assert journal.earlier_puts("r2", base_url=address) == {ORDERS["orders"]: EarlierPut("r1", NOW)}
+
+
+def test_of_the_puts_to_one_server_the_last_one_counts(journal: Journal) -> None:
+    """It left when the one before it was known to have come to nothing; one to this server says nothing of one to another."""
+    sent(journal, "r1")
+    sent(journal, "r2", finished("orders", Outcome.SUCCESS, at=NOW + 1), base_url=HERE, at=NOW + 10)
+    assert journal.earlier_puts("r9", base_url=HERE) == {ORDERS["orders"]: EarlierPut("r1", NOW, THERE)}
+    sent(journal, "r3", finished("orders", Outcome.SUCCESS, at=NOW + 21), base_url=THERE.upper(), at=NOW + 20)
+    assert journal.earlier_puts("r9", base_url=HERE) == {ORDERS["orders"]: EarlierPut("r3", NOW + 20)}
+
+
+def test_a_put_of_which_nobody_can_read_where_it_was_sent_is_read_where_the_run_is(journal: Journal) -> None:
+    """Its run could be ended by its events alone, and who has done that has looked at its jobs."""
+    sent(journal, "r1")
+    for data in (DEEP, "{}", '{"base_url": 7}'):
+        journal._db.execute("UPDATE events SET data = ? WHERE run_id = 'r1' AND name = 'run_started'", (data,))
+        assert journal.earlier_puts("r2", base_url=HERE) == {ORDERS["orders"]: EarlierPut("r1", NOW)}
 
 
 def test_puts_of_a_rehearsal_are_no_puts(journal: Journal) -> None:

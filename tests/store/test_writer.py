@@ -11,6 +11,7 @@ import pytest
 from orchestrator.core.errors import JournalError
 from orchestrator.core.events import CutoverRequested, Event, RunPaused
 from orchestrator.store.journal import Journal, open_journal
+from orchestrator.store.reader import EarlierPut
 from orchestrator.store.writer import LAZY, LINGER, Writer
 
 from ..builders import GROUP, NOW, WHO, live_id, run_started, workflow
@@ -54,7 +55,7 @@ async def test_an_appended_event_is_on_disk_when_append_returns(journal: Journal
         writer.post(event(1))
         await writer.append(CutoverRequested(at=NOW + 2, migration="orders"))
         assert written(reader) == [1, 2]
-        assert journal.earlier_puts("r2") == {(GROUP, live_id(1)): ("r1", NOW + 2)}
+        assert journal.earlier_puts("r2") == {(GROUP, live_id(1)): EarlierPut("r1", NOW + 2)}
         writer.close()
 
 

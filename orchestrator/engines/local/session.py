@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -22,6 +22,7 @@ from ...core.run import RunState
 from ...core.settings import Polling
 from ...core.typed import mended_first
 from ...core.workflow import Gate, Hooks, Migration, Workflow
+from ...store.reader import EarlierPuts
 from ...text.instants import in_words
 from ..clock import SessionClock
 from ..hook_runner import HookRunner
@@ -36,7 +37,7 @@ def doubts_of_earlier_puts(
     workflow: Workflow,
     state: RunState,
     first: RunStarted | RunResumed,
-    puts: Mapping[tuple[str, str], tuple[str, float]],
+    puts: EarlierPuts,
     *,
     settle: float,
 ) -> tuple[CutoverInDoubt, ...]:
@@ -51,9 +52,13 @@ def doubts_of_earlier_puts(
             continue
         known = state.migrations.get(migration.name, MigrationState())
         if starts_afresh(known, retry_failed=isinstance(first, RunResumed) and first.retry_failed):
-            run_id, sent_at = put
-            reason = f"run {run_id} sent a PUT at {in_words(sent_at)}, or may have"
-            doubts.append(CutoverInDoubt(at=first.at, migration=migration.name, reason=reason, settle=settle))
+            there = f" to {put.elsewhere}, another server," if put.elsewhere else ""
+            reason = f"run {put.run_id} sent a PUT{there} at {in_words(put.at)}, or may have"
+            doubts.append(
+                CutoverInDoubt(
+                    at=first.at, migration=migration.name, reason=reason, settle=settle, elsewhere=put.elsewhere
+                )
+            )
     return tuple(doubts)
 
 

@@ -99,6 +99,21 @@ async def test_a_run_is_not_begun_in_the_place_of_one_whose_puts_it_would_not_fo
         assert it.puts() == {"a": 1, "b": 0}
 
 
+async def test_a_run_is_not_begun_in_the_place_of_one_that_has_left_something_at_another_server(
+    tmp_path: Path, temporal: Server, client: Client
+) -> None:
+    """What it has sent there is taken in, and stays for whoever goes on with it there."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a")), quick(60.0)) as it:
+        first = (await begin_here(it)).state.run_id
+        await until(lambda: it.it.puts("a") > 0)
+        await it.handle().terminate("by somebody who should not have")
+        other = replace(it.settings.atlas, base_url="http://127.0.0.1:9/api/atlas/v2")
+        with pytest.raises(InputError, match=rf"run {first} has left 1 cutover under way or in doubt \(a\) at http"):
+            await begin_here(replace(it, settings=replace(it.settings, atlas=other)), new=True)
+        assert it.puts() == {"a": 1}
+        assert (await begin_here(it)).state.run_id == first
+
+
 @pytest.mark.parametrize("way", ["new", "abort"])
 async def test_each_job_of_a_run_that_temporal_has_forgotten_is_in_doubt_for_the_next_one(
     tmp_path: Path, temporal: Server, client: Client, way: str
