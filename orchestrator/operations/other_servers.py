@@ -34,6 +34,20 @@ def refuse_other_server(state: RunState, settings: Settings, *, now: float) -> N
     )
 
 
+def refuse_to_follow(state: RunState, settings: Settings) -> None:
+    """Return when the run in *state*, which is open at Temporal, is one at the server of *settings*.
+
+    Raises:
+        InputError: Its workers speak to another one, which `run` would not say.
+    """
+    if not _is_here(state, settings):
+        raise InputError(
+            f"run {state.run_id} of workflow {state.workflow.name!r} is open at Temporal, at {state.base_url}, and atlas.base_url is "
+            f"{settings.atlas.base_url}; nothing was changed: `atlas-cutover resume {state.run_id}` follows it where it is, "
+            f"`atlas-cutover abort {state.run_id}` ends it"
+        )
+
+
 def refuse_to_take_the_place(state: RunState, settings: Settings, *, now: float) -> None:
     """Return when a run that begins at the server of *settings* may take the place of the one in *state*.
 

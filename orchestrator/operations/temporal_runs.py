@@ -29,6 +29,7 @@ from .follower import Follower, unknown_puts
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, select
 from .leftovers import sort_out
 from .options import Ending, Options
+from .other_servers import refuse_to_follow
 from .secrets_in import refuse_secrets
 from .steering import take_up_what_was_kept
 from .temporal_places import remote_of, remote_of_run
@@ -94,6 +95,7 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, det
             sort_out(journal, found.run_id, options.host.say)
             follower = Follower(journal, remote, settings, options, run_id=found.run_id)
             await follower.catch_up(least=1)
+            refuse_to_follow(follower.state, settings)
             changes = differences(follower.state.workflow, workflow)
             if changes:
                 raise InputError(

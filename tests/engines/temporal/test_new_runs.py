@@ -106,8 +106,12 @@ async def test_a_run_is_not_begun_in_the_place_of_one_that_has_left_something_at
     async with night(tmp_path, temporal, client, workflow(wave("one", "a")), quick(60.0)) as it:
         first = (await begin_here(it)).state.run_id
         await until(lambda: it.it.puts("a") > 0)
-        await it.handle().terminate("by somebody who should not have")
         other = replace(it.settings.atlas, base_url="http://127.0.0.1:9/api/atlas/v2")
+        with pytest.raises(
+            InputError, match=rf"run {first} .* is open at Temporal, at http.*`atlas-cutover resume {first}`"
+        ):
+            await begin_here(replace(it, settings=replace(it.settings, atlas=other)))
+        await it.handle().terminate("by somebody who should not have")
         with pytest.raises(InputError, match=rf"run {first} has left 1 cutover under way or in doubt \(a\) at http"):
             await begin_here(replace(it, settings=replace(it.settings, atlas=other)), new=True)
         assert it.puts() == {"a": 1}
