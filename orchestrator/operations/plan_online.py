@@ -129,7 +129,7 @@ def _remember(workflow: Workflow, settings: Settings, jobs: Mapping[str, JobStat
     try:
         if any(job.ready or job.lag is not None for job in shown.values()) or journal_in(settings.state_dir):
             with open_journal(settings.state_dir) as journal:
-                journal.shown(shown, at=at)
+                journal.shown(shown, base_url=settings.atlas.base_url, at=at)
     except JournalError as error:
         return (f"what jobs show (that they are ready, their lag) could not be remembered: {error}",)
     return ()

@@ -83,12 +83,12 @@ class Journal(JournalReader):
                 [(run_id, at, each.command, each.wave, each.who, json.dumps(detail_of(each))) for each in requests],
             )
 
-    def shown(self, jobs: Mapping[tuple[str, str], Shown], *, at: float) -> None:
-        """Remember what *jobs* (project and id) showed *at* then, whom no run has asked; when each was ready, the first time counts."""
+    def shown(self, jobs: Mapping[tuple[str, str], Shown], *, base_url: str, at: float) -> None:
+        """Remember what *jobs* (project and id) showed *at* then at *base_url*, whom no run has asked; when each was ready, the first time counts."""
         with self._transaction():
             ready = [(*job, at) for job, shown in jobs.items() if shown.ready]
             self._db.executemany("INSERT OR IGNORE INTO ready VALUES (?, ?, ?)", ready)
-            seen = SeenTable(self._db)
+            seen = SeenTable(self._db, base_url)
             for job, shown in jobs.items():
                 seen.read(job, shown)
             seen.write()
@@ -181,7 +181,7 @@ class Journal(JournalReader):
                 f"{self.path}: another process has worked on run {run_id} meanwhile, so this one stops (was "
                 f"its lock file removed?): `atlas-cutover status {run_id}` shows the run, `atlas-cutover resume {run_id}` goes on with it"
             )
-        rows, seen = [], SeenTable(self._db)
+        rows, seen = [], SeenTable(self._db, self._begun_at(run_id))
         for event in events:
             seen.take_in(event, ids)
             rows.append((run_id, event.at, event.name, json.dumps(event_json.to_json(event), separators=(",", ":"))))

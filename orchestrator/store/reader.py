@@ -28,13 +28,10 @@ _DECIDING = (
 MOST_RUNS = 1000
 """Runs that are listed, where nobody says how many: the newest."""
 _NEWEST_FIRST = "ORDER BY started_at DESC, run_id DESC LIMIT ?"
-_BEGUN_AT = (  # the run's first event; one that is damaged tells nothing
-    "SELECT runs.run_id, CASE WHEN json_valid(data) THEN json_extract(data, '$.base_url') END FROM runs JOIN events "
-    "ON seq = (SELECT min(seq) FROM events WHERE events.run_id = runs.run_id) WHERE runs.run_id IN (SELECT run_id FROM puts)"
+_BEGUN_AT = (  # as the run's first event says; one that is damaged tells nothing
+    "SELECT CASE WHEN json_valid(data) THEN json_extract(data, '$.base_url') END FROM events WHERE run_id = ? "
+    "ORDER BY seq LIMIT 1"
 )
-
-
-Server = tuple[str, str, int | None]
 
 
 class EarlierPut(NamedTuple):
@@ -62,6 +59,7 @@ class JournalReader:
         self.path = path
         self._db = connection
         self._known: dict[str, Reach] = {}  # by run: the events that were read or written here
+        self._addresses: dict[str, str] = {}  # by run: as `_begun_at`
 
     def runs(self, *, limit: int = MOST_RUNS) -> list[RunRow]:
         """The newest runs, newest first."""
@@ -144,14 +142,13 @@ class JournalReader:
         rows = self._query(
             "SELECT group_id, live_migration_id, run_id, at FROM puts WHERE run_id != ? ORDER BY at, run_id", (run_id,)
         )
-        begun_at: dict[str, Any] = dict(self._query(_BEGUN_AT, ())) if base_url else {}
         ended: dict[str, frozenset[tuple[str, str]]] = {}
         puts: dict[tuple[str, str], EarlierPut] = {}
-        last: dict[tuple[tuple[str, str], Server], EarlierPut] = {}
+        last: dict[tuple[tuple[str, str], str], EarlierPut] = {}  # by job and server
         for group, live, other, at in rows:
             put = puts[group, live] = EarlierPut(other, moment_of(self.path, "puts", at))
-            there = begun_at.get(other)
-            if isinstance(there, str) and not same_server(there, base_url):
+            there = self._begun_at(other) if base_url else ""
+            if there and not same_server(there, base_url):
                 last[(group, live), server_of(there)] = put._replace(elsewhere=there)
         for (job, _), put in last.items():
             if put.run_id not in ended:
@@ -159,6 +156,13 @@ class JournalReader:
             if job not in ended[put.run_id]:
                 puts[job] = put
         return puts
+
+    def _begun_at(self, run_id: str) -> str:
+        """The address that a run was begun at; empty: that cannot be read."""
+        if not self._addresses.get(run_id):
+            found = next((address for (address,) in self._query(_BEGUN_AT, (run_id,))), None)
+            self._addresses[run_id] = found if isinstance(found, str) else ""
+        return self._addresses[run_id]
 
     def _ended_at_atlas(self, run_id: str) -> frozenset[tuple[str, str]]:
         """The live migrations of a run of which Atlas has told it how they ended, as far as its events can be read."""
@@ -173,7 +177,7 @@ class JournalReader:
         )
 
     def seen_jobs(self) -> SeenJobs:
-        """What the job of each live migration (project and id) has shown, to whoever has read it."""
+        """What the job of each live migration (project and id) has shown, to whoever has read it, at whichever server."""
         return {(group, live): Seen(*map(bool, seen)) for group, live, *seen in self._query(SEEN, ())}
 
     def claims_of_others(self, run_id: str) -> dict[tuple[str, str], str]:

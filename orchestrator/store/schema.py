@@ -17,11 +17,11 @@ from ..core.errors import JournalError, JournalLockedError
 from ..machine.own_files import PRIVATE, let_its_owner, make_way
 from .ground import OpenFile
 from .marks import Marks
-from .seen import SeenTable
+from .seen import take_in_all_runs
 from .state_dir import refuse_foreign_state, unusable
 from .wholeness import mark_runs
 
-VERSION = 7
+VERSION = 8
 FILE = "journal.db"
 NEEDED: Final = (3, 37, 0)
 """The oldest SQLite that knows STRICT tables."""
@@ -104,7 +104,18 @@ CREATE TABLE seen (
     PRIMARY KEY (group_id, live_migration_id)
 ) STRICT;
 """
-SCHEMA_UPGRADES: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED, _READY, _ELSEWHERE, _ALL_MARKED, _SEEN)
+_SEEN_THERE = """
+DROP TABLE seen;
+CREATE TABLE seen (
+    group_id TEXT NOT NULL,
+    live_migration_id TEXT NOT NULL,
+    server TEXT NOT NULL,
+    reported_lag INTEGER NOT NULL,
+    lag_gone INTEGER NOT NULL,
+    PRIMARY KEY (group_id, live_migration_id, server)
+) STRICT;
+"""
+SCHEMA_UPGRADES: tuple[str, ...] = (_SCHEMA, _MARKED, _DETAILED, _READY, _ELSEWHERE, _ALL_MARKED, _SEEN, _SEEN_THERE)
 """What brings a journal of version *n* to *n + 1*, by position."""
 
 
@@ -245,8 +256,8 @@ def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
             )
         for statement in script.split(";"):
             db.execute(statement)
-        if script == _SEEN:
-            SeenTable(db).take_in_all_runs()
+        if script == _SEEN_THERE:
+            take_in_all_runs(db)
     db.execute(f"PRAGMA user_version = {VERSION}")
     db.execute("COMMIT")
 

@@ -11,10 +11,12 @@ from typing import Protocol
 from ..core import event_json
 from ..core.events import Event, JobsSeenBefore, RunStarted
 from ..core.seen import SHOWING, Seen, seen_after, seen_after_reading, seen_by_name
+from ..text.hosts import server_of
 from .records import parsed
 
-SEEN = "SELECT group_id, live_migration_id, reported_lag, lag_gone FROM seen"
-_ONE = "SELECT reported_lag, lag_gone FROM seen WHERE group_id = ? AND live_migration_id = ?"
+SEEN = "SELECT group_id, live_migration_id, max(reported_lag), max(lag_gone) FROM seen GROUP BY group_id, live_migration_id"
+"""What is known of each job: what was seen at one server stays, whatever another one shows, as two names may be one Atlas."""
+_ONE = "SELECT reported_lag, lag_gone FROM seen WHERE group_id = ? AND live_migration_id = ? AND server = ?"
 _WORKFLOWS = "SELECT events.run_id, data FROM events JOIN runs USING (run_id) WHERE name = ? AND NOT rehearsal"
 _SHOWN = "SELECT run_id, at, name, data FROM events WHERE name IN (SELECT value FROM json_each(?)) ORDER BY seq"
 
@@ -40,10 +42,11 @@ class Shown(Protocol):
 
 
 class SeenTable:
-    """The table in the journal *db*, inside a transaction of the caller's: what is taken in is there once it is written."""
+    """What was seen at the server of *base_url*, in the journal *db*, inside a transaction of the caller's: what is taken in is there once it is written."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, base_url: str) -> None:
         self._db = db
+        self._server = server_of(base_url)
         self._written: dict[Job, Seen] = {}
         self._seen: dict[Job, Seen] = {}
 
@@ -63,30 +66,38 @@ class SeenTable:
 
     def write(self) -> None:
         """Write what has changed."""
-        rows = [(*job, *map(int, seen)) for job, seen in self._seen.items() if seen != self._written.get(job)]
-        self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
-
-    def take_in_all_runs(self) -> None:
-        """Fill the table of a journal that had none from the events of all its runs; those that cannot be read are left out, as whoever needs them says so."""
-        ids = dict(self._workflows())
-        names = json.dumps([kind.name for kind in SHOWING])
-        for run_id, at, name, data in self._db.execute(_SHOWN, (names,)).fetchall():
-            if run_id in ids:
-                with suppress(ValueError):
-                    self.take_in(event_json.from_json(name, at, parsed(data)), ids[run_id])
-        self.write()
-
-    def _workflows(self) -> Iterator[tuple[str, dict[str, Job]]]:
-        """The live migrations of each real run, by the names of its migrations."""
-        for run_id, data in self._db.execute(_WORKFLOWS, (RunStarted.name,)).fetchall():
-            with suppress(ValueError):
-                event = event_json.from_json(RunStarted.name, 0.0, parsed(data))
-                assert isinstance(event, RunStarted)
-                yield run_id, {m.name: (m.group_id, m.live_migration_id) for _, m in event.workflow.migrations()}
+        rows = [
+            (*job, self._server, *map(int, seen)) for job, seen in self._seen.items() if seen != self._written.get(job)
+        ]
+        self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", rows)
 
     def _known(self, job: Job) -> Seen:
         if job not in self._seen:
-            rows = self._db.execute(_ONE, job).fetchall()
+            rows = self._db.execute(_ONE, (*job, self._server)).fetchall()
             self._seen[job] = Seen(*map(bool, rows[0])) if rows else _NOTHING
             self._written[job] = self._seen[job]
         return self._seen[job]
+
+
+def take_in_all_runs(db: sqlite3.Connection) -> None:
+    """Fill the table of the journal *db*, which has none of it yet, from the events of all its runs; those that cannot be read are left out, as whoever needs them says so."""
+    begun = dict(_beginnings(db))
+    tables: dict[str, SeenTable] = {}
+    names = json.dumps([kind.name for kind in SHOWING])
+    for run_id, at, name, data in db.execute(_SHOWN, (names,)).fetchall():
+        if run_id in begun:
+            first, ids = begun[run_id]
+            table = tables.setdefault(server_of(first.base_url), SeenTable(db, first.base_url))
+            with suppress(ValueError):
+                table.take_in(event_json.from_json(name, at, parsed(data)), ids)
+    for table in tables.values():
+        table.write()
+
+
+def _beginnings(db: sqlite3.Connection) -> Iterator[tuple[str, tuple[RunStarted, dict[str, Job]]]]:
+    """How each real run began, and its live migrations by the names of its migrations."""
+    for run_id, data in db.execute(_WORKFLOWS, (RunStarted.name,)).fetchall():
+        with suppress(ValueError):
+            event = event_json.from_json(RunStarted.name, 0.0, parsed(data))
+            assert isinstance(event, RunStarted)
+            yield run_id, (event, {m.name: (m.group_id, m.live_migration_id) for _, m in event.workflow.migrations()})

@@ -22,7 +22,7 @@ def same_server(one: str, other: str) -> bool:
     return server_of(one) == server_of(other)
 
 
-def server_of(address: str) -> tuple[str, str, int | None]:
+def server_of(address: str) -> str:
     """Which server *address* means, however it is spelled: scheme, host and port. Its path says which API of that is meant.
 
     Two names may be one server's all the same: whoever goes by this keeps to the safe side.
@@ -30,6 +30,6 @@ def server_of(address: str) -> tuple[str, str, int | None]:
     try:
         parts = urlsplit(address)
         host = (parts.hostname or "").rstrip(".")
-        return parts.scheme, host, parts.port or _USUAL_PORTS.get(parts.scheme)
+        return f"{parts.scheme}://{host}:{parts.port or _USUAL_PORTS.get(parts.scheme)}"
     except ValueError:  # it is none, and the like of itself alone
-        return "", address, None
+        return address

@@ -18,12 +18,15 @@ from orchestrator.core.events import (
     CutoverRequested,
     Event,
     GateWaiting,
+    JobsSeenBefore,
 )
 from orchestrator.core.outcomes import Outcome
+from orchestrator.core.run import RunState
 from orchestrator.core.workflow import Workflow
 from orchestrator.operations.abort import abort_interrupted
 from orchestrator.operations.foresight import foresee, foresee_resume
 from orchestrator.operations.options import Options
+from orchestrator.operations.plan_online import plan_online
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Range
 from orchestrator.store.journal import open_journal
@@ -31,6 +34,7 @@ from orchestrator.store.journal import open_journal
 from .house import READY, Gate, Hooks, House, die_when, house, migration, outcomes, wall, wave, workflow
 from .test_continuing import lost
 from .test_owed_hooks import killed_after_its_before_hook
+from .test_runs import cut_over_by_hand
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -195,3 +199,26 @@ async def test_an_address_that_is_spelled_otherwise_is_the_same_server(tmp_path:
         )
         assert outcomes(await it.start(new=True)) == {"a": Outcome.SUCCESS}
         assert it.puts("a") == 2, "the first was lost"
+
+
+async def test_a_job_that_lags_at_one_server_does_not_hide_that_its_lag_is_gone_at_another(tmp_path: Path) -> None:
+    """The run that comes back to that one is told so before its first read."""
+    plan = workflow(wave("one", migration("a", gate=Gate(max_lag=0.0, timeout=60.0))))
+    async with two_servers(tmp_path, plan) as (there, here):
+        (job,) = there.atlas.app._jobs.values()
+        job.plan = replace(job.plan, lag_ready=60.0, cutover_seconds=3600.0, ready_in_cutover=True)
+
+        def meanwhile(event: Event, _: RunState) -> None:
+            if isinstance(event, GateWaiting) and event.lag is not None:
+                cut_over_by_hand(there, "a")
+
+        there.watchers.append(meanwhile)
+        assert outcomes(await there.start()) == {"a": Outcome.FAILED}
+        there.watchers.clear()
+        assert outcomes(await here.start()) == {"a": Outcome.FAILED}
+        assert [event.lag for event in here.names(GateWaiting)] == [1.0]
+        await plan_online(plan, here.settings)
+        there.events.clear()
+        assert outcomes(await there.start()) == {"a": Outcome.FAILED}
+        assert [event.lag_gone for event in there.names(JobsSeenBefore)] == [("a",)]
+        assert (there.puts("a"), here.puts("a")) == (0, 0)

@@ -315,12 +315,15 @@ def test_of_the_puts_to_one_server_the_last_one_counts(journal: Journal) -> None
     assert journal.earlier_puts("r9", base_url=HERE) == {ORDERS["orders"]: EarlierPut("r3", NOW + 20)}
 
 
-def test_a_put_of_which_nobody_can_read_where_it_was_sent_is_read_where_the_run_is(journal: Journal) -> None:
+def test_a_put_of_which_nobody_can_read_where_it_was_sent_is_read_where_the_run_is(
+    journal: Journal, tmp_path: Path
+) -> None:
     """Its run could be ended by its events alone, and who has done that has looked at its jobs."""
     sent(journal, "r1")
     for data in (DEEP, "{}", '{"base_url": 7}'):
         journal._db.execute("UPDATE events SET data = ? WHERE run_id = 'r1' AND name = 'run_started'", (data,))
-        assert journal.earlier_puts("r2", base_url=HERE) == {ORDERS["orders"]: EarlierPut("r1", NOW)}
+        with open_journal(tmp_path) as other:
+            assert other.earlier_puts("r2", base_url=HERE) == {ORDERS["orders"]: EarlierPut("r1", NOW)}
 
 
 def test_puts_of_a_rehearsal_are_no_puts(journal: Journal) -> None:
@@ -440,7 +443,7 @@ def test_a_put_or_a_sight_at_no_time_is_damage(journal: Journal) -> None:
     """Doubts and forecasts are reckoned from them."""
     begin(journal)
     journal.commit("r1", [CutoverRequested(at=NOW, migration="orders")], ORDERS)
-    journal.shown({("g", "l"): Reading(status="WORKING", ready=True, lag=1.0)}, at=NOW)
+    journal.shown({("g", "l"): Reading(status="WORKING", ready=True, lag=1.0)}, base_url=HERE, at=NOW)
     journal._db.execute("UPDATE puts SET at = 9e999")
     journal._db.execute("UPDATE ready SET first_seen_at = 9e999")
     with pytest.raises(JournalError, match="a row of puts cannot be read"):

@@ -25,7 +25,7 @@ from orchestrator.store.journal import Journal, open_journal
 from orchestrator.store.last_read import reads_path
 from orchestrator.store.locks import run_lock
 from orchestrator.store.marks import SLOT, Marks, Reach
-from orchestrator.store.schema import FILE, VERSION
+from orchestrator.store.schema import FILE
 
 from ..builders import GROUP, NOW, live_id, run_resumed, run_started, workflow
 from ..strength import examples
@@ -34,6 +34,8 @@ NAMES = ("orders", "customers", "inventory")
 IDS = {name: (GROUP, live_id(number)) for number, name in enumerate(NAMES, start=1)}
 WORKFLOW = workflow(NAMES)
 WAL = FILE + "-wal"
+BEFORE_ALL_WERE_MARKED = 5
+"""A version of the schema."""
 
 
 def crashed(directory: Path, *, until: int = 3) -> Path:
@@ -289,7 +291,7 @@ def test_a_journal_that_says_it_is_older_than_it_is_marks_nothing(tmp_path: Path
     state_dir = crashed(tmp_path)
     Marks(state_dir).of("r1").path.unlink()
     with closing(sqlite3.connect(state_dir / FILE)) as db, db:
-        db.execute(f"PRAGMA user_version = {VERSION - 1}")
+        db.execute(f"PRAGMA user_version = {BEFORE_ALL_WERE_MARKED}")
     with pytest.raises(JournalError, match=FILE), open_journal(state_dir):
         pass
     assert not Marks(state_dir).of("r1").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,16 +26,18 @@ from orchestrator.core.run import RunState
 from orchestrator.core.seen import Seen, SeenJobs, remembered
 from orchestrator.core.workflow import Wave, Workflow
 from orchestrator.store.journal import Journal, open_journal
-from orchestrator.store.schema import FILE, VERSION
+from orchestrator.store.schema import FILE
 
 from ..builders import NOW, live_id, migration, run_started, workflow
 
+HERE, THERE = "https://cloud.mongodb.com/api/atlas/v2", "https://elsewhere.example/api/atlas/v2"
 PLAN = workflow(("a", "b", "c"))
 IDS = {m.name: (m.group_id, m.live_migration_id) for _, m in PLAN.migrations()}
 A, B, C = IDS.values()
 LAGS = GateWaiting(at=NOW, migration="a", status="WORKING", ready=False, lag=99.0, max_lag=10.0)
 GONE = GateWaiting(at=NOW, migration="a", status="WORKING", ready=True, lag=None, max_lag=10.0, lag_gone=True)
 OPENED = GateOpened(at=NOW, migration="b", status="WORKING", ready=True, lag=1.0)
+AT_WHICHEVER_SERVER = 7  # what was seen was remembered by this version of the schema
 OVER = RunFinished(at=NOW + 9, outcome=RunOutcome.FAILED, exit_code=1, unfinished=False, requests={})
 
 
@@ -45,9 +48,11 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield found
 
 
-def begin(journal: Journal, run_id: str, given: Workflow = PLAN, *, rehearsal: bool = False) -> tuple[Event, ...]:
+def begin(
+    journal: Journal, run_id: str, given: Workflow = PLAN, *, rehearsal: bool = False, base_url: str = HERE
+) -> tuple[Event, ...]:
     """Begin a run; what it is told."""
-    first = run_started(given, rehearsal=rehearsal)
+    first = replace(run_started(given, rehearsal=rehearsal), base_url=base_url)
 
     def told(_puts: object, seen: SeenJobs) -> tuple[Event, ...]:
         return remembered(given, RunState(run_id=run_id), first, seen)
@@ -91,6 +96,19 @@ def test_a_lag_that_is_back_is_remembered_as_that(journal: Journal) -> None:
     assert journal.seen_jobs() == {A: Seen(True, False)}
 
 
+def test_a_lag_that_one_server_shows_takes_back_nothing_that_was_seen_at_another(journal: Journal) -> None:
+    """A run or a plan elsewhere reads another job, or the same one by another name; what was seen counts at both, until it is taken back where it was seen."""
+    begin(journal, "r1", base_url=THERE)
+    journal.commit("r1", [LAGS, GONE, OVER], IDS)
+    assert begin(journal, "r2") == (JobsSeenBefore(at=NOW, reported_lag=("a",), lag_gone=("a",)),)
+    journal.commit("r2", [LAGS, OVER], IDS)
+    journal.shown({A: Reading(status="WORKING", ready=True, lag=1.0)}, base_url=HERE, at=NOW)
+    assert journal.seen_jobs() == {A: Seen(True, True)}
+    begin(journal, "r3", base_url="https://Elsewhere.example:443/api/atlas/v1.0")
+    journal.commit("r3", [LAGS, OVER], IDS)
+    assert journal.seen_jobs() == {A: Seen(True, False)}
+
+
 def test_a_rehearsal_neither_remembers_nor_is_told_anything(journal: Journal) -> None:
     """Its jobs are made up."""
     begin(journal, "r1", rehearsal=True)
@@ -112,9 +130,9 @@ def test_what_was_seen_outlives_its_run(journal: Journal) -> None:
 
 def test_what_was_read_without_a_run_is_remembered_too(journal: Journal) -> None:
     """And when the job was first seen ready."""
-    journal.shown({A: Reading(status="WORKING", ready=True, lag=1.0), B: Reading(status="NEW")}, at=NOW)
+    journal.shown({A: Reading(status="WORKING", ready=True, lag=1.0), B: Reading(status="NEW")}, base_url=HERE, at=NOW)
     assert journal.seen_jobs() == {A: Seen(reported_lag=True)}
-    journal.shown({A: Reading(status="WORKING", ready=True)}, at=NOW + 9)
+    journal.shown({A: Reading(status="WORKING", ready=True)}, base_url=HERE, at=NOW + 9)
     assert journal.seen_jobs() == {A: Seen(True, True)}
     assert journal.first_seen_ready() == {A: NOW}
 
@@ -126,7 +144,8 @@ def test_what_a_run_was_told_elsewhere_is_remembered_here(journal: Journal) -> N
     assert journal.seen_jobs() == {A: Seen(True, True), B: Seen(True, False)}
 
 
-def test_an_older_journal_remembers_what_its_runs_have_seen(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [AT_WHICHEVER_SERVER - 1, AT_WHICHEVER_SERVER])
+def test_an_older_journal_remembers_what_its_runs_have_seen(tmp_path: Path, version: int) -> None:
     """From their events, but for what cannot be read, which is nobody's memory; in their order, and without rehearsals."""
     failed = MigrationFinished(at=NOW, migration="c", outcome=Outcome.FAILED, status="FAILED", lag_gone=True)
     with open_journal(tmp_path) as journal:
@@ -138,12 +157,16 @@ def test_an_older_journal_remembers_what_its_runs_have_seen(tmp_path: Path) -> N
         )
         begin(journal, "r3", rehearsal=True)
         journal.commit("r3", [LAGS], {})
+        begin(journal, "r5", base_url=THERE)
+        journal.commit("r5", [LAGS, OVER], IDS)
         begin(journal, "r4", workflow(("d",), name="damaged"))
         known = journal.seen_jobs()
     with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
         db.execute("UPDATE events SET data = '{' WHERE run_id = 'r4'")
         db.execute("INSERT INTO events (run_id, at, name, data) VALUES ('r1', ?, 'gate_opened', '[]')", (NOW,))
         db.execute("DROP TABLE seen")
-        db.execute(f"PRAGMA user_version = {VERSION - 1}")
+        if version == AT_WHICHEVER_SERVER:
+            db.execute("CREATE TABLE seen (group_id, live_migration_id, reported_lag, lag_gone)")
+        db.execute(f"PRAGMA user_version = {version}")
     with open_journal(tmp_path) as journal:
         assert journal.seen_jobs() == known == {A: Seen(True, True), B: Seen(True, False), C: Seen(False, True)}
