@@ -60,7 +60,7 @@ class Clients:
 @asynccontextmanager
 async def open_clients(
     settings: ClientSettings,
-    sets: Mapping[str | None, Credentials],
+    sets: Mapping[str | None, Credentials | None],
     *,
     wall: Callable[[], float],
     on_event: Callable[[Event], None] = lambda _: None,
@@ -69,7 +69,7 @@ async def open_clients(
 ) -> AsyncIterator[Clients]:
     """A client for each of *sets*, with their own connections, closed at the end.
 
-    *settings* says all but who asks. *statistics*: where what is sent is counted (None: of its own).
+    *settings* says all but who asks. With a set that is None nothing can be asked: whoever tries is refused. *statistics*: where what is sent is counted (None: of its own).
     """
     random = random or Random()  # noqa: S311 - jitter, no secret
     statistics = statistics or Statistics()
@@ -112,6 +112,6 @@ async def open_client(
     random: Random | None = None,
 ) -> AsyncIterator[AtlasClient]:
     """The client of the one set of credentials in *settings*, closed at the end."""
-    sets: Mapping[str | None, Credentials] = {None: settings.credentials}
+    sets: Mapping[str | None, Credentials | None] = {None: settings.credentials}
     async with open_clients(settings, sets, wall=wall, on_event=on_event, random=random) as clients:
         yield clients.of(None)

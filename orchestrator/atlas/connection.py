@@ -45,11 +45,11 @@ class ClientSettings:
     """What a client needs to know. Durations in seconds; *scope* is `group` (a bucket per project) or `account`.
 
     *read_interval*: between two reads of one job, at least. *redactor*: takes secrets out of all that comes from the wire, and is told those that
-    a client asks with.
+    a client asks with. *credentials*: None where there are none, so that nothing can be asked.
     """
 
     base_url: str
-    credentials: Credentials
+    credentials: Credentials | None
     request_timeout: float = DEFAULT_REQUEST_TIMEOUT
     ca_file: Path | None = None
     requests: int = _LIMIT.requests

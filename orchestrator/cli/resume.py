@@ -40,7 +40,7 @@ def _resume(args: Namespace) -> int:
     from ..operations.find import find_unfinished
     from ..operations.foresight import foresee_resume
     from ..operations.resume import resume
-    from ..operations.target import atlas_target
+    from ..operations.target import refuse_missing
     from ..store.journal import open_journal
     from .consent import Consent, consent_to, consent_to_follow
     from .inputs import read_settings
@@ -68,7 +68,8 @@ def _resume(args: Namespace) -> int:
             foreseen = foresee_resume(row.run_id, settings, options, now=time.time())
             consent = consent_to(args, foreseen, settings, beforehand=True)
     elif goes_on:
-        atlas_target(workflow, settings)
-        consent = consent_to(args, foresee_resume(row.run_id, settings, asked(args), now=time.time()), settings)
+        foreseen = foresee_resume(row.run_id, settings, asked(args), now=time.time())
+        refuse_missing(foreseen, settings)  # before anybody is asked, all that is missing is told
+        consent = consent_to(args, foreseen, settings)
     verb = partial(resume, row.run_id, settings, only=args.only, retry_failed=args.retry_failed, rehearsal=rehearsal)
     return conduct(args, settings, verb, consent)

@@ -74,7 +74,7 @@ def _run(args: Namespace) -> int:
     from ..operations.hidden_places import refuse_claimed_in
     from ..operations.rehearse import rehearse
     from ..operations.run import run
-    from ..operations.target import atlas_target
+    from ..operations.target import refuse_missing
     from .consent import consent_to
     from .inputs import hidden_state_dirs, read_settings, say_if_profile_is_unused
     from .session import asked, conduct, prepare, rehearsal_of, simulator_options
@@ -102,9 +102,10 @@ def _run(args: Namespace) -> int:
         return conduct(args, settings, verb)
     if elsewhere:
         return _run_elsewhere(args, settings, workflow)
-    atlas_target(workflow, settings)  # before anybody is asked, all that is missing is told
     refuse_claimed_in(hidden_state_dirs(args), workflow, settings.state_dir, warn=warn)
-    consent = consent_to(args, foresee(workflow, settings, asked(args), now=time.time()), settings)
+    foreseen = foresee(workflow, settings, asked(args), now=time.time())
+    refuse_missing(foreseen, settings)  # before anybody is asked, all that is missing is told
+    consent = consent_to(args, foreseen, settings)
     verb = partial(run, workflow, settings, only=args.only, new=args.new, retry_failed=args.retry_failed)
     return conduct(args, settings, verb, consent)
 

@@ -78,7 +78,7 @@ def _sorted(
     ends: tuple[str, ...],
     now: float,
 ) -> Intention:
-    stopped = _stopped(state, now)
+    stopped = starts_nothing(state, now)
 
     def within(phases: frozenset[Phase]) -> tuple[str, ...]:
         return tuple(m.name for _, m in state.rows() if state.migrations[m.name].phase in phases)
@@ -98,7 +98,7 @@ def _sorted(
     )
 
 
-def _stopped(state: RunState, now: float) -> bool:
+def starts_nothing(state: RunState, now: float) -> bool:
     """Whether no cutover starts in a session that begins with *state*."""
     return (
         state.aborted_by is not None

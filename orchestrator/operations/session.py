@@ -15,6 +15,7 @@ import anyio
 from ..atlas.clients import Clients, open_clients
 from ..core.errors import JournalError
 from ..core.events import Event, RequestRetried, RunFinished, RunStarted
+from ..core.needed_sets import needed_sets
 from ..core.observer import Say
 from ..core.read_first import read_first
 from ..core.run import RunState
@@ -51,17 +52,20 @@ async def conduct(journal: Journal, assignment: Assignment, settings: Settings, 
     rehearsal = (options.rehearsal or Rehearsal()) if assignment.rehearsal else None
     relay = _Relay(options.host.say)
     clock = SessionClock(options.host.wall, options.host.steady)
+    events = (assignment.first, *assignment.also)
+    needed = needed_sets(assignment.state.after(*events), clock.wall())
     async with (
         hooks_held(journal.state_dir, assignment, options.host.say) as (file, lock),
         keeping_hooks(without_keys(os.environ, settings.secrets()), descriptors=(lock,)) as kept,
-        open_target(assignment.workflow, settings, rehearsal, so_far=assignment.state, wall=clock.now) as target,
+        open_target(
+            assignment.workflow, settings, rehearsal, so_far=assignment.state, needed=needed, wall=clock.now
+        ) as target,
         open_clients(target.settings, target.sets, wall=clock.now, on_event=relay) as clients,
         reading_ahead(clients, now=clock.now) as first_reads,
     ):
-        events = (assignment.first, *assignment.also)
         settle, now, wall = settings.atlas.settle, clock.now(), clock.wall()
         first_reads.begin(read_first(assignment.state, events, settle=settle, now=now, wall=wall))
-        await reach_atlas(clients, target.base_url, so_far=assignment.state, prove=first_reads.proved)
+        await reach_atlas(clients, target.base_url, needed=needed, so_far=assignment.state, prove=first_reads.proved)
         atlas = _Atlas(clients=clients, relay=relay, clock=clock, first_reads=first_reads)
         assignment = replace(assignment, locks=(*assignment.locks, file))
         await LockedJournal(assignment.state.run_id, options.host.say).wait_until_free(journal)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from ..atlas.connection import ClientSettings
 from ..atlas.errors import ApiError, AtlasError, KeysRefusedError
 from ..atlas.identity import Identity
 from ..core.arguments import expect, number
+from ..core.consent import Intention
 from ..core.errors import InputError, Problem
 from ..core.migration import UNDER_WAY, MigrationState, Phase
 from ..core.outcomes import Outcome, RemoteStatus, normalise
@@ -63,10 +64,10 @@ def rehearsal_given(rehearsal: Rehearsal | None) -> Rehearsal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where requests go (*settings*), and with which credentials, by the names of their *sets*. *simulator*: the one that is there for a rehearsal."""
+    """Where requests go (*settings*), and with which credentials, by the names of their *sets* (None: they are not there, and are not needed). *simulator*: the one that is there for a rehearsal."""
 
     settings: ClientSettings
-    sets: Mapping[str | None, Credentials]
+    sets: Mapping[str | None, Credentials | None]
     simulator: RunningSimulator | None = None
 
     @property
@@ -76,23 +77,24 @@ class Target:
 
 
 def sets_of(workflow: Workflow) -> list[str | None]:
-    """The names of the sets of credentials that *workflow* needs, in its order; None is that of `atlas`."""
+    """The names of the sets of credentials that *workflow* names, in its order; None is that of `atlas`."""
     return list(dict.fromkeys(migration.credentials for _, migration in workflow.migrations()))
 
 
-def atlas_target(workflow: Workflow, settings: Settings) -> Target:
-    """Atlas, with the credentials that *workflow* needs.
+def atlas_target(workflow: Workflow, settings: Settings, needed: Collection[str | None] | None = None) -> Target:
+    """Atlas, with the credentials that *workflow* names. *needed*: the sets that have to be there (None: all).
 
     Raises:
-        InputError: Some of them are not there; all that is missing is told.
+        InputError: Some of them are not; all that is missing is told.
     """
-    found: dict[str | None, Credentials] = {}
+    found: dict[str | None, Credentials | None] = {}
     problems: list[Problem] = []
     for name in sets_of(workflow):
         known = settings.credential_set(name)
-        if known.credentials is not None:
-            found[name] = known.credentials
-        elif known.problems:
+        found[name] = known.credentials
+        if known.credentials is not None or not (needed is None or name in needed):
+            continue
+        if known.problems:
             problems += known.problems
         else:
             what = (
@@ -106,6 +108,17 @@ def atlas_target(workflow: Workflow, settings: Settings) -> Target:
     return Target(settings=client_settings(settings, settings.atlas.base_url, next(iter(found.values()))), sets=found)
 
 
+def refuse_missing(intention: Intention, settings: Settings) -> None:
+    """Tell at once what credentials lack for *intention*, before anybody is asked about it.
+
+    Raises:
+        InputError: Some of them are not there.
+    """
+    names = (*intention.repeats, *intention.elsewhere, *intention.follows) or intention.starts
+    needed = {migration.credentials for _, migration in intention.workflow.migrations() if migration.name in names}
+    atlas_target(intention.workflow, settings, needed)
+
+
 @asynccontextmanager
 async def open_target(
     workflow: Workflow,
@@ -113,14 +126,15 @@ async def open_target(
     rehearsal: Rehearsal | None,
     *,
     so_far: RunState,
+    needed: Collection[str | None] | None = None,
     wall: Callable[[], float],
 ) -> AsyncIterator[Target]:
     """Where the requests go: Atlas, or for a *rehearsal* a simulator that lives as long as this context.
 
-    The simulator begins where the run that it is for has brought its jobs *so_far*.
+    The simulator begins where the run that it is for has brought its jobs *so_far*. *needed*: the sets of credentials that have to be there (None: all).
     """
     if rehearsal is None:
-        yield atlas_target(workflow, settings)
+        yield atlas_target(workflow, settings, needed)
         return
     from ..simulator.scenario import Scenario
     from ..simulator.server import Simulator
@@ -162,7 +176,7 @@ def _past(state: MigrationState) -> Past:
     return Past(cut_over_at=state.requested_at, ended=ended, error_message=state.error_message)
 
 
-def client_settings(settings: Settings, base_url: str, credentials: Credentials) -> ClientSettings:
+def client_settings(settings: Settings, base_url: str, credentials: Credentials | None) -> ClientSettings:
     """What a client needs to know, from the settings and the credentials to use."""
     limit = settings.rate_limit
     return ClientSettings(
@@ -193,17 +207,24 @@ Prove = Callable[[str | None, Callable[[], Awaitable[object]]], Awaitable[None]]
 
 
 async def reach_atlas(
-    clients: Clients, base_url: str, *, so_far: RunState | None = None, prove: Prove | None = None
+    clients: Clients,
+    base_url: str,
+    *,
+    needed: Collection[str | None] | None = None,
+    so_far: RunState | None = None,
+    prove: Prove | None = None,
 ) -> None:
     """See before anything else that Atlas answers at *base_url* and takes the keys of every set, all of them asked at once.
 
-    *so_far*: what is known of the run that is to be worked on, if any. *prove*: what else proves them (None: nothing).
+    *needed*: the sets that are asked (None: all). *so_far*: what is known of the run that is to be worked on, if any. *prove*: what else
+    proves them (None: nothing).
 
     Raises:
         AtlasError: It does not; a note of the error says what became of the cutovers, and what to look at. Of several sets,
             it is the first one's.
     """
-    asked = await _reach_each(clients, base_url, so_far, _by_asking if prove is None else prove)
+    names = clients.all() if needed is None else needed
+    asked = await _reach_each(clients, names, base_url, so_far, _by_asking if prove is None else prove)
     for failure in asked.values():
         if failure is not None:
             raise failure
@@ -216,7 +237,7 @@ async def who_asks(clients: Clients, base_url: str) -> dict[str | None, Identity
     async def prove(name: str | None, _: Callable[[], Awaitable[object]]) -> None:
         told[name] = await clients.of(name).check_access()
 
-    asked = await _reach_each(clients, base_url, None, prove)
+    asked = await _reach_each(clients, clients.all(), base_url, None, prove)
     return {name: told[name] if failure is None else failure for name, failure in asked.items()}
 
 
@@ -225,21 +246,21 @@ async def _by_asking(_: str | None, check: Callable[[], Awaitable[object]]) -> N
 
 
 async def _reach_each(
-    clients: Clients, base_url: str, so_far: RunState | None, prove: Prove
+    clients: Clients, names: Collection[str | None], base_url: str, so_far: RunState | None, prove: Prove
 ) -> dict[str | None, AtlasError | None]:
-    """What went wrong with each set, if anything, all of them asked at once."""
+    """What went wrong with each set of *names*, if anything, all of them asked at once."""
     failures: dict[str | None, AtlasError] = {}
 
-    async def reach(name: str | None, client: AtlasClient) -> None:
+    async def reach(name: str | None) -> None:
         try:
-            await _reach(client, name, base_url, so_far, prove)
+            await _reach(clients.of(name), name, base_url, so_far, prove)
         except AtlasError as error:
             failures[name] = error
 
     async with anyio.create_task_group() as group:
-        for name, client in clients.all().items():
-            group.start_soon(reach, name, client)
-    return {name: failures.get(name) for name in clients.all()}
+        for name in names:
+            group.start_soon(reach, name)
+    return {name: failures.get(name) for name in names}
 
 
 async def _reach(client: AtlasClient, name: str | None, base_url: str, so_far: RunState | None, prove: Prove) -> None:

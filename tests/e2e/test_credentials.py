@@ -187,6 +187,28 @@ def test_what_is_missing_is_told_at_once_and_offline(tmp_path: Path) -> None:
         assert "waves[0].credentials: the config has no credentials called 'usa'; did you mean 'us'?" in done.err
 
 
+def test_resume_asks_for_no_set_of_what_is_over(tmp_path: Path) -> None:
+    """One organisation is cut over and its set is out of the config; the other's cutover is under way, and followed to its end."""
+    jobs = {"ready_after": "0s", "initial_lag": "0s", "ready_lag": "0s", "cutover": "2s"}
+    slow, quick = new_id(), new_id()
+    with world(tmp_path, jobs=jobs, special={slow: {"cutover": "60s"}}) as it:
+        atlas = {"base_url": it.origin, "request_timeout": "2s", "settle": "2s"}
+        it.profiles(PROFILE)
+        it.program.config(atlas=atlas, credentials={"us": {"profile": "us"}})
+        workflow = it.program.workflow(
+            {"us": {"quick": quick}, "eu": {"slow": slow}}, us={"group_id": US_GROUP, "credentials": "us"}
+        )
+        with it.program.started("run", workflow, "--yes", "--log-format", "json") as running:
+            while running.until("cutover_accepted")["migration"] != "slow":
+                pass
+            os.kill(running.process.pid, signal.SIGKILL)
+            running.end()
+        it.program.config(atlas=atlas)
+        done = it.program.run("resume", "--yes", "--format", "json")
+        assert done.code == 0
+        assert done.outcomes == {"quick": "SUCCESS", "slow": "SUCCESS"}
+
+
 def test_a_config_of_named_sets_alone_lacks_nothing(tmp_path: Path) -> None:
     """`auth` without a workflow asks for no set under `atlas` that nobody gave; one that was given and is incomplete is told."""
     program = Program(directory=tmp_path, environ={**environment(), "HOME": str(tmp_path)}, loaded=loaded_program())

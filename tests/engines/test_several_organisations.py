@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from orchestrator.atlas.auth.opening import GOODBYE
 from orchestrator.atlas.errors import AtlasError
+from orchestrator.core.errors import InputError, Problem
 from orchestrator.core.events import (
     CredentialsRefused,
+    CutoverAccepted,
     CutoversStopped,
     Event,
     MigrationFinished,
@@ -29,7 +34,7 @@ from orchestrator.simulator.organisations import Organisation
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
 from orchestrator.simulator.tokens import TokenRules
 
-from .house import READY, Hooks, House, house, migration, outcomes, wall, wave, workflow
+from .house import READY, Hooks, House, die_when, house, migration, outcomes, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -220,6 +225,125 @@ async def test_what_is_under_way_with_a_refused_set_is_followed_to_its_deadline(
         it.watchers.append(watch)
         ending = await it.start()
         assert outcomes(ending) == {"b": Outcome.TIMED_OUT, "a": SUCCESS}
+
+
+def accepted(name: str) -> Callable[[Event], bool]:
+    """Whether an event says that Atlas has accepted the cutover of *name*."""
+    return lambda event: isinstance(event, CutoverAccepted) and event.migration == name
+
+
+def without_eu(it: House, how: str) -> None:
+    """The set `eu` is *refused* by Atlas, *gone* from the config, or its secret is *unset*."""
+    if how == "refused":
+        withdraw(it)
+        return
+    missing = Problem(file="config", line=7, key="credentials.eu", message="EU_SECRET is not set")
+    unset = {"eu": CredentialSet(problems=(missing,))}
+    it.settings = replace(it.settings, credentials=unset if how == "unset" else {})
+
+
+WITHOUT = pytest.mark.parametrize("how", ["refused", "gone", "unset"])
+LONG = Special(cutover=Range(low=60.0, high=60.0))
+
+
+@WITHOUT
+async def test_what_is_under_way_is_followed_without_the_set_of_what_is_over(tmp_path: Path, how: str) -> None:
+    """The other organisation is cut over, and its credentials are gone: nothing of it is asked any more."""
+    plan = workflow(wave("v", european("b")), wave("w", "a"))
+    async with two_organisations(tmp_path, plan, special={"a": LONG}) as it:
+        run_id = await die_when(it, accepted("a"))
+        without_eu(it, how)
+        ending = await it.resume(run_id)
+        assert outcomes(ending) == {"a": SUCCESS, "b": SUCCESS}
+        assert it.names(CredentialsRefused) == []
+
+
+@WITHOUT
+async def test_what_is_under_way_is_followed_though_another_set_is_refused(tmp_path: Path, how: str) -> None:
+    """As when that happens in the middle of a run: what was to start with it stays NOT_STARTED, and `resume` starts it."""
+    plan = workflow(wave("w", "a"), wave("v", "c", european("b")))
+    async with two_organisations(tmp_path, plan, special={"a": LONG}) as it:
+        run_id, settings = await die_when(it, accepted("a")), it.settings
+        without_eu(it, how)
+        first = await it.resume(run_id)
+        assert outcomes(first) == {"a": SUCCESS, "b": NOT_STARTED, "c": SUCCESS}
+        assert (first.exit_code, first.state.recorded_unfinished) == (ExitCode.INCOMPLETE, True)
+        assert "Atlas refuses the credentials 'eu' altogether" in str(first.state.result("b").error_message)
+        assert it.puts("b") == 0
+
+        it.settings = settings
+        it.atlas.app.tokens.replace_secret(*ACCOUNT)
+        assert set(outcomes(await it.resume(run_id)).values()) == {SUCCESS}
+        assert [it.puts(name) for name in "abc"] == [1, 1, 1]
+
+
+@WITHOUT
+async def test_only_the_sets_of_what_is_selected_are_needed(tmp_path: Path, how: str) -> None:
+    """A run of the others, and its continuation."""
+    plan = workflow(wave("w", "a", "c", concurrency=1), wave("v", european("b")))
+    async with two_organisations(tmp_path, plan) as it:
+        without_eu(it, how)
+        run_id = await die_when(it, lambda event: isinstance(event, MigrationFinished), only=("w",))
+        ending = await it.resume(run_id, only=("w",))
+        assert outcomes(ending) == {"a": SUCCESS, "b": NOT_STARTED, "c": SUCCESS}
+        assert it.names(CredentialsRefused) == []
+
+
+@WITHOUT
+async def test_a_set_that_is_needed_keeps_a_session_from_beginning(tmp_path: Path, how: str) -> None:
+    """Something is to start with it and nothing is under way, or what is under way is its own: what is wrong is said, nothing was begun."""
+    plan = workflow(wave("w", "a", european("b")))
+    async with two_organisations(tmp_path, plan, special={"b": LONG}) as it:
+        settings = it.settings
+        without_eu(it, how)
+        with pytest.raises((AtlasError, InputError), match=r"401|credentials\.eu"):
+            await it.start()
+        assert it.events == []
+
+        it.settings = settings
+        it.atlas.app.tokens.replace_secret(*ACCOUNT)
+        run_id = await die_when(it, accepted("b"))
+        without_eu(it, how)
+        recorded = len(it.events)
+        with pytest.raises((AtlasError, InputError), match=r"401|credentials\.eu"):
+            await it.resume(run_id)
+        assert len(it.events) == recorded
+
+
+@WITHOUT
+async def test_a_hook_that_is_owed_waits_for_no_set_while_another_is_under_way(tmp_path: Path, how: str) -> None:
+    """Its job cannot be looked at, so it is told that nobody knows who is in charge; and it is asked for where nothing else is to be done."""
+    told = "import os,sys; open(sys.argv[1],'a').write(os.environ['CUTOVER_IN_CHARGE']+'\\n')"
+    note = tmp_path / "told"
+    hooks = Hooks(before=(("false",),), after_failure=((sys.executable, "-c", told, str(note)),))
+    plan = workflow(wave("w", "a", european("b", hooks=hooks)))
+    async with two_organisations(tmp_path, plan, special={"a": LONG}) as it:
+
+        def failed(event: Event) -> bool:
+            return isinstance(event, MigrationFinished) and event.migration == "b"
+
+        run_id = await die_when(it, failed)
+        assert not note.exists()
+        without_eu(it, how)
+        ending = await it.resume(run_id)
+        assert outcomes(ending) == {"a": SUCCESS, "b": FAILED}
+        assert note.read_text().split() == ["unknown"]
+
+
+@pytest.mark.parametrize("how", ["refused", "gone"])
+async def test_a_retry_with_a_set_that_is_not_there_starts_nothing(tmp_path: Path, how: str) -> None:
+    """The session goes on with what it has; what was tried again is NOT_STARTED, and says why."""
+    hooks = Hooks(before=(("false",),))
+    plan = workflow(wave("w", european("b", hooks=hooks), "a"))
+    async with two_organisations(tmp_path, plan, special={"a": LONG}) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, MigrationFinished))
+        without_eu(it, how)
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(partial(it.ask_after, 20.0, "retry", migration="b"))
+            ending = await it.resume(run_id)
+        assert outcomes(ending) == {"a": SUCCESS, "b": NOT_STARTED}
+        assert "credentials 'eu'" in str(ending.state.result("b").error_message)
+        assert it.puts("b") == 0
 
 
 async def test_a_session_lives_through_renewals_and_an_outage_of_the_token_endpoint(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from ...core.settings import ApiKey
 from ...machine.groups import alone
 from ..connection import ClientSettings, open_session
 from ..statistics import Statistics
+from .absent import AbsentAuth
 from .digest import DigestAuth
 from .protocol import Auth
 from .service_account import ServiceAccountAuth
@@ -40,6 +41,9 @@ async def open_auth(
     tokens is counted in *statistics*.
     """
     credentials = settings.credentials
+    if credentials is None:
+        yield AbsentAuth()
+        return
     if isinstance(credentials, ApiKey):
         yield DigestAuth(credentials, settings.redactor)
         return

@@ -18,6 +18,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from ...core.agenda import Action, Agenda, Drive, Record, RunGroupHook
 from ...core.events import CutoversStopped, RunFinished
+from ...core.needed_sets import needed_sets
 from ...core.next_actions import next_actions, to_drive
 from ...core.outcomes import ExitCode, RunOutcome
 from ...core.run import RunState
@@ -156,7 +157,9 @@ class Run:
             reason = f"live migration {job.partition('/')[2]} ({name}) is held by run {other}"
             self._ledger.record(CutoversStopped(at=now(), reason=reason))
             return ExitCode.BUSY
-        reach = forms.Reach(task=self._task("reach"), sets=self._ledger.sets(), lease=self._order.lease)
+        reach = forms.Reach(
+            task=self._task("reach"), sets=list(needed_sets(self._state, now())), lease=self._order.lease
+        )
         trouble = await self._activity("reach", reach)
         if trouble:
             self._ledger.record(CutoversStopped(at=now(), reason=trouble))
