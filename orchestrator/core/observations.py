@@ -186,6 +186,7 @@ def finished(
     state: MigrationState, outcome: Outcome, message: str | None, *, migration: str, now: float
 ) -> MigrationFinished:
     """It has ended with *outcome*, as *state* has it; *message*: what is said of that."""
+    ours = state.requested_at is not None and not state.came_to_nothing  # then it is our own cutover that shows
     return MigrationFinished(
         at=now,
         migration=migration,
@@ -193,7 +194,7 @@ def finished(
         status=state.remote_status,
         error_message=message,
         polls=state.polls,
-        lag_gone=state.lag_gone,
+        lag_gone=state.lag_gone and not ours,
     )
 
 

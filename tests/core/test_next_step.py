@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.advice import Failed, about_failed, how_it_failed
-from orchestrator.core.events import CutoverNotBegun, HookFinished, MigrationFinished
+from orchestrator.core.events import CutoverAccepted, CutoverNotBegun, CutoverRequested, HookFinished, MigrationFinished
 from orchestrator.core.migration import MigrationState, Phase
 from orchestrator.core.next_step import (
     GATE_LIFE,
@@ -494,3 +494,15 @@ def test_who_reads_again_before_the_put_is_asked_for_it_on_old_knowledge() -> No
     assert isinstance(next_step(old, Policy(), NOW), Read)
     assert next_step(old, Policy(rereads=True), NOW) == SendPut(attempt=0)
     assert isinstance(next_step(old, Policy(rereads=True, hooks=Hooks(before=ONE)), NOW), Read)
+
+
+def test_the_lag_that_our_own_cutover_takes_away_is_nobody_elses() -> None:
+    """The event of its end does not say that somebody else may have begun one."""
+    story = at_ready()
+    story.take(
+        CutoverRequested(at=story.now, migration="m"),
+        CutoverAccepted(at=story.now, migration="m", http_status=202, status=None),
+    )
+    story.read("WORKING", False, None, after=10)
+    story.read("COMPLETE", after=10)
+    assert (ending(story).outcome, ending(story).lag_gone) == (Outcome.SUCCESS, False)
