@@ -175,7 +175,7 @@ class RunState(RunFacts):
         self.finished_at = self.recorded_exit_code = self.stopped = self.stopped_at = None
         self.refused = {}
         self.window_opens = self.opening = self.unconfirmed_since = None
-        self.recorded_unfinished = True
+        self.recorded_unfinished = self.recorded_claims_kept = True
         self.run_hooks.new_session()
         for name, state in self.migrations.items():
             if name not in self.selected and state.outcome is Outcome.IN_DOUBT:
@@ -277,6 +277,7 @@ class RunState(RunFacts):
         self.finished_at = event.at
         self.recorded_unfinished = event.unfinished
         self.recorded_exit_code = event.exit_code
+        self.recorded_claims_kept = event.keep_claims
         self.requests.update(event.requests.get("by_status", {}))
         self.retries += event.requests.get("retries", 0)
         for name, polls in event.polls.items():

@@ -72,8 +72,8 @@ class RunFinished(Event):
     """The process is done with the run for now; *unfinished* says whether it may be continued.
 
     *requests*: what this session sent, as in the report (`total`, `by_status`, `retries`). *keep_claims*: something is
-    under way or in doubt, so no other run may touch this run's live migrations. *polls*: how often each job was read, in all
-    sessions, of which that is not known from its end.
+    under way or in doubt, or the session was interrupted, so no other run may touch this run's live migrations. *polls*: how
+    often each job was read, in all sessions, of which that is not known from its end.
     """
 
     name: ClassVar[str] = "run_finished"

@@ -72,6 +72,8 @@ class RunFacts:
     """What the last end said of whether anything is left to continue; True while a session goes on."""
     recorded_exit_code: int | None = None
     """With which code the last session ended; None: this one goes on."""
+    recorded_claims_kept: bool = True
+    """What the last end said of whether no other run may have its live migrations; True while a session goes on."""
     sessions: int = 0
     """How many have begun."""
     paused_by: str | None = None

@@ -17,6 +17,7 @@ from ..core.errors import InputError
 from ..core.events import Event, RunFinished
 from ..core.leftovers import outlives_who_was_asked
 from ..core.needs import Need
+from ..core.outcomes import ExitCode
 from ..core.run import RunState
 from ..core.steered import Command, between_sessions
 from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange, SteeringRequest, decide
@@ -264,6 +265,7 @@ def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) 
             if row is not None and row.temporal is not None:
                 older = sort_out(journal, run_id)
             state = journal.state(run_id)
+            code_before = state.exit_code()
             events = _heeded(older.kept, state)  # what was asked before comes before, or it would overrule this
             # No session works on it, so nothing of one holds up what an approval is for.
             anew = [replace(request, covers=None) for request in requests]
@@ -273,7 +275,7 @@ def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) 
                 state.apply(event)
             events += own
             if state.finished_at is not None:
-                events.append(_finished(state, state.finished_at))
+                events.append(_finished(state, state.finished_at, code_before=code_before))
             journal.commit(run_id, events, {}, handled=older.kept)
     except LockedError as error:
         raise InputError(f"run {run_id} has just been taken up by {error.holder}: ask again") from None
@@ -283,15 +285,22 @@ def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) 
     )
 
 
-def _finished(state: RunState, ended_at: float) -> RunFinished:
-    """How the run stands, now that what is left of it is another; its session has ended when it has."""
+def _finished(state: RunState, ended_at: float, *, code_before: ExitCode) -> RunFinished:
+    """How the run stands, now that what is left of it is another; its session has ended when it has, and as it has.
+
+    *code_before*: what `state.exit_code()` was before. Where nothing of that is another, the code stays that of the session, which a
+    signal may have stopped; and what that has kept for its run stays kept as long as anything is left of it.
+    """
+    unfinished, code = state.is_unfinished(), int(state.exit_code())
+    if unfinished and code == code_before and state.recorded_exit_code is not None:
+        code = state.recorded_exit_code
     return RunFinished(
         at=ended_at,
         outcome=state.outcome(),
-        exit_code=int(state.exit_code()),
-        unfinished=state.is_unfinished(),
+        exit_code=code,
+        unfinished=unfinished,
         requests={"total": 0, "by_status": {}, "retries": 0},
-        keep_claims=bool(state.unsettled()),
+        keep_claims=bool(state.unsettled()) or (unfinished and state.recorded_claims_kept),
     )
 
 
