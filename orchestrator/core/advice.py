@@ -14,7 +14,7 @@ from .migration import MigrationState
 from .no_return import took_effect
 from .outcomes import Outcome, RemoteStatus, normalise
 from .run import RunState
-from .typed import approve_command, resume_command, with_options, with_options_in
+from .typed import approve_command, resume_command, status_command, with_options, with_options_in
 from .workflow import Wave, Workflow
 
 IN_A_COMMAND = 50
@@ -318,7 +318,7 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
     over, successor = not facts.unfinished, facts.successor
     match outcome:
         case Outcome.NOT_STARTED if over and successor:
-            return f"No PUT was sent by this run. Run {successor} has taken its place."
+            return f"No PUT was sent by this run. {_taken_over(successor)}"
         case Outcome.NOT_STARTED if over:
             return f"{_NO_PUT} This run is over; `{_run(facts, another=True)}` starts another."
         case Outcome.NOT_STARTED if facts.full:
@@ -329,7 +329,7 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
         case Outcome.NOT_STARTED:
             return f"{_NO_PUT} {resume} starts it."
         case Outcome.IN_DOUBT | Outcome.UNDER_WAY if over and successor:
-            return f"{_NO_WRITER} Run {successor} reads it first, and follows it."
+            return f"{_NO_WRITER} {_taken_over(successor)} Where there is no such run any more, look at the live migration in the Atlas UI."
         case Outcome.IN_DOUBT | Outcome.UNDER_WAY if over:
             return f"{_LOOK} {_NO_WRITER} No run follows it any more."
         case Outcome.IN_DOUBT:
@@ -346,10 +346,17 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
     return _about_the_failed(facts)
 
 
+def _taken_over(successor: str) -> str:
+    """Where to look, as this run knows nothing of the other: that may have ended since, or been given up, and nobody follows anything then."""
+    return f"Run {successor} has taken its place: `{status_command(successor)}` shows what has become of it, and whether anybody follows it."
+
+
 def _about_the_failed(facts: Facts) -> str:
     """What a person does about all that FAILED, however far it had come."""
     if facts.all_over:
         return about_failed(Failed.OVER)
+    if not facts.unfinished and facts.successor is not None:
+        return f"Read Atlas' message. {_taken_over(facts.successor)}"
     if facts.goes_on and facts.stopped:
         return f"Read Atlas' message. {_retried_later(facts)}"
     if facts.goes_on:

@@ -28,7 +28,7 @@ from .not_run import NotRun, hooks_not_run
 from .outcomes import Outcome
 from .run import RunState
 from .standing import NO_END_RECORDED
-from .typed import about, resume_command, with_options, with_options_in
+from .typed import about, resume_command, status_command, with_options, with_options_in
 from .workflow import HookKind, Migration, Wave
 
 HOOK = "HOOK"
@@ -211,12 +211,16 @@ def _command(outcome: Outcome, names: list[str], facts: Facts, *, how: Failed | 
     """What does something about *names*."""
     retry = about("retry", facts.run_id, *names)
     match outcome:
+        case Outcome.IN_DOUBT | Outcome.UNDER_WAY if facts.successor is not None and not facts.unfinished:
+            return status_command(facts.successor)
         case Outcome.IN_DOUBT | Outcome.UNDER_WAY if facts.unfinished and not running:
             return resume_command(facts.run_id)
         case Outcome.UNVERIFIED if len(names) <= IN_A_COMMAND:
             return retry
         case Outcome.FAILED if how is not Failed.BEFORE_PUT:
             return None
+        case Outcome.FAILED if facts.successor is not None and not facts.unfinished:
+            return status_command(facts.successor)
         case Outcome.FAILED if running:
             return retry if len(names) <= IN_A_COMMAND and not facts.stopped else None
         case Outcome.FAILED if facts.full:

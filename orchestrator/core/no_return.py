@@ -133,8 +133,18 @@ _OVER = (
 """What is right where hooks have stopped the application, and nobody goes on with the run."""
 
 
-def what_is_right(point: Point, *, goes_on: bool, over: bool = False) -> str:
-    """What is right to do at *point* of a run; *goes_on*: a process works on it; *over*: none ever will."""
+_TAKEN_OVER: dict[Point, str] = {
+    Point.DOUBT: "A PUT may have taken effect: let no writer return to the source before it is known, and send nothing by hand.",
+    Point.PREPARED: "No PUT of this run has taken effect, though `before` hooks have stopped the application.",
+    Point.NOT_CUT_OVER: "No PUT of this run has taken effect.",
+}
+"""What is known of these in a run whose place another has taken, which goes on with them or has."""
+
+
+def what_is_right(point: Point, *, goes_on: bool, over: bool = False, successor: str | None = None) -> str:
+    """What is right to do at *point* of a run; *goes_on*: a process works on it; *over*: none ever will, and *successor* has taken its place, if that is one."""
+    if over and successor is not None and point in _TAKEN_OVER:
+        return f"{_TAKEN_OVER[point]} Run {successor} has taken this run's place, and may have cut it over since: look there who is in charge."
     if over and point is Point.PREPARED:
         return _OVER
     return WHAT_IS_RIGHT[point] if goes_on else _LEFT.get(point, WHAT_IS_RIGHT[point])

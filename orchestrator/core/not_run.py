@@ -42,7 +42,7 @@ class NotRun:
         """What a person does in the place of hooks that nobody runs any more."""
         over = "The run is over, and runs no hook any more."
         if run.successor is not None:
-            over = f"Run {run.successor} has taken its place, and runs `before` again for what it starts. Where it does not bring it to an end:"
+            over = f"Run {run.successor} has taken its place, and runs `before` again for what it starts: look there first. Where it has not brought it to an end, and nobody works on it any more:"
         match self.in_charge:
             case InCharge.SOURCE:
                 then = (

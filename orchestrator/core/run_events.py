@@ -125,7 +125,7 @@ class CutoversConfirmed(Event):
 class RunAborted(Event):
     """*who* ended the run: no new cutover starts, now or later; those under way are followed to their end.
 
-    *successor*: the run that took its place, and follows what it left under way.
+    *successor*: the run that took its place, and what it left under way with it.
     """
 
     name: ClassVar[str] = "run_aborted"

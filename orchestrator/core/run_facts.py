@@ -89,7 +89,7 @@ class RunFacts:
     aborted_for: str = ""
     """Why, where they have said so."""
     successor: str | None = None
-    """The run that took its place, and follows what it left under way."""
+    """The run that took its place, and what it left under way with it; what has become of that is in its own events alone."""
     stopped: str | None = None
     """Why no further cutover starts in this session; None: one may."""
     stopped_at: float | None = None
@@ -179,7 +179,7 @@ class RunFacts:
     def _why_no_end(self, state: MigrationState) -> str:
         """What is said of a migration whose PUT may have been carried out, were the run to end now."""
         if self._is_over() and self.successor is not None:
-            why = f"run {self.successor}, which took this run's place, follows it"
+            why = f"run {self.successor}, which took this run's place, has taken it over"
         elif self._is_over():
             why = "the run was given up while the cutover was under way: look at the live migration in Atlas"
         elif state.phase is Phase.ACCEPTED:

@@ -28,6 +28,11 @@ def resume_command(run_id: str) -> str:
     return f"atlas-cutover resume {run_id}"
 
 
+def status_command(run_id: str) -> str:
+    """Shows how run *run_id* stands."""
+    return f"atlas-cutover status {run_id}"
+
+
 def mended_first(trouble: str, run_id: str) -> str:
     """*trouble* that stops run *run_id*, with what goes on once it is mended, unless it says by itself what to type."""
     return trouble if _QUOTED.search(trouble) else f"{trouble}; then `{resume_command(run_id)}` goes on with the run"

@@ -275,7 +275,9 @@ def build(
         totals={"migrations": len(migrations), **{str(outcome): facts.totals.get(outcome, 0) for outcome in Outcome}},
         statistics=_statistics(migrations),
         last_start=_iso(last_start(state, now)) if facts.unfinished else None,
-        point_of_no_return=_points(migrations, goes_on=holder is not None, over=not facts.unfinished),
+        point_of_no_return=_points(
+            migrations, goes_on=holder is not None, over=not facts.unfinished, successor=state.successor
+        ),
         waves=tuple(
             _wave(state, wave, by_wave[_text(wave.name)])
             for wave in state.workflow.waves
@@ -337,7 +339,9 @@ def report_migration(state: RunState, wave: Wave, migration: Migration) -> Migra
     )
 
 
-def _points(migrations: tuple[MigrationReport, ...], *, goes_on: bool, over: bool) -> tuple[PointReport, ...]:
+def _points(
+    migrations: tuple[MigrationReport, ...], *, goes_on: bool, over: bool, successor: str | None
+) -> tuple[PointReport, ...]:
     names: dict[Point, list[str]] = {}
     for migration in migrations:
         names.setdefault(migration.point, []).append(migration.name)
@@ -345,7 +349,7 @@ def _points(migrations: tuple[MigrationReport, ...], *, goes_on: bool, over: boo
         PointReport(
             side=SIDES[point],
             point=point,
-            what_is_right=what_is_right(point, goes_on=goes_on, over=over),
+            what_is_right=what_is_right(point, goes_on=goes_on, over=over, successor=successor),
             names=tuple(names[point]),
         )
         for point in Point

@@ -129,13 +129,16 @@ def _goes_on(migration: MigrationReport) -> str | None:
     return None if migration.phase not in PHASES else SKIPPED if is_skipped(migration) else PHASES[migration.phase]
 
 
-def points(*, goes_on: bool, over: bool) -> dict[str, dict[str, str]]:
+def points(*, goes_on: bool, over: bool, successor: str | None = None) -> dict[str, dict[str, str]]:
     """Of each *point* at which a migration may be: which side of no return that is, and what is right to do there.
 
-    *goes_on*: a process works on the run; *over*: none ever will.
+    *goes_on*: a process works on the run; *over*: none ever will, and *successor* has taken its place, if that is one.
     """
     return {
-        str(point): {"side": str(side), "what_is_right": what_is_right(point, goes_on=goes_on, over=over)}
+        str(point): {
+            "side": str(side),
+            "what_is_right": what_is_right(point, goes_on=goes_on, over=over, successor=successor),
+        }
         for point, side in SIDES.items()
     }
 
@@ -186,7 +189,7 @@ def snapshot(report: RunReport) -> dict[str, Any]:
         "exit_meaning": EXIT_MEANINGS.get(report.exit_code),
         "window": None if report.window is None else asdict(report.window),
         "advice": asdict(report.advice),
-        "points": points(goes_on=report.holder is not None, over=not report.unfinished),
+        "points": points(goes_on=report.holder is not None, over=not report.unfinished, successor=report.successor),
         "waves": [
             {
                 "name": wave.name,

@@ -149,7 +149,9 @@ def head(
         "aborted_by": state.aborted_by,
         "stopped": state.stopped,
         "last_start": _iso(last_start(state, now)),
-        "points": shape.points(goes_on=running, over=not running and not state.recorded_unfinished),
+        "points": shape.points(
+            goes_on=running, over=not running and not state.recorded_unfinished, successor=state.successor
+        ),
         "window": None if (window := report_window(state, now)) is None else asdict(window),
         "opening": _opening(state, since.get("window")),
         "waves": [_wave(state, wave, states.get(wave.name, {})) for wave in state.workflow.waves],

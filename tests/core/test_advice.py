@@ -106,10 +106,14 @@ def test_the_command_that_goes_on_and_what_is_to_be_known_before(
         (facts(Outcome.NOT_STARTED, unfinished=False, successor="next"), "Run next has taken its place"),
         (facts(Outcome.IN_DOUBT), f"`{RESUME}` reads it again"),
         (facts(Outcome.IN_DOUBT, unfinished=False), "No run follows it any more"),
-        (facts(Outcome.UNDER_WAY, unfinished=False, successor="next"), "Run next reads it first"),
+        (
+            facts(Outcome.UNDER_WAY, unfinished=False, successor="next"),
+            "Run next has taken its place: `atlas-cutover status next` shows what has become of it",
+        ),
         (facts(Outcome.UNDER_WAY), "follows it to its end at once"),
         (facts(Outcome.TIMED_OUT), "Watch it in the Atlas UI"),
         (facts(Outcome.FAILED), f"`{RESUME} --retry-failed`"),
+        (facts(Outcome.FAILED, unfinished=False, successor="next"), "`atlas-cutover status next` shows"),
     ],
 )
 def test_each_outcome_that_is_there_says_what_a_person_does(given: Facts, says: str) -> None:

@@ -425,6 +425,20 @@ def aborted(*, successor: str | None = None, unfinished: bool = False) -> tuple[
     return (ev.RunAborted(at=NOW + 90, who=WHO, successor=successor), over)
 
 
+@pytest.mark.parametrize("accepted", [True, False])
+def test_who_looks_at_a_run_whose_place_another_has_taken_is_sent_there(accepted: bool) -> None:
+    """Whether that one follows, has ended, or was given up is not known here: only its own status tells."""
+    put: list[ev.Event] = [ev.CutoverRequested(at=NOW, migration="a")]
+    put += [ev.CutoverAccepted(at=NOW, migration="a", http_status=202, status=None)] if accepted else []
+    failed = ended("b", Outcome.FAILED, "no room", put=False)
+    found = needs(state_after(*put, *failed, *aborted(successor="next")), NOW)
+    assert [need.kind for need in found] == [Outcome.UNDER_WAY if accepted else Outcome.IN_DOUBT, Outcome.FAILED]
+    assert {need.command for need in found} == {"atlas-cutover status next"}
+    assert found[0].said == "run next, which took this run's place, has taken it over"
+    assert "`atlas-cutover status next` shows what has become of it, and whether anybody follows it" in found[0].to_do
+    assert "and follows it" not in found[0].to_do
+
+
 @pytest.mark.parametrize("half_way", [True, False])
 @pytest.mark.parametrize(
     ("of", "what"), [("migration", "hooks of a"), ("wave", "hooks of wave w1"), ("run", "hooks of the run")]
@@ -454,7 +468,9 @@ def test_an_application_that_a_run_was_ended_without_starting_again_needs_somebo
     assert "Look at the live migration in the Atlas UI" in need.to_do
     assert "let the application write to the source by hand" in need.to_do
     successor = only(needs(killed.after(*aborted(successor="next")), NOW))
-    assert successor.to_do.startswith("Run next has taken its place, and runs `before` again for what it starts.")
+    assert successor.to_do.startswith(
+        "Run next has taken its place, and runs `before` again for what it starts: look there"
+    )
     assert needs(killed.after(undone, *aborted()), NOW) == ()
     assert needs(killed.after(*aborted()), NOW, holder="ops@bastion") == ()
 

@@ -25,7 +25,7 @@ from orchestrator.core.events import (
     WindowOpened,
     WindowWaiting,
 )
-from orchestrator.core.no_return import SIDES, WHAT_IS_RIGHT, Point, Side, last_start, point_in, point_of
+from orchestrator.core.no_return import SIDES, WHAT_IS_RIGHT, Point, Side, last_start, point_in, point_of, what_is_right
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.times import cutover_seconds
@@ -108,6 +108,16 @@ def test_every_point_has_its_side_and_what_is_right_there() -> None:
     assert set(SIDES) == set(WHAT_IS_RIGHT) == set(Point)
     for point, side in SIDES.items():
         assert ("the source is in charge" in WHAT_IS_RIGHT[point]) is (side is Side.NOTHING_SENT)
+
+
+@pytest.mark.parametrize("point", [Point.NOT_CUT_OVER, Point.PREPARED, Point.DOUBT])
+def test_a_run_whose_place_another_has_taken_does_not_say_who_is_in_charge(point: Point) -> None:
+    """The other one may have cut it over since, or be reading the job."""
+    text = what_is_right(point, goes_on=False, over=True, successor="next")
+    assert "Run next has taken this run's place" in text
+    assert "the source is in charge" not in text
+    assert "nobody reads the job" not in text
+    assert what_is_right(Point.CUT_OVER, goes_on=False, over=True, successor="next") == WHAT_IS_RIGHT[Point.CUT_OVER]
 
 
 @pytest.mark.parametrize("hooks", [{"hooks": Hooks(before=ONE)}, {}])

@@ -491,8 +491,8 @@ async def test_cutover_seconds_are_not_those_of_a_put_that_came_to_nothing(tmp_p
         assert row.cutover_seconds is None
 
 
-async def test_the_report_of_a_run_that_was_superseded_says_who_follows(tmp_path: Path) -> None:
-    """Not that nobody does."""
+async def test_the_report_of_a_run_that_was_superseded_says_who_has_taken_it_over(tmp_path: Path) -> None:
+    """Not that nobody follows it, nor that anybody does: that is the other run's to say, which may be over, or dead."""
     told: list[str] = []
     async with house(tmp_path, workflow(wave("w", "a", "b", concurrency=1))) as it:
         await left_under_way(it)
@@ -501,7 +501,12 @@ async def test_the_report_of_a_run_that_was_superseded_says_who_follows(tmp_path
         )
         (text,) = told
         assert "No run follows it any more" not in text
-        assert f"{ending.state.run_id} reads it first" in text
+        assert f"run {ending.state.run_id}, which took this run's place, has taken it over" in text
+        assert f"`atlas-cutover status {ending.state.run_id}` shows what has become of it" in text
+        assert f"Run {ending.state.run_id} has taken this run's place, and may have cut it over since" in text
+        assert "the source is in charge" not in text
+        assert "nobody reads the job" not in text
+        assert "follows it:" not in text
 
 
 async def test_a_doubt_that_counted_for_max_failures_is_settled_before_its_wave_goes_on(tmp_path: Path) -> None:
