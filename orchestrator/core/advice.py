@@ -35,7 +35,7 @@ _WHILE_IT_GOES_ON = {
 class Facts:
     """What the advice about a run depends on.
 
-    *workflow*: the path of its file, where that is known. *rehearsal*: nothing of it is at Atlas. *goes_on*: a process works on it, so nobody else can. *stopped*: its session starts no further cutover. *totals*: how many migrations have each outcome. *window_over*: its
+    *workflow*: the path of its file, where that is known. *rehearsal*: nothing of it is at Atlas. *goes_on*: a process works on it, so nobody else can. *stopped*: its session starts no further cutover. *aborted*: somebody has ended it for good, so nothing of it is tried again. *totals*: how many migrations have each outcome. *window_over*: its
     window opens no more. *too_many_failures*: a wave has more failures than its `max_failures` allows; *retry_is_enough*: it has not once what failed before its PUT
     is tried again; *left*: what another run could start, as waves and migrations. *rejected*: the wave that somebody has rejected. *all_over*: each job that FAILED was over at Atlas before any PUT. The others are as in the report.
     """
@@ -46,6 +46,7 @@ class Facts:
     unfinished: bool = True
     goes_on: bool = False
     stopped: bool = False
+    aborted: bool = False
     hooks_left: bool = False
     successor: str | None = None
     window_over: bool = False
@@ -115,6 +116,7 @@ def facts_of(state: RunState, now: float, *, goes_on: bool = False) -> Facts:
         unfinished=unfinished,
         goes_on=goes_on,
         stopped=state.stopped is not None,
+        aborted=state.aborted_by is not None,
         hooks_left=unfinished and state.hooks_left(),
         successor=state.successor,
         window_over=state.window_over(now),
@@ -224,6 +226,13 @@ def about_failed(how: Failed) -> str:
                 "start a new live migration there, and put its id into the workflow."
             )
     return "No PUT was sent, so the source is still in charge. Once the cause is fixed, it can be tried again."
+
+
+def about_failed_and_given_up(facts: Facts) -> str:
+    """The same about those that FAILED before their PUT, of a run that somebody has ended for good."""
+    if facts.successor is not None:
+        return f"No PUT was sent by this run. {_taken_over(facts.successor)}"
+    return f"No PUT was sent, so the source is still in charge. The run was given up and tries nothing again: once the cause is fixed, `{_run(facts, another=True)}` starts another."
 
 
 def about_failed_too_late(facts: Facts) -> str:
@@ -357,6 +366,8 @@ def _about_the_failed(facts: Facts) -> str:
         return about_failed(Failed.OVER)
     if not facts.unfinished and facts.successor is not None:
         return f"Read Atlas' message. {_taken_over(facts.successor)}"
+    if facts.aborted:
+        return f"Read Atlas' message. This run was given up, so it tries nothing again: `{_run(facts, another=True)}` starts another."
     if facts.goes_on and facts.stopped:
         return f"Read Atlas' message. {_retried_later(facts)}"
     if facts.goes_on:

@@ -15,6 +15,7 @@ from .advice import (
     Facts,
     Failed,
     about_failed,
+    about_failed_and_given_up,
     about_failed_too_late,
     about_given_up,
     advise,
@@ -184,7 +185,9 @@ def _of_migrations(
     running: bool,
 ) -> Need:
     names = [migration.name for _, migration in members]
-    if how is Failed.BEFORE_PUT and running and facts.stopped:
+    if how is Failed.BEFORE_PUT and facts.aborted:
+        to_do = about_failed_and_given_up(facts)
+    elif how is Failed.BEFORE_PUT and running and facts.stopped:
         to_do = about_failed_too_late(facts)
     elif how is not None:
         to_do = about_failed(how)
@@ -221,6 +224,8 @@ def _command(outcome: Outcome, names: list[str], facts: Facts, *, how: Failed | 
             return None
         case Outcome.FAILED if facts.successor is not None and not facts.unfinished:
             return status_command(facts.successor)
+        case Outcome.FAILED if facts.aborted:
+            return None
         case Outcome.FAILED if running:
             return retry if len(names) <= IN_A_COMMAND and not facts.stopped else None
         case Outcome.FAILED if facts.full:

@@ -113,6 +113,7 @@ def test_the_command_that_goes_on_and_what_is_to_be_known_before(
         (facts(Outcome.UNDER_WAY), "follows it to its end at once"),
         (facts(Outcome.TIMED_OUT), "Watch it in the Atlas UI"),
         (facts(Outcome.FAILED), f"`{RESUME} --retry-failed`"),
+        (facts(Outcome.FAILED, unfinished=False, aborted=True), f"`atlas-cutover run --new {FILE}` starts another"),
         (facts(Outcome.FAILED, unfinished=False, successor="next"), "`atlas-cutover status next` shows"),
     ],
 )

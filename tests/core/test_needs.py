@@ -425,6 +425,13 @@ def aborted(*, successor: str | None = None, unfinished: bool = False) -> tuple[
     return (ev.RunAborted(at=NOW + 90, who=WHO, successor=successor), over)
 
 
+def test_nothing_of_a_run_that_was_given_up_is_to_be_tried_again() -> None:
+    """`resume --retry-failed` of such a run is refused."""
+    need = only(needs(state_after(*ended("a", Outcome.FAILED, "no room", put=False), *aborted()), NOW))
+    assert need.command is None
+    assert "once the cause is fixed, `atlas-cutover run --new WORKFLOW` starts another" in need.to_do
+
+
 @pytest.mark.parametrize("accepted", [True, False])
 def test_who_looks_at_a_run_whose_place_another_has_taken_is_sent_there(accepted: bool) -> None:
     """Whether that one follows, has ended, or was given up is not known here: only its own status tells."""
