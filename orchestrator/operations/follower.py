@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ..core.cleared import cleared
-from ..core.errors import BusyError, CutoverError, InputError, TemporalError
+from ..core.errors import BusyError, CutoverError, InputError, JournalError, TemporalError
 from ..core.events import CutoverInDoubt, CutoversStopped, Event, RunFinished, RunPaused, RunResumed, RunStarted
 from ..core.migration import BEFORE_THE_PUT, Phase
 from ..core.outcomes import ExitCode
@@ -23,6 +23,7 @@ from ..machine.threads import beside
 from ..store.journal import Journal
 from .abort import abort_interrupted
 from .assignment import Assignment, record_beginning
+from .leftovers import sort_out
 from .options import Ending, Interruption, Options
 from .passing_on import PassingOn
 from .steering import redactor_of_this_process
@@ -151,6 +152,9 @@ class Follower:
                 if self._stage is not None and received and self.state.finished_at is None:
                     await self._end_here(self._stage, received[0])
                 beside.cancel_scope.cancel()
+            # What the page has left, and nobody passes on now.
+            with suppress(JournalError):
+                sort_out(self._journal, self._run_id, self._options.host.say)
             self.tell_if_closed()
             code = self.state.exit_code() if self.closed else ExitCode(self.state.recorded_exit_code or 0)
             if received and self.state.finished_at is None:

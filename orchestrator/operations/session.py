@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,6 +18,7 @@ from ..core.errors import JournalError
 from ..core.events import Event, RequestRetried, RunFinished, RunStarted
 from ..core.needed_sets import needed_sets
 from ..core.observer import Say
+from ..core.outcomes import ExitCode
 from ..core.read_first import read_first
 from ..core.run import RunState
 from ..core.settings import Settings
@@ -37,6 +39,7 @@ from ..store.writer import Writer
 from .aftermath import hooks_held
 from .assignment import Assignment, record_beginning
 from .options import Ending, Host, Interruption, Options
+from .steering import take_up_what_came_late
 from .target import Rehearsal, learn_limits, open_target, reach_atlas
 
 
@@ -76,8 +79,19 @@ async def conduct(journal: Journal, assignment: Assignment, settings: Settings, 
         # From here on an interruption stops the run in order, also while its beginning is still being recorded.
         with options.host.interruptions() as interruptions:
             ending = await _work_on(journal, assignment, settings, options, atlas, interruptions, kept)
+        ending = _with_what_came_late(journal, ending, options.host.say)
         options.host.on_ended(ending)
         return ending
+
+
+def _with_what_came_late(journal: Journal, ending: Ending, say: Say) -> Ending:
+    """*ending*, with what was asked while that was coming: answers on the wire and tokens take seconds, and whoever asked was told that it is heeded."""
+    if ending.journal_failure is not None:
+        return ending
+    with suppress(JournalError):  # then it waits for whoever goes on with the run
+        take_up_what_came_late(journal, ending.state, say)
+    code = ending.state.recorded_exit_code
+    return ending if code is None else replace(ending, exit_code=ExitCode(code))
 
 
 class _Relay:

@@ -17,6 +17,7 @@ from ..core.errors import InputError
 from ..core.events import Event, RunFinished
 from ..core.leftovers import outlives_who_was_asked
 from ..core.needs import Need
+from ..core.observer import Say
 from ..core.outcomes import ExitCode
 from ..core.run import RunState
 from ..core.steered import Command, between_sessions
@@ -30,8 +31,10 @@ from ..text.redaction import Redactor
 from .apart import wait_for
 from .deciding import decided, decided_whole, refusals
 from .find import find_run, find_run_under_way, state_dir_of
-from .leftovers import Leftovers, older_than, sort_out
+from .leftovers import PATIENCE, Leftovers, older_than, sort_out, told
 from .reporting import Unwritten
+
+_LOOK_AGAIN = 0.1
 
 
 class Taken(StrEnum):
@@ -72,12 +75,25 @@ class Steered:
 def ask(journal: Journal, run_id: str, *requests: SteeringRequest, at: float) -> Steered | None:
     """Leave *requests* for the process that works on the run; None where there is none, and nothing was left.
 
+    A process whose session is over, or has yet to begin, may never look for them: it is given time to let go of the run, or to begin.
     *at*: Unix seconds.
+
+    Raises:
+        InputError: It has done neither, and *requests* would not hold the run up.
+        JournalError: The journal cannot be read or written.
     """
-    if worker_of(run_lock(journal.state_dir, run_id)) is None:
-        return None
-    journal.request(run_id, *requests, at=at)
-    return Steered(run_id=run_id, taken=Taken.ASKED)
+    holds_up = all(outlives_who_was_asked(request) for request in requests)
+    deadline = time.monotonic() + PATIENCE
+    while (holder := worker_of(run_lock(journal.state_dir, run_id))) is not None:
+        late = time.monotonic() >= deadline
+        if journal.request(run_id, *requests, at=at, in_session=not (late and holds_up)):
+            return Steered(run_id=run_id, taken=Taken.ASKED)
+        if late:
+            raise InputError(
+                f"run {run_id} is being ended, or begun again, by {holder} just now, so nothing was asked: ask again in a moment"
+            )
+        time.sleep(_LOOK_AGAIN)
+    return None
 
 
 def steer(
@@ -116,6 +132,9 @@ def steer(
         row = find_run_under_way(reading, run_id) if run_id is None else find_run(reading, run_id)
         state = asked_already(reading, row.run_id)
         requests = requests_for(state, command, names, who or who_am_i(), reason, gate)
+        if worker_of(run_lock(directory, row.run_id)) is None:
+            # Of a process that is gone it was asked in vain: whoever says the same again is heeded in its place.
+            state = asked_already(reading, row.run_id, but=requests)
         if command is not Command.RETRY:  # which takes up what an ended run has left
             refuse_when_over(row, command)
         # Of a run at Temporal the journal here may know less than its workers.
@@ -148,8 +167,8 @@ def ask_elsewhere(row: RunRow, requests: Sequence[SteeringRequest], state_dir: P
     return Steered(run_id=row.run_id, taken=Taken.TAKEN, dropped=older.dropped, left_out=left_out)
 
 
-def asked_already(journal: Journal, run_id: str) -> RunState:
-    """The run as it will stand when what others have asked is heeded."""
+def asked_already(journal: Journal, run_id: str, *, but: Sequence[SteeringRequest] = ()) -> RunState:
+    """The run as it will stand when what others have asked is heeded, *but* for what asks for the same as one of these."""
     row = journal.find(run_id)
     # Requests before events: one that is heeded between these two reads is then in both, and the second time it changes nothing.
     if row is not None and row.temporal is not None and worker_of(run_lock(journal.state_dir, run_id)) is None:
@@ -158,7 +177,7 @@ def asked_already(journal: Journal, run_id: str) -> RunState:
     else:
         controls = journal.controls(run_id)
     state = journal.state(run_id)
-    _heeded(controls, state)
+    _heeded(_others(controls, but), state)
     return state
 
 
@@ -198,6 +217,41 @@ def take_up_what_was_kept(journal: Journal, run_id: str, leftovers: Leftovers) -
     if leftovers.kept:
         events = _heeded(leftovers.kept, journal.state(run_id))
         journal.commit(run_id, events, {}, handled=leftovers.kept)
+
+
+def take_up_what_came_late(journal: Journal, state: RunState, say: Say) -> None:
+    """Record what was asked of the run in *state* while its session ended, which did not heed it any more; *state* is as it stands then.
+
+    The caller has recorded that end, and holds the run's lock: nobody leaves anything from then on (`ask`). *say* tells of each. What cannot
+    be read is left where it is: it keeps the run from going on.
+
+    Raises:
+        JournalError: The journal cannot be read or written.
+    """
+    left, unreadable = journal.asked(state.run_id)
+    if unreadable or not left or state.finished_at is None:
+        return
+    code_before = state.exit_code()
+    events: list[Event] = []
+    for control in left:
+        event = decide(state, control.request, at=time.time())
+        if isinstance(event, str):
+            say("request_dropped", run_id=state.run_id, detail=f"{told(control)} does nothing: {event}")
+            continue
+        event = between_sessions(event)
+        state.apply(event)
+        events.append(event)
+        say("request_kept", run_id=state.run_id, detail=f"{told(control)} came as the session ended: `resume` heeds it")
+    if events:
+        events.append(_finished(state, state.finished_at, code_before=code_before))
+        state.apply(events[-1])
+    journal.commit(state.run_id, events, {}, handled=left)
+
+
+def _others(controls: Sequence[Control], but: Sequence[SteeringRequest]) -> list[Control]:
+    """Those of *controls* that ask for something else than each of *but*."""
+    same = {(each.command, each.wave, each.migration) for each in but}
+    return [each for each in controls if (each.request.command, each.request.wave, each.request.migration) not in same]
 
 
 def _heeded(controls: Sequence[Control], state: RunState) -> list[Event]:
@@ -266,7 +320,10 @@ def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) 
                 older = sort_out(journal, run_id)
             state = journal.state(run_id)
             code_before = state.exit_code()
-            events = _heeded(older.kept, state)  # what was asked before comes before, or it would overrule this
+            if row is not None and requests[0].command is not Command.RETRY:
+                refuse_when_over(row, requests[0].command)  # it may have ended since we looked
+            # What was asked before comes before, or it would overrule this.
+            events = _heeded(_others(older.kept, requests), state)
             # No session works on it, so nothing of one holds up what an approval is for.
             anew = [replace(request, covers=None) for request in requests]
             meant = decided(state, anew)

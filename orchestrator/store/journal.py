@@ -75,13 +75,19 @@ class Journal(JournalReader):
         self._added: dict[str, Reach] = {}  # as `_known`, with the events of the transaction under way
         self._whole: set[str] = set()  # runs whose events were seen to be those that were written
 
-    def request(self, run_id: str, *requests: SteeringRequest, at: float) -> None:
-        """Leave *requests* for the process that holds the run."""
+    def request(self, run_id: str, *requests: SteeringRequest, at: float, in_session: bool = False) -> bool:
+        """Leave *requests* for the process that holds the run; whether they were left.
+
+        *in_session*: only while a session goes on, whose process looks for them once more when its end is recorded.
+        """
         with self._transaction():
+            if in_session and self._query("SELECT 1 FROM runs WHERE run_id = ? AND finished_at IS NOT NULL", (run_id,)):
+                return False
             self._db.executemany(
                 "INSERT INTO controls (run_id, at, command, wave, who, detail) VALUES (?, ?, ?, ?, ?, ?)",
                 [(run_id, at, each.command, each.wave, each.who, json.dumps(detail_of(each))) for each in requests],
             )
+        return True
 
     def shown(self, jobs: Mapping[tuple[str, str], Shown], *, base_url: str, at: float) -> None:
         """Remember what *jobs* (project and id) showed *at* then at *base_url*, whom no run has asked; when each was ready, the first time counts."""

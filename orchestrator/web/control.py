@@ -126,7 +126,10 @@ def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, wall: Callable[
         now = wall()  # as late as can be: a request, and this process, may stand still anywhere before
         if asked.as_of is not None and abs(now - asked.as_of) > OLDEST_KNOWLEDGE:
             return _too_late(asked.as_of, now)
-        left = steering.ask(journal, run_id, *requests, at=now)
+        try:
+            left = steering.ask(journal, run_id, *requests, at=now)
+        except InputError as error:
+            return Refusal(status=409, reason=str(error))
     return None if left else _nobody(run_id, asked.command)
 
 

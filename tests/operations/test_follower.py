@@ -14,10 +14,12 @@ import pytest
 from orchestrator.core.errors import TemporalError
 from orchestrator.core.events import CutoverInDoubt, Event, MigrationSkipped, RunFinished, RunResumed, WaveApproved
 from orchestrator.core.outcomes import RunOutcome
+from orchestrator.core.steered import Command
+from orchestrator.core.steering import SteeringRequest
 from orchestrator.operations import temporal_runs
 from orchestrator.operations.abort import abort
 from orchestrator.operations.follower import Follower
-from orchestrator.operations.options import Options
+from orchestrator.operations.options import Host, Options
 from orchestrator.operations.steering import Taken
 from orchestrator.store.journal import RunRow, open_journal
 from orchestrator.store.marks import Marks
@@ -101,6 +103,23 @@ async def test_a_run_of_which_temporal_tells_another_story_may_have_sent_anythin
         puts = journal.earlier_puts("another")
     jobs = {m.name: (m.group_id, m.live_migration_id) for _, m in given.migrations()}
     assert puts == {jobs[name]: EarlierPut(RUN, NOW + 9) for name in doubtful}
+
+
+@pytest.mark.anyio
+async def test_what_the_page_left_as_a_run_ended_is_told_of(tmp_path: Path) -> None:
+    """Nobody passes it on any more. What holds cutovers up is kept for whoever goes on with the run."""
+    said: list[tuple[str, str]] = []
+    host = Host(say=lambda event, **fields: said.append((event, fields["detail"])))
+    with open_journal(tmp_path) as journal:
+        journal.begin(RUN, BEGUN.workflow, BEGUN, temporal=THERE)
+        for command in (Command.UNPAUSE, Command.PAUSE):
+            journal.request(RUN, SteeringRequest(command=command, who=WHO), at=NOW)
+        follower = Follower(journal, cast("Any", Closed([BEGUN, OVER])), None, Options(host=host), run_id=RUN)
+        await follower.follow()
+        assert [control.request.command for control in journal.controls(RUN)] == [Command.PAUSE]
+    [(event, detail)] = said
+    assert event == "request_dropped"
+    assert detail.startswith(f"`unpause` by {WHO}")
 
 
 @pytest.mark.anyio

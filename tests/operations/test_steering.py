@@ -143,6 +143,19 @@ def test_what_is_taken_up_again_after_the_end_does_not_make_the_run_longer(tmp_p
     assert build(state, now=NOW + 9000).duration_seconds == 60
 
 
+def test_what_was_asked_of_a_process_in_vain_can_be_asked_again(tmp_path: Path) -> None:
+    """It died before it heeded the first `retry`, which is no reason to refuse the second: nothing has been taken up again."""
+    night = Night(state_dir=tmp_path)
+    night.begin(workflow(("orders",)))
+    night.write(FAILED, ev.RunFinished(at=NOW, outcome=RunOutcome.FAILED, exit_code=1, unfinished=False, requests={}))
+    with open_journal(tmp_path) as journal:
+        journal.request(RUN, SteeringRequest(command=Command.RETRY, who=WHO, migration="orders"), at=NOW)
+    assert retry(RUN, "orders", state_dir=tmp_path, who="olga").taken is Taken.KEPT
+    with open_journal(tmp_path) as journal:
+        assert [(each.command, each.who) for each in journal.state(RUN).steering] == [(Command.RETRY, "olga")]
+        assert journal.controls(RUN) == []
+
+
 @pytest.mark.parametrize("works", [True, False])
 def test_a_secret_in_a_reason_is_kept_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
     """Neither in what is left for the process that works on the run, nor in what is recorded where none does; nor of an end."""
