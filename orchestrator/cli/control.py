@@ -138,6 +138,11 @@ def _told(args: Namespace, steered: Steered) -> int:
         case Taken.ENDED:
             warn_of_unwritten(steered.unwritten)
             tell(f"{args.command}: run {run_id} is over", file=sys.stderr)
+    if steered.events_missing is not None and not steered.unreadable:
+        warn(
+            f"{steered.events_missing}. So what is not known to be cut over is IN_DOUBT: look at each live migration of the run in Atlas, and let no "
+            "writer return to its source before that"
+        )
     if steered.unreadable:
         tell(
             f"{plural(steered.unreadable, 'event')} of it cannot be read, and what was in them is in no report: look at each live "

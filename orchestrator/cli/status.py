@@ -55,6 +55,8 @@ def _status(args: Namespace) -> int:
         for each in listed:
             if each.stale is not None:
                 warn(each.stale)
+            if each.events_missing is not None:
+                warn(f"run {each.row.run_id}: {each.events_missing}")
         _print_runs(args, listed)
         return 0
     run_id = args.run_id
@@ -108,10 +110,11 @@ def _print_runs(args: Namespace, listed: Sequence[RunListed]) -> None:
                 "outcome": row.outcome,
                 "exit_code": row.exit_code,
                 "unfinished": row.unfinished,
-                "running": holder is not None,
-                "stands": stands,
+                "running": each.holder is not None,
+                "stands": each.stands,
+                "events_missing": each.events_missing,
             }
-            for row, holder, stands in ((each.row, each.holder, each.stands) for each in listed)
+            for each, row in ((each, each.row) for each in listed)
         ]
         tell_whole(json.dumps(document, indent=2))
         return
@@ -152,6 +155,8 @@ def _outcome(listed: RunListed) -> str:
     row = listed.row
     if listed.holder is not None:
         return listed.stands or "under way"
+    if listed.events_missing is not None:
+        return "IN_DOUBT, events missing"
     if not row.unfinished:
         return row.outcome or "interrupted"
     return f"{row.outcome or 'interrupted'}, unfinished"

@@ -37,7 +37,8 @@ class Facts:
 
     *workflow*: the path of its file, where that is known. *rehearsal*: nothing of it is at Atlas. *goes_on*: a process works on it, so nobody else can. *stopped*: its session starts no further cutover. *aborted*: somebody has ended it for good, so nothing of it is tried again. *totals*: how many migrations have each outcome. *window_over*: its
     window opens no more. *too_many_failures*: a wave has more failures than its `max_failures` allows; *retry_is_enough*: it has not once what failed before its PUT
-    is tried again; *left*: what another run could start, as waves and migrations. *rejected*: the wave that somebody has rejected. *all_over*: each job that FAILED was over at Atlas before any PUT. The others are as in the report.
+    is tried again; *left*: what another run could start, as waves and migrations. *rejected*: the wave that somebody has rejected. *all_over*: each job that FAILED was over at Atlas before any PUT.
+    *missing*: events of it are, so that no command goes on with it. The others are as in the report.
     """
 
     run_id: str
@@ -55,6 +56,7 @@ class Facts:
     left: tuple[str, ...] = ()
     rejected: str | None = None
     all_over: bool = False
+    missing: bool = False
     totals: Mapping[Outcome, int] = field(default_factory=dict)
 
     @property
@@ -125,6 +127,7 @@ def facts_of(state: RunState, now: float, *, goes_on: bool = False) -> Facts:
         left=_left(state) if too_many else (),
         rejected=_rejected(state),
         all_over=_all_over(state),
+        missing=bool(state.missing),
         totals=state.totals(),
     )
 
@@ -251,13 +254,22 @@ def about_given_up(facts: Facts) -> str:
     return f"{_LOOK} {_NO_WRITER} The process that works on the run has given up reading it. Once that process has ended, {resume} reads it again."
 
 
+def about_missing(facts: Facts) -> str:
+    """What a person does about a run of which events are missing."""
+    return (
+        "A PUT may have left that is not known here, so no run sends anything from this state directory, whatever is not known to be cut over is "
+        f"IN_DOUBT, and no writer may return to its source. Put the whole state directory back as it was. If that is lost, look at each live migration of the run in the "
+        f"Atlas UI; then `atlas-cutover abort {facts.run_id}` ends it as it stands here, and leaves in doubt what is, so that another run reads it first."
+    )
+
+
 def path_of(workflow: Workflow) -> str:
     """The file of *workflow* for a shell; WORKFLOW where it is not known, as in runs of an older version."""
     return quote(f"{workflow.directory.rstrip('/')}/{workflow.file}") if workflow.file else "WORKFLOW"
 
 
 def _command(facts: Facts) -> str | None:
-    if not facts.unfinished:
+    if not facts.unfinished or facts.missing:
         return None
     if facts.full and not (facts.retry_is_enough and not facts.window_over):
         return _run(facts, *(_only(name) for name in facts.left if not facts.many_left), another=True)
@@ -321,6 +333,8 @@ def _full(facts: Facts) -> str:
 
 def _what_to_do(facts: Facts, outcome: Outcome) -> str:
     """What a person does about *outcome*."""
+    if facts.missing and outcome is Outcome.IN_DOUBT:
+        return f"{_LOOK} {_NO_WRITER} Events of the run are missing here, so no command goes on with it."
     if facts.goes_on and outcome in _WHILE_IT_GOES_ON:
         return _WHILE_IT_GOES_ON[outcome].format(resume=f"`{resume_command(facts.run_id)}`")
     resume = f"`{resume_command(facts.run_id)}`"

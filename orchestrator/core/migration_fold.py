@@ -231,6 +231,10 @@ def _into_doubt(state: MigrationState, event: CutoverInDoubt, *, again: bool) ->
     """*again*: the evidence that it began has been taken back, so it is the doubt from before that goes on, in its time."""
     return state._replace(
         phase=Phase.DOUBT,
+        outcome=None,  # also where it had ended, by what was known of it then
+        error_message=None,
+        finished_at=None,
+        ended_at=None,
         challenges=0,
         doubt_since=state.doubt_since if again else event.at,
         settle=state.settle if again else event.settle,

@@ -18,6 +18,7 @@ from .advice import (
     about_failed_and_given_up,
     about_failed_too_late,
     about_given_up,
+    about_missing,
     advise,
     facts_of,
     how_it_failed,
@@ -34,9 +35,11 @@ from .workflow import HookKind, Migration, Wave
 
 HOOK = "HOOK"
 INTERRUPTION = "INTERRUPTED"
+MISSING = "EVENTS_MISSING"
 NOT_RUN = "NOT_RUN"
 UNAPPROVED = "UNAPPROVED"
 NEED_URGENCY = (
+    MISSING,
     Held.SILENT,
     Outcome.IN_DOUBT,
     INTERRUPTION,
@@ -51,7 +54,7 @@ NEED_URGENCY = (
     Held.APPROVAL,
     Held.PAUSE,
 )
-"""The kinds of `Need`, the most urgent first. INTERRUPTED: its process has ended without recording why. UNDER_WAY is one where no process follows the cutover any more. NOT_RUN: hooks that the run was ended without. UNAPPROVED: nobody approved a wave in time."""
+"""The kinds of `Need`, the most urgent first. EVENTS_MISSING: what the run has sent may not be known here. INTERRUPTED: its process has ended without recording why. UNDER_WAY is one where no process follows the cutover any more. NOT_RUN: hooks that the run was ended without. UNAPPROVED: nobody approved a wave in time."""
 
 NAMED = 10
 """Migrations of one need that are named with their ids; `Need.count` says how many there are."""
@@ -126,11 +129,34 @@ def needs(state: RunState, now: float, *, holder: str | None = None, silent: flo
     if holder is None:
         found += of_hooks_not_run(state)
     found += _unapproved(state, now, running=holder is not None)
+    if state.missing:
+        return (_of_missing_events(state, now), *(replace(need, command=None) for need in found if _still_holds(need)))
     if holder is None and state.started_at is not None and state.finished_at is None:
         found.append(_of_interruption(state, now))
     if holder is not None and silent is not None:
         found.append(_of_hold(silence(state.run_id, holder, silent)))
     return tuple(sorted(found, key=lambda need: NEED_URGENCY.index(need.kind)))
+
+
+def _still_holds(need: Need) -> bool:
+    """Whether *need*, of a run of which events are missing, is no guess: what is cut over, or has been accepted, stays so."""
+    return need.kind in (Outcome.TIMED_OUT, Outcome.UNVERIFIED)
+
+
+def _of_missing_events(state: RunState, now: float) -> Need:
+    """That events of the run are not known here: of what is not cut over by those that are, a PUT may have left."""
+    doubted = [(wave, m) for wave, m in state.workflow.migrations() if state.outcome_of(m.name) is Outcome.IN_DOUBT]
+    return Need(
+        kind=MISSING,
+        what="the run",
+        said=state.missing,
+        to_do=about_missing(facts_of(state, now)),
+        about=tuple(
+            Subject(name=m.name, wave=wave.name, group_id=m.group_id, live_migration_id=m.live_migration_id)
+            for wave, m in doubted[:NAMED]
+        ),
+        count=len(doubted),
+    )
 
 
 def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:

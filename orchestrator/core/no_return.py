@@ -176,6 +176,8 @@ def point_of(state: MigrationState) -> Point:
 
 def point_in(run: RunState, name: str) -> Point:
     """Where migration *name* of *run* is: hooks of its wave or of the run may have stopped its application, too, and a run may be over."""
+    if run.missing and run.outcome_of(name) is Outcome.IN_DOUBT:
+        return Point.DOUBT
     point = point_of(run.migrations[name])
     over = run.finished_at is not None and not run.recorded_unfinished
     if point is Point.SENT and over:

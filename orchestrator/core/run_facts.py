@@ -68,6 +68,8 @@ class RunFacts:
     """When the last happened that a session has recorded."""
     finished_at: float | None = None
     """When this session ended; None: it goes on."""
+    missing: str = ""
+    """Why events of it may not be known here, PUTs among them; empty: all are. Who reads them says so, no event does."""
     recorded_unfinished: bool = True
     """What the last end said of whether anything is left to continue; True while a session goes on."""
     recorded_exit_code: int | None = None
@@ -134,6 +136,8 @@ class RunFacts:
     def outcome_of(self, name: str) -> Outcome:
         """The outcome of migration *name*, were the run to end now."""
         state = self.migrations[name]
+        if self.missing:
+            return self._outcome_as_far_as_known(state)
         if state.outcome is not None:
             return state.outcome
         if state.phase in UNDER_WAY:
@@ -142,9 +146,20 @@ class RunFacts:
             return Outcome.UNVERIFIED if self._is_over() else Outcome.UNDER_WAY
         return Outcome.NOT_STARTED
 
+    def _outcome_as_far_as_known(self, state: MigrationState) -> Outcome:
+        """The outcome where events are missing: a PUT may have left, unless the job is known to be cut over, and nothing takes that back."""
+        if state.phase is Phase.VERIFYING:
+            return Outcome.UNVERIFIED
+        known = state.outcome
+        return known if known in CUT_OVER or known is Outcome.TIMED_OUT else Outcome.IN_DOUBT
+
     def _why(self, name: str) -> str | None:
         """What is to be said about its outcome."""
         state = self.migrations[name]
+        if self.missing and state.outcome is None and state.phase is Phase.VERIFYING:
+            return "cut over; whether it was verified is not known here"
+        if self.missing and self.outcome_of(name) is Outcome.IN_DOUBT:
+            return self._why_doubted(state)
         if state.skipped is not None and state.outcome in (None, Outcome.NOT_STARTED) and state.phase not in UNDER_WAY:
             return state.skipped
         if state.outcome is not None:
@@ -156,6 +171,14 @@ class RunFacts:
         if self._is_over():
             return "cut over; the run was given up before it was verified"
         return "cut over; the session ended before it was verified: `resume` verifies it"
+
+    def _why_doubted(self, state: MigrationState) -> str:
+        """What is said of a migration that is in doubt as events are missing; with what is known of it, where that is something."""
+        if state.outcome is not None and state.error_message:
+            return f"events of the run are missing here; the last that is known: {state.outcome}: {state.error_message}"
+        if state.phase in UNDER_WAY:
+            return "events of the run are missing here; by those that are known its PUT was sent"
+        return "events of the run are missing here, so whether its PUT was sent is not known"
 
     def withdrawn(self, name: str) -> str | None:
         """Why the PUT of migration *name* may not leave in this session, though others may; None: it may, for all of this."""
@@ -180,6 +203,8 @@ class RunFacts:
         """What is said of a migration whose PUT may have been carried out, were the run to end now."""
         if self._is_over() and self.successor is not None:
             why = f"run {self.successor}, which took this run's place, has taken it over"
+        elif self._is_over() and state.requested_at is None and state.phase is Phase.DOUBT:
+            why = "the run was given up, and whether a cutover is under way is not known: look at the live migration in Atlas"
         elif self._is_over():
             why = "the run was given up while the cutover was under way: look at the live migration in Atlas"
         elif state.phase is Phase.ACCEPTED:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from ..core.arguments import text, text_or_none
 from ..core.errors import InputError, JournalDamagedError
+from ..core.events import CutoverInDoubt
+from ..core.migration import UNDER_WAY
 from ..core.needs import of_hooks_not_run
 from ..core.observer import Sink
+from ..core.outcomes import Outcome
 from ..core.run import RunState
 from ..core.steered import Command
 from ..core.steering import SteeringRequest
@@ -115,12 +119,13 @@ def _abort_elsewhere(row: RunRow, request: SteeringRequest, directory: Path, obs
 
 
 def _end(journal: Journal, row: RunRow, request: SteeringRequest, observers: Sequence[Sink]) -> Steered:
-    refuse_when_over(row, Command.ABORT)
+    _refuse_when_over(journal, row)
     try:
         with locked(run_lock(journal.state_dir, row.run_id), holder=request.who, briefly=True):
-            refuse_when_over(find_run(journal, row.run_id), Command.ABORT)  # it may have ended since we looked
+            _refuse_when_over(journal, find_run(journal, row.run_id))  # it may have ended since we looked
             wait_for_hooks(journal.state_dir, row)  # its jobs may be another run's from here on
             state, unreadable = journal.readable_state(row.run_id)
+            missing = state.missing or None
             state = _ended(journal, state, now=time.time(), who=request.who, reason=request.reason, observers=observers)
             # the reports that are there say that `resume` goes on
             _, unwritten = write_reports(build(state, now=time.time()), journal.state_dir)
@@ -132,6 +137,7 @@ def _end(journal: Journal, row: RunRow, request: SteeringRequest, observers: Seq
         unwatched=tuple(state.unsettled()),
         unwritten=tuple(unwritten),
         unreadable=unreadable,
+        events_missing=missing,
         not_run=of_hooks_not_run(state),
     )
 
@@ -150,15 +156,41 @@ def abort_interrupted(
     Its claims are released. What it left under way is IN_DOUBT in its report, and the journal remembers the PUTs, so no
     run sends another without evidence.
     """
-    return _ended(journal, journal.state(run_id), now=now, who=who, reason=reason, observers=observers)
+    return _ended(journal, journal.told_state(run_id), now=now, who=who, reason=reason, observers=observers)
+
+
+def _refuse_when_over(journal: Journal, row: RunRow) -> None:
+    """Raise where the run *row* is over, so that there is nothing to abort; where events of it are missing, nobody knows whether it is."""
+    if row.unfinished or not journal.trouble(row.run_id):
+        refuse_when_over(row, Command.ABORT)
+
+
+def _doubts(state: RunState, now: float) -> list[CutoverInDoubt]:
+    """That of each migration of *state* which is in doubt as events of the run are missing."""
+    return [
+        CutoverInDoubt(at=now, migration=name, reason=state.result(name).error_message or state.missing, settle=0.0)
+        for name, known in state.migrations.items()
+        if known.phase not in UNDER_WAY
+        and state.outcome_of(name) is Outcome.IN_DOUBT  # the others are in doubt by what is known
+    ]
 
 
 def _ended(
     journal: Journal, state: RunState, *, now: float, who: str | None, reason: str, observers: Sequence[Sink]
 ) -> RunState:
-    """As `abort_interrupted`, of a run that stands in *state*."""
+    """As `abort_interrupted`, of a run that stands in *state*.
+
+    Where events of it are missing, that is recorded as a doubt about each migration of which a PUT may have left: from here on the journal is
+    as whole as it will ever be, and nobody could see any more what is not known.
+    """
+    doubts = _doubts(state, now) if state.missing else []
+    state.missing = ""
+    for doubt in doubts:
+        state.apply(doubt)
     last = last_words(state, now=now, who=who, reason=reason)
-    journal.commit(state.run_id, last.events, {}, damaged_too=True)
+    ids = {} if state.rehearsal else {m.name: (m.group_id, m.live_migration_id) for _, m in state.workflow.migrations()}
+    last = replace(last, events=(*doubts, *last.events))
+    journal.commit(state.run_id, last.events, ids if doubts else {}, damaged_too=True)
     for event in last.events:
         for observer in observers:
             observer(event, last.state)

@@ -52,16 +52,19 @@ def find_run(journal: Journal, run_id: str | None) -> RunRow:
 
     Raises:
         InputError: There is none, or more than one.
+        JournalError: There is none, and marks tell that there was one.
     """
     if text_or_none("run_id", run_id) is None:
         rows = runs_under_way(journal) or journal.runs()
         if not rows:
+            journal.check_marks()
             raise InputError(f"{journal.path}: no run has been started yet")
         return min(rows, key=lambda row: row.rehearsal)  # the first of the smallest: they come newest first
     if not run_id:  # an unset variable of a script, most likely; every id begins with it
         raise InputError("the run id is empty: `atlas-cutover status` lists the runs")
     rows = journal.matching(run_id)
     if not rows:
+        journal.check_marks(run_id)
         raise InputError(
             f"{journal.path}: no run has an id that begins with {run_id!r}: `atlas-cutover status` lists those in this "
             "state directory; --state-dir, or --config, names another"

@@ -52,6 +52,7 @@ def foresee(workflow: Workflow, settings: Settings, options: Options, *, now: fl
         return intended(assignment.state, (assignment.first,), base_url=settings.atlas.base_url, ends=(), now=now)
     with open_journal(settings.state_dir) as journal:
         other = unfinished_run(journal, workflow, settings, options)
+        journal.check_whole(*([other] if other else ()))
         assignment = (
             beginning(journal, "", workflow, settings, options, now=now)
             if other is None
@@ -71,6 +72,7 @@ def foresee_going_on(workflow: Workflow, settings: Settings, options: Options, *
         return None
     with open_journal(settings.state_dir, readonly=True) as journal:
         other = unfinished_run(journal, workflow, settings, options)
+        journal.check_whole(*([other] if other else ()))
         if other is None:
             return None
         return _intention(
@@ -88,6 +90,7 @@ def foresee_resume(run_id: str, settings: Settings, options: Options, *, now: fl
         InputError, JournalError: As `resume`.
     """
     with open_journal(settings.state_dir) as journal:
+        journal.check_whole(run_id)
         assignment = continuation(asked_already(journal, run_id), None, settings, options, now=now)
         return _intention(journal, assignment, settings, now=now)
 

@@ -16,6 +16,7 @@ from ..machine.person import who_am_i
 from ..store.journal import Journal, RunRow, open_journal
 from ..store.last_read import reads_path
 from ..store.locks import LockedError, holder_of, locked, run_lock
+from ..store.marks import Marks
 from ..store.state_dir import part_of_path, unusable
 from .find import state_dir_of
 
@@ -113,6 +114,9 @@ def _why_kept(journal: Journal, row: RunRow, *, locked_here: bool) -> str | None
         return f"it is unfinished: `atlas-cutover resume {row.run_id}` goes on with it, `atlas-cutover abort {row.run_id}` ends it"
     if row.rehearsal:
         return None
+    # Without a mark it is one whose removal was cut short, or that was copied here: then what is there has to do.
+    if Marks(journal.state_dir).of(row.run_id).exists() and (missing := journal.trouble(row.run_id)):
+        return f"{missing}. Cutovers that it has sent may not be known here: `atlas-cutover status {row.run_id}` says what to do"
     try:
         state = fold(row.run_id, (event for _, event in journal.events(row.run_id)))
     except JournalError as error:

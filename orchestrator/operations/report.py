@@ -61,6 +61,6 @@ def report(
         holder = worked_on_by(journal.state_dir, row)
         now = time.time()
         silent = silent_since(journal.state_dir, row.run_id, now=now) if holder else None
-        found = as_recorded(journal.state(row.run_id), now=now, holder=holder, silent=silent)
+        found = as_recorded(journal.told_state(row.run_id), now=now, holder=holder, silent=silent)
     written, unwritten = write_all(found, paths, options=state_options)
     return Reported(report=found, holder=holder, written=tuple(written), unwritten=tuple(unwritten), stale=stale)

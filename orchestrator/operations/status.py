@@ -26,13 +26,15 @@ class RunListed:
 
     *holder*: who works on it (None: nobody); *stale*: why Temporal, where it goes on, could not be asked, so that this is how it
     stood when it was last followed from here, or that somebody has closed it there (None: this is how it stands). *stands*: how it does as a
-    whole, in a word or two, where somebody works on it.
+    whole, in a word or two, where somebody works on it. *events_missing*: why events of it may not be known here, so that its row says less than
+    was done (None: all are).
     """
 
     row: RunRow
     holder: str | None
     stands: str | None = None
     stale: str | None = None
+    events_missing: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +68,21 @@ def runs(*, state_dir: Path | str | None = None, limit: int = MOST_RUNS) -> tupl
     with open_journal(directory, readonly=True) as journal:
         stale = {row.run_id: why for row in journal.runs(limit=limit) if (why := _take_in(row, directory)) is not None}
     with open_journal(directory, readonly=True) as journal:
+        if not journal.runs(limit=1):
+            journal.check_marks()  # there may have been some
         return tuple(_listed(journal, row, stale.get(row.run_id)) for row in journal.runs(limit=limit))
 
 
 def _listed(journal: Journal, row: RunRow, stale: str | None) -> RunListed:
+    missing = journal.trouble(row.run_id, thorough=False) or None
     holder = worked_on_by(journal.state_dir, row)
     if holder is None:
-        return RunListed(row=row, holder=None, stale=stale)
+        return RunListed(row=row, holder=None, stale=stale, events_missing=missing)
     standing = RunStanding()
     journal.bring_up_to_date(row.run_id, standing)
     silent = silent_since(journal.state_dir, row.run_id, now=time.time()) is not None
-    return RunListed(row=row, holder=holder, stale=stale, stands=standing.word(silent=silent))
+    stands = standing.word(silent=silent)
+    return RunListed(row=row, holder=holder, stale=stale, stands=stands, events_missing=missing)
 
 
 def up_to_date(run_id: str | None, directory: Path) -> tuple[str, str | None]:
@@ -124,7 +130,7 @@ def status(run_id: str | None = None, *, state_dir: Path | str | None = None) ->
     whole_id, stale = up_to_date(run_id, directory)
     with open_journal(directory, readonly=True) as journal:
         row = find_run(journal, whole_id)
-        state = journal.state(row.run_id)
+        state = journal.told_state(row.run_id)
         holder = worked_on_by(journal.state_dir, row)
         silent = silent_since(journal.state_dir, row.run_id, now=time.time()) if holder else None
         report = as_recorded(state, now=time.time(), holder=holder, silent=silent)

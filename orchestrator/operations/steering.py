@@ -56,7 +56,8 @@ class Steered:
 
     *unwatched*: cutovers that it left under way or in doubt when it ended here; nobody watches them any more. *unwritten*:
     reports that could not be written. *dropped*: what was asked of a run at Temporal before, and is not passed on any more, in sentences.
-    *unreadable*: how many of its events cannot be read, so that what they say is in no report. *here_alone*: it was recorded in this state
+    *unreadable*: how many of its events cannot be read, so that what they say is in no report. *events_missing*: why it was ended without all that
+    was written of it, so that whatever is not known to be cut over is in doubt (None: all was there). *here_alone*: it was recorded in this state
     directory, and a session of the run at Temporal that begins with another one does not know it. *left_out*: of which migrations it was asked
     as well, and why it does nothing for them, in sentences. *not_run*: hooks without which it ended here, and what a person does in their place.
     """
@@ -67,6 +68,7 @@ class Steered:
     unwritten: tuple[Unwritten, ...] = ()
     dropped: tuple[str, ...] = ()
     unreadable: int = 0
+    events_missing: str | None = None
     here_alone: bool = False
     left_out: tuple[str, ...] = ()
     not_run: tuple[Need, ...] = ()

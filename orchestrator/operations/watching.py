@@ -88,11 +88,14 @@ class Watching:
         with open_journal(self._directory, readonly=True) as journal:
             row = find_run(journal, self.run_id)
             events = list(journal.events(self.run_id, after=self._seq))
+            missing = journal.trouble(self.run_id, thorough=False)
         for seq, event in events:
             self._seq, self._last_at = seq, event.at
             self._state.apply(event)
             for observer in self._observers:
                 observer(event, self._state)
+        new = bool(events) or missing != self._state.missing
+        self._state.missing = missing
         now = self._wall()
         holder = worked_on_by(self._directory, row)
         silent = silent_since(self._directory, self.run_id, now=now) if holder else None
@@ -103,7 +106,7 @@ class Watching:
             as_of, no_news = self._last_at if self._last is None else self._last.as_of, stale
         return Seen(
             state=self._state,
-            new=bool(events),
+            new=new,
             holder=holder,
             as_of=as_of,
             no_news=no_news,

@@ -154,6 +154,7 @@ class RunReport:
         outlook: Of what is left of a run under way, made now.
         holder: The process that works on the run now: all of this says how it stands, not how it ended. None: nobody does.
         interrupted: The run's process has ended without recording why: *outcome* and *exit_code* are what it would have come to, and nobody has seen them.
+        events_missing: Why events of it may not be known here, PUTs among them, so that *outcome* and *exit_code* are what is left of it; None: all are.
         stands: How the run stands then, in a word or two.
         last_start: The last moment at which a cutover may still start; None: there is no window, or none may.
     """
@@ -193,6 +194,7 @@ class RunReport:
     needs: tuple[Need, ...]
     holder: str | None
     interrupted: bool
+    events_missing: str | None
     stands: str | None
 
     def names_of_vars(self) -> list[str]:
@@ -295,6 +297,7 @@ def build(
         ),
         holder=_text_or_none(holder),
         interrupted=interrupted,
+        events_missing=_text_or_none(state.missing or None),
         stands=None if holder is None else verdict(state, silent=silent is not None),
     )
 
@@ -304,6 +307,8 @@ def _iso(at: float | None) -> str | None:
 
 
 def _exit_code(state: RunState, given: ExitCode | None) -> int:
+    if state.missing and state.outcome() is RunOutcome.IN_DOUBT:
+        return int(state.exit_code())  # whatever the session ended with that is the last to be known
     if given is not None:
         return int(given)
     return int(state.exit_code()) if state.recorded_exit_code is None else state.recorded_exit_code

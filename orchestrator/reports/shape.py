@@ -75,6 +75,7 @@ _ELSEWHERE = {
     "steering",
     "requests",
     "interrupted",
+    "events_missing",
     "statistics",
     "totals",
     "forecast",

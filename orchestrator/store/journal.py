@@ -34,7 +34,7 @@ from .records import Control, RowDamagedError, RunRow, Unreadable, detail_of, ev
 from .schema import FILE, connected, empty_wal, explained, open_files_of, where_to_read
 from .seen import SeenTable, Shown
 from .state_dir import unusable
-from .wholeness import ROWS, WholenessCheck, last_event
+from .wholeness import ROWS, last_event
 
 __all__ = ["MOST_RUNS", "Control", "Journal", "RunRow", "Unreadable", "journal_in", "open_journal", "worked_on_by"]
 
@@ -65,13 +65,12 @@ class Journal(JournalReader):
         connection: sqlite3.Connection,
         open_files: tuple[OpenFile, ...] = (),
         checkpoint: Checkpoint = unwatched,
+        marks: Marks | None = None,
     ) -> None:
-        super().__init__(path, connection)
+        super().__init__(path, connection, marks or Marks(path.parent))
         self.state_dir = path.parent
         self.open_files = open_files
         self._checkpoint = checkpoint
-        self._marks = Marks(path.parent)
-        self._check = WholenessCheck(path, self._query, self._marks)
         self._added: dict[str, Reach] = {}  # as `_known`, with the events of the transaction under way
         self._whole: set[str] = set()  # runs whose events were seen to be those that were written
 
@@ -383,7 +382,7 @@ def open_journal(state_dir: Path, *, readonly: bool = False, checkpoint: Checkpo
             open_files = () if readonly else open_files_of(path)
         except OSError as error:
             raise unusable(path, error) from error
-        yield Journal(path, connection, open_files, checkpoint)
+        yield Journal(path, connection, open_files, checkpoint, Marks(file.parent))
 
 
 def worked_on_by(state_dir: Path, row: RunRow) -> str | None:

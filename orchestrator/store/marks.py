@@ -15,6 +15,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -136,6 +137,20 @@ class Marks:
             make_directory(directory)
         except OSError as error:
             raise unusable(directory, error) from error
+
+    def copy_to(self, directory: Path) -> None:
+        """Copy all of them to the state directory *directory*.
+
+        Raises:
+            JournalError: The place for them cannot be read.
+            OSError: One of them cannot be copied.
+        """
+        for mark in self:
+            with suppress(FileNotFoundError):  # it has just been removed with its run
+                data = mark.path.read_bytes()
+                copy = Marks(directory).of(mark.run_id).path
+                make_directory(copy.parent)
+                copy.write_bytes(data)
 
     def __iter__(self) -> Iterator[Mark]:
         directory = self.state_dir / _DIRECTORY

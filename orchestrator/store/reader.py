@@ -14,12 +14,13 @@ from ..core.listing import DECIDING, RunStanding
 from ..core.readiness import FirstSeen
 from ..core.run import RunState, fold
 from ..core.seen import Seen, SeenJobs
+from ..text.counts import plural
 from ..text.hosts import same_server, server_of
-from .marks import Reach
+from .marks import Marks, Reach
 from .records import RUNS, Control, Row, RunRow, Unreadable, control_of, events_of, moment_of, run_of
 from .schema import explained
 from .seen import SEEN
-from .wholeness import ROWS, last_event
+from .wholeness import ROWS, WholenessCheck, last_event
 
 _DECIDING = (
     "SELECT seq, at, name, data FROM events WHERE run_id = ? AND seq > ? AND seq <= ? "
@@ -55,8 +56,10 @@ class JournalReader:
     All of it raises JournalError where the file cannot be read, or is damaged; what a method raises beside that, it says.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, marks: Marks) -> None:
         self.path = path
+        self._marks = marks
+        self._check = WholenessCheck(path, self._query, marks)
         self._db = connection
         self._known: dict[str, Reach] = {}  # by run: the events that were read or written here
         self._addresses: dict[str, str] = {}  # by run: as `_begun_at`
@@ -119,13 +122,48 @@ class JournalReader:
         """
         return fold(run_id, (event for _, event in events_of(self.path, run_id, self._all_rows(run_id))))
 
+    def told_state(self, run_id: str) -> RunState:
+        """As `state`, for whoever tells how the run stands: where events of it are missing, the state says so, and takes nothing for certain that they may have changed.
+
+        Raises:
+            JournalError: As `events`.
+        """
+        state = self.state(run_id)
+        state.missing = self.trouble(run_id)
+        return state
+
+    def trouble(self, run_id: str, *, thorough: bool = True) -> str:
+        """Why the events of a run that are here cannot be taken for all that were written; empty: they can.
+
+        Not *thorough*: only whether their number is too small, which costs little, however many there are.
+        """
+        return self._check.trouble(run_id, thorough=thorough)
+
+    def check_marks(self, beginning: str = "") -> None:
+        """Return when the journal reaches the marks of all runs whose ids begin with *beginning*.
+
+        Raises:
+            JournalError: It does not: events of such a run are missing, or all of them.
+        """
+        self._check.check_marks(beginning)
+
+    def check_whole(self, *run_ids: str) -> None:
+        """Return when a session could begin that goes on with *run_ids*: no events are missing of any run, and theirs are those that were written.
+
+        Raises:
+            JournalError: It could not.
+        """
+        self._check.check(run_ids)
+
     def readable_state(self, run_id: str) -> tuple[RunState, int]:
-        """As `state`, without the events that cannot be read; and how many those are. It is good for the end of the run alone."""
+        """As `told_state`, without the events that cannot be read; and how many those are. It is good for the end of the run alone."""
         left_out: list[int] = []
         rows = self._all_rows(run_id)
-        return fold(run_id, (event for _, event in events_of(self.path, run_id, rows, left_out=left_out))), len(
-            left_out
-        )
+        state = fold(run_id, (event for _, event in events_of(self.path, run_id, rows, left_out=left_out)))
+        state.missing = self.trouble(run_id)
+        if left_out and not state.missing:  # one of them may be the intent of a PUT
+            state.missing = f"{plural(len(left_out), 'event')} of it cannot be read"
+        return state, len(left_out)
 
     def _all_rows(self, run_id: str) -> list[Row]:
         """All events of a run, which are known here from now on."""

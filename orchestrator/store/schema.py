@@ -19,7 +19,7 @@ from .ground import OpenFile
 from .marks import Marks
 from .seen import take_in_all_runs
 from .state_dir import refuse_foreign_state, unusable
-from .wholeness import mark_runs
+from .wholeness import WholenessCheck, mark_runs
 
 VERSION = 8
 FILE = "journal.db"
@@ -141,6 +141,7 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
             refuse_foreign_state(path, *_TAKEN_IN, written=True)  # what somebody else has put there meanwhile
             _make(path)
         elif not path.exists():
+            refuse_lost(state_dir)
             raise JournalError(f"{path}: there is no journal: no run has been started with this state directory")
         _check_access(path)
         connection = _opened(path, "ro" if readonly else "rwc")
@@ -158,6 +159,15 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def refuse_lost(state_dir: Path) -> None:
+    """Return when no mark in *state_dir*, which has no journal, names a run that was recorded.
+
+    Raises:
+        JournalError: One does: the journal was there, and what its runs have sent is not known any more.
+    """
+    WholenessCheck(state_dir / FILE, lambda _sql, _values: [(0,)], Marks(state_dir)).check_marks()
 
 
 def _opened(path: Path, mode: str) -> sqlite3.Connection:
@@ -187,6 +197,7 @@ def where_to_read(path: Path, *, readonly: bool) -> Iterator[Path]:
                 if not _opens_as_it_is(path):
                     place = Path(stack.enter_context(TemporaryDirectory(prefix="atlas-cutover-"))) / path.name
             if place != path:
+                Marks(path.parent).copy_to(place.parent)  # first: the journal that is copied after them reaches them
                 for file in (path, path.with_name(path.name + _BESIDE[0])):
                     if file.exists():
                         shutil.copyfile(file, place.with_name(file.name))

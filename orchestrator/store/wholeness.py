@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,13 @@ from .marks import Mark, Marks, Reach
 
 ROWS = "SELECT seq, at, name, data FROM events WHERE run_id = ?1 AND seq > ?2 AND seq <= ifnull(?3, seq) ORDER BY seq"
 """The events of a run after one number and up to another."""
+
+_MISSING = (
+    "events of it are missing: the file beside the journal, whose name ends in -wal, was lost, cut or damaged, or the journal comes "
+    "from an older copy"
+)
+
+_AT_ONCE = 5000
 
 Query = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
 
@@ -35,6 +42,32 @@ class WholenessCheck:
         for run_id in run_ids:
             self._check_events(self.marks.of(run_id))
 
+    def check_marks(self, beginning: str = "") -> None:
+        """Return when the journal reaches the marks of all runs whose ids begin with *beginning*.
+
+        Raises:
+            JournalError: As `check`.
+        """
+        for mark in self.marks:
+            if mark.run_id.startswith(beginning):
+                self._check_reach(mark)
+
+    def trouble(self, run_id: str, *, thorough: bool) -> str:
+        """Why the events of *run_id* that are here cannot be taken for all that were written; empty: they can. Whoever works on it may go on meanwhile.
+
+        *thorough*: also whether they are those that were written, for which all of them are read.
+        """
+        mark = self.marks.of(run_id)
+        try:
+            reach = (
+                mark.read()
+            )  # before the events, after which it is written: they reach it, whoever adds some meanwhile
+            if reach.seq > last_event(self.query, run_id):
+                return _MISSING
+            return self._trouble_with_events(mark, reach) if thorough else ""
+        except JournalError as error:
+            return f"how many events it must have cannot be read ({error})"
+
     def check_run(self, run_id: str) -> None:
         """Return when the journal has the events of *run_id* that were written, whatever has become of other runs.
 
@@ -47,31 +80,41 @@ class WholenessCheck:
 
     def _check_reach(self, mark: Mark) -> None:
         if mark.read().seq > last_event(self.query, mark.run_id):
-            raise self._refusal(
-                mark,
-                "events of it are missing. The file beside this one, whose name ends in -wal, was lost, cut or damaged, "
-                "or this one comes from an older copy",
-            )
+            raise self._refusal(mark, _MISSING)
 
     def _check_events(self, mark: Mark) -> None:
+        if trouble := self._trouble_with_events(mark, mark.read()):
+            raise self._refusal(mark, trouble)
+
+    def _trouble_with_events(self, mark: Mark, reach: Reach) -> str:
         if mark.exists():
-            reach = mark.read()
-            if Reach().after(self.query(ROWS, (mark.run_id, 0, reach.seq))).digest != reach.digest:
-                raise self._refusal(mark, "its events are not those that were written: the file is damaged")
-        elif last_event(self.query, mark.run_id):
-            raise self._refusal(
-                mark,
-                f"{mark.path} is gone, or the run was copied into this journal without it, so whether all of its events are "
-                "here, and are its own, cannot be told",
+            if Reach().after(self._rows(mark.run_id, reach.seq)).digest != reach.digest:
+                return "its events are not those that were written: the file is damaged"
+        elif last_event(self.query, mark.run_id) and not mark.exists():  # a run that begins has its mark first
+            return (
+                f"{self._file_of(mark)} is gone, or the run was copied into this journal without it, so whether all of its events are "
+                "here, and are its own, cannot be told"
             )
+        return ""
+
+    def _rows(self, run_id: str, upto: int) -> Iterator[tuple[Any, ...]]:
+        """The events of *run_id* up to the number *upto*, some at a time: a large run has many."""
+        after = 0
+        while rows := self.query(f"{ROWS} LIMIT {_AT_ONCE}", (run_id, after, upto)):
+            yield from rows
+            after = rows[-1][0]
+
+    def _file_of(self, mark: Mark) -> Path:
+        """Where *mark* is, also where a copy of it was read."""
+        return Marks(self.path.parent).of(mark.run_id).path
 
     def _refusal(self, mark: Mark, what: str) -> JournalError:
-        unfinished = self.query("SELECT unfinished FROM runs WHERE run_id = ?", (mark.run_id,)) == [(1,)]
+        known = self.query("SELECT count(*) FROM runs WHERE run_id = ?", (mark.run_id,)) == [(1,)]
         end = ""
-        if unfinished:
+        if known:
             end = f"`atlas-cutover abort {mark.run_id}` ends it as it stands here, and "
         elif mark.exists():
-            end = f"remove {mark.path}, and "
+            end = f"remove {self._file_of(mark)}, and "
         return JournalDamagedError(
             f"{self.path}: run {mark.run_id}: {what}. Cutovers that it has sent may not be known here, so nothing is sent. "
             "Put the whole state directory back as it was. If that is lost, look at each live migration of the run in Atlas, "

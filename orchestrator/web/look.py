@@ -28,6 +28,7 @@ from ..reports.shape import needed, output_of
 from ..store.journal import Journal, RunRow, journal_in, open_journal, worked_on_by
 from ..store.last_read import SILENT_AFTER, sign_of_life, silent_since
 from ..store.locks import run_lock, worker_of
+from ..store.schema import refuse_lost
 from ..text.instants import iso
 from . import view
 from .news import News
@@ -85,6 +86,7 @@ class _Memory:
     states: dict[str, Counter[str]] = field(default_factory=dict)  # by wave: how many of its rows stand where
     since: dict[str, float] = field(default_factory=dict)
     seq: int = 0
+    checked: int = 0  # up to which event all were compared with what was written
     outcome: str | None = None
     holder: str | None = None
     life: float | None = None
@@ -123,15 +125,19 @@ class RunLook:
             return self._nothing(str(error))
 
     def _look(self) -> Changes | None:
-        known, news, there = self._known, News(), False
+        known, news, there, missing = self._known, News(), False, ""
         if not journal_in(self._state_dir):
             if known.seq:
                 raise OutOfReachError
+            refuse_lost(self._state_dir)
         else:
             with open_journal(self._state_dir, readonly=True) as journal:
+                if not known.seq and journal.find(self._run_id) is None:
+                    journal.check_marks(self._run_id)
                 there = not known.seq or journal.find(self._run_id) is not None
                 while there and (events := list(journal.events(self._run_id, after=known.seq, most=AT_ONCE))):
                     self._take_in(events, news)
+                missing = self._missing(journal) if there and known.seq else ""
         if not there and known.seq:  # it was pruned
             known = self._known = _Memory(state=RunState(run_id=self._run_id))
         if known.state.started_at is None:
@@ -139,17 +145,19 @@ class RunLook:
         known.told = None
         holder = worker_of(run_lock(self._state_dir, self._run_id))
         silent = self._silent_since() if holder else None
-        if not news.any and holder == known.holder and silent == known.silent and not known.first_rows:
+        otherwise = missing != known.state.missing  # each migration may be told otherwise than before
+        known.state.missing = missing
+        if not (news.any or otherwise or known.first_rows) and holder == known.holder and silent == known.silent:
             return None
         fresh = news.selection or known.first_rows
         taken_up_or_left = (holder is None) != (known.holder is None)
-        wanted = fresh or news.wants or holder is None or silent != known.silent or holder != known.holder
+        wanted = fresh or news.wants or otherwise or holder is None or silent != known.silent or holder != known.holder
         known.silent, known.holder = silent, holder
         known.first_rows = not known.rows and not known.first_rows and len(known.state.selected) > MANY
         if known.first_rows:
             rows = self._first_rows()
         else:
-            rows = self._changed_rows(news, everything=fresh or taken_up_or_left)
+            rows = self._changed_rows(news, everything=fresh or taken_up_or_left or otherwise)
         return Changes(
             fresh=fresh,
             whole=not known.first_rows,
@@ -160,6 +168,16 @@ class RunLook:
             rows=rows,
             log=self._words(news.in_words()),
         )
+
+    def _missing(self, journal: Journal) -> str:
+        """Why events of the run may not be known here. Whether they are those that were written is looked at where nobody adds to them."""
+        known = self._known
+        if worker_of(run_lock(self._state_dir, self._run_id)) is not None:
+            return journal.trouble(self._run_id, thorough=False)
+        if known.checked != known.seq or known.state.missing:
+            known.checked = known.seq
+            return journal.trouble(self._run_id)
+        return journal.trouble(self._run_id, thorough=False)
 
     def _head(self) -> dict[str, Any]:
         known, now = self._known, self._wall()
@@ -303,19 +321,35 @@ def _is_there(state_dir: Path) -> bool:
         return True  # or not: what keeps it from being seen is told
 
 
+def _lost(state_dir: Path) -> str | None:
+    """What there is to say of runs that were recorded in *state_dir*, which has no journal now."""
+    try:
+        refuse_lost(state_dir)
+    except JournalError as error:
+        return str(error)
+    return None
+
+
 def look_at_runs(state_dir: Path, standings: dict[str, RunStanding] | None = None) -> dict[str, Any]:
     """The newest runs, and what keeps them from being read if something does. *standings*: on those under way, from the look before this one."""
     try:
         if not journal_in(state_dir):
-            return {"runs": [], "journal": False, "error": None}
+            return {"runs": [], "journal": False, "error": _lost(state_dir)}
         with open_journal(state_dir, readonly=True) as journal:
             rows = journal.runs(limit=RUNS)
             holders = [worked_on_by(state_dir, row) if row.unfinished else None for row in rows]
+            if not rows:
+                journal.check_marks()
+            missing = {
+                row.run_id: journal.trouble(row.run_id, thorough=False)
+                for row, holder in zip(rows, holders, strict=True)
+                if row.unfinished and holder is None
+            }
             stands = dict(_standing(journal, rows, holders, {} if standings is None else standings))
     except (JournalError, OSError) as error:
         return {"runs": [], "journal": True, "error": str(error)}
     listed = [
-        view.listed(row, holder=holder, stands=stands.get(row.run_id))
+        view.listed(row, holder=holder, stands=stands.get(row.run_id), missing=missing.get(row.run_id, ""))
         for row, holder in zip(rows, holders, strict=True)
     ]
     return {"runs": listed, "journal": True, "error": None}

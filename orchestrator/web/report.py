@@ -18,7 +18,7 @@ def report_of(state_dir: Path, run_id: str, now: float, options: str = "") -> st
             row = journal.find(run_id)
             if row is None:
                 return None
-            report = as_recorded(journal.state(run_id), now=now, holder=worked_on_by(state_dir, row))
+            report = as_recorded(journal.told_state(run_id), now=now, holder=worked_on_by(state_dir, row))
     except JournalError:
         return None
     return render_html(with_options(report, options))

@@ -12,7 +12,7 @@ from ..core.approvals import expires_at, to_approve
 from ..core.events import HookFinished
 from ..core.migration import UNDER_WAY, Phase
 from ..core.no_return import last_start
-from ..core.outcomes import EXIT_MEANINGS
+from ..core.outcomes import EXIT_MEANINGS, Outcome, RunOutcome
 from ..core.run import RunState
 from ..core.standing import is_skipped
 from ..core.workflow import Wave
@@ -92,7 +92,7 @@ def stands(state: RunState, name: str, *, running: bool) -> str:
 def _goes_on(state: RunState, name: str, *, running: bool) -> bool:
     known = state.migrations[name]
     moves = known.phase in UNDER_WAY or known.phase is Phase.VERIFYING or state.stopped is None
-    return known.outcome is None and running and moves
+    return known.outcome is None and running and moves and not state.missing
 
 
 def row(state: RunState, name: str, *, running: bool, hooks: Iterable[HookFinished] = ()) -> Row:
@@ -126,6 +126,9 @@ def head(
     *now*: Unix seconds.
     """
     running, left = holder is not None, tally.estimate()
+    code = state.recorded_exit_code
+    if state.missing and outcome is not None and state.outcome() is RunOutcome.IN_DOUBT:  # as in the report
+        outcome, code = RunOutcome.IN_DOUBT, int(state.exit_code())
     return {
         "run_id": state.run_id,
         "workflow": state.workflow.name,
@@ -138,8 +141,8 @@ def head(
         "finished_at": None if running else _iso(state.finished_at),
         "last_at": _iso(since.get("last")),
         "outcome": None if running else outcome,
-        "exit_code": None if running else state.recorded_exit_code,
-        "exit_meaning": None if running else EXIT_MEANINGS.get(state.recorded_exit_code or 0),
+        "exit_code": None if running else code,
+        "exit_meaning": None if running else EXIT_MEANINGS.get(code or 0),
         "unfinished": state.recorded_unfinished,
         "running": running,
         "holder": holder,
@@ -218,8 +221,8 @@ def _wave(state: RunState, wave: Wave, states: Mapping[str, int]) -> dict[str, A
     }
 
 
-def listed(run: RunRow, *, holder: str | None, stands: str | None) -> dict[str, Any]:
-    """A run as the list of runs shows it; *stands*: in a word, where a process works on it."""
+def listed(run: RunRow, *, holder: str | None, stands: str | None, missing: str = "") -> dict[str, Any]:
+    """A run as the list of runs shows it; *stands*: in a word, where a process works on it; *missing*: as `RunFacts.missing`."""
     running = holder is not None
     return {
         "run_id": run.run_id,
@@ -228,9 +231,10 @@ def listed(run: RunRow, *, holder: str | None, stands: str | None) -> dict[str, 
         "migrations": run.migrations,
         "started_at": iso(run.started_at),
         "finished_at": None if running else _iso(run.finished_at),
-        "outcome": None if running else run.outcome,
+        "outcome": None if running else Outcome.IN_DOUBT if missing else run.outcome,
         "exit_code": None if running else run.exit_code,
         "unfinished": run.unfinished,
         "running": running,
+        "events_missing": missing or None,
         "stands": stands,
     }

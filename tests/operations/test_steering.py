@@ -219,7 +219,7 @@ def test_a_run_of_which_an_event_cannot_be_read_can_be_ended(tmp_path: Path, whi
         assert row is not None
         assert not row.unfinished
         assert journal.claims_of_others("another") == {}
-        assert journal.earlier_puts("another") == {("g", "l"): EarlierPut(RUN, NOW)}
+        assert journal.earlier_puts("another")["g", "l"] == EarlierPut(RUN, NOW)
 
 
 def test_a_damaged_request_that_a_process_died_with_keeps_the_run_from_going_on_but_not_from_its_end(

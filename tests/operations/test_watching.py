@@ -77,7 +77,7 @@ def test_a_journal_that_cannot_be_read_for_a_while_is_no_news(night: Night) -> N
         journal = night.state_dir / FILE
         away = journal.rename(night.state_dir / "away")
         seen = watching.look()
-        assert (seen.as_of, "there is no journal" in str(seen.no_news)) == (NOW + 5, True)
+        assert (seen.as_of, "events of it are missing" in str(seen.no_news)) == (NOW + 5, True)
         assert seen.state.workflow.name == "retail-eu"
         away.rename(journal)
         assert watching.look().no_news is None

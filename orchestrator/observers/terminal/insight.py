@@ -30,6 +30,7 @@ class Insight:
         self._next = float("-inf")
         self._stale = True
         self._silent: float | None = None
+        self._missing = ""
         self.needs: tuple[Need, ...] = ()
         self.sentences: tuple[str, ...] = ()
         self.last_start: float | None = None
@@ -43,10 +44,10 @@ class Insight:
     ) -> None:
         """Reckon again, if it is time, or *at_once*. *now*: Unix seconds; *holder*, *silent*: as `needs` takes them."""
         began = self._steady()
-        self._stale = self._stale or silent != self._silent
+        self._stale = self._stale or silent != self._silent or state.missing != self._missing
         if not self._stale or (began < self._next and not at_once):
             return
-        self._silent = silent
+        self._silent, self._missing = silent, state.missing
         self._stale = False
         self.needs = needs(state, now, holder=holder, silent=silent)
         self.last_start = last_start(state, now)

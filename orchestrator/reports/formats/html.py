@@ -22,7 +22,7 @@ from markupsafe import Markup, escape
 
 from ...core.holds import Held
 from ...core.migration import Phase
-from ...core.needs import HOOK, INTERRUPTION, NOT_RUN, UNAPPROVED
+from ...core.needs import HOOK, INTERRUPTION, MISSING, NOT_RUN, UNAPPROVED
 from ...core.outcomes import Outcome
 from ...core.standing import NO_END_RECORDED
 from ...text.instants import in_words
@@ -56,6 +56,7 @@ OUTCOMES = tuple(Outcome)
 _LOOKS = {
     HOOK: ("Hook failed", "FAILED"),
     INTERRUPTION: ("Interrupted", "INTERRUPTED"),
+    MISSING: ("Events are missing", "FAILED"),
     NOT_RUN: ("Hooks not run", "FAILED"),
     str(Held.SILENT): ("No sign of life", "INTERRUPTED"),
     UNAPPROVED: ("Not approved in time", "TIMED_OUT"),

@@ -12,6 +12,7 @@ export const LOOKS = {
   UNDER_WAY: { ...STATES.UNDER_WAY, word: "UNDER_WAY, followed by nobody", short: "UNDER_WAY" },
   SILENT: { word: "No sign of life", short: "without a sign of life", icon: "INTERRUPTED", tone: "failed" },
   INTERRUPTED: { word: "Interrupted", short: "interruption", icon: "INTERRUPTED", tone: "late" },
+  EVENTS_MISSING: { word: "Events are missing", short: "missing events", icon: "FAILED", tone: "failed" },
   HOOK: { word: "Hook failed", short: "failed hook", icon: "FAILED", tone: "failed" },
   NOT_RUN: { word: "Hooks not run", short: "hooks not run", icon: "FAILED", tone: "failed" },
   UNAPPROVED: { word: "Not approved in time", short: "not approved in time", icon: "TIMED_OUT", tone: "late" },
