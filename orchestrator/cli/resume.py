@@ -39,11 +39,13 @@ def _resume(args: Namespace) -> int:
     from ..operations import temporal_runs
     from ..operations.find import find_unfinished
     from ..operations.foresight import foresee_resume
+    from ..operations.hidden_places import refuse_claimed_in
     from ..operations.resume import resume
     from ..operations.target import refuse_missing
     from ..store.journal import open_journal
     from .consent import Consent, consent_to, consent_to_follow
-    from .inputs import read_settings
+    from .inputs import hidden_state_dirs, read_settings
+    from .outputs import warn
     from .session import asked, conduct, prepare, rehearsal_of, simulator_options
     from .simulate import read_scenario
 
@@ -68,6 +70,7 @@ def _resume(args: Namespace) -> int:
             foreseen = foresee_resume(row.run_id, settings, options, now=time.time())
             consent = consent_to(args, foreseen, settings, beforehand=True)
     elif goes_on:
+        refuse_claimed_in(hidden_state_dirs(args), workflow, settings.state_dir, warn=warn, run_id=row.run_id)
         foreseen = foresee_resume(row.run_id, settings, asked(args), now=time.time())
         refuse_missing(foreseen, settings)  # before anybody is asked, all that is missing is told
         consent = consent_to(args, foreseen, settings)

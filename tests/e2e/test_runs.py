@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -276,6 +277,26 @@ def test_what_a_run_of_the_configured_state_directory_holds_is_not_begun_with_an
     assert online.run("abort", run_id).code == 0
     with online.started("run", workflow, *JSON, "--state-dir", "other") as running:
         running.until("gate_waiting")
+
+
+def test_a_run_is_not_gone_on_with_in_a_copy_beside_its_own_state_directory(online: Program, atlas: Atlas) -> None:
+    """Both had sent PUTs for the same live migrations. A copy that is as far as the original may be gone on with, once nobody works there."""
+    workflow = online.workflow({"one": {"orders": next(atlas.never_ready)}})
+    with online.started("run", workflow, *JSON) as running:
+        run_id = running.until("gate_waiting")["run_id"]
+        running.process.kill()
+        running.process.wait()
+    shutil.copytree(online.state_dir, online.directory / "copy")
+    with online.started("resume", *JSON) as running:
+        running.until("run_resumed")
+        refused = online.run("resume", *JSON, "--state-dir", "copy")
+        assert (refused.code, refused.out) == (5, "")
+        assert f"run {run_id} is worked on by " in refused.err
+        assert f" in the state directory {online.state_dir}, " in refused.err
+        running.process.send_signal(signal.SIGINT)
+        assert running.end().code == 130
+    with online.started("resume", *JSON, "--state-dir", "copy") as running:
+        running.until("run_resumed")
 
 
 def test_a_configured_state_directory_that_cannot_be_read_is_warned_of(online: Program, atlas: Atlas) -> None:
