@@ -281,7 +281,7 @@ async def _finish(session: Session, writer: Writer, interruption: Interruption |
             "by_status": dict(statistics.by_status),
             "retries": statistics.retries,
         },
-        keep_claims=bool(state.unsettled()) or interrupted,
+        keep_claims=bool(state.unsettled()) or interrupted or (session.in_trouble and unfinished),
         polls=state.polls_to_keep(),
     )
     failure = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event as ThreadEvent
@@ -29,6 +30,7 @@ from orchestrator.operations.steering import Taken
 from orchestrator.simulator import Scenario
 from orchestrator.simulator.scenario import Range, Special
 from orchestrator.store.journal import Journal, open_journal
+from orchestrator.store.schema import FILE
 
 from .house import READY, Gate, House, house, migration, outcomes, wave, workflow
 
@@ -88,6 +90,25 @@ async def test_what_a_stopped_run_has_kept_is_free_when_nothing_is_left_of_it(tm
             assert journal.claims_of_others("") == {}
     assert row is not None
     assert (row.exit_code, row.unfinished) == (ExitCode.INCOMPLETE, False)
+
+
+async def test_what_cannot_be_read_of_a_request_lets_no_other_run_have_the_live_migrations(tmp_path: Path) -> None:
+    """It may have been `pause`: the run was stopped for that, and had let another workflow have what it was stopped for."""
+    async with house(tmp_path, workflow(wave("one", "a")), Scenario(jobs=NEVER_READY)) as it:
+
+        def damaged(event: Event, _: object) -> None:
+            if isinstance(event, GateWaiting):
+                it.ask("pause")
+                with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+                    db.execute("UPDATE controls SET detail = '['")
+
+        it.watchers.append(damaged)
+        ending = await it.start()
+        it.watchers.clear()
+        assert (ending.exit_code, ending.state.recorded_unfinished) == (ExitCode.INCOMPLETE, True)
+        it.workflow = replace(it.workflow, name="other")
+        with pytest.raises(BusyError, match=ending.state.run_id), anyio.fail_after(60):
+            await it.start()
 
 
 # -- while a session ends ----------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def _drop(request: Unreadable, session: Session, say: Say) -> None:
         f"what is asked of the run cannot be read: {request}; a newer version may have written it, or it is damaged"
     )
     say("request_dropped", run_id=session.state.run_id, detail=f"{why}: no further cutover starts; ask again")
-    session.stop(why)
+    session.stop(why, in_trouble=True)
 
 
 def carry_out(request: SteeringRequest, session: Session, say: Say) -> None:

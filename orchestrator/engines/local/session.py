@@ -77,6 +77,7 @@ class Session:
         hooks: How hooks are run.
         checkpoint: Is told of each moment at which losing the process would leave something half done.
         first_reads: What was read of jobs while the session was being begun.
+        in_trouble: Whether it was stopped by something that neither the workflow nor anybody who is known has asked for (`stop`).
     """
 
     state: RunState
@@ -89,6 +90,7 @@ class Session:
     hooks: HookRunner
     checkpoint: Checkpoint = unwatched
     first_reads: FirstReads | None = None
+    in_trouble: bool = False
     _interruptible: set[anyio.CancelScope] = field(default_factory=set)
     _policies: dict[tuple[Gate | None, float, Hooks], Policy] = field(default_factory=dict)
 
@@ -104,8 +106,12 @@ class Session:
             policy = self._policies[key] = Policy.of(migration, settle=self.settle)
         return policy
 
-    def stop(self, reason: str) -> None:
-        """No further cutover starts in this session, for *reason*. The first reason stays."""
+    def stop(self, reason: str, *, in_trouble: bool = False) -> None:
+        """No further cutover starts in this session, for *reason*. The first reason stays.
+
+        *in_trouble*: nothing of the workflow, and nobody who is known, has ended it so: no other run may have its live migrations before it goes on.
+        """
+        self.in_trouble = self.in_trouble or in_trouble
         if self.state.stopped is None:
             self.recorder.record(CutoversStopped(at=self.now(), reason=reason))
 
@@ -120,7 +126,7 @@ class Session:
 
     def stop_without_journal(self, error: JournalError) -> None:
         """No further cutover starts in this session: its intent could not be written, as *error* says."""
-        self.stop(f"the journal failed: {mended_first(str(error), self.state.run_id)}")
+        self.stop(f"the journal failed: {mended_first(str(error), self.state.run_id)}", in_trouble=True)
 
     def heed_refusal(self, error: KeysRefusedError, credentials: str | None) -> None:
         """Start nothing more with the set *credentials* if Atlas refuses it altogether (`core.credentials_refused`)."""
