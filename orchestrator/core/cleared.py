@@ -25,6 +25,7 @@ _NAMES = frozenset(
         "selected",
         "successor",
         "version",
+        "was_ready",
         "wave",
     }
 )

@@ -15,6 +15,9 @@ from ..text.durations import format_duration
 from .outcomes import RemoteStatus, is_known, normalise
 from .workflow import Gate
 
+WORD_LIFE = 60.0
+"""Seconds for which what a read has shown may be told as what is so. They count from the moment when it was sent."""
+
 NOT_STARTED = frozenset({"NEW", "QUEUED"})
 """Words for a job that has not begun to copy: whatever else its document says, there is nothing to cut over yet."""
 
@@ -26,6 +29,10 @@ LAG_IS_GONE = (
 NO_LAG_YET = (
     "the job is WORKING, not ready, and reports no lag, as at its beginning, or during a cutover that somebody else has begun: look at it in the "
     "Atlas UI before any writer returns to the source"
+)
+READY_IS_GONE = (
+    "the job was ready before, and neither is now nor reports a lag, as during a cutover: somebody else may have begun one; look at it in the Atlas UI "
+    "before any writer returns to the source"
 )
 BARE = (
     "Atlas's document of the job has neither readyForCutover nor lagTimeSeconds: where the Atlas UI shows it "
@@ -56,10 +63,12 @@ class GateView(NamedTuple):
     note: str | None = None
 
 
-def at_gate(document: Document, gate: Gate, *, reported_lag: bool) -> GateView:
-    """How *gate* stands by *document*; *reported_lag*: an earlier document of the job had a lag."""
+def at_gate(document: Document, gate: Gate, *, reported_lag: bool, was_ready: bool = False) -> GateView:
+    """How *gate* stands by *document*; *reported_lag*, *was_ready*: an earlier document of the job had a lag, or said that it is ready."""
     if lag_is_gone(document, reported_lag=reported_lag):
         return GateView(False, LAG_IS_GONE)
+    if readiness_is_gone(document, was_ready=was_ready):
+        return GateView(False, READY_IS_GONE)
     if document.ready is False and may_be_under_way(document, reported_lag=reported_lag):
         return GateView(False, NO_LAG_YET)
     if document.ready is None and document.lag is None:
@@ -79,20 +88,31 @@ def lag_is_gone(document: Document, *, reported_lag: bool) -> bool:
     )
 
 
-def may_be_under_way(document: Document, *, reported_lag: bool) -> bool:
+def readiness_is_gone(document: Document, *, was_ready: bool) -> bool:
+    """Whether *document*, of a job that is not over, has no lag and does not say any more that it is ready, as an earlier one did: so are older documents during a cutover."""
+    return (
+        was_ready
+        and document.ready is not True
+        and document.lag is None
+        and document.status not in NOT_STARTED
+        and normalise(document.status) is RemoteStatus.PENDING
+    )
+
+
+def may_be_under_way(document: Document, *, reported_lag: bool, was_ready: bool = False) -> bool:
     """Whether a cutover of *document*'s job may have begun, by what the document lacks.
 
-    The lag that it had before; or any lag, where the job is WORKING and does not say that it is ready: at its beginning it may have none, and during a
-    cutover it has none.
+    The lag that it had before, or the word that it is ready; or any lag, where the job is WORKING and does not say that it is ready: at its beginning
+    it may have none, and during a cutover it has none.
     """
-    if lag_is_gone(document, reported_lag=reported_lag):
+    if lag_is_gone(document, reported_lag=reported_lag) or readiness_is_gone(document, was_ready=was_ready):
         return True
     return document.status == "WORKING" and document.lag is None and document.ready is not True
 
 
-def why_closed(document: Document, gate: Gate, *, reported_lag: bool) -> str:
+def why_closed(document: Document, gate: Gate, *, reported_lag: bool, was_ready: bool = False) -> str:
     """Why *gate* has not opened by *document*."""
-    if note := at_gate(document, gate, reported_lag=reported_lag).note:
+    if note := at_gate(document, gate, reported_lag=reported_lag, was_ready=was_ready).note:
         return note
     if document.ready is not True or document.status in NOT_STARTED or document.lag is None:
         return f"the job is {document.status or 'without status'} and not ready for cutover"

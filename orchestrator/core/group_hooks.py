@@ -19,7 +19,7 @@ class GroupHooks:
     *commands*: what they run. *owed*: their group has begun, and its `after_…` hooks have not all been run since; they tell how *members* ended.
     *before_done*: how many `before` hooks have succeeded in this session, the first of them at *before_at*; *refused*: one of
     them has failed. *unverified*: why a `verify` hook has not proven it good, in this session. *verify_since*: when the first
-    of these was begun; *not_yet_at*: when one said "not yet" last. *down_since*: when the first `before` hook began that no
+    of these was begun; *not_yet_at*: when one said "not yet" last. *last_end*: when the last hook ended, of any kind. *down_since*: when the first `before` hook began that no
     `after_…` hook has followed since, in whichever session.
     """
 
@@ -32,6 +32,7 @@ class GroupHooks:
     unverified: str | None = None
     verify_since: float | None = None
     not_yet_at: float | None = None
+    last_end: float | None = None
     down_since: float | None = None
     _done: dict[HookKind, int] = field(default_factory=dict)
 
@@ -64,6 +65,8 @@ class GroupHooks:
 
     def take_in(self, event: HookStarted | HookFinished, selected: frozenset[str]) -> None:
         """One of them has ended, or a `before` hook begins."""
+        if isinstance(event, HookFinished):
+            self.last_end = event.at
         if isinstance(event, HookStarted):
             self._take_down(event.at, selected)
         elif event.hook == HookKind.BEFORE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from . import last_look
+from .evidence import WORD_LIFE
 from .no_return import SIDES, InCharge, Point, Side, in_charge, point_in
 from .outcomes import Outcome
 from .run import RunState
@@ -42,6 +43,8 @@ def facts_for_hook(
     names = [migration.name] if migration else [one.name for one in wave.migrations] if wave else list(run.migrations)
     since = last_look.stands_since(run, wave) if migration is None else now
     where = in_charge(_point_for_hooks(run, name, hook, since) for name in names)
+    if where in (InCharge.SOURCE, InCharge.MIXED) and hook is not HookKind.BEFORE and _is_late(run, names, since, now):
+        where = InCharge.UNKNOWN
     if migration is None:
         named = run.workflow.vars if wave is None else wave.vars
         return HookFacts(outcome=outcome, reason=run.stopped, in_charge=where, vars=named)
@@ -55,6 +58,12 @@ def facts_for_hook(
         in_charge=where,
         vars=migration.vars,
     )
+
+
+def _is_late(run: RunState, names: list[str], since: float, now: float) -> bool:
+    """Whether a hook begins long after it could, so that none of what was read for it is new: the machine slept, or lacked what it takes to start one."""
+    read_at = (run.migrations[name].last_read_at for name in names)
+    return now - max([since, *(at for at in read_at if at is not None)]) > WORD_LIFE
 
 
 def _point_for_hooks(run: RunState, name: str, hook: HookKind, since: float) -> Point:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import math
 
+from .evidence import WORD_LIFE
 from .migration import MigrationState
 from .next_step import GATE_LIFE, Policy
 from .no_return import SIDES, Side, point_of
 from .run import RunState
 from .workflow import Wave
-
-WORD_LIFE = 60.0
-"""Seconds for which a hook may be told what a read has shown. They count from the moment when it was sent."""
 
 
 def is_owed(run: RunState, state: MigrationState, policy: Policy, now: float) -> bool:
@@ -27,7 +25,8 @@ def is_owed(run: RunState, state: MigrationState, policy: Policy, now: float) ->
     """
     if not policy.rereads:
         return _is_unread(state, now - GATE_LIFE)
-    owed_since = [moment - GATE_LIFE for moment in (state.finished_at, run.stopped_at) if moment is not None]
+    moments = (state.finished_at, state.hooks_ended_at, run.stopped_at)
+    owed_since = [moment - GATE_LIFE for moment in moments if moment is not None]
     return _is_unread(state, max([now - WORD_LIFE, *owed_since]))
 
 
@@ -37,9 +36,10 @@ def is_owed_to_group(state: MigrationState, since: float) -> bool:
 
 
 def stands_since(run: RunState, wave: Wave | None) -> float:
-    """Since when (Unix seconds) nothing more starts in *wave*, or in the run (None), in this session, as far as that is recorded."""
-    ended = (run.waves[each.name].finished_at for each in ([wave] if wave else run.workflow.waves))
-    moments = (run.session_at, run.stopped_at, *ended)
+    """Since when (Unix seconds) nothing more starts in *wave*, or in the run (None), in this session, and no hook of it was at work, as far as that is recorded."""
+    groups = [run.waves[each.name] for each in ([wave] if wave else run.workflow.waves)]
+    ends = (moment for each in groups for moment in (each.finished_at, each.hooks.last_end))
+    moments = (run.session_at, run.stopped_at, run.run_hooks.last_end, *ends)
     return max((moment for moment in moments if moment is not None), default=-math.inf)
 
 

@@ -97,8 +97,12 @@ class MigrationState(NamedTuple):
     """Accepted by what the job showed, not by an answer."""
     reported_lag: bool = False
     """The job has reported its lag, in this run or an earlier one, so that its absence means something."""
+    was_there: bool = False
+    """The job has been read, so that Atlas's word that there is none means something."""
+    was_ready: bool = False
+    """The job has said that it is ready."""
     lag_gone: bool = False
-    """A cutover that is not this run's may have begun: the job lacked its lag when it was read last before its end (`evidence.may_be_under_way`), or was ready, and then FAILED, or is not there any more."""
+    """A cutover that is not this run's may have begun: the job lacked its lag when it was read last before its end (`evidence.may_be_under_way`), or has FAILED and was not seen not to be ready just before, or is not there any more."""
     reported_ready: bool = False
     """The job said that it is ready, when its gate opened."""
     begun_reads: int = 0

@@ -182,7 +182,7 @@ class GateChanged(MigrationEvent):
 class MigrationFinished(MigrationEvent):
     """The migration has its outcome. *polls*: how often its job was read, in all sessions.
 
-    *lag_gone*: a cutover of somebody else's may have begun, by what was read at the end.
+    *lag_gone*: a cutover of somebody else's may have begun, by what was read at the end; None: a version has recorded it that did not say so.
     """
 
     name: ClassVar[str] = "migration_finished"
@@ -190,4 +190,4 @@ class MigrationFinished(MigrationEvent):
     status: str | None
     error_message: str | None = None
     polls: int = 0
-    lag_gone: bool = False
+    lag_gone: bool | None = None

@@ -27,7 +27,7 @@ from .events import (
     StatusPolled,
     VerificationStarted,
 )
-from .evidence import Refusal, Sign, may_be_under_way, sign
+from .evidence import WORD_LIFE, Refusal, Sign, may_be_under_way, sign
 from .migration import (
     BEFORE_THE_PUT,
     CONFLICT,
@@ -67,6 +67,8 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 lag=event.lag,
                 note=None,
                 reported_lag=state.reported_lag or event.lag is not None,
+                was_there=True,
+                was_ready=state.was_ready or event.ready is True,
                 lag_gone=_lag_gone(state, event),
                 begun_reads=state.begun_reads + 1 if shown is Sign.BEGUN else 0,
                 not_begun_reads=state.not_begun_reads + 1 if shown is Sign.NOT_BEGUN else 0,
@@ -77,6 +79,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 remote_status=event.status,
                 lag=event.lag,
                 reported_lag=reported_lag,
+                was_there=True,
                 lag_gone=_lag_gone(state, event) if event.lag_gone is None else event.lag_gone,
             )
         case GateWaiting() | GateOpened():
@@ -141,7 +144,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 outcome=event.outcome,
                 remote_status=event.status,
                 error_message=event.error_message,
-                lag_gone=state.lag_gone or event.lag_gone,
+                lag_gone=state.lag_gone if event.lag_gone is None else event.lag_gone,
                 finished_at=event.at,
                 ended_at=event.at if state.ended_at is None else state.ended_at,
                 verified_at=event.at if state.phase is Phase.VERIFYING and event.outcome is Outcome.SUCCESS else None,
@@ -262,6 +265,8 @@ def _at_the_gate(state: MigrationState, event: GateWaiting | GateOpened) -> Migr
         ready=event.ready,
         lag=event.lag,
         reported_lag=state.reported_lag or event.lag is not None,
+        was_there=state.was_there or event.status is not None,
+        was_ready=state.was_ready or event.ready is True,
         note=event.note,
         lag_gone=event.lag_gone if isinstance(event, GateWaiting) else _lag_gone(state, event),
         gate_since=state.gate_since if keeps_since else event.at,
@@ -288,6 +293,8 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         came_to_nothing=state.came_to_nothing,
         doubted=state.doubted,
         reported_lag=state.reported_lag,
+        was_there=state.was_there,
+        was_ready=state.was_ready,
         lag_gone=state.lag_gone,
         prepared=prepared,
         prepared_since=state.down_since if not_undone else state.prepared_since,
@@ -375,7 +382,7 @@ def _sign(state: MigrationState, read: StatusPolled) -> Sign:
 
 
 def _lag_gone(state: MigrationState, read: StatusPolled | StatusChanged | GateOpened) -> bool:
-    """Whether the lag is gone by *read*; of one that has FAILED, and was not seen not to be ready, nobody knows what it was before.
+    """Whether the lag is gone by *read*; of one that has FAILED, and was not seen not to be ready just before, nobody knows what it was in between.
 
     Nor of one that has come to an end after its migration was over, for which no PUT was sent.
     """
@@ -385,8 +392,15 @@ def _lag_gone(state: MigrationState, read: StatusPolled | StatusChanged | GateOp
         ended_later = (
             state.phase is Phase.FINISHED and not _is_pending(read.status) and read.status != state.remote_status
         )
-        return state.lag_gone or ended_later or (read.status == "FAILED" and state.ready is not False)
-    return may_be_under_way(read, reported_lag=state.reported_lag)
+        return state.lag_gone or ended_later or (read.status == "FAILED" and not _was_not_ready(state, read))
+    return may_be_under_way(read, reported_lag=state.reported_lag, was_ready=state.was_ready)
+
+
+def _was_not_ready(state: MigrationState, read: StatusPolled | StatusChanged | GateOpened) -> bool:
+    """Whether the job was not ready when it was read last before *read*, as far as that still counts then; reads are in no journal."""
+    if state.ready is not False or not isinstance(read, StatusPolled):
+        return state.ready is False
+    return state.known_at is not None and read.at - read.took - state.known_at <= WORD_LIFE
 
 
 def _is_pending(status: str | None) -> bool:

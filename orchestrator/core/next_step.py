@@ -257,8 +257,9 @@ def _gate_message(state: MigrationState, policy: Policy) -> str:
     if policy.gate is None:
         return f"the job could not be read in {format_duration(policy.timeout)}: {state.note}"
     waited = format_duration(policy.gate.timeout)
-    view = at_gate(known_reading(state), policy.gate, reported_lag=state.reported_lag)
-    closed = why_closed(known_reading(state), policy.gate, reported_lag=state.reported_lag)
+    seen = {"reported_lag": state.reported_lag, "was_ready": state.was_ready}
+    view = at_gate(known_reading(state), policy.gate, **seen)
+    closed = why_closed(known_reading(state), policy.gate, **seen)
     why = state.refusal or state.note or closed
     if why == state.note != closed and state.known_at is not None and not view.is_open:
         why = f"{closed} (as last read; then: {state.note})"

@@ -110,8 +110,7 @@ def observe_failure(
         why = f"the job could not be read: {error}"
         ended = finished(apply(state, polled), Outcome.FAILED, why, migration=migration, now=now)
         # A job that was there, and is not: somebody may have cut it over, and have put it away.
-        seen = state.remote_status is not None or state.reported_lag
-        return (polled, replace(ended, lag_gone=ended.lag_gone or (gone and seen)))
+        return (polled, replace(ended, lag_gone=ended.lag_gone or (gone and state.was_there)))
     if state.phase is Phase.GATE:
         return (polled,)
     waiting = GateWaiting(
@@ -212,7 +211,7 @@ def _final(
 
 def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
     gate = policy.gate
-    gone = may_be_under_way(reading, reported_lag=state.reported_lag)
+    gone = may_be_under_way(reading, reported_lag=state.reported_lag, was_ready=state.was_ready)
 
     def opened(note: str | None) -> list[Event]:
         return [
@@ -239,10 +238,11 @@ def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, mig
         return waiting(f"the answer took {rough_duration(reading.took)}: it is too old to go by")
     if gate is None:
         return opened(None)
-    view = at_gate(reading, gate, reported_lag=state.reported_lag)
+    seen = {"reported_lag": state.reported_lag, "was_ready": state.was_ready}
+    view = at_gate(reading, gate, **seen)
     if view.is_open:
         return opened(view.note)
-    told = state.note or at_gate(known_reading(state), gate, reported_lag=state.reported_lag).note
+    told = state.note or at_gate(known_reading(state), gate, **seen).note
     # Later sessions and runs have to know of it, and no `status_changed` tells it.
     first_lag = reading.lag is not None and not state.reported_lag and reading.status == state.remote_status
     if state.phase is Phase.GATE and view.note in (None, told) and gone == state.lag_gone and not first_lag:
@@ -279,7 +279,8 @@ def _gone(state: MigrationState, error: str, *, migration: str, now: float) -> t
     gone = f"Atlas knows no such job any more ({error})"
     if refusal_is_definite(state):
         not_begun = CutoverNotBegun(at=now, migration=migration, reason=f"{state.refusal}; {gone}")
-        return (not_begun, finished(state, Outcome.FAILED, state.refusal, migration=migration, now=now))
+        ended = finished(state, Outcome.FAILED, state.refusal, migration=migration, now=now)
+        return (not_begun, replace(ended, lag_gone=state.was_there))  # our PUT did nothing; somebody else's may have
     why = (
         f"{how_sent(state)}, and {gone}, so no read can tell how that ended: look into the report of that PUT's run and at "
         "the cluster in the Atlas UI; `abort` gives this one up"

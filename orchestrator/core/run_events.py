@@ -34,12 +34,13 @@ class JobsSeenBefore(Event):
     """What is remembered of the jobs when a session begins, by the names of their migrations: other runs, or `plan --online`, have read them.
 
     *reported_lag*: some document of the job had a lag. *lag_gone*: its cutover may have begun, by
-    what it showed last.
+    what it showed last. *was_ready*: it has said that it is ready.
     """
 
     name: ClassVar[str] = "jobs_seen_before"
     reported_lag: tuple[str, ...] = ()
     lag_gone: tuple[str, ...] = ()
+    was_ready: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What is remembered of a live migration's job from one run to the next: that it had a lag, and that this was gone. Pure.
+"""What is remembered of a live migration's job from one run to the next: that it had a lag, that it was ready, and that this was gone. Pure.
 
 A document says less by itself than beside the one before it: a job that is ready and has no lag may be of a kind that never
 tells one, or in the middle of a cutover that somebody else has begun. Its next run has to know which.
@@ -31,6 +31,7 @@ class Seen(NamedTuple):
 
     reported_lag: bool = False
     lag_gone: bool = False
+    was_ready: bool = False
 
 
 SHOWING = (GateWaiting, GateOpened, StatusChanged, MigrationFinished)
@@ -43,7 +44,7 @@ SeenJobs = Mapping[tuple[str, str], Seen]
 def seen_after(seen: Seen, event: Event) -> Seen:
     """What is known after *event* of the job of which *seen* was known: the fold of its run says the same."""
     known = apply(MigrationState(**seen._asdict()), event)
-    return Seen(reported_lag=known.reported_lag, lag_gone=known.lag_gone)
+    return Seen(reported_lag=known.reported_lag, lag_gone=known.lag_gone, was_ready=known.was_ready)
 
 
 def seen_after_reading(seen: Seen, *, status: str | None, ready: bool | None, lag: float | None) -> Seen:
@@ -56,13 +57,15 @@ def with_seen(state: MigrationState, seen: Seen) -> MigrationState:
     return state._replace(
         reported_lag=state.reported_lag or seen.reported_lag,
         lag_gone=state.lag_gone or seen.lag_gone,
+        was_ready=state.was_ready or seen.was_ready,
+        was_there=state.was_there or seen != Seen(),
     )
 
 
 def seen_by_name(event: JobsSeenBefore) -> dict[str, Seen]:
     """What *event* tells, by the names of the migrations."""
-    lag, gone = set(event.reported_lag), set(event.lag_gone)
-    return {name: Seen(name in lag, name in gone) for name in lag | gone}
+    lag, gone, ready = set(event.reported_lag), set(event.lag_gone), set(event.was_ready)
+    return {name: Seen(name in lag, name in gone, name in ready) for name in lag | gone | ready}
 
 
 def remembered(
@@ -78,10 +81,12 @@ def remembered(
             more[migration.name] = Seen(
                 reported_lag=seen.reported_lag and not known.reported_lag,
                 lag_gone=seen.lag_gone and not known.lag_gone,
+                was_ready=seen.was_ready and not known.was_ready,
             )
     event = JobsSeenBefore(
         at=first.at,
         reported_lag=tuple(name for name, seen in more.items() if seen.reported_lag),
         lag_gone=tuple(name for name, seen in more.items() if seen.lag_gone),
+        was_ready=tuple(name for name, seen in more.items() if seen.was_ready),
     )
-    return (event,) if event.reported_lag or event.lag_gone else ()
+    return (event,) if event.reported_lag or event.lag_gone or event.was_ready else ()

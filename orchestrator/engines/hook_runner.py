@@ -89,16 +89,19 @@ class HookRunner:
         outcome: Outcome | None,
     ) -> HookFinished:
         argv = hooks.of(hook)[index]
-        environment = hook_environment(
-            self.environ,
-            run_id=self.state.run_id,
-            workflow=self.state.workflow.name,
-            rehearsal=self.state.rehearsal,
-            wave=wave,
-            migration=migration,
-            facts=facts_for_hook(self.state, wave, migration, hook, outcome=outcome, now=self.now()),
-            secrets=self.secrets,
-        )
+
+        def environment() -> dict[str, str]:
+            return hook_environment(
+                self.environ,
+                run_id=self.state.run_id,
+                workflow=self.state.workflow.name,
+                rehearsal=self.state.rehearsal,
+                wave=wave,
+                migration=migration,
+                facts=facts_for_hook(self.state, wave, migration, hook, outcome=outcome, now=self.now()),
+                secrets=self.secrets,
+            )
+
         wave_name, name = wave.name if wave else None, migration.name if migration else None
         began = self.now()
         try:

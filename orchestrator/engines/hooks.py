@@ -142,7 +142,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
     hook: str,
     timeout: float,  # noqa: ASYNC109 - running out of time is a result here, not an exception
     directory: str | Path,
-    environment: Mapping[str, str],
+    environment: Callable[[], Mapping[str, str]],
     now: Callable[[], float],
     kept: KeptGroups,
     wave: str | None = None,
@@ -157,7 +157,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
         hook: Its kind, a `HookKind`.
         timeout: Seconds after which it is ended.
         directory: Where it runs.
-        environment: All of its environment; see `hook_environment`.
+        environment: Gives all of its environment, as things stand when it begins; see `hook_environment`.
         now: Unix seconds, for the event.
         kept: Ends it if this process dies.
         wave: Whose hook it is.
@@ -171,7 +171,7 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
     try:
         process, output = await _begin(argv, directory, environment, kept, patience=timeout)
     except (OSError, ValueError) as problem:
-        exit_code, error = None, _why_not_started(argv, directory, environment, problem)
+        exit_code, error = None, _why_not_started(argv, directory, environment(), problem)
     else:
         try:
             await _follow(process, output, tail, timeout, kept)
@@ -192,7 +192,12 @@ async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it run
 
 
 async def _begin(
-    argv: Argv, directory: str | Path, environment: Mapping[str, str], kept: KeptGroups, *, patience: float
+    argv: Argv,
+    directory: str | Path,
+    environment: Callable[[], Mapping[str, str]],
+    kept: KeptGroups,
+    *,
+    patience: float,
 ) -> tuple[anyio.abc.Process, int]:
     """Start *argv*: its process, and the descriptor that its output comes out of, which the caller closes.
 
@@ -211,7 +216,8 @@ async def _begin(
             read_end, write_end = os.pipe()
             os.set_blocking(read_end, False)
             # Looked at anew each time, and what was looked at is started: a search of the system's own might end elsewhere.
-            program = program_to_start(argv[0], Path(directory), environment.get("PATH"))
+            environ = environment()  # so is this: a shortage may have taken minutes
+            program = program_to_start(argv[0], Path(directory), environ.get("PATH"))
             # Shielded: half begun it could not be ended in order, and there is little to wait for.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
@@ -220,7 +226,7 @@ async def _begin(
                     stdout=write_end,
                     stderr=write_end,
                     cwd=directory,
-                    env=environment,
+                    env=environ,
                     start_new_session=True,
                 )
                 begun = True

@@ -112,6 +112,7 @@ CREATE TABLE seen (
     server TEXT NOT NULL,
     reported_lag INTEGER NOT NULL,
     lag_gone INTEGER NOT NULL,
+    was_ready INTEGER NOT NULL,
     PRIMARY KEY (group_id, live_migration_id, server)
 ) STRICT;
 """

@@ -14,9 +14,9 @@ from ..core.seen import SHOWING, Seen, seen_after, seen_after_reading, seen_by_n
 from ..text.hosts import server_of
 from .records import parsed
 
-SEEN = "SELECT group_id, live_migration_id, max(reported_lag), max(lag_gone) FROM seen GROUP BY group_id, live_migration_id"
+SEEN = "SELECT group_id, live_migration_id, max(reported_lag), max(lag_gone), max(was_ready) FROM seen GROUP BY group_id, live_migration_id"
 """What is known of each job: what was seen at one server stays, whatever another one shows, as two names may be one Atlas."""
-_ONE = "SELECT reported_lag, lag_gone FROM seen WHERE group_id = ? AND live_migration_id = ? AND server = ?"
+_ONE = "SELECT reported_lag, lag_gone, was_ready FROM seen WHERE group_id = ? AND live_migration_id = ? AND server = ?"
 _WORKFLOWS = "SELECT events.run_id, data FROM events JOIN runs USING (run_id) WHERE name = ? AND NOT rehearsal"
 _SHOWN = "SELECT run_id, at, name, data FROM events WHERE name IN (SELECT value FROM json_each(?)) ORDER BY seq"
 
@@ -69,7 +69,7 @@ class SeenTable:
         rows = [
             (*job, self._server, *map(int, seen)) for job, seen in self._seen.items() if seen != self._written.get(job)
         ]
-        self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", rows)
+        self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def _known(self, job: Job) -> Seen:
         if job not in self._seen:

@@ -7,6 +7,7 @@ from orchestrator.core.events import CutoverAccepted, CutoverNotBegun, CutoverRe
 from orchestrator.core.migration import MigrationState, Phase
 from orchestrator.core.next_step import (
     GATE_LIFE,
+    Answer,
     AnswerKind,
     Done,
     Finish,
@@ -19,7 +20,7 @@ from orchestrator.core.next_step import (
     next_step,
 )
 from orchestrator.core.no_return import Point, point_of
-from orchestrator.core.observations import observe_failure
+from orchestrator.core.observations import answered, observe_failure
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import Gate, HookKind, Hooks
 
@@ -193,6 +194,56 @@ def test_what_was_ready_and_failed_before_any_put_of_ours_may_have_been_cut_over
     story.read(word, after=GATE_LIFE + 1)
     assert ending(story).outcome is Outcome.FAILED
     assert point_of(story.state) is point
+
+
+@pytest.mark.parametrize(("age", "point"), [(30.0, Point.NOT_CUT_OVER), (61.0, Point.DOUBT)])
+def test_that_a_job_was_not_ready_before_it_failed_has_to_be_known_of_just_before(age: float, point: Point) -> None:
+    """While nobody could read it, it may have become ready, and been cut over in vain."""
+    story = Story()
+    story.read("WORKING", False, 5.0)
+    story.read("FAILED", after=age)
+    assert ending(story).outcome is Outcome.FAILED
+    assert point_of(story.state) is point
+
+
+@pytest.mark.parametrize("later", [False, None])
+def test_a_job_that_was_ready_and_is_not_may_be_being_cut_over(later: bool | None) -> None:
+    """As older documents are during a cutover, which never have a lag; until it is ready again. In a later session, too."""
+    story = Story()
+    assert story.read("PENDING", True) == ["gate_opened"]
+    assert story.read("PENDING", later, after=GATE_LIFE + 1) == ["gate_waiting"]
+    assert point_of(story.state) is Point.DOUBT
+    assert "somebody else" in (story.state.note or "")
+    story.resume()
+    assert story.read("PENDING", later) == ["gate_waiting"]
+    assert point_of(story.state) is Point.DOUBT
+    assert story.read("PENDING", True, after=2) == ["gate_opened"]
+    assert point_of(story.state) is Point.WAITS
+
+
+@pytest.mark.parametrize("status", [404, 400])
+def test_a_job_that_is_gone_after_its_put_was_refused_may_have_been_cut_over_by_somebody(status: int) -> None:
+    """Our own PUT did nothing. Nobody is told that the source is in charge."""
+    story = at_ready()
+    story.take(CutoverRequested(at=story.now, migration="m"))
+    answer = Answer(kind=AnswerKind.REFUSED, http_status=status, reason=f"HTTP {status}")
+    story.take(*answered(story.state, answer, story.policy, migration="m", now=story.now))
+    for _ in range(2):
+        gone = observe_failure(story.state, "404", story.policy, migration="m", now=story.now, refused=True, gone=True)
+        story.take(*gone)
+    assert ending(story).outcome is Outcome.FAILED
+    assert (point_of(story.state), how_it_failed(story.state)) == (Point.DOUBT, Failed.LAG_GONE)
+
+
+def test_a_job_that_an_earlier_session_has_read_and_that_is_gone_may_have_been_cut_over_by_somebody() -> None:
+    """While nobody worked on the run; its documents may never have had a lag."""
+    story = Story()
+    story.read("PENDING", True)
+    story.resume()
+    story.take(
+        *observe_failure(story.state, "404", story.policy, migration="m", now=story.now, refused=True, gone=True)
+    )
+    assert point_of(story.state) is Point.DOUBT
 
 
 @pytest.mark.parametrize("seen", [True, False])

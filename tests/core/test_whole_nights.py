@@ -25,8 +25,9 @@ from orchestrator.core.events import (
     WaveRejected,
     WaveStarted,
 )
+from orchestrator.core.evidence import WORD_LIFE
 from orchestrator.core.hook_facts import facts_for_hook
-from orchestrator.core.last_look import WORD_LIFE, stands_since
+from orchestrator.core.last_look import stands_since
 from orchestrator.core.migration import UNDER_WAY
 from orchestrator.core.next_step import GATE_LIFE
 from orchestrator.core.no_return import SIDES, InCharge, Side, last_start, point_in

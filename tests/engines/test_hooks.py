@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -37,8 +38,9 @@ pytestmark = pytest.mark.anyio
 
 async def run_hook(argv: tuple[str, ...], **options: Any) -> HookFinished:
     """Run *argv* as a hook that does not outlive this process."""
+    environ = options.pop("environment")
     async with keeping_hooks(PATH) as kept:
-        return await hooks.run_hook(argv, kept=kept, **options)
+        return await hooks.run_hook(argv, kept=kept, environment=lambda: environ, **options)
 
 
 async def python(code: str, *arguments: str, **options: Any) -> HookFinished:
@@ -281,7 +283,7 @@ async def test_a_hook_is_out_of_its_keepers_hands_as_soon_as_it_has_ended(monkey
     options: dict[str, Any] = {"hook": "before", "timeout": 50.0, "directory": ".", "now": lambda: 1000.0}
 
     async def run() -> None:
-        await hooks.run_hook((sys.executable, "-c", code), environment=PATH, kept=kept, **options)
+        await hooks.run_hook((sys.executable, "-c", code), environment=lambda: PATH, kept=kept, **options)
         raise AssertionError("it waits for more output")
 
     async with anyio.create_task_group() as group:
@@ -290,6 +292,30 @@ async def test_a_hook_is_out_of_its_keepers_hands_as_soon_as_it_has_ended(monkey
             await let_go.wait()
         group.cancel_scope.cancel()
     await kept.close()
+
+
+async def test_what_a_hook_is_told_is_made_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before the machine has what it takes to start it: who is in charge may be another by then."""
+    monkeypatch.setattr(hooks, "_SHORTAGE_PAUSE", 0.01)
+    lacks = iter((True, True, False))
+
+    def pipe() -> tuple[int, int]:
+        if next(lacks):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        monkeypatch.undo()
+        return os.pipe()
+
+    monkeypatch.setattr(os, "pipe", pipe)
+    asked: list[bool] = []
+
+    def environment() -> dict[str, str]:
+        asked.append(next(lacks, None) is None)
+        return PATH
+
+    options: dict[str, Any] = {"hook": "before", "timeout": 50.0, "directory": ".", "now": lambda: 1000.0}
+    async with keeping_hooks(PATH) as kept:
+        done = await hooks.run_hook(("true",), environment=environment, kept=kept, **options)
+    assert (done.exit_code, asked) == (0, [True])
 
 
 FAMILY = """

@@ -315,21 +315,26 @@ async def test_a_hook_that_could_let_writers_in_is_told_who_is_in_charge(tmp_pat
 SAY = (sys.executable, "-c", "import os; print(os.environ['CUTOVER_IN_CHARGE'])")
 
 
+def slowly(monkeypatch: pytest.MonkeyPatch, slow: Argv) -> None:
+    """Let a hook take five minutes, and then what it takes."""
+
+    async def run_slowly(argv: Argv, **about: Any) -> HookFinished:
+        if argv == slow:
+            await anyio.sleep(300)
+        return await run_hook(argv, **about)
+
+    monkeypatch.setattr(hook_runner, "run_hook", run_slowly)
+
+
 @pytest.mark.parametrize("fails", [True, False])
 @pytest.mark.parametrize("whose", ["its own", "its wave's", "the run's"])
 async def test_a_job_is_looked_at_before_what_was_done_for_it_is_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str, fails: bool
 ) -> None:
     """Cut over in the Atlas UI while a `before` hook was at work that fails, or in a pause after which all is aborted: no hook may let writers in on the source."""
-    slow = (("sh", "-c", f"exit {int(fails)}"),)
-
-    async def run_slowly(argv: Argv, **about: Any) -> HookFinished:
-        if argv == slow[0]:
-            await anyio.sleep(300)
-        return await run_hook(argv, **about)
-
-    monkeypatch.setattr(hook_runner, "run_hook", run_slowly)
-    hooks = Hooks(before=slow, after_failure=(SAY,), timeout=600.0)
+    slow = ("sh", "-c", f"exit {int(fails)}")
+    slowly(monkeypatch, slow)
+    hooks = Hooks(before=(slow,), after_failure=(SAY,), timeout=600.0)
     own, waves, runs = (hooks if whose == each else NO_HOOKS for each in ("its own", "its wave's", "the run's"))
     plan = workflow(wave("w", migration("a", gate=Gate(timeout=7200.0), hooks=own), hooks=waves), hooks=runs)
     async with house(tmp_path, plan) as it, anyio.create_task_group() as group:
@@ -351,6 +356,48 @@ async def test_a_job_is_looked_at_before_what_was_done_for_it_is_undone(
         told = [event.output for event in it.names(HookFinished) if event.hook == HookKind.AFTER_FAILURE]
         assert (it.puts("a"), told) == (0, ["unknown"]), outcomes(ending)
         group.cancel_scope.cancel()
+
+
+async def test_each_hook_of_a_wave_or_the_run_is_told_what_is_so_when_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one before it may take long, and somebody cut a job over in the Atlas UI meanwhile."""
+    slow = ("sh", "-c", "exit 0")
+    slowly(monkeypatch, slow)
+    own = migration("a", hooks=Hooks(before=(("sh", "-c", "exit 1"),)))
+    of_wave = Hooks(after_failure=(SAY, slow, SAY), timeout=600.0)
+    plan = workflow(wave("w", own, hooks=of_wave), hooks=Hooks(after_failure=(SAY,)))
+    async with house(tmp_path, plan) as it, anyio.create_task_group() as group:
+        (job,) = it.atlas.app._jobs.values()
+        job.plan = replace(job.plan, cutover_seconds=5000.0)
+
+        async def somebody() -> None:
+            await anyio.sleep(150)
+            cut_over_by_hand(it, "a")
+
+        group.start_soon(somebody)
+        await it.start()
+        told = [event.output for event in it.names(HookFinished) if event.hook == HookKind.AFTER_FAILURE]
+        assert told == ["source", "", "unknown", "unknown"]
+
+
+async def test_whoever_cancels_a_run_has_its_jobs_looked_at_before_they_are_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a program that embeds it does: what was read before a slow hook is no word for who is in charge."""
+    slow = ("sh", "-c", "exit 0")
+    slowly(monkeypatch, slow)
+    plan = workflow(wave("w", migration("a", hooks=Hooks(before=(slow,), after_failure=(SAY,), timeout=600.0))))
+    async with house(tmp_path, plan) as it:
+        (job,) = it.atlas.app._jobs.values()
+        job.plan = replace(job.plan, cutover_seconds=5000.0)
+        with anyio.move_on_after(30):
+            async with anyio.create_task_group() as group:
+                group.start_soon(it.start)
+                await anyio.sleep(20)
+                cut_over_by_hand(it, "a")
+        told = [event.output for event in it.names(HookFinished) if event.hook == HookKind.AFTER_FAILURE]
+        assert told == ["unknown"]
 
 
 async def test_a_gate_that_closes_again_holds_no_slot(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ async def test_a_cutover_that_somebody_else_began_between_two_runs_gets_no_put(t
         ending = await it.start()
         assert outcomes(ending) == {"a": Outcome.FAILED}
         assert it.puts("a") == 0
-        assert it.names(JobsSeenBefore) == [JobsSeenBefore(at=it.events[0].at, reported_lag=("a",))]
+        assert it.names(JobsSeenBefore) == [JobsSeenBefore(at=it.events[0].at, reported_lag=("a",), was_ready=("a",))]
         assert "the job reported its lag before and reports none now" in str(ending.state.result("a").error_message)
         assert [event.output for event in it.names(HookFinished)] == ["unknown"]
 

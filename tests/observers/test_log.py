@@ -145,7 +145,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "budget_waiting": ("info", {"scope": GROUP, "requests": 12, "wait": 48.0}),
     "request_retried": ("warning", JOB | {"method": "GET", "path": PATH, "reason": "503", "attempt": 2, "wait": 1.5}),
-    "jobs_seen_before": ("warning", {"reported_lag": 2, "lag_gone": ["orders"]}),
+    "jobs_seen_before": ("warning", {"reported_lag": 2, "was_ready": 0, "lag_gone": ["orders"]}),
     "gate_waiting": (
         "info",
         JOB | {"status": "WORKING", "ready": True, "lag": 34.0, "max_lag": 10.0, "note": None, "lag_gone": False},
@@ -164,7 +164,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "status_changed": ("info", JOB | {"status": "COMPLETE", "previous": "WORKING", "lag": None, "lag_gone": None}),
     "migration_finished": (
         "error",
-        JOB | {"outcome": "FAILED", "status": "FAILED", "error_message": "oplog gone", "polls": 4, "lag_gone": False},
+        JOB | {"outcome": "FAILED", "status": "FAILED", "error_message": "oplog gone", "polls": 4, "lag_gone": None},
     ),
 }
 
@@ -265,6 +265,7 @@ def with_secret(event: Event) -> list[Event]:
             "workflow",
             "outcome",
             "reported_lag",
+            "was_ready",
             "selected",
             "polls",
         }:

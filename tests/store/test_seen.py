@@ -66,7 +66,7 @@ def test_a_run_is_told_what_another_one_has_seen_of_its_jobs(journal: Journal) -
     journal.commit("r1", [LAGS, OPENED, GONE, OVER], IDS)
     members = (migration("x", live_migration_id=A[1]), migration("y", live_migration_id=live_id(77)))
     given = Workflow(name="another", waves=(Wave(name="w", migrations=members),))
-    told = (JobsSeenBefore(at=NOW, reported_lag=("x",), lag_gone=("x",)),)
+    told = (JobsSeenBefore(at=NOW, reported_lag=("x",), lag_gone=("x",), was_ready=("x",)),)
     assert begin(journal, "r2", given) == told
     assert tuple(event for _, event in journal.events("r2"))[1:] == told
     assert journal.state("r2").migrations["x"].lag_gone
@@ -84,29 +84,29 @@ def test_what_was_seen_is_on_disk_with_its_event(tmp_path: Path) -> None:
         for file in tmp_path.glob(f"{FILE}*"):
             (copy / file.name).write_bytes(file.read_bytes())
     with open_journal(copy, readonly=True) as journal:
-        assert journal.seen_jobs() == {A: Seen(reported_lag=True), B: Seen(True, True)}
+        assert journal.seen_jobs() == {A: Seen(reported_lag=True), B: Seen(True, True, True)}
 
 
 def test_a_lag_that_is_back_is_remembered_as_that(journal: Journal) -> None:
     """And that there was one stays."""
     begin(journal, "r1")
     journal.commit("r1", [LAGS, GONE], IDS)
-    assert journal.seen_jobs() == {A: Seen(True, True)}
+    assert journal.seen_jobs() == {A: Seen(True, True, True)}
     journal.commit("r1", [LAGS], IDS)
-    assert journal.seen_jobs() == {A: Seen(True, False)}
+    assert journal.seen_jobs() == {A: Seen(True, False, True)}
 
 
 def test_a_lag_that_one_server_shows_takes_back_nothing_that_was_seen_at_another(journal: Journal) -> None:
     """A run or a plan elsewhere reads another job, or the same one by another name; what was seen counts at both, until it is taken back where it was seen."""
     begin(journal, "r1", base_url=THERE)
     journal.commit("r1", [LAGS, GONE, OVER], IDS)
-    assert begin(journal, "r2") == (JobsSeenBefore(at=NOW, reported_lag=("a",), lag_gone=("a",)),)
+    assert begin(journal, "r2") == (JobsSeenBefore(at=NOW, reported_lag=("a",), lag_gone=("a",), was_ready=("a",)),)
     journal.commit("r2", [LAGS, OVER], IDS)
     journal.shown({A: Reading(status="WORKING", ready=True, lag=1.0)}, base_url=HERE, at=NOW)
-    assert journal.seen_jobs() == {A: Seen(True, True)}
+    assert journal.seen_jobs() == {A: Seen(True, True, True)}
     begin(journal, "r3", base_url="https://Elsewhere.example:443/api/atlas/v1.0")
     journal.commit("r3", [LAGS, OVER], IDS)
-    assert journal.seen_jobs() == {A: Seen(True, False)}
+    assert journal.seen_jobs() == {A: Seen(True, False, True)}
 
 
 def test_a_rehearsal_neither_remembers_nor_is_told_anything(journal: Journal) -> None:
@@ -125,15 +125,15 @@ def test_what_was_seen_outlives_its_run(journal: Journal) -> None:
         begin(journal, f"r{number}")
         journal.commit(f"r{number}", [LAGS, CutoverRequested(at=NOW, migration="a"), GONE, OVER], IDS)
         journal.forget(f"r{number}")
-        assert journal.seen_jobs() == {A: Seen(True, True)}
+        assert journal.seen_jobs() == {A: Seen(True, True, True)}
 
 
 def test_what_was_read_without_a_run_is_remembered_too(journal: Journal) -> None:
     """And when the job was first seen ready."""
     journal.shown({A: Reading(status="WORKING", ready=True, lag=1.0), B: Reading(status="NEW")}, base_url=HERE, at=NOW)
-    assert journal.seen_jobs() == {A: Seen(reported_lag=True)}
+    assert journal.seen_jobs() == {A: Seen(reported_lag=True, was_ready=True)}
     journal.shown({A: Reading(status="WORKING", ready=True)}, base_url=HERE, at=NOW + 9)
-    assert journal.seen_jobs() == {A: Seen(True, True)}
+    assert journal.seen_jobs() == {A: Seen(True, True, True)}
     assert journal.first_seen_ready() == {A: NOW}
 
 
@@ -141,7 +141,7 @@ def test_what_a_run_was_told_elsewhere_is_remembered_here(journal: Journal) -> N
     """It is mirrored from Temporal, where it was begun from another state directory."""
     begin(journal, "r1")
     journal.commit("r1", [JobsSeenBefore(at=NOW, reported_lag=("a", "b"), lag_gone=("a", "gone")), OPENED], IDS)
-    assert journal.seen_jobs() == {A: Seen(True, True), B: Seen(True, False)}
+    assert journal.seen_jobs() == {A: Seen(True, True), B: Seen(True, False, True)}
 
 
 @pytest.mark.parametrize("version", [AT_WHICHEVER_SERVER - 1, AT_WHICHEVER_SERVER])
@@ -169,4 +169,12 @@ def test_an_older_journal_remembers_what_its_runs_have_seen(tmp_path: Path, vers
             db.execute("CREATE TABLE seen (group_id, live_migration_id, reported_lag, lag_gone)")
         db.execute(f"PRAGMA user_version = {version}")
     with open_journal(tmp_path) as journal:
-        assert journal.seen_jobs() == known == {A: Seen(True, True), B: Seen(True, False), C: Seen(False, True)}
+        assert (
+            journal.seen_jobs()
+            == known
+            == {
+                A: Seen(True, True, True),
+                B: Seen(True, False, True),
+                C: Seen(False, True, True),
+            }
+        )

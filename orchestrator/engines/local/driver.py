@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -11,18 +12,22 @@ import anyio
 from ...atlas.budget import Permit
 from ...atlas.errors import AtlasError, KeysRefusedError, NotSentError
 from ...atlas.shares import Priority
+from ...core import last_look
 from ...core.agenda import Wait, WaitsFor
 from ...core.events import CutoverRequested
-from ...core.migration import BEFORE_THE_PUT, MigrationState, Phase, undo_left
+from ...core.migration import BEFORE_THE_PUT, MigrationState, Phase, after_hook_left, undo_left
 from ...core.next_actions import may_request, migration_step, why_held
 from ...core.next_step import Answer, Done, Finish, Policy, Read, ReadKind, RunHook, SendPut, Step, too_old
-from ...core.observations import answered, finished, observe_before_sending, put_not_sent
+from ...core.observations import answered, finished, look_failed, observe_before_sending, put_not_sent
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
 from ...core.workflow import HookKind, Migration, Wave
 from ..putting import send_put
 from ..reading import JobReader
 from .session import CLOCK_CHECK, Session
+
+_LAST_LOOK = 10.0
+"""Seconds for which whoever is cancelled waits for a look at its job."""
 
 
 class Driver:
@@ -81,8 +86,8 @@ class Driver:
                 pass
         finally:
             with anyio.CancelScope(shield=True):  # bounded by the timeouts of the hooks
-                for index in undo_left(self._state, on_failure=len(self._migration.hooks.after_failure)):
-                    await self._run_hook(RunHook(hook=HookKind.AFTER_FAILURE, index=index))
+                for index in self._undo_left():
+                    await self._run_hook(RunHook(hook=HookKind.AFTER_FAILURE, index=index), look_for=_LAST_LOOK)
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -277,15 +282,33 @@ class Driver:
                 if await session.commit(started) and self._next() == hook:
                     await self._run_hook(hook, turn=True)
 
-    async def _run_hook(self, hook: RunHook, *, turn: bool = False) -> None:
-        """Run a hook and record it; *turn*: its turn has come already."""
+    def _undo_left(self) -> range:
+        return undo_left(self._state, on_failure=len(self._migration.hooks.after_failure))
+
+    def _is_owed(self, hook: RunHook) -> bool:
+        if hook.index in self._undo_left():
+            return True
+        return after_hook_left(self._state, self._migration.hooks) == (hook.hook, hook.index)
+
+    async def _look(self, within: float) -> None:
+        """Read the job, to see who is in charge; after so many seconds nobody knows."""
+        with anyio.move_on_after(within) as limit:
+            await self._read(Read(kind=ReadKind.LOOK, attempt=0, deadline=self._session.now()))
+        if limit.cancelled_caught:
+            name, now = self._migration.name, self._session.now()
+            self._session.recorder.record(*look_failed("it was not waited for", migration=name, now=now))
+
+    async def _run_hook(self, hook: RunHook, *, turn: bool = False, look_for: float = math.inf) -> None:
+        """Run a hook and record it; *turn*: its turn has come already; *look_for*: how long (seconds) a look at the job is waited for."""
         session = self._session
         done = Outcome.SUCCESS if hook.hook is HookKind.VERIFY else session.outcome(self._migration)
         outcome = None if hook.hook is HookKind.BEFORE else done
         async with nullcontext() if turn else session.hooks.after_turns:
-            if isinstance(step := self._next(), Read) and step.kind is ReadKind.LOOK:  # it has waited long
-                await self._read(step)
-                if self._next() != hook:
+            if hook.hook is HookKind.AFTER_FAILURE and last_look.is_owed(
+                session.state, self._state, self._policy, session.now()
+            ):  # it has waited long, or nobody has looked
+                await self._look(look_for)
+                if not self._is_owed(hook):
                     return
             ended = await session.hooks.run_for_migration(
                 self._wave, self._migration, hook.hook, hook.index, outcome=outcome

@@ -24,8 +24,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from ...atlas.clients import Clients
 from ...atlas.errors import AtlasError
 from ...core.events import StatusPolled
+from ...core.evidence import WORD_LIFE
 from ...core.hook_facts import HookFacts
-from ...core.last_look import WORD_LIFE
 from ...core.next_step import Read, ReadKind, Step, next_step
 from ...core.no_return import InCharge
 from ...core.workflow import Wave
@@ -291,16 +291,19 @@ class Activities:
             )
         self._take_up_once(task.task)
         migration = None if task.migration is None else forms.migration_of(task.migration)
-        environment = hook_environment(
-            self.environ,
-            run_id=task.run_id,
-            workflow=task.workflow,
-            rehearsal=task.rehearsal,
-            wave=None if task.wave is None else Wave(name=task.wave, migrations=()),
-            migration=migration,
-            facts=self._still_true(forms.facts_of(task.facts), task.told_at),
-            secrets=self.secrets,
-        )
+
+        def environment() -> dict[str, str]:
+            return hook_environment(
+                self.environ,
+                run_id=task.run_id,
+                workflow=task.workflow,
+                rehearsal=task.rehearsal,
+                wave=None if task.wave is None else Wave(name=task.wave, migrations=()),
+                migration=migration,
+                facts=self._still_true(forms.facts_of(task.facts), task.told_at),
+                secrets=self.secrets,
+            )
+
         heart = Heart(self.client, self.clock, lease=task.lease)
         async with anyio.create_task_group() as group:
             group.start_soon(heart.run)

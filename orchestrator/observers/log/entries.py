@@ -144,7 +144,7 @@ def _own_fields(event: Event, state: RunState) -> dict[str, Any]:
             if migrations is not None:
                 own["migrations"] = len(migrations)
         case JobsSeenBefore():
-            own["reported_lag"] = len(event.reported_lag)  # mostly all
+            own["reported_lag"], own["was_ready"] = len(event.reported_lag), len(event.was_ready)  # mostly all
         case ForecastMade():
             own = _forecast(event.forecast, rehearsal=state.rehearsal)
         case WindowChanged():

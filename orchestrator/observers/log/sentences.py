@@ -62,7 +62,8 @@ def _jobs_seen_before(f: Fields) -> str:
     gone = names_listed(f["lag_gone"], _NAMES)
     begun = f"; of {gone} a cutover may have begun, by what was read last" if gone else ""
     return (
-        f"{plural(f['reported_lag'], 'job')} had a lag before this session, so that its absence means something{begun}"
+        f"{plural(f['reported_lag'], 'job')} had a lag before this session, and {f['was_ready']} said that they are ready, so that to miss that "
+        f"means something{begun}"
     )
 
 
