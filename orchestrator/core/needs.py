@@ -149,7 +149,7 @@ def _of_missing_events(state: RunState, now: float) -> Need:
     return Need(
         kind=MISSING,
         what="the run",
-        said=state.missing,
+        said=f"run {state.run_id}: {state.missing}",
         to_do=about_missing(facts_of(state, now)),
         about=tuple(
             Subject(name=m.name, wave=wave.name, group_id=m.group_id, live_migration_id=m.live_migration_id)

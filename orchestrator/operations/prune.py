@@ -110,13 +110,17 @@ def _why_kept(journal: Journal, row: RunRow, *, locked_here: bool) -> str | None
     holder = None if locked_here else holder_of(run_lock(journal.state_dir, row.run_id))
     if holder is not None:
         return f"{holder} works on it"
+    # Without a mark it is one whose removal was cut short, or that was copied here: then what is there has to do.
+    if (
+        not row.rehearsal
+        and Marks(journal.state_dir).of(row.run_id).exists()
+        and (missing := journal.trouble(row.run_id))
+    ):
+        return f"{missing}. Cutovers that it has sent may not be known here: `atlas-cutover status {row.run_id}` says what to do"
     if row.unfinished:
         return f"it is unfinished: `atlas-cutover resume {row.run_id}` goes on with it, `atlas-cutover abort {row.run_id}` ends it"
     if row.rehearsal:
         return None
-    # Without a mark it is one whose removal was cut short, or that was copied here: then what is there has to do.
-    if Marks(journal.state_dir).of(row.run_id).exists() and (missing := journal.trouble(row.run_id)):
-        return f"{missing}. Cutovers that it has sent may not be known here: `atlas-cutover status {row.run_id}` says what to do"
     try:
         state = fold(row.run_id, (event for _, event in journal.events(row.run_id)))
     except JournalError as error:
