@@ -22,7 +22,7 @@ from ..core.steering import SteeringRequest
 from ..machine.person import who_am_i
 from ..reports.model import build
 from ..store.journal import Journal, RunRow, open_journal
-from ..store.locks import LockedError, locked, run_lock, worker_of
+from ..store.locks import MOMENT, LockedError, locked, run_lock, worker_of
 from ..store.records import RowDamagedError
 from .aftermath import wait_for_hooks
 from .apart import wait_for
@@ -121,7 +121,7 @@ def _abort_elsewhere(row: RunRow, request: SteeringRequest, directory: Path, obs
 def _end(journal: Journal, row: RunRow, request: SteeringRequest, observers: Sequence[Sink]) -> Steered:
     _refuse_when_over(journal, row)
     try:
-        with locked(run_lock(journal.state_dir, row.run_id), holder=request.who, briefly=True):
+        with locked(run_lock(journal.state_dir, row.run_id), holder=request.who, briefly=True, patience=MOMENT):
             _refuse_when_over(journal, find_run(journal, row.run_id))  # it may have ended since we looked
             wait_for_hooks(journal.state_dir, row)  # its jobs may be another run's from here on
             state, unreadable = journal.readable_state(row.run_id)

@@ -25,7 +25,7 @@ from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange, Steering
 from ..files.own_secrets import secrets_of
 from ..machine.person import who_am_i
 from ..store.journal import Control, Journal, RunRow, open_journal
-from ..store.locks import LockedError, locked, run_lock, worker_of
+from ..store.locks import MOMENT, LockedError, locked, run_lock, worker_of
 from ..text.likeness import composed
 from ..text.redaction import Redactor
 from .apart import wait_for
@@ -315,7 +315,7 @@ def redactor_of_this_process() -> Redactor:
 def _record(journal: Journal, run_id: str, requests: Sequence[SteeringRequest]) -> Steered:
     """Record *requests* in a run on which no process works: whoever continues it finds them."""
     try:
-        with locked(run_lock(journal.state_dir, run_id), holder=requests[0].who, briefly=True):
+        with locked(run_lock(journal.state_dir, run_id), holder=requests[0].who, briefly=True, patience=MOMENT):
             row = journal.find(run_id)
             older = Leftovers(kept=tuple(journal.controls(run_id)))
             if row is not None and row.temporal is not None:

@@ -25,7 +25,7 @@ from ..core.workflow import Workflow
 from ..machine.person import who_am_i
 from ..store.ground import OpenFile
 from ..store.journal import Journal, open_journal
-from ..store.locks import LockedError, locked, run_lock, workflow_lock
+from ..store.locks import MOMENT, LockedError, locked, run_lock, workflow_lock
 from .assignment import Assignment
 from .forecasting import history_of, make_forecast
 from .foresight import beginning, continuation, keep_to_what_was_confirmed, select, unfinished_run
@@ -150,9 +150,14 @@ def holding(state_dir: Path, workflow: str, run_id: str, *, rehearsal: bool) -> 
         try:
             locks = (
                 stack.enter_context(locked(workflow_lock(state_dir, workflow, rehearsal=rehearsal), holder=holder)),
-                stack.enter_context(locked(run_lock(state_dir, run_id), holder=holder)),
+                stack.enter_context(locked(run_lock(state_dir, run_id), holder=holder, patience=MOMENT)),
             )
         except LockedError as error:
+            if error.briefly:
+                raise BusyError(
+                    f"run {run_id} is held by {error.holder}, who works on no run (`pause` and its like, `abort`, `status` of one at Temporal), and has "
+                    f"not let go of it in {MOMENT:.0f} s: start the command again once that has ended; nothing was begun"
+                ) from None
             raise BusyError(
                 f"workflow {workflow!r} is being run by {error.holder}: wait for its end; "
                 "`atlas-cutover status --watch` follows it"

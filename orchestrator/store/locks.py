@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ..core.errors import BusyError
@@ -21,15 +21,19 @@ from .state_dir import part_of_path, unusable
 
 
 class LockedError(BusyError):
-    """The lock is held; *holder* is what its file says about who holds it."""
+    """The lock is held; *holder* is what its file says about who holds it, *briefly* whether that is for a moment alone."""
 
-    def __init__(self, path: Path, holder: str) -> None:
+    def __init__(self, path: Path, holder: str, *, briefly: bool = False) -> None:
         super().__init__(holder)
         self.path = path
         self.holder = holder
+        self.briefly = briefly
 
 
+MOMENT = 10.0
+"""Seconds for which who holds a lock for a moment is waited for: they may wait for the journal, which another program keeps locked."""
 _BRIEFLY = "\nfor a moment"
+_LOOK_AGAIN = 0.05
 _held: set[int] = set()
 """The descriptors of this process's locks."""
 
@@ -45,17 +49,35 @@ os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 @contextmanager
-def locked(path: Path, *, holder: str, briefly: bool = False) -> Iterator[OpenFile]:
+def locked(path: Path, *, holder: str, briefly: bool = False, patience: float = 0.0) -> Iterator[OpenFile]:
     """Hold the lock *path* while the context lasts; *holder* is written into the file. Which file it is.
 
-    *briefly*: whoever holds it works on no run, and heeds no request (`worker_of`).
+    *briefly*: whoever holds it works on no run, and heeds no request (`worker_of`). *patience*: for how many seconds another such holder is
+    waited for.
 
     Raises:
         LockedError: Another process holds it.
         JournalError: It cannot be made or opened, or is somebody else's.
     """
-    with lent(path, holder=holder + _BRIEFLY if briefly else holder) as (file, _):
+    with ExitStack() as stack:
+        deadline = time.monotonic() + patience
+        while (file := _held_until(stack, path, holder + _BRIEFLY if briefly else holder, deadline)) is None:
+            time.sleep(_LOOK_AGAIN)
         yield file
+
+
+def _held_until(stack: ExitStack, path: Path, holder: str, deadline: float) -> OpenFile | None:
+    """The file of the lock *path*, which is held until *stack* is closed; None: somebody holds it for a moment, for whom one may wait until *deadline*.
+
+    Raises:
+        LockedError, JournalError: As `locked`.
+    """
+    try:
+        return stack.enter_context(lent(path, holder=holder))[0]
+    except LockedError as error:
+        if error.briefly and time.monotonic() < deadline:
+            return None
+        raise
 
 
 @contextmanager
@@ -92,7 +114,8 @@ def _taken(path: Path, descriptor: int, holder: str) -> OpenFile | None:
     """
     try:
         if not _try_lock(descriptor):
-            raise LockedError(path, _text(descriptor).removesuffix(_BRIEFLY))
+            text = _text(descriptor)
+            raise LockedError(path, text.removesuffix(_BRIEFLY), briefly=text.endswith(_BRIEFLY))
         file = OpenFile.of(path, os.fstat(descriptor))
         if file.trouble() is not None:
             return None

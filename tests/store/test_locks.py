@@ -6,14 +6,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from orchestrator.core.errors import BusyError
-from orchestrator.store.locks import LockedError, holder_of, hooks_lock, lent, locked, run_lock, workflow_lock
+from orchestrator.operations.work import holding
+from orchestrator.store import locks
+from orchestrator.store.locks import MOMENT, LockedError, holder_of, hooks_lock, lent, locked, run_lock, workflow_lock
 
 HOLD = """
 import sys
@@ -160,3 +165,48 @@ def test_a_process_that_was_forked_holds_none_of_its_parents_locks(tmp_path: Pat
             assert holder_of(path) is None
         finally:
             os.kill(child, signal.SIGKILL)
+
+
+def test_who_holds_a_lock_for_a_moment_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever leaves a word for a run, while another program keeps the journal locked; who works on the run is not, from then on either."""
+    path = run_lock(tmp_path, "r1")
+    for then in (None, "ana@bastion (4711), run r1"):
+        first, second, waits = ExitStack(), ExitStack(), count()
+        first.enter_context(locked(path, holder="pause", briefly=True))
+
+        def sleep(
+            _seconds: float,
+            *,
+            first: ExitStack = first,
+            second: ExitStack = second,
+            waits: Iterator[int] = waits,
+            then: str | None = then,
+        ) -> None:
+            if next(waits) == 3:  # those before are for somebody who only asks
+                first.close()
+                if then is not None:
+                    second.enter_context(locked(path, holder=then))
+
+        with first, second, monkeypatch.context() as quick:
+            quick.setattr(locks, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+            if then is None:
+                with locked(path, holder="me", patience=MOMENT):
+                    assert holder_of(path) == "me"
+            else:
+                with pytest.raises(LockedError, match="ana@bastion"), locked(path, holder="me", patience=MOMENT):
+                    pass
+
+
+def test_a_moment_that_does_not_end_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not as somebody who works on the run, whose end one would wait for."""
+    now = [0.0]
+    monkeypatch.setattr(
+        locks, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: now.append(now.pop() + 1))
+    )
+    with (
+        locked(run_lock(tmp_path, "r1"), holder="ana@bastion (4711)", briefly=True),
+        pytest.raises(BusyError, match=r"run r1 is held by ana@bastion \(4711\), who works on no run .* in 10 s"),
+        holding(tmp_path, "night", "r1", rehearsal=False),
+    ):
+        pass
+    assert now[0] >= MOMENT
