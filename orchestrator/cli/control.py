@@ -97,13 +97,14 @@ def _abort_logged(args: Namespace) -> Steered:
 
     from ..observers.log.sink import configure_logging
     from ..operations.abort import abort_and_tell
+    from ..operations.own_inputs import refuse_written
     from .inputs import read_state_dir, without_secrets
 
     level = args.log_level or DEFAULT_LOG_LEVEL
+    state_dir = read_state_dir(args)
+    refuse_written([("log file", args.log_file)], state_dir)
     with configure_logging(level=level, format="json", file=args.log_file, secrets=(), stream=StringIO()) as log:
-        return abort_and_tell(
-            [log.sink()], args.run_id, state_dir=read_state_dir(args), reason=without_secrets(args, args.reason)
-        )
+        return abort_and_tell([log.sink()], args.run_id, state_dir=state_dir, reason=without_secrets(args, args.reason))
 
 
 def _told(args: Namespace, steered: Steered) -> int:

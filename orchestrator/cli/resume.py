@@ -40,6 +40,7 @@ def _resume(args: Namespace) -> int:
     from ..operations.find import find_unfinished
     from ..operations.foresight import foresee_resume
     from ..operations.hidden_places import refuse_claimed_in
+    from ..operations.own_inputs import refuse_overwriting
     from ..operations.resume import resume
     from ..operations.target import refuse_missing
     from ..store.journal import open_journal
@@ -54,6 +55,7 @@ def _resume(args: Namespace) -> int:
     with open_journal(settings.state_dir, readonly=True) as journal:
         row = find_unfinished(journal, args.run_id)
         workflow = journal.state(row.run_id).workflow
+    refuse_overwriting(args.output, settings, workflow)
     goes_on = row.unfinished or args.retry_failed
     if args.workers is not None and not (row.rehearsal and row.temporal is not None):
         raise InputError(f"--workers goes with a rehearsal at Temporal, which run {row.run_id} is not")

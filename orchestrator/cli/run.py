@@ -72,6 +72,7 @@ def _run(args: Namespace) -> int:
     from ..files.workflow_file import load_workflow
     from ..operations.foresight import foresee
     from ..operations.hidden_places import refuse_claimed_in
+    from ..operations.own_inputs import refuse_overwriting
     from ..operations.rehearse import rehearse
     from ..operations.run import run
     from ..operations.target import refuse_missing
@@ -95,6 +96,7 @@ def _run(args: Namespace) -> int:
     if args.detach and not elsewhere:
         raise InputError("--detach goes with --engine temporal")
     workflow = load_workflow(args.workflow, credentials=None if elsewhere else settings.credentials)
+    refuse_overwriting(args.output, settings, workflow)
     say_if_profile_is_unused(args, workflow, asks=not args.rehearse and not elsewhere)
     if args.rehearse:
         rehearsal = rehearsal_of(args, read_scenario(args, args.workflow, workflow))

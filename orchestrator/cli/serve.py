@@ -42,6 +42,7 @@ def _serve(args: Namespace) -> int:
     from ..engines.local.collector import rare_collections
     from ..machine.loops import run_loop
     from ..observers.log.sink import configure_logging
+    from ..operations.own_inputs import refuse_written
     from ..text.hosts import is_loopback
     from ..web.access import others_can_read, read_tokens
     from ..web.server import serve
@@ -57,6 +58,7 @@ def _serve(args: Namespace) -> int:
         raise InputError(
             f"--host {args.host} lets other machines reach the page: that needs --token-file FILE, tokens of your choice"
         )
+    refuse_written([("log file", args.log_file)], state_dir)
     if not is_loopback(args.host):
         warn(
             "the page is not encrypted: whoever can read the traffic can read the token. An SSH tunnel to "

@@ -27,6 +27,7 @@ from ..machine.descriptors import raise_limit, too_few
 from ..machine.loops import run_loop
 from ..machine.outlet import is_behind
 from ..operations.options import Ending, Host, Options
+from ..operations.own_inputs import refuse_overwriting
 from ..operations.reporting import write_reports
 from ..operations.result import RunResult
 from ..operations.target import Rehearsal
@@ -88,6 +89,7 @@ def conduct(
     args: Namespace, settings: Settings, verb: Callable[..., Awaitable[RunResult]], consent: Consent | None = None
 ) -> int:
     """Have the session of *verb* (`run`, `resume` or `rehearse`), print the summary, and return the exit code."""
+    refuse_overwriting(args.output, settings)  # by now all that decides something has been read
     with _observed(args, settings, consent or Consent()) as (observers, host), rare_collections():
         try:
             result = run_loop(partial(verb, observers=observers.sinks, outputs=args.output, host=host))

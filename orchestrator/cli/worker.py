@@ -32,12 +32,14 @@ def _worker(args: Namespace) -> int:
     from ..machine.descriptors import raise_limit
     from ..machine.loops import run_loop
     from ..observers.log.sink import configure_logging
+    from ..operations.own_inputs import refuse_overwriting
     from ..operations.serve_runs import serve_runs
     from .inputs import read_settings
     from .signals import signalled
     from .streams import log_format
 
     settings = read_settings(args)
+    refuse_overwriting((), settings)
     raise_limit()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends a worker that was stopped right before a PUT left

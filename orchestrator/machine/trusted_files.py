@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from .ownership import refuse_exchanged, refuse_foreign, refuse_foreign_place
 from .regular_files import open_regular, whole
+
+_read: set[Path] = set()
+"""The files that were read here, by their whole names."""
 
 
 def read_bytes(path: Path) -> bytes:
@@ -20,4 +24,16 @@ def read_bytes(path: Path) -> bytes:
         opened = os.fstat(file.fileno())
         refuse_foreign(path, opened, descriptor=file.fileno())
         refuse_exchanged(path, opened, refuse_foreign_place(path))
-        return whole(file)
+        data = whole(file)
+    with suppress(OSError):  # the working directory is gone
+        _read.add(path.absolute())
+    return data
+
+
+def is_read(path: Path) -> bool:
+    """Whether *path* is, under whatever name, a file that was read here: what is written there would be in its place."""
+    for each in tuple(_read):
+        with suppress(OSError):  # one of them is not there (any more)
+            if each.samefile(path):
+                return True
+    return False

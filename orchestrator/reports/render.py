@@ -14,6 +14,7 @@ from ..core.errors import InputError
 from ..machine.aside import Aside
 from ..machine.outlet import PATIENCE
 from ..machine.own_files import PRIVATE, make_directory, refuse_irregular, replace_file
+from ..machine.trusted_files import is_read
 from ..store.state_dir import part_of_path
 from .model import RunReport
 from .options import with_options
@@ -50,6 +51,8 @@ def check_output_path(path: Path) -> None:
         if path.is_dir():
             raise InputError(f"{path}: is a directory")
         refuse_irregular(path)
+        if is_read(path):
+            raise InputError(f"{path}: is a file that was read here, and would be written over: name another file")
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if not os.access(path.parent, os.W_OK | os.X_OK):

@@ -162,6 +162,13 @@ def connected(path: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
+def files_of(state_dir: Path) -> Iterator[Path]:
+    """What a state directory keeps runs in: the journal, and the files and directories beside it that belong to it."""
+    journal = state_dir / FILE
+    yield from (journal, *(journal.with_name(journal.name + end) for end in _BESIDE))
+    yield from (state_dir / name for name in ("locks", "marks", "reads"))
+
+
 def refuse_lost(state_dir: Path) -> None:
     """Return when no mark in *state_dir*, which has no journal, names a run that was recorded.
 
