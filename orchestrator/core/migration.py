@@ -63,6 +63,8 @@ class MigrationState(NamedTuple):
     """When it began to wait at its gate, pauses excluded."""
     gate_opened_at: float | None = None
     """When its gate opened last."""
+    gate_changed: bool = False
+    """Somebody has changed its gate, and its job was not read since: what is known of that says nothing of the new one."""
     futile_since: float | None = None
     """Start of this session's current streak of PUTs not carried out, pauses excluded."""
     not_begun_at: float | None = None

@@ -62,6 +62,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 polls=state.polls + 1,
                 known_at=event.at - event.took,
                 read_failed=False,
+                gate_changed=False,
                 remote_status=event.status,
                 ready=event.ready,
                 lag=event.lag,
@@ -216,7 +217,9 @@ def _hook(state: MigrationState, event: HookStarted | HookFinished) -> Migration
 def _steered(state: MigrationState, event: MigrationSkipped | MigrationRetried | GateChanged) -> MigrationState:
     """Somebody has decided about it."""
     if isinstance(event, GateChanged):
-        return state._replace(reads_in_phase=0)  # it is read at once
+        return state._replace(
+            reads_in_phase=0, gate_changed=True
+        )  # it is read at once, also where the old one was open
     if isinstance(event, MigrationSkipped):
         why = f": {event.reason}" if event.reason else ""
         return state._replace(skipped=f"skipped by {event.who}{why}", admitted=state.admitted and state.prepared)
@@ -271,6 +274,7 @@ def _at_the_gate(state: MigrationState, event: GateWaiting | GateOpened) -> Migr
         lag_gone=event.lag_gone if isinstance(event, GateWaiting) else _lag_gone(state, event),
         gate_since=state.gate_since if keeps_since else event.at,
         gate_opened_at=state.gate_opened_at if waits else event.at,
+        gate_changed=False,  # also where the read before this is not told of
         reported_ready=state.reported_ready if waits else event.ready is True,
         admitted=state.admitted and (not waits or state.prepared),  # it may wait for long, and others are ready
     )

@@ -47,6 +47,9 @@ GATE_LIFE = 5.0
 `before` hook, and before the PUT. They count from the moment when the read was sent: its answer is as old as that."""
 
 
+GATE_CHANGED = "its gate was changed since the job was read"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The rules for one migration. Durations in seconds.
@@ -220,6 +223,8 @@ def _ready_step(state: MigrationState, policy: Policy, now: float, *, held: bool
         return Finish(outcome=Outcome.FAILED, error_message=state.hook_failure)
     if state.refused_since is not None and not held and _read_after(state, _gate_deadline(state, policy, now)):
         return Finish(outcome=Outcome.FAILED, error_message=_gate_message(state, policy))
+    if state.gate_changed:  # the new one is passed before anything else is begun; what `before` hooks have done stays
+        return Read(kind=ReadKind.GATE, attempt=0, deadline=now)
     stale = too_old(state, now) is not None
     hook_left = state.before_hooks_done < len(policy.hooks.before)
     if hook_left and (state.prepared or not stale):
@@ -237,9 +242,11 @@ def _ready_step(state: MigrationState, policy: Policy, now: float, *, held: bool
 
 
 def too_old(state: MigrationState, now: float) -> str | None:
-    """Why nothing may be begun on what is known of the job; None: it is fresh."""
+    """Why nothing may be begun on what is known of the job; None: it is fresh, and tells of the gate as it is now."""
     if state.known_at is None:
         return "the job has not been read"
+    if state.gate_changed:
+        return GATE_CHANGED
     age = now - state.known_at
     return f"what is known of the job is {rough_duration(age)} old" if age > GATE_LIFE else None
 

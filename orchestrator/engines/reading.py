@@ -126,11 +126,11 @@ class JobReader:
         self,
         read: Read,
         state: Callable[[], MigrationState],
-        policy: Policy,
+        policy: Callable[[], Policy],
         *,
         priority: Priority | None = None,
     ) -> tuple[Event, ...]:
-        """Read the job when *read* is due; what that means for the migration in *state*."""
+        """Read the job when *read* is due; what that means for the migration in *state*, by the *policy* that it has when the answer is there."""
         migration = self._migration.name
         bucket = self._client.bucket(self._migration.group_id)
         followed_as = _PRIORITY[read.kind]
@@ -140,7 +140,7 @@ class JobReader:
             if read.attempt > 0:
                 await self._wait(read, state(), bucket, followed_as)
             self._checkpoint("polling")
-            until = read.deadline if kind is followed_as else self._now() + policy.longest_wait
+            until = read.deadline if kind is followed_as else self._now() + policy().longest_wait
             try:
                 reading = await self.ask(state(), kind, until=until)
             except AtlasError as error:
@@ -150,14 +150,14 @@ class JobReader:
                 return observe_failure(
                     state(),
                     str(error),
-                    policy,
+                    policy(),
                     migration=migration,
                     now=self._now(),
                     refused=answered is not None and answered.lasting,
                     gone=answered is not None and answered.status == HTTPStatus.NOT_FOUND,
                 )
             tell = looked if read.kind is ReadKind.LOOK else observe
-            return tell(state(), reading, policy, migration=migration, now=self._now())
+            return tell(state(), reading, policy(), migration=migration, now=self._now())
 
     async def _wait(self, read: Read, state: MigrationState, bucket: TokenBucket, kind: Priority) -> None:
         """Wait as long after the last read has left as the job's fair share of the budget asks for."""

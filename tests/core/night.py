@@ -310,7 +310,8 @@ class CoreNight:
                 members = [migration.name for migration in self.run.wave(str(asked.wave)).migrations]
                 asked = replace(asked, covers=tuple(self.dice.sample(members, self.dice.randrange(len(members) + 1))))
         else:
-            gate = self.dice.choice([GateChange(timeout=60.0), None]) if command == "gate" else None
+            gates = [GateChange(timeout=60.0), GateChange(max_lag=0.5), None]  # the middle one never opens
+            gate = self.dice.choice(gates) if command == "gate" else None
             asked = replace(asked, migration=self.dice.choice(sorted(self.workflow.names())), gate=gate)
         event = decide(self.run, asked, at=self.now)
         if isinstance(event, Event):
@@ -360,7 +361,7 @@ class CoreNight:
                 self._busy.add(name)
                 pause = self.dice.choice([2.0, 10.0]) if step.attempt else 0.0
                 pause = max(0.0, min(pause, step.deadline - self.now))
-                self._after(pause + self.dice.uniform(*self.latency), lambda: self._read(name, step.kind, policy))
+                self._after(pause + self.dice.uniform(*self.latency), lambda: self._read(name, step.kind))
             case SendPut():
                 self._busy.add(name)
                 known = self.run.migrations[name]
@@ -372,9 +373,10 @@ class CoreNight:
     def _free(self, name: str) -> None:
         self._busy.discard(name)
 
-    def _read(self, name: str, kind: ReadKind, policy: Policy) -> None:
+    def _read(self, name: str, kind: ReadKind) -> None:
         self._free(name)
         known = self.run.migrations[name]
+        policy = self.policy(self.run.wave_and_migration(name)[1])  # its gate may have been changed meanwhile
         if self.dice.random() < self.faults and kind is ReadKind.LOOK:
             events = look_failed("500", migration=name, now=self.now)
         elif self.dice.random() < self.faults:

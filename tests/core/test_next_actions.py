@@ -18,6 +18,7 @@ from orchestrator.core.events import (
     CutoversStopped,
     Event,
     Evidence,
+    GateChanged,
     GateOpened,
     GateWaiting,
     HookFinished,
@@ -549,6 +550,32 @@ def test_a_put_needs_a_fresh_read() -> None:
 
 
 # -- cost ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("max_lag", [0.5, 60.0, None])
+def test_a_gate_that_was_changed_is_passed_anew(max_lag: float | None) -> None:
+    """Narrower, wider or off, and however fresh the read that opened the old one: in the queue for a slot, after a hook, and while the intent is written."""
+    hooks = Hooks(before=ONE)
+    policy = Policy(hooks=hooks)
+    run = run_of_waves(wave("a", hooks=hooks), events=(STARTED, *opened("a")))
+    changed = GateChanged(at=NOW, migration="a", max_lag=max_lag, timeout=60.0, who=WHO)
+    admitted = CutoverAdmitted(at=NOW, migration="a")
+    look = Read(kind=ReadKind.GATE, attempt=0, deadline=NOW)
+    assert migration_step(run.after(changed, admitted), "a", policy, NOW, NOW) == look
+    run.apply(admitted)
+    run.apply(hook("before", "w", name="a"))
+    assert may_request(run, "a", NOW, NOW) is None
+    run.apply(changed)
+    for rereads in (False, True):
+        assert migration_step(run, "a", replace(policy, rereads=rereads), NOW, NOW) == look
+    intended = run.after(CutoverRequested(at=NOW, migration="a"))
+    for each in (run, intended):
+        assert may_request(each, "a", NOW, NOW) == "its gate was changed since the job was read"
+    for event in opened("a"):
+        run.apply(event)
+    assert migration_step(run, "a", policy, NOW, NOW) == SendPut(attempt=0)
+    assert run.migrations["a"].before_hooks_done == 1
+    assert may_request(run, "a", NOW, NOW) is None
 
 
 def test_a_decision_costs_the_number_of_waves_and_not_of_migrations() -> None:

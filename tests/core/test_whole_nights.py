@@ -12,6 +12,7 @@ from orchestrator.core.counts import Counts, facets_of
 from orchestrator.core.events import (
     CutoversStopped,
     Event,
+    GateChanged,
     HookFinished,
     MigrationRetried,
     MigrationSkipped,
@@ -177,6 +178,9 @@ def a_put_may_leave(night: CoreNight, name: str) -> None:
     read = [event.at for event in session if isinstance(event, StatusPolled) and event.migration == name]
     assert read
     assert night.now - read[-1] <= GATE_LIFE
+    shown = [e for e in session if isinstance(e, (StatusPolled, GateChanged)) and e.migration == name]
+    assert isinstance(shown[-1], StatusPolled)
+    assert migration.gate is None or shown[-1].lag is None or shown[-1].lag <= migration.gate.max_lag
     again = {event.migration for event in night.journal if isinstance(event, MigrationRetried)}
     for earlier in run.workflow.waves[: run.workflow.waves.index(wave)]:
         left = [m.name for m in earlier.migrations if m.name in run.selected and m.name not in again]

@@ -10,11 +10,20 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.core.events import CutoverNotBegun, CutoverRequested, Event, GateOpened, GateWaiting, StatusPolled
+from orchestrator.core.events import (
+    CutoverNotBegun,
+    CutoverRequested,
+    Event,
+    GateOpened,
+    GateWaiting,
+    HookStarted,
+    StatusPolled,
+)
 from orchestrator.core.next_step import GATE_LIFE
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import RateLimit
+from orchestrator.core.steering import GateChange
 from orchestrator.engines.recorder import Recorder
 from orchestrator.reports.model import build
 from orchestrator.simulator import Scenario
@@ -23,7 +32,8 @@ from orchestrator.simulator.bucket import Refill
 from orchestrator.simulator.scenario import Fault, FaultKind, Kind
 from orchestrator.store.journal import open_journal
 
-from .house import READY, Gate, House, house, migration, outcomes, wall, wave, workflow
+from ..builders import WORKS
+from .house import READY, Gate, Hooks, House, house, migration, outcomes, wall, wave, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -99,6 +109,41 @@ async def test_a_job_that_falls_behind_while_the_intent_is_written_gets_no_put(
         assert [event.lag for event in it.names(GateWaiting)] == [5000.0]
         (row,) = build(ending.state, now=wall()).migrations
         assert (row.cutover_requests, it.puts("a")) == (1, 1)
+
+
+@pytest.mark.parametrize("moment", [HookStarted, CutoverRequested])
+async def test_a_gate_that_is_made_narrower_holds_the_put_that_was_about_to_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: type[Event]
+) -> None:
+    """Also while it is written down that a `before` hook begins, or that the PUT leaves: the job is read again by the gate as it is now."""
+    commit = Recorder.commit
+    plan = workflow(wave("w", migration("a", hooks=Hooks(before=(WORKS,)))))
+    async with house(tmp_path, plan) as it:
+        lag(it, "a", 8.0)
+        asked: list[Event] = []
+
+        async def slow(self: Recorder, event: Event) -> None:
+            if isinstance(event, moment) and not asked:
+                asked.append(event)
+                it.ask("gate", migration="a", gate=GateChange(max_lag=2.0))
+                await anyio.sleep(2.0)  # it is taken in meanwhile
+            await commit(self, event)
+
+        async def catch_up() -> None:
+            await anyio.sleep(200)
+            lag(it, "a", 1.0)
+
+        monkeypatch.setattr(Recorder, "commit", slow)
+        async with anyio.create_task_group() as group:
+            group.start_soon(catch_up)
+            ending = await it.start()
+        assert outcomes(ending) == {"a": SUCCESS}
+        assert it.put_at("a") > 200
+        assert [event.lag for event in it.names(GateWaiting)] == [8.0]
+        assert [hook.ok for hook in ending.state.finished_hooks] == [True]
+        taken_back = [event.reason for event in it.names(CutoverNotBegun)]
+        changed = "not sent: its gate was changed since the job was read"
+        assert taken_back == ([changed] if moment is CutoverRequested else [])
 
 
 async def test_a_job_that_is_over_when_its_intent_is_written_gets_no_put(

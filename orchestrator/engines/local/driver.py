@@ -17,7 +17,19 @@ from ...core.agenda import Wait, WaitsFor
 from ...core.events import CutoverRequested
 from ...core.migration import BEFORE_THE_PUT, MigrationState, Phase, after_hook_left, undo_left
 from ...core.next_actions import may_request, migration_step, why_held
-from ...core.next_step import Answer, Done, Finish, Policy, Read, ReadKind, RunHook, SendPut, Step, too_old
+from ...core.next_step import (
+    GATE_CHANGED,
+    Answer,
+    Done,
+    Finish,
+    Policy,
+    Read,
+    ReadKind,
+    RunHook,
+    SendPut,
+    Step,
+    too_old,
+)
 from ...core.observations import answered, finished, look_failed, observe_before_sending, put_not_sent
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
@@ -158,7 +170,7 @@ class Driver:
         self._session.heed_refusal(error, self._migration.credentials)
 
     async def _read(self, read: Read, *, priority: Priority | None = None) -> None:
-        events = await self._reader.read(read, lambda: self._state, self._policy, priority=priority)
+        events = await self._reader.read(read, lambda: self._state, lambda: self._policy, priority=priority)
         self._session.recorder.record(*events)
 
     # -- the cutover -------------------------------------------------------------------------------------------------
@@ -215,7 +227,7 @@ class Driver:
         return recorded
 
     async def _is_fresh(self) -> bool:
-        """Whether the PUT may leave on what is known of the job, which is read again if the journal took long.
+        """Whether the PUT may leave on what is known of the job, which is read again if the journal took long, or its gate was changed meanwhile.
 
         The intent stays recorded meanwhile: with one more commit after each read, a slow disk would let no PUT leave.
         """
@@ -229,7 +241,8 @@ class Driver:
             self._record_not_sent(f"{reason}, and it could not be read again: {error}")
             return False
         except anyio.get_cancelled_exc_class():
-            self._record_not_sent(session.state.stopped or "the run was stopped")
+            changed = GATE_CHANGED if self._state.gate_changed else None
+            self._record_not_sent(session.state.stopped or changed or "the run was stopped")
             raise
         events = observe_before_sending(
             self._state, reading, self._policy, reason=reason, migration=name, now=session.now()

@@ -249,7 +249,7 @@ class Activities:
                     )
                     over = not isinstance(step, Read)
                     if isinstance(step, Read):
-                        found = await way.reader.read(step, lambda: way.state, way.policy)
+                        found = await way.reader.read(step, lambda: way.state, lambda: way.policy)
                         way.take_in(*found)
                         polls += sum(isinstance(event, StatusPolled) for event in found)
                         over = task.look or any(not isinstance(event, StatusPolled) for event in found)

@@ -191,7 +191,10 @@ class Driver:
             await self._news()
         returned = self._errands.noted(errand)
         if returned.failed is None:
-            ledger.record_done(self._name, forms.Done(**returned.result))
+            done = forms.Done(**returned.result)
+            if notes["on the way"] and notes["decided"][1] != ledger.steered[self._name]:
+                done = forms.without_open_gate(done)  # it was read for a gate that may have been changed since
+            ledger.record_done(self._name, done)
 
     # -- the cutover -----------------------------------------------------------------------------------------------------
 

@@ -10,12 +10,12 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from ...core import event_json
-from ...core.events import Event, StatusPolled
+from ...core.events import Event, GateOpened, StatusPolled
 from ...core.hook_facts import HookFacts
 from ...core.migration import MigrationState, Phase
 from ...core.next_step import Policy
@@ -313,6 +313,13 @@ def without_idle_reads(events: Iterable[Event]) -> list[Event]:
             del kept[-_READS_LOOKED_BACK_TO]
         kept.append(event)
     return kept
+
+
+def without_open_gate(done: Done) -> Done:
+    """*done*, as if the read that found the gate open had not been made, so it is made again. An end of the job stays."""
+    if all(name != GateOpened.name for name, _, _ in done.events):
+        return done
+    return replace(done, events=[each for each in done.events if each[0] not in (GateOpened.name, StatusPolled.name)])
 
 
 def to_carry(events: Sequence[Sequence[Any]], over: Container[str]) -> list[Any]:

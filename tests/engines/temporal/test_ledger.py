@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from orchestrator.core.events import MigrationFinished, RunFinished
+from typing import Any
+
+from orchestrator.core.events import GateOpened, GateWaiting, MigrationFinished, RunFinished, StatusPolled
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.engines.temporal import forms
 from orchestrator.engines.temporal.errands import Errands
@@ -50,3 +52,17 @@ def test_errands_are_taken_along_under_the_keys_that_they_always_had() -> None:
     left = errands.left_for("orders")
     assert left is not None
     assert (left.call_off_sent, left.call_off_confirmed) == (True, True)
+
+
+def test_a_read_that_found_a_gate_open_which_was_changed_meanwhile_counts_as_not_made() -> None:
+    """It was judged by the gate as it was when it was ordered. What it has shown of the job's end is as true as ever."""
+    facts: dict[str, Any] = {"at": NOW, "migration": "a", "status": "WORKING", "ready": True}
+    waited = GateWaiting(**facts, lag=20.0, max_lag=10.0, note=None)
+    read = StatusPolled(**facts, lag=8.0)
+    opened = forms.Done(events=forms.out([waited, read, GateOpened(**facts, lag=8.0)]), polls=2, requests={"200": 2})
+    left = forms.without_open_gate(opened)
+    assert forms.events_of(left.events) == [waited]
+    assert (left.polls, left.requests) == (2, {"200": 2})
+    over = MigrationFinished(at=NOW, migration="a", outcome=Outcome.SUCCESS, status="COMPLETE")
+    ended = forms.Done(events=forms.out([read, over]))
+    assert forms.without_open_gate(ended) == ended
