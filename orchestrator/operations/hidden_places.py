@@ -10,6 +10,7 @@ from ..core.errors import BusyError, JournalError
 from ..core.workflow import Workflow
 from ..store.journal import Journal, journal_in, open_journal
 from ..store.locks import run_lock, worker_of
+from ..store.schema import refuse_lost
 from ..text.counts import names_listed
 
 Job = tuple[str, str]
@@ -39,16 +40,20 @@ def refuse_claimed_in(
             continue
         try:
             if not journal_in(place):
+                refuse_lost(place)
                 continue
             with open_journal(place, readonly=True) as journal:
                 claimed = journal.claims_of_others(run_id or "")
                 sent = _sent_by(journal, run_id)
+                lost = _lost(journal)
             holder = None if run_id is None else worker_of(run_lock(place, run_id))
         except JournalError as error:
             warn(
                 f"whether a run in the state directory {place} has live migrations of this workflow is not known: {error}"
             )
             continue
+        if lost is not None:
+            warn(f"what a run in the state directory {place} has of this workflow may not be known: {lost}")
         if holder is not None:
             raise BusyError(
                 f"run {run_id} is worked on by {holder} in the state directory {place}, which the config or the usual place names, and "
@@ -71,6 +76,15 @@ def refuse_claimed_in(
                     f"place names, and the copy in {state_dir} knows nothing of them: nothing was begun. Without --state-dir (and without "
                     f"ATLAS_CUTOVER_STATE_DIR) `resume {run_id}` goes on with it"
                 )
+
+
+def _lost(journal: Journal) -> JournalError | None:
+    """That events of a run are missing in *journal*, what it has claimed and sent among them; None: none are."""
+    try:
+        journal.check_marks()
+    except JournalError as error:
+        return error
+    return None
 
 
 def _sent_by(journal: Journal, run_id: str | None) -> set[Job]:

@@ -11,6 +11,7 @@ from orchestrator.core.errors import BusyError
 from orchestrator.core.events import CutoverRequested
 from orchestrator.operations.hidden_places import refuse_claimed_in
 from orchestrator.store.journal import open_journal
+from orchestrator.store.schema import FILE
 
 from ..builders import NOW, workflow
 from ..web.nights import RUN, Night
@@ -34,3 +35,20 @@ def test_a_copy_that_knows_less_of_its_runs_puts_is_not_gone_on_with(tmp_path: P
     refuse_claimed_in([own], plan, newer, run_id=RUN, warn=told.append)
     refuse_claimed_in([copy], plan, own, run_id=RUN, warn=told.append)
     assert told == []
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["the journal is gone", "a new one is there"])
+def test_a_place_that_has_lost_its_runs_is_warned_of(tmp_path: Path, gone: bool) -> None:
+    """Its marks name a run: that it holds nothing of the workflow cannot be told from what is left."""
+    plan = workflow(("orders", "carts"))
+    own = tmp_path / "own"
+    Night(state_dir=own).begin(plan)
+    for file in own.glob(f"{FILE}*"):
+        file.unlink()
+    if not gone:
+        with open_journal(own):
+            pass
+    told: list[str] = []
+    refuse_claimed_in([own], plan, tmp_path / "other", warn=told.append)
+    (word,) = told
+    assert f"run {RUN}: events of it are missing" in word
