@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from .events import Event
 from .outcomes import Outcome
@@ -57,6 +58,12 @@ class NotYet:
 
 
 Action = Record | RunGroupHook | Drive
+
+
+class HookOf(NamedTuple):
+    """A hook of *wave*, or of the run (None), that is at work."""
+
+    wave: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

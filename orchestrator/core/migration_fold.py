@@ -324,11 +324,13 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
             return _not_verified(state)
         case Phase.FINISHED if state.outcome is not Outcome.IN_DOUBT:
             return state
-    before_hooks_done = 0 if state.after_hooks_done else state.before_hooks_done  # the `after` hooks undid them
+    # What was told that nobody knows who is in charge may have undone them or not: they run again, or are undone again.
+    before_hooks_done = 0 if state.after_hooks_done else state.before_hooks_done
     return state._replace(
         phase=Phase.DOUBT,
         before_hooks_done=before_hooks_done,
-        prepared=before_hooks_done > 0,
+        prepared=state.down_since is not None,
+        prepared_since=state.down_since,
         outcome=None,
         error_message=None,
         finished_at=None,

@@ -292,7 +292,9 @@ def _of_hooks(state: RunState, name: str, said: str, members: list[HookFinished]
         kind=HOOK,
         what=f"hook {name} of {names_listed(whose, 5)}",
         said=said,
-        to_do=_about_hook(name, facts, of_run=members[0].wave is None),
+        to_do=_about_interrupted(facts)
+        if name == HookKind.BEFORE and any(hook.interrupted for hook in members)
+        else _about_hook(name, facts, of_run=members[0].wave is None),
         about=tuple(
             Subject(name=m.name, wave=wave.name, group_id=m.group_id, live_migration_id=m.live_migration_id)
             for wave, m in places[:NAMED]
@@ -308,6 +310,17 @@ def _hook_again(name: str, facts: Facts, *, of_run: bool) -> str | None:
     if name == HookKind.BEFORE and not of_run and not facts.full:
         return f"{resume_command(facts.run_id)} --retry-failed"
     return advise(facts).command
+
+
+def _about_interrupted(facts: Facts) -> str:
+    """What a person does about a `before` hook of a wave or the run that was ended half-way."""
+    stopped = "It was ended half-way, and may have stopped what it is about"
+    if not facts.unfinished:
+        return f"{stopped}: this run is over, so see whether an application stands still, and let it go on by hand, once its job was looked at in the Atlas UI."
+    return (
+        f"{stopped}: `{resume_command(facts.run_id)}` runs it again before anything of it is started, or else the `after_failure` hooks that undo it. "
+        "Nobody does either before that."
+    )
 
 
 def _about_hook(name: str, facts: Facts, *, of_run: bool) -> str:

@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from ..text.durations import format_duration
 from . import last_look
-from .agenda import Action, Agenda, Drive, NotYet, Record, RunGroupHook, Wait, WaitsFor
+from .agenda import Action, Agenda, Drive, HookOf, NotYet, Record, RunGroupHook, Wait, WaitsFor
 from .approvals import expires_at
 from .events import (
     ApprovalWaiting,
@@ -49,14 +49,14 @@ from .window import Span, Window, why_closed, why_over
 from .workflow import HookKind, Migration, Wave, outcome_told
 
 
-def next_actions(run: RunState, now: float, wall: float, at_work: Container[str] = ()) -> Agenda:
+def next_actions(run: RunState, now: float, wall: float, at_work: Container[str | HookOf] = ()) -> Agenda:
     """What the run has to do at *now*.
 
     Args:
         run: The fold of its events.
         now: Unix seconds by the session's clock, which nobody sets.
         wall: Unix seconds by the wall clock: windows are what people mean by a time of day.
-        at_work: The waves whose migrations somebody is still taking through their steps.
+        at_work: The waves whose migrations somebody is still taking through their steps, and those (or the run) of which a hook is at work.
     """
     event = _stop(run, now) or _window(run, now, wall)
     if event is not None:
@@ -151,7 +151,9 @@ def may_request(run: RunState, name: str, now: float, wall: float) -> str | None
     return too_old(state, now)
 
 
-def may_start(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str] = ()) -> NotYet | None:
+def may_start(
+    run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str | HookOf] = ()
+) -> NotYet | None:
     """Why *wave* may not start: the first of these conditions that is not met. None: it may. The arguments are those of `next_actions`.
 
     One reason is not asked for here: what stops the whole run (`_why_to_stop`), as `next_actions` has recorded that before it asks.
@@ -258,10 +260,14 @@ def _door_is_open(run: RunState, wall: float) -> bool:
 # -- a wave --------------------------------------------------------------------------------------------------------------
 
 
-def _wave(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str]) -> Agenda:
+def _wave(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str | HookOf]) -> Agenda:
     """What *wave* does next; nothing is left where it is over, or will not start."""
     known = run.waves[wave.name]
     counts = known.counts
+    if (
+        HookOf(wave.name) in at_work
+    ):  # one after the other: what a `before` hook does is undone when it has ended, and so on
+        return _do(*([_drive(run, wave)] if counts.under_way or counts.owing or counts.undoing else ()))
     if counts.waiting and run.stopped is None:
         return _towards_the_puts(run, wave, now, wall, at_work)
     soaked = _soaks_until(run, wave, now)
@@ -282,9 +288,11 @@ def _wave(run: RunState, wave: Wave, now: float, wall: float, at_work: Container
     return Agenda(over=True)
 
 
-def _towards_the_puts(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str]) -> Agenda:
+def _towards_the_puts(run: RunState, wave: Wave, now: float, wall: float, at_work: Container[str | HookOf]) -> Agenda:
     """What has to be done before *wave*'s cutovers may be requested, in this order."""
     known = run.waves[wave.name]
+    if HookOf(None) in at_work:
+        return _do()
     if not known.started:
         obstacle = may_start(run, wave, now, wall, at_work)
         if obstacle is not None:
@@ -333,9 +341,11 @@ def _starts_another(run: RunState, wave: Wave) -> bool:
     return any(run.waves[each.name].counts.waiting for each in later)
 
 
-def _after_hook(run: RunState, wave: Wave | None, now: float, wall: float, at_work: Container[str]) -> Agenda:
+def _after_hook(run: RunState, wave: Wave | None, now: float, wall: float, at_work: Container[str | HookOf]) -> Agenda:
     """The `verify` or `after_…` hook of *wave*, or of the run (None), that is owed next, by this session or an earlier one."""
     hooks = run.hooks_of(wave)
+    if HookOf(wave.name if wave else None) in at_work:
+        return _do()
     if not hooks.owed or not any(hooks.commands.of(kind) for kind in HookKind if kind is not HookKind.BEFORE):
         return Agenda(over=True)  # to tell how the wave has ended costs the number of its migrations
     hook = run.after_hook(wave)
@@ -358,7 +368,7 @@ def _after_hook(run: RunState, wave: Wave | None, now: float, wall: float, at_wo
     return _do(RunGroupHook(wave=name, hook=hook, index=left.start, outcome=Outcome.SUCCESS))
 
 
-def _looks(run: RunState, wave: Wave | None, at_work: Container[str]) -> list[Drive] | None:
+def _looks(run: RunState, wave: Wave | None, at_work: Container[str | HookOf]) -> list[Drive] | None:
     """Whom to look at before an `after_failure` hook of *wave*, or of the run (None); nobody for the moment while some are; None: that was done."""
     waves = run.workflow.waves if wave is None else (wave,)
     if any(each.name in at_work for each in waves):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from orchestrator.core.agenda import Drive, Record, RunGroupHook, Wait
+from orchestrator.core.agenda import Drive, HookOf, Record, RunGroupHook, Wait
 from orchestrator.core.events import (
     NOT_YET,
     ApprovalWaiting,
@@ -224,7 +224,12 @@ class CoreNight:
         """Do all that is to be done now; when to look again, None: the session is over."""
         while True:
             self.decisions += 1
-            agenda = next_actions(self.run, self.now, self.now, set(self._drivers.values()))
+            agenda = next_actions(
+                self.run,
+                self.now,
+                self.now,
+                {*self._drivers.values(), *(HookOf(action.wave) for action in self._hooks)},
+            )
             if agenda.over:
                 return None
             records = [action.event for action in agenda.actions if isinstance(action, Record)]

@@ -3,8 +3,16 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.advice import Failed, about_failed, how_it_failed
-from orchestrator.core.events import CutoverAccepted, CutoverNotBegun, CutoverRequested, HookFinished, MigrationFinished
-from orchestrator.core.migration import MigrationState, Phase
+from orchestrator.core.events import (
+    CutoverAccepted,
+    CutoverInDoubt,
+    CutoverNotBegun,
+    CutoverRequested,
+    HookFinished,
+    HookStarted,
+    MigrationFinished,
+)
+from orchestrator.core.migration import MigrationState, Phase, undo_left
 from orchestrator.core.next_step import (
     GATE_LIFE,
     Answer,
@@ -204,6 +212,26 @@ def test_that_a_job_was_not_ready_before_it_failed_has_to_be_known_of_just_befor
     story.read("FAILED", after=age)
     assert ending(story).outcome is Outcome.FAILED
     assert point_of(story.state) is point
+
+
+def test_what_was_in_doubt_when_its_hooks_ran_is_undone_when_it_has_come_to_nothing() -> None:
+    """They heard that nobody knows who is in charge, so they may have let nobody in."""
+    hooks = Hooks(before=ONE, after_failure=ONE)
+    story = at_ready(hooks=hooks)
+    argv = {"argv": ONE[0], "wave": "w", "migration": "m", "exit_code": 0, "seconds": 0.0}
+    story.take(
+        HookStarted(at=story.now, hook=HookKind.BEFORE, argv=ONE[0], wave="w", migration="m"),
+        HookFinished(at=story.now, hook=HookKind.BEFORE, **argv),  # type: ignore[arg-type]
+        CutoverRequested(at=story.now, migration="m"),
+        CutoverInDoubt(at=story.now, migration="m", reason="lost", settle=4.0),
+        MigrationFinished(at=story.now, migration="m", outcome=Outcome.IN_DOUBT, status="WORKING"),
+        HookFinished(at=story.now, hook=HookKind.AFTER_FAILURE, **argv),  # type: ignore[arg-type]
+    )
+    story.resume()
+    assert not undo_left(story.state, on_failure=1)
+    story.take(CutoverNotBegun(at=story.now, migration="m", reason="it reports its lag"))
+    assert undo_left(story.state, on_failure=1) == range(1)
+    assert point_of(story.state) is Point.PREPARED
 
 
 @pytest.mark.parametrize("later", [False, None])

@@ -65,10 +65,12 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Process:
             raise NotSentError("the process is dead", method="PUT", path="/")
         return await cutover(self, *args, **options)
 
-    async def played(argv: tuple[str, ...], *, hook: str, environment: dict[str, str], **rest: Any) -> HookFinished:
+    async def played(
+        argv: tuple[str, ...], *, hook: str, environment: Callable[[], dict[str, str]], **rest: Any
+    ) -> HookFinished:
         wave_name, name = rest.get("wave"), rest.get("migration")
         if not the.dead:
-            the.ran.append((hook, wave_name, name, environment["CUTOVER_RUN_ID"]))
+            the.ran.append((hook, wave_name, name, environment()["CUTOVER_RUN_ID"]))
         await anyio.sleep(1.0 if argv[0] == "slow" else 0.0)
         code = 1 if argv[0] == "fails" else 0
         return HookFinished(

@@ -13,6 +13,7 @@ import pytest
 from orchestrator.atlas.errors import ApiError
 from orchestrator.core.events import (
     CutoverAccepted,
+    CutoverRequested,
     Event,
     GateOpened,
     GateWaiting,
@@ -379,6 +380,41 @@ async def test_each_hook_of_a_wave_or_the_run_is_told_what_is_so_when_it_begins(
         await it.start()
         told = [event.output for event in it.names(HookFinished) if event.hook == HookKind.AFTER_FAILURE]
         assert told == ["source", "", "unknown", "unknown"]
+
+
+@pytest.mark.parametrize("how", ["abort", "skip"])
+@pytest.mark.parametrize("whose", ["its wave's", "the run's"])
+async def test_what_a_before_hook_does_is_undone_when_it_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str, how: str
+) -> None:
+    """Not beside it: it would stop the application after that was let go on. Taken up again, it is stopped again first."""
+    slow = ("sh", "-c", "exit 0")
+    slowly(monkeypatch, slow)
+    hooks = Hooks(before=(slow,), after_failure=(SAY,), timeout=600.0)
+    waves, runs = (hooks if whose == each else NO_HOOKS for each in ("its wave's", "the run's"))
+    later = wave("v", migration("b", gate=Gate(max_lag=0.0, timeout=2000.0)))
+    async with house(tmp_path, workflow(wave("w", "a", hooks=waves), later, hooks=runs)) as it:
+
+        async def people() -> None:
+            await anyio.sleep(100)
+            it.ask(how, **({"migration": "a"} if how == "skip" else {}))
+            if how == "skip" and whose == "its wave's":
+                await anyio.sleep(400)
+                it.ask("retry", migration="a")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(people)
+            ending = await it.start()
+        ran = [event.hook for event in it.names(HookFinished)]
+        again = how == "skip" and whose == "its wave's"
+        if again:  # the later wave keeps the run going meanwhile, so it is cut over after all
+            assert ran == ["before", "after_failure", "before"]
+            (second,) = (event.at for event in it.names(HookFinished)[2:])
+            (asked,) = it.names(CutoverRequested)
+            assert (asked.migration, asked.at >= second) == ("a", True)
+        else:
+            assert ran == ["before", "after_failure"], outcomes(ending)
+            assert it.puts("a") == 0
 
 
 async def test_whoever_cancels_a_run_has_its_jobs_looked_at_before_they_are_undone(

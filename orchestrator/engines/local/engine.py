@@ -7,7 +7,7 @@ from collections import Counter
 import anyio
 from anyio.abc import TaskGroup
 
-from ...core.agenda import Action, Agenda, Drive, Record, RunGroupHook
+from ...core.agenda import Action, Agenda, Drive, HookOf, Record, RunGroupHook
 from ...core.events import (
     ApplicationWaiting,
     BudgetWaiting,
@@ -41,7 +41,7 @@ class LocalEngine:
         self._changed = anyio.Event()
         self._begun: set[Action] = set()
         self._drivers: dict[str, Driver] = {}
-        self._at_work: Counter[str] = Counter()  # drivers by wave
+        self._at_work: Counter[str | HookOf] = Counter()  # drivers by wave, and hooks of waves and the run
         session.recorder.listen(self._notice)
 
     async def execute(self) -> None:
@@ -118,7 +118,8 @@ class LocalEngine:
             return
         self._begun.add(action)
         match action:
-            case RunGroupHook():
+            case RunGroupHook(wave=whose):
+                self._at_work[HookOf(whose)] += 1
                 group.start_soon(self._group_hook, action)
             case Drive(wave=name):
                 wave = self._state.wave(name)
@@ -129,6 +130,12 @@ class LocalEngine:
                         group.start_soon(self._drive, driver, wave, migration)
 
     async def _group_hook(self, action: RunGroupHook) -> None:
+        try:
+            await self._run_group_hook(action)
+        finally:
+            self._leave(HookOf(action.wave))
+
+    async def _run_group_hook(self, action: RunGroupHook) -> None:
         session = self._session
         wave = None if action.wave is None else self._state.wave(action.wave)
         if action.hook is HookKind.BEFORE:
@@ -145,7 +152,10 @@ class LocalEngine:
             await driver.run()
         finally:
             del self._drivers[migration.name]
-            self._at_work[wave.name] -= 1
-            if not self._at_work[wave.name]:
-                del self._at_work[wave.name]
-            self._changed.set()
+            self._leave(wave.name)
+
+    def _leave(self, whose: str | HookOf) -> None:
+        self._at_work[whose] -= 1
+        if not self._at_work[whose]:
+            del self._at_work[whose]
+        self._changed.set()

@@ -16,7 +16,7 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
-from ...core.agenda import Action, Agenda, Drive, Record, RunGroupHook
+from ...core.agenda import Action, Agenda, Drive, HookOf, Record, RunGroupHook
 from ...core.events import CutoversStopped, RunFinished
 from ...core.needed_sets import needed_sets
 from ...core.next_actions import next_actions, to_drive
@@ -58,7 +58,7 @@ class Run:
         self._hooks = Hooks(order, self._ledger, self._errands)
         self._drivers: dict[str, Driver] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._at_work: Counter[str] = Counter()
+        self._at_work: Counter[str | HookOf] = Counter()
         self._begun: set[Action] = set()  # asked for members alone
         self._told: dict[Whose, float] = {}
         self._batch_keys = _batch_keys(self._state)
@@ -266,7 +266,7 @@ class Run:
                 errand = self._hooks.begin(
                     hooks, action.hook, action.index, outcome=action.outcome, wave=wave, batch_key=_HOOKS
                 )
-                self._begin(whose_group(name), self._group_hook(action, errand))
+                self._begin_group_hook(action, errand)
             case Drive(wave=name):
                 wave = self._state.wave(name)
                 for migration in to_drive(self._state, wave):
@@ -284,10 +284,16 @@ class Run:
             self._failure = self._failure or error
             self._ledger.changed = True
 
+    def _begin_group_hook(self, action: RunGroupHook, errand: Errand) -> None:
+        self._at_work[HookOf(action.wave)] += 1
+        self._begin(whose_group(action.wave), self._group_hook(action, errand))
+
     async def _group_hook(self, action: RunGroupHook, errand: Errand) -> None:
-        await self._hooks.running(errand)
-        self._begun.discard(action)
-        self._ledger.changed = True
+        try:
+            await self._hooks.running(errand)
+            self._begun.discard(action)
+        finally:
+            self._leave(HookOf(action.wave))
 
     def _drive(self, wave: Wave, migration: Migration) -> None:
         """Take *migration* through its steps."""
@@ -310,10 +316,13 @@ class Run:
             await driver.drive()
         finally:
             del self._drivers[name], self._ledger.bells[name], self._tasks[name]
-            self._at_work[wave] -= 1
-            if not self._at_work[wave]:
-                del self._at_work[wave]
-            self._ledger.changed = True
+            self._leave(wave)
+
+    def _leave(self, whose: str | HookOf) -> None:
+        self._at_work[whose] -= 1
+        if not self._at_work[whose]:
+            del self._at_work[whose]
+        self._ledger.changed = True
 
     def _watch_for_standstills(self, alarm: Alarm) -> None:
         """Tell of applications that stand still while their PUT does not leave."""
@@ -371,7 +380,7 @@ class Run:
             assert errand is not None
             action = group_hook_of(errand)
             self._begun.add(action)
-            self._begin(whose, self._group_hook(action, errand))
+            self._begin_group_hook(action, errand)
         self._errands.speak()
 
 
