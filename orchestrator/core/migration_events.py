@@ -126,7 +126,7 @@ class StatusPolled(MigrationEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusChanged(MigrationEvent):
-    """The job's status word is another than before, or a look at it has shown that a cutover may have begun (*lag_gone*), or not.
+    """The job's status word is another than before, or a look at it has shown that a cutover may have begun (*lag_gone*), or not, or nothing at all.
 
     *lag_gone* None: that follows from the rest.
     """

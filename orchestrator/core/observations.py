@@ -126,9 +126,16 @@ def observe_failure(
     return (polled, waiting)
 
 
-def look_failed(error: str, *, migration: str, now: float) -> tuple[Event, ...]:
-    """The same of one that gave nothing: nobody knows who is in charge, and nothing follows from that."""
-    return (StatusPolled(at=now, migration=migration, error=error),)
+def look_failed(state: MigrationState, error: str, *, migration: str, now: float) -> tuple[Event, ...]:
+    """The same of one that gave nothing: nobody knows who is in charge, as hooks hear; so the run's record says that, too."""
+    polled = StatusPolled(at=now, migration=migration, error=error)
+    if state.lag_gone:
+        return (polled,)
+    word = state.remote_status
+    return (
+        polled,
+        StatusChanged(at=now, migration=migration, status=word, previous=word, lag=state.lag, lag_gone=True),
+    )
 
 
 def observe_before_sending(

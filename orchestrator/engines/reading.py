@@ -145,7 +145,7 @@ class JobReader:
                 reading = await self.ask(state(), kind, until=until)
             except AtlasError as error:
                 if read.kind is ReadKind.LOOK:
-                    return look_failed(str(error), migration=migration, now=self._now())
+                    return look_failed(state(), str(error), migration=migration, now=self._now())
                 answered = error if isinstance(error, ApiError) else None
                 return observe_failure(
                     state(),

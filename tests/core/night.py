@@ -383,7 +383,7 @@ class CoreNight:
         known = self.run.migrations[name]
         policy = self.policy(self.run.wave_and_migration(name)[1])  # its gate may have been changed meanwhile
         if self.dice.random() < self.faults and kind is ReadKind.LOOK:
-            events = look_failed("500", migration=name, now=self.now)
+            events = look_failed(known, "500", migration=name, now=self.now)
         elif self.dice.random() < self.faults:
             events = observe_failure(known, "500", policy, migration=name, now=self.now, refused=False)
         else:

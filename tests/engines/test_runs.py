@@ -21,6 +21,7 @@ from orchestrator.core.events import (
     MigrationFinished,
     StatusPolled,
 )
+from orchestrator.core.no_return import Point, point_in
 from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import Api, RateLimit
@@ -35,6 +36,7 @@ from orchestrator.simulator.bucket import RateLimit as ServerLimit
 from orchestrator.simulator.bucket import Refill
 from orchestrator.simulator.jobs import JobStatus
 from orchestrator.simulator.scenario import Documents, Fault, FaultKind, Garbage, JobRules, Kind, Range, Special
+from orchestrator.store.journal import open_journal
 
 from ..strength import examples
 from .house import READY, Gate, House, house, migration, outcomes, wall, wave, workflow
@@ -415,6 +417,24 @@ async def test_what_a_before_hook_does_is_undone_when_it_has_ended(
         else:
             assert ran == ["before", "after_failure"], outcomes(ending)
             assert it.puts("a") == 0
+
+
+@pytest.mark.parametrize("answer", [404, 500])
+async def test_what_a_hook_is_told_of_a_job_that_cannot_be_looked_at_the_report_says_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: int
+) -> None:
+    """Somebody has cut it over in the Atlas UI and put it away while a `before` hook was at work that failed, or Atlas gives no answer."""
+    slow = ("sh", "-c", "exit 1")
+    slowly(monkeypatch, slow)
+    plan = workflow(wave("w", migration("a", hooks=Hooks(before=(slow,), after_failure=(SAY,), timeout=600.0))))
+    faults = (Fault(on=Kind.READ, kind=FaultKind.STATUS, status=answer, after=100.0),)
+    async with house(tmp_path, plan, Scenario(jobs=READY, faults=faults)) as it:
+        ending = await it.start()
+        told = [event.output for event in it.names(HookFinished) if event.hook == HookKind.AFTER_FAILURE]
+        assert told == ["unknown"]
+        assert point_in(ending.state, "a") is Point.DOUBT
+        with open_journal(it.settings.state_dir, readonly=True) as journal:
+            assert point_in(journal.state(ending.state.run_id), "a") is Point.DOUBT
 
 
 async def test_whoever_cancels_a_run_has_its_jobs_looked_at_before_they_are_undone(

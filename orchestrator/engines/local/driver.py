@@ -309,7 +309,7 @@ class Driver:
             await self._read(Read(kind=ReadKind.LOOK, attempt=0, deadline=self._session.now()))
         if limit.cancelled_caught:
             name, now = self._migration.name, self._session.now()
-            self._session.recorder.record(*look_failed("it was not waited for", migration=name, now=now))
+            self._session.recorder.record(*look_failed(self._state, "it was not waited for", migration=name, now=now))
 
     async def _run_hook(self, hook: RunHook, *, turn: bool = False, look_for: float = math.inf) -> None:
         """Run a hook and record it; *turn*: its turn has come already; *look_for*: how long (seconds) a look at the job is waited for."""
