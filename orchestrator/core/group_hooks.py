@@ -17,8 +17,8 @@ class GroupHooks:
     """What is known about the hooks of a wave, or of the run.
 
     *commands*: what they run. *owed*: their group has begun, and its `after_…` hooks have not all been run since; they tell how *members* ended.
-    *before_done*: how many `before` hooks have succeeded in this session, the first of them at *before_at*; *refused*: one of
-    them has failed. *unverified*: why a `verify` hook has not proven it good, in this session. *verify_since*: when the first
+    *before_done*: how many `before` hooks have succeeded in this session, since an `after_…` hook has undone what they did, the first of them at
+    *before_at*; *refused*: one of them has failed. *unverified*: why a `verify` hook has not proven it good, in this session. *verify_since*: when the first
     of these was begun; *not_yet_at*: when one said "not yet" last. *last_end*: when the last hook ended, of any kind. *down_since*: when the first `before` hook began that no
     `after_…` hook has followed since, in whichever session.
     """
@@ -76,7 +76,13 @@ class GroupHooks:
             self.refused = self.refused or not (event.ok or event.interrupted)
         elif event.hook == HookKind.VERIFY:
             self._verify(event)
-        elif not event.interrupted:
+        else:
+            self._undo(event)
+
+    def _undo(self, event: HookFinished) -> None:
+        """An `after_…` hook has ended: whatever became of it, nothing of what `before` hooks did is there for certain any more."""
+        self.before_done, self.before_at = 0, None
+        if not event.interrupted:
             kind = HookKind(event.hook)
             self._done[kind] = self._done.get(kind, 0) + 1
             self.down_since = None
@@ -118,7 +124,7 @@ class GroupHooks:
 
     @property
     def prepared(self) -> bool:
-        """Whether all `before` hooks have succeeded in this session."""
+        """Whether all `before` hooks have succeeded in this session, and no `after_…` hook has ended since."""
         return not self.refused and self.before_done >= len(self.commands.before)
 
     def left(self, kind: HookKind) -> range:

@@ -48,6 +48,8 @@ from .wave_state import WaveState
 from .window import Span, Window, why_closed, why_over
 from .workflow import HookKind, Migration, Wave, outcome_told
 
+NOT_PREPARED = "the run's before hooks have not run"
+
 
 def next_actions(run: RunState, now: float, wall: float, at_work: Container[str | HookOf] = ()) -> Agenda:
     """What the run has to do at *now*.
@@ -125,7 +127,7 @@ def _step(run: RunState, name: str, policy: Policy, now: float, wall: float) -> 
         return _undo(state, migration)
     if known.started and known.hooks.refused:
         return Finish(outcome=Outcome.FAILED, error_message="the wave's before hook failed")
-    if not known.is_open:
+    if not known.is_open or not run.run_hooks.prepared:
         return Wait(what=WaitsFor.WAVE)
     if state.phase is Phase.READY and not state.admitted:
         return Wait(what=WaitsFor.SLOT)
@@ -146,6 +148,8 @@ def may_request(run: RunState, name: str, now: float, wall: float) -> str | None
         return held
     if not run.waves[wave.name].is_open:
         return "its wave has not started"
+    if not run.run_hooks.prepared:
+        return NOT_PREPARED
     if state.phase not in (Phase.READY, Phase.REQUESTED) or not state.admitted:
         return "it has no slot"
     return too_old(state, now)
@@ -168,8 +172,7 @@ def may_start(
     if (held := why_held(run, wall)) is not None:
         return NotYet(reason=held)
     if not run.run_hooks.prepared:
-        hook = RunGroupHook(wave=None, hook=HookKind.BEFORE, index=run.run_hooks.before_done)
-        return NotYet(reason="the run's before hooks have not run", action=hook)
+        return NotYet(reason=NOT_PREPARED, action=_before_hook(run, None))
     if wave.approval and known.approved_by is None:
         return _approval(run, wave, now, wall)
     if run.doubts_may_be_too_many(wave):
@@ -300,14 +303,19 @@ def _towards_the_puts(run: RunState, wave: Wave, now: float, wall: float, at_wor
         members = known.counts.waiting
         concurrency = min(wave.concurrency or members, members)
         return _do(Record(event=WaveStarted(at=now, wave=wave.name, migrations=members, concurrency=concurrency)))
-    if not known.hooks.prepared and not known.hooks.refused:
-        if not _door_is_open(run, wall):
-            return _do()
-        return _do(RunGroupHook(wave=wave.name, hook=HookKind.BEFORE, index=known.hooks.before_done))
+    for group in (None, wave):  # the run's were there when the wave started; what they did may have been undone since
+        hooks = run.hooks_of(group)
+        if not hooks.prepared and not hooks.refused:
+            return _do(_before_hook(run, group)) if _door_is_open(run, wall) else _do()
     name = run.next_for_slot(wave)
     if name is not None and known.counts.slots < (wave.concurrency or len(wave.migrations)):
         return _do(Record(event=CutoverAdmitted(at=now, migration=name)))
     return _do(_drive(run, wave))
+
+
+def _before_hook(run: RunState, wave: Wave | None) -> RunGroupHook:
+    name, hooks = wave.name if wave else None, run.hooks_of(wave)
+    return RunGroupHook(wave=name, hook=HookKind.BEFORE, index=hooks.before_done)
 
 
 def _approval(run: RunState, wave: Wave, now: float, wall: float) -> NotYet:

@@ -22,7 +22,7 @@ from .migration import BEFORE_THE_PUT, MigrationState, starts_afresh
 from .outcomes import Outcome
 from .run import APPROVAL_TIMEOUT, RunState
 from .steered import Command
-from .workflow import Gate
+from .workflow import Gate, Wave
 
 ABOUT_A_WAVE = (Command.APPROVE, Command.REJECT)
 ABOUT_MIGRATIONS = (Command.SKIP, Command.RETRY, Command.GATE)
@@ -126,7 +126,7 @@ def _about_a_migration(run: RunState, request: SteeringRequest, name: str, *, at
             why = _why_no_skip(name, state)
             return why or MigrationSkipped(at=at, migration=name, who=request.who, reason=request.reason)
         case Command.RETRY:
-            why = _why_no_retry(name, state) or _why_not_yet(run, name, state)
+            why = _why_no_retry(name, state) or _why_not_yet(run, name)
             return why or MigrationRetried(at=at, migration=name, who=request.who, reason=request.reason)
     if state.phase not in BEFORE_THE_PUT:
         return f"{name}: {_how_it_stands(state)}, so its gate does not matter any more"
@@ -159,21 +159,32 @@ def _why_no_retry(name: str, state: MigrationState) -> str | None:
     return f"{name}: {_how_it_stands(state)}, so there is nothing to retry"
 
 
-def _why_not_yet(run: RunState, name: str, state: MigrationState) -> str | None:
-    """Its wave's `after_…` hooks undo what its `before` hooks did, and nobody else can know how far they are: it starts again after them."""
-    wave, _ = run.wave_and_migration(name)
-    known = run.waves[wave.name]
-    if (
-        state.outcome is Outcome.UNVERIFIED
-        or not known.started
-        or known.finished_at is None
-        or run.finished_at is not None
-    ):
+def _why_not_yet(run: RunState, name: str) -> str | None:
+    """The `after_…` hooks of its wave, or of the run, undo what `before` hooks did, and nobody else can know how far they are: it starts again after them."""
+    if run.finished_at is not None:
         return None
-    kind = run.after_hook(wave)
-    if not known.hooks.left(kind):
-        return None
-    return f"{name}: the {kind} hooks of its wave {wave.name!r} have not ended: retry it once they have"
+    mine, _ = run.wave_and_migration(name)
+    for wave in run.workflow.waves:
+        if _has_more_before_its_hooks(run, wave):
+            return None  # nor has any group after it come to its hooks
+        left = not run.waves[wave.name].counts.keeps_wave_open and run.hooks_of(wave).left(run.after_hook(wave))
+        if left and wave.name != mine.name:
+            return None
+        if left:
+            return _not_ended(run, name, wave)
+    return _not_ended(run, name, None) if run.run_hooks.left(run.after_hook(None)) else None
+
+
+def _has_more_before_its_hooks(run: RunState, wave: Wave) -> bool:
+    """Whether a migration of *wave* has steps left, so that the wave's `after_…` hooks are not at work (`next_actions`)."""
+    counts = run.waves[wave.name].counts
+    return bool((counts.waiting and run.stopped is None) or counts.under_way or counts.owing or counts.undoing)
+
+
+def _not_ended(run: RunState, name: str, wave: Wave | None) -> str:
+    whose = f"its wave {wave.name!r}" if wave else "the run"
+    after = "retry it once they have (where the process has died: once `resume` has run them)"
+    return f"{name}: the {run.after_hook(wave)} hooks of {whose} have not ended: {after}"
 
 
 def _how_it_stands(state: MigrationState) -> str:

@@ -138,6 +138,9 @@ class CoreNight:
     followed: set[str] = field(default_factory=set)  # what was under way when the session began
     decisions: int = 0
     asks: bool = True  # whether people ask for things
+    begun: list[tuple[int, HookKind, str | None]] = field(
+        default_factory=list
+    )  # hooks of waves (None: the run), and how many events had happened before each began
 
     def __post_init__(self) -> None:
         self._synced = self._first = 0
@@ -183,6 +186,16 @@ class CoreNight:
     def session(self) -> list[Event]:
         """The events of this session."""
         return self.events[self._first :]
+
+    def hooked(self, wave: str | None) -> tuple[list[tuple[int, HookKind]], list[tuple[int, HookKind]]]:
+        """The hooks of *wave* (None: the run) in this session: which began, and which ended, after how many events."""
+        began = [(at, hook) for at, hook, whose in self.begun if whose == wave and at >= self._first]
+        ended = [
+            (at, HookKind(event.hook))
+            for at, event in enumerate(self.events)
+            if at >= self._first and isinstance(event, HookFinished) and (event.wave, event.migration) == (wave, None)
+        ]
+        return began, ended
 
     def _session(self, first: Event, *told: Event) -> bool:
         self.sessions += 1
@@ -441,6 +454,8 @@ class CoreNight:
         self, hook: str, argv: tuple[str, ...], wave: str | None, name: str | None, action: RunGroupHook | None
     ) -> None:
         self.check_hook(self, HookKind(hook), wave, name)
+        if name is None:
+            self.begun.append((len(self.events), HookKind(hook), wave))
         exit_codes = {"fails": 1, "later": self.dice.choice([0, NOT_YET])}
 
         def ends() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.agenda import Agenda, Drive, Record, RunGroupHook, Wait, WaitsFor
+from orchestrator.core.agenda import Agenda, Drive, HookOf, Record, RunGroupHook, Wait, WaitsFor
 from orchestrator.core.events import (
     ApprovalWaiting,
     CredentialsRefused,
@@ -22,9 +22,12 @@ from orchestrator.core.events import (
     GateOpened,
     GateWaiting,
     HookFinished,
+    HookStarted,
     MigrationFinished,
     MigrationRetried,
+    MigrationSkipped,
     RunAborted,
+    RunFinished,
     RunPaused,
     RunUnpaused,
     StatusPolled,
@@ -37,7 +40,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.next_actions import may_request, may_start, migration_step, next_actions, to_drive
 from orchestrator.core.next_step import Done, Finish, Policy, Read, ReadKind, RunHook, SendPut
-from orchestrator.core.outcomes import Outcome
+from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import SteeringRequest, decide
@@ -643,15 +646,93 @@ def test_a_retry_into_a_wave_whose_after_hooks_have_undone_it_runs_all_its_befor
         "after_failure"
     ]
     asked = SteeringRequest(command=Command.RETRY, who=WHO, migration="a")
-    assert (
-        decide(run, asked, at=NOW)
-        == "a: the after_failure hooks of its wave 'w' have not ended: retry it once they have"
-    )
+    assert "a: the after_failure hooks of its wave 'w' have not ended: retry it" in str(decide(run, asked, at=NOW))
     run.apply(hook("after_failure", "w"))
     taken_up = decide(run, asked, at=NOW)
     assert isinstance(taken_up, MigrationRetried)
     run.apply(taken_up)
     assert next_actions(run, NOW, NOW).actions == (RunGroupHook(wave="w", hook=HookKind.BEFORE, index=0),)
+
+
+UNDOES = Hooks(before=ONE, after_unverified=(*ONE, *ONE), after_failure=(*ONE, *ONE))
+AGAIN = RunGroupHook(wave=None, hook=HookKind.BEFORE, index=0)
+
+
+def why_no_retry(run: RunState, name: str = "a") -> str | None:
+    """Why a `retry` of *name* does nothing; None: it does something."""
+    found = decide(run, SteeringRequest(command=Command.RETRY, who=WHO, migration=name), at=NOW)
+    return found if isinstance(found, str) else None
+
+
+@pytest.mark.parametrize(
+    ("how", "hooks"),
+    [
+        ((STARTED, *opened("a"), finished("a", Outcome.FAILED)), "after_failure"),
+        ((STARTED, *opened("a"), finished("a", Outcome.UNVERIFIED)), "after_unverified"),
+        ((*opened("a"), MigrationSkipped(at=NOW, migration="a", who=WHO)), "after_failure"),
+    ],
+    ids=["failed", "unverified", "skipped"],
+)
+def test_nothing_is_taken_up_again_while_hooks_of_the_run_undo_what_was_prepared(
+    how: tuple[Event, ...], hooks: str
+) -> None:
+    """A PUT would leave while they let writers in on the source, and what a verification ends with would run beside them."""
+    run = run_of_waves(wave("a"), hooks=UNDOES, events=(hook("before", None), *how))
+    run.apply(WaveFinished(at=NOW, wave="w", counts={}))
+    for number in (0, 1):
+        assert f"a: the {hooks} hooks of the run have not ended" in str(why_no_retry(run))
+        (undo,) = (each for each in next_actions(run, NOW, NOW).actions if isinstance(each, RunGroupHook))
+        assert (undo.hook, undo.index) == (hooks, number)
+        run.apply(hook(hooks, None))
+    assert why_no_retry(run) is None
+    run.apply(retried("a"))
+    if hooks == "after_failure":
+        assert next_actions(run, NOW, NOW).actions == (AGAIN,)
+
+
+def test_what_hooks_at_work_do_not_concern_is_taken_up_again() -> None:
+    """In a wave that has not come to its hooks, while those of the one before it are at work; and all of it when nobody works on the run."""
+    waves = (wave("a", hooks_of_wave=ONE, undone_by=ONE), wave("b", "c", name="v", first=2))
+    run = run_of_waves(*waves, hooks=UNDOES, events=(hook("before", None), STARTED, hook("before", "w")))
+    for event in (*opened("a"), finished("a", Outcome.FAILED), MigrationSkipped(at=NOW, migration="b", who=WHO)):
+        run.apply(event)
+    assert "hooks of its wave 'w'" in str(why_no_retry(run))
+    assert why_no_retry(run, "b") is None
+    over = RunFinished(at=NOW, outcome=RunOutcome.FAILED, exit_code=1, unfinished=True, requests={})
+    assert why_no_retry(run.after(CutoversStopped(at=NOW, reason="abort"), over)) is None
+
+
+def test_no_put_leaves_before_all_is_prepared_again_that_a_hook_of_the_run_has_undone() -> None:
+    """However it came to be taken up again half-way: what the first of several hooks has done, a PUT must not meet."""
+    run = run_of_waves(wave("a", hooks_of_wave=ONE), hooks=UNDOES, events=(hook("before", None), STARTED))
+    for event in (hook("before", "w"), *opened("a"), finished("a", Outcome.FAILED), hook("after_failure", None)):
+        run.apply(event)
+    for event in (retried("a"), *opened("a"), CutoverAdmitted(at=NOW, migration="a")):
+        run.apply(event)
+    assert next_actions(run, NOW, NOW).actions == (AGAIN,)
+    assert next_actions(run.after(RunPaused(at=NOW, who=WHO)), NOW, NOW).actions == ()
+    assert migration_step(run, "a", Policy(), NOW, NOW) == Wait(what=WaitsFor.WAVE)
+    assert may_request(run, "a", NOW, NOW) == "the run's before hooks have not run"
+    run.apply(hook("before", None))
+    assert may_request(run, "a", NOW, NOW) is None
+
+
+@pytest.mark.parametrize("whose", [None, "w"])
+def test_what_a_before_hook_prepares_is_undone_when_it_has_ended(whose: str | None) -> None:
+    """The run is stopped while it is at work: an `after_failure` hook beside it would come first, and what it stops would stay so."""
+    undoes = Hooks(before=ONE, after_failure=ONE)
+    run = run_of_waves(wave("a", hooks_of_wave=ONE, undone_by=ONE), hooks=undoes if whose is None else NO_HOOKS)
+    if whose is not None:
+        run.apply(STARTED)
+    run.apply(HookStarted(at=NOW, hook="before", argv=ONE[0], wave=whose, migration=None))
+    run.apply(CutoversStopped(at=NOW, reason="aborted"))
+    assert next_actions(run, NOW, NOW, {HookOf(whose)}).actions == ()
+    run.apply(hook("before", whose))
+    run.apply(WaveFinished(at=NOW, wave="w", counts={}))
+    run.apply(StatusPolled(at=NOW, migration="a", error="no answer"))
+    (undo,) = next_actions(run, NOW, NOW).actions
+    assert isinstance(undo, RunGroupHook)
+    assert (undo.wave, undo.hook) == (whose, HookKind.AFTER_FAILURE)
 
 
 def test_nobody_is_told_that_the_source_is_in_charge_before_the_job_was_looked_at() -> None:

@@ -173,6 +173,7 @@ def a_put_may_leave(night: CoreNight, name: str) -> None:
         last = done[len(done) - len(hooks.before) :]  # a retry after they were undone runs them all again
         assert [event.argv for event in last] == list(hooks.before)
         assert all(event.ok for event in last)
+        nothing_undone(night, whose, len(hooks.before))
     own = [e.argv for e in night.journal if isinstance(e, HookFinished) and (e.migration, e.hook) == (name, "before")]
     assert not migration.hooks.before or own[-1] == migration.hooks.before[-1]
     read = [event.at for event in session if isinstance(event, StatusPolled) and event.migration == name]
@@ -194,6 +195,25 @@ def a_put_may_leave(night: CoreNight, name: str) -> None:
     followed = [m for m in wave.migrations if m.name in night.followed]
     busy = sum(1 for m in wave.migrations if m.name in run.selected and run.migrations[m.name].phase in UNDER_WAY)
     assert busy <= max(wave.concurrency or len(wave.migrations), len(followed) + 1)
+
+
+def nothing_undone(night: CoreNight, wave: str | None, before: int) -> None:
+    """No `after_…` hook of *wave* (None: the run) is at work, and since the last one ended all of its *before* hooks have been run."""
+    began, ended = night.hooked(wave)
+    undone = [at for at, hook in ended if hook.startswith("after_")]
+    assert len([hook for _, hook in began if hook.startswith("after_")]) == len(undone)
+    prepared = [at for at, hook in began if hook is HookKind.BEFORE]
+    assert not undone or not before or prepared[-before] > undone[-1]
+
+
+def one_after_the_other(night: CoreNight, hook: HookKind, wave: str | None, name: str | None) -> None:
+    """What a `before` hook prepares is undone when that has ended, and prepared again when all of that is undone."""
+    if name is not None or hook is HookKind.VERIFY:
+        return
+    began, ended = night.hooked(wave)
+    for kind in HookKind:
+        if kind is not HookKind.VERIFY and kind is not hook:
+            assert [each for _, each in began].count(kind) == [each for _, each in ended].count(kind), kind
 
 
 NIGHTS = given(
@@ -269,6 +289,7 @@ def hold_a_night(seed: int, faults: float, deaths: float) -> None:
         deaths=deaths,
         check=all_is_right,
         check_put=a_put_may_leave,
+        check_hook=one_after_the_other,
     )
     alive = night.begin(some_of(night))
     for _ in range(12):

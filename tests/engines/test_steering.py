@@ -24,6 +24,7 @@ from orchestrator.core.events import (
     RunPaused,
     RunUnpaused,
     WaveApproved,
+    WaveFinished,
     WaveStarted,
     WindowOpened,
     WindowWaiting,
@@ -445,6 +446,35 @@ async def test_a_retry_into_a_wave_whose_before_hook_failed_runs_it_again_in_the
         assert outcomes(ending) == dict.fromkeys("abc", SUCCESS)
         hooked = [(hook.hook, hook.ok) for hook in ending.state.finished_hooks]
         assert hooked == [("before", False), ("after_failure", True), ("before", True)]
+
+
+async def test_a_retry_while_hooks_of_the_run_are_at_work_does_nothing_and_says_so(tmp_path: Path) -> None:
+    """They let writers in on the source: they run to their end, no PUT leaves, and the session after it prepares all anew."""
+    cured, told = tmp_path / "cured", list[Any]()
+    hooks = Hooks(before=(WORKS,), after_failure=(("sleep", "0.3"), WORKS), after_success=(WORKS,))
+    waits = migration("a", hooks=Hooks(before=(("test", "-f", str(cured)),)))
+    async with house(tmp_path, workflow(wave("w", waits), hooks=hooks)) as it:
+
+        def cure() -> None:
+            cured.touch()
+            it.ask("retry", migration="a")
+
+        on(it, WaveFinished, cure)
+        ending = await it.start(say=lambda event, **fields: told.append((event, fields["detail"])))
+        assert (outcomes(ending), it.puts("a")) == ({"a": FAILED}, 0)
+        ((event, why),) = told
+        assert event == "request_dropped"
+        assert "the after_failure hooks of the run have not ended" in why
+        of_the_run = [each for each in ending.state.finished_hooks if each.migration is None]
+        assert [(each.hook, each.ok) for each in of_the_run] == [
+            ("before", True),
+            ("after_failure", True),
+            ("after_failure", True),
+        ]
+        ending = await it.resume(ending.state.run_id, retry_failed=True)
+        assert (outcomes(ending), it.puts("a")) == ({"a": SUCCESS}, 1)
+        of_the_run = [each for each in ending.state.finished_hooks if each.migration is None]
+        assert [each.hook for each in of_the_run[3:]] == ["before", "after_success"]
 
 
 @pytest.mark.parametrize("detail", ["[" * 100_000, f'{{"migration": "a2", "gate": [1{"0" * 400}, 1]}}'])
