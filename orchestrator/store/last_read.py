@@ -16,6 +16,7 @@ from typing import Any
 from ..core import stored
 from ..core.events import StatusPolled
 from ..machine.own_files import read_own
+from .locks import run_lock, worker_of
 from .state_dir import part_of_path
 
 DIRECTORY = "reads"
@@ -95,7 +96,15 @@ def sign_of_life(state_dir: Path, run_id: str) -> float | None:
 
 
 def silent_since(state_dir: Path, run_id: str, *, now: float) -> float | None:
-    """Since when (Unix seconds) the process that works on run *run_id* gives no sign of life; None: it does, or that is not known."""
+    """Since when (Unix seconds) the process here that works on run *run_id* gives no sign of life; None: it does, or that is not known, or there is none.
+
+    Who followed a run at Temporal, and has let go of it, has left the last of theirs; the run goes on without them.
+
+    Raises:
+        JournalError: Whether there is one cannot be seen.
+    """
+    if worker_of(run_lock(state_dir, run_id)) is None:
+        return None
     seen = sign_of_life(state_dir, run_id)
     return seen if seen is not None and now - seen > SILENT_AFTER else None
 

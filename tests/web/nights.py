@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +35,12 @@ class Night:
         rehearsal: bool = False,
         at: float = NOW,
         selected: Sequence[str] | None = None,
+        temporal: Mapping[str, Any] | None = None,
     ) -> None:
-        """Record the beginning of a run of *given*, about *selected* of its migrations (None: all)."""
+        """Record the beginning of a run of *given*, about *selected* of its migrations (None: all); *temporal*: the cluster that it is at."""
         with open_journal(self.state_dir) as journal:
             first = run_started(given, at=at, rehearsal=rehearsal, selected=selected)
-            journal.begin(run_id or self.run_id, given, first)
+            journal.begin(run_id or self.run_id, given, first, temporal=temporal)
 
     def write(self, *events: ev.Event, run_id: str | None = None) -> None:
         """Record what happened next."""
