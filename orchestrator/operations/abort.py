@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ..core.arguments import text, text_or_none
-from ..core.errors import InputError, JournalDamagedError
+from ..core.errors import InputError, JournalDamagedError, TemporalError
 from ..core.events import CutoverInDoubt
 from ..core.migration import UNDER_WAY
 from ..core.needs import of_hooks_not_run
@@ -110,7 +110,14 @@ def _abort_elsewhere(row: RunRow, request: SteeringRequest, directory: Path, obs
             wait_for(row.run_id, partial(temporal_runs.take_in_its_end, row, directory, who=request.who))
     # Before it ends here: another state directory may have it unfinished, and go on with it.
     if wait_for(row.run_id, partial(temporal_runs.give_up, row, request.who)):
-        return ask_elsewhere(row, [request], directory)
+        try:
+            return ask_elsewhere(row, [request], directory)
+        except (InputError, TemporalError):
+            if wait_for(row.run_id, partial(temporal_runs.is_open_row, row)):
+                raise
+        # It has seen the word before it could be asked, and has ended by itself.
+        with suppress(JournalDamagedError):
+            wait_for(row.run_id, partial(temporal_runs.take_in_its_end, row, directory, who=request.who))
     with open_journal(directory) as journal:
         ended = _end(journal, find_run(journal, row.run_id), request, observers)
         workflow = journal.readable_state(row.run_id)[0].workflow

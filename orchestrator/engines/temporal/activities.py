@@ -35,6 +35,7 @@ from ..hooks import hook_environment, run_hook
 from . import forms, names
 from .clocks import ServerClock
 from .counting import counted
+from .given_up import word_of
 from .heart import Heart
 from .lost import elsewhere
 from .sending import Putting, Way
@@ -82,11 +83,24 @@ class Activities:
         """Claim the jobs of a run, and see that their budgets have owners; those that another run drives, with its id.
 
         Where there is one, nothing is claimed. They are claimed in one order by all runs, one after another, so that of two
-        runs that name the same jobs one gets them.
+        runs that name the same jobs one gets them. Nor is anything claimed for a run that was given up (`forms.given_up_by`): who began this
+        session looked for that before, and it may have been given up since.
         """
         _refuse_strangers(claims.task.partition("/")[0])
         async with self._alive(claims.lease):
-            return forms.Did(task=claims.task, what=await self._held(claims))
+            who = await self._given_up_by(claims.run_id)
+            held = forms.given_up(who) if who is not None else await self._held(claims)
+            return forms.Did(task=claims.task, what=held)
+
+    async def _given_up_by(self, run_id: str) -> str | None:
+        try:
+            return await word_of(self.client, run_id)
+        except (
+            KeyError,
+            RuntimeError,
+            ValueError,
+        ):  # left without the codec's key, or with one: it counts all the same
+            return "somebody"
 
     async def _held(self, claims: forms.Claims) -> list[list[str]]:
         taken: list[str] = []

@@ -164,6 +164,16 @@ class Claims:
     keep: bool = False
 
 
+def given_up(who: str) -> Json:
+    """What `claim` answers of a run that *who* has given up, in place of who has its jobs."""
+    return {"given_up_by": who}
+
+
+def given_up_by(answer: Any) -> str | None:
+    """Who has given up the run of which `claim` says *answer*; None: nobody."""
+    return str(answer["given_up_by"]) if isinstance(answer, dict) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """Whether Atlas takes the credentials *sets*. *task*: as of `Claims`."""

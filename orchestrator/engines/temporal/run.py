@@ -25,6 +25,7 @@ from ...core.run import RunState
 from ...core.standstill import Whose, standstills, to_tell
 from ...core.steering import decide
 from ...core.workflow import Migration, Wave
+from ...text.escaping import one_line
 from . import forms, names
 from .alarm import Alarm, now
 from .asked import Once
@@ -152,6 +153,14 @@ class Run:
     async def _enter(self) -> ExitCode | None:
         """Claim the live migrations, and see that Atlas is reached; what the run ends with if that fails."""
         held = await self._activity("claim", self._claims("claim"))
+        who = forms.given_up_by(held)
+        if who is not None:
+            reason = (
+                f"nothing was begun: the run was ended by {one_line(who)[:200]} with another state directory, which this one had not heard of; "
+                f"`atlas-cutover abort {self._state.run_id}` ends it here, too"
+            )
+            self._ledger.record(CutoversStopped(at=now(), reason=reason))
+            return ExitCode.INVALID
         if held:
             name, job, other = held[0]
             reason = f"live migration {job.partition('/')[2]} ({name}) is held by run {other}"

@@ -38,11 +38,10 @@ from ...core.settings import Secret, Temporal
 from ...core.steering import SteeringRequest
 from . import forms, names
 from .asked import HAD, left_waiting, to_leave
-from .holders import Claim
+from .given_up import leave_word, word_of
 from .workflows import Run
 
 _PATIENCE = timedelta(seconds=10)  # for one answer of Temporal's
-_WORD_LASTS = timedelta(days=400)  # that a run was given up; nobody goes on with one that is older
 _AGAIN = 0.2  # seconds until a question is asked again that was asked at a bad moment
 _REFUSED = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
 CONNECTING = 10.0
@@ -368,16 +367,7 @@ class Remote:
             TemporalError: Temporal does not answer: whether the word is there is not known.
         """
         try:
-            await self.client.start_workflow(
-                Claim.run,
-                id=names.over_id(run_id),
-                task_queue=names.CLAIMS,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                memo={"who": who},
-                execution_timeout=_WORD_LASTS,
-                rpc_timeout=_PATIENCE,
-            )
+            await leave_word(self.client, run_id, who)
         except RPCError as error:
             raise _unheard(error) from None
 
@@ -388,15 +378,10 @@ class Remote:
             TemporalError: Temporal does not answer, or what it says cannot be read with the codec's key.
         """
         try:
-            known = await self.client.get_workflow_handle(names.over_id(run_id)).describe(rpc_timeout=_PATIENCE)
+            with _readable():
+                return await word_of(self.client, run_id)
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
             raise _unheard(error) from None
-        if known.status is not WorkflowExecutionStatus.RUNNING:
-            return None
-        with _readable():
-            return str((await known.memo()).get("who", "somebody"))
 
     async def let_go(self, jobs: Sequence[str], run_id: str) -> None:
         """Give up the claims to *jobs* that run *run_id* still has.

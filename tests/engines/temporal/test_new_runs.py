@@ -6,15 +6,16 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from temporalio.client import Client
 
 from orchestrator.core.errors import InputError
-from orchestrator.core.events import CutoverInDoubt, RunResumed, RunStarted
+from orchestrator.core.events import CutoverInDoubt, CutoversStopped, RunResumed, RunStarted
 from orchestrator.core.migration import Phase
-from orchestrator.core.outcomes import Outcome
+from orchestrator.core.outcomes import ExitCode, Outcome
 from orchestrator.core.run import RunState
 from orchestrator.core.settings import Engine
 from orchestrator.engines.temporal.service import Remote, as_json
@@ -196,3 +197,87 @@ async def test_a_cutover_that_somebody_else_began_between_two_runs_gets_no_put(
         [told] = ended.report.migrations
         assert "the job reported its lag before and reports none now" in str(told.error_message)
         assert it.puts() == {"a": 0}
+
+
+async def test_a_session_that_begins_after_its_run_was_given_up_elsewhere_does_nothing(
+    tmp_path: Path, temporal: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had been asked for before, and got there late: nothing is sent, and the run is ended by an `abort` there, too."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a", approval=True))) as it:
+        here, other = it.settings.state_dir, it.settings.state_dir / "other"
+        run_id = (await begin_here(it)).state.run_id
+        with anyio.fail_after(60):
+            await temporal_runs.start(
+                it.plan, replace(it.settings, state_dir=other), Options(engine=Engine.TEMPORAL), detach=True
+            )
+        await anyio.to_thread.run_sync(partial(reject, run_id, "one", state_dir=here))
+        await it.handle().result()
+        for state_dir in (here, other):
+            with open_journal(state_dir, readonly=True) as journal:
+                row = find_run(journal, run_id)
+            await temporal_runs.catch_up(row, state_dir)
+        await anyio.to_thread.run_sync(partial(approve, run_id, "one", state_dir=other))
+        at_once = Remote.begin
+
+        async def late(remote: Remote, *args: Any, **more: Any) -> bool:
+            ended = await anyio.to_thread.run_sync(partial(abort, run_id, state_dir=here, who="ada"))
+            assert ended.taken is Taken.ENDED
+            return await at_once(remote, *args, **more)
+
+        monkeypatch.setattr(Remote, "begin", late)
+        ended = await it.run(state="other")
+        assert it.puts() == {"a": 0}
+        assert (ended.exit_code, ended.report.unfinished) == (ExitCode.INVALID, True)
+        with open_journal(other, readonly=True) as journal:
+            stopped = [event for _, event in journal.events(run_id) if isinstance(event, CutoversStopped)]
+        assert "the run was ended by ada with another state directory" in stopped[-1].reason
+        ended_there = await anyio.to_thread.run_sync(partial(abort, run_id, state_dir=other, who="ben"))
+        assert ended_there.taken is Taken.ENDED
+
+
+async def test_an_abort_ends_a_run_whose_session_has_seen_its_word_before_it_was_asked(
+    tmp_path: Path, temporal: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sees the word by itself, and has ended before it can be asked: the run is over, and nothing was sent."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a", approval=True))) as it:
+        here, other = it.settings.state_dir, it.settings.state_dir / "other"
+        run_id = (await begin_here(it)).state.run_id
+        elsewhere = replace(it.settings, state_dir=other)
+        options = Options(engine=Engine.TEMPORAL)
+        with anyio.fail_after(60):
+            await temporal_runs.start(it.plan, elsewhere, options, detach=True)
+        await anyio.to_thread.run_sync(partial(reject, run_id, "one", state_dir=here))
+        await it.handle().result()
+        for state_dir in (here, other):
+            with open_journal(state_dir, readonly=True) as journal:
+                row = find_run(journal, run_id)
+            await temporal_runs.catch_up(row, state_dir)
+        await anyio.to_thread.run_sync(partial(approve, run_id, "one", state_dir=other))
+        leave = Remote.give_up
+
+        async def after_a_session_has_begun(remote: Remote, *args: Any) -> None:
+            begin = Remote.begin
+
+            async def and_leave_the_word(its: Remote, *about: Any, **more: Any) -> bool:
+                await leave(remote, *args)
+                return await begin(its, *about, **more)
+
+            monkeypatch.setattr(Remote, "begin", and_leave_the_word)
+            await temporal_runs.start(it.plan, elsewhere, options, detach=True)
+
+        ask = Remote.steer
+
+        async def too_late(remote: Remote, *args: Any, **more: Any) -> list[str | None]:
+            await remote.client.get_workflow_handle(remote.workflow_id).result()
+            return await ask(remote, *args, **more)
+
+        monkeypatch.setattr(Remote, "give_up", after_a_session_has_begun)
+        monkeypatch.setattr(Remote, "steer", too_late)
+        with anyio.fail_after(60):
+            ended = await anyio.to_thread.run_sync(
+                partial(abort, run_id, state_dir=here, who="ada"), abandon_on_cancel=True
+            )
+        assert ended.taken is Taken.ENDED
+        assert it.puts() == {"a": 0}
+        told = await anyio.to_thread.run_sync(partial(status, run_id, state_dir=here))
+        assert (told.holder, told.report.unfinished) == (None, False)
