@@ -42,7 +42,8 @@ def facts_for_hook(
     """What a *hook* of *migration* is told; of *wave* where that is None, of the run where both are. *now*: Unix seconds, by the session's clock."""
     names = [migration.name] if migration else [one.name for one in wave.migrations] if wave else list(run.migrations)
     since = last_look.stands_since(run, wave) if migration is None else now
-    where = in_charge(_point_for_hooks(run, name, hook, since) for name in names)
+    of_group_before = hook is HookKind.BEFORE and migration is None
+    where = in_charge(_point_for_hooks(run, name, None if of_group_before else since) for name in names)
     if where in (InCharge.SOURCE, InCharge.MIXED) and hook is not HookKind.BEFORE and _is_late(run, names, since, now):
         where = InCharge.UNKNOWN
     if migration is None:
@@ -66,15 +67,16 @@ def _is_late(run: RunState, names: list[str], since: float, now: float) -> bool:
     return now - max([since, *(at for at in read_at if at is not None)]) > WORD_LIFE
 
 
-def _point_for_hooks(run: RunState, name: str, hook: HookKind, since: float) -> Point:
+def _point_for_hooks(run: RunState, name: str, since: float | None) -> Point:
     """Where migration *name* is; in doubt where nothing was sent for it, and its job was not read since: much may have been done by hand.
 
-    A `before` hook, which lets nobody in, is told what is known, unless an earlier session has prepared it, and this one has read nothing.
+    *since* None: a `before` hook of its wave or the run, which comes before anything is read, and lets nobody in, is told what is known, unless an
+    earlier session has prepared it, and this one has read nothing.
     """
     point, known = point_in(run, name), run.migrations[name]
     if SIDES[point] is not Side.NOTHING_SENT:
         return point
-    if hook is HookKind.BEFORE:
+    if since is None:
         holds = known.known_at is not None or known.prepared_since is None
     else:
         holds = last_look.still_holds(known, since)

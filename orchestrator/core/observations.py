@@ -117,8 +117,8 @@ def observe_failure(
         at=now,
         migration=migration,
         status=state.remote_status,
-        ready=None,
-        lag=None,
+        ready=state.ready,  # as it was read last: that nothing came now says nothing of them
+        lag=state.lag,
         max_lag=policy.gate.max_lag if policy.gate else None,
         note=error,
         lag_gone=state.lag_gone,

@@ -51,6 +51,7 @@ _MARGIN = 4096  # longer than any secret: where an output is cut, no part of one
 _GROUP_CHECK = 0.02
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 _SHORTAGE_PAUSE = 0.5
+_LONGEST_TEXT = 8192  # characters; Linux lets a variable have 128 KiB, and all of them together little more than that
 _LONG_KEY = 16  # a key of this length inside a longer value is no coincidence
 
 
@@ -132,8 +133,9 @@ def keeping_hooks(
 
 
 def _text(text: str | None) -> str:
-    """*text* as an environment takes it: what Atlas says may hold a NUL, or half a character."""
-    return (text or "").replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
+    """*text* as an environment takes it: what Atlas says may hold a NUL, or half a character, and a very long one would keep the hook from starting."""
+    taken = (text or "").replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
+    return taken if len(taken) <= _LONGEST_TEXT else f"{taken[:_LONGEST_TEXT]}…"
 
 
 async def run_hook(  # noqa: PLR0913 - what a hook is, where and how long it runs, and whose it is

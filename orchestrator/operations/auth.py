@@ -12,6 +12,7 @@ from ..atlas.clients import open_client
 from ..atlas.errors import ApiError, AtlasError
 from ..atlas.identity import Identity
 from ..atlas.shares import Priority
+from ..core.errors import InputError
 from ..core.settings import ApiKey, Credentials, CredentialSet, ServiceAccount, Settings
 from ..core.workflow import Migration, Workflow
 from .target import client_settings, sets_of
@@ -73,17 +74,27 @@ def find(settings: Settings, workflow: Workflow | None) -> list[Found]:
 
 
 async def look(settings: Settings, workflow: Workflow | None) -> list[Seen]:
-    """What Atlas says of each usable set, by GETs alone: the root resource, and one job of each project that *workflow* asks for with it."""
+    """What Atlas says of each usable set, by GETs alone: the root resource, and one job of each project that *workflow* asks for with it.
+
+    Raises:
+        InputError: Nothing can be asked: a proxy variable, say, that cannot be used.
+    """
     seen: dict[str | None, Seen] = {}
+    mistakes: list[InputError] = []
 
     async def one(name: str | None, credentials: Credentials) -> None:
-        seen[name] = await _look(settings, name, credentials, _of_each_project(workflow, name))
+        try:
+            seen[name] = await _look(settings, name, credentials, _of_each_project(workflow, name))
+        except InputError as mistake:  # the same for each of them
+            mistakes.append(mistake)
 
     usable = {found.name: settings.credential_set(found.name).credentials for found in find(settings, workflow)}
     async with anyio.create_task_group() as group:
         for name, credentials in usable.items():
             if credentials is not None:
                 group.start_soon(one, name, credentials)
+    if mistakes:
+        raise mistakes[0]
     return [seen[name] for name in usable if name in seen]
 
 

@@ -64,4 +64,4 @@ def test_that_the_source_is_in_charge_is_told_by_a_read_of_the_moment(
 
     assert who(wave.migrations[0]) is told
     assert who(wave.migrations[1]) is InCharge.UNKNOWN  # it was never read
-    assert who(wave.migrations[1], HookKind.BEFORE) is InCharge.SOURCE
+    assert who(wave.migrations[0], HookKind.BEFORE) is told  # not its first: for that the job has just been read

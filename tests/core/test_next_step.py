@@ -214,6 +214,16 @@ def test_that_a_job_was_not_ready_before_it_failed_has_to_be_known_of_just_befor
     assert point_of(story.state) is point
 
 
+def test_a_read_that_gave_nothing_is_not_told_as_one_that_showed_nothing() -> None:
+    """What was known before stays what is known, and the message says what has failed."""
+    story = at_ready(gate=Gate(timeout=60))
+    for after in (10, 60):
+        story.read_fails("the answer was lost", after=after)
+    assert story.finish() is Outcome.FAILED
+    assert "the answer was lost" in (story.state.error_message or "")
+    assert "reports none now" not in (story.state.error_message or "")
+
+
 def test_what_was_in_doubt_when_its_hooks_ran_is_undone_when_it_has_come_to_nothing() -> None:
     """They heard that nobody knows who is in charge, so they may have let nobody in."""
     hooks = Hooks(before=ONE, after_failure=ONE)

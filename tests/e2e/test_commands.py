@@ -514,7 +514,7 @@ def test_check_warns_of_what_this_machine_lacks(program: Program) -> None:
         assert text in done.err
 
 
-@pytest.mark.parametrize("command", [("run", "--yes"), ("plan", "--online")])
+@pytest.mark.parametrize("command", [("run", "--yes"), ("plan", "--online"), ("auth", "--online")])
 def test_a_proxy_that_cannot_be_used_is_told_before_anything_is_sent(
     program: Program, command: tuple[str, ...]
 ) -> None:

@@ -294,6 +294,16 @@ async def test_a_hook_is_out_of_its_keepers_hands_as_soon_as_it_has_ended(monkey
     await kept.close()
 
 
+async def test_a_hook_is_told_no_more_than_it_can_be_started_with() -> None:
+    """An endless reason or message of Atlas's would keep the one from starting that undoes what was done."""
+    facts = HookFacts(reason="because " * 40_000, error_message="x" * 200_000)
+    environment = hook_environment(PATH, run_id="r", workflow="w", rehearsal=False, facts=facts)
+    done = await run_hook(
+        ("true",), hook="after_failure", timeout=50.0, directory=".", environment=environment, now=lambda: 1000.0
+    )
+    assert done.exit_code == 0, done.error
+
+
 async def test_what_a_hook_is_told_is_made_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not before the machine has what it takes to start it: who is in charge may be another by then."""
     monkeypatch.setattr(hooks, "_SHORTAGE_PAUSE", 0.01)
