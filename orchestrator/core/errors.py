@@ -6,6 +6,7 @@
     ├── JournalError        the journal cannot be opened, read or written: nothing more is started   2
     │   └── JournalLockedError  another program keeps it locked: it may be asked again
     ├── TemporalError       Temporal is not reachable, or does not do what it is asked                  6
+    │   └── PerhapsBegunError   whether it has begun a run is not known                              3
     └── AtlasError          (orchestrator.atlas.errors) what went wrong with one request             6
 
 Each message says what is wrong, where, and what to do next. A failed migration is no exception but a result.
@@ -90,6 +91,12 @@ class TemporalError(CutoverError):
     """Temporal cannot be reached, or does not do what it is asked; a run that it works on is not touched by that."""
 
     exit_code = ExitCode.UNREACHABLE
+
+
+class PerhapsBegunError(TemporalError):
+    """Temporal was asked to begin a run, and whether it has is not known: its workers may cut over."""
+
+    exit_code = ExitCode.INCOMPLETE  # not the code that says that nothing was cut over
 
 
 class JournalLockedError(JournalError):

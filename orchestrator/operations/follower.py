@@ -23,6 +23,7 @@ from ..machine.threads import beside
 from ..store.journal import Journal
 from .abort import abort_interrupted
 from .assignment import Assignment, record_beginning
+from .begun import begin_session
 from .leftovers import sort_out
 from .options import Ending, Interruption, Options
 from .passing_on import PassingOn
@@ -80,7 +81,8 @@ class Follower:
 
         Raises:
             BusyError: Another session of the run is open there.
-            TemporalError: Temporal does not answer.
+            PerhapsBegunError: Whether it has begun is not known.
+            TemporalError: It has not, as Temporal does not answer.
         """
         from ..engines.temporal import forms, names, service
 
@@ -103,7 +105,7 @@ class Follower:
             jobs = [f"{m.group_id}/{m.live_migration_id}" for _, m in last.state.workflow.migrations()]
             await self._remote.give_up(last.state.run_id, self._clean(assignment.first.who))
             await self._remote.let_go(jobs, last.state.run_id)
-        if not await self._remote.begin(order):
+        if not await begin_session(self._remote, order, host):
             if isinstance(assignment.first, RunStarted):
                 abort_interrupted(self._journal, self._run_id, now=self._options.host.wall())
             raise BusyError(
@@ -122,7 +124,11 @@ class Follower:
             RuntimeError: A fault of ours, whatever its type; it says how the run is gone on with.
         """
         if detach:
-            await self._passing_on.pass_on()  # nobody does it later
+            try:
+                await self._passing_on.pass_on()  # nobody does it later
+            except TemporalError as error:  # the run goes on all the same, which that error's exit code would deny
+                left = "what was left here for the run has not been passed on, or that is not known: `status` shows it"
+                self._options.host.say("temporal_silent", run_id=self._run_id, detail=f"{error}; {left}")
             return Ending(state=self.state, exit_code=ExitCode.SUCCESS)
         try:
             return await self._follow()

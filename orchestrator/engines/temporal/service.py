@@ -48,8 +48,22 @@ CONNECTING = 10.0
 """Seconds for which a connection is tried."""
 
 
+_NOT_TAKEN = (
+    *_REFUSED,
+    RPCStatusCode.FAILED_PRECONDITION,
+    RPCStatusCode.INVALID_ARGUMENT,
+    RPCStatusCode.NOT_FOUND,
+    RPCStatusCode.UNIMPLEMENTED,
+)
+"""With which Temporal answers that it has begun nothing; after all else it may have."""
+
+
 class NoWorkerError(TemporalError):
     """No worker answers for the run."""
+
+
+class AnswerLostError(TemporalError):
+    """Whether Temporal has done what it was asked is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +71,8 @@ class Found:
     """What Temporal has under the name of a run's workflow.
 
     *run_id*: the run that it is; *is_open*: it goes on; *length*: of its history, as far as it is committed; *execution*: whose
-    history that is, as a run goes on with an empty one from time to time; *queue*: where its work waits for workers.
+    history that is, as a run goes on with an empty one from time to time; *queue*: where its work waits for workers; *session*: as it was
+    called by who began it; empty where that is not known.
     """
 
     run_id: str
@@ -65,6 +80,7 @@ class Found:
     length: int
     execution: str
     queue: str
+    session: str = ""
 
 
 def as_json(cluster: Temporal) -> dict[str, Any]:
@@ -178,7 +194,8 @@ class Remote:
                 return None
             raise _unheard(error) from None
         with _readable():
-            run_id = str((await known.memo()).get("run_id", ""))
+            memo = await known.memo()
+            run_id, session = (str(memo.get(key, "")) for key in ("run_id", "session"))
         is_open = known.status is WorkflowExecutionStatus.RUNNING
         return Found(
             run_id=run_id,
@@ -186,13 +203,15 @@ class Remote:
             length=known.history_length,
             execution=known.run_id or "",
             queue=known.task_queue,
+            session=session,
         )
 
-    async def begin(self, order: forms.Order) -> bool:
-        """Begin a session; False: one is open already.
+    async def begin(self, order: forms.Order, *, session: str) -> bool:
+        """Begin a session, called *session* as no other one is; False: one is open already.
 
         Raises:
-            TemporalError: Temporal does not answer: whether it has begun is not known.
+            AnswerLostError: Whether it has begun is not known.
+            TemporalError: It has not.
         """
         try:
             await self.client.start_workflow(
@@ -202,13 +221,14 @@ class Remote:
                 task_queue=order.queue,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                memo={"run_id": order.run_id},
+                memo={"run_id": order.run_id, "session": session},
                 rpc_timeout=_PATIENCE,
             )
         except WorkflowAlreadyStartedError:
             return False
         except RPCError as error:
-            raise _unheard(error) from None
+            unheard = _unheard(error)
+            raise (unheard if error.status in _NOT_TAKEN else AnswerLostError(str(unheard))) from None
         return True
 
     async def news(self, after: int) -> forms.News:
