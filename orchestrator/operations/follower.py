@@ -76,11 +76,13 @@ class Follower:
 
     # -- beginning -----------------------------------------------------------------------------------------------------
 
-    async def begin(self, assignment: Assignment, *, detach: bool = False) -> Ending:
+    async def begin(self, assignment: Assignment, *, after: Found | None = None, detach: bool = False) -> Ending:
         """Record the first events of a session here, and have it begun there.
 
+        *after*: what was there when it was seen that this one is to begin.
+
         Raises:
-            BusyError: Another session of the run is open there.
+            BusyError: Another session has begun there since.
             PerhapsBegunError: Whether it has begun is not known.
             TemporalError: It has not, as Temporal does not answer.
         """
@@ -90,6 +92,10 @@ class Follower:
         assert settings is not None
         temporal = service.as_json(settings.temporal)
         host = self._options.host
+        # Before anything is recorded: what that session has done is not in *assignment*, and would be in nobody's way.
+        there = await self._remote.find()
+        if there is not None and (after is None or there.execution != after.execution):
+            raise BusyError(_overtaken(assignment))
         events = record_beginning(self._journal, assignment, host, settle=settings.atlas.settle, temporal=temporal)
         self._take_in(events)
         order = forms.Order(
@@ -108,10 +114,7 @@ class Follower:
         if not await begin_session(self._remote, order, host):
             if isinstance(assignment.first, RunStarted):
                 abort_interrupted(self._journal, self._run_id, now=self._options.host.wall())
-            raise BusyError(
-                f"a run of workflow {assignment.workflow.name!r} has just been begun at Temporal by somebody else: "
-                "start this command again, which follows it"
-            )
+            raise BusyError(_overtaken(assignment))
         return await self.follow(detach=detach)
 
     # -- following -----------------------------------------------------------------------------------------------------
@@ -412,6 +415,13 @@ async def _heed(
     async for interruption in interruptions:
         received.append(interruption)
         work.cancel()
+
+
+def _overtaken(assignment: Assignment) -> str:
+    return (
+        f"a run of workflow {assignment.workflow.name!r} has just been begun at Temporal by somebody else: start this command again, which "
+        "follows it, or takes in how it has ended"
+    )
 
 
 async def _heed_trouble(stage: Stage, work: anyio.CancelScope, received: list[Interruption]) -> None:

@@ -118,7 +118,7 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, det
         assignment = replace(assignment, also=forecast_of(journal, assignment, settings))
         keep_to_what_was_confirmed(journal, assignment, settings, options, now=options.host.wall())
         follower = Follower(journal, remote, settings, options, run_id=run_id)
-        return await follower.begin(assignment, detach=detach)
+        return await follower.begin(assignment, after=found, detach=detach)
 
 
 async def resume(row: RunRow, settings: Settings, options: Options) -> Ending:
@@ -168,7 +168,7 @@ async def _go_on(
         doubts = unknown_puts(state, assignment.first.selected, settle=settings.atlas.settle, now=assignment.first.at)
         assignment = replace(assignment, also=(*assignment.also, *doubts))
     await _refuse_given_up(remote, state)
-    return await follower.begin(assignment, detach=detach)
+    return await follower.begin(assignment, after=found, detach=detach)
 
 
 async def _refuse_given_up(remote: Remote, state: RunState) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from orchestrator.core.errors import PerhapsBegunError, TemporalError
+from orchestrator.core.errors import BusyError, PerhapsBegunError, TemporalError
+from orchestrator.core.events import RunResumed
 from orchestrator.core.outcomes import ExitCode
-from orchestrator.operations import begun
+from orchestrator.engines.temporal.service import Remote
+from orchestrator.operations import begun, temporal_runs
+from orchestrator.operations.approve import approve
+from orchestrator.operations.find import find_run
 from orchestrator.operations.passing_on import PassingOn
+from orchestrator.operations.reject import reject
 from orchestrator.store.journal import open_journal
 
 from ..house import wave, workflow
@@ -88,4 +96,36 @@ async def test_a_run_that_may_have_begun_does_not_end_as_one_that_has_cut_nothin
         assert raised.value.exit_code == ExitCode.INCOMPLETE
         monkeypatch.undo()
         assert outcomes(await it.resume(row.run_id)) == {"a": "SUCCESS"}
+        assert it.puts() == {"a": 1}
+
+
+async def test_a_session_is_not_begun_over_one_that_has_been_since_it_was_decided_on(
+    tmp_path: Path, temporal: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another state directory has gone on with the run, and taken it to its end: what was decided here knows nothing of that."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a", approval=True))) as it:
+        other = it.settings.state_dir / "other"
+        run_id = (await begin_here(it)).state.run_id
+        elsewhere = replace(it, settings=replace(it.settings, state_dir=other))
+        await begin_here(elsewhere)
+        await anyio.to_thread.run_sync(partial(reject, run_id, "one", state_dir=it.settings.state_dir))
+        await it.handle().result()
+        for state_dir in (it.settings.state_dir, other):
+            with open_journal(state_dir, readonly=True) as journal:
+                row = find_run(journal, run_id)
+            await temporal_runs.catch_up(row, state_dir)
+        look = Remote.given_up_by
+
+        async def meanwhile(remote: Remote, its: str) -> str | None:
+            monkeypatch.setattr(Remote, "given_up_by", look)
+            await anyio.to_thread.run_sync(partial(approve, run_id, "one", state_dir=it.settings.state_dir))
+            assert outcomes(await it.run()) == {"a": "SUCCESS"}
+            return await look(remote, its)
+
+        monkeypatch.setattr(Remote, "given_up_by", meanwhile)
+        with pytest.raises(BusyError, match="has just been begun at Temporal by somebody else"):
+            await begin_here(elsewhere)
+        with open_journal(other, readonly=True) as journal:
+            assert not any(isinstance(event, RunResumed) for _, event in journal.events(run_id))
+        assert outcomes(await elsewhere.resume(run_id)) == {"a": "SUCCESS"}
         assert it.puts() == {"a": 1}
