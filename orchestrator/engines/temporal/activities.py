@@ -35,7 +35,7 @@ from ..hooks import hook_environment, run_hook
 from . import forms, names
 from .clocks import ServerClock
 from .counting import counted
-from .given_up import word_of
+from .given_up import leave_word, word_of
 from .heart import Heart
 from .lost import elsewhere
 from .sending import Putting, Way
@@ -171,7 +171,7 @@ class Activities:
 
     @activity.defn(name="release")
     async def release(self, claims: forms.Claims) -> forms.Did:
-        """Let go of what `claim` has taken, but for claims that are to be kept."""
+        """Let go of what `claim` has taken, but for claims that are to be kept; of a run that was aborted nobody begins another session after that."""
         _refuse_strangers(claims.task.partition("/")[0])
         limit = anyio.CapacityLimiter(_AT_ONCE)
 
@@ -180,6 +180,8 @@ class Activities:
                 await self._let_go(job, claims.run_id)
 
         async with self._alive(claims.lease):
+            if claims.aborted_by is not None:
+                await leave_word(self.client, claims.run_id, claims.aborted_by)
             async with anyio.create_task_group() as group:
                 for _, job in () if claims.keep else claims.jobs:
                     group.start_soon(let_go, job)

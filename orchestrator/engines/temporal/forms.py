@@ -150,8 +150,7 @@ class Answered:
 class Claims:
     """Which live migrations a run drives: pairs of a migration's name and `project/id`. *workflow*: the id of its workflow at Temporal.
 
-    *look*: read it once, to see who is in charge, and do nothing about it.
-    *task*: whose answer is one to this (`Did`). *keep*: they are not let go, as something is not settled.
+    *task*: whose answer is one to this (`Did`). *keep*: they are not let go, as something is not settled. *aborted_by*: who has ended the run for good.
     """
 
     task: str
@@ -162,6 +161,7 @@ class Claims:
     queue: str
     lease: float
     keep: bool = False
+    aborted_by: str | None = None
 
 
 def given_up(who: str) -> Json:
@@ -231,6 +231,7 @@ class Failed(StrEnum):
 class Task:
     """One activity that speaks to Atlas about one migration. *span*: the opening of the window that it has to be in.
 
+    *look*: read its job once, to see who is in charge, and do nothing about it.
     *task*: whose answer is one to this (`Did`), as its errand is called; whoever begins that says so. *execution*: that of the batch which orders it.
     """
 

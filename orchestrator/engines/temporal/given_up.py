@@ -1,4 +1,8 @@
-"""The word that a run was given up between two sessions: who ends it leaves that at Temporal, and no session of it does anything from then on."""
+"""The word that a run was given up: who ends it leaves that at Temporal, and no session of it does anything from then on.
+
+Between two sessions that is the command; a session that was told to abort leaves it as it ends, as its history may not be found any more, behind
+that of the workflow's next run.
+"""
 
 from __future__ import annotations
 

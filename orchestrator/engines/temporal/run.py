@@ -244,6 +244,7 @@ class Run:
             scopes=list(scopes),
             queue=self._order.queue,
             lease=self._order.lease,
+            aborted_by=state.aborted_by,
         )
 
     def _scope(self, migration: Migration) -> str:

@@ -138,6 +138,30 @@ async def test_each_job_of_a_run_that_temporal_has_forgotten_is_in_doubt_for_the
         assert "as Temporal has no history of it (any more)" in doubts[0].reason
 
 
+async def test_what_was_aborted_while_it_was_open_is_not_gone_on_with_from_another_state_directory(
+    tmp_path: Path, temporal: Server, client: Client
+) -> None:
+    """Nor where another run of the workflow has come since, behind which its history is not found any more."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a", approval=True))) as it:
+        here, other = it.settings.state_dir, it.settings.state_dir / "other"
+        run_id = (await begin_here(it)).state.run_id
+        elsewhere = replace(it.settings, state_dir=other)
+        with anyio.fail_after(60):
+            await temporal_runs.start(it.plan, elsewhere, Options(engine=Engine.TEMPORAL), detach=True)
+        await anyio.to_thread.run_sync(partial(abort, run_id, state_dir=here, who="ada"))
+        await it.handle().result()
+        with open_journal(here, readonly=True) as journal:
+            row = find_run(journal, run_id)
+        await temporal_runs.catch_up(row, here)
+        second = (await begin_here(it)).state.run_id
+        assert second != run_id
+        await anyio.to_thread.run_sync(partial(abort, second, state_dir=here, who="ada"))
+        await it.handle().result()
+        with pytest.raises(InputError, match=rf"run {run_id} was ended by .* with another state directory"):
+            await it.run(state="other")
+        assert it.puts() == {"a": 0}
+
+
 async def test_what_was_given_up_with_one_state_directory_is_not_gone_on_with_from_another(
     tmp_path: Path, temporal: Server, client: Client
 ) -> None:
