@@ -12,9 +12,9 @@ STATE := .rehearsal
 # Most tests wait for something, so more of them run than there are processors.
 WORKERS ?= $(shell $(PY) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
 ARGS ?=
-# Somebody who waits for the whole suite has one case of each test, and a quarter of those that start whole programs, others each
+# Somebody who waits for the whole suite has one case of each test, and a tenth of those that start whole programs, others each
 # time; CI, and whoever names some, has all.
-CASES ?= $(if $(ARGS)$(filter thorough,$(HYPOTHESIS_PROFILE)),,--cases 1 --programs 0.25)
+CASES ?= $(if $(ARGS)$(filter thorough,$(HYPOTHESIS_PROFILE)),,--cases 1 --programs 0.1)
 SECONDS ?= 60
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -116,7 +116,8 @@ class Feed(ABC):
 
     def _version_at(self, position: str) -> int:
         epoch, _, number = position.partition("-")
-        known = epoch == self._epoch and number.isdecimal() and int(number) <= self._version
+        digits = len(str(self._version))  # Python reads no number of thousands of digits
+        known = epoch == self._epoch and number.isdecimal() and len(number) <= digits and int(number) <= self._version
         return int(number) if known else 0
 
     def _position(self) -> str:

@@ -27,7 +27,7 @@ STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEE
 TIMES: dict[str, Any] = {"environ": {}, "grace": 0.3, "giving_up": 5.0}
 
 OWNER = """
-import anyio, os, subprocess, sys
+import anyio, os, subprocess, sys, time
 from orchestrator.machine.kept_groups import keeping
 
 def begin(code):
@@ -52,6 +52,7 @@ async def main(lock, *codes):
                         print(child, flush=True)
                     else:
                         os.close(1)
+                        time.sleep(600)  # a forked loop is no loop
         await anyio.sleep(600)
 
 anyio.run(main, *sys.argv[1:])

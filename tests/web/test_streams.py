@@ -111,7 +111,7 @@ async def test_a_viewer_who_comes_back_gets_what_he_missed(visitor: Visitor, nig
         second = await stream.next()
     async with visitor.follow(RUN, after=first.id) as stream:
         assert await stream.next() == second
-    for stale in ("", "0-0", "nonsense", first.id + "9999"):
+    for stale in ("", "0-0", "nonsense", first.id + "9999", first.id + "9" * 5000):
         async with visitor.follow(RUN, after=stale) as stream:
             assert (await stream.next()).event == "snapshot"
 
