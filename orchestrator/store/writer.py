@@ -59,6 +59,7 @@ class Writer:
         self._awaited = anyio.Event()  # somebody waits for the next commit
         self._posted = anyio.Event()
         self._committed = anyio.Event()  # set when the batch being gathered is on disk, or failed
+        self._on_its_way: anyio.Event | None = None  # the same of the batch that is being written
         self._closing = False
         self.failure: JournalError | None = None
         self.commits = 0
@@ -89,6 +90,8 @@ class Writer:
             committed = self._committed
             self._awaited.set()
             await committed.wait()
+        elif self._on_its_way is not None:
+            await self._on_its_way.wait()
         if self.failure is not None:
             raise self.failure
 
@@ -112,6 +115,7 @@ class Writer:
         batch, self._pending = self._pending, []
         awaited = self._awaited.is_set()
         committed, self._committed = self._committed, anyio.Event()
+        self._on_its_way = committed
         if not self._closing:
             self._posted, self._awaited = anyio.Event(), anyio.Event()
         if batch and self.failure is None:
@@ -123,6 +127,7 @@ class Writer:
                 self.failure = error
             except Exception as error:  # noqa: BLE001 - no thread, no memory: whoever waits for the commit must hear of it
                 self.failure = JournalError(f"{self._journal.path}: {type(error).__name__}: {error}")
+        self._on_its_way = None
         committed.set()
 
     async def _commit_when_free(self, batch: list[Event], *, awaited: bool) -> None:

@@ -113,7 +113,9 @@ async def test_a_journal_that_is_kept_locked_is_waited_for_and_that_is_said(tmp_
                 with anyio.fail_after(60):
                     while not said:  # noqa: ASYNC110 - the other thread tells nobody
                         await anyio.sleep(0.01)
-                await anyio.sleep(0.1)
+                with anyio.move_on_after(0.1) as limit:
+                    await writer.flush()  # not before it is on disk, though nothing more was posted
+                assert limit.cancelled_caught
                 assert writer.commits == 0
                 assert writer.failure is None
                 backup.execute("ROLLBACK")
