@@ -84,7 +84,7 @@ test: $(VENV)/dev ## the tests (ARGS='-k window' for some of them, CASES= for al
 .PHONY: unit
 unit: WORKERS := auto # they wait for nothing, and each more worker loads everything again
 unit: $(VENV)/dev ## the tests of what is pure, and of files: no sockets, no processes
-	$(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal -m "not chaos" tests/core tests/text tests/files $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal -m "not chaos" $(CASES) tests/core tests/text tests/files $(ARGS)
 
 .PHONY: chaos
 chaos: $(VENV)/dev ## the long chaos suite: processes killed, connections broken, the simulator's record compared
