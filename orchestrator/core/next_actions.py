@@ -267,9 +267,8 @@ def _wave(run: RunState, wave: Wave, now: float, wall: float, at_work: Container
     """What *wave* does next; nothing is left where it is over, or will not start."""
     known = run.waves[wave.name]
     counts = known.counts
-    if (
-        HookOf(wave.name) in at_work
-    ):  # one after the other: what a `before` hook does is undone when it has ended, and so on
+    if HookOf(wave.name) in at_work:
+        # One after the other: what a `before` hook does is undone when it has ended, and so on.
         return _do(*([_drive(run, wave)] if counts.under_way or counts.owing or counts.undoing else ()))
     if counts.waiting and run.stopped is None:
         return _towards_the_puts(run, wave, now, wall, at_work)

@@ -22,6 +22,7 @@ from ..core import events as ev
 from ..core.checkpoints import Checkpoint, unwatched
 from ..core.errors import JournalError
 from ..core.events import Event
+from ..core.evidence import Document
 from ..core.seen import SeenJobs
 from ..core.steering import SteeringRequest
 from ..core.workflow import Workflow
@@ -32,7 +33,7 @@ from .marks import Marks, Reach
 from .reader import MOST_RUNS, EarlierPuts, JournalReader
 from .records import Control, RowDamagedError, RunRow, Unreadable, detail_of, events_of
 from .schema import FILE, connected, empty_wal, explained, open_files_of, where_to_read
-from .seen import SeenTable, Shown
+from .seen import SeenTable
 from .state_dir import unusable
 from .wholeness import ROWS, last_event
 
@@ -88,7 +89,7 @@ class Journal(JournalReader):
             )
         return True
 
-    def shown(self, jobs: Mapping[tuple[str, str], Shown], *, base_url: str, at: float) -> None:
+    def shown(self, jobs: Mapping[tuple[str, str], Document], *, base_url: str, at: float) -> None:
         """Remember what *jobs* (project and id) showed *at* then at *base_url*, whom no run has asked; when each was ready, the first time counts."""
         with self._transaction():
             ready = [(*job, at) for job, shown in jobs.items() if shown.ready]

@@ -6,10 +6,10 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Protocol
 
 from ..core import event_json
 from ..core.events import Event, JobsSeenBefore, RunStarted
+from ..core.evidence import Document
 from ..core.seen import SHOWING, Seen, seen_after, seen_after_reading, seen_by_name
 from ..text.hosts import server_of
 from .records import parsed
@@ -23,22 +23,6 @@ _SHOWN = "SELECT run_id, at, name, data FROM events WHERE name IN (SELECT value 
 Job = tuple[str, str]
 """Project and id of a live migration."""
 _NOTHING = Seen()
-
-
-class Shown(Protocol):
-    """A job's document, as who reads it without a run has it."""
-
-    @property
-    def status(self) -> str | None:
-        """Atlas's own word."""
-
-    @property
-    def ready(self) -> bool | None:
-        """`readyForCutover`."""
-
-    @property
-    def lag(self) -> float | None:
-        """`lagTimeSeconds`."""
 
 
 class SeenTable:
@@ -60,7 +44,7 @@ class SeenTable:
                 if name in ids:
                     self._seen[ids[name]] = Seen(*map(max, self._known(ids[name]), seen))
 
-    def read(self, job: Job, shown: Shown) -> None:
+    def read(self, job: Job, shown: Document) -> None:
         """Remember what *job* has *shown*."""
         self._seen[job] = seen_after_reading(self._known(job), status=shown.status, ready=shown.ready, lag=shown.lag)
 

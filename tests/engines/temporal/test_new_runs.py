@@ -46,6 +46,16 @@ async def begin_here(it: Night, *, new: bool = False, only: tuple[str, ...] = ()
         return await temporal_runs.start(it.plan, it.settings, options, detach=True)
 
 
+async def begun_in_two(it: Night, other: Path) -> str:
+    """Begin a run that the state directory *other* has, too; its id."""
+    run_id = (await begin_here(it)).state.run_id
+    with anyio.fail_after(60):
+        await temporal_runs.start(
+            it.plan, replace(it.settings, state_dir=other), Options(engine=Engine.TEMPORAL), detach=True
+        )
+    return run_id
+
+
 def recorded(it: Night, run_id: str) -> RunState:
     """The run as the journal here has it."""
     with open_journal(it.settings.state_dir, readonly=True) as journal:
@@ -144,10 +154,7 @@ async def test_what_was_aborted_while_it_was_open_is_not_gone_on_with_from_anoth
     """Nor where another run of the workflow has come since, behind which its history is not found any more."""
     async with night(tmp_path, temporal, client, workflow(wave("one", "a", approval=True))) as it:
         here, other = it.settings.state_dir, it.settings.state_dir / "other"
-        run_id = (await begin_here(it)).state.run_id
-        elsewhere = replace(it.settings, state_dir=other)
-        with anyio.fail_after(60):
-            await temporal_runs.start(it.plan, elsewhere, Options(engine=Engine.TEMPORAL), detach=True)
+        run_id = await begun_in_two(it, other)
         await anyio.to_thread.run_sync(partial(abort, run_id, state_dir=here, who="ada"))
         await it.handle().result()
         with open_journal(here, readonly=True) as journal:
@@ -168,10 +175,7 @@ async def test_what_was_given_up_with_one_state_directory_is_not_gone_on_with_fr
     """Not even where its wave is approved there, which is recorded there alone; aborted there, too, it makes way for another run."""
     async with night(tmp_path, temporal, client, workflow(wave("one", "a", approval=True))) as it:
         here, other = it.settings.state_dir, it.settings.state_dir / "other"
-        run_id = (await begin_here(it)).state.run_id
-        elsewhere = replace(it.settings, state_dir=other)
-        with anyio.fail_after(60):
-            await temporal_runs.start(it.plan, elsewhere, Options(engine=Engine.TEMPORAL), detach=True)
+        run_id = await begun_in_two(it, other)
         await anyio.to_thread.run_sync(partial(reject, run_id, "one", state_dir=here))
         await it.handle().result()
         for state_dir in (here, other):
