@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
-from ..core.errors import InputError, TemporalError
+from ..core.errors import BusyError, InputError, TemporalError
 from ..core.settings import TEMPORAL_ADDRESS_VARIABLE, TEMPORAL_KEY_VARIABLE, Secret, Settings, Temporal
 from ..store.journal import RunRow
 
 if TYPE_CHECKING:
-    from ..engines.temporal.service import Remote
+    from ..engines.temporal.service import Found, Remote
 
 
 def temporal_of(row: RunRow, settings: Settings | None = None) -> tuple[Temporal, str]:
@@ -39,7 +40,7 @@ def temporal_of(row: RunRow, settings: Settings | None = None) -> tuple[Temporal
     if place.in_clear:
         return place, (
             f"The key for Temporal was not sent to {place.address}, as run {row.run_id} was begun without TLS, and everybody on the way "
-            "could read it: `abort` the run, and begin it with temporal.tls: true"
+            f"could read it: end the run (`atlas-cutover abort {row.run_id}`), and begin it with temporal.tls: true"
         )
     return replace(place, api_key=key), ""
 
@@ -72,3 +73,19 @@ async def remote_of(place: Temporal, workflow: str, *, rehearsal: bool) -> Remot
             f"engine temporal needs the extra `temporal` ({error.name} is not installed): `pip install 'atlas-cutover[temporal]'`"
         ) from None
     return service.Remote(await service.connect(place), names.run_workflow_id(workflow, rehearsal=rehearsal))
+
+
+def refuse_strangers(found: Found, remote: Remote) -> None:
+    """Raise where *found*, which is open under the name of a run, is none: nothing is begun beside it, and nothing of it is followed.
+
+    Raises:
+        BusyError: It is not.
+    """
+    if not found.run_id:
+        address = remote.client.service_client.config.target_host
+        named = f"--address {quote(address)} -n {quote(remote.client.namespace)} -w {quote(remote.workflow_id)}"
+        raise BusyError(
+            f"a workflow that is open at Temporal has the name of this one's runs, {remote.workflow_id}, and is none of them (its memo names no run): "
+            f"nothing was begun. See whose it is (`temporal workflow describe {named}`): until its owner ends it, or, where it is nobody's, "
+            f"`temporal workflow terminate {named}` does, runs of this workflow cannot begin there"
+        )

@@ -32,7 +32,7 @@ from .options import Ending, Options
 from .other_servers import refuse_to_follow
 from .secrets_in import refuse_secrets
 from .steering import take_up_what_was_kept
-from .temporal_places import remote_of, remote_of_run
+from .temporal_places import refuse_strangers, remote_of, remote_of_run
 from .whose import refuse_elsewhere, refuse_foreign
 from .work import as_it_ended, forecast_of, holding, new_run_id
 
@@ -87,9 +87,10 @@ async def start(workflow: Workflow, settings: Settings, options: Options, *, det
     found = await remote.find()
     with open_journal(settings.state_dir) as journal, ExitStack() as locks:
         if found is not None and found.is_open:
+            refuse_strangers(found, remote)
             if options.new:
                 raise BusyError(
-                    f"run {found.run_id} of workflow {workflow.name!r} is open: `abort {found.run_id}` ends it"
+                    f"run {found.run_id} of workflow {workflow.name!r} is open: `atlas-cutover abort {found.run_id}` ends it"
                 )
             locks.enter_context(followed(journal, workflow.name, found.run_id, options))
             sort_out(journal, found.run_id, options.host.say)
@@ -150,6 +151,7 @@ async def _go_on(
     found = await remote.find()
     follower = Follower(journal, remote, settings, options, run_id=row.run_id)
     if found is not None and found.run_id != row.run_id and found.is_open:
+        refuse_strangers(found, remote)
         raise BusyError(f"another run of workflow {row.workflow!r} is open at Temporal: {found.run_id}")
     if found is not None and found.run_id == row.run_id and found.is_open:
         return await follower.follow(detach=detach)

@@ -38,6 +38,7 @@ from .counting import counted
 from .given_up import leave_word, word_of
 from .heart import Heart
 from .lost import elsewhere
+from .memos import run_of
 from .sending import Putting, Way
 from .workflows import Claim, Project
 
@@ -151,14 +152,18 @@ class Activities:
         return None
 
     async def _holder(self, job: str) -> str | None:
-        """The run that has a claim to *job*."""
+        """The run that has a claim to *job*; empty: somebody who is none; None: nobody."""
         claim = await self.client.get_workflow_handle(names.claim_id(job)).describe()
         if claim.status is not WorkflowExecutionStatus.RUNNING:
             return None
         try:
-            return str((await claim.memo()).get("run_id", "unknown"))
-        except (KeyError, ValueError):  # made without the codec's key, or with one: not by a run of this worker's
-            return "unknown"
+            return run_of(await claim.memo())
+        except (
+            KeyError,
+            RuntimeError,
+            ValueError,
+        ):  # made without the codec's key, or with one: not by a run of this worker's
+            return ""
 
     async def _let_go(self, job: str, run_id: str) -> None:
         """Give the claim to *job* up, if run *run_id* has it."""

@@ -27,6 +27,7 @@ from ...core.steering import GateChange, SteeringRequest
 from ...core.vars import Vars
 from ...core.window import Span
 from ...core.workflow import Gate, HookKind, Hooks, Migration
+from . import names
 
 FRESH = 5.0
 """Seconds within which a worker has to take a PUT up, or it is proven that none has."""
@@ -162,6 +163,17 @@ class Claims:
     lease: float
     keep: bool = False
     aborted_by: str | None = None
+
+
+def holder(job: str, run_id: str) -> str:
+    """Who has the claim to *job*, as `claim` answers: the run *run_id*, or where that is empty somebody who says of no run that it is theirs."""
+    if run_id:
+        return f"run {run_id}"
+    claim = names.claim_id(job)
+    return (
+        f"a workflow at Temporal of which no run can be read here, {claim}: where runs with another temporal.codec_key_file may name this job, see "
+        f"whether it is theirs; if it is nobody's, `temporal workflow terminate -w {claim}` ends it"
+    )
 
 
 def given_up(who: str) -> Json:

@@ -163,7 +163,7 @@ class Run:
             return ExitCode.INVALID
         if held:
             name, job, other = held[0]
-            reason = f"live migration {job.partition('/')[2]} ({name}) is held by run {other}"
+            reason = f"live migration {job.partition('/')[2]} ({name}) is held by {forms.holder(job, other)}"
             self._ledger.record(CutoversStopped(at=now(), reason=reason))
             return ExitCode.BUSY
         reach = forms.Reach(

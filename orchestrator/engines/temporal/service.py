@@ -39,6 +39,7 @@ from ...core.steering import SteeringRequest
 from . import forms, names
 from .asked import HAD, left_waiting, to_leave
 from .given_up import leave_word, word_of
+from .memos import run_of, shown
 from .workflows import Run
 
 _PATIENCE = timedelta(seconds=10)  # for one answer of Temporal's
@@ -70,7 +71,7 @@ class AnswerLostError(TemporalError):
 class Found:
     """What Temporal has under the name of a run's workflow.
 
-    *run_id*: the run that it is; *is_open*: it goes on; *length*: of its history, as far as it is committed; *execution*: whose
+    *run_id*: the run that it is; empty: none, as somebody else's workflow has that name; *is_open*: it goes on; *length*: of its history, as far as it is committed; *execution*: whose
     history that is, as a run goes on with an empty one from time to time; *queue*: where its work waits for workers; *session*: as it was
     called by who began it; empty where that is not known.
     """
@@ -195,7 +196,7 @@ class Remote:
             raise _unheard(error) from None
         with _readable():
             memo = await known.memo()
-            run_id, session = (str(memo.get(key, "")) for key in ("run_id", "session"))
+            run_id, session = run_of(memo), str(memo.get("session", ""))
         is_open = known.status is WorkflowExecutionStatus.RUNNING
         return Found(
             run_id=run_id,
@@ -248,7 +249,7 @@ class Remote:
                 ) from None
             raise _unheard(error) from None
         except WorkflowQueryFailedError as error:
-            raise TemporalError(f"the run does not tell what has happened: {error}") from None
+            raise TemporalError(f"the run does not tell what has happened: {shown(error)}") from None
 
     async def _asked(self, after: int) -> forms.News:
         asked_at = anyio.current_time()
@@ -311,7 +312,7 @@ class Remote:
         except WorkflowUpdateFailedError as error:
             if number is not None and isinstance(error.cause, ApplicationError) and error.cause.message == HAD:
                 return []
-            raise TemporalError(f"the run has not taken this: {error.cause}") from None
+            raise TemporalError(f"the run has not taken this: {shown(error.cause)}") from None
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise TemporalError(
@@ -414,7 +415,7 @@ class Remote:
             try:
                 known = await claim.describe(rpc_timeout=_PATIENCE)
                 with _readable():
-                    holder = (await known.memo()).get("run_id")
+                    holder = run_of(await known.memo())
                 if known.status is WorkflowExecutionStatus.RUNNING and holder == run_id:
                     await claim.terminate("the run was given up", rpc_timeout=_PATIENCE)
             except RPCError as error:
@@ -448,13 +449,13 @@ def _readable() -> Iterator[None]:
         ValueError,
     ) as error:  # the second of what is no JSON, or brackets in brackets by the thousand
         raise TemporalError(
-            f"what Temporal has cannot be read here ({error.args[0]}): temporal.codec_key_file has to be the same wherever commands "
+            f"what Temporal has cannot be read here ({shown(error.args[0])}): temporal.codec_key_file has to be the same wherever commands "
             "and workers run"
         ) from None
 
 
 def _unheard(error: RPCError) -> TemporalError:
-    said = error.message or error.status.name.lower()
+    said = shown(error.message or error.status.name.lower())
     if error.status in _REFUSED:
         return TemporalError(
             f"Temporal refuses this ({said}): check temporal.api_key, and that it is one of temporal.namespace"
