@@ -130,7 +130,7 @@ class Follower:
             try:
                 await self._passing_on.pass_on()  # nobody does it later
             except TemporalError as error:  # the run goes on all the same, which that error's exit code would deny
-                left = "what was left here for the run has not been passed on, or that is not known: `status` shows it"
+                left = f"what was left here for the run has not been passed on, or that is not known: `atlas-cutover status {self._run_id}` shows it"
                 self._options.host.say("temporal_silent", run_id=self._run_id, detail=f"{error}; {left}")
             return Ending(state=self.state, exit_code=ExitCode.SUCCESS)
         try:

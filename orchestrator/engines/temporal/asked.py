@@ -15,7 +15,9 @@ from dataclasses import replace
 from typing import Final
 
 from ...core.leftovers import outlives_who_was_asked
+from ...core.steered import Command
 from ...core.steering import SteeringRequest
+from ...core.typed import about
 from ...text.instants import in_words
 from .forms import Asked, Json, request_of
 
@@ -129,11 +131,17 @@ def left_waiting(asked: Asked, *, why_not_kept: str | None = None) -> str:
         )
     if asked.at is None or holds_up(asked):
         return f"no worker has taken this up yet. It is kept at Temporal, and done when a worker comes, before anything leaves: {start}"
-    holds = ", ".join(f"`atlas-cutover {verb}`" for verb in ("pause", "abort"))
+    rejected = [
+        about("reject", asked.run_id, request.wave)
+        for request in _requests(asked)
+        if request.command is Command.APPROVE and request.wave is not None
+    ]
+    commands = [f"atlas-cutover {verb} {asked.run_id}" for verb in ("pause", "abort")]
+    holds = " or ".join(f"`{command}`" for command in (*rejected, *commands))
     kept = "" if to_leave(asked) is None else "; what holds cutovers up of it is kept, and done when one comes"
     return (
         f"no worker has taken this up. Until {in_words(asked.at + STANDS)} a worker that comes may still do it, unless the run is held up "
-        f"by then ({holds}, `reject` of a wave), or Temporal has lost it, as when its server restarts; after that it is done no more{kept}. Ask again "
+        f"by then ({holds}), or Temporal has lost it, as when its server restarts; after that it is done no more{kept}. Ask again "
         f"once a worker serves the run ({start})"
     )
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.cli.commands import build_parser
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import SteeringRequest
+from orchestrator.core.typed import with_options_in
 from orchestrator.engines.temporal.asked import HAD, LATE, OLDER, STANDS, Once, left_waiting, to_leave
 from orchestrator.engines.temporal.forms import Asked, request_out
 from orchestrator.text.instants import in_words
@@ -77,7 +81,6 @@ def test_who_met_no_worker_is_told_what_becomes_of_the_request() -> None:
     """Until when it may be done, and what keeps it from being done; of what is kept nowhere nothing certain is said."""
     told = left_waiting(asked("x", Command.APPROVE, at=NOW))
     assert f"Until {in_words(NOW + STANDS)}" in told
-    assert "`atlas-cutover pause`" in told
     assert "no more" in told
     assert "as when its server restarts" in told
     assert "done when a worker comes" in left_waiting(asked("x", Command.PAUSE, at=NOW))
@@ -87,6 +90,22 @@ def test_who_met_no_worker_is_told_what_becomes_of_the_request() -> None:
     assert "NOT known whether it ever will: it could not be left in the run's history (connection reset)" in told
     assert "Ask again before a worker serves the run" in told
     assert "Until" not in told
+
+
+def test_each_command_that_is_named_where_no_worker_came_can_be_typed_as_it_stands() -> None:
+    """With the run's id, and the options of whoever asked behind it; a wave's name as a shell takes it."""
+    request = SteeringRequest(command=Command.APPROVE, who="olga", wave="-last wave")
+    held = Asked(run_id="one", execution="1", number="x", requests=[request_out(request)], at=NOW)
+    told = with_options_in(left_waiting(held), " --config /etc/it.yaml --state-dir /srv/it")
+    commands = re.findall(r"`(atlas-cutover [^`]+)`", told)
+    parsed = [vars(build_parser().parse_args(shlex.split(command)[1:])) for command in commands]
+    assert [(each["command"], each.get("run_id"), each.get("names")) for each in parsed] == [
+        ("reject", "one", ["-last wave"]),
+        ("pause", "one", None),
+        ("abort", "one", None),
+        ("worker", None, None),
+    ]
+    assert {str(each["state_dir"]) for each in parsed} == {"/srv/it"}
 
 
 @pytest.mark.parametrize("command", Command)
