@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import anyio
 
@@ -32,9 +31,8 @@ async def begin_session(remote: Remote, order: Order, host: Host) -> bool:
     """
     from ..engines.temporal.service import AnswerLostError
 
-    session = uuid4().hex
     try:
-        return await remote.begin(order, session=session)
+        return await remote.begin(order)
     except AnswerLostError as error:
         lost = error
     host.say(
@@ -42,7 +40,7 @@ async def begin_session(remote: Remote, order: Order, host: Host) -> bool:
         run_id=order.run_id,
         detail=f"{lost}: the run may have begun, and it is looked whether it has; `atlas-cutover resume {order.run_id}` follows it",
     )
-    if await _is_there(remote, session):
+    if await _is_there(remote, order.session):
         return True
     raise PerhapsBegunError(
         f"{lost}, and it is not known whether run {order.run_id} has begun: if so, its workers cut over, and this command does not follow them. "

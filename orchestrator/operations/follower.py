@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import anyio
 
@@ -18,6 +19,7 @@ from ..core.run import RunState, fold
 from ..core.settings import Settings
 from ..core.steered import Command
 from ..core.steering import SteeringRequest
+from ..core.workflow import Workflow
 from ..machine.groups import alone
 from ..machine.threads import beside
 from ..store.journal import Journal
@@ -37,6 +39,7 @@ LOOK_EVERY = 0.5
 """Seconds between two questions for news."""
 _SAY_EVERY = 30.0
 _LAST_WORDS = 10.0  # seconds for answers that are still on their way when a rehearsal is stopped
+_SAME = 1e-6  # seconds by which a time may differ that was written as text
 _PATIENCE = 60.0  # seconds for which Temporal may tell less, or something else, than is known here
 
 
@@ -68,7 +71,7 @@ class Follower:
         self._clean = (redactor_of_this_process() if settings is None else settings.redactor).text
         self._passing_on = PassingOn(journal, remote, options.host, run_id=run_id, clean=self._clean)
         self._disagreed_at: float | None = None
-        self.closed = self._went_on_elsewhere = False
+        self.closed = self.overtaken = self._went_on_elsewhere = False
         self._known = [event for _, event in journal.events(run_id)]
         self.state = fold(run_id, self._known)
         if journal.find(run_id) is not None:
@@ -87,15 +90,17 @@ class Follower:
             TemporalError: It has not, as Temporal does not answer.
         """
         from ..engines.temporal import forms, names, service
+        from ..engines.temporal.words import Announced
 
         settings = self._settings
         assert settings is not None
         temporal = service.as_json(settings.temporal)
         host = self._options.host
         # Before anything is recorded: what that session has done is not in *assignment*, and would be in nobody's way.
-        there = await self._remote.find()
-        if there is not None and (after is None or there.execution != after.execution):
-            raise BusyError(_overtaken(assignment))
+        await self._refuse_another_since(after, assignment)
+        session = uuid4().hex
+        await self._remote.announce(self._run_id, Announced(session, assignment.first.at))
+        await self._refuse_another_since(after, assignment)  # one that begins from now on sees what was announced
         events = record_beginning(self._journal, assignment, host, settle=settings.atlas.settle, temporal=temporal)
         self._take_in(events)
         order = forms.Order(
@@ -106,6 +111,7 @@ class Follower:
             queue=names.queue(self.state.base_url),
             lease=settings.temporal.lease,
             account=settings.rate_limit.scope == "account",
+            session=session,
         )
         for last in assignment.in_place_of:
             jobs = [f"{m.group_id}/{m.live_migration_id}" for _, m in last.state.workflow.migrations()]
@@ -114,8 +120,13 @@ class Follower:
         if not await begin_session(self._remote, order, host):
             if isinstance(assignment.first, RunStarted):
                 abort_interrupted(self._journal, self._run_id, now=self._options.host.wall())
-            raise BusyError(_overtaken(assignment))
+            raise BusyError(_overtaken(assignment.workflow))
         return await self.follow(detach=detach)
+
+    async def _refuse_another_since(self, after: Found | None, assignment: Assignment) -> None:
+        there = await self._remote.find()
+        if there is not None and (after is None or there.execution != after.execution):
+            raise BusyError(_overtaken(assignment.workflow))
 
     # -- following -----------------------------------------------------------------------------------------------------
 
@@ -161,6 +172,8 @@ class Follower:
                 if self._stage is not None and received and self.state.finished_at is None:
                     await self._end_here(self._stage, received[0])
                 beside.cancel_scope.cancel()
+            if self.overtaken:
+                raise BusyError(_overtaken(self.state.workflow))
             # What the page has left, and nobody passes on now.
             with suppress(JournalError):
                 sort_out(self._journal, self._run_id, self._options.host.say)
@@ -215,10 +228,18 @@ class Follower:
             TemporalError: No worker answers.
         """
         if found is not None and found.run_id == self._run_id:
-            if await self.catch_up():
+            if await self.catch_up() and not self.overtaken:
                 return True  # also where somebody has closed it: what it had sent by then is in its history
-            self._went_on_elsewhere = await self._is_known_elsewhere()
-        return self.state.finished_at is not None and not self._went_on_elsewhere
+            self._went_on_elsewhere = not self.overtaken and await self._is_known_elsewhere()
+        return (
+            self.state.finished_at is not None and not self._went_on_elsewhere and await self._knows_the_last_session()
+        )
+
+    async def _knows_the_last_session(self) -> bool:
+        """Whether the session of the run that was announced last is one that is recorded here."""
+        last = await self._remote.last_announced(self._run_id)
+        began = [event.at for event in self._known if isinstance(event, (RunStarted, RunResumed))]
+        return last is None or any(abs(at - last.at) < _SAME for at in began)
 
     async def _is_known_elsewhere(self) -> bool:
         """Whether Temporal tells of events that the journal here does not have: what has been decided here since the end does not count."""
@@ -247,12 +268,15 @@ class Follower:
             self._take_in(doubts)
 
     async def _look(self) -> bool:
-        """Take in all that is new; True: nothing more comes, as the session has ended, or was closed before it had (`closed`)."""
+        """Take in all that is new; True: nothing more comes, as the session has ended, was closed before it had (`closed`), or came too late."""
         while True:
             last = max(0, len(self._known) - 1)  # the last one that is known has to be there, too
             found = await self._remote.find()
             if found is None:
                 return False
+            self.overtaken = found.did_nothing
+            if self.overtaken:
+                return True
             news = await self._remote.news(last)
             if news.execution != found.execution:
                 continue  # it has just gone on with an empty history, whose length says nothing of what was told
@@ -417,9 +441,9 @@ async def _heed(
         work.cancel()
 
 
-def _overtaken(assignment: Assignment) -> str:
+def _overtaken(workflow: Workflow) -> str:
     return (
-        f"a run of workflow {assignment.workflow.name!r} has just been begun at Temporal by somebody else: start this command again, which "
+        f"a run of workflow {workflow.name!r} has just been begun at Temporal by somebody else: start this command again, which "
         "follows it, or takes in how it has ended"
     )
 

@@ -257,7 +257,7 @@ async def give_up(row: RunRow, who: str) -> bool:
     """
     remote = await remote_of_run(row)
     await remote.give_up(row.run_id, who)
-    # After that, not before: a session that is not seen here begins later, and so sees the word (`given_up.leave_word`).
+    # After that, not before: a session that is not seen here begins later, and so sees the word (`words.give_up`).
     found = await remote.find()
     return found is not None and found.run_id == row.run_id and found.is_open
 

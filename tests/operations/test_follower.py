@@ -49,7 +49,7 @@ class Closed:
 
     async def find(self) -> SimpleNamespace:
         """The run, by its name."""
-        return SimpleNamespace(run_id=RUN, is_open=False, length=10, execution="x")
+        return SimpleNamespace(run_id=RUN, is_open=False, length=10, execution="x", did_nothing=False)
 
     async def news(self, after: int) -> SimpleNamespace:
         """What has happened in it, committed all of it."""
@@ -59,6 +59,9 @@ class Closed:
     async def was_committed(self, *_: object) -> bool:
         """It was."""
         return True
+
+    async def last_announced(self, run_id: str) -> None:
+        """Nobody has announced a session."""
 
 
 BEGUN = run_started(workflow(("orders", "items")), selected=("orders",))

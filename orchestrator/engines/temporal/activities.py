@@ -35,11 +35,11 @@ from ..hooks import hook_environment, run_hook
 from . import forms, names
 from .clocks import ServerClock
 from .counting import counted
-from .given_up import leave_word, word_of
 from .heart import Heart
 from .lost import elsewhere
 from .memos import run_of
 from .sending import Putting, Way
+from .words import give_up, given_up_by, last_announced
 from .workflows import Claim, Project
 
 _MOST_READS = 500  # in one activity: its result is kept in the history
@@ -84,24 +84,34 @@ class Activities:
         """Claim the jobs of a run, and see that their budgets have owners; those that another run drives, with its id.
 
         Where there is one, nothing is claimed. They are claimed in one order by all runs, one after another, so that of two
-        runs that name the same jobs one gets them. Nor is anything claimed for a run that was given up (`forms.given_up_by`): who began this
-        session looked for that before, and it may have been given up since.
+        runs that name the same jobs one gets them. Nor is anything claimed for a run that was given up (`forms.given_up_by`), or of which another
+        session was announced (`forms.OVERTAKEN`): who began this one looked for that before, and it may have been on its way since.
         """
         _refuse_strangers(claims.task.partition("/")[0])
         async with self._alive(claims.lease):
             who = await self._given_up_by(claims.run_id)
-            held = forms.given_up(who) if who is not None else await self._held(claims)
-            return forms.Did(task=claims.task, what=held)
+            if who is not None:
+                return forms.Did(task=claims.task, what=forms.given_up(who))
+            if claims.session and not await self._was_announced_last(claims):
+                return forms.Did(task=claims.task, what=forms.OVERTAKEN)
+            return forms.Did(task=claims.task, what=await self._held(claims))
 
     async def _given_up_by(self, run_id: str) -> str | None:
         try:
-            return await word_of(self.client, run_id)
+            return await given_up_by(self.client, run_id)
         except (
             KeyError,
             RuntimeError,
             ValueError,
         ):  # left without the codec's key, or with one: it counts all the same
             return "somebody"
+
+    async def _was_announced_last(self, claims: forms.Claims) -> bool:
+        try:
+            last = await last_announced(self.client, claims.run_id)
+        except (KeyError, RuntimeError, TypeError, ValueError):  # not by anybody who has the codec's key
+            return False
+        return last is not None and last.session == claims.session
 
     async def _held(self, claims: forms.Claims) -> list[list[str]]:
         taken: list[str] = []
@@ -186,7 +196,7 @@ class Activities:
 
         async with self._alive(claims.lease):
             if claims.aborted_by is not None:
-                await leave_word(self.client, claims.run_id, claims.aborted_by)
+                await give_up(self.client, claims.run_id, claims.aborted_by)
             async with anyio.create_task_group() as group:
                 for _, job in () if claims.keep else claims.jobs:
                     group.start_soon(let_go, job)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from ...core import event_json
 from ...core.events import Event, GateOpened, StatusPolled
@@ -63,7 +63,8 @@ class Order:
     *events*: all that is recorded of the run so far, packed, from the event that began it to those that begin this session.
     *settle*: `atlas.settle`. *queue*: the task queue of the workers for this Atlas and this version of the rules; *account*: all
     projects share one budget. *lease*: how long a worker may be silent. *turn_after*: how many events of its history a run
-    has at most, about, before it goes on with an empty one (continue-as-new); *carried*: what it then takes along, packed.
+    has at most, about, before it goes on with an empty one (continue-as-new); *carried*: what it then takes along, packed. *session*: as
+    who begins it has announced it (`words`); empty: nobody has.
     """
 
     run_id: str
@@ -75,6 +76,7 @@ class Order:
     account: bool = False
     turn_after: int = TURN_AFTER
     carried: str = ""
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +154,7 @@ class Claims:
     """Which live migrations a run drives: pairs of a migration's name and `project/id`. *workflow*: the id of its workflow at Temporal.
 
     *task*: whose answer is one to this (`Did`). *keep*: they are not let go, as something is not settled. *aborted_by*: who has ended the run for good.
+    *session*: as of `Order`.
     """
 
     task: str
@@ -163,6 +166,13 @@ class Claims:
     lease: float
     keep: bool = False
     aborted_by: str | None = None
+    session: str = ""
+
+
+OVERTAKEN: Final = {"overtaken": True}
+"""What `claim` answers of a session that is not the one announced last, in place of who has its jobs."""
+DID_NOTHING: Final = "did_nothing"
+"""What such a session has in its memo."""
 
 
 def holder(job: str, run_id: str) -> str:
@@ -183,7 +193,7 @@ def given_up(who: str) -> Json:
 
 def given_up_by(answer: Any) -> str | None:
     """Who has given up the run of which `claim` says *answer*; None: nobody."""
-    return str(answer["given_up_by"]) if isinstance(answer, dict) else None
+    return str(answer["given_up_by"]) if isinstance(answer, dict) and "given_up_by" in answer else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

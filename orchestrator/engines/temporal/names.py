@@ -72,6 +72,11 @@ def claim_id(job: str) -> str:
     return f"{PREFIX}/{job}"
 
 
+def announced_id(run_id: str) -> str:
+    """The workflow that says which session of the run *run_id* was announced last: by its being open."""
+    return f"{PREFIX}/announced/{run_id}"
+
+
 def over_id(run_id: str) -> str:
     """The workflow that says that the run *run_id* was given up between two sessions: by its being open."""
     return f"{PREFIX}/over/{run_id}"

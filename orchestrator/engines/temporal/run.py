@@ -145,14 +145,19 @@ class Run:
             raise ApplicationError(
                 "it has not gone on by itself, so it does nothing: what it was begun with is not its own"
             )
-        code = None if order.carried else await self._enter()
+        code = None
+        if not order.carried:
+            held = await self._activity("claim", self._claims("claim"))
+            if held == forms.OVERTAKEN:  # nothing is recorded: whoever finds it goes by what was there before
+                workflow.upsert_memo({forms.DID_NOTHING: True})
+                return {"run_id": order.run_id, "exit_code": int(ExitCode.BUSY), "events": 0}
+            code = await self._enter(held)
         if code is None:
             await self._work()
         return await self._finish(code)
 
-    async def _enter(self) -> ExitCode | None:
-        """Claim the live migrations, and see that Atlas is reached; what the run ends with if that fails."""
-        held = await self._activity("claim", self._claims("claim"))
+    async def _enter(self, held: Any) -> ExitCode | None:
+        """Go in with what `claim` answers, and see that Atlas is reached; what the run ends with if that fails."""
         who = forms.given_up_by(held)
         if who is not None:
             reason = (
@@ -245,6 +250,7 @@ class Run:
             queue=self._order.queue,
             lease=self._order.lease,
             aborted_by=state.aborted_by,
+            session=self._order.session,
         )
 
     def _scope(self, migration: Migration) -> str:

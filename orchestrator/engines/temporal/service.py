@@ -36,9 +36,8 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from ...core.errors import InputError, TemporalError
 from ...core.settings import Secret, Temporal
 from ...core.steering import SteeringRequest
-from . import forms, names
+from . import forms, names, words
 from .asked import HAD, left_waiting, to_leave
-from .given_up import leave_word, word_of
 from .memos import run_of, shown
 from .workflows import Run
 
@@ -73,7 +72,7 @@ class Found:
 
     *run_id*: the run that it is; empty: none, as somebody else's workflow has that name; *is_open*: it goes on; *length*: of its history, as far as it is committed; *execution*: whose
     history that is, as a run goes on with an empty one from time to time; *queue*: where its work waits for workers; *session*: as it was
-    called by who began it; empty where that is not known.
+    called by who began it; empty where that is not known; *did_nothing*: it came too late, behind another session of the run.
     """
 
     run_id: str
@@ -82,6 +81,7 @@ class Found:
     execution: str
     queue: str
     session: str = ""
+    did_nothing: bool = False
 
 
 def as_json(cluster: Temporal) -> dict[str, Any]:
@@ -205,10 +205,34 @@ class Remote:
             execution=known.run_id or "",
             queue=known.task_queue,
             session=session,
+            did_nothing=bool(memo.get(forms.DID_NOTHING)),
         )
 
-    async def begin(self, order: forms.Order, *, session: str) -> bool:
-        """Begin a session, called *session* as no other one is; False: one is open already.
+    async def announce(self, run_id: str, announced: words.Announced) -> None:
+        """Say that a session of the run *run_id* is about to begin. Whether another one has been there meanwhile is looked after that.
+
+        Raises:
+            TemporalError: Temporal does not answer.
+        """
+        try:
+            await words.announce(self.client, run_id, announced)
+        except RPCError as error:
+            raise _unheard(error) from None
+
+    async def last_announced(self, run_id: str) -> words.Announced | None:
+        """The session of the run *run_id* that was announced last; None: nobody has announced one.
+
+        Raises:
+            TemporalError: Temporal does not answer, or what it says cannot be read with the codec's key.
+        """
+        try:
+            with _readable():
+                return await words.last_announced(self.client, run_id)
+        except RPCError as error:
+            raise _unheard(error) from None
+
+    async def begin(self, order: forms.Order) -> bool:
+        """Begin the session of *order*, which was announced; False: one is open already.
 
         Raises:
             AnswerLostError: Whether it has begun is not known.
@@ -222,7 +246,7 @@ class Remote:
                 task_queue=order.queue,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                memo={"run_id": order.run_id, "session": session},
+                memo={"run_id": order.run_id, "session": order.session},
                 rpc_timeout=_PATIENCE,
             )
         except WorkflowAlreadyStartedError:
@@ -388,7 +412,7 @@ class Remote:
             TemporalError: Temporal does not answer: whether the word is there is not known.
         """
         try:
-            await leave_word(self.client, run_id, who)
+            await words.give_up(self.client, run_id, who)
         except RPCError as error:
             raise _unheard(error) from None
 
@@ -400,7 +424,7 @@ class Remote:
         """
         try:
             with _readable():
-                return await word_of(self.client, run_id)
+                return await words.given_up_by(self.client, run_id)
         except RPCError as error:
             raise _unheard(error) from None
 
@@ -446,6 +470,7 @@ def _readable() -> Iterator[None]:
     except (
         KeyError,
         RuntimeError,
+        TypeError,
         ValueError,
     ) as error:  # the second of what is no JSON, or brackets in brackets by the thousand
         raise TemporalError(

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.core.errors import BusyError, PerhapsBegunError, TemporalError
-from orchestrator.core.events import RunResumed
+from orchestrator.core.events import CutoverInDoubt, RunResumed
 from orchestrator.core.outcomes import ExitCode
 from orchestrator.engines.temporal.service import Remote
 from orchestrator.operations import begun, temporal_runs
@@ -128,4 +128,68 @@ async def test_a_session_is_not_begun_over_one_that_has_been_since_it_was_decide
         with open_journal(other, readonly=True) as journal:
             assert not any(isinstance(event, RunResumed) for _, event in journal.events(run_id))
         assert outcomes(await elsewhere.resume(run_id)) == {"a": "SUCCESS"}
+        assert it.puts() == {"a": 1}
+
+
+async def rejected_in_two(it: Night, other: Path) -> str:
+    """A run whose session has ended with its wave rejected, and which two state directories know so."""
+    run_id = (await begin_here(it)).state.run_id
+    await begin_here(replace(it, settings=replace(it.settings, state_dir=other)))
+    await anyio.to_thread.run_sync(partial(reject, run_id, "one", state_dir=it.settings.state_dir))
+    await it.handle().result()
+    for state_dir in (it.settings.state_dir, other):
+        with open_journal(state_dir, readonly=True) as journal:
+            row = find_run(journal, run_id)
+        await temporal_runs.catch_up(row, state_dir)
+    return run_id
+
+
+async def test_a_session_that_arrives_after_a_whole_other_one_does_nothing(
+    tmp_path: Path, temporal: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was asked for before that one was: what that one did is not in what it goes by. Both directories can go on after it."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a", approval=True))) as it:
+        here, other = it.settings.state_dir, it.settings.state_dir / "other"
+        elsewhere = replace(it, settings=replace(it.settings, state_dir=other))
+        run_id = await rejected_in_two(it, other)
+        await anyio.to_thread.run_sync(partial(approve, run_id, "one", state_dir=other))
+        at_once = Remote.begin
+
+        async def late(remote: Remote, *args: Any) -> bool:
+            monkeypatch.setattr(Remote, "begin", at_once)
+            await anyio.to_thread.run_sync(partial(approve, run_id, "one", state_dir=here))
+            assert outcomes(await it.run()) == {"a": "SUCCESS"}
+            return await at_once(remote, *args)
+
+        monkeypatch.setattr(Remote, "begin", late)
+        with pytest.raises(BusyError, match="has just been begun at Temporal by somebody else"):
+            await elsewhere.run()
+        assert it.puts() == {"a": 1}
+        with open_journal(other, readonly=True) as journal:
+            assert not any(isinstance(event, CutoverInDoubt) for _, event in journal.events(run_id))
+        assert outcomes(await it.resume(run_id)) == {"a": "SUCCESS"}
+        assert outcomes(await elsewhere.resume(run_id)) == {"a": "SUCCESS"}
+        with open_journal(other, readonly=True) as journal:
+            doubts = [event for _, event in journal.events(run_id) if isinstance(event, CutoverInDoubt)]
+        assert [doubt.migration for doubt in doubts] == ["a"]
+        assert it.puts() == {"a": 1}
+
+
+async def test_what_a_session_has_sent_that_is_hidden_behind_another_run_is_in_doubt(
+    tmp_path: Path, temporal: Server, client: Client
+) -> None:
+    """Another state directory has taken the run to its end, and then begun the workflow's next one, behind which Temporal finds it no more."""
+    async with night(tmp_path, temporal, client, workflow(wave("one", "a", approval=True))) as it:
+        here, other = it.settings.state_dir, it.settings.state_dir / "other"
+        run_id = await rejected_in_two(it, other)
+        await anyio.to_thread.run_sync(partial(approve, run_id, "one", state_dir=here))
+        assert outcomes(await it.run()) == {"a": "SUCCESS"}
+        second = (await begin_here(it)).state.run_id
+        await anyio.to_thread.run_sync(partial(reject, second, "one", state_dir=here))
+        await it.handle().result()
+        elsewhere = replace(it, settings=replace(it.settings, state_dir=other))
+        await anyio.to_thread.run_sync(partial(approve, run_id, "one", state_dir=other))
+        assert outcomes(await elsewhere.resume(run_id)) == {"a": "SUCCESS"}
+        with open_journal(other, readonly=True) as journal:
+            assert any(isinstance(event, CutoverInDoubt) for _, event in journal.events(run_id))
         assert it.puts() == {"a": 1}
