@@ -2,13 +2,18 @@
 
 HTTP/1.1 has no numbers: what lies unread on a connection is the answer to the next request that is sent on it (RFC 9112, section 9.3.2). A
 balancer or proxy that repeats an answer would so answer a PUT before it has left, and a challenge or a 429 among such answers would
-let it be sent again. aiohttp looks for that when a connection comes back to its pool, and not when it leaves it.
+let it be sent again. aiohttp looks for that when a connection comes back to its pool, and not when it leaves it; and what comes
+while it lies there it reads and keeps without end.
 """
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 import aiohttp
 from aiohttp import ClientTimeout
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from anyio.lowlevel import checkpoint
@@ -29,6 +34,49 @@ def proxy_of(error: aiohttp.ClientConnectorError) -> str | None:
     """Host and port of the proxy through which there was no connection; None: it was to be made without one, or to the proxy itself."""
     proxy = error.args[0].proxy  # of the key; the error has no other way to tell it
     return f"{proxy.host}:{proxy.port}" if proxy is not None else None
+
+
+class _Unasked(asyncio.Protocol):
+    """Takes the place of a connection's *handler* while nothing is asked on it: the first byte ends the connection, and is not read.
+
+    What has ended is the handler's, so that its pool sees it, also what the server ends by itself.
+    """
+
+    def __init__(self, handler: ResponseHandler, transport: asyncio.Transport) -> None:
+        self._handler = handler
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - as asyncio calls it
+        self._transport.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._handler.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._handler.resume_writing()
+
+
+async def _is_quiet(connection: Connection) -> bool:
+    """Whether nothing has come on *connection* by now; if so, what comes is read until it is given back, and not after that."""
+    handler, transport = connection.protocol, connection.transport
+    if handler is None or transport is None:
+        return False
+    unasked = _Unasked(handler, transport)
+    transport.set_protocol(unasked)
+    try:
+        for _ in range(_LOOKS):
+            await checkpoint()
+    except BaseException:
+        connection.close()
+        raise
+    if not handler.is_connected() or handler.should_close:
+        return False
+    transport.set_protocol(handler)
+    connection.add_callback(partial(transport.set_protocol, unasked))
+    return True
 
 
 class QuietConnector(aiohttp.TCPConnector):
@@ -53,14 +101,7 @@ class QuietConnector(aiohttp.TCPConnector):
                 if req.proxy is None or proxy_of(error) is not None:
                     raise
                 raise ProxyCertificateError(error.args[0], error.certificate_error) from error
-            try:
-                for _ in range(_LOOKS):
-                    await checkpoint()
-            except BaseException:
-                connection.close()
-                raise
-            protocol = connection.protocol
-            if protocol is not None and protocol.is_connected() and not protocol.should_close:
+            if await _is_quiet(connection):
                 return connection
             connection.close()
         raise SpokenTooSoonError("each connection has an answer on it before anything was asked")

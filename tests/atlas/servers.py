@@ -97,6 +97,7 @@ class Raw:
     requests: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     connections: int = 0
+    ended: int = 0  # of these
     closing: bool = False  # close the connection after the answer, without having said so
     unasked: Callable[[], bytes | None] = lambda: None  # what follows an answer, a moment later, without a question
     greeting: bytes = b""  # what is said on a new connection before anything is asked
@@ -142,6 +143,7 @@ async def raw_server(answer: Answer, *, tls: ssl.SSLContext | None = None) -> As
             pass
         finally:
             tasks.discard(task)
+            raw.ended += 1
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)

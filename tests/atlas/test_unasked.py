@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import pytest
+import trustme
 
 from orchestrator.atlas.errors import AnswerLostError, ApiError, NotSentError
 
@@ -49,6 +52,26 @@ async def test_what_came_unasked_is_no_answer_to_a_put(what: str) -> None:
         assert refused.value.status == 403
         assert raw.count("PUT") == 1
         assert raw.connections > 1
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("what", UNASKED)
+async def test_who_speaks_unasked_is_hung_up_on_at_once(what: str, encrypted: bool, tmp_path: Path) -> None:
+    """Not when the connection is needed again: until then what comes would be kept, however much it is."""
+    tls, ca_file = None, None
+    if encrypted:
+        authority, ca_file = trustme.CA(), tmp_path / "ca.pem"
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(tls)
+        authority.cert_pem.write_to_path(str(ca_file))
+    async with raw_server(signed, tls=tls) as raw, client_of(raw.base_url, ca_file=ca_file) as client:
+        await client.job(GROUP, LIVE)
+        await anyio.sleep(0.1)
+        assert raw.ended == 0
+        raw.unasked = lambda: UNASKED[what]
+        await client.job(GROUP, LIVE)
+        await anyio.sleep(0.1)
+        assert (raw.connections, raw.ended) == (1, 1)
 
 
 @pytest.mark.parametrize("what", ["a success", "one without its body"])
