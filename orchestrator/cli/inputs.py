@@ -24,7 +24,7 @@ def read_settings(args: Namespace) -> Settings:
     """The settings for this command line, and their warnings on stderr. Variables with a secret in them are gone afterwards."""
     settings = load_settings(config_of(args), overrides=overrides_of(args))
     args.redactor = settings.redactor
-    forget_variables(Redactor(settings.configured_secrets()).holds_secret)  # and not what has a proxy's password in it
+    forget_variables(Redactor(settings.secrets()).holds_secret)  # and not what has a proxy's password in it
     for warning in settings.warnings:
         warn(warning)
     return settings

@@ -247,18 +247,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Whoever has the settings has what keeps their secrets."""
-        self.redactor.add(*self.configured_secrets())
+        self.redactor.add(*self.secrets())
 
     def credential_set(self, name: str | None) -> CredentialSet:
         """The set called *name*; None: that of `atlas`."""
         return self.atlas.credentials if name is None else self.credentials.get(name, NO_CREDENTIALS)
 
-    def configured_secrets(self) -> list[str]:
-        """Every text of the settings that nobody may see."""
-        return [*self.secrets(), *(part for url in self.observers.notify for part in secret_parts(url.reveal()))]
-
     def secrets(self) -> list[str]:
-        """Those of them that no hook may see either, whatever variable they are in."""
+        """Every text of the settings that nobody may see, hooks included, whatever variable it is in."""
         sets = (self.atlas.credentials, *self.credentials.values())
         found: list[str] = []
         for one in sets:
@@ -270,4 +266,5 @@ class Settings:
         if self.temporal.api_key is not None:
             found.append(self.temporal.api_key.reveal())
         found += (secret.reveal() for secret in self.spare)
+        found += (part for url in self.observers.notify for part in secret_parts(url.reveal()))
         return list(dict.fromkeys(found))

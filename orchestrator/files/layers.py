@@ -70,7 +70,7 @@ class Layers:
         self.unset: dict[KeyPath, str] = {}
         """Keys and secrets that a variable was to give which is not there, or empty: which one."""
         self.named: set[str] = set()
-        """The variables that the file names for keys and secrets."""
+        """The variables that the file names for keys and secrets, addresses of notifications included."""
 
     def wrong(self, path: KeyPath, message: str) -> None:
         """Say that something is wrong with the value at *path*."""
@@ -143,10 +143,11 @@ class Layers:
                 self.wrong(path, meant_by(found))
             elif name not in self._environ:
                 missing.append(name)
-            if is_key and name is not None:
+            if name is not None and (is_key or (is_address and not _is_host(found, self._environ.get(name, "")))):
                 self.named.add(name)
             return self._environ.get(name or "", "")
 
+        is_address = path[:2] == ("notify", "urls")
         is_key = path[:1] in (("atlas",), ("credentials",)) and path[-1] in SECRET_KEYS
         replaced = REFERENCE.sub(replace, text)
         if path == ("temporal", "api_key") and missing:
@@ -157,6 +158,16 @@ class Layers:
         for name in missing:
             self.wrong(path, f"the environment variable {name} is not set")
         return None if missing else replaced
+
+
+def _is_host(found: re.Match[str], value: str) -> bool:
+    """Whether what *found* stands for in an address of notifications is its host, by its place and by *value*."""
+    before, after = found.string[: found.start()], found.string[found.end() :]
+    return before.endswith(("://", "@")) and after[:1] in ("", ":", "/", "?") and _HOST.fullmatch(value) is not None
+
+
+_HOST = re.compile(r"localhost|[\w-]+(?:\.[\w-]+)*\.[A-Za-z][\w-]*|[0-9]+(?:\.[0-9]+){3}|\[[0-9A-Fa-f:.]+\]")
+"""What hosts are called, and tokens are not: names with a domain, addresses."""
 
 
 def under_atlas(data: Any, name: str) -> Any:

@@ -44,7 +44,7 @@ from ..core.typed import approve_command, with_options
 from ..text.durations import rough_duration
 from ..text.escaping import one_line, shown_lines
 from .deliverer import NOT_KNOWN
-from .delivery import PATIENCE, TOO_LATE, Courier
+from .delivery import PATIENCE, TOO_LATE, Courier, Depot
 from .log.sentences import counts
 
 LAST_WORDS = 20.0
@@ -178,10 +178,16 @@ class Notifier:
         self._last_words = last_words
         self._messages = Messages(options)
         require_notifications()
-        self._posts = [
-            _Post(url, _label(number, url), self._failures, Courier(patience)) for number, url in enumerate(urls)
-        ]
-        self._look()
+        self._depot = Depot()
+        try:
+            self._posts = [
+                _Post(url, _label(number, url), self._failures, Courier(self._depot, patience))
+                for number, url in enumerate(urls)
+            ]
+            self._look()
+        except BaseException:
+            self._depot.close()
+            raise
 
     def __enter__(self) -> Self:
         for post in self._posts:
@@ -210,11 +216,12 @@ class Notifier:
                 post.stop()
             for post in self._posts:
                 post.thread.join(1.0)  # it has nothing to wait for any more
+            self._depot.close()
         self._log_failures()
 
     def _look(self) -> None:
         """Refuse addresses that apprise does not know. Where nobody can tell, that is a warning: it must not keep a run from going on."""
-        courier = Courier(LOOK)
+        courier = Courier(self._depot, LOOK)
         troubles = courier.carry([post.url for post in self._posts], None)
         courier.rest()
         for post, trouble in zip(self._posts, troubles, strict=True):

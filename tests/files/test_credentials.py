@@ -495,6 +495,28 @@ def test_no_secret_is_shown_by_settings(home: Home) -> None:
     assert "topsecret" not in json.dumps([one.source for one in settings.credentials.values()])
 
 
+def test_what_addresses_of_notifications_are_made_of_is_secret(tmp_path: Path) -> None:
+    """Whatever it looks like and wherever in the address it is put, but for a host; no hook gets it under any name."""
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "notify: {urls: ['ntfys://${PUSH}@ntfy.example.com/night', '${CHAT}', 'mailtos://me:${WORD}@${MAIL_HOST}/',"
+        " 'json://h/${ROOM}', 'slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ']}\n"
+    )
+    environ = {
+        "PUSH": "tk_AgQdq7mVBoFD37zQVN29",
+        "CHAT": "json://bot:letmein@chat.example.com",
+        "WORD": "horse",
+        "ROOM": "westwing",
+        "COPY": "TIiajkdnlazkcOXrIdevi7FQ",
+        "LET_IN": "letmein",
+    }
+    settings = load_settings(config, environ={**environ, "MAIL_HOST": "mail.example.com", "HOME": str(tmp_path)})
+    kept = {"MAIL_HOST": "mail.example.com", "LANG": "C"}
+    assert without_keys({**environ, **kept}, settings.secrets()) == kept
+    assert settings.redactor.text(" ".join(environ.values())) == " ".join(["[redacted]"] * len(environ))
+    assert settings.redactor.text("mail.example.com, ntfy.example.com") == "mail.example.com, ntfy.example.com"
+
+
 def test_keys_beside_those_in_use_are_secret_as_well(tmp_path: Path) -> None:
     """By what their variable is called, or by the place in the config that names it; no hook gets them under any name."""
     config = tmp_path / "config.yaml"

@@ -64,14 +64,23 @@ async def receiver(
 
 
 async def notified(
-    urls: list[str], events: list[Event], *, when: Callable[[], bool] = lambda: True, **options: Any
+    urls: list[str],
+    events: list[Event],
+    *,
+    first: Callable[[], None] = lambda: None,
+    when: Callable[[], bool] = lambda: True,
+    **options: Any,
 ) -> tuple[str, float]:
-    """The log and the seconds of a run that notifies *urls*, which have a minute for the rest unless *options* say less. It ends *when* it may."""
+    """The log and the seconds of a run that notifies *urls*, which have a minute for the rest unless *options* say less.
+
+    *first*: is called before the first event; it ends *when* it may.
+    """
     stream = io.StringIO()
     options.setdefault("last_words", 60.0)
 
     def run() -> float:
         with Notifier(urls, **options) as notifier:
+            first()
             began = time.monotonic()
             through(notifier.sink, events)
             took = time.monotonic() - began

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -118,6 +120,58 @@ async def test_what_delivers_shows_no_address_and_ends_with_the_run() -> None:
     assert json.loads(log)["reason"] == "no answer in time"
     assert any(b"orchestrator.observers.deliverer" in one for one in shown)
     assert not any(TOKEN.encode() in one for one in shown)
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_an_address_is_told_to_nobody_who_was_started_since_hooks_are_at_work() -> None:
+    """Whoever opened the memory of a process before it had hidden reads on in it: what delivers is forked from one that hid before the run."""
+    before: list[Path] = []
+    shown: list[tuple[list[Path], list[Path]]] = []
+
+    async def talk(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        own = processes_below(os.getpid())
+        shown.append((own, [each for one in own for each in processes_below(int(one.name))]))
+
+    def began() -> None:
+        before.extend(processes_below(os.getpid()))
+
+    async with talker(talk) as port:
+        url = f"json://127.0.0.1:{port}/{TOKEN}?cto={PATIENCE}&rto={PATIENCE}"
+        await notified([url], [started()], first=began, when=lambda: bool(shown))
+    assert before
+    [(own, forked), *_] = shown
+    assert set(own) <= set(before)
+    assert forked
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a call of Linux's")
+def test_what_is_forked_from_a_hidden_process_is_hidden() -> None:
+    """From its first moment: its memory is another one, which was never to be opened."""
+    code = (
+        "import ctypes, os, sys; sys.path.insert(0, sys.argv[1]); from orchestrator.machine.memory import keep_from_others; keep_from_others();"
+        "child = os.fork(); child or os._exit(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0));"  # PR_GET_DUMPABLE
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    root = str(Path(__file__).parents[2])
+    said = subprocess.run([sys.executable, "-c", code, root], capture_output=True, text=True, check=True, timeout=60)
+    assert said.stdout.strip() == "0"
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_a_process_that_is_gone_from_which_deliveries_begin_ends_no_run() -> None:
+    """A hook may kill it: no other one is begun beside hooks, and the log says that nothing is delivered."""
+
+    def kill() -> None:
+        for each in processes_below(os.getpid()):
+            if b"orchestrator.observers.deliverer" in (each / "cmdline").read_bytes():
+                os.kill(int(each.name), signal.SIGKILL)
+
+    log, _ = await notified([f"json://127.0.0.1:1/{TOKEN}"], [started()], first=kill)
+    [entry] = map(json.loads, log.splitlines())
+    assert entry["reason"].startswith("the process that delivers it has failed")
 
 
 @pytest.mark.anyio

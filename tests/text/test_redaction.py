@@ -193,7 +193,33 @@ def test_of_two_secrets_one_within_the_other_nothing_is_left() -> None:
             {"TIiajkdnlazkcOXrIdevi7FQ"},
             {"night", "slack"},
         ),
-        ("tgram://123456789:abcdefg_hijklmnop/12315544/", {"123456789:abcdefg_hijklmnop"}, {"tgram"}),
+        (
+            "tgram://123456789:abcdefg_hijklmnop/12315544/",
+            {"123456789:abcdefg_hijklmnop", "abcdefg_hijklmnop"},
+            {"tgram"},
+        ),
+        (
+            "ntfys://tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2@ntfy.example.com/night",
+            {"tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2"},
+            {"ntfy.example.com", "night"},
+        ),
+        (
+            "pover://uQiRzpo4DXghDmr9QzzfQu27cmVRsG@azGDORePK8gMaC0QOYAMyEEuzJnyUi",
+            {"uQiRzpo4DXghDmr9QzzfQu27cmVRsG", "azGDORePK8gMaC0QOYAMyEEuzJnyUi"},
+            {"pover"},
+        ),
+        ("slack://night@T1JJ3T3L2/A1BRTD4JD/x/", {"T1JJ3T3L2", "A1BRTD4JD"}, {"night"}),
+        ("gotifys://push.example.com/AbCdEfGhIjKlMnO", {"AbCdEfGhIjKlMnO"}, {"push.example.com"}),
+        (
+            "mailtos://mail.example.com?user=bob&pass=hunterxy&to=ops",
+            {"hunterxy"},
+            {"bob", "ops", "mail.example.com"},
+        ),
+        (
+            "json://hooks.example.com/AtlasNightWatch?+X-Token=letmein&+Content-Type=text",
+            {"letmein"},
+            {"AtlasNightWatch", "text"},
+        ),
         (
             "json://hooks.example.com/cutover?token=a1b2c3d4e5",
             {"a1b2c3d4e5"},
