@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from shlex import quote
 
+from ..text.counts import names_listed
 from .migration import MigrationState
-from .no_return import took_effect
+from .no_return import Point, point_of, took_effect
 from .outcomes import Outcome, RemoteStatus, normalise
 from .run import RunState
 from .typed import approve_command, resume_command, status_command, with_options, with_options_in
@@ -21,10 +22,13 @@ IN_A_COMMAND = 50
 """Migrations that one command names."""
 WINDOW_IS_OVER = "the window does not open any more"
 _NO_PUT = "No PUT was sent: the source is still in charge."
+_ANOTHERS = (
+    "No PUT was sent by this run, but somebody else may have begun the cutover, by what was read of the job last, or as it could not be read: "
+    "let no writer return to the source before somebody has looked at both clusters in the Atlas UI."
+)
 _LOOK = "Look at the live migration in the Atlas UI: its cutover may have begun."
 _NO_WRITER = "Let no writer return to the source, and send nothing by hand."
 _WHILE_IT_GOES_ON = {
-    Outcome.NOT_STARTED: f"{_NO_PUT} The process that works on the run starts it when its turn comes. What that leaves, {{resume}} starts.",
     Outcome.IN_DOUBT: f"{_LOOK} {_NO_WRITER} The process that works on the run reads it until its timeout. Where that has passed, nobody does, until {{resume}}, once that process has ended.",
     Outcome.UNDER_WAY: f"Atlas carries the cutover out, and the process that works on the run follows it to its end. {_NO_WRITER}",
 }
@@ -38,7 +42,7 @@ class Facts:
     *workflow*: the path of its file, where that is known. *rehearsal*: nothing of it is at Atlas. *goes_on*: a process works on it, so nobody else can. *stopped*: its session starts no further cutover. *aborted*: somebody has ended it for good, so nothing of it is tried again. *totals*: how many migrations have each outcome. *window_over*: its
     window opens no more. *too_many_failures*: a wave has more failures than its `max_failures` allows; *retry_is_enough*: it has not once what failed before its PUT
     is tried again; *left*: what another run could start, as waves and migrations. *rejected*: the wave that somebody has rejected. *all_over*: each job that FAILED was over at Atlas before any PUT.
-    *missing*: events of it are, so that no command goes on with it. The others are as in the report.
+    *missing*: events of it are, so that no command goes on with it. *doubted*: what was NOT_STARTED and may have been cut over by somebody else. The others are as in the report.
     """
 
     run_id: str
@@ -57,6 +61,7 @@ class Facts:
     rejected: str | None = None
     all_over: bool = False
     missing: bool = False
+    doubted: tuple[str, ...] = ()
     totals: Mapping[Outcome, int] = field(default_factory=dict)
 
     @property
@@ -128,8 +133,14 @@ def facts_of(state: RunState, now: float, *, goes_on: bool = False) -> Facts:
         rejected=_rejected(state),
         all_over=_all_over(state),
         missing=bool(state.missing),
+        doubted=tuple(m.name for _, m in state.rows() if is_doubted(state, m.name)),
         totals=state.totals(),
     )
+
+
+def is_doubted(state: RunState, name: str) -> bool:
+    """Whether migration *name* was NOT_STARTED, and somebody else may have begun its cutover: who is in charge is not known then."""
+    return point_of(state.migrations[name]) is Point.DOUBT and state.outcome_of(name) is Outcome.NOT_STARTED
 
 
 def _all_over(state: RunState) -> bool:
@@ -340,17 +351,8 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
     resume = f"`{resume_command(facts.run_id)}`"
     over, successor = not facts.unfinished, facts.successor
     match outcome:
-        case Outcome.NOT_STARTED if over and successor:
-            return f"No PUT was sent by this run. {_taken_over(successor)}"
-        case Outcome.NOT_STARTED if over:
-            return f"{_NO_PUT} This run is over; `{_run(facts, another=True)}` starts another."
-        case Outcome.NOT_STARTED if facts.full:
-            return f"{_NO_PUT} max_failures is exceeded, so this run starts nothing more; `{_command(facts)}` starts it, once the cause is fixed."
-        case Outcome.NOT_STARTED if facts.window_over:
-            again = f"`{_run(facts)}`"
-            return f"{_NO_PUT} The window does not open any more: set a new one in the workflow file, then {again} goes on."
         case Outcome.NOT_STARTED:
-            return f"{_NO_PUT} {resume} starts it."
+            return f"{_who_is_in_charge(facts)} {_way_on(facts)}"
         case Outcome.IN_DOUBT | Outcome.UNDER_WAY if over and successor:
             return f"{_NO_WRITER} {_taken_over(successor)} Where there is no such run any more, look at the live migration in the Atlas UI."
         case Outcome.IN_DOUBT | Outcome.UNDER_WAY if over:
@@ -367,6 +369,38 @@ def _what_to_do(facts: Facts, outcome: Outcome) -> str:
         case Outcome.TIMED_OUT:
             return f"Atlas accepted the cutover and has not ended it yet. {_NO_WRITER} Watch it in the Atlas UI: no run follows it any more."
     return _about_the_failed(facts)
+
+
+def about_doubted(facts: Facts) -> str:
+    """What a person does about migrations that were NOT_STARTED, and that somebody else may have cut over."""
+    return _ANOTHERS if facts.goes_on else f"{_ANOTHERS} {_way_on(facts)}"
+
+
+def _who_is_in_charge(facts: Facts) -> str:
+    """What is said of that of all that was NOT_STARTED."""
+    if len(facts.doubted) == facts.totals.get(Outcome.NOT_STARTED):
+        return _ANOTHERS
+    taken = not facts.unfinished and facts.successor is not None
+    if not facts.doubted:
+        return "No PUT was sent by this run." if taken else _NO_PUT
+    others = "" if taken else " Of the others the source is still in charge."
+    return f"{_ANOTHERS.replace('the cutover', f'the cutover of {names_listed(facts.doubted, 5)}', 1)}{others}"
+
+
+def _way_on(facts: Facts) -> str:
+    """How what was NOT_STARTED is started."""
+    resume = f"`{resume_command(facts.run_id)}`"
+    if facts.goes_on:
+        return f"The process that works on the run starts it when its turn comes. What that leaves, {resume} starts."
+    if not facts.unfinished and facts.successor is not None:
+        return _taken_over(facts.successor)
+    if not facts.unfinished:
+        return f"This run is over; `{_run(facts, another=True)}` starts another."
+    if facts.full:
+        return f"max_failures is exceeded, so this run starts nothing more; `{_command(facts)}` starts it, once the cause is fixed."
+    if facts.window_over:
+        return f"The window does not open any more: set a new one in the workflow file, then `{_run(facts)}` goes on."
+    return f"{resume} starts it."
 
 
 def _taken_over(successor: str) -> str:

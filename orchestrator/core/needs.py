@@ -14,6 +14,7 @@ from .advice import (
     IN_A_COMMAND,
     Facts,
     Failed,
+    about_doubted,
     about_failed,
     about_failed_and_given_up,
     about_failed_too_late,
@@ -22,6 +23,7 @@ from .advice import (
     advise,
     facts_of,
     how_it_failed,
+    is_doubted,
 )
 from .events import HookFinished
 from .holds import Held, Hold, holds, silence
@@ -47,6 +49,7 @@ NEED_URGENCY = (
     Outcome.TIMED_OUT,
     Outcome.UNVERIFIED,
     NOT_RUN,
+    Outcome.NOT_STARTED,
     Outcome.FAILED,
     HOOK,
     UNAPPROVED,
@@ -54,7 +57,7 @@ NEED_URGENCY = (
     Held.APPROVAL,
     Held.PAUSE,
 )
-"""The kinds of `Need`, the most urgent first. EVENTS_MISSING: what the run has sent may not be known here. INTERRUPTED: its process has ended without recording why. UNDER_WAY is one where no process follows the cutover any more. NOT_RUN: hooks that the run was ended without. UNAPPROVED: nobody approved a wave in time."""
+"""The kinds of `Need`, the most urgent first. EVENTS_MISSING: what the run has sent may not be known here. INTERRUPTED: its process has ended without recording why. UNDER_WAY is one where no process follows the cutover any more. NOT_STARTED is one where somebody else may have begun the cutover. NOT_RUN: hooks that the run was ended without. UNAPPROVED: nobody approved a wave in time."""
 
 NAMED = 10
 """Migrations of one need that are named with their ids; `Need.count` says how many there are."""
@@ -164,12 +167,13 @@ def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:
     groups: dict[tuple[Outcome, str, Failed | None], list[tuple[Wave, Migration]]] = {}
     for wave, migration in state.rows():
         known = state.migrations[migration.name]
-        if known.phase is Phase.NEW or (running and known.phase is not Phase.FINISHED):
-            continue
-        if known.outcome is Outcome.SUCCESS:
+        doubted = is_doubted(state, migration.name)
+        if not doubted and (known.phase is Phase.NEW or known.outcome is Outcome.SUCCESS):
             continue  # nearly all of them, in the end
+        if running and known.phase is not Phase.FINISHED and known.skipped is None:
+            continue
         result = state.result(migration.name)
-        if result.outcome in NEED_URGENCY:
+        if result.outcome in NEED_URGENCY and (doubted or result.outcome is not Outcome.NOT_STARTED):
             how = how_it_failed(known) if result.outcome is Outcome.FAILED else None
             said = _without_ids(result.error_message or "", migration)
             groups.setdefault((result.outcome, said, how), []).append((wave, migration))
@@ -219,6 +223,8 @@ def _of_migrations(
         to_do = about_failed(how)
     elif outcome is Outcome.IN_DOUBT and running:
         to_do = about_given_up(facts)  # what is still read is no need
+    elif outcome is Outcome.NOT_STARTED:
+        to_do = about_doubted(facts)  # the others are no need
     else:
         to_do = advise(facts).outcomes.get(str(outcome), "")
     return Need(

@@ -25,7 +25,10 @@ from .steering import DecisionReport, report_steering
 
 SCHEMA_VERSION = 1
 
-OUTCOME_URGENCY = (*(kind for kind in NEED_URGENCY if isinstance(kind, Outcome)), Outcome.NOT_STARTED)
+OUTCOME_URGENCY = (
+    *(kind for kind in NEED_URGENCY if isinstance(kind, Outcome) and kind is not Outcome.NOT_STARTED),
+    Outcome.NOT_STARTED,
+)
 """The outcomes other than SUCCESS, the most urgent first."""
 
 OTHERS = (("Not started", Outcome.NOT_STARTED),)

@@ -179,6 +179,43 @@ def test_a_put_of_which_nothing_came_is_told_from_a_cutover_that_atlas_ended_as_
         assert point_in(state, name) is point
 
 
+LAG = ev.GateWaiting(at=NOW, migration="a", status="WORKING", ready=False, lag=30.0, max_lag=10.0)
+GONE = replace(LAG, at=NOW + 1, lag=None, lag_gone=True)
+SKIPPED = ev.MigrationSkipped(at=NOW + 2, migration="a", who="ada")
+ABORTED = ev.RunAborted(at=NOW + 2, who="ada")
+
+
+@pytest.mark.parametrize("how", ["skipped", "aborted", "killed"])
+def test_what_was_not_started_and_somebody_else_may_have_cut_over_is_a_need(how: str) -> None:
+    """As where it FAILED: nobody is told that its source is in charge, and the others of the run that theirs are not."""
+    ends_so: dict[str, list[ev.Event]] = {"skipped": [SKIPPED], "aborted": [ABORTED], "killed": []}
+    state = state_after(LAG, GONE, *ends_so[how])
+    if how != "killed":
+        state = ends(state, unfinished=False)
+    need = only(needs(state, NOW + 3))
+    assert (need.kind, need.what) == (Outcome.NOT_STARTED, "a")
+    assert "let no writer return to the source" in need.to_do
+    assert "source is still in charge" not in need.to_do
+    advice = advise(facts_of(state, NOW + 3)).outcomes[Outcome.NOT_STARTED]
+    assert "somebody else may have begun the cutover of a, " in advice
+    assert "Of the others the source is still in charge." in advice
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_where_nothing_but_doubts_was_left_no_source_is_said_to_be_in_charge(*, running: bool) -> None:
+    """Nor while a process works on the run: of what that has still to start nobody is told anything, of what was skipped somebody is."""
+    doubts = [replace(each, migration=name) for name in "ab" for each in (LAG, GONE)]
+    state = state_after(*doubts, SKIPPED, waves=(("a", "b"),))
+    facts = facts_of(state, NOW, goes_on=running)
+    assert "source is still in charge" not in advise(facts).outcomes[Outcome.NOT_STARTED]
+    found = but_for_the_interruption(needs(state, NOW, holder=WHO if running else None))
+    assert [(need.kind, need.what) for need in found] == [
+        (Outcome.NOT_STARTED, name) for name in ("a" if running else "ab")
+    ]
+    state.apply(replace(LAG, at=NOW + 5))
+    assert "a" not in [need.what for need in needs(state, NOW + 5, holder=WHO)]
+
+
 def test_what_goes_on_needs_nobody() -> None:
     """A cutover under way does when no process follows it any more, and says how to follow it."""
     state = state_after(

@@ -10,6 +10,7 @@ const IDS_SHOWN = 3; // more of them only with a click
 export const LOOKS = {
   ...STATES,
   UNDER_WAY: { ...STATES.UNDER_WAY, word: "UNDER_WAY, followed by nobody", short: "UNDER_WAY" },
+  NOT_STARTED: { ...STATES.NOT_STARTED, word: "NOT_STARTED, maybe cut over by somebody else", short: "NOT_STARTED", tone: "late" },
   SILENT: { word: "No sign of life", short: "without a sign of life", icon: "INTERRUPTED", tone: "failed" },
   INTERRUPTED: { word: "Interrupted", short: "interruption", icon: "INTERRUPTED", tone: "late" },
   EVENTS_MISSING: { word: "Events are missing", short: "missing events", icon: "FAILED", tone: "failed" },
