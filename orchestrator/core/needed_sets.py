@@ -20,6 +20,14 @@ def needed_sets(run: RunState, now: float) -> tuple[str | None, ...]:
     return tuple(dict.fromkeys(migration.credentials for migration in followed or _asked_for(run, now)))
 
 
+def one_will_do(run: RunState) -> bool:
+    """Whether a session begins that has one of its `needed_sets`, as cutovers are under way: those that can be read are followed to their end.
+
+    Of the others nobody would see more if it did not begin. They are read all the while, as where their set is refused in the middle of a run.
+    """
+    return any(run.migrations[migration.name].phase in UNDER_WAY for _, migration in run.rows())
+
+
 def _asked_for(run: RunState, now: float) -> list[Migration]:
     """What may still get a PUT, and what is looked at before a hook hears who is in charge."""
     stopped = starts_nothing(run, now)

@@ -6,6 +6,7 @@ Made here once, from the advice of `advice`: status page, report.html, report.md
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..text.counts import names_listed, plural, wave_named
@@ -28,6 +29,7 @@ from .advice import (
 from .events import HookFinished
 from .holds import Held, Hold, holds, silence
 from .migration import MigrationState, Phase
+from .next_step import LOOK
 from .not_run import NotRun, hooks_not_run
 from .outcomes import Outcome
 from .run import RunState
@@ -127,6 +129,8 @@ def needs(state: RunState, now: float, *, holder: str | None = None, silent: flo
     *holder*: the process that works on it (None: nobody does), *silent*: since when that gives no sign of life.
     """
     found = [*_ended(state, now, running=holder is not None), *_hooks(state, now, running=holder is not None)]
+    if holder is not None and state.refused:
+        found += _unread(state)
     if holder is not None:
         found += [_of_hold(hold) for hold in holds(state) if hold.held is not Held.WINDOW]
     if holder is None:
@@ -190,6 +194,27 @@ def _ended(state: RunState, now: float, *, running: bool) -> list[Need]:
         )
         for (outcome, said, how), members in groups.items()
     ]
+
+
+def _unread(state: RunState) -> Iterator[Need]:
+    """Those under way that nobody can read, as their credentials are refused, with what was said of these."""
+    groups: dict[str, list[tuple[Wave, Migration]]] = {}
+    for wave, migration in state.rows():
+        if (why := state.unread(migration.name)) is not None:
+            groups.setdefault(why, []).append((wave, migration))
+    for why, members in groups.items():
+        names = [migration.name for _, migration in members]
+        yield Need(
+            kind=Outcome.UNDER_WAY,
+            what=names[0] if len(names) == 1 else f"{plural(len(names), 'migration')} ({names_listed(names, 5)})",
+            said=why,
+            to_do=f"Nobody sees how this goes on until the credentials are good again: {LOOK}, and let no writer return to a source.",
+            about=tuple(
+                Subject(name=m.name, wave=wave.name, group_id=m.group_id, live_migration_id=m.live_migration_id)
+                for wave, m in members[:NAMED]
+            ),
+            count=len(members),
+        )
 
 
 def _since(state: MigrationState, outcome: Outcome) -> float | None:

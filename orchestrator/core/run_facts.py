@@ -184,6 +184,11 @@ class RunFacts:
         """Why the PUT of migration *name* may not leave in this session, though others may; None: it may, for all of this."""
         return self.migrations[name].skipped or self._refusal(name)
 
+    def unread(self, name: str) -> str | None:
+        """Why nobody sees how migration *name* goes on, which is under way: its credentials were refused, and the last read gave nothing; None: somebody does."""
+        known = self.migrations[name]
+        return self._refusal(name) if known.phase in UNDER_WAY and known.note is not None else None
+
     def _refusal(self, name: str) -> str | None:
         return self.refused.get(self._members[name].migration.credentials) if self.refused else None
 

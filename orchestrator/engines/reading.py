@@ -83,7 +83,7 @@ class JobReader:
         self._random = random
         self._on_refused = on_refused
         self._checkpoint = checkpoint
-        self._last_left = -math.inf  # when the last read left, by the event loop's clock
+        self._last_left = -math.inf  # when the last read left, or was tried, by the event loop's clock
 
     async def ask(self, state: MigrationState, priority: Priority, *, until: float | None = None) -> Reading:
         """Read the job, before others where its application stands still.
@@ -95,7 +95,7 @@ class JobReader:
         """
         now, migration = self._now, self._migration
         take, self._first = self._first, None
-        asked_at = now()
+        asked_at, tried = now(), anyio.current_time()
         if state.prepared and state.phase in BEFORE_THE_PUT:
             priority = Priority.CUTOVER
 
@@ -117,8 +117,11 @@ class JobReader:
                 deadline=deadline,
                 may_leave=leaves,
             )
-        except KeysRefusedError as error:
-            self._on_refused(error)
+        except AtlasError as error:
+            # One that never left, as there is nothing to sign it with, is waited after as well.
+            self._last_left = max(self._last_left, tried)
+            if isinstance(error, KeysRefusedError):
+                self._on_refused(error)
             raise
         return reading_of(job, took=now() - asked_at)
 

@@ -16,7 +16,7 @@ import anyio
 from ..atlas.clients import Clients, open_clients
 from ..core.errors import JournalError
 from ..core.events import Event, RequestRetried, RunFinished, RunStarted
-from ..core.needed_sets import needed_sets
+from ..core.needed_sets import needed_sets, one_will_do
 from ..core.observer import Say
 from ..core.outcomes import ExitCode
 from ..core.read_first import read_first
@@ -56,19 +56,33 @@ async def conduct(journal: Journal, assignment: Assignment, settings: Settings, 
     relay = _Relay(options.host.say)
     clock = SessionClock(options.host.wall, options.host.steady)
     events = (assignment.first, *assignment.also)
-    needed = needed_sets(assignment.state.after(*events), clock.wall())
+    beginning = assignment.state.after(*events)
+    needed, one = needed_sets(beginning, clock.wall()), one_will_do(beginning)
     async with (
         hooks_held(journal.state_dir, assignment, options.host.say) as (file, lock),
         keeping_hooks(without_keys(os.environ, settings.secrets()), descriptors=(lock,)) as kept,
         open_target(
-            assignment.workflow, settings, rehearsal, so_far=assignment.state, needed=needed, wall=clock.now
+            assignment.workflow,
+            settings,
+            rehearsal,
+            so_far=assignment.state,
+            needed=needed,
+            one_will_do=one,
+            wall=clock.now,
         ) as target,
         open_clients(target.settings, target.sets, wall=clock.now, on_event=relay) as clients,
         reading_ahead(clients, now=clock.now) as first_reads,
     ):
         settle, now, wall = settings.atlas.settle, clock.now(), clock.wall()
         first_reads.begin(read_first(assignment.state, events, settle=settle, now=now, wall=wall))
-        await reach_atlas(clients, target.base_url, needed=needed, so_far=assignment.state, prove=first_reads.proved)
+        await reach_atlas(
+            clients,
+            target.base_url,
+            needed=needed,
+            one_will_do=one,
+            so_far=assignment.state,
+            prove=first_reads.proved,
+        )
         atlas = _Atlas(clients=clients, relay=relay, clock=clock, first_reads=first_reads)
         assignment = replace(assignment, locks=(*assignment.locks, file))
         await LockedJournal(assignment.state.run_id, options.host.say).wait_until_free(journal)

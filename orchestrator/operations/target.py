@@ -81,8 +81,14 @@ def sets_of(workflow: Workflow) -> list[str | None]:
     return list(dict.fromkeys(migration.credentials for _, migration in workflow.migrations()))
 
 
-def atlas_target(workflow: Workflow, settings: Settings, needed: Collection[str | None] | None = None) -> Target:
-    """Atlas, with the credentials that *workflow* names. *needed*: the sets that have to be there (None: all).
+def atlas_target(
+    workflow: Workflow,
+    settings: Settings,
+    needed: Collection[str | None] | None = None,
+    *,
+    one_will_do: bool = False,
+) -> Target:
+    """Atlas, with the credentials that *workflow* names. *needed*: the sets that have to be there (None: all), or where *one_will_do* one of them.
 
     Raises:
         InputError: Some of them are not; all that is missing is told.
@@ -103,7 +109,8 @@ def atlas_target(workflow: Workflow, settings: Settings, needed: Collection[str 
             problems.append(
                 Problem(file="config", line=0, key="atlas" if name is None else f"credentials.{name}", message=what)
             )
-    if problems:
+    there = one_will_do and any(found[name] is not None for name in (found if needed is None else needed))
+    if problems and not there:
         raise InputError(problems=sorted(set(problems)))
     return Target(settings=client_settings(settings, settings.atlas.base_url, next(iter(found.values()))), sets=found)
 
@@ -114,9 +121,10 @@ def refuse_missing(intention: Intention, settings: Settings) -> None:
     Raises:
         InputError: Some of them are not there.
     """
-    names = (*intention.repeats, *intention.elsewhere, *intention.follows) or intention.starts
+    follows = (*intention.repeats, *intention.elsewhere, *intention.follows)
+    names = follows or intention.starts
     needed = {migration.credentials for _, migration in intention.workflow.migrations() if migration.name in names}
-    atlas_target(intention.workflow, settings, needed)
+    atlas_target(intention.workflow, settings, needed, one_will_do=bool(follows))
 
 
 @asynccontextmanager
@@ -127,14 +135,15 @@ async def open_target(
     *,
     so_far: RunState,
     needed: Collection[str | None] | None = None,
+    one_will_do: bool = False,
     wall: Callable[[], float],
 ) -> AsyncIterator[Target]:
     """Where the requests go: Atlas, or for a *rehearsal* a simulator that lives as long as this context.
 
-    The simulator begins where the run that it is for has brought its jobs *so_far*. *needed*: the sets of credentials that have to be there (None: all).
+    The simulator begins where the run that it is for has brought its jobs *so_far*. *needed* and *one_will_do*: as for `atlas_target`.
     """
     if rehearsal is None:
-        yield atlas_target(workflow, settings, needed)
+        yield atlas_target(workflow, settings, needed, one_will_do=one_will_do)
         return
     from ..simulator.scenario import Scenario
     from ..simulator.server import Simulator
@@ -211,12 +220,13 @@ async def reach_atlas(
     base_url: str,
     *,
     needed: Collection[str | None] | None = None,
+    one_will_do: bool = False,
     so_far: RunState | None = None,
     prove: Prove | None = None,
 ) -> None:
     """See before anything else that Atlas answers at *base_url* and takes the keys of every set, all of them asked at once.
 
-    *needed*: the sets that are asked (None: all). *so_far*: what is known of the run that is to be worked on, if any. *prove*: what else
+    *needed*: the sets that are asked (None: all); *one_will_do*: nothing is raised where one of them is good. *so_far*: what is known of the run that is to be worked on, if any. *prove*: what else
     proves them (None: nothing).
 
     Raises:
@@ -225,9 +235,9 @@ async def reach_atlas(
     """
     names = clients.all() if needed is None else needed
     asked = await _reach_each(clients, names, base_url, so_far, _by_asking if prove is None else prove)
-    for failure in asked.values():
-        if failure is not None:
-            raise failure
+    failures = [failure for failure in asked.values() if failure is not None]
+    if failures and not (one_will_do and len(failures) < len(asked)):
+        raise failures[0]
 
 
 async def who_asks(clients: Clients, base_url: str) -> dict[str | None, Identity | AtlasError]:

@@ -25,7 +25,9 @@ from orchestrator.core.events import (
     RequestRetried,
     RunFinished,
 )
+from orchestrator.core.needs import Need, needs
 from orchestrator.core.outcomes import ExitCode, Outcome
+from orchestrator.core.run import RunState
 from orchestrator.core.settings import CredentialSet, Secret, ServiceAccount
 from orchestrator.core.workflow import Workflow
 from orchestrator.operations.plan_online import plan_online
@@ -213,7 +215,7 @@ async def test_a_set_that_is_refused_altogether_stops_its_own_migrations_alone(t
 
 
 async def test_what_is_under_way_with_a_refused_set_is_followed_to_its_deadline(tmp_path: Path) -> None:
-    """It was accepted; nothing of it is said that was not seen."""
+    """It was accepted; nothing of it is said that was not seen: it is in doubt, and `resume` reads it again."""
     plan = workflow(wave("w", european("b", timeout=120.0), "a"))
     special = {"b": Special(cutover=Range(low=60.0, high=60.0))}
     async with two_organisations(tmp_path, plan, special=special) as it:
@@ -224,7 +226,13 @@ async def test_what_is_under_way_with_a_refused_set_is_followed_to_its_deadline(
 
         it.watchers.append(watch)
         ending = await it.start()
-        assert outcomes(ending) == {"b": Outcome.TIMED_OUT, "a": SUCCESS}
+        assert outcomes(ending) == {"b": Outcome.IN_DOUBT, "a": SUCCESS}
+        assert ending.exit_code is ExitCode.IN_DOUBT
+        assert "accepted, but not final within 2m (" in str(ending.state.result("b").error_message)
+        it.watchers.clear()
+        it.atlas.app.tokens.replace_secret(*ACCOUNT)
+        assert outcomes(await it.resume(ending.state.run_id)) == {"b": SUCCESS, "a": SUCCESS}
+        assert it.puts("b") == 1
 
 
 def accepted(name: str) -> Callable[[Event], bool]:
@@ -278,6 +286,42 @@ async def test_what_is_under_way_is_followed_though_another_set_is_refused(tmp_p
 
 
 @WITHOUT
+async def test_what_is_under_way_with_a_good_set_is_followed_beside_what_cannot_be_read(
+    tmp_path: Path, how: str
+) -> None:
+    """The other one is told as a need while it goes on, and is in doubt at the end; with its set again, `resume` sees how it ended."""
+    plan = workflow(wave("w", "a", european("b", timeout=300.0)))
+    async with two_organisations(tmp_path, plan, special={"a": LONG, "b": LONG}) as it:
+        both: set[str] = set()
+
+        def both_accepted(event: Event) -> bool:
+            if isinstance(event, CutoverAccepted):
+                both.add(event.migration)
+            return both == {"a", "b"}
+
+        run_id, settings = await die_when(it, both_accepted), it.settings
+        without_eu(it, how)
+        told: list[Need] = []
+
+        def watch(event: Event, state: RunState) -> None:
+            if isinstance(event, MigrationFinished) and event.migration == "a":
+                told.extend(needs(state, event.at, holder="somebody"))
+
+        it.watchers.append(watch)
+        first = await it.resume(run_id)
+        assert outcomes(first) == {"a": SUCCESS, "b": Outcome.IN_DOUBT}
+        assert (first.exit_code, first.state.recorded_unfinished) == (ExitCode.IN_DOUBT, True)
+        assert [(need.kind, need.what) for need in told] == [(Outcome.UNDER_WAY, "b")]
+        assert "Atlas refuses the credentials 'eu' altogether" in told[0].said
+
+        it.watchers.clear()
+        it.settings = settings
+        it.atlas.app.tokens.replace_secret(*ACCOUNT)
+        assert set(outcomes(await it.resume(run_id)).values()) == {SUCCESS}
+        assert [it.puts(name) for name in "ab"] == [1, 1]
+
+
+@WITHOUT
 async def test_only_the_sets_of_what_is_selected_are_needed(tmp_path: Path, how: str) -> None:
     """A run of the others, and its continuation."""
     plan = workflow(wave("w", "a", "c", concurrency=1), wave("v", european("b")))
@@ -292,7 +336,7 @@ async def test_only_the_sets_of_what_is_selected_are_needed(tmp_path: Path, how:
 @WITHOUT
 async def test_a_set_that_is_needed_keeps_a_session_from_beginning(tmp_path: Path, how: str) -> None:
     """Something is to start with it and nothing is under way, or what is under way is its own: what is wrong is said, nothing was begun."""
-    plan = workflow(wave("w", "a", european("b")))
+    plan = workflow(wave("w", european("b")), wave("v", "a"))
     async with two_organisations(tmp_path, plan, special={"b": LONG}) as it:
         settings = it.settings
         without_eu(it, how)

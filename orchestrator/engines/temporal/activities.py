@@ -215,17 +215,28 @@ class Activities:
     async def reach(self, asked: forms.Reach) -> forms.Did:
         """See that Atlas answers, and takes the credentials that are *asked* for; what is wrong, or nothing."""
         async with self._alive(asked.lease):
-            return forms.Did(task=asked.task, what=await self._trouble_with(asked.sets))
+            return forms.Did(task=asked.task, what=await self._trouble_with_all(asked))
 
-    async def _trouble_with(self, sets: list[str | None]) -> str:
+    async def _trouble_with_all(self, asked: forms.Reach) -> str:
+        """What keeps a session from beginning: the first trouble, unless one set will do and is good."""
+        first = ""
+        for name in asked.sets:
+            trouble = await self._trouble_with(name)
+            if trouble and not asked.one_will_do:
+                return trouble
+            if not trouble and asked.one_will_do:
+                return ""
+            first = first or trouble
+        return first
+
+    async def _trouble_with(self, name: str | None) -> str:
         known = self.clients.all()
-        for name in sets:
-            if name not in known:
-                return f"the worker has no credentials {name!r}" if name else "the worker has no credentials for Atlas"
-            try:
-                await known[name].check_access()
-            except AtlasError as error:
-                return f"Atlas was not reached by the worker: {error}"
+        if name not in known:
+            return f"the worker has no credentials {name!r}" if name else "the worker has no credentials for Atlas"
+        try:
+            await known[name].check_access()
+        except AtlasError as error:
+            return f"Atlas was not reached by the worker: {error}"
         return ""
 
     # -- a budget --------------------------------------------------------------------------------------------------------

@@ -198,11 +198,12 @@ def given_up_by(answer: Any) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """Whether Atlas takes the credentials *sets*. *task*: as of `Claims`."""
+    """Whether Atlas takes the credentials *sets*, or where *one_will_do* one of them. *task*: as of `Claims`."""
 
     task: str
     sets: list[str | None]
     lease: float
+    one_will_do: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from ...core.agenda import Action, Agenda, Drive, HookOf, Record, RunGroupHook
 from ...core.events import CutoversStopped, RunFinished
-from ...core.needed_sets import needed_sets
+from ...core.needed_sets import needed_sets, one_will_do
 from ...core.next_actions import next_actions, to_drive
 from ...core.outcomes import ExitCode, RunOutcome
 from ...core.run import RunState
@@ -172,7 +172,10 @@ class Run:
             self._ledger.record(CutoversStopped(at=now(), reason=reason))
             return ExitCode.BUSY
         reach = forms.Reach(
-            task=self._task("reach"), sets=list(needed_sets(self._state, now())), lease=self._order.lease
+            task=self._task("reach"),
+            sets=list(needed_sets(self._state, now())),
+            lease=self._order.lease,
+            one_will_do=one_will_do(self._state),
         )
         trouble = await self._activity("reach", reach)
         if trouble:
