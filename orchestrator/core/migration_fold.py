@@ -308,10 +308,17 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
     )
     if starts_afresh(state, retry_failed=retry_failed):
         return fresh
-    match state.phase:
+    by_answer = state.outcome is Outcome.IN_DOUBT and state.accepted_at is not None and not state.by_evidence
+    match Phase.ACCEPTED if by_answer else state.phase:  # it could not be read for long: that takes no acceptance back
         case Phase.ACCEPTED:
-            # What follows is for the case that the evidence is taken back: what came to nothing before is no streak of this session.
+            # Of these, the streaks are for the case that the evidence is taken back: what came to nothing before is none of this session.
             return state._replace(
+                phase=Phase.ACCEPTED,
+                outcome=None,
+                error_message=None,
+                finished_at=None,
+                ended_at=None,
+                after_hooks_done=0,
                 last_read_at=None,
                 known_at=None,
                 reads_in_phase=0,

@@ -39,7 +39,7 @@ from .events import (
     WindowWaiting,
 )
 from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, after_hook_left, undo_left
-from .next_step import LOOK, Done, Finish, Policy, Read, ReadKind, RunHook, SendPut, Step, next_step, too_old
+from .next_step import Done, Finish, Policy, Read, ReadKind, RunHook, SendPut, Step, next_step, too_old
 from .outcomes import Outcome
 from .run import APPROVAL_TIMEOUT, RunState
 from .steered import with_reason
@@ -122,7 +122,7 @@ def _step(run: RunState, name: str, policy: Policy, now: float, wall: float) -> 
         soaked = _soaks_until(run, wave, now)
         return replace(step, not_before=soaked) if soaked is not None and isinstance(step, RunHook) else step
     if state.phase not in BEFORE_THE_PUT:
-        return _as_far_as_seen(run, name, next_step(state, policy, now))
+        return next_step(state, policy, now)
     if run.stopped is not None or name not in run.selected or run.withdrawn(name) is not None:
         return _undo(state, migration)
     if known.started and known.hooks.refused:
@@ -134,13 +134,6 @@ def _step(run: RunState, name: str, policy: Policy, now: float, wall: float) -> 
     step = next_step(state, policy, now, held=not _door_is_open(run, wall))
     if isinstance(step, (RunHook, SendPut)) and not _door_is_open(run, wall):
         return Wait(what=WaitsFor.DOOR)
-    return step
-
-
-def _as_far_as_seen(run: RunState, name: str, step: Step) -> Step:
-    """*step*; where Atlas does not let us see how an accepted cutover stands, the end of its time is a doubt, which `resume` reads again."""
-    if isinstance(step, Finish) and step.outcome is Outcome.TIMED_OUT and run.unread(name) is not None:
-        return replace(step, outcome=Outcome.IN_DOUBT, error_message=f"{step.error_message}: {LOOK}")
     return step
 
 

@@ -16,7 +16,8 @@ The rules that matter:
   job waits at its gate again.
 * The answer to a PUT says "accepted" and no more: a final word in it (v1.0) is for a read to confirm.
 * Another PUT passes the gate like the first one, and in its wave's time: a doubt that is settled does not open it.
-* A deadline ends a migration only after a read that was tried at or after it, also when the program was down meanwhile.
+* A deadline ends a migration only after a read that was tried at or after it, also when the program was down meanwhile. An
+  accepted cutover that could not be read then is read for `OVERTIME` more, and is in doubt after that: TIMED_OUT is for good.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ GATE_LIFE = 5.0
 """Seconds after which what was read is stale (a queue for a slot, a pause, a hook): the job is read again before the first
 `before` hook, and before the PUT. They count from the moment when the read was sent: its answer is as old as that."""
 
+
+OVERTIME = 60.0
+"""Seconds after its deadline for which a cutover is read on where the read at the deadline gave nothing."""
 
 GATE_CHANGED = "its gate was changed since the job was read"
 
@@ -183,8 +187,11 @@ def next_step(state: MigrationState, policy: Policy, now: float, *, held: bool =
         case Phase.ACCEPTED:
             since = state.doubt_since if state.by_evidence else state.accepted_at
             deadline = (since or now) + policy.timeout
+            if state.read_failed and _read_after(state, deadline):
+                deadline += OVERTIME
             if _read_after(state, deadline):
-                outcome = Outcome.IN_DOUBT if state.by_evidence else Outcome.TIMED_OUT
+                unknown = state.by_evidence or state.read_failed
+                outcome = Outcome.IN_DOUBT if unknown else Outcome.TIMED_OUT
                 return Finish(outcome=outcome, error_message=_timeout_message(state, policy))
             # The first read comes after a wait, too: no cutover is over in no time.
             return Read(kind=ReadKind.POLL, attempt=max(1, state.reads_in_phase + 1), deadline=deadline)
@@ -296,4 +303,6 @@ def _timeout_message(state: MigrationState, policy: Policy) -> str:
     within = f"not final within {format_duration(policy.timeout)} ({seen})"
     if state.by_evidence:
         return f"{how_sent(state)}; its cutover seems to have begun, as the lag is gone, but it is {within}: {LOOK}"
+    if state.read_failed:
+        return f"accepted, but whether it has ended could not be read by the end of its {format_duration(policy.timeout)} ({state.note}): {LOOK}"
     return f"accepted, but {within}"

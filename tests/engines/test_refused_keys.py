@@ -51,8 +51,8 @@ async def test_what_is_under_way_with_refused_keys_ends_by_its_timeout(tmp_path:
     async with house(tmp_path, plan, Scenario(jobs=READY, faults=(refused(None, 401, after=5.0),))) as it:
         began = wall()
         ending = await it.start()
-        assert outcomes(ending) == {"a": Outcome.TIMED_OUT, "b": NOT_STARTED}
-        assert 100 <= wall() - began <= 140
+        assert outcomes(ending) == {"a": Outcome.IN_DOUBT, "b": NOT_STARTED}
+        assert 160 <= wall() - began <= 200
         assert ending.state.recorded_unfinished
 
 
