@@ -115,6 +115,10 @@ def _step(run: RunState, name: str, policy: Policy, now: float, wall: float) -> 
     state = run.migrations[name]
     wave, migration = run.wave_and_migration(name)
     known = run.waves[wave.name]
+    if state.phase not in BEFORE_THE_PUT and name not in run.selected:
+        step = next_step(state, policy, now)
+        # A look has found it over: its hooks are run by a session that is about it.
+        return Done() if isinstance(step, RunHook) else step
     if state.phase is Phase.VERIFYING and wave.soak and run.stopped is None:
         if known.counts.waiting or known.counts.under_way:
             return Wait(what=WaitsFor.SOAK)

@@ -240,8 +240,10 @@ class RunState(RunFacts):
         if isinstance(event, MigrationRetried):
             self._taken_up_again(wave, event)
             wave.retried += 1
-            wave.finished_at = None
             self.recorded_unfinished = True  # also where all was over
+            if not selected:
+                return  # it starts in a session that is about it
+            wave.finished_at = None
             if wave.started:
                 if after.phase in BEFORE_THE_PUT:
                     wave.hooks.once_more()

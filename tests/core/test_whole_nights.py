@@ -29,7 +29,7 @@ from orchestrator.core.events import (
 from orchestrator.core.evidence import WORD_LIFE
 from orchestrator.core.hook_facts import facts_for_hook
 from orchestrator.core.last_look import stands_since
-from orchestrator.core.migration import UNDER_WAY
+from orchestrator.core.migration import BEFORE_THE_PUT, UNDER_WAY
 from orchestrator.core.next_step import GATE_LIFE
 from orchestrator.core.no_return import SIDES, InCharge, Side, last_start, point_in
 from orchestrator.core.outcomes import Outcome
@@ -208,6 +208,7 @@ def nothing_undone(night: CoreNight, wave: str | None, before: int) -> None:
 
 def one_after_the_other(night: CoreNight, hook: HookKind, wave: str | None, name: str | None) -> None:
     """What a `before` hook prepares is undone when that has ended, and prepared again when all of that is undone."""
+    a_hook_is_of_what_is_selected(night, hook, name)
     if name is not None or hook is HookKind.VERIFY:
         return
     began, ended = night.hooked(wave)
@@ -236,8 +237,16 @@ def test_the_promises_hold_in_thousands_of_nights(seed: int, faults: float, deat
     hold_a_night(seed, faults, deaths)
 
 
+def a_hook_is_of_what_is_selected(night: CoreNight, hook: HookKind, name: str | None) -> None:
+    """Of what a session is not about it undoes alone what `before` hooks have done for a PUT that does not leave."""
+    if name is not None and name not in night.run.selected:
+        assert hook is HookKind.AFTER_FAILURE, name
+        assert night.run.migrations[name].phase in BEFORE_THE_PUT, name
+
+
 def source_is_told_by_a_look(night: CoreNight, hook: HookKind, wave: str | None, name: str | None) -> None:
     """Nobody has begun a cutover of what such a hook may let writers in to, as a read of the moment has shown."""
+    a_hook_is_of_what_is_selected(night, hook, name)
     run = night.run
     group = None if wave is None else run.wave(wave)
     one = None if name is None else run.wave_and_migration(name)[1]
