@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from orchestrator.core import observations
 from orchestrator.core.events import CutoverRequested, Event, HookFinished, MigrationFinished, RunResumed, RunStarted
 from orchestrator.core.migration import MigrationState, Phase
 from orchestrator.core.migration_fold import apply, reopen
@@ -152,15 +153,7 @@ class Story:
         """End it, which has to be what comes next."""
         step = self.step()
         assert isinstance(step, Finish)
-        self.take(
-            MigrationFinished(
-                at=self.now,
-                migration="orders",
-                outcome=step.outcome,
-                status=self.state.remote_status,
-                error_message=step.error_message,
-            )
-        )
+        self.take(observations.finished(self.state, step.outcome, step.error_message, migration="orders", now=self.now))
         return step.outcome
 
     def resume(self, *, after: float = 0.0, retry_failed: bool = False, settle: float = SETTLE) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from shlex import quote
 
 from ..text.counts import names_listed
-from .migration import MigrationState
+from .migration import MigrationState, may_be_anothers
 from .no_return import Point, point_of, took_effect
 from .outcomes import Outcome, RemoteStatus, normalise
 from .run import RunState
@@ -151,7 +151,7 @@ def _all_over(state: RunState) -> bool:
 
 def _can_be_retried(state: MigrationState) -> bool:
     """Whether it FAILED in a way that another try may mend."""
-    return state.outcome is Outcome.FAILED and how_it_failed(state) is Failed.BEFORE_PUT
+    return state.outcome is Outcome.FAILED and how_it_failed(state) in TRIED_AGAIN
 
 
 def _is_enough(state: RunState, wave: Wave) -> bool:
@@ -203,6 +203,11 @@ class Failed(StrEnum):
     REFUSED = "nothing came of its PUT"
     AFTER_PUT = "after its PUT"
     LAG_GONE = "when its lag was gone"
+    UNREAD = "before its PUT, when its job could not be read"
+
+
+TRIED_AGAIN = frozenset({Failed.BEFORE_PUT, Failed.UNREAD})
+"""Those that another try may mend."""
 
 
 def how_it_failed(state: MigrationState) -> Failed:
@@ -211,9 +216,12 @@ def how_it_failed(state: MigrationState) -> Failed:
         return Failed.AFTER_PUT
     if state.lag_gone:
         return Failed.LAG_GONE
+    over = normalise(state.remote_status) is RemoteStatus.FAILED
+    if may_be_anothers(state):
+        return Failed.LAG_GONE if over or state.cutover_requests > 0 else Failed.UNREAD
     if state.cutover_requests > 0:
         return Failed.REFUSED
-    return Failed.OVER if normalise(state.remote_status) is RemoteStatus.FAILED else Failed.BEFORE_PUT
+    return Failed.OVER if over else Failed.BEFORE_PUT
 
 
 def about_failed(how: Failed) -> str:
@@ -226,7 +234,7 @@ def about_failed(how: Failed) -> str:
             )
         case Failed.LAG_GONE:
             return (
-                "No PUT of this run has begun its cutover, but somebody else may have: its job reported no lag, as during one, or was ready and then FAILED, or is not there any more. "
+                "No PUT of this run has begun its cutover, but somebody else may have: its job reported no lag, as during one, could not be read, was ready and then FAILED, or is not there any more. "
                 "Look at both clusters in the Atlas UI before any writer is let in anywhere."
             )
         case Failed.REFUSED:
@@ -239,19 +247,29 @@ def about_failed(how: Failed) -> str:
                 "No PUT was sent, so the source is still in charge. The job is over at Atlas, and nothing can cut it over any more: "
                 "start a new live migration there, and put its id into the workflow."
             )
-    return "No PUT was sent, so the source is still in charge. Once the cause is fixed, it can be tried again."
+    return f"{_no_put(how)} Once the cause is fixed, it can be tried again."
 
 
-def about_failed_and_given_up(facts: Facts) -> str:
+def _no_put(how: Failed) -> str:
+    """Who is in charge of migrations that FAILED before their PUT."""
+    if how is Failed.UNREAD:
+        return (
+            "No PUT was sent, but its job could not be read, so whether somebody else has begun its cutover is not known: look at it in the Atlas UI "
+            "before any writer returns to the source."
+        )
+    return "No PUT was sent, so the source is still in charge."
+
+
+def about_failed_and_given_up(facts: Facts, how: Failed) -> str:
     """The same about those that FAILED before their PUT, of a run that somebody has ended for good."""
     if facts.successor is not None:
         return f"No PUT was sent by this run. {_taken_over(facts.successor)}"
-    return f"No PUT was sent, so the source is still in charge. The run was given up and tries nothing again: once the cause is fixed, `{_run(facts, another=True)}` starts another."
+    return f"{_no_put(how)} The run was given up and tries nothing again: once the cause is fixed, `{_run(facts, another=True)}` starts another."
 
 
-def about_failed_too_late(facts: Facts) -> str:
+def about_failed_too_late(facts: Facts, how: Failed) -> str:
     """The same about those that FAILED before their PUT, while a process works on the run that starts nothing more."""
-    return f"No PUT was sent, so the source is still in charge. {_retried_later(facts)}"
+    return f"{_no_put(how)} {_retried_later(facts)}"
 
 
 def _retried_later(facts: Facts) -> str:

@@ -20,7 +20,7 @@ from .workflow import Wave
 def is_owed(run: RunState, state: MigrationState, policy: Policy, now: float) -> bool:
     """Whether the job of the migration in *state* is to be read before a hook of its own may hear that the source is in charge.
 
-    A read that gave nothing counts, too: nobody waits for Atlas with the application down. Where who reads is far from here
+    A look that gave nothing counts, too: nobody waits for Atlas with the application down; it leaves the migration in doubt (`look_failed`). Where who reads is far from here
     (`Policy.rereads`), what was read is older when it arrives: it has to be of the time since the hook is owed.
     """
     if not policy.rereads:
@@ -51,4 +51,4 @@ def still_holds(state: MigrationState, since: float) -> bool:
 def _is_unread(state: MigrationState, since: float) -> bool:
     if SIDES[point_of(state)] is not Side.NOTHING_SENT:
         return False
-    return state.last_read_at is None or state.last_read_at < since
+    return state.read_failed or state.last_read_at is None or state.last_read_at < since

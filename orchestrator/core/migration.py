@@ -105,6 +105,8 @@ class MigrationState(NamedTuple):
     """The job has said that it is ready."""
     lag_gone: bool = False
     """A cutover that is not this run's may have begun: the job lacked its lag when it was read last before its end (`evidence.may_be_under_way`), or has FAILED and was not seen not to be ready just before, or is not there any more."""
+    unread: bool = False
+    """Nobody knows whether one has begun: the job could not be read before its migration ended or a hook was told who is in charge, or for `evidence.WORD_LIFE` at its gate."""
     reported_ready: bool = False
     """The job said that it is ready, when its gate opened."""
     begun_reads: int = 0
@@ -180,6 +182,11 @@ def undo_left(state: MigrationState, *, on_failure: int) -> range:
     """Which of so many `after_failure` hooks are still to undo what `before` hooks did, as long as no PUT leaves."""
     owed = state.prepared and state.phase in BEFORE_THE_PUT
     return range(state.after_hooks_done, on_failure) if owed else range(0)
+
+
+def may_be_anothers(state: MigrationState) -> bool:
+    """Whether somebody else may have begun its cutover, by what was read of its job, or as nothing was: nobody is told then that the source is in charge."""
+    return state.lag_gone or state.unread
 
 
 def refusal_is_definite(state: MigrationState) -> bool:

@@ -14,7 +14,7 @@ from .outcomes import Outcome
 class GateWaiting(MigrationEvent):
     """The gate is closed: the job is not ready, lags too much, or could not be read (*note*).
 
-    *lag_gone*: when it was read last, it lacked its lag, as during a cutover.
+    *lag_gone*: when it was read last, it lacked its lag, as during a cutover. *unread*: it could not be read for too long to say who is in charge.
     """
 
     name: ClassVar[str] = "gate_waiting"
@@ -24,6 +24,7 @@ class GateWaiting(MigrationEvent):
     max_lag: float | None
     note: str | None = None
     lag_gone: bool = False
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,7 @@ class StatusPolled(MigrationEvent):
 class StatusChanged(MigrationEvent):
     """The job's status word is another than before, or a look at it has shown that a cutover may have begun (*lag_gone*), or not, or nothing at all.
 
-    *lag_gone* None: that follows from the rest.
+    *lag_gone* None: that follows from the rest. *unread*: the look has shown nothing.
     """
 
     name: ClassVar[str] = "status_changed"
@@ -136,6 +137,7 @@ class StatusChanged(MigrationEvent):
     previous: str | None
     lag: float | None = None
     lag_gone: bool | None = None
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +185,7 @@ class MigrationFinished(MigrationEvent):
     """The migration has its outcome. *polls*: how often its job was read, in all sessions.
 
     *lag_gone*: a cutover of somebody else's may have begun, by what was read at the end; None: a version has recorded it that did not say so.
+    *unread*: the read before its end gave nothing, so nobody knows.
     """
 
     name: ClassVar[str] = "migration_finished"
@@ -191,3 +194,4 @@ class MigrationFinished(MigrationEvent):
     error_message: str | None = None
     polls: int = 0
     lag_gone: bool | None = None
+    unread: bool = False

@@ -71,6 +71,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 was_there=True,
                 was_ready=state.was_ready or event.ready is True,
                 lag_gone=_lag_gone(state, event),
+                unread=False,
                 begun_reads=state.begun_reads + 1 if shown is Sign.BEGUN else 0,
                 not_begun_reads=state.not_begun_reads + 1 if shown is Sign.NOT_BEGUN else 0,
             )
@@ -82,6 +83,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 reported_lag=reported_lag,
                 was_there=True,
                 lag_gone=_lag_gone(state, event) if event.lag_gone is None else event.lag_gone,
+                unread=event.unread,
             )
         case GateWaiting() | GateOpened():
             return _at_the_gate(state, event)
@@ -146,6 +148,7 @@ def apply(state: MigrationState, event: Event) -> MigrationState:
                 remote_status=event.status,
                 error_message=event.error_message,
                 lag_gone=state.lag_gone if event.lag_gone is None else event.lag_gone,
+                unread=state.unread or event.unread,
                 finished_at=event.at,
                 ended_at=event.at if state.ended_at is None else state.ended_at,
                 verified_at=event.at if state.phase is Phase.VERIFYING and event.outcome is Outcome.SUCCESS else None,
@@ -272,6 +275,7 @@ def _at_the_gate(state: MigrationState, event: GateWaiting | GateOpened) -> Migr
         was_ready=state.was_ready or event.ready is True,
         note=event.note,
         lag_gone=event.lag_gone if isinstance(event, GateWaiting) else _lag_gone(state, event),
+        unread=isinstance(event, GateWaiting) and event.unread,
         gate_since=state.gate_since if keeps_since else event.at,
         gate_opened_at=state.gate_opened_at if waits else event.at,
         gate_changed=False,  # also where the read before this is not told of
@@ -300,6 +304,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
         was_there=state.was_there,
         was_ready=state.was_ready,
         lag_gone=state.lag_gone,
+        unread=state.unread,
         prepared=prepared,
         prepared_since=state.down_since if not_undone else state.prepared_since,
         after_hooks_done=state.after_hooks_done if prepared else 0,

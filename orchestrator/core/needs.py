@@ -13,6 +13,7 @@ from ..text.counts import names_listed, plural, wave_named
 from ..text.instants import in_words
 from .advice import (
     IN_A_COMMAND,
+    TRIED_AGAIN,
     Facts,
     Failed,
     about_doubted,
@@ -240,10 +241,10 @@ def _of_migrations(
     running: bool,
 ) -> Need:
     names = [migration.name for _, migration in members]
-    if how is Failed.BEFORE_PUT and facts.aborted:
-        to_do = about_failed_and_given_up(facts)
-    elif how is Failed.BEFORE_PUT and running and facts.stopped:
-        to_do = about_failed_too_late(facts)
+    if how in TRIED_AGAIN and facts.aborted:
+        to_do = about_failed_and_given_up(facts, how)
+    elif how in TRIED_AGAIN and running and facts.stopped:
+        to_do = about_failed_too_late(facts, how)
     elif how is not None:
         to_do = about_failed(how)
     elif outcome is Outcome.IN_DOUBT and running:
@@ -277,7 +278,7 @@ def _command(outcome: Outcome, names: list[str], facts: Facts, *, how: Failed | 
             return resume_command(facts.run_id)
         case Outcome.UNVERIFIED if len(names) <= IN_A_COMMAND:
             return retry
-        case Outcome.FAILED if how is not Failed.BEFORE_PUT:
+        case Outcome.FAILED if how not in TRIED_AGAIN:
             return None
         case Outcome.FAILED if facts.successor is not None and not facts.unfinished:
             return status_command(facts.successor)

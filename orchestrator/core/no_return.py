@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase
+from .migration import BEFORE_THE_PUT, UNDER_WAY, MigrationState, Phase, may_be_anothers
 from .outcomes import Outcome
 from .run import RunState
 from .window import Span
@@ -167,7 +167,7 @@ def point_of(state: MigrationState) -> Point:
         return Point.NOT_PROVEN
     if state.phase in UNDER_WAY:
         return Point.DOUBT if state.phase is Phase.DOUBT else Point.SENT
-    if state.lag_gone:
+    if may_be_anothers(state):
         return Point.DOUBT  # somebody else's PUT
     if state.prepared_since is not None:
         return Point.PREPARED

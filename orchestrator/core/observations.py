@@ -19,7 +19,7 @@ from .events import (
     StatusPolled,
     VerificationStarted,
 )
-from .evidence import at_gate, may_be_under_way
+from .evidence import WORD_LIFE, at_gate, may_be_under_way
 from .migration import BEFORE_THE_PUT, MigrationState, Phase, refusal_is_definite
 from .migration_fold import apply
 from .next_step import (
@@ -80,7 +80,7 @@ def looked(state: MigrationState, reading: Reading, policy: Policy, *, migration
     after = apply(state, polled)
     if state.phase in BEFORE_THE_PUT and isinstance(found[-1], (MigrationFinished, VerificationStarted)):
         return found
-    if reading.status == state.remote_status and after.lag_gone == state.lag_gone:
+    if reading.status == state.remote_status and after.lag_gone == state.lag_gone and not state.unread:
         return (polled,)
     changed = StatusChanged(
         at=now,
@@ -111,7 +111,9 @@ def observe_failure(
         ended = finished(apply(state, polled), Outcome.FAILED, why, migration=migration, now=now)
         # A job that was there, and is not: somebody may have cut it over, and have put it away.
         return (polled, replace(ended, lag_gone=ended.lag_gone or (gone and state.was_there)))
-    if state.phase is Phase.GATE:
+    shown_at = state.gate_since if state.known_at is None else state.known_at
+    unread = state.unread or (shown_at is not None and now - shown_at > WORD_LIFE)
+    if state.phase is Phase.GATE and unread == state.unread:
         return (polled,)
     waiting = GateWaiting(
         at=now,
@@ -122,6 +124,7 @@ def observe_failure(
         max_lag=policy.gate.max_lag if policy.gate else None,
         note=error,
         lag_gone=state.lag_gone,
+        unread=unread,
     )
     return (polled, waiting)
 
@@ -129,13 +132,19 @@ def observe_failure(
 def look_failed(state: MigrationState, error: str, *, migration: str, now: float) -> tuple[Event, ...]:
     """The same of one that gave nothing: nobody knows who is in charge, as hooks hear; so the run's record says that, too."""
     polled = StatusPolled(at=now, migration=migration, error=error)
-    if state.lag_gone:
+    if state.unread:
         return (polled,)
     word = state.remote_status
-    return (
-        polled,
-        StatusChanged(at=now, migration=migration, status=word, previous=word, lag=state.lag, lag_gone=True),
+    changed = StatusChanged(
+        at=now,
+        migration=migration,
+        status=word,
+        previous=word,
+        lag=state.lag,
+        lag_gone=state.lag_gone,
+        unread=True,
     )
+    return (polled, changed)
 
 
 def observe_before_sending(
@@ -201,6 +210,7 @@ def finished(
         error_message=message,
         polls=state.polls,
         lag_gone=state.lag_gone and not ours,
+        unread=state.read_failed and not ours,
     )
 
 
@@ -252,7 +262,8 @@ def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, mig
     told = state.note or at_gate(known_reading(state), gate, **seen).note
     # Later sessions and runs have to know of it, and no `status_changed` tells it.
     first_lag = reading.lag is not None and not state.reported_lag and reading.status == state.remote_status
-    if state.phase is Phase.GATE and view.note in (None, told) and gone == state.lag_gone and not first_lag:
+    said = gone == state.lag_gone and not state.unread and not first_lag
+    if state.phase is Phase.GATE and view.note in (None, told) and said:
         return []
     return waiting(view.note)
 

@@ -25,7 +25,6 @@ from orchestrator.core.events import (
     CutoverRequested,
     Event,
     HookFinished,
-    MigrationFinished,
     RunAborted,
     RunFinished,
     RunPaused,
@@ -48,7 +47,7 @@ from orchestrator.core.next_step import (
     RunHook,
     SendPut,
 )
-from orchestrator.core.observations import answered, look_failed, looked, observe, observe_failure
+from orchestrator.core.observations import answered, finished, look_failed, looked, observe, observe_failure
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.steered import Command
@@ -358,16 +357,7 @@ class CoreNight:
                 return
             case Finish():
                 known = self.run.migrations[name]
-                self._record(
-                    MigrationFinished(
-                        at=self.now,
-                        migration=name,
-                        outcome=step.outcome,
-                        status=known.remote_status,
-                        error_message=step.error_message,
-                        polls=known.polls,
-                    )
-                )
+                self._record(finished(known, step.outcome, step.error_message, migration=name, now=self.now))
                 return
             case RunHook() if step.not_before > self.now:
                 self._busy.add(name)

@@ -13,6 +13,7 @@ from orchestrator.core.events import (
     MigrationFinished,
 )
 from orchestrator.core.migration import MigrationState, Phase, undo_left
+from orchestrator.core.migration_fold import apply
 from orchestrator.core.next_step import (
     GATE_LIFE,
     Answer,
@@ -28,7 +29,7 @@ from orchestrator.core.next_step import (
     next_step,
 )
 from orchestrator.core.no_return import Point, point_of
-from orchestrator.core.observations import answered, observe_failure
+from orchestrator.core.observations import answered, looked, observe_failure
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.workflow import Gate, HookKind, Hooks
 
@@ -286,7 +287,7 @@ def test_a_job_that_an_earlier_session_has_read_and_that_is_gone_may_have_been_c
 
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_job_that_is_there_no_more_may_have_been_cut_over_by_somebody(seen: bool) -> None:
-    """And put away after that; one that was never there has had no cutover."""
+    """And put away after that; of one that was never there nothing is known, and nothing is said."""
     story = at_ready() if seen else Story()
     story.take(
         *observe_failure(
@@ -294,7 +295,51 @@ def test_a_job_that_is_there_no_more_may_have_been_cut_over_by_somebody(seen: bo
         )
     )
     assert ending(story).outcome is Outcome.FAILED
-    assert point_of(story.state) is (Point.DOUBT if seen else Point.NOT_CUT_OVER)
+    assert point_of(story.state) is Point.DOUBT
+    assert how_it_failed(story.state) is (Failed.LAG_GONE if seen else Failed.UNREAD)
+
+
+def test_a_job_that_could_not_be_read_at_its_end_is_not_said_to_be_the_sources() -> None:
+    """Whether Atlas refused that or did not answer: somebody may have cut it over since it was read. What it was read for may be tried again."""
+    refused, silent = Story(), Story(policy=Policy(gate=Gate(timeout=20)))
+    refused.read("WORKING", False, 100.0)
+    refused.read_fails("403", refused=True, after=1)
+    silent.read("WORKING", False, 100.0)
+    silent.read_fails("no answer", after=20)
+    assert point_of(silent.state) is Point.WAITS  # it is read again, and was a moment ago
+    silent.finish()
+    for story in (refused, silent):
+        assert ending(story).outcome is Outcome.FAILED
+        assert (point_of(story.state), how_it_failed(story.state)) == (Point.DOUBT, Failed.UNREAD)
+        assert "in charge" not in about_failed(Failed.UNREAD)
+        assert "can be tried again" in about_failed(Failed.UNREAD)
+
+
+def test_a_job_at_its_gate_that_nothing_was_read_of_for_a_minute_is_in_doubt_until_it_is_read() -> None:
+    """Whoever reads the journal knows it, too; the outage is told once, and its end."""
+    story = Story()
+    story.read("WORKING", False, 100.0)
+    assert story.read_fails(after=50) == []
+    assert story.read_fails(after=11) == ["gate_waiting"]
+    assert story.read_fails(after=11) == []
+    journaled = MigrationState()
+    for event in story.told:
+        journaled = apply(journaled, event) if event.journaled else journaled
+    assert point_of(story.state) is point_of(journaled) is Point.DOUBT
+    assert story.read("WORKING", False, 100.0, after=2) == ["gate_waiting"]
+    assert point_of(apply(journaled, story.told[-1])) is point_of(story.state) is Point.WAITS
+
+
+@pytest.mark.parametrize("lag", [100.0, None])
+def test_a_look_that_shows_the_job_takes_back_that_it_could_not_be_read(lag: float | None) -> None:
+    """Unless what it shows may be a cutover of somebody else's."""
+    story = Story()
+    story.read("WORKING", False, 100.0)
+    story.read_fails("403", refused=True, after=1)
+    shown = Reading(status="WORKING", ready=False, lag=lag)
+    events = looked(story.state, shown, story.policy, migration="orders", now=story.now + 9)
+    assert story.take(*events) == ["status_polled", "status_changed"]
+    assert point_of(story.state) is (Point.DOUBT if lag is None else Point.NOT_CUT_OVER)
 
 
 @pytest.mark.parametrize(("lag", "point"), [(5.0, Point.NOT_CUT_OVER), (None, Point.DOUBT)])

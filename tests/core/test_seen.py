@@ -38,11 +38,11 @@ from .night import SETTLE, CoreNight
 
 
 def nobody_knows(story: Story) -> bool:
-    """Whether it has FAILED without a PUT of ours, and nobody is told that the source is in charge."""
+    """Whether it has FAILED without a PUT of ours, and somebody else may have begun its cutover, by what was read."""
     how = how_it_failed(story.state)
     assert story.state.outcome is Outcome.FAILED
-    assert "source is still in charge" in about_failed(how) or how is Failed.LAG_GONE
-    return point_of(story.state) is Point.DOUBT and how is Failed.LAG_GONE
+    assert ("source is still in charge" in about_failed(how)) is (point_of(story.state) is not Point.DOUBT)
+    return how is Failed.LAG_GONE
 
 
 @pytest.mark.parametrize("between", ["a read that fails", "another session", "both", "nothing"])
@@ -67,10 +67,11 @@ def test_a_job_that_was_ready_may_have_been_cut_over_before_it_ended(between: st
 
 
 def test_a_job_that_was_never_there_is_nobodys_cutover() -> None:
-    """A wrong id, most likely; nor is one that was not ready yet and failed."""
+    """A wrong id, most likely, of which another try may come to more; nor is one that was not ready yet and failed."""
     story = Story()
     story.read_fails("404", refused=True, gone=True)
     assert not nobody_knows(story)
+    assert how_it_failed(story.state) is Failed.UNREAD
     story = Story()
     story.read("WORKING", False, 500.0)
     story.read("FAILED", after=9)

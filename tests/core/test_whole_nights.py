@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.core.advice import advise, facts_of
 from orchestrator.core.counts import Counts, facets_of
 from orchestrator.core.events import (
     CutoversStopped,
@@ -29,14 +30,16 @@ from orchestrator.core.events import (
 from orchestrator.core.evidence import WORD_LIFE
 from orchestrator.core.hook_facts import facts_for_hook
 from orchestrator.core.last_look import stands_since
-from orchestrator.core.migration import BEFORE_THE_PUT, UNDER_WAY
+from orchestrator.core.migration import BEFORE_THE_PUT, UNDER_WAY, Phase
+from orchestrator.core.needs import needs
 from orchestrator.core.next_step import GATE_LIFE
-from orchestrator.core.no_return import SIDES, InCharge, Side, last_start, point_in
+from orchestrator.core.no_return import SIDES, InCharge, Side, in_charge, last_start, point_in
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.outlook import outlook
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.window import AbsoluteWindow
 from orchestrator.core.workflow import Gate, HookKind, Hooks, Migration, Wave, Workflow
+from orchestrator.reports.model import build
 
 from ..builders import NOW, migration
 from ..strength import examples
@@ -258,6 +261,80 @@ def source_is_told_by_a_look(night: CoreNight, hook: HookKind, wave: str | None,
     for each in concerned:
         begun_at = night.jobs[each].begun_at
         assert begun_at is None or begun_at > looked_at, each
+
+
+def one_word_is_said(night: CoreNight, hook: HookKind, wave: str | None, name: str | None) -> None:
+    """What a hook hears of who is in charge is what the record says, and none of the others says more."""
+    run = night.run
+    group = None if wave is None else run.wave(wave)
+    one = None if name is None else run.wave_and_migration(name)[1]
+    facts = facts_for_hook(run, group, one, hook, outcome=None, now=night.now)
+    concerned = [name] if name else [each.name for each in group.migrations] if group else list(run.migrations)
+    known = in_charge(point_in(run, each) for each in concerned)
+    assert facts.in_charge in (known, InCharge.UNKNOWN)
+    late = name is None and stands_since(run, group) < night.now - WORD_LIFE
+    if hook is HookKind.AFTER_FAILURE and not late:  # for the others nothing is read
+        assert facts.in_charge is known
+    nobody_contradicts(run, night.now)
+
+
+def nobody_contradicts(run: RunState, now: float) -> None:
+    """Report, needs and advice say of each migration's source what `in_charge` says, whether a process works on the run or not."""
+    told = {name: in_charge([point_in(run, name)]) for name in run.selected}
+    for holder in (None, "ada"):
+        for need in needs(run, now, holder=holder):
+            if need.kind in tuple(Outcome) and SOURCE in need.to_do:
+                assert {told[each.name] for each in need.about} == {InCharge.SOURCE}
+        needed = {each.name for need in needs(run, now, holder=holder) for each in need.about}
+        for name, word in told.items():
+            over = run.migrations[name].phase is Phase.FINISHED or holder is None
+            if word is InCharge.UNKNOWN and over and not (holder and run.outcome_of(name) is Outcome.UNDER_WAY):
+                assert name in needed, name
+        facts = facts_of(run, now, goes_on=holder is not None)
+        for outcome, text in advise(facts).outcomes.items():
+            words = {told[name] for name in run.selected if run.outcome_of(name) == outcome}
+            assert SOURCE not in text or InCharge.SOURCE in words
+            assert (
+                InCharge.UNKNOWN not in words
+                or Outcome(outcome) not in UNSENT
+                or NO_WRITER in text
+                or SOURCE not in text
+            )
+        for point in build(run, now=now, holder=holder).point_of_no_return:
+            assert ("the source is in charge" in point.what_is_right) <= (in_charge([point.point]) is InCharge.SOURCE)
+            assert all(told[name] is in_charge([point.point]) for name in point.names)
+
+
+SOURCE, NO_WRITER = "source is still in charge", "let no writer return to the source"
+UNSENT = (Outcome.NOT_STARTED, Outcome.FAILED)
+
+
+@settings(max_examples=examples(100))
+@NIGHTS
+def test_report_needs_advice_and_hooks_never_contradict_each_other(seed: int, faults: float, deaths: float) -> None:
+    """Of no migration, in no night: what one of them does not know, none of the others says; nor does whoever reads the journal."""
+    dice = Random(seed)
+    night = CoreNight(
+        workflow=workflow_of(dice),
+        dice=dice,
+        faults=faults,
+        deaths=deaths,
+        by_hand=0.5,
+        check_hook=one_word_is_said,
+    )
+    alive = night.begin(some_of(night))
+    while True:
+        nobody_contradicts(night.run, night.now)
+        journaled = fold("night", night.journal)
+        nobody_contradicts(journaled, night.now)
+        if alive:
+            assert {name: point_in(journaled, name) for name in night.jobs} == {
+                name: point_in(night.run, name) for name in night.jobs
+            }
+        if (alive and not night.run.recorded_unfinished) or night.sessions >= 8:
+            break
+        night.now += dice.choice([0.0, 1.0, 100.0])
+        alive = night.resume(some_of(night))
 
 
 @settings(max_examples=examples(100))

@@ -148,7 +148,16 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "jobs_seen_before": ("warning", {"reported_lag": 2, "was_ready": 0, "lag_gone": ["orders"]}),
     "gate_waiting": (
         "info",
-        JOB | {"status": "WORKING", "ready": True, "lag": 34.0, "max_lag": 10.0, "note": None, "lag_gone": False},
+        JOB
+        | {
+            "status": "WORKING",
+            "ready": True,
+            "lag": 34.0,
+            "max_lag": 10.0,
+            "note": None,
+            "lag_gone": False,
+            "unread": False,
+        },
     ),
     "gate_opened": ("info", JOB | {"status": "WORKING", "ready": True, "lag": 4.0, "note": None}),
     "cutover_requested": ("info", JOB),
@@ -161,10 +170,21 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "cutover_not_begun": ("info", JOB | {"reason": "still ready, with lag", "sent": True, "http_status": None}),
     "cutover_admitted": ("debug", JOB),
     "status_polled": ("debug", JOB | {"status": "WORKING", "ready": True, "lag": 4.0, "error": None, "took": 0.0}),
-    "status_changed": ("info", JOB | {"status": "COMPLETE", "previous": "WORKING", "lag": None, "lag_gone": None}),
+    "status_changed": (
+        "info",
+        JOB | {"status": "COMPLETE", "previous": "WORKING", "lag": None, "lag_gone": None, "unread": False},
+    ),
     "migration_finished": (
         "error",
-        JOB | {"outcome": "FAILED", "status": "FAILED", "error_message": "oplog gone", "polls": 4, "lag_gone": None},
+        JOB
+        | {
+            "outcome": "FAILED",
+            "status": "FAILED",
+            "error_message": "oplog gone",
+            "polls": 4,
+            "lag_gone": None,
+            "unread": False,
+        },
     ),
 }
 
