@@ -40,6 +40,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.next_actions import may_request, may_start, migration_step, next_actions, to_drive
 from orchestrator.core.next_step import Done, Finish, Policy, Read, ReadKind, RunHook, SendPut
+from orchestrator.core.observations import look_failed
 from orchestrator.core.outcomes import Outcome, RunOutcome
 from orchestrator.core.run import RunState, fold
 from orchestrator.core.steered import Command
@@ -729,7 +730,8 @@ def test_what_a_before_hook_prepares_is_undone_when_it_has_ended(whose: str | No
     assert next_actions(run, NOW, NOW, {HookOf(whose)}).actions == ()
     run.apply(hook("before", whose))
     run.apply(WaveFinished(at=NOW, wave="w", counts={}))
-    run.apply(StatusPolled(at=NOW, migration="a", error="no answer"))
+    for event in look_failed(run.migrations["a"], "no answer", migration="a", now=NOW):
+        run.apply(event)
     (undo,) = next_actions(run, NOW, NOW).actions
     assert isinstance(undo, RunGroupHook)
     assert (undo.wave, undo.hook) == (whose, HookKind.AFTER_FAILURE)
@@ -745,9 +747,8 @@ def test_nobody_is_told_that_the_source_is_in_charge_before_the_job_was_looked_a
     run.apply(CutoversStopped(at=later, reason="aborted"))
     look = Read(kind=ReadKind.LOOK, attempt=0, deadline=later)
     assert migration_step(run, "a", Policy(hooks=hooks), later, later) == look
-    run.apply(
-        StatusPolled(at=later, migration="a", error="no answer")
-    )  # nobody waits for Atlas with the application down
+    for event in look_failed(run.migrations["a"], "no answer", migration="a", now=later):
+        run.apply(event)  # nobody waits for Atlas with the application down
     undo = migration_step(run, "a", Policy(hooks=hooks), later, later)
     assert undo == RunHook(hook=HookKind.AFTER_FAILURE, index=0)
     run.apply(hook("after_failure", "w", name="a"))
