@@ -346,6 +346,7 @@ class RunState(RunFacts):
                 self.run_hooks.begin(self.selected)
             case WaveFinished():
                 wave.finished_at = wave.ended_at = event.at
+                wave.approval_since = None  # all of it was skipped, say: nobody is asked any more
 
     def after(self, *events: Event) -> RunState:
         """What *events* would make of this state, which stays as it is."""

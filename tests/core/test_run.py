@@ -465,3 +465,9 @@ def test_what_is_said_of_a_name_that_the_workflow_does_not_have_is_of_nobody() -
     assert run.selected == {"a"}
     assert run.totals() == {Outcome.NOT_STARTED: 1}
     assert run_of(selected=("b", "nope")).selected == {"b"}
+
+
+def test_a_wave_that_is_over_waits_for_no_approval() -> None:
+    """All of it was skipped while somebody was asked: the question has ended with it."""
+    run = run_of(ApprovalWaiting(at=NOW, wave="w1"), WaveFinished(at=NOW + 1, wave="w1", counts={}))
+    assert not run.waves["w1"].waits_for_approval

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anyio
 
-from ...core.approvals import to_approve
+from ...core.approvals import covered, to_approve
 from ...core.cleared import cleared_request
 from ...core.errors import JournalError, JournalLockedError
 from ...core.events import ApprovalWaiting, Event
@@ -21,6 +21,7 @@ from ...core.steering import SteeringRequest, decide
 from ...machine.threads import beside
 from ...store.ground import Ground
 from ...store.journal import Control, Journal, Unreadable, open_journal
+from ...text.counts import names_listed
 from .confirmation import Confirmation
 from .session import Session
 
@@ -104,7 +105,8 @@ async def heed_terminal(
     """What is typed approves the wave that waits for approval, until cancelled or the terminal is gone.
 
     An answer counts for a question that whoever gives it can have read: not where the terminal takes nothing (Ctrl-S, an ssh connection
-    that hangs), and not in the moment in which another wave's question comes in the place of the one before.
+    that hangs), and not in the moment in which another wave's question comes in the place of the one before; nor for migrations that came back
+    to the wave since, and may make up the same number.
 
     Args:
         session: The run.
@@ -115,6 +117,13 @@ async def heed_terminal(
         confirmation: As long as it waits for an answer, what is typed is that.
     """
     terminal = sys.stdin.fileno()
+    told_of: dict[str, tuple[str, ...]] = {}  # by wave
+
+    def notice(event: Event, state: RunState) -> None:
+        if isinstance(event, ApprovalWaiting):
+            told_of[event.wave] = covered(state, state.wave(event.wave), between_sessions=False)
+
+    session.recorder.listen(notice)
     while True:
         await anyio.wait_readable(terminal)
         if not _is_ours(terminal):  # the run is in the background: what is typed is for the shell
@@ -141,21 +150,25 @@ async def heed_terminal(
         if wave is None or session.state.stopped is not None:
             continue
         accepted, what = _what_approves(session.state, wave)
+        left = covered(session.state, session.state.wave(wave), between_sessions=False)
         if typed.strip() not in accepted:
+            told_of[wave] = left
             say("approval_unclear", run_id=session.state.run_id, wave=wave, detail=f"not approved: {what}")
-        elif stalled or _has_just_replaced_another(session, wave, who):
+        elif stalled or _has_just_replaced_another(session, wave):
             detail = f"not approved: what was typed may have been for what stood here before; {what}"
             say("approval_unclear", run_id=session.state.run_id, wave=wave, detail=detail)
+        elif added := [name for name in left if name not in told_of.get(wave, left)]:
+            told_of[wave] = left
+            also = names_listed(added)
+            detail = f"not approved: {also} came back to the wave since this was asked; {what}"
+            say("approval_unclear", run_id=session.state.run_id, wave=wave, detail=detail)
         else:
-            carry_out(SteeringRequest(command=Command.APPROVE, who=who, wave=wave), session, say)
+            carry_out(SteeringRequest(command=Command.APPROVE, who=who, wave=wave, covers=left), session, say)
 
 
 def _asked_about(state: RunState) -> str | None:
     """The wave that an answer on the terminal is for; None: none waits."""
-    waiting = (
-        name for name, wave in state.waves.items() if wave.approval_since is not None and wave.approved_by is None
-    )
-    return next(waiting, None)
+    return next((name for name, wave in state.waves.items() if wave.waits_for_approval), None)
 
 
 async def _stalled(unseen: Callable[[], bool]) -> bool:
@@ -167,12 +180,13 @@ async def _stalled(unseen: Callable[[], bool]) -> bool:
     return True
 
 
-def _has_just_replaced_another(session: Session, wave: str, who: str) -> bool:
-    """Whether *wave* has asked for so short a time that an answer may be for another one before it, which somebody else than *who* has approved."""
-    waves = session.state.waves
-    since = waves[wave].approval_since
-    somebody = any(each.approved_by not in (None, who) for each in waves.values())
-    return since is not None and session.now() - since < TO_READ and somebody
+def _has_just_replaced_another(session: Session, wave: str) -> bool:
+    """Whether *wave* has asked for so short a time that an answer may be for another one, which has asked before it: whoever types twice as well."""
+    state = session.state
+    since = state.waves[wave].approval_since
+    others = (state.waves[each.name] for each in state.workflow.waves if each.approval and each.name != wave)
+    asked_before = any(each.approved_by or each.rejected_by or each.finished_at is not None for each in others)
+    return since is not None and session.now() - since < TO_READ and asked_before
 
 
 def offer_terminal(inform: Say) -> Sink:
