@@ -27,7 +27,7 @@ from ..machine.trusted_files import read_bytes
 from ..machine.version import program_version
 from ..text.redaction import Redactor
 from .connector import QuietConnector
-from .proxy import proxy_for
+from .proxy import proxy_for, variable_for
 from .response import Response
 from .sockets import socket_factory
 from .wire import accepted
@@ -180,6 +180,7 @@ async def open_session(
         ssl=_tls(settings.ca_file),
         keepalive_timeout=KEEPALIVE,
         socket_factory=socket_factory(settings.request_timeout),
+        proxy_variable=variable_for(URL(settings.base_url), os.environ),
     )
     connecting = min(CONNECT_TIMEOUT, settings.request_timeout / 2)  # below the total: it shows that nothing was sent
     timeout = aiohttp.ClientTimeout(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import aiohttp
 from aiohttp import ClientTimeout
@@ -34,6 +35,18 @@ def proxy_of(error: aiohttp.ClientConnectorError) -> str | None:
     """Host and port of the proxy through which there was no connection; None: it was to be made without one, or to the proxy itself."""
     proxy = error.args[0].proxy  # of the key; the error has no other way to tell it
     return f"{proxy.host}:{proxy.port}" if proxy is not None else None
+
+
+_WAY = "_proxy_on_the_way"  # what an error of making a connection is given
+
+
+def proxy_on_the_way(error: BaseException) -> str | None:
+    """The proxy through which a connection was to be made when *error* came of it, and what names that; None: there was none, or the connection was made."""
+    for each in (error, error.__cause__):  # aiohttp makes an error of its own of a timeout
+        way: str | None = getattr(each, _WAY, None)
+        if way is not None:
+            return way
+    return None
 
 
 class _Unasked(asyncio.Protocol):
@@ -80,7 +93,14 @@ async def _is_quiet(connection: Connection) -> bool:
 
 
 class QuietConnector(aiohttp.TCPConnector):
-    """Gives out connections on which nothing lies unread; others are closed."""
+    """Gives out connections on which nothing lies unread; others are closed.
+
+    *proxy_variable*: what names the proxy, where there is one: who reads of trouble with it may know that name alone.
+    """
+
+    def __init__(self, *, proxy_variable: str = "", **options: Any) -> None:
+        super().__init__(**options)
+        self._proxy_variable = proxy_variable
 
     async def connect(
         self,
@@ -101,6 +121,11 @@ class QuietConnector(aiohttp.TCPConnector):
                 if req.proxy is None or proxy_of(error) is not None:
                     raise
                 raise ProxyCertificateError(error.args[0], error.certificate_error) from error
+            except (aiohttp.ClientError, OSError) as error:
+                if req.proxy is not None:
+                    named = f" ({self._proxy_variable})" if self._proxy_variable else ""
+                    setattr(error, _WAY, f"{req.proxy.host}:{req.proxy.port}{named}")
+                raise
             if await _is_quiet(connection):
                 return connection
             connection.close()

@@ -27,7 +27,7 @@ from ..core.errors import CutoverError
 from ..core.outcomes import ExitCode
 from ..text.escaping import one_line
 from .certificate_advice import advice_on_certificate
-from .connector import SpokenTooSoonError, proxy_of
+from .connector import SpokenTooSoonError, proxy_of, proxy_on_the_way
 
 
 class RequestVerdict(StrEnum):
@@ -182,37 +182,43 @@ def translate(
     written; else there was no connection, whatever the error is.
     """
     what = f"{type(error).__name__}: {clean(str(error))}" if str(error) else type(error).__name__
+    way = proxy_on_the_way(error)
     match error:
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
             return NotSentError(f"{advice_on_certificate(error)} ({what})", method=method, path=path)
         case aiohttp.ClientProxyConnectionError():
-            return NotSentError(f"no connection to the proxy ({what})", method=method, path=path)
+            return NotSentError(
+                f"no connection to the proxy {way or ''}".rstrip() + f" ({what})", method=method, path=path
+            )
         case aiohttp.ClientConnectorError(strerror=None, os_error=cause) if error.ssl is not False:
             how = f"{type(cause).__name__}{f': {clean(str(cause))}' if str(cause) else ''}"
             server = f"{error.host}:{error.port}"
             told = f"{server} hung up while TLS was being agreed on: it"
             if proxy := proxy_of(error):
-                told = f"the proxy {proxy} said that it leads to {server}, and one of them hung up while TLS was being agreed on: the proxy may not be let through there, or {server}"
+                told = f"the proxy {way or proxy} said that it leads to {server}, and one of them hung up while TLS was being agreed on: the proxy may not be let through there, or {server}"
             return NotSentError(
                 f"no connection: {told} may not speak TLS 1.2, which is the least ({how})", method=method, path=path
             )
         case aiohttp.ClientConnectorError():
-            way = f" through the proxy {proxy}" if (proxy := proxy_of(error)) else ""
-            return NotSentError(f"no connection{way} ({what})", method=method, path=path)
+            through = proxy_of(error)
+            by = f" through the proxy {way or through}" if through else f" to the proxy {way}" if way else ""
+            return NotSentError(f"no connection{by} ({what})", method=method, path=path)
+        case aiohttp.ConnectionTimeoutError() if way:
+            told = f"no connection in time through the proxy {way}, which may be down or lead nowhere ({what})"
+            return NotSentError(told, method=method, path=path)
         case aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
             return NotSentError(f"no connection ({what})", method=method, path=path)
         case aiohttp.ClientHttpProxyError(status=status):
             advice = "; its user name and password are in the proxy variable" if status == 407 else ""
             phrase = f"{status} {responses.get(status, '')}".rstrip()  # not the proxy's own words: it may echo anything
-            return NotSentError(f"the proxy refused the connection ({phrase}){advice}", method=method, path=path)
+            told = f"the proxy {f'{way} ' if way else ''}refused the connection ({phrase}){advice}"
+            return NotSentError(told, method=method, path=path)
         case SpokenTooSoonError():
             return NotSentError(f"not sent: {error}, so whoever sends those is not Atlas", method=method, path=path)
-        case _ if (
-            not has_left
-        ):  # an error of the way to where the connection is made: what a proxy said to CONNECT, or that it hung up
-            return NotSentError(
-                f"no connection: the proxy on the way has not made one ({what})", method=method, path=path
-            )
+        case _ if way or not has_left:
+            # An error of the way to where the connection is made: what a proxy said to CONNECT, or that it hung up.
+            told = f"no connection: the proxy {way or 'on the way'} has not made one ({what})"
+            return NotSentError(told, method=method, path=path)
         case OSError(errno=errno.ETIMEDOUT | errno.EHOSTUNREACH | errno.ENETUNREACH):  # what the kernel waited for
             return AnswerTimeoutError(
                 f"the other side has stopped acknowledging what is sent: the network or its machine may be down ({what})",

@@ -32,17 +32,30 @@ def proxy_for(url: URL, environ: Mapping[str, str]) -> URL | None:
     Raises:
         InputError: There is one that cannot be used; the problem names the variable and what is wrong with it.
     """
-    host = (url.host or "").rstrip(".").lower()
+    variable, text = _named(url, environ)
+    return _parsed(text, variable=variable, host=_host(url)) if text else None
+
+
+def variable_for(url: URL, environ: Mapping[str, str]) -> str:
+    """What names the proxy through which *url* is reached, as people call it; empty: there is none."""
+    variable, text = _named(url, environ)
+    return variable if text else ""
+
+
+def _host(url: URL) -> str:
+    return (url.host or "").rstrip(".").lower()
+
+
+def _named(url: URL, environ: Mapping[str, str]) -> tuple[str, str]:
+    """What names the proxy for *url*, and how; the latter is empty where there is none."""
+    host = _host(url)
     if is_loopback(host) or _is_exempt(host, url.port, _value(environ, "no_proxy")[1]):
-        return None
+        return "", ""
     for name in (f"{url.scheme}_proxy", "all_proxy"):
         variable, text = _value(environ, name)
-        if text:
-            return _parsed(text, variable=variable, host=host)
         if variable:
-            return None
-    text = getproxies().get(url.scheme, "")
-    return _parsed(text, variable="the system's proxy settings", host=host) if text else None
+            return variable, text
+    return "the system's proxy settings", getproxies().get(url.scheme, "")
 
 
 def _value(environ: Mapping[str, str], name: str) -> tuple[str, str]:

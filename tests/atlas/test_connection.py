@@ -212,7 +212,7 @@ async def test_a_proxy_that_refuses_means_not_sent(monkeypatch: pytest.MonkeyPat
     async with raw_server(answer) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.origin)
         async with client_of("https://atlas.example.com/api/atlas/v2") as client:
-            with pytest.raises(NotSentError, match="the proxy refused the connection"):
+            with pytest.raises(NotSentError, match=r"the proxy .* refused the connection"):
                 await put(client)
         assert proxy.requests == ["CONNECT atlas.example.com:443"]
 

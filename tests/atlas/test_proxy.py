@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import aiohttp.resolver
+import anyio
 import pytest
 import trustme
 from hypothesis import given
@@ -19,6 +22,7 @@ from yarl import URL
 from orchestrator.atlas.errors import NotSentError
 from orchestrator.atlas.proxy import proxy_for
 from orchestrator.core.errors import InputError
+from orchestrator.core.settings import Secret, ServiceAccount
 
 from .servers import GROUP, LIVE, Raw, client_of, http, job_document, raw_server
 
@@ -193,7 +197,7 @@ async def test_passwords_reach_the_proxy_as_they_are(name: str, monkeypatch: pyt
     async with raw_server(answer) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.origin.replace("://", f"://us%40er:{written}@"))
         async with client_of("https://atlas.example.com/api/atlas/v2") as client:
-            with pytest.raises(NotSentError, match=r"the proxy refused the connection \(403 Forbidden\)"):
+            with pytest.raises(NotSentError, match=r"the proxy .* refused the connection \(403 Forbidden\)"):
                 await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
         assert proxy.requests == ["CONNECT atlas.example.com:443"]
         scheme, _, credentials = proxy.headers[0]["Proxy-Authorization"].partition(" ")
@@ -337,4 +341,55 @@ async def test_a_proxy_that_opens_a_way_and_hangs_up_is_named(first: bytes, monk
         told = await refused_by(proxy, monkeypatch)
     assert f"the proxy {proxy.origin.removeprefix('http://')} " in told
     assert "atlas.example.com:443" in told
+    assert SECRET not in told
+
+
+async def silent(_: Raw) -> bytes:
+    """Nothing is ever answered."""
+    await anyio.sleep_forever()
+    raise AssertionError
+
+
+async def hung_up(_: Raw) -> None:
+    """Not a byte comes."""
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("virtual_time")
+@pytest.mark.parametrize("answer", [silent, hung_up])
+@pytest.mark.parametrize("account", [False, True])
+async def test_a_proxy_that_makes_no_connection_is_named_with_its_variable(
+    answer: Any, account: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took the connection, and said nothing to CONNECT, or hung up; a service account, which asks for a token first, hears the same."""
+    asks = ServiceAccount(client_id="mdb_sa_id_eu", client_secret=Secret("mdb_sa_sk_eu"))
+    credentials: dict[str, Any] = {"credentials": asks} if account else {}
+    async with raw_server(answer) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.origin.replace("://", f"://user:{SECRET}@"))
+        async with client_of("https://atlas.example.com/api/atlas/v2", **credentials) as client:
+            with pytest.raises(NotSentError) as caught:
+                await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
+    told = str(caught.value)
+    assert f"the proxy {proxy.origin.removeprefix('http://')} (HTTPS_PROXY)" in told
+    assert SECRET not in told
+    assert "user" not in told
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("virtual_time")
+async def test_a_proxy_of_which_the_name_is_not_known_is_named_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is the proxy's name that is not known, and not Atlas's."""
+
+    async def resolve(*_: Any, **__: Any) -> list[Any]:
+        raise OSError(-2, "Name or service not known")
+
+    monkeypatch.setattr(aiohttp.resolver.DefaultResolver, "resolve", resolve)
+    monkeypatch.setenv("ALL_PROXY", f"http://user:{SECRET}@proxy.example.com:3128")
+    async with client_of("https://atlas.example.com/api/atlas/v2") as client:
+        with pytest.raises(NotSentError) as caught:
+            await client.cutover(GROUP, LIVE, await client.reserve(GROUP))
+    told = str(caught.value)
+    assert "no connection to the proxy proxy.example.com:3128 (ALL_PROXY)" in told
     assert SECRET not in told
