@@ -9,6 +9,7 @@ not known, so both are reckoned (`_Steps`), and there is as much as both say.
 * What the server says goes before what was configured: `RateLimit-Limit`, `RateLimit-Remaining`, a 429's figures. So where
   a bucket refills evenly after all, answers tell, and nothing is lost.
 * A 401 and a 429 take no token (recorded).
+* A 429's figures hold until they are refuted: by an answer to a request that left while by them there was nothing.
 * After a 429 nothing may be sent for a second at least, for twice as long each time they come in a row. If its wait can
   only be that for the next step, that step is reckoned; otherwise requests go one at a time until an answer tells more.
 """
@@ -24,7 +25,7 @@ SLACK = 1e-9  # tokens; sums of fractions are no exact numbers
 SHORTEST_REST = 1.0
 """Seconds that a 429 is waited for at least: Atlas was seen to answer "retry after 0 seconds" for most of a second."""
 _WHOLE_SECONDS = 1.0  # by as much a `Retry-After` may be rounded up
-SHORTEST_LOOK = 60.0  # seconds between two looks at whether a rest still stands
+LOOK = 60.0  # seconds between two looks at whether a rest still stands
 LONGEST_DOUBLING = 64.0  # seconds; as long as a bucket takes to refill. Longer rests only where the server asks for one
 
 
@@ -57,6 +58,8 @@ class Account:
         self._steps = (_Steps(self, restarts=False), _Steps(self, restarts=True))
         self._epoch = 0
         self._sent = self._ended = 0  # requests, ever
+        # Capacity, refill and seconds as they were without a 429's figures.
+        self._believed_before: tuple[int, float, float] | None = None
         self._told = self._figured = False  # an answer has told how much there is; a 429 has told all of the bucket
         self._in_a_row = 0  # 429s, each to a request that left after the rest before it
         self._probe_out_since = -math.inf  # when the last probe was granted; -inf: it is over
@@ -77,10 +80,9 @@ class Account:
     def look_at(self) -> float:
         """When one request may leave in spite of a rest, to see whether it still stands; inf: there is none.
 
-        Once an interval, as any bucket has had a step by then: a 429 that asks for a day must not hide for a day what is
-        under way.
+        Whatever the 429 says of the interval: one that asks for a day must not hide for a day what is under way.
         """
-        return self._looked_at + max(self.per, SHORTEST_LOOK) if self.rests else math.inf
+        return self._looked_at + LOOK if self.rests else math.inf
 
     @property
     def tokens(self) -> float:
@@ -177,6 +179,7 @@ class Account:
         if self.rests and token.forced and token.sent_at >= self._rest_began:
             # It was let in: there is no rest any more.
             self.rests_until = self._now
+            self._disbelieve()
         if token.sent_at >= self.rests_until:
             self._in_a_row = 0
         self._told = self._told or limit is not None or remaining is not None
@@ -203,6 +206,7 @@ class Account:
             return max(0.0, self.rests_until - self._now)
         self._told, self._figured = True, self._figured or figures is not None
         if figures is not None:
+            self._believed_before = self._believed_before or (self.capacity, self.refill, self.per)
             self.capacity, self.refill, self.per = figures.capacity, float(figures.refill), figures.per
         self._in_a_row += 1
         doubled = min(SHORTEST_REST * 2.0 ** min(self._in_a_row - 1, 10), LONGEST_DOUBLING)
@@ -217,6 +221,17 @@ class Account:
         for steps in self._steps:
             steps.emptied(at=self._now, next_at=self.rests_until if step else None)
         return self.rests_until - self._now
+
+    def _disbelieve(self) -> None:
+        """There was something when by a 429's figures there was nothing: as if it had none."""
+        if self._believed_before is None:
+            return
+        self.capacity, self.refill, self.per = self._believed_before
+        self._believed_before = None
+        self._figured = False
+        self.probing = True
+        for steps in self._steps:
+            steps.emptied(at=self._now, next_at=None)
 
     # -- what may be spent -------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from aiohttp import ClientSession
 from ..core.events import BudgetWaiting, Event, RequestRetried
 from ..text.durations import format_duration
 from . import wire
+from .account import LOOK
 from .budget import Permit, TokenBucket
 from .connection import ClientSettings, Departure, most_out
 from .errors import (
@@ -337,6 +338,8 @@ class AtlasClient:
                     self.statistics.retries += sent
                     sent = True
                 pause = self._pause(error, attempt)
+                if isinstance(error, RateLimitedError) and pause is not None and priority is Priority.POLL:
+                    pause = min(pause, LOOK)  # one of those that wait looks whether the rest still stands
                 if pause is None or (deadline is not None and anyio.current_time() + pause >= deadline):
                     raise
                 self._announce("GET", path, error.message, attempt=attempt + 1, wait=pause)

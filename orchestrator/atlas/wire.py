@@ -26,6 +26,8 @@ _LONGEST_PART = 512
 """Characters of a secret that may have been cut at the margin; of a longer one its beginning is known."""
 LONGEST_LAG = AMOUNT  # seconds; the most that is told of a lag
 LONGEST_REST = 86400.0  # seconds; a server that asks for a longer rest than a day is not believed
+LONGEST_INTERVAL = 600.0
+"""Seconds; one that says its bucket refills more seldom is not believed either: reads of what is under way would be as seldom."""
 
 
 def accepted(api: Api) -> str:
@@ -156,10 +158,10 @@ def project_limits(document: Any) -> BucketFigures | None:
             _number(value.get("value")) if isinstance(value := one.get(name), dict) else None
             for name in ("capacity", "refillRate", "refillDurationSeconds")
         )
-        if capacity is not None and refill is not None and per is not None and min(capacity, refill, per) >= 1:
-            return BucketFigures(
-                retry_after=0.0, capacity=int(capacity), refill=int(refill), per=min(per, LONGEST_REST)
-            )
+        if capacity is None or refill is None or per is None or min(capacity, refill, per) < 1:
+            continue
+        if per <= LONGEST_INTERVAL:
+            return BucketFigures(retry_after=0.0, capacity=int(capacity), refill=int(refill), per=per)
     return None
 
 
@@ -177,7 +179,7 @@ def bucket_figures(error: ErrorDocument) -> BucketFigures | None:
     rest, capacity, refill, per = map(_number, error.parameters[1:])
     if rest is None or capacity is None or refill is None or per is None:
         return None
-    if not 0 <= rest <= LONGEST_REST or capacity < 1 or refill < 1 or not 0.001 <= per <= LONGEST_REST:
+    if not 0 <= rest <= LONGEST_REST or capacity < 1 or refill < 1 or not 0.001 <= per <= LONGEST_INTERVAL:
         return None
     return BucketFigures(retry_after=rest, capacity=int(capacity), refill=int(refill), per=per)
 

@@ -138,6 +138,7 @@ async def test_two_hundred_projects_are_asked_at_once() -> None:
         limits(capacity={"value": None}),
         limits(refillRate=None),
         limits(refillDurationSeconds={"value": float("inf")}),
+        limits(refillDurationSeconds={"value": 86400}),
     ],
 )
 def test_what_makes_no_sense_tells_nothing(document: Any) -> None:

@@ -12,9 +12,10 @@ from orchestrator.core.events import BudgetWaiting, RateLimited, RequestRetried
 from orchestrator.core.outcomes import Outcome
 from orchestrator.core.settings import RateLimit
 from orchestrator.observers.log.heartbeat import Heartbeat
-from orchestrator.simulator import Scenario
+from orchestrator.simulator import Scenario, mishaps
 from orchestrator.simulator.bucket import RateLimit as ServerLimit
-from orchestrator.simulator.scenario import Fault, FaultKind, Kind
+from orchestrator.simulator.documents import rate_limited
+from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
 
 from .house import READY, Gate, house, migration, outcomes, wall, wave, workflow
 
@@ -74,6 +75,26 @@ async def test_a_day_is_doubted_once_a_minute_by_one_read_of_what_is_under_way(t
         assert set(outcomes(await it.start()).values()) == {Outcome.SUCCESS}
         assert wall() - began <= 400 + 60 + 10
         assert it.atlas.record()["too_many_requests"] <= len(NAMES) + 7
+
+
+@pytest.mark.parametrize("per", [600.0, 86400.0])
+@pytest.mark.parametrize("size", [1, 500])
+async def test_one_429_that_says_what_is_not_so_hides_nothing_for_more_than_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, per: float, size: int
+) -> None:
+    """Its figures name a bucket that refills hardly ever, and everything else is answered."""
+    lie = ServerLimit(capacity=size, refill=size, per=per)
+    monkeypatch.setattr(mishaps, "rate_limited", lambda path, _limit, rest: rate_limited(path, lie, rest))
+    scenario = Scenario(
+        jobs=READY,
+        faults=(limited(Kind.READ, per, after=1.0, times=1),),
+        special={"m0": Special(cutover=Range(low=100.0, high=100.0))},
+        rate_limit=ServerLimit(capacity=1200, refill=500, per=60.0, headers=False),
+    )
+    async with house(tmp_path, workflow(wave("w", "m0")), scenario) as it:
+        began = wall()
+        assert outcomes(await it.start()) == {"m0": Outcome.SUCCESS}
+        assert wall() - began <= 100 + 60 + 10
 
 
 async def test_a_day_ends_a_gate_with_its_timeout(tmp_path: Path) -> None:
