@@ -333,15 +333,18 @@ async def test_a_pause_does_not_use_up_the_timeout(tmp_path: Path) -> None:
         assert outcomes(ending) == {"x": Outcome.SUCCESS}
 
 
-async def test_claims_are_kept_for_what_is_in_doubt_though_it_was_not_selected(tmp_path: Path) -> None:
-    """No other run may start it."""
+async def test_what_is_in_doubt_is_followed_and_counts_whatever_is_selected(tmp_path: Path) -> None:
+    """Though it had ended so: whoever looks at the run is told of it, and no other run may start it."""
     unreadable = Fault(on=Kind.READ, kind=FaultKind.STATUS, status=500, migration="a", after=1.0)
     scenario = Scenario(jobs=READY, faults=(*lost("a").faults, unreadable))
     plan = workflow(wave("w", migration("a", timeout=60.0), "b", concurrency=1))
     async with house(tmp_path, plan, scenario) as it:
         first = await it.start(only=("a",))
         assert outcomes(first)["a"] is Outcome.IN_DOUBT
-        assert outcomes(await it.resume(first.state.run_id, only=("b",)))["b"] is Outcome.SUCCESS
+        second = await it.resume(first.state.run_id, only=("b",))
+        assert outcomes(second) == {"a": Outcome.IN_DOUBT, "b": Outcome.SUCCESS}
+        assert second.exit_code is ExitCode.IN_DOUBT
+        assert "a" in second.state.selected
         it.workflow = replace(it.workflow, name="other")
         with pytest.raises(BusyError, match=first.state.run_id):
             await it.start()
