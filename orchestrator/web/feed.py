@@ -26,6 +26,7 @@ from ..reports.shape import COLUMNS
 from . import view
 from .look import Changes, OutOfReachError, RunLook, look_at_runs
 from .news import LOG_LINES
+from .troubles import Troubles
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at the journal."""
@@ -147,9 +148,10 @@ class RunsFeed(Feed):
         self._state_dir = state_dir
         self._runs: dict[str, Any] | None = None
         self._standings: dict[str, RunStanding] = {}
+        self._troubles = Troubles()
 
     async def _look(self) -> bool:
-        runs = await beside(look_at_runs, self._state_dir, self._standings)
+        runs = await beside(look_at_runs, self._state_dir, self._standings, self._troubles)
         if self._runs and self._runs["runs"] and not runs["journal"]:
             raise OutOfReachError
         changed = runs != self._runs

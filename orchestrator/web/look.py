@@ -32,6 +32,7 @@ from ..store.schema import refuse_lost
 from ..text.instants import iso
 from . import view
 from .news import News
+from .troubles import Troubles
 
 RUNS = 500
 """How many runs are listed, the newest."""
@@ -330,8 +331,10 @@ def _lost(state_dir: Path) -> str | None:
     return None
 
 
-def look_at_runs(state_dir: Path, standings: dict[str, RunStanding] | None = None) -> dict[str, Any]:
-    """The newest runs, and what keeps them from being read if something does. *standings*: on those under way, from the look before this one."""
+def look_at_runs(
+    state_dir: Path, standings: dict[str, RunStanding] | None = None, troubles: Troubles | None = None
+) -> dict[str, Any]:
+    """The newest runs, and what keeps them from being read if something does. *standings* and *troubles*: from the look before this one."""
     try:
         if not journal_in(state_dir):
             return {"runs": [], "journal": False, "error": _lost(state_dir)}
@@ -340,11 +343,7 @@ def look_at_runs(state_dir: Path, standings: dict[str, RunStanding] | None = Non
             holders = [worked_on_by(state_dir, row) if row.unfinished else None for row in rows]
             if not rows:
                 journal.check_marks()
-            missing = {
-                row.run_id: journal.trouble(row.run_id, thorough=False)
-                for row, holder in zip(rows, holders, strict=True)
-                if row.unfinished and holder is None
-            }
+            missing = (Troubles() if troubles is None else troubles).of(journal, rows)
             stands = dict(_standing(journal, rows, holders, {} if standings is None else standings))
     except (JournalError, OSError) as error:
         return {"runs": [], "journal": True, "error": str(error)}

@@ -33,6 +33,7 @@ from orchestrator.store.marks import Mark, Marks
 from orchestrator.store.schema import FILE
 from orchestrator.web.look import RunLook, look_at_runs
 from orchestrator.web.report import report_of
+from orchestrator.web.troubles import EVERY, Troubles
 
 from ..builders import NOW, workflow
 from ..web.nights import RUN, Night, cutover_of
@@ -195,6 +196,32 @@ def test_a_list_of_runs_names_those_of_which_events_are_missing(night: Night) ->
     assert "events of it are missing" in (listed.events_missing or "")
     (row,) = look_at_runs(night.state_dir)["runs"]
     assert (row["outcome"], "events of it are missing" in row["events_missing"]) == ("IN_DOUBT", True)
+
+
+def test_a_list_of_runs_names_one_that_is_over_of_which_events_are_missing(night: Night) -> None:
+    """It was recorded as over, and something was recorded after that: in the terminal and on the page."""
+    night.finish()
+    lose_what_came(night, ev.CutoverRequested(at=NOW, migration="carts"))
+    (listed,) = runs(state_dir=night.state_dir)
+    assert (listed.row.unfinished, "events of it are missing" in (listed.events_missing or "")) == (False, True)
+    (row,) = look_at_runs(night.state_dir)["runs"]
+    assert (row["outcome"], "events of it are missing" in (row["events_missing"] or "")) == ("IN_DOUBT", True)
+
+
+def test_a_list_that_stays_open_sees_within_seconds_that_events_of_a_run_that_is_over_have_gone(night: Night) -> None:
+    """Its mark is not read at each look: there may be hundreds of such runs."""
+    night.finish()
+    now = 0.0
+    troubles = Troubles(steady=lambda: now)
+
+    def shown() -> bool:
+        (row,) = look_at_runs(night.state_dir, {}, troubles)["runs"]
+        return row["events_missing"] is not None
+
+    assert not shown()
+    lose_what_came(night, ev.CutoverRequested(at=NOW, migration="carts"))
+    now = EVERY
+    assert shown()
 
 
 def test_a_page_and_a_watch_that_are_open_see_that_events_have_gone_and_come_back(night: Night) -> None:
