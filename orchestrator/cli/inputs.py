@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.settings import TEMPORAL_ADDRESS_VARIABLE, TEMPORAL_KEY_VARIABLE, Settings
+from ..core.settings import TEMPORAL_ADDRESS_VARIABLE, TEMPORAL_KEY_VARIABLE, Settings, holds_key
 from ..core.workflow import Workflow
 from ..files.config import find_config, load_settings
 from ..files.state_place import VARIABLE as STATE_DIR_VARIABLE
 from ..files.state_place import find_state_dir, find_temporal_address, whole
 from ..machine.memory import forget_variables
-from ..text.redaction import Redactor
+from ..text.counts import names_listed
 from .outputs import warn
 
 
@@ -24,9 +24,12 @@ def read_settings(args: Namespace) -> Settings:
     """The settings for this command line, and their warnings on stderr. Variables with a secret in them are gone afterwards."""
     settings = load_settings(config_of(args), overrides=overrides_of(args))
     args.redactor = settings.redactor
-    forget_variables(Redactor(settings.secrets()).holds_secret)  # and not what has a proxy's password in it
+    keys = settings.secrets()
     for warning in settings.warnings:
         warn(warning)
+    gone = forget_variables(lambda name, value: holds_key(name, value, keys))
+    if odd := [name for name, value in gone.items() if value.strip() not in keys]:
+        warn(f"no hook gets {names_listed(odd)}: a key of the config is a part of the value")
     return settings
 
 

@@ -6,7 +6,7 @@ Taken, the nearest first, from the command line, the environment, the config fil
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -40,6 +40,9 @@ WITHHELD_VARIABLE = re.compile(
     r"TEMPORAL_(?:(?:\w+_)?TLS_(?:\w+_)?KEY|GRPC_META_\w+|CODEC_(?:AUTH|HEADERS?))", re.IGNORECASE
 )
 """Variables of Temporal's that may hold a key, or lead to one, and may hold a plain word: hooks get none, and their values are nothing to redact."""
+
+LONG_KEY = 16
+"""A key of this length inside a longer value is no coincidence."""
 
 DEFAULT_BASE_URL = "https://cloud.mongodb.com/api/atlas/v2"
 DEFAULT_REQUEST_TIMEOUT = 30.0
@@ -247,14 +250,18 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Whoever has the settings has what keeps their secrets."""
-        self.redactor.add(*self.secrets())
+        words = (part for url in self.observers.notify for part in secret_parts(url.reveal()))
+        self.redactor.add(*self.secrets(), *words)
 
     def credential_set(self, name: str | None) -> CredentialSet:
         """The set called *name*; None: that of `atlas`."""
         return self.atlas.credentials if name is None else self.credentials.get(name, NO_CREDENTIALS)
 
     def secrets(self) -> list[str]:
-        """Every text of the settings that nobody may see, hooks included, whatever variable it is in."""
+        """What no hook may see, whatever variable it is in.
+
+        Words of addresses are not: those that look like a token may be a word elsewhere, of a path that a hook needs.
+        """
         sets = (self.atlas.credentials, *self.credentials.values())
         found: list[str] = []
         for one in sets:
@@ -266,5 +273,13 @@ class Settings:
         if self.temporal.api_key is not None:
             found.append(self.temporal.api_key.reveal())
         found += (secret.reveal() for secret in self.spare)
-        found += (part for url in self.observers.notify for part in secret_parts(url.reveal()))
+        found += (url.reveal() for url in self.observers.notify)
         return list(dict.fromkeys(found))
+
+
+def holds_key(name: str, value: str, keys: Iterable[str]) -> bool:
+    """Whether the variable *name* with *value* is kept from hooks: it is one of *keys*, or has a long one in it.
+
+    `PATH` never is: without it another program would be run than the one that is meant.
+    """
+    return name != "PATH" and any(value.strip() == key or (len(key) >= LONG_KEY and key in value) for key in keys)

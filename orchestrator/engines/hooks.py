@@ -25,7 +25,7 @@ import anyio.abc
 
 from ..core.events import HookFinished
 from ..core.hook_facts import HookFacts
-from ..core.settings import KEY_VARIABLE, WITHHELD_VARIABLE
+from ..core.settings import KEY_VARIABLE, WITHHELD_VARIABLE, holds_key
 from ..core.vars import HOOK_PREFIX, variable_key
 from ..core.workflow import Argv, Migration, Wave
 from ..machine.kept_groups import KeptGroups, keeping
@@ -52,7 +52,6 @@ _GROUP_CHECK = 0.02
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 _SHORTAGE_PAUSE = 0.5
 _LONGEST_TEXT = 8192  # characters; Linux lets a variable have 128 KiB, and all of them together little more than that
-_LONG_KEY = 16  # a key of this length inside a longer value is no coincidence
 
 
 NOTHING_KNOWN = HookFacts()
@@ -112,7 +111,7 @@ def without_keys(environ: Mapping[str, str], secrets: Iterable[str]) -> dict[str
     return {
         name: value
         for name, value in environ.items()
-        if not (KEY_VARIABLE.fullmatch(name) or WITHHELD_VARIABLE.fullmatch(name) or _holds_key(value, keys))
+        if not (KEY_VARIABLE.fullmatch(name) or WITHHELD_VARIABLE.fullmatch(name) or holds_key(name, value, keys))
     }
 
 
@@ -352,7 +351,3 @@ def _why_not_started(
             odd = oddity(argv[0], Path(directory), environment.get("PATH"))
         return f"did not start: {place}: {problem.strerror}{f' ({odd})' if odd else ''}"
     return f"did not start: {problem}"
-
-
-def _holds_key(value: str, keys: tuple[str, ...]) -> bool:
-    return any(value.strip() == key or (len(key) >= _LONG_KEY and key in value) for key in keys)

@@ -31,18 +31,25 @@ def keep_from_others() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
-def forget_variables(is_secret: Callable[[str], bool]) -> None:
-    """Remove the variables whose value *is_secret* from the environment, and from the memory where it was handed over.
+def forget_variables(is_secret: Callable[[str, str], bool]) -> dict[str, str]:
+    """Remove the variables whose name and value say that they are *is_secret* from the environment, and from the memory where it was handed over.
 
     Those that name a proxy stay: hooks need them as well.
+
+    Returns:
+        What was removed.
     """
-    names = [name for name, value in os.environ.items() if not name.lower().endswith("_proxy") and is_secret(value)]
-    if not names:
-        return
-    for name in names:
-        del os.environ[name]
-    with suppress(OSError, ValueError, IndexError):
-        _overwrite([os.fsencode(name) for name in names])
+    gone = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.lower().endswith("_proxy") and is_secret(name, value)
+    }
+    if gone:
+        for name in gone:
+            del os.environ[name]
+        with suppress(OSError, ValueError, IndexError):
+            _overwrite([os.fsencode(name) for name in gone])
+    return gone
 
 
 def forget_environment() -> None:
