@@ -6,6 +6,10 @@ told, or types. What a later session may cut over besides is asked for again.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from hashlib import sha256
+
 from .migration import UNDER_WAY, starts_afresh
 from .run_facts import RunFacts
 from .workflow import Wave
@@ -21,6 +25,11 @@ def covered(run: RunFacts, wave: Wave, *, between_sessions: bool) -> tuple[str, 
     if not any(migration.name in run.selected for migration in wave.migrations):
         return tuple(left)
     return tuple(name for name in left if name in run.selected)
+
+
+def mark_of(names: Iterable[str]) -> str:
+    """A word for the migrations of these *names* and no others, by which whoever approves says which they were told of."""
+    return sha256(json.dumps(sorted(names)).encode()).hexdigest()[:16]
 
 
 def to_approve(run: RunFacts, wave: Wave) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.approvals import to_approve
+from ..core.approvals import covered, mark_of
 from ..core.errors import InputError
 from ..core.run import RunState
 from ..core.steered import Command
@@ -36,7 +36,7 @@ OLDEST_KNOWLEDGE = 15.0
 class Asked:
     """What the page's *who* asks for: *command* about *names* (a wave, migrations, or nothing: the run), for *reason*.
 
-    *count*: how many migrations they have typed that this cuts over. *gate*: what changes of it (None: off). *as_of*: when what the page
+    *count*: how many migrations they have typed that this cuts over. *covers*: which the page showed these to be (None: not said). *gate*: what changes of it (None: off). *as_of*: when what the page
     showed them was so, by the server's own clock, in Unix seconds (None: not said).
     """
 
@@ -45,6 +45,7 @@ class Asked:
     reason: str = ""
     names: tuple[str, ...] = ()
     count: int | None = None
+    covers: str | None = None
     gate: GateChange | None = None
     as_of: float | None = None
 
@@ -60,7 +61,7 @@ class Refusal:
 def read(command: Command, body: bytes) -> Asked | Refusal:
     """What the *body* of a request for *command* asks, or what is wrong with it.
 
-    A JSON object: `who` (a name), and where they apply `reason`, `wave`, `migrations`, `count`, and of a gate `max_lag` and `timeout`
+    A JSON object: `who` (a name), and where they apply `reason`, `wave`, `migrations`, `count` and `covers`, and of a gate `max_lag` and `timeout`
     (durations) or `off`; `as_of`, when what they were shown was so: the time of the last beat.
     """
     try:
@@ -80,7 +81,7 @@ def read(command: Command, body: bytes) -> Asked | Refusal:
     if names is None:
         key = '{"wave": NAME}' if command in ABOUT_A_WAVE else '{"migrations": [NAME, …]}'
         return _bad(f"the body has to be {key}, besides `who` and `reason`")
-    count = given.get("count")
+    count, covers = given.get("count"), given.get("covers")
     try:
         as_of = None if given.get("as_of") is None else from_iso(str(given["as_of"]))
     except ValueError:
@@ -95,6 +96,7 @@ def read(command: Command, body: bytes) -> Asked | Refusal:
         reason=reason,
         names=names,
         count=count if isinstance(count, int) and not isinstance(count, bool) else None,
+        covers=None if covers is None else str(covers),
         gate=gate,
         as_of=as_of,
     )
@@ -154,11 +156,17 @@ def _out_of_place(state: RunState, asked: Asked) -> Refusal | None:
     wave = state.waves[name]
     if wave.approved_by is None and wave.approval_since is None and wave.rejected_by is None:
         return Refusal(status=409, reason=f"wave {name!r} does not wait for approval")
-    number = to_approve(state, state.wave(name))
+    covers = covered(state, state.wave(name), between_sessions=False)
+    number = len(covers)
     if not state.rehearsal and asked.count != number:
         return Refusal(
             status=409,
             reason=f"approving wave {name!r} wants the number of its migrations that are left ({number}): it cuts them over",
+        )
+    if asked.covers not in (None, mark_of(covers)):
+        return Refusal(
+            status=409,
+            reason=f"which migrations of wave {name!r} this cuts over has changed since the page showed it: look again",
         )
     return None
 

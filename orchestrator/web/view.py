@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from ..core.advice import advise, facts_of
-from ..core.approvals import expires_at, to_approve
+from ..core.approvals import covered, expires_at, mark_of
 from ..core.events import HookFinished
 from ..core.migration import UNDER_WAY, Phase
 from ..core.no_return import last_start
@@ -201,10 +201,12 @@ def _opening(state: RunState, since: float | None) -> dict[str, Any] | None:
 def _wave(state: RunState, wave: Wave, states: Mapping[str, int]) -> dict[str, Any]:
     known = state.waves[wave.name]
     asks = known.waits_for_approval or known.rejected_by is not None  # to count those costs the number of them
+    covers = covered(state, wave, between_sessions=False) if asks else None
     return {
         "name": wave.name,
         "migrations": sum(states.values()),
-        "to_cut_over": to_approve(state, wave) if asks else known.counts.waiting,
+        "to_cut_over": known.counts.waiting if covers is None else len(covers),
+        "covers": None if covers is None else mark_of(covers),
         "concurrency": wave.concurrency,
         "max_failures": wave.max_failures,
         "failures": state.ended_badly(wave),

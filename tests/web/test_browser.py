@@ -379,6 +379,31 @@ def test_an_approval_that_expires_says_so_and_then_that_nobody_gave_it(tab: Page
     assert tab.inner_text("#need-you").split("\n") == ["1 needs you", "1 not approved in time"]
 
 
+def test_an_approval_is_for_the_migrations_that_it_was_asked_about(tab: Page, night: Night) -> None:
+    """As many others make the same question: it says that they are others, wants the number anew, and is then for those."""
+    given = workflow(("orders", "billing", "archive"))
+    night.begin(replace(given, waves=(replace(given.waves[0], approval=True),)))
+    night.write(ev.ApprovalWaiting(at=NOW, wave="w1"), ev.MigrationSkipped(at=NOW, migration="orders", who="bob"))
+    with night.held():
+        open_run(tab, night)
+        tab.click("#needs button.primary")
+        tab.fill("#confirm-who", "Ada")
+        tab.fill("#confirm-count", "2")
+        assert tab.is_enabled("#confirm-yes")
+        night.write(
+            ev.MigrationRetried(at=NOW, migration="orders", who="bob"),
+            ev.MigrationSkipped(at=NOW, migration="billing", who="bob"),
+        )
+        tab.wait_for_selector("#confirm-facts li:has-text('Which of its migrations these are has changed')")
+        assert "2 of its 3 migrations" in tab.inner_text("#confirm-text")
+        assert tab.is_disabled("#confirm-yes")
+        tab.fill("#confirm-count", "2")
+        with tab.expect_response("**/approve") as answered:
+            tab.click("#confirm-yes")
+        assert answered.value.status == 202
+    assert [command for command, _, _ in night.asked()] == ["approve"]
+
+
 def test_the_number_is_typed_as_it_is_told_and_enter_in_a_field_sends_nothing(tab: Page, night: Night) -> None:
     """`1,200` is the number that the question names; what was typed stays when Enter is pressed, and another number is told to be wrong."""
     night.begin(replace(fleet(1200), waves=(replace(fleet(1200).waves[0], approval=True),)))

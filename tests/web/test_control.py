@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core import events as ev
+from orchestrator.core.approvals import mark_of
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import GateChange
 from orchestrator.store.journal import open_journal
@@ -82,6 +83,26 @@ async def test_approving_wants_the_number_of_those_that_are_left(visitor: Visito
         taken = await visitor.press("approve", csrf=csrf, body={"wave": "w1", "count": 2})
     assert (refused.status, taken.status) == (409, 202)
     assert "that are left (2)" in refused.document["error"]
+
+
+async def test_approving_is_for_the_migrations_that_the_page_showed(visitor: Visitor, night: Night) -> None:
+    """As many others are something else; so whoever was told of those that were left looks again."""
+    given = workflow(("orders", "billing", "archive"))
+    night.begin(replace(given, waves=(replace(given.waves[0], approval=True),)))
+    night.write(ev.ApprovalWaiting(at=NOW, wave="w1"), ev.MigrationSkipped(at=NOW, migration="orders", who="bob"))
+    shown = {"wave": "w1", "count": 2, "covers": mark_of(("billing", "archive"))}
+    csrf = await visitor.enter()
+    with night.held():
+        night.write(
+            ev.MigrationRetried(at=NOW, migration="orders", who="bob"),
+            ev.MigrationSkipped(at=NOW, migration="billing", who="bob"),
+        )
+        refused = await visitor.press("approve", csrf=csrf, body=shown)
+        assert night.asked() == []
+        shown["covers"] = mark_of(("orders", "archive"))
+        taken = await visitor.press("approve", csrf=csrf, body=shown)
+    assert (refused.status, taken.status) == (409, 202)
+    assert "has changed since the page showed it: look again" in refused.document["error"]
 
 
 async def test_the_number_counts_what_is_in_doubt(visitor: Visitor, night: Night) -> None:

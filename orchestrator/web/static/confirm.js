@@ -29,6 +29,8 @@ export function redrawQuestion() {
 export function confirmed(run, asking, before = {}) {
   const { title, yes, danger = false } = question(run, asking);
   let count = null; // of migrations, where it has to be typed
+  let covers = null; // which these are
+  let others = false; // than those that were asked about first
   let over = ""; // why there is nothing to decide any more
   say(byId("confirm-title"), title);
   say(byId("confirm-yes"), yes);
@@ -47,12 +49,17 @@ export function confirmed(run, asking, before = {}) {
     byId("confirm-yes").disabled = !known || Boolean(over) || !(typed && gate && byId("confirm-who").value.trim());
   };
   redraw = () => {
-    const { text, facts = [], count: wanted = null } = question(run, asking);
-    count = wanted;
+    const { text, facts = [], count: wanted = null, covers: which = null } = question(run, asking);
+    if (covers !== null && which !== null && which !== covers) {
+      others = true;
+      byId("confirm-count").value = ""; // it was the number of those
+    }
+    [count, covers] = [wanted, which ?? covers];
     over = settled(run, asking);
     say(byId("confirm-over"), over && `${over} There is nothing left to decide here.`);
     say(byId("confirm-text"), over ? "" : text);
-    sayEach(byId("confirm-facts"), (over ? [] : facts).filter(Boolean));
+    const changed = others ? "Which of its migrations these are has changed since you were asked: go back and look at them." : null;
+    sayEach(byId("confirm-facts"), (over ? [] : [changed, ...facts]).filter(Boolean));
     byId("confirm-count-field").hidden = count === null || Boolean(over);
     if (count !== null) say(byId("confirm-count-label"), `Type the number of migrations that this cuts over (${number(count)})`);
     check();
@@ -68,7 +75,7 @@ export function confirmed(run, asking, before = {}) {
   dialog.showModal();
   byId("confirm-no").focus();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? given(asking, count) : null), { once: true });
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? given(asking, count, covers) : null), { once: true });
   });
 }
 
@@ -77,11 +84,11 @@ function written(text) {
   return /^\d{1,3}([\s,.'’])\d{3}(?:\1\d{3})*$/.test(text) ? text.replace(/\D/g, "") : text;
 }
 
-function given({ command }, count) {
+function given({ command }, count, covers) {
   const value = (id) => byId(id).value.trim();
   localStorage.setItem(NAME, value("confirm-who"));
   const gate = byId("gate-off").checked ? { off: true } : { max_lag: value("gate-lag"), timeout: value("gate-timeout") };
-  return { who: value("confirm-who"), reason: value("confirm-reason"), ...(count === null ? {} : { count }), ...(command === "gate" ? gate : {}) };
+  return { who: value("confirm-who"), reason: value("confirm-reason"), ...(count === null ? {} : { count }), ...(covers === null ? {} : { covers }), ...(command === "gate" ? gate : {}) };
 }
 
 function question(run, { command, wave, migrations = [] }) {
@@ -102,6 +109,7 @@ function question(run, { command, wave, migrations = [] }) {
         yes: `Approve ${wave}`,
         facts: [it.expires_at == null ? null : sentence(`where nobody answers, it ${expiry(it.expires_at)}`), ...before(head, it), windowLeft(head), head.paused ? "The run is paused: nothing starts before somebody unpauses it, too." : null, takes(head)],
         count: head.rehearsal ? null : it.to_cut_over,
+        covers: it.covers,
       };
     }
     case "reject": {
