@@ -18,7 +18,7 @@ from .events import (
     WaveApproved,
     WaveRejected,
 )
-from .migration import BEFORE_THE_PUT, MigrationState, starts_afresh
+from .migration import BEFORE_THE_PUT, MigrationState, after_hook_left, starts_afresh
 from .outcomes import Outcome
 from .run import APPROVAL_TIMEOUT, RunState
 from .steered import Command
@@ -160,10 +160,14 @@ def _why_no_retry(name: str, state: MigrationState) -> str | None:
 
 
 def _why_not_yet(run: RunState, name: str) -> str | None:
-    """The `after_…` hooks of its wave, or of the run, undo what `before` hooks did, and nobody else can know how far they are: it starts again after them."""
+    """`after_…` hooks, its own, its wave's or the run's, undo what `before` hooks did, and nobody else can know how far they are: it starts again after them."""
     if run.finished_at is not None:
         return None
-    mine, _ = run.wave_and_migration(name)
+    mine, migration = run.wave_and_migration(name)
+    state = run.migrations[name]
+    own = after_hook_left(state, migration.hooks) if state.outcome is not None else None
+    if own is not None and name in run.selected:
+        return _have_not_ended(name, f"its own {own[0]} hooks")
     for wave in run.workflow.waves:
         if _has_more_before_its_hooks(run, wave):
             return None  # nor has any group after it come to its hooks
@@ -183,8 +187,12 @@ def _has_more_before_its_hooks(run: RunState, wave: Wave) -> bool:
 
 def _not_ended(run: RunState, name: str, wave: Wave | None) -> str:
     whose = f"its wave {wave.name!r}" if wave else "the run"
+    return _have_not_ended(name, f"the {run.after_hook(wave)} hooks of {whose}")
+
+
+def _have_not_ended(name: str, hooks: str) -> str:
     after = "retry it once they have (where the process has died: once `resume` has run them)"
-    return f"{name}: the {run.after_hook(wave)} hooks of {whose} have not ended: {after}"
+    return f"{name}: {hooks} have not ended: {after}"
 
 
 def _how_it_stands(state: MigrationState) -> str:

@@ -665,6 +665,17 @@ def why_no_retry(run: RunState, name: str = "a") -> str | None:
     return found if isinstance(found, str) else None
 
 
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.UNVERIFIED])
+def test_nothing_is_taken_up_again_while_its_own_hooks_undo_what_was_prepared(outcome: Outcome) -> None:
+    """The rest of the list would never run, and somebody is never told."""
+    run = run_of_waves(wave("a", hooks=UNDOES), events=(STARTED, *opened("a"), finished("a", outcome)))
+    own = "after_failure" if outcome is Outcome.FAILED else "after_unverified"
+    for _ in range(2):
+        assert f"a: its own {own} hooks have not ended" in str(why_no_retry(run))
+        run.apply(hook(own, "w", name="a"))
+    assert why_no_retry(run) is None
+
+
 @pytest.mark.parametrize(
     ("how", "hooks"),
     [

@@ -29,6 +29,7 @@ LOOK_EVERY = 0.25  # seconds; a request takes effect well within one
 TO_READ = 3.0
 """Seconds that whoever sees a question change needs to notice, a slow connection included."""
 _LOOKS = 50  # a second
+_PATIENCE = 10.0  # seconds in which a request is marked as handled though the session ends
 
 
 async def heed_controls(session: Session, state_dir: Path, ground: Ground, say: Say, heeded: anyio.Event) -> None:
@@ -61,10 +62,14 @@ async def _heed(journal: Journal, session: Session, ground: Ground, say: Say, he
         carried_out.update(each.id for each in seen_to)
         heeded.set()
         if seen_to:
-            await session.recorder.flush()  # a request counts as handled when what it caused cannot be lost any more
-            # The next look finds them again. Once is enough: what has been decided since is not to be overruled.
-            with suppress(JournalLockedError):
-                await beside(journal.handled, seen_to)
+            # Also where the session ends meanwhile: whoever looks for what came late would tell that it does nothing.
+            with anyio.move_on_after(_PATIENCE, shield=True):
+                await (
+                    session.recorder.flush()
+                )  # a request counts as handled when what it caused cannot be lost any more
+                # The next look finds them again. Once is enough: what has been decided since is not to be overruled.
+                with suppress(JournalLockedError):
+                    await beside(journal.handled, seen_to)
         await anyio.sleep(LOOK_EVERY)
 
 
