@@ -209,7 +209,7 @@ def _unread(state: RunState) -> Iterator[Need]:
             kind=Outcome.UNDER_WAY,
             what=names[0] if len(names) == 1 else f"{plural(len(names), 'migration')} ({names_listed(names, 5)})",
             said=why,
-            to_do=f"Nobody sees how this goes on until the credentials are good again: {LOOK}, and let no writer return to a source.",
+            to_do=f"Nobody sees how this goes on while the credentials are not good: {LOOK}, and let no writer return to a source.",
             about=tuple(
                 Subject(name=m.name, wave=wave.name, group_id=m.group_id, live_migration_id=m.live_migration_id)
                 for wave, m in members[:NAMED]

@@ -185,9 +185,11 @@ class RunFacts:
         return self.migrations[name].skipped or self._refusal(name)
 
     def unread(self, name: str) -> str | None:
-        """Why nobody sees how migration *name* goes on, which is under way: its credentials were refused, and the last read gave nothing; None: somebody does."""
-        known = self.migrations[name]
-        return self._refusal(name) if known.phase in UNDER_WAY and known.note is not None else None
+        """Why nobody may see how migration *name* goes on, which is under way: its credentials were refused in this session; None: somebody does.
+
+        That reads succeed again stands in no event that is kept, so whoever reads the journal hears of it with the job's next word.
+        """
+        return self._refusal(name) if self.migrations[name].phase in UNDER_WAY else None
 
     def _refusal(self, name: str) -> str | None:
         return self.refused.get(self._members[name].migration.credentials) if self.refused else None

@@ -295,6 +295,7 @@ class Activities:
                         way.take_in(*found)
                         polls += sum(isinstance(event, StatusPolled) for event in found)
                         over = task.look or any(not isinstance(event, StatusPolled) for event in found)
+                        over = over or (way.refused is not None and not task.refusal_known)  # the run is told at once
                 group.cancel_scope.cancel()
         if not over and polls < _MOST_READS:  # what was found out so far is found out again
             raise elsewhere("this worker ends, or has lost sight of Temporal: another one reads on")

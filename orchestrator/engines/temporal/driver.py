@@ -160,6 +160,7 @@ class Driver:
             lease=self._order.lease,
             held=held,
             look=look,
+            refusal_known=run.stopped is not None or self._migration.credentials in run.refused,
             span=forms.span_out(run.opening if run.workflow.window is not None else None),
         )
 

@@ -254,7 +254,7 @@ class Failed(StrEnum):
 class Task:
     """One activity that speaks to Atlas about one migration. *span*: the opening of the window that it has to be in.
 
-    *look*: read its job once, to see who is in charge, and do nothing about it.
+    *look*: read its job once, to see who is in charge, and do nothing about it. *refusal_known*: nothing follows from its credentials' being refused.
     *task*: whose answer is one to this (`Did`), as its errand is called; whoever begins that says so. *execution*: that of the batch which orders it.
     """
 
@@ -266,6 +266,7 @@ class Task:
     polling: dict[str, float]
     lease: float
     held: bool = False
+    refusal_known: bool = False
     look: bool = False
     span: list[float] | None = None
     task: str = ""

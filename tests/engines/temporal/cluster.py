@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
 
 from orchestrator.core.events import Event, RunStarted
 from orchestrator.core.run import RunState, fold
+from orchestrator.core.settings import Credentials
 from orchestrator.core.steered import Command
 from orchestrator.core.steering import SteeringRequest
 from orchestrator.core.workflow import Workflow
@@ -31,8 +32,10 @@ LEASE = 4.0
 
 
 @asynccontextmanager
-async def worker(client: Client, it: House, **options: Any) -> AsyncIterator[None]:
-    """A worker in this process, which serves the runs against the Atlas of *it*."""
+async def worker(
+    client: Client, it: House, *, sets: Mapping[str | None, Credentials] | None = None, **options: Any
+) -> AsyncIterator[None]:
+    """A worker in this process, which serves the runs against the Atlas of *it*; *sets*: what it has beside the key."""
     key = it.settings.atlas.credentials.credentials
     assert key is not None
     settings = client_settings(it.settings, it.settings.atlas.base_url, key)
@@ -44,7 +47,7 @@ async def worker(client: Client, it: House, **options: Any) -> AsyncIterator[Non
         "guarded": False,
         "lease": LEASE,
     }
-    async with serving(client, settings, {None: key}, **(given | options)):
+    async with serving(client, settings, {None: key, **(sets or {})}, **(given | options)):
         yield
 
 
@@ -114,15 +117,16 @@ async def begin(
     run_id: str = "one",
     name: str = "",
     turn_after: int = forms.TURN_AFTER,
+    then: Sequence[Event] = (),
     **first: Any,
 ) -> Begun:
-    """Begin a run of *plan*; *first* are fields of its first event."""
+    """Begin a run of *plan*; *first* are fields of its first event, *then* what was recorded after that."""
     names_of = tuple(migration.name for _, migration in plan.migrations())
     given: dict[str, Any] = {"rehearsal": False, "selected": names_of, "who": "somebody", "version": "0"}
     started = RunStarted(at=time.time(), workflow=plan, base_url=it.settings.atlas.base_url, **(given | first))
     order = forms.Order(
         run_id=run_id,
-        events=forms.pack([started]),
+        events=forms.pack([started, *then]),
         settle=it.settings.atlas.settle,
         polling=asdict(it.settings.polling),
         queue=names.queue(it.settings.atlas.base_url),
