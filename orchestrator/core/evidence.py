@@ -27,7 +27,7 @@ LAG_IS_GONE = (
     "UI, and let no writer return to the source before that (`gate: off` would send a PUT all the same)"
 )
 NO_LAG_YET = (
-    "the job is WORKING, not ready, and reports no lag, as at its beginning, or during a cutover that somebody else has begun: look at it in the "
+    "the job is not ready and reports no lag, as at its beginning, or during a cutover that somebody else has begun: look at it in the "
     "Atlas UI before any writer returns to the source"
 )
 READY_IS_GONE = (
@@ -99,15 +99,19 @@ def readiness_is_gone(document: Document, *, was_ready: bool) -> bool:
     )
 
 
-def may_be_under_way(document: Document, *, reported_lag: bool, was_ready: bool = False) -> bool:
-    """Whether a cutover of *document*'s job may have begun, by what the document lacks.
+def may_be_under_way(document: Document, *, reported_lag: bool) -> bool:
+    """Whether a cutover of *document*'s job, which is not over, may have begun: whether it lacks what would prove that none has.
 
-    The lag that it had before, or the word that it is ready; or any lag, where the job is WORKING and does not say that it is ready: at its beginning
-    it may have none, and during a cutover it has none.
+    Proofs are a lag, which Atlas reports "before the cutover phase" alone; that it has not begun to copy; and of an older document, of a
+    job that has reported no lag before, that it is ready. All others look the same during a cutover: a WORKING one without a lag, an older one that is
+    not ready, a bare one, and those with a word that is not known here, or none.
     """
-    if lag_is_gone(document, reported_lag=reported_lag) or readiness_is_gone(document, was_ready=was_ready):
-        return True
-    return document.status == "WORKING" and document.lag is None and document.ready is not True
+    if normalise(document.status) is not RemoteStatus.PENDING:
+        return False  # it is over, whoever has begun what
+    if document.lag is not None or document.status in NOT_STARTED:
+        return False
+    older = document.status == "PENDING" and document.ready is True
+    return reported_lag or not older
 
 
 def why_closed(document: Document, gate: Gate, *, reported_lag: bool, was_ready: bool = False) -> str:

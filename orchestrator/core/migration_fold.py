@@ -411,7 +411,7 @@ def _lag_gone(state: MigrationState, read: StatusPolled | StatusChanged | GateOp
             state.phase is Phase.FINISHED and not _is_pending(read.status) and read.status != state.remote_status
         )
         return state.lag_gone or ended_later or (read.status == "FAILED" and not _was_not_ready(state, read))
-    return may_be_under_way(read, reported_lag=state.reported_lag, was_ready=state.was_ready)
+    return may_be_under_way(read, reported_lag=state.reported_lag)
 
 
 def _was_not_ready(state: MigrationState, read: StatusPolled | StatusChanged | GateOpened) -> bool:

@@ -228,7 +228,7 @@ def _final(
 
 def _at_the_gate(state: MigrationState, reading: Reading, policy: Policy, *, migration: str, now: float) -> list[Event]:
     gate = policy.gate
-    gone = may_be_under_way(reading, reported_lag=state.reported_lag, was_ready=state.was_ready)
+    gone = may_be_under_way(reading, reported_lag=state.reported_lag)
 
     def opened(note: str | None) -> list[Event]:
         return [

@@ -177,11 +177,11 @@ WAVE_TROUBLE = (
     ),
     Trouble(
         what="`FAILED` and nothing was sent (gate, `before` hook)",
-        then="the source is in charge. Cure the cause, then `!retry $RUN_ID NAME`",
+        then="the source is in charge, unless `status` calls it *in doubt*: then look at the job in the Atlas UI before any writer returns. Cure the cause, then `!retry $RUN_ID NAME`",
     ),
     Trouble(
         what="`FAILED`, as its PUT was refused",
-        then="nothing has begun: the source is in charge. Look at the job in the Atlas UI; once the cause is cured, another run cuts it over",
+        then="nothing of this run has begun: the source is in charge, unless `status` calls it *in doubt*. Look at the job in the Atlas UI; once the cause is cured, another run cuts it over",
     ),
     Trouble(
         what="`FAILED` at Atlas after its PUT",

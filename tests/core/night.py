@@ -73,6 +73,7 @@ class Job:
     carried_out: int = 0
     by_hand_at: float | None = None  # when somebody else begins its cutover
     ready_in_cutover: bool = False
+    documents: str = "full"  # or "older", "bare", or "odd": those with a word during a cutover that nobody knows
 
     def put(self, now: float) -> bool:
         """A PUT arrives; whether it is carried out. Atlas as an adversary: it would do it again."""
@@ -98,6 +99,16 @@ class Job:
 
     def shown(self, now: float) -> Reading:
         """Its document."""
+        full = self._shown_in_full(now)
+        if self.documents in ("older", "bare"):
+            word = {"WORKING": "PENDING", "COMPLETE": "SUCCESS"}.get(full.status or "", full.status)
+            ready = now >= self.ready_at and self.began(now) is None
+            return Reading(status=word, ready=ready if self.documents == "older" else None)
+        if self.documents == "odd" and full.status == "WORKING" and self.began(now) is not None:
+            return replace(full, status="CUTTING_OVER")
+        return full
+
+    def _shown_in_full(self, now: float) -> Reading:
         if self.over(now):
             return Reading(status="COMPLETE" if self.succeeds else "FAILED")
         if self.began(now) is not None:

@@ -176,12 +176,16 @@ def test_a_lag_that_is_back_leaves_the_source_in_charge() -> None:
         ("WORKING", None, None, Point.DOUBT),
         ("WORKING", False, 30.0, Point.WAITS),
         ("NEW", False, None, Point.WAITS),
-        ("PENDING", False, None, Point.WAITS),  # an older document never has a lag
-        ("PENDING", None, None, Point.WAITS),
+        ("QUEUED", False, None, Point.WAITS),
+        ("PENDING", False, None, Point.DOUBT),  # an older document never has a lag, and is not ready during a cutover
+        ("PENDING", None, None, Point.DOUBT),  # a bare one is always the same
+        ("CUTTING_OVER", False, None, Point.DOUBT),  # a word that nobody knows, or none
+        ("CUTTING_OVER", False, 30.0, Point.WAITS),
+        (None, False, None, Point.DOUBT),
     ],
 )
-def test_a_job_that_is_first_seen_working_without_a_lag_may_be_being_cut_over(
-    status: str, ready: bool | None, lag: float | None, point: Point
+def test_a_job_that_is_first_seen_as_during_a_cutover_may_be_being_cut_over(
+    status: str | None, ready: bool | None, lag: float | None, point: Point
 ) -> None:
     """By hand, by another machine, by a run whose record is lost: nobody is told that the source is in charge."""
     story = Story(policy=Policy(gate=Gate(timeout=60)))
@@ -192,6 +196,28 @@ def test_a_job_that_is_first_seen_working_without_a_lag_may_be_being_cut_over(
     in_doubt = point is Point.DOUBT
     assert (point_of(story.state) is Point.DOUBT) is in_doubt
     assert (how_it_failed(story.state) is Failed.LAG_GONE) is in_doubt
+
+
+@pytest.mark.parametrize(
+    ("status", "ready", "point"),
+    [
+        ("WORKING", True, Point.DOUBT),  # a full document has a lag until its cutover begins
+        ("PENDING", True, Point.WAITS),
+        ("PENDING", None, Point.DOUBT),
+        ("CUTTING_OVER", True, Point.DOUBT),
+    ],
+)
+def test_a_job_whose_gate_opens_may_be_being_cut_over_all_the_same(
+    status: str, ready: bool | None, point: Point
+) -> None:
+    """Where its document does not show that it is not: `gate: off` asks for nothing, and a job that never had a lag is not waited for."""
+    story = Story(policy=Policy(gate=None))
+    assert story.read(status, ready) == ["gate_opened"]
+    assert point_of(story.state) is point
+    story.request()
+    assert story.answer(AnswerKind.ACCEPTED) == ["cutover_accepted"]
+    story.read("FAILED", after=60)
+    assert point_of(story.state) is Point.FAILED_AT_ATLAS
 
 
 @pytest.mark.parametrize(("word", "point"), [("FAILED", Point.DOUBT), ("EXPIRED", Point.NOT_CUT_OVER)])
