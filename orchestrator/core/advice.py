@@ -12,7 +12,7 @@ from shlex import quote
 
 from ..text.counts import names_listed
 from .migration import MigrationState, may_be_anothers
-from .no_return import Point, point_of, took_effect
+from .no_return import InCharge, in_charge, point_of, took_effect
 from .outcomes import Outcome, RemoteStatus, normalise
 from .run import RunState
 from .typed import approve_command, resume_command, status_command, with_options, with_options_in
@@ -139,8 +139,9 @@ def facts_of(state: RunState, now: float, *, goes_on: bool = False) -> Facts:
 
 
 def is_doubted(state: RunState, name: str) -> bool:
-    """Whether migration *name* was NOT_STARTED, and somebody else may have begun its cutover: who is in charge is not known then."""
-    return point_of(state.migrations[name]) is Point.DOUBT and state.outcome_of(name) is Outcome.NOT_STARTED
+    """Whether migration *name* was NOT_STARTED, and somebody else may have begun its cutover, or has: nobody is told that the source is in charge then."""
+    source = in_charge([point_of(state.migrations[name])]) is InCharge.SOURCE
+    return not source and state.outcome_of(name) is Outcome.NOT_STARTED
 
 
 def _all_over(state: RunState) -> bool:
