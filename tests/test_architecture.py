@@ -31,6 +31,7 @@ ALLOWED = {
     "hashlib",
     "heapq",
     "html",
+    "html.entities",
     "ipaddress",
     "itertools",
     "json",

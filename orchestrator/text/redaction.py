@@ -8,14 +8,14 @@ nobody has named: a scheme with its parameter, which no sentence has by chance.
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable, MutableMapping
-from html import escape
-from typing import Any, NamedTuple
-from urllib.parse import quote, quote_plus, unquote
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+from .spellings import pieces, spelling
 
 REDACTED = "[redacted]"
 
@@ -71,15 +71,14 @@ _PATTERNS = (
 class Redactor:
     """A structlog processor that replaces the *secrets*, `Authorization` headers and digest responses by `[redacted]`."""
 
-    __slots__ = ("_beginnings", "_folded", "_known", "_patterns", "_secrets", "_told")
+    __slots__ = ("_known", "_needles", "_searched", "_told", "_without_needle")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._told: Counter[str] = Counter()  # how often each was told of and not yet taken back
-        self._known: dict[str, _Searched] = {}
-        self._secrets: tuple[str, ...] = ()
-        self._folded: tuple[str, ...] = ()
-        self._beginnings: tuple[str, ...] = ()
-        self._patterns: tuple[re.Pattern[str], ...] = ()
+        self._known: dict[str, tuple[_Form, ...]] = {}
+        self._searched: tuple[tuple[str, _Form], ...] = ()
+        self._needles: tuple[str, ...] = ()
+        self._without_needle: tuple[_Form, ...] = ()
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
@@ -100,10 +99,8 @@ class Redactor:
 
     def holds_secret(self, text: str) -> bool:
         """Whether *text* has one of the secrets in it, in any form; what merely looks like one is none."""
-        if any(secret in text for secret in self._secrets):
-            return True
         plain = text.lower()
-        return any(secret in plain for secret in self._folded)
+        return any(needle in plain and form.pattern.search(text) for needle, form in self._searched)
 
     def looks_secret(self, text: str) -> bool:
         """Whether *text* has something in it that looks like a secret, and is not left to a shell to put in (`$TOKEN`)."""
@@ -114,13 +111,11 @@ class Redactor:
         if self._told.keys() == self._known.keys():
             return
         # new ones: others may be reading the old ones
-        known = {one: self._known.get(one) or _Searched.of(one) for one in _longest_first(self._told)}
-        self._patterns = tuple(searched.pattern for searched in known.values())
-        self._secrets = tuple(form for searched in known.values() for form in searched.exact)
-        self._folded = tuple(form.lower() for searched in known.values() for form in searched.folded)
-        self._beginnings = tuple(
-            {start[:LONG_SECRET].lower() for searched in known.values() for start in searched.beginnings}
-        )
+        known = {one: self._known.get(one) or _forms(one) for one in _longest_first(self._told)}
+        searched = tuple((form.needle, form) for forms in known.values() for form in forms)
+        self._needles = tuple({needle for needle, _ in searched if len(needle) >= _SHORTEST_NEEDLE})
+        self._without_needle = tuple(form for needle, form in searched if len(needle) < _SHORTEST_NEEDLE)
+        self._searched = searched
         self._known = known
 
     def __call__(self, _logger: object, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -142,12 +137,13 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """*text* without what is secret in it."""
-        if not self._is_suspicious(text):
-            return text
-        for known in self._patterns:
-            text = known.sub(REDACTED, text)
-        for pattern in _PATTERNS:
-            text = pattern.sub(rf"\1{REDACTED}", text)
+        plain = text.lower()
+        for needle, form in self._searched:
+            if needle in plain:
+                text = form.pattern.sub(REDACTED, text)
+        if any(word in plain for word in _SUSPICIOUS):
+            for pattern in _PATTERNS:
+                text = pattern.sub(rf"\1{REDACTED}", text)
         return text
 
     def anything(self, value: Any) -> Any:
@@ -170,42 +166,118 @@ class Redactor:
         return self.anything(value)
 
     def _is_suspicious(self, text: str) -> bool:
-        for secret in self._secrets:
-            if secret in text:
-                return True
         plain = text.lower()
-        for part in (*self._folded, *self._beginnings):
+        for part in (*self._needles, *_SUSPICIOUS):  # a generator costs more than the search
             if part in plain:
                 return True
-        for word in _SUSPICIOUS:  # noqa: SIM110 - a generator costs more than the search
-            if word in plain:
-                return True
-        return False
+        return any(form.needle in plain and form.pattern.search(text) for form in self._without_needle)
 
 
 _HARMLESS = frozenset({int, float, bool})
 
 
-class _Searched(NamedTuple):
-    """What is searched for of one secret: whole in its *exact* forms, in any case in its *folded* ones, and by its *beginnings*."""
+_SHORTEST_NEEDLE = 4
+"""What is shorter is in too many texts to say anything."""
+_SPELLED = 256
+"""So many characters of a long secret are looked for, and what follows goes with them: tokens have thousands."""
+_LONGEST_BEGINNING = 64
+"""The same of one that may be cut off."""
+_LETTERS = re.compile("[a-z0-9]*")
+_A_UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as private keys of Atlas are
+_UNRESERVED = frozenset("-._~")
+_REST_OF_BASE64 = r"(?:[\w+/=-]|%[0-9A-Fa-f]{2})*+"
 
-    exact: tuple[str, ...]
-    folded: tuple[str, ...]
-    beginnings: tuple[str, ...]
-    pattern: re.Pattern[str]
 
-    @classmethod
-    def of(cls, secret: str) -> _Searched:
-        """What there is of *secret*."""
-        exact = _longest_first({*_forms(secret), *_encoded(secret)})
-        folded = _longest_first({*_forms(secret), secret.encode().hex()}) if len(secret) >= LONG_SECRET else ()
-        beginnings = _longest_first(_beginnings(secret))
-        parts = (
-            *map(re.escape, exact),
-            *(f"(?i:{re.escape(form)})" for form in folded),
-            *(f"(?i:{re.escape(start)}{_REST if len(start) == _LONGEST_BEGINNING else ''})" for start in beginnings),
-        )
-        return cls(exact, folded, beginnings, re.compile("|".join(parts)))
+class _Form:
+    """One form in which a secret is looked for. *needle*: small letters and digits that are in every text which has it, quick to look for.
+
+    The pattern is made when it is first asked for, which for most tokens is never.
+    """
+
+    __slots__ = ("_flags", "_make", "_pattern", "needle")
+
+    def __init__(self, needle_of: str, make: Callable[[], str], flags: re.RegexFlag = re.NOFLAG) -> None:
+        self.needle = max(_LETTERS.findall(needle_of.lower()), key=len)
+        self._make = make
+        self._flags = flags
+        self._pattern: re.Pattern[str] | None = None
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What is taken out of a text."""
+        if self._pattern is None:
+            self._pattern = re.compile(self._make(), self._flags)
+        return self._pattern
+
+
+def _forms(secret: str) -> tuple[_Form, ...]:
+    """What is looked for of *secret*: it, and what of it is in every text that was encoded with it in it."""
+    head = secret[:_SPELLED]
+    if len(secret) < LONG_SECRET:
+        return (_Form(head, lambda: _spelled(secret)),)
+    cut_off = _may_be_cut_off(secret)
+    data = head.encode("utf-8", "replace")
+    longer = len(secret) > _SPELLED
+    in_hex = data.hex()
+    return (
+        _Form(head[:LONG_SECRET] if cut_off else head, lambda: _spelled(secret, cut_off=cut_off), re.IGNORECASE),
+        _Form(in_hex, lambda: in_hex + "[0-9a-f]*+" * longer, re.IGNORECASE),
+        *(_in_base64(data, before, longer=longer) for before in range(3)),
+    )
+
+
+def _spelled(secret: str, *, cut_off: bool = False) -> str:
+    """A pattern for *secret*, however it is written. *cut_off*: or for its beginning."""
+    is_uuid = _A_UUID.fullmatch(secret) is not None
+    head = secret[: _LONGEST_BEGINNING if cut_off else _SPELLED]
+    parts = pieces(head)
+    written = [f"(?:{spelling(part)})?+" if is_uuid and part == "-" else spelling(part) for part in parts]
+    end = _rest(secret, len(head))
+    if cut_off:
+        seen = 0
+        needed = next(n for n, part in enumerate(parts, 1) if (seen := seen + len(part)) >= LONG_SECRET)
+        for one in reversed(written[needed:]):
+            end = f"(?:{one}{end})?+"
+        written = written[:needed]
+    # A run of backslashes is looked at from its beginning only. What looks as if it was encoded is found as it is, too.
+    first = r"(?<!\\)" if head.startswith("\\") else ""
+    return f"{re.escape(secret[:_SPELLED])}{_rest(secret, _SPELLED)}|{first}{''.join(written)}{end}"
+
+
+def _rest(secret: str, seen: int) -> str:
+    """A pattern for what may follow the *seen* characters of *secret*, and is not between the words of a text."""
+    letters = {letter for letter in secret[seen:] if not letter.isspace()}
+    if not letters:
+        return ""
+    odd = {letter for letter in letters if not letter.isalnum()}
+    encoded = "\\%" if odd <= _UNRESERVED else "\\%&#;+"
+    return rf"[\w{re.escape(''.join(sorted(odd)))}{re.escape(encoded)}]{{0,{10 * (len(secret) - seen)}}}+"
+
+
+def _in_base64(data: bytes, before: int, *, longer: bool) -> _Form:
+    """Of *data* in base64, of either alphabet, padded or not, what is the same whatever is around it, where it begins behind *before* bytes."""
+    whole = bytes(before) + data
+    text = b64encode(whole).decode().rstrip("=")[-(-before * 8 // 6) : len(whole) * 8 // 6]
+    of_urls = {"+": "-", "/": "_"}
+
+    def pattern() -> str:
+        letters = (f"(?:{spelling(one)}|{of_urls[one]})" if one in of_urls else one for one in text)
+        return "".join(letters) + _REST_OF_BASE64 * longer
+
+    return _Form(text, pattern)
+
+
+def _may_be_cut_off(secret: str) -> bool:
+    """Whether what *secret* begins with says enough: it could not be words, nor the address of a service."""
+    first = secret[:LONG_SECRET]
+    if _A_UUID.fullmatch(secret):
+        return True
+    return (
+        "://" not in secret
+        and not any(letter.isspace() for letter in first)
+        and len(re.findall("[0-9]", first)) > 1
+        and re.search("[A-Za-z]", first) is not None
+    )
 
 
 def _parts(secret: str) -> set[str]:
@@ -215,72 +287,6 @@ def _parts(secret: str) -> set[str]:
     return whole | {
         line for line in lines if len(line) >= LONG_SECRET and not line.startswith("-----") and len(lines) > 1
     }
-
-
-def _forms(secret: str) -> set[str]:
-    """How *secret* may be written: as it is, in a URL, in a form, inside a quoted text of JSON or Python, in HTML, and a UUID without its hyphens."""
-    marked_up = escape(secret)
-    quoted = {
-        secret.replace("\\", "\\\\").replace('"', '\\"'),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-    }
-    return {
-        secret,
-        *quoted,
-        *(json.dumps(one)[1:-1] for one in quoted),  # JSON within JSON
-        *(one.replace("/", "\\/") for one in quoted),  # as PHP writes it
-        *(one.translate(_AS_GO_WRITES) for one in quoted),
-        repr(secret)[1:-1],
-        ascii(secret)[1:-1],
-        repr(secret.encode("utf-8", "replace"))[2:-1],
-        *(_in_url(secret, encoding) for encoding in ("utf-8", "latin-1")),
-        *(quote_plus(secret, encoding=encoding, errors="replace") for encoding in ("utf-8", "latin-1")),
-        _in_url(secret, "utf-8").replace("-", "%2D"),
-        marked_up,
-        marked_up.replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),  # as templates write them
-        secret.translate(_BY_NUMBER),
-        secret.replace("-", "") if _A_UUID.fullmatch(secret) else secret,
-    }
-
-
-_AS_GO_WRITES = {ord(each): f"\\u{ord(each):04x}" for each in "<>&"}
-_BY_NUMBER = {ord(each): f"&#{ord(each)};" for each in "<>&\"'"}
-
-
-def _in_url(secret: str, encoding: str) -> str:
-    return quote(secret, safe="", encoding=encoding, errors="replace")
-
-
-def _encoded(secret: str) -> set[str]:
-    """What of *secret* is in every text that is encoded with it: in base64, of either alphabet, wherever it begins, padded or not."""
-    if len(secret) < LONG_SECRET:
-        return set()
-    found = set()
-    for before in range(3):
-        data = bytes(before) + secret.encode("utf-8", "replace")
-        text = b64encode(data).decode().rstrip("=")
-        text = text[-(-before * 8 // 6) : len(data) * 8 // 6]
-        found |= {text, text.translate(_URL_SAFE)}
-    return found
-
-
-def _beginnings(secret: str) -> tuple[str, ...]:
-    """What is left of *secret* where somebody has cut it off; none where that could be words, or the address of a service."""
-    if not _LIKE_A_KEYS_BEGINNING.match(secret):
-        return ()
-    return tuple(secret[:length] for length in range(LONG_SECRET, min(len(secret), _LONGEST_BEGINNING + 1)))
-
-
-_A_UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as private keys of Atlas are
-_LONGEST_BEGINNING = (
-    64  # what follows of a longer one goes with it: a pattern for each letter of a long token would be large
-)
-_REST = r"[\w.~+/=-]*"
-_URL_SAFE = str.maketrans("+/", "-_")
-_LIKE_A_KEYS_BEGINNING = re.compile(
-    r"(?=.{0,11}[A-Za-z])(?=.{0,10}[0-9].{0,10}[0-9])[A-Za-z0-9_-]{12}|[0-9]{8}-[0-9]{3}(?=[0-9a-fA-F]-)"  # of a UUID maybe without a letter
-)
 
 
 def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
