@@ -53,7 +53,7 @@ def add_session_options(parser: ArgumentParser, *, yes: str) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="only this wave or migration (repeatable); what is under way or in doubt is followed in any case",
+        help="only this wave or migration (repeatable); what is under way is followed in any case",
     )
     parser.add_argument(
         "--retry-failed", action="store_true", help="when continuing: try again what FAILED before any PUT was sent"

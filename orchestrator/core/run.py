@@ -179,7 +179,7 @@ class RunState(RunFacts):
         self.run_hooks.new_session()
         for name, state in self.migrations.items():
             if name not in self.selected and state.outcome is Outcome.IN_DOUBT:
-                continue  # in a session that an earlier version began: it stays as it ended, as nobody looked at it
+                continue  # it stays as it ended, as nobody looks at it; it counts all the same (`told_of`)
             self.migrations[name] = migration_fold.reopen(
                 state, at=event.at, retry_failed=event.retry_failed and name in self.selected, settle=event.settle
             )

@@ -227,16 +227,24 @@ class RunFacts:
             return self.withdrawn(name) or self.stopped or self.migrations[name].note
         return self.migrations[name].note
 
+    def told_of(self) -> frozenset[str]:
+        """Whom the session tells of: the selected migrations, and those that an earlier one has ended IN_DOUBT.
+
+        Nobody reads these, and yet a person has to look at them: that is not over because another session is about something else.
+        """
+        return self.selected.union(name for name, state in self.migrations.items() if state.outcome is Outcome.IN_DOUBT)
+
     def rows(self) -> list[tuple[Wave, Migration]]:
-        """The selected migrations with their waves, in workflow order."""
-        return [(wave, migration) for wave, migration in self.workflow.migrations() if migration.name in self.selected]
+        """The migrations that the session tells of (`told_of`) with their waves, in workflow order."""
+        told_of = self.told_of()
+        return [(wave, migration) for wave, migration in self.workflow.migrations() if migration.name in told_of]
 
     def totals(self) -> Counter[Outcome]:
-        """How many of the selected migrations have each outcome."""
-        return Counter(self.outcome_of(name) for name in self.selected)
+        """How many of them have each outcome."""
+        return Counter(self.outcome_of(name) for name in self.told_of())
 
     def outcome(self) -> RunOutcome:
-        """The run's outcome over its selected migrations: in doubt before failed before incomplete."""
+        """The run's outcome over what the session tells of: in doubt before failed before incomplete."""
         totals = self.totals()
         if totals[Outcome.IN_DOUBT]:
             return RunOutcome.IN_DOUBT

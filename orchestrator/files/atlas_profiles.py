@@ -22,6 +22,7 @@ from .scalars import did_you_mean
 GOVERNMENT_HOST = "https://cloud.mongodbgov.com"
 EXTRA = "`pip install 'atlas-cutover[keyring]'`"
 _KEYCHAIN_VERSION = 2
+_DEEPEST = 500  # dots in one line: tables within tables, if it is a key
 _FIELDS = ("client_id", "client_secret", "public_api_key", "private_api_key")
 
 
@@ -167,10 +168,15 @@ def _from_keychain(profile: str, key: str, file: Path, *, version: Any) -> str:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(decode(read_bytes(file), str(file)))
+        text = decode(read_bytes(file), str(file))
+        if any(
+            line.count(".") > _DEEPEST for line in text.splitlines()
+        ):  # of which each costs as much as all before it
+            raise RecursionError  # noqa: TRY301 - as brackets do
+        return tomllib.loads(text)
     except InputError:
         raise ProfileError(f"is looked for in {file}, which is not UTF-8 text") from None
-    except RecursionError:  # of brackets in brackets by the thousand
+    except RecursionError:  # of brackets in brackets by the thousand as well
         raise ProfileError(
             f"is looked for in {file}, which is no config file of the Atlas CLI: it is nested too deep"
         ) from None

@@ -14,6 +14,7 @@ from typing import Final
 FIRST_LINE: Final = 512
 """Bytes of a file in which its first line has to end."""
 
+_ENV: Final = frozenset({"env", "genv"})
 _SEEN: Final = 250
 """Bytes of a first line that every system sees: Linux cuts it off behind 255."""
 _SPLIT: Final = re.compile(r"-(?P<flags>[iv]*)S|--split-string=")
@@ -68,10 +69,15 @@ def interpreter_in(line: bytes) -> Interpreter | None:
         return None
     if b"\0" in line or (rest and len(line) > _SEEN):
         return Interpreter(named=named, unclear=_unclear(named, rest[0] if rest else named))
-    if not rest or os.path.basename(named) != "env":  # noqa: PTH119 - of text
+    if not rest or not _is_env(named):
         return Interpreter(named=named)
     search = _search(rest[0])
     return Interpreter(named=named, search=search, unclear=None if search else _unclear(named, rest[0]))
+
+
+def _is_env(named: str) -> bool:
+    """Whether the program *named* is `env`, also by what a link of another name leads to (GNU's is `genv` beside another one)."""
+    return any(os.path.basename(each) in _ENV for each in (named, os.path.realpath(named)))  # noqa: PTH119 - of text
 
 
 def _unclear(named: str, argument: str) -> str:

@@ -242,7 +242,7 @@ def _trusted(variable: str) -> set[int]:
     """The numbers of those whom *variable* names; a name that the system does not know is nobody's."""
     found = set()
     for word in os.environ.get(variable, "").replace(",", " ").split():
-        with suppress(KeyError, OverflowError):
+        with suppress(KeyError, OverflowError, ValueError):  # the last of a number of thousands of digits
             if word.isascii() and word.isdigit():
                 found.add(int(word))
             else:

@@ -6,14 +6,25 @@ import base64
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
+from ..text.redaction import looks_like_token
+
 
 def proxy_secrets(environ: Mapping[str, str]) -> Iterator[str]:
-    """The passwords in the variables of *environ* that name a proxy: as they are written, as they are meant, and as a header has them."""
+    """What is secret in the variables of *environ* that name a proxy: as it is written, as it is meant, and as a header has it.
+
+    That is the password, and where there is none, the user that looks like a token.
+    """
     for name, value in environ.items():
         if not name.lower().endswith("_proxy"):
             continue
         _, scheme, rest = value.partition("://")
         user, _, written = (rest if scheme else value.lstrip("/")).rpartition("@")[0].partition(":")
+        if not written and looks_like_token(unquote(user)):
+            yield from {
+                user,
+                unquote(user),
+                base64.b64encode(f"{unquote(user)}:".encode("latin-1", "replace")).decode(),
+            }
         for password in {written, unquote(written)} - {""}:
             pair = f"{unquote(user)}:{password}"
             yield from (password, pair, base64.b64encode(pair.encode("latin-1", "replace")).decode())

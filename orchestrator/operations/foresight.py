@@ -20,7 +20,6 @@ from ..core.events import (
     WindowChanged,
 )
 from ..core.migration import UNDER_WAY
-from ..core.outcomes import Outcome
 from ..core.run import RunState
 from ..core.settings import Settings
 from ..core.typed import resume_command
@@ -166,11 +165,9 @@ def continuation(
             f"run {run_id} was aborted by {state.aborted_by}: start a new one with `atlas-cutover run --new {path_of(state.workflow)}`"
         )
     refuse_other_server(state, settings, now=now)
-    # What was under way or in doubt when the last session ended is followed in any case, and counts.
+    # What was under way when the last session ended is followed in any case, and counts.
     selected = select(state.workflow, options.only) | {
-        name
-        for name, known in state.migrations.items()
-        if known.phase in UNDER_WAY or known.outcome is Outcome.IN_DOUBT
+        name for name, known in state.migrations.items() if known.phase in UNDER_WAY
     }
     first = RunResumed(
         at=now,

@@ -255,6 +255,8 @@ def _prepare(path: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
         )
     db.execute("PRAGMA foreign_keys = ON")
     if readonly:
+        if version == 0:
+            raise JournalError(f"{path}: nothing was ever recorded in it: start a run with `atlas-cutover run`")
         if version < VERSION:
             raise JournalError(f"{path}: of an older version (schema {version}): start or resume a run to upgrade it")
         return

@@ -311,13 +311,23 @@ def secret_parts(url: str) -> tuple[str, ...]:
     ]
     if (of_bot := _OF_A_BOT.match(authority)) is not None:
         named.append(of_bot[1])
-    words = [*re.split(r"[/?&=#]", path), user, *([] if credentials and "." in host else [host, authority])]
-    found = (*map(unquote, named), *(word for word in map(unquote, words) if _LIKE_A_TOKEN.fullmatch(word)))
+    words = [
+        *re.split(r"[/?&=#]", path),
+        user,
+        *([] if "." in host and (credentials or _A_DOMAIN.fullmatch(host)) else [host, authority]),
+    ]
+    found = (*map(unquote, named), *filter(looks_like_token, map(unquote, words)))
     return (url, *(part for part in (unquote(password), *found) if len(part) >= SHORTEST_SECRET))
 
 
+def looks_like_token(word: str) -> bool:
+    """Whether *word* is what services give out as a token, and no name of a person, a host or a cluster."""
+    return _LIKE_A_TOKEN.fullmatch(word) is not None
+
+
+_A_DOMAIN = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63}){0,5}\.[A-Za-z]{2,8}(?::[0-9]{1,5})?")
 _LIKE_A_TOKEN = re.compile(
-    r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9._~+:-]{8,}|[A-Za-z0-9_-]{20,}"
+    r"(?=[^0-9]*[0-9][^0-9]*[0-9])(?=.*[A-Za-z])[A-Za-z0-9._~+:-]{8,}|[A-Za-z0-9_-]{20,}"
     r"|(?=(?:[A-Za-z]*?[a-z][A-Z]){3})[A-Za-z_-]{12,}"  # no digit, and capitals as no name has them
 )
 _SAYS_TOKEN = re.compile(r"(?i)pass|pwd|token|key|secret|auth|sig|cred")

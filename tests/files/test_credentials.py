@@ -372,6 +372,7 @@ def test_a_file_that_cannot_be_read_is_told(home: Home, text: str, expected: str
     [
         (b"[default", "which is not TOML"),
         (b"a = " + b"[" * 20_000, "nested too deep"),
+        (b"a." * 100_000 + b"b = 1", "nested too deep"),
         (b"\xff", "which is not UTF-8 text"),
         (None, "is a directory"),
     ],

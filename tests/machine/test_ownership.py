@@ -167,7 +167,7 @@ def test_somebody_elses_file_is_refused_until_they_are_trusted(file: Path, monke
     os.chown(file, SOMEBODY, -1)
     assert why_not(file).startswith(f"belongs to user {SOMEBODY}: use the same user, ")
     assert f"trust them with ATLAS_CUTOVER_TRUST_USERS={SOMEBODY} (" in why_not(file)
-    monkeypatch.setenv("ATLAS_CUTOVER_TRUST_USERS", f"nobody-of-this-name, {SOMEBODY}")
+    monkeypatch.setenv("ATLAS_CUTOVER_TRUST_USERS", f"nobody-of-this-name, {SOMEBODY}, {'9' * 5000}")
     refuse_foreign(file, file.stat())
 
 

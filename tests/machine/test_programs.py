@@ -66,6 +66,7 @@ def written(path: Path, text: str, mode: int = 0o755) -> Path:
         "#!/usr/bin/env -S --chdir={open} PATH= interp",
         "#!/usr/bin/env -S --chdir {open}/.. PATH=.:open FIRST=1 interp",
         "#!/usr/bin/env -iS\t-P {open} interp",
+        "#!{other_env} interp",
         "#!{chain}",
     ],
 )
@@ -73,7 +74,11 @@ def test_an_interpreter_that_others_can_change_is_refused(tmp_path: Path, line: 
     """Named in the first line, found by `env` on the hook's PATH, or by an interpreter that is a script itself: what it is decides what runs."""
     interp = written(tmp_path / "open" / "interp", "#!/bin/sh\n")
     chain = written(tmp_path / "chain", f"#!{interp}\n")
-    script = written(tmp_path / "own" / "hook", line.format(open=interp.parent, chain=chain) + "\n")
+    other_env = tmp_path / "not-called-so"
+    other_env.symlink_to("/usr/bin/env")
+    script = written(
+        tmp_path / "own" / "hook", line.format(open=interp.parent, chain=chain, other_env=other_env) + "\n"
+    )
     path = f"{interp.parent}:/bin"
     assert program_to_start("./hook", script.parent, path) == script
     interp.chmod(0o777)

@@ -15,6 +15,8 @@ from orchestrator.machine.proxy_variables import proxy_secrets
         ("socks5://ops:p@ss@proxy", {"p@ss"}),
         ("http://proxy:3128", set()),
         ("http://ops@proxy:3128", set()),
+        ("http://tok_abcdef1234567890@proxy:3128", {"tok_abcdef1234567890", "dG9rX2FiY2RlZjEyMzQ1Njc4OTA6"}),
+        ("http://tok_abcdef1234567890:@proxy:3128", {"tok_abcdef1234567890"}),
         ("", set()),
     ],
 )

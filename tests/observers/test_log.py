@@ -387,12 +387,18 @@ def test_colour_is_for_terminals_that_want_it(environ: dict[str, str], coloured:
     assert ("\x1b[" in stream.getvalue()) is coloured
 
 
-def test_the_file_gets_json_lines_for_its_owner_alone(tmp_path: Path) -> None:
-    """Also when the console is for a person, and it is appended to."""
+@pytest.mark.parametrize("umask", [0o022, 0o777])
+def test_the_file_gets_json_lines_for_its_owner_alone(tmp_path: Path, umask: int) -> None:
+    """Also when the console is for a person, and it is appended to; whatever the umask takes."""
     path = tmp_path / "run.log"
     for _ in range(2):
         stream = io.StringIO()
-        with configure_logging(level="info", format="console", file=path, secrets=[SECRET], stream=stream) as log:
+        before = os.umask(umask)
+        try:
+            opened = configure_logging(level="info", format="console", file=path, secrets=[SECRET], stream=stream)
+        finally:
+            os.umask(before)
+        with opened as log:
             log.sink()(replace(EVENTS[-1], error_message=SECRET), running())  # type: ignore[call-arg]
         assert not stream.getvalue().startswith("{")
     lines = path.read_text(encoding="utf-8").splitlines()

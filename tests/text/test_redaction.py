@@ -208,6 +208,7 @@ def test_of_two_secrets_one_within_the_other_nothing_is_left() -> None:
             {"uQiRzpo4DXghDmr9QzzfQu27cmVRsG", "azGDORePK8gMaC0QOYAMyEEuzJnyUi"},
             {"pover"},
         ),
+        ("jsons://hooks01.example.com/cluster-eu1/x", set(), {"hooks01.example.com", "cluster-eu1"}),
         ("slack://night@T1JJ3T3L2/A1BRTD4JD/x/", {"T1JJ3T3L2", "A1BRTD4JD"}, {"night"}),
         ("gotifys://push.example.com/AbCdEfGhIjKlMnO", {"AbCdEfGhIjKlMnO"}, {"push.example.com"}),
         (

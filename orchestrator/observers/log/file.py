@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...core.errors import InputError
+from ...machine.own_files import PRIVATE, let_its_owner
 from ...machine.ownership import (
     refuse_exchanged,
     refuse_foreign,
@@ -29,7 +30,7 @@ def open_log_file(file: Path) -> int:
     try:
         # One that somebody has planted leads to a file of ours, which the log would be added to.
         refuse_foreign_links(file)
-        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+        descriptor = _opened(file)
     except OSError as error:
         why = "it is a pipe that nobody reads, or a socket" if error.errno == errno.ENXIO else error.strerror
         raise InputError(f"log file {file}: cannot be opened: {why}") from error
@@ -41,6 +42,16 @@ def open_log_file(file: Path) -> int:
         os.close(descriptor)
         raise InputError(f"log file {file}: {error.strerror}") from error
     os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def _opened(file: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        descriptor = os.open(file, flags | os.O_CREAT | os.O_EXCL, PRIVATE)
+    except FileExistsError:
+        return os.open(file, flags | os.O_CREAT, PRIVATE)  # also a link that leads to nothing yet
+    let_its_owner(descriptor)
     return descriptor
 
 

@@ -53,7 +53,7 @@ class Insight:
         self.last_start = last_start(state, now)
         made = outlook(state, now)
         told = () if made is None else in_sentences(made, rehearsal=state.rehearsal)
-        sides = Counter(SIDES[point_in(state, name)] for name in state.selected)
+        sides = Counter(SIDES[point_in(state, name)] for name in state.told_of())
         counted = ", ".join(f"{sides[side]} {side}" for side in Side if sides[side])
         self.sentences = (
             *(sentence for sentence in told if sentence.startswith("forecast: ")),
