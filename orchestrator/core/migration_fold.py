@@ -319,6 +319,7 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
             # Of these, the streaks are for the case that the evidence is taken back: what came to nothing before is none of this session.
             return state._replace(
                 phase=Phase.ACCEPTED,
+                before_hooks_done=0,
                 outcome=None,
                 error_message=None,
                 finished_at=None,
@@ -336,11 +337,9 @@ def reopen(state: MigrationState, *, at: float, retry_failed: bool, settle: floa
             return _not_verified(state)
         case Phase.FINISHED if state.outcome is not Outcome.IN_DOUBT:
             return state
-    # What was told that nobody knows who is in charge may have undone them or not: they run again, or are undone again.
-    before_hooks_done = 0 if state.after_hooks_done else state.before_hooks_done
     return state._replace(
         phase=Phase.DOUBT,
-        before_hooks_done=before_hooks_done,
+        before_hooks_done=0,  # another PUT waits for them like a first one: who knows what has become of the application since
         prepared=state.down_since is not None,
         prepared_since=state.down_since,
         outcome=None,

@@ -26,7 +26,7 @@ class Outcome(StrEnum):
     TIMED_OUT = "TIMED_OUT"  # accepted, but not final within `timeout`
     NOT_STARTED = "NOT_STARTED"  # no PUT was sent
     IN_DOUBT = "IN_DOUBT"  # a PUT may have been accepted and Atlas does not let us tell
-    UNDER_WAY = "UNDER_WAY"  # accepted, and the session ended before its end was seen: `resume` follows it
+    UNDER_WAY = "UNDER_WAY"  # accepted, and its end has not been seen yet: its session follows it, or `resume`
 
 
 CUT_OVER = frozenset({Outcome.SUCCESS, Outcome.UNVERIFIED})

@@ -207,7 +207,7 @@ class RunFacts:
         return not self.rehearsal and self.workflow.window_over(at)
 
     def _why_no_end(self, state: MigrationState) -> str:
-        """What is said of a migration whose PUT may have been carried out, were the run to end now."""
+        """What is said of a migration whose PUT may have been carried out, were the run to end now: others may ask while a session works on it."""
         if self._is_over() and self.successor is not None:
             why = f"run {self.successor}, which took this run's place, has taken it over"
         elif self._is_over() and state.requested_at is None and state.phase is Phase.DOUBT:
@@ -215,9 +215,12 @@ class RunFacts:
         elif self._is_over():
             why = "the run was given up while the cutover was under way: look at the live migration in Atlas"
         elif state.phase is Phase.ACCEPTED:
-            why = "Atlas accepted the cutover, and the session ended before its end was seen: resume follows it at once"
+            why = "Atlas accepted the cutover, and its end has not been seen yet: where no process works on the run, resume follows it at once"
         else:
-            return state.note or "the run was interrupted while the cutover was under way: resume follows it"
+            return (
+                state.note
+                or "the cutover's end has not been seen yet: where no process works on the run, resume follows it"
+            )
         return f"{why} ({state.note})" if state.note else why
 
     def _why_not_started(self, name: str) -> str | None:

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.core.events import (
     CutoverAccepted,
+    CutoverRefused,
     CutoverRequested,
     Event,
     HookFinished,
@@ -56,6 +57,23 @@ async def test_before_hooks_run_again_where_the_after_hooks_have_undone_them(tmp
             if isinstance(event, (HookFinished, CutoverRequested))
         ]
         assert did == ["stop", "PUT", "start", "stop", "PUT", "start"]
+
+
+@pytest.mark.parametrize("dies_at", [CutoverRequested, CutoverRefused])
+async def test_before_hooks_run_again_for_the_put_of_another_session(tmp_path: Path, dies_at: type[Event]) -> None:
+    """Though nothing has undone them: nobody knows what has become of the application while no process was there."""
+    hooks = Hooks(before=(("true", "stop"),), after_success=(("true", "start"),))
+    conflict = Fault(on=Kind.CUTOVER, kind=FaultKind.STATUS, status=409, migration="x", times=1)
+    plan = workflow(wave("w", migration("x", hooks=hooks)))
+    async with house(tmp_path, plan, Scenario(jobs=READY, faults=(conflict,))) as it:
+        run_id = await die_when(it, lambda event: isinstance(event, dies_at))
+        assert outcomes(await it.resume(run_id)) == {"x": Outcome.SUCCESS}
+        did = [
+            event.argv[1] if isinstance(event, HookFinished) else "PUT"
+            for event in it.names(Event)
+            if isinstance(event, (HookFinished, CutoverAccepted))
+        ]
+        assert did == ["stop", "stop", "PUT", "start"]
 
 
 @pytest.mark.parametrize("dies_at", [CutoverAccepted, MigrationFinished, WaveFinished])
