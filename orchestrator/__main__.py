@@ -11,9 +11,14 @@ from typing import NoReturn
 
 from .machine.init import work_below_init
 
+_SESSIONS = frozenset({"run", "resume", "worker"})
+"""Commands that work on a run. Looked for before anything is loaded that could parse a command line, which takes half a second."""
+
 
 def main(checkpoint: Callable[[str], None] | None = None) -> None:
     """Run the command line and exit with its code; *checkpoint*: see `core.checkpoints`."""
+    if not _SESSIONS.isdisjoint(sys.argv):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal stops nothing, the reports included
     work_below_init()
     # A session heeds both signals in its own way; before and after it they end the program with their own codes.
     signal.signal(signal.SIGTERM, _end)

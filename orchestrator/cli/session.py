@@ -59,7 +59,6 @@ def prepare(args: Namespace) -> None:
     raise_limit()
     if (why := too_few()) is not None:
         raise InputError(why)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal stops nothing, the reports included
 
 
 def simulator_options(args: Namespace) -> str:

@@ -41,7 +41,6 @@ def _worker(args: Namespace) -> int:
     settings = read_settings(args)
     refuse_overwriting((), settings)
     raise_limit()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends a worker that was stopped right before a PUT left
     with ExitStack() as stack:
         stack.enter_context(

@@ -266,6 +266,12 @@ class App:
         asked = read(command, await _body(request))
         if isinstance(asked, Refusal):
             return web.json_response({"error": asked.reason}, status=asked.status)
+        if visitor.name not in (
+            None,
+            asked.who,
+        ):  # the page sends the name that it shows, and that of its token it lets nobody change
+            self._quietly("A tab of somebody else.", path=request.path, who=_called(visitor, request))
+            return web.json_response({"error": _OTHER_TAB.format(now=visitor.name)}, status=409)
         who = f"{visitor.name or asked.who} (page, {request.remote or 'unknown'})"
         self._say("page_command", run_id=run_id, command=command, about=list(asked.names), who=who, reason=asked.reason)
         asking = partial(ask, self._state_dir, run_id, asked, who=who, wall=self._wall)
@@ -279,6 +285,7 @@ class App:
         return web.json_response({"asked": command}, status=202)
 
 
+_OTHER_TAB = "This browser has signed in as {now} since this tab was opened, which shows another name. Load the tab again, or sign in again."
 _HOW_TO_GET_IN = (
     "The address that `atlas-cutover serve` printed when it started opens the page once. After that, sign in with the token that it "
     "printed beside it; where it was started with --token-file, with one of that file."

@@ -8,7 +8,6 @@ import os
 import random
 import re
 import shlex
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -409,7 +408,7 @@ BAD = {
 
 
 @pytest.fixture
-def bad_files(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def bad_files(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that are wrong, beside one that is right, and a finished run; the working directory is theirs."""
     program.workflow({"canary": {"orders": new_id()}})
     program.scenario()
@@ -418,9 +417,6 @@ def bad_files(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     program.write("csv.yaml", "version: 1\nname: x\nwaves: [{name: a, migrations_file: bad.csv}]\n")
     (program.directory / "binary.yaml").write_bytes(b"\xff\xfe")
     monkeypatch.chdir(program.directory)
-    before = signal.getsignal(signal.SIGHUP)
-    yield
-    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(("arguments", "says"), BAD.values(), ids=BAD.keys())

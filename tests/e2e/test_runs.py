@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+import orchestrator
 
 from .program import Atlas, Program, new_id
 
@@ -413,6 +419,21 @@ def test_a_signal_before_the_session_begins_ends_with_its_own_code(program: Prog
             connection.recv(1)
             running.process.terminate()
             assert running.end().code == 143
+
+
+@pytest.mark.parametrize(("command", "code"), [("run", 2), ("resume", 2), ("worker", 2), ("status", -signal.SIGHUP)])
+def test_a_terminal_that_is_lost_at_once_ends_nothing_that_works_on_a_run(
+    tmp_path: Path, command: str, code: int
+) -> None:
+    """Also before the modules are loaded, which takes half a second; what only shows something ends with its terminal."""
+    hangs_up = (
+        "import signal, sys; from orchestrator import __main__ as program; "
+        "program.work_below_init = lambda: signal.raise_signal(signal.SIGHUP); "
+        f"sys.argv = ['atlas-cutover', {command!r}, '--config', 'absent.yaml', 'absent']; program.main()"
+    )
+    environ = os.environ | {"PYTHONPATH": str(Path(orchestrator.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", hangs_up], cwd=tmp_path, env=environ, check=False, capture_output=True)
+    assert done.returncode == code, done.stderr
 
 
 def test_a_word_that_is_not_known_is_a_warning_from_the_first_read_on(program: Program) -> None:

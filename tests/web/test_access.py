@@ -159,8 +159,8 @@ async def test_a_token_to_look_presses_nothing(tmp_path: Path, night: Night) -> 
             async with visitor.follow(RUN) as stream:
                 await stream.next()
             key = await visitor.enter("a" * 32)
-            assert (await visitor.press("pause", csrf=key, body={"reason": "r"})).status == 202
-    assert night.asked() == [("pause", None, "ada (page, 127.0.0.1)")]  # the token's name, whatever was typed
+            assert (await visitor.press("pause", csrf=key, body={"who": "ada", "reason": "r"})).status == 202
+    assert night.asked() == [("pause", None, "ada (page, 127.0.0.1)")]
     assert [(each["event"], each["who"]) for each in said] == [
         ("page_entered", "kiosk (127.0.0.1)"),
         ("page_refused", "kiosk (127.0.0.1)"),
@@ -169,6 +169,30 @@ async def test_a_token_to_look_presses_nothing(tmp_path: Path, night: Night) -> 
     ]
     assert said[-1] | {"command": "pause", "reason": "r", "run_id": RUN} == said[-1]
     assert not {"a" * 32, "b" * 32} & {str(value) for each in said for value in each.values()}
+
+
+async def test_a_tab_acts_in_no_other_name_than_it_shows(tmp_path: Path, night: Night) -> None:
+    """Cookie and key are the browser's: whoever signs in in another tab of it has them changed for all tabs."""
+    visitors = (Visit(name="ada", token="a" * 32), Visit(name="bob", token="b" * 32))
+    night.begin(workflow())
+    async with (
+        serve_page(night.state_dir, visitors=visitors) as page,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session,
+    ):
+        visitor = Visitor(page=page, session=session)
+        await visitor.enter("a" * 32)
+        with night.held():
+            async with visitor.follow(RUN) as stream:
+                await stream.next()
+            key = await visitor.enter("b" * 32)
+            refused = await visitor.press("pause", csrf=key, body={"who": "ada"})
+            assert (refused.status, refused.document["error"].partition(" since")[0]) == (
+                409,
+                "This browser has signed in as bob",
+            )
+            assert night.asked() == []
+            assert (await visitor.press("pause", csrf=key, body={"who": "bob"})).status == 202
+    assert night.asked() == [("pause", None, "bob (page, 127.0.0.1)")]
 
 
 async def test_wrong_tokens_are_answered_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
