@@ -262,19 +262,32 @@ class Settings:
 
         Words of addresses are not: those that look like a token may be a word elsewhere, of a path that a hook needs.
         """
-        sets = (self.atlas.credentials, *self.credentials.values())
-        found: list[str] = []
-        for one in sets:
-            match one.credentials:
-                case ApiKey(public_key=public, private_key=private):
-                    found += (public.reveal(), private.reveal())
-                case ServiceAccount(client_secret=secret):
-                    found.append(secret.reveal())
-        if self.temporal.api_key is not None:
-            found.append(self.temporal.api_key.reveal())
-        found += (secret.reveal() for secret in self.spare)
-        found += (url.reveal() for url in self.observers.notify)
-        return list(dict.fromkeys(found))
+        return list(
+            dict.fromkeys(secret.reveal() for secrets in self.secrets_by_place().values() for secret in secrets)
+        )
+
+    def secrets_by_place(self) -> dict[str, tuple[Secret, ...]]:
+        """The same by where they come from, as an operator calls that."""
+        return {
+            "the keys of atlas": _of_set(self.atlas.credentials),
+            **{f"credentials.{name}": _of_set(one) for name, one in self.credentials.items()},
+            "the API key of temporal": () if self.temporal.api_key is None else (self.temporal.api_key,),
+            "a key in the environment that is not used": self.spare,
+            NOTIFY_URLS: self.observers.notify,
+        }
+
+
+NOTIFY_URLS = "notify.urls"
+
+
+def _of_set(one: CredentialSet) -> tuple[Secret, ...]:
+    match one.credentials:
+        case ApiKey(public_key=public, private_key=private):
+            return public, private
+        case ServiceAccount(client_secret=secret):
+            return (secret,)
+        case None:
+            return ()
 
 
 def holds_key(name: str, value: str, keys: Iterable[str]) -> bool:

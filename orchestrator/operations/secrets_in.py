@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.errors import InputError, Problem
-from ..core.settings import Settings
+from ..core.settings import NOTIFY_URLS, Settings
 from ..core.workflow import HookKind, Hooks, Workflow
+from ..text.redaction import Redactor, secret_parts
 
 
 def refuse_secrets(workflow: Workflow, settings: Settings) -> None:
@@ -19,7 +20,7 @@ def refuse_secrets(workflow: Workflow, settings: Settings) -> None:
     places: dict[str, str] = {}
     for place, text in _texts(workflow):
         if redactor.holds_secret(text):
-            places[place] = _CONFIGURED
+            places[place] = f"{_CONFIGURED} ({_holder(text, settings)})"
         elif redactor.looks_secret(text):
             places.setdefault(place, _LIKE_ONE)
     if places:
@@ -34,6 +35,17 @@ _LIKE_ONE = "holds what looks like a key, secret or token"
 _WHY = ", and would be kept in the journal and shown in reports: take it out, and let the hook read it from a file of its own"
 
 
+def _holder(text: str, settings: Settings) -> str:
+    """Where the secret in *text* is configured: a short password of a notification's address may be a harmless name's beginning."""
+    for place, secrets in settings.secrets_by_place().items():
+        values = [secret.reveal() for secret in secrets]
+        if place == NOTIFY_URLS:
+            values = [part for url in values for part in secret_parts(url)]
+        if Redactor(values).holds_secret(text):
+            return place
+    return "a proxy's address, or another variable of the environment"
+
+
 def _texts(workflow: Workflow) -> Iterator[tuple[str, str]]:
     """Every text that somebody has written there, with its place."""
     yield "name", workflow.name
@@ -44,8 +56,8 @@ def _texts(workflow: Workflow) -> Iterator[tuple[str, str]]:
         yield "waves", wave.name
         yield from _of_hooks(f"wave_hooks of {place}", wave.hooks)
         yield from ((f"vars of {place}: {name}", value) for name, value in wave.vars.items())
-        for migration in wave.migrations:
-            yield place, migration.name
+        for number, migration in enumerate(wave.migrations, 1):
+            yield f"{place}: name of its migration {number}", migration.name
             if migration.hooks not in seen:  # thousands have the same ones
                 seen.add(migration.hooks)
                 yield from _of_hooks(f"hooks of migration {migration.name!r}", migration.hooks)

@@ -57,9 +57,32 @@ def test_a_workflow_that_holds_a_configured_key_is_refused(online: Program, atla
         assert (refused.code, refused.out) == (2, ""), command
         assert key not in refused.err
         assert (
-            "[redacted]" if where == "id" else "holds a key, secret or token that is configured here"
+            "[redacted]"
+            if where == "id"
+            else "holds a key, secret or token that is configured here (the keys of atlas)"
         ) in refused.err
     assert not online.state_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("environ", "holder"),
+    [
+        ({"URL": "jsons://ops:carts1@hooks.example.com/x"}, "notify.urls"),
+        ({"HTTPS_PROXY": "http://u:carts1@127.0.0.1:9"}, "a proxy's address, or another variable of the environment"),
+    ],
+)
+def test_a_name_that_is_refused_as_a_secret_is_told_by_its_place(
+    online: Program, atlas: Atlas, environ: dict[str, str], holder: str
+) -> None:
+    """It may be the password that is to be changed: so which name it is, and what is configured with it, though not its value."""
+    online.config(atlas=atlas.config("v2"), **({"notify": {"urls": ["${URL}"]}} if "URL" in environ else {}))
+    program = replace(online, environ={**online.environ, **environ})
+    refused = program.run("check", program.workflow({"one": {"orders": new_id(), "carts1": new_id()}}))
+    assert refused.code == 2
+    assert (
+        f"wave 'one': name of its migration 2: holds a key, secret or token that is configured here ({holder})"
+        in refused.err
+    )
 
 
 def test_a_secret_that_nobody_has_configured_is_refused_in_a_workflow_as_well(online: Program) -> None:
