@@ -466,6 +466,23 @@ async def test_a_token_that_is_the_accounts_own_secret_leaves_that_a_secret_when
         assert redactor.text(secret) == REDACTED
 
 
+async def test_tokens_that_live_for_milliseconds_are_asked_for_once_a_second() -> None:
+    """Not at each request; Atlas's own say an hour."""
+
+    async def answer(raw: Raw) -> bytes:
+        if "/oauth/" in raw.requests[-1]:
+            await anyio.sleep(0.05)
+            return token(expires_in=0.001)
+        await anyio.sleep(0.4)
+        return http(200, job_document(raw))
+
+    async with raw_server(answer) as raw, client_of(raw.base_url, credentials=credentials()) as client:
+        began = anyio.current_time()
+        for _ in range(10):
+            assert (await client.job(GROUP, LIVE)).ready
+        assert raw.count("POST") <= anyio.current_time() - began + 1 < 10
+
+
 @pytest.mark.parametrize(
     ("fields", "usable"),
     [

@@ -33,6 +33,7 @@ _TOKEN = re.compile(
 )  # a header's length at most; what is shorter could be a word, and would be blackened everywhere
 _DIGITS = re.compile("[0-9]{1,9}")
 _UNTOLD_LIFE = 600.0  # seconds, where the endpoint does not say how long its token lives; Atlas's live for an hour
+_SHORTEST_LIFE = 1.0  # one that is said to live for less is tried for so long: each request would cost another; a 401 says where it is over
 _LONGEST_LIFE = 86400.0
 _UNTOLD_REST = 1.0
 _REFUSED = frozenset({400, 401})
@@ -112,7 +113,9 @@ class TokenEndpoint:
             life = int(life)
         if isinstance(life, bool) or not isinstance(life, int | float) or not life > 0:
             raise self._senseless("its expires_in is not a time in seconds")
-        return AccessToken(value=value, begins=begins, ends=begins + float(min(life, _LONGEST_LIFE)))
+        return AccessToken(
+            value=value, begins=begins, ends=begins + max(_SHORTEST_LIFE, float(min(life, _LONGEST_LIFE)))
+        )
 
     async def give_back(self, token: AccessToken) -> None:
         """Tell Atlas that *token* is not used any more.
