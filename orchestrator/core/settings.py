@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..text.hosts import is_loopback
-from ..text.redaction import Redactor, secret_parts
+from ..text.redaction import Redactor
+from ..text.tokens_in import secret_parts
 from .errors import Problem
 from .log_choices import DEFAULT_LOG_LEVEL
 

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
-from ..text.redaction import looks_like_token
+from ..text.tokens_in import looks_like_token
 
 
 def proxy_secrets(environ: Mapping[str, str]) -> Iterator[str]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from ..core.errors import InputError, Problem
 from ..core.settings import NOTIFY_URLS, Settings
 from ..core.workflow import HookKind, Hooks, Workflow
-from ..text.redaction import Redactor, secret_parts
+from ..text.redaction import Redactor
+from ..text.tokens_in import secret_parts
 
 
 def refuse_secrets(workflow: Workflow, settings: Settings) -> None:

@@ -39,7 +39,8 @@ from orchestrator.store.marks import Mark
 from orchestrator.text.durations import parse_duration
 from orchestrator.text.escaping import lines_of_text, one_line, visible
 from orchestrator.text.likeness import as_it_looks, skeletons
-from orchestrator.text.redaction import Redactor, secret_parts
+from orchestrator.text.redaction import Redactor
+from orchestrator.text.tokens_in import secret_parts
 from orchestrator.web import control
 from orchestrator.web.access import read_tokens, split_host
 

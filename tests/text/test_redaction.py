@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.text.redaction import REDACTED, Redactor, secret_parts
+from orchestrator.text.redaction import REDACTED, Redactor
+from orchestrator.text.tokens_in import secret_parts
 
 KEY = "pri/vate-ke\"y'1"
 DIGEST = 'Digest username="abcdefgh", realm="MMS Public API", nonce="n1", cnonce="c1", response="0a1b2c3d4e5f"'
