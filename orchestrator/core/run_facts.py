@@ -300,7 +300,8 @@ class RunFacts:
         hooks = self.hooks_of(wave)
         members = hooks.members if hooks.owed else self.selected
         names = self.workflow.names() if wave is None else (m.name for m in wave.migrations)
-        outcomes = {self.outcome_of(name) for name in names if name in members}
+        in_doubt = Outcome.IN_DOUBT  # what an earlier session has left so makes a success of nothing
+        outcomes = {self.outcome_of(n) for n in names if n in members or self.migrations[n].outcome is in_doubt}
         if outcomes == {Outcome.SUCCESS}:
             return hooks.at_success()
         return after_hook(Outcome.UNVERIFIED if outcomes <= CUT_OVER else Outcome.FAILED)

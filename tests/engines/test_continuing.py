@@ -339,7 +339,8 @@ async def test_what_is_in_doubt_counts_whatever_is_selected(tmp_path: Path) -> N
     """Nobody reads it then, and whoever looks at the run is told of it all the same; no other run may start it."""
     unreadable = Fault(on=Kind.READ, kind=FaultKind.STATUS, status=500, migration="a", after=1.0)
     scenario = Scenario(jobs=READY, faults=(*lost("a").faults, unreadable))
-    plan = workflow(wave("w", migration("a", timeout=60.0), "b", concurrency=1))
+    hooks = Hooks(after_success=(("true", "good"),), after_failure=(("true", "bad"),))
+    plan = workflow(wave("w", migration("a", timeout=60.0), "b", concurrency=1), hooks=hooks)
     async with house(tmp_path, plan, scenario) as it:
         first = await it.start(only=("a",))
         assert outcomes(first)["a"] is Outcome.IN_DOUBT
@@ -348,6 +349,8 @@ async def test_what_is_in_doubt_counts_whatever_is_selected(tmp_path: Path) -> N
         assert second.exit_code is ExitCode.IN_DOUBT
         assert [migration.name for _, migration in second.state.rows()] == ["a", "b"]
         assert [need.kind for need in needs(second.state, time.time())] == [Outcome.IN_DOUBT]
+        told = [event.argv[1] for event in it.events if isinstance(event, HookFinished)]
+        assert told == ["bad", "bad"], "the run's hooks hear of no success beside a doubt"
         it.workflow = replace(it.workflow, name="other")
         with pytest.raises(BusyError, match=first.state.run_id):
             await it.start()
