@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\$\{|\$(?P<bare>[A-Za-z_][A-Za-z0-9_]*)")
-"""What stands for something else in a config file: `$$`, `${NAME}`, and two that are mistakes."""
+REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\$[{(]|\$(?P<bare>[A-Za-z_][A-Za-z0-9_]*)")
+"""What stands for something else in a config file: `$$`, `${NAME}`, and three that are mistakes."""
 _QUOTES = "\"'"
 
 
@@ -13,6 +13,10 @@ def meant_by(found: re.Match[str]) -> str:
     """What is to be said of a match of `REFERENCE` that is a mistake."""
     if (bare := found.group("bare")) is not None:
         return f"${bare} is not replaced: write ${{{bare}}}, or $${bare} where a dollar sign is meant"
+    if found.group() == "$(":
+        return (
+            "$( is not replaced, as no shell reads this: write what it stands for, or $$( where a dollar sign is meant"
+        )
     return "expected ${NAME}, or $$ for a dollar sign"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,6 +31,8 @@ def trouble_with(program: str, directory: Path, path: str | None) -> str | None:
         found = _found(program, directory, path)
         if found is not None and os.access(found, os.X_OK):
             return None
+        if found is not None and found.is_file():
+            return f"may not be run: chmod +x {shlex.quote(str(found))}"
     return "is not there, or cannot be run"
 
 

@@ -34,6 +34,14 @@ def test_a_name_without_braces_is_a_mistake(tmp_path: Path, key: str) -> None:
     )
 
 
+def test_a_command_that_a_shell_would_put_in_is_a_mistake(tmp_path: Path) -> None:
+    """`$(pwd)/cutover` would be a directory of that name, wherever it is written."""
+    why = "$( is not replaced, as no shell reads this: write what it stands for, or $$( where a dollar sign is meant"
+    assert mistakes(tmp_path, "state_dir: $(pwd)/cutover") == [f"./c.yaml:1: state_dir: {why}"]
+    [option] = mistakes(tmp_path, state_dir="$(pwd)/cutover")
+    assert option.startswith("command line: --state-dir: $( is not replaced here")
+
+
 def test_a_dollar_sign_alone_stays_one(tmp_path: Path) -> None:
     """Nothing follows that could be a name."""
     file = tmp_path / "c.yaml"

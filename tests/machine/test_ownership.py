@@ -443,6 +443,7 @@ def test_what_keeps_a_program_from_starting_is_told(tmp_path: Path) -> None:
     assert trouble("binary", "\x7fELF\0\n") == "none"
     assert trouble("bare", "echo\n") == "its first line names no interpreter, such as #!/bin/sh"
     assert trouble("marked", "\ufeff#!/bin/sh\n").startswith("it begins with a byte order mark")
+    assert trouble("not mine", "#!/bin/sh\n", 0o644) == f"may not be run: chmod +x '{tmp_path}/not mine'"
     assert trouble_with("no-such-command-anywhere", tmp_path, "/bin") == "is not there, or cannot be run"
     assert trouble_with("sh", tmp_path, "/bin:/usr/bin") is None
 
