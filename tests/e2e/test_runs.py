@@ -428,6 +428,7 @@ def test_a_terminal_that_is_lost_at_once_ends_nothing_that_works_on_a_run(
     """Also before the modules are loaded, which takes half a second; what only shows something ends with its terminal."""
     hangs_up = (
         "import signal, sys; from orchestrator import __main__ as program; "
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL); "  # whoever runs the tests may ignore it
         "program.work_below_init = lambda: signal.raise_signal(signal.SIGHUP); "
         f"sys.argv = ['atlas-cutover', {command!r}, '--config', 'absent.yaml', 'absent']; program.main()"
     )
