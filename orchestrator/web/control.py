@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from typing import Any
 from ..core.approvals import covered, mark_of
 from ..core.errors import InputError
 from ..core.run import RunState
-from ..core.steered import Command
-from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange
+from ..core.steered import Command, with_reason
+from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange, SteeringRequest
 from ..operations import steering
 from ..operations.deciding import decided_whole
 from ..operations.gate import gate_change
@@ -37,7 +37,7 @@ class Asked:
     """What the page's *who* asks for: *command* about *names* (a wave, migrations, or nothing: the run), for *reason*.
 
     *count*: how many migrations they have typed that this cuts over. *covers*: which the page showed these to be (None: not said). *gate*: what changes of it (None: off). *as_of*: when what the page
-    showed them was so, by the server's own clock, in Unix seconds (None: not said).
+    showed them was so, by the server's own clock, in Unix seconds (None: not said). *decided*: how many decisions it showed when it asked them (None: not said).
     """
 
     command: Command
@@ -48,6 +48,7 @@ class Asked:
     covers: str | None = None
     gate: GateChange | None = None
     as_of: float | None = None
+    decided: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def read(command: Command, body: bytes) -> Asked | Refusal:
     """What the *body* of a request for *command* asks, or what is wrong with it.
 
     A JSON object: `who` (a name), and where they apply `reason`, `wave`, `migrations`, `count` and `covers`, and of a gate `max_lag` and `timeout`
-    (durations) or `off`; `as_of`, when what they were shown was so: the time of the last beat.
+    (durations) or `off`; `as_of`, when what they were shown was so: the time of the last beat; `decided`, how many decisions they were shown.
     """
     try:
         given = json.loads(body)
@@ -81,7 +82,7 @@ def read(command: Command, body: bytes) -> Asked | Refusal:
     if names is None:
         key = '{"wave": NAME}' if command in ABOUT_A_WAVE else '{"migrations": [NAME, …]}'
         return _bad(f"the body has to be {key}, besides `who` and `reason`")
-    count, covers = given.get("count"), given.get("covers")
+    count, covers, decided = given.get("count"), given.get("covers"), given.get("decided")
     try:
         as_of = None if given.get("as_of") is None else from_iso(str(given["as_of"]))
     except ValueError:
@@ -95,10 +96,11 @@ def read(command: Command, body: bytes) -> Asked | Refusal:
         who=who,
         reason=reason,
         names=names,
-        count=count if isinstance(count, int) and not isinstance(count, bool) else None,
+        count=_number(count),
         covers=None if covers is None else str(covers),
         gate=gate,
         as_of=as_of,
+        decided=_number(decided),
     )
 
 
@@ -121,6 +123,8 @@ def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, wall: Callable[
         return refusal
     try:
         requests = steering.requests_for(state, asked.command, asked.names, who, asked.reason, asked.gate)
+        if (unseen := _undoes_unseen(state, asked, requests)) is not None:
+            return unseen
         decided_whole(state, requests)  # the question was about all of these: it is asked anew
     except InputError as error:
         return Refusal(status=409, reason=str(error))
@@ -169,6 +173,35 @@ def _out_of_place(state: RunState, asked: Asked) -> Refusal | None:
             reason=f"which migrations of wave {name!r} this cuts over has changed since the page showed it: look again",
         )
     return None
+
+
+def _number(given: Any) -> int | None:
+    return given if isinstance(given, int) and not isinstance(given, bool) else None
+
+
+def _undoes_unseen(state: RunState, asked: Asked, requests: Iterable[SteeringRequest]) -> Refusal | None:
+    """What lets cutovers start undoes no decision against it that whoever asks has not been shown: somebody may have had a reason."""
+    against = _AGAINST.get(asked.command)
+    if asked.decided is not None:
+        unseen = state.steering[max(0, asked.decided) :]
+    else:
+        unseen = [each for each in state.steering if asked.as_of is not None and each.at > asked.as_of]
+    about = {(each.migration, None if each.migration else each.wave) for each in requests}
+    for each in unseen:
+        if each.command is against and (each.migration, None if each.migration else each.wave) in about:
+            what = each.migration or each.wave or "the run"
+            said = with_reason(f"{each.command} of {what} by {each.who} at {in_words(each.at)}", each.reason)
+            return Refusal(status=409, reason=f"{said} came since the page asked: look again")
+    return None
+
+
+_AGAINST = {
+    Command.APPROVE: Command.REJECT,
+    Command.UNPAUSE: Command.PAUSE,
+    Command.RETRY: Command.SKIP,
+    Command.GATE: Command.GATE,
+}
+"""Commands that let cutovers start, and those that they undo."""
 
 
 def _bad(reason: str) -> Refusal:

@@ -47,7 +47,7 @@ RANK = {state: rank for rank, state in enumerate(ORDER)}
 
 DECISIONS = 50
 """How many of the last decisions are shown."""
-NO_DECISIONS: dict[str, Any] = {"count": 0, "newest": []}
+NO_DECISIONS: dict[str, Any] = {"count": 0, "decided": 0, "newest": []}
 DECIDED = 400
 """Characters of what one is about, of who, and of why: all of it is in the report."""
 
@@ -174,11 +174,12 @@ def way_on(state: RunState, now: float, options: str) -> dict[str, Any]:
 
 
 def decisions(state: RunState) -> dict[str, Any]:
-    """What people have decided, the newest first, in the words of the report: as many as are shown, and how many there are."""
+    """What people have decided, the newest first, in the words of the report: as many as are shown, how many rows there are, and of how many decisions."""
     found = rows(report_steering(state.steering, text=plain))
     newest = [asdict(each) for each in found[: -DECISIONS - 1 : -1]]
     return {
         "count": len(found),
+        "decided": len(state.steering),
         "newest": [{name: value[:DECIDED] for name, value in each.items()} for each in newest],
     }
 

@@ -178,6 +178,42 @@ async def test_waves_are_rejected_and_migrations_skipped_and_their_gates_changed
     assert requests[1].gate == GateChange(max_lag=60.0)
 
 
+@pytest.mark.parametrize(
+    ("against", "command", "body"),
+    [
+        (ev.WaveRejected(at=NOW + 1, wave="w2", who="bob", reason="not now"), "approve", {"wave": "w2", "count": 1}),
+        (ev.RunPaused(at=NOW + 1, who="bob", reason="not now"), "unpause", {}),
+        (ev.MigrationSkipped(at=NOW + 1, migration="orders", who="bob", reason="not now"), "retry", {"migrations": ["orders"]}),
+        (
+            ev.GateChanged(at=NOW + 1, migration="orders", who="bob", reason="not now", max_lag=1.0, timeout=60.0),
+            "gate",
+            {"migrations": ["orders"], "off": True},
+        ),
+    ],
+    ids=["approve", "unpause", "retry", "gate"],
+)  # fmt: skip
+async def test_what_starts_cutovers_undoes_nothing_that_was_decided_meanwhile(
+    visitor: Visitor, night: Night, csrf: str, against: ev.Event, command: str, body: dict[str, Any]
+) -> None:
+    """Whoever asks was shown a wave that waits, and not that somebody rejected it, maybe for a reason."""
+    night.write(ev.ApprovalWaiting(at=NOW, wave="w2"), against)
+    with night.held():
+        for unseen in ({"decided": 0}, {"as_of": iso(NOW)}):
+            refused = await visitor.press(command, csrf=csrf, body=body | unseen)
+            assert refused.status == 409
+            assert " by bob at " in refused.document["error"]
+            assert refused.document["error"].endswith("(not now) came since the page asked: look again")
+        assert night.asked() == []
+        assert (await visitor.press(command, csrf=csrf, body=body | {"decided": 1})).status == 202
+
+
+async def test_what_holds_cutovers_up_is_never_too_late(visitor: Visitor, night: Night, csrf: str) -> None:
+    """A pause of what somebody has just unpaused is heeded, whatever was known of that."""
+    night.write(ev.RunPaused(at=NOW, who="bob"), ev.RunUnpaused(at=NOW + 1, who="bob"))
+    with night.held():
+        assert (await visitor.press("pause", csrf=csrf, body={"decided": 0})).status == 202
+
+
 @pytest.mark.parametrize("command", ["pause", "unpause", "abort"])
 async def test_nothing_is_asked_of_a_run_without_a_process(
     visitor: Visitor, night: Night, csrf: str, command: str

@@ -166,7 +166,7 @@ def test_what_people_have_decided_is_told_when_it_is_and_only_then(night: Night,
     with night.held():
         first = looking.look()
         assert first is not None
-        assert first.decisions == {"count": 0, "newest": []}
+        assert first.decisions == {"count": 0, "decided": 0, "newest": []}
         night.write(ev.RunPaused(at=NOW + 1, who="ada", reason="lag\x1b[2J" + "!" * 1000))
         night.write(*(ev.MigrationSkipped(at=NOW + 2, migration=name, who="bob") for name in ("a", "b")))
         then = looking.look()
@@ -174,6 +174,7 @@ def test_what_people_have_decided_is_told_when_it_is_and_only_then(night: Night,
         assert then.decisions is not None
         shown = [(row["what"], row["about"], row["who"], row["reason"][:8]) for row in then.decisions["newest"]]
         assert shown == [("skip", "a, b", "bob", ""), ("pause", "the run", "ada", "lag!!!!!")]
+        assert (then.decisions["count"], then.decisions["decided"]) == (2, 3)
         assert len(then.decisions["newest"][1]["reason"]) == view.DECIDED
         night.write(ev.WaveStarted(at=NOW, wave="w1", migrations=3, concurrency=3))
         quiet = looking.look()

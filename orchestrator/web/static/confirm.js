@@ -31,6 +31,7 @@ export function confirmed(run, asking, before = {}) {
   let count = null; // of migrations, where it has to be typed
   let covers = null; // which these are
   let others = false; // than those that were asked about first
+  const { decided } = run.decisions; // how many: what was decided against this while it is asked was not known to whoever answers
   let over = ""; // why there is nothing to decide any more
   say(byId("confirm-title"), title);
   say(byId("confirm-yes"), yes);
@@ -75,7 +76,7 @@ export function confirmed(run, asking, before = {}) {
   dialog.showModal();
   byId("confirm-no").focus();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? given(asking, count, covers) : null), { once: true });
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? given(asking, count, covers, decided) : null), { once: true });
   });
 }
 
@@ -84,11 +85,11 @@ function written(text) {
   return /^\d{1,3}([\s,.'’])\d{3}(?:\1\d{3})*$/.test(text) ? text.replace(/\D/g, "") : text;
 }
 
-function given({ command }, count, covers) {
+function given({ command }, count, covers, decided) {
   const value = (id) => byId(id).value.trim();
   localStorage.setItem(NAME, value("confirm-who"));
   const gate = byId("gate-off").checked ? { off: true } : { max_lag: value("gate-lag"), timeout: value("gate-timeout") };
-  return { who: value("confirm-who"), reason: value("confirm-reason"), ...(count === null ? {} : { count }), ...(covers === null ? {} : { covers }), ...(command === "gate" ? gate : {}) };
+  return { who: value("confirm-who"), decided, reason: value("confirm-reason"), ...(count === null ? {} : { count }), ...(covers === null ? {} : { covers }), ...(command === "gate" ? gate : {}) };
 }
 
 function question(run, { command, wave, migrations = [] }) {
