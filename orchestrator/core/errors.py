@@ -61,13 +61,33 @@ MOST_TOLD = 50
 """Problems that a message lists; the others are counted, by file."""
 
 
+_REST, _IN_ALL = "the rest is not looked at", "mistakes in all"
+
+
+def not_looked_at(file: str, line: int) -> Problem:
+    """That `MOST_FOUND` mistakes were found up to *line* of *file*, and that no more are looked for."""
+    return Problem(file=file, line=line, key="", message=f"has {MOST_FOUND:,} mistakes up to here: {_REST}")
+
+
+def in_all(file: str, count: int) -> Problem:
+    """That *file* has *count* mistakes, of which `MOST_FOUND` are told at most."""
+    return Problem(file=file, line=0, key="", message=f"has {count:,} {_IN_ALL}")
+
+
 def _listed(problems: tuple[Problem, ...]) -> list[str]:
     told = [str(problem) for problem in problems[:MOST_TOLD]]
-    more = Counter(problem.file for problem in problems[MOST_TOLD:])
+    ends = {problem.file: problem for problem in problems[MOST_TOLD:] if problem.message.endswith(_REST)}
+    counted = {problem.file for problem in problems[:MOST_TOLD] if problem.message.endswith(_IN_ALL)}
+    more = Counter(
+        problem.file
+        for problem in problems[MOST_TOLD:]
+        if problem is not ends.get(problem.file) and problem.file not in counted
+    )
     return [
         *told,
         *(
             f"{one_line(file)}: {number:,} more {'mistake' if number == 1 else 'mistakes'}"
+            + (f" up to line {ends[file].line}, and {_REST}" if file in ends else "")
             for file, number in more.items()
         ),
     ]

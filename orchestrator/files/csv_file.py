@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ..core.errors import MOST_FOUND, Problem
+from ..core.errors import MOST_FOUND, Problem, not_looked_at
 from ..core.vars import variable_key
 from ..text.likeness import closest
 from .scalars import parse_name, parse_object_id, parse_value, parse_variable, shorten
@@ -74,8 +74,7 @@ def parse_csv(text: str, file: str) -> tuple[list[Row], list[Problem]]:
                 else:
                     rows.append(_row(columns, cells, file, line, problems))
                     if len(problems) >= MOST_FOUND:
-                        message = f"has {MOST_FOUND:,} mistakes up to here: the rest is not looked at"
-                        return rows, [*problems, Problem(file=file, line=line, key="", message=message)]
+                        return rows, [*problems, not_looked_at(file, line)]
             line = reader.line_num + before + 1
     except csv.Error as error:
         problems.append(Problem(file=file, line=line, key="", message=f"is not valid CSV: {error}"))

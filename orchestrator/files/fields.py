@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from ..core.errors import MOST_FOUND, Problem
+from ..core.errors import MOST_FOUND, Problem, in_all
 from ..text.durations import EXPECTED, format_duration, parse_duration
 from .odd_characters import first_odd
 from .scalars import did_you_mean, format_key, shorten
@@ -124,10 +124,8 @@ def problems_of(
         show_values: Whether a message may quote what was given; never where it could be a secret.
     """
     problems = []
-    if (more := error.error_count() - MOST_FOUND) > 0:
-        problems.append(
-            Problem(file=document.file, line=0, key="", message=f"has {more:,} mistakes more than are told")
-        )
+    if (count := error.error_count()) > MOST_FOUND:
+        problems.append(in_all(document.file, count))
     for detail in error.errors(include_url=False)[:MOST_FOUND]:
         unknown = detail["type"] == "extra_forbidden"
         *above, last = detail["loc"] or ("",)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import MOST_FOUND, InputError, Problem
+from ..core.errors import MOST_FOUND, InputError, Problem, not_looked_at
 from ..core.vars import variable_key
 from ..machine.trusted_files import read_bytes
 from . import csv_file as csvfile
@@ -107,14 +107,18 @@ class Checks:
                 self._check_credentials(("waves", number, "migrations", position), item)
             self._check_wave(number, wave)
             if len(self._problems) >= MOST_FOUND:
-                return self._problems
+                return self._cut_short()
         for number, wave in waves:
             for entry in self._entries(number, wave, data.get("defaults")):
                 self._check_entry(entry)
                 if len(self._problems) >= MOST_FOUND:
-                    return self._problems
+                    return self._cut_short()
         self._check_forecast_by(data, waves)
         return self._problems
+
+    def _cut_short(self) -> list[Problem]:
+        last = self._problems[-1]
+        return [*self._problems, not_looked_at(last.file, last.line)]
 
     def _wrong(self, path: KeyPath, message: str) -> None:
         line = self._document.line_of(path)

@@ -120,7 +120,16 @@ def test_a_wrong_group_is_one_mistake(tmp_path: Path) -> None:
     )
     many = told(with_csv(tmp_path, head + "".join(map(row.format, range(20_000)))), tmp_path)
     assert len(many) == 51
-    assert many[-1].endswith("rest.csv: 951 more mistakes")
+    assert many[-1].endswith("rest.csv: 950 more mistakes up to line 1001, and the rest is not looked at")
+
+
+def test_so_many_mistakes_that_not_all_are_looked_at_are_told_as_that(tmp_path: Path) -> None:
+    """A number that is told is the number of all, or it says that there are more."""
+    same = "".join(f"a,7e68e12770616e75e6df43d0,{number:024x}\n" for number in range(3_000))
+    twice = told(with_csv(tmp_path, f"name,group_id,live_migration_id\n{same}"), tmp_path)
+    assert twice[-1].endswith("rest.csv: 950 more mistakes up to line 1002, and the rest is not looked at")
+    unknown = told("version: 1\nname: n\nwaves: []\n" + "".join(f"k{n}: 1\n" for n in range(3_000)), tmp_path)
+    assert (unknown[0].partition(": ")[2], len(unknown)) == ("has 3,000 mistakes in all", 50)
 
 
 @pytest.mark.parametrize(
