@@ -11,7 +11,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from ..core.errors import MOST_FOUND, Problem, in_all
 from ..text.durations import EXPECTED, format_duration, parse_duration
-from .odd_characters import first_odd
+from ..text.likeness import lookalike
+from .odd_characters import first_odd, shown
 from .scalars import did_you_mean, format_key, shorten
 from .yaml_file import KeyPath, YamlDocument
 
@@ -126,7 +127,15 @@ def problems_of(
     problems = []
     if (count := error.error_count()) > MOST_FOUND:
         problems.append(in_all(document.file, count))
-    for detail in error.errors(include_url=False)[:MOST_FOUND]:
+    details = error.errors(include_url=False)[:MOST_FOUND]
+    run_on = {
+        (*detail["loc"][:-1], str(detail["loc"][-1]).partition(":")[0])
+        for detail in details
+        if detail["type"] == "extra_forbidden" and ":" in str(detail["loc"][-1])
+    }
+    for detail in details:
+        if detail["type"] == "missing" and detail["loc"] in run_on:
+            continue  # it is there: it and its value were taken for a key
         unknown = detail["type"] == "extra_forbidden"
         *above, last = detail["loc"] or ("",)
         path: KeyPath = tuple(step for step in above if not str(step).startswith(_TAG) and step != _THE_KEY_ITSELF)
@@ -135,7 +144,10 @@ def problems_of(
         message = _message(detail, models, show_values)
         if unknown and ":" in str(path[-1]):
             # `key:value` without its space; what follows the colon may be a secret.
+            before, _, after = str(path[-1]).partition(":")
             path, message = path[:-1], "holds a key with a colon in it; put a space between a key's colon and its value"
+            if after and lookalike(after[0]) == " ":
+                message = f"holds a key with a colon in it: its character {len(before) + 2} is {shown(after[0])}, which YAML takes for a letter; type a space"
         problems.append(Problem(file=document.file, line=document.line_of(path), key=format_key(path), message=message))
     return problems
 

@@ -31,7 +31,8 @@ def shown(character: str) -> str:
     name = unicodedata.name(character, "a character without a name").lower()
     if character.isprintable() and not character.isspace():
         return f"'{character}' (U+{ord(character):04X}, {name})"
-    return f"a {name} (U+{ord(character):04X})"
+    article = "an" if name[0] in "aeio" else "a"
+    return f"{article} {name} (U+{ord(character):04X})"
 
 
 def first_odd(text: str) -> str | None:

@@ -23,7 +23,11 @@ def make_directory(path: Path) -> None:
         ForeignFileError: It is a link, or others can write in it.
         OSError: It cannot be made.
     """
-    make_way(path)
+    try:
+        make_way(path)
+    except FileExistsError:  # it is no directory
+        refuse_link(path)
+        raise
     refuse_link(path)
     refuse_foreign(path, path.stat(), ours_alone=True)
 

@@ -33,7 +33,8 @@ _REMEDIES: Final = {
     errno.ENOLCK: _NO_LOCKS,
     errno.EOPNOTSUPP: _NO_LOCKS,
     **dict.fromkeys(
-        (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.ENAMETOOLONG), _PUT_BACK
+        (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.ENAMETOOLONG),
+        _PUT_BACK,
     ),
 }
 """What is to be done, by what the system says. What has no line here is the disk's or the mount's (EIO, ESTALE and their like)."""
@@ -62,6 +63,12 @@ def unusable(path: Path, error: OSError) -> JournalError:
     if isinstance(error, ForeignFileError):
         return JournalError(f"{error.filename}: {reason}")
     if not isinstance(error, PermissionError):
+        try:
+            refuse_link(path)
+        except ForeignFileError as link:
+            return unusable(path, link)
+        except OSError:  # what is there cannot be seen: what the system has said of it stands
+            pass
         return JournalError(f"{error.filename or path}: {reason}: {_REMEDIES.get(error.errno or 0, _LOOK_AT_THE_DISK)}")
     if _is_missing(path.parent):
         return JournalError(

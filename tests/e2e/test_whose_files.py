@@ -80,15 +80,18 @@ def test_a_hook_program_that_everybody_may_write_is_not_run(program: Program) ->
     assert "hook.sh: the hook program can be written by everybody" in refused.err
 
 
+@pytest.mark.parametrize("leads_to", ["directory", "file", "nowhere"])
 @pytest.mark.parametrize("name", ["locks", "marks", "runs", "reads", "journal.db", "journal.db-wal"])
-def test_a_planted_link_is_not_written_through(program: Program, name: str) -> None:
+def test_a_planted_link_is_not_written_through(program: Program, name: str, leads_to: str) -> None:
     """What it names stays as it was; a run either goes on without that file or says what to remove."""
     workflow = written(program)
     victim = program.directory / "victim"
     victim.mkdir()
     (victim / "kept").write_text("as it was")
     program.state_dir.mkdir(mode=0o700)
-    (program.state_dir / name).symlink_to(victim / "kept" if "journal" in name else victim)
+    (program.state_dir / name).symlink_to(
+        {"directory": victim, "file": victim / "kept", "nowhere": victim / "none"}[leads_to]
+    )
     done = program.run("run", workflow, "--rehearse")
     assert "is a symbolic link" in done.err
     assert done.code == (0 if name in ("runs", "reads") else 2)

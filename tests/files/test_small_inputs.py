@@ -230,3 +230,15 @@ def test_a_key_may_be_called_anything_and_is_told_as_unknown(tmp_path: Path, key
         load_settings(config, environ={})
     with pytest.raises(InputError, match=r"w\.yaml:3: .*: unknown key"):
         load_workflow(file)
+
+
+@pytest.mark.parametrize(
+    ("space", "shown"), [("\u00a0", "a no-break space (U+00A0)"), ("\u3000", "an ideographic space (U+3000)")]
+)
+def test_a_space_that_is_none_behind_a_colon_is_one_mistake(tmp_path: Path, space: str, shown: str) -> None:
+    """The key is there: it and its value were taken for one key."""
+    text = f"version: 1\nname: n\nwaves: [{{name: one, migrations: [{{name:{space}a, live_migration_id: {1:024x}, group_id: {1:024x}}}]}}]\n"
+    [line] = told(text, tmp_path)
+    assert line.endswith(
+        f"holds a key with a colon in it: its character 6 is {shown}, which YAML takes for a letter; type a space"
+    )
