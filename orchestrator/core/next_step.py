@@ -237,15 +237,18 @@ def _ready_step(state: MigrationState, policy: Policy, now: float, *, held: bool
     if hook_left and (state.prepared or not stale):
         return RunHook(hook=HookKind.BEFORE, index=state.before_hooks_done)
     if state.futile_since and state.not_begun_at and state.not_begun_at - state.futile_since >= policy.timeout:
-        why = f": {state.note}" if state.note else ""
-        if state.cutover_requests == 0:
-            message = f"no PUT could be sent in {format_duration(policy.timeout)}{why}"
-            return Finish(outcome=Outcome.NOT_STARTED, error_message=message)
-        message = f"no PUT was carried out in {format_duration(policy.timeout)}{why}"
-        return Finish(outcome=Outcome.FAILED, error_message=message)
+        return in_vain(state, policy, state.note)
     if stale and (hook_left or not policy.rereads):
         return Read(kind=ReadKind.GATE, attempt=0, deadline=now)
     return SendPut(attempt=state.attempts)
+
+
+def in_vain(state: MigrationState, policy: Policy, why: str | None) -> Finish:
+    """The end of a migration whose PUTs could not be sent, or came to nothing, for as long as `Policy.timeout`; *why*, of the last."""
+    time, why = format_duration(policy.timeout), f": {why}" if why else ""
+    if state.cutover_requests == 0:
+        return Finish(outcome=Outcome.NOT_STARTED, error_message=f"no PUT could be sent in {time}{why}")
+    return Finish(outcome=Outcome.FAILED, error_message=f"no PUT was carried out in {time}{why}")
 
 
 def too_old(state: MigrationState, now: float) -> str | None:

@@ -10,13 +10,18 @@ from typing import Any
 import anyio
 import pytest
 
+from orchestrator.atlas.budget import Permit
+from orchestrator.atlas.client import AtlasClient
+from orchestrator.atlas.errors import NotSentError
 from orchestrator.core.events import (
     CutoverNotBegun,
     CutoverRequested,
     Event,
     GateOpened,
     GateWaiting,
+    HookFinished,
     HookStarted,
+    MigrationFinished,
     StatusPolled,
 )
 from orchestrator.core.next_step import GATE_LIFE
@@ -239,3 +244,25 @@ async def test_a_gate_whose_answers_always_take_long_ends_by_its_timeout(tmp_pat
         ending = await it.start()
         assert (outcomes(ending), it.puts("a")) == ({"a": FAILED}, 0)
         assert "the answer took 8s" in str(ending.state.result("a").error_message)
+
+
+async def test_a_put_for_which_there_is_never_a_token_is_given_up_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reads go on, as of a server whose answers always say that nothing is left: the application that stands still comes back after `timeout`."""
+
+    async def none(_self: AtlasClient, _group_id: str, *, deadline: float | None = None) -> Permit:
+        await anyio.sleep_until(deadline or 0.0)
+        raise NotSentError("nothing is left of the request budget", method="PUT", path="/")
+
+    monkeypatch.setattr(AtlasClient, "reserve", none)
+    hooks = Hooks(before=(("true", "stop"),), after_failure=(("true", "start"),))
+    plan = workflow(wave("w", migration("a", gate=Gate(max_lag=10.0, timeout=40.0), timeout=60.0, hooks=hooks)))
+    async with house(tmp_path, plan, Scenario(jobs=READY)) as it:
+        began = anyio.current_time()
+        ending = await it.start()
+        assert (outcomes(ending), it.puts("a")) == ({"a": NOT_STARTED}, 0)
+        assert anyio.current_time() - began < 60 + 40 + 5
+        (finish,) = it.names(MigrationFinished)
+        assert (finish.error_message or "").startswith("no PUT could be sent in 1m: ")
+        assert [event.argv[1] for event in it.names(HookFinished)] == ["stop", "start"]

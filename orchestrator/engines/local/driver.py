@@ -28,6 +28,7 @@ from ...core.next_step import (
     RunHook,
     SendPut,
     Step,
+    in_vain,
     too_old,
 )
 from ...core.observations import answered, finished, look_failed, observe_before_sending, put_not_sent
@@ -51,7 +52,18 @@ class Driver:
         migration: The migration, as the run began with it; its gate may be changed since.
     """
 
-    __slots__ = ("_announced", "_client", "_migration", "_news", "_policy", "_reader", "_session", "_waits", "_wave")
+    __slots__ = (
+        "_announced",
+        "_client",
+        "_migration",
+        "_news",
+        "_policy",
+        "_put_since",
+        "_reader",
+        "_session",
+        "_waits",
+        "_wave",
+    )
 
     def __init__(self, session: Session, wave: Wave, migration: Migration) -> None:
         self._session = session
@@ -70,6 +82,7 @@ class Driver:
             first=partial(session.first_reads.take, migration.name) if session.first_reads else None,
         )
         self._announced = 0  # the last attempt of its PUT that was told as a repetition
+        self._put_since: float | None = None  # when its PUT came next, and nothing else has since but a read before it
         self._news = anyio.Event()
         self._waits: anyio.CancelScope | None = None  # around what is given up when it is steered
 
@@ -121,7 +134,10 @@ class Driver:
 
     async def _step(self) -> bool:
         """Do what comes next; False: nothing does."""
-        match self._next():
+        step = self._next()
+        if not isinstance(step, SendPut | Read) or (isinstance(step, Read) and self._state.phase is not Phase.READY):
+            self._put_since = None
+        match step:
             case Done():
                 return False
             case Wait(what=what):
@@ -187,10 +203,14 @@ class Driver:
         if not isinstance(self._next(), SendPut):
             return  # it has waited long: the job is read again first
         deadline = anyio.current_time() + self._policy.longest_wait
+        self._put_since = session.now() if self._put_since is None else self._put_since
         try:
             permit = await self._client.reserve(self._migration.group_id, deadline=deadline)
-        except NotSentError:
-            return  # the job is read again now, which succeeds, or says the same
+        except NotSentError as error:
+            if session.now() - self._put_since >= self._policy.timeout:
+                end = in_vain(self._state, self._policy, error.message)
+                self._finish(end.outcome, end.error_message)
+            return  # else the job is read again now, which succeeds, or says the same
         try:
             if await self._is_still_next():
                 with anyio.CancelScope(shield=True):  # bounded by the journal's commit
