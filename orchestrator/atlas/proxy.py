@@ -97,15 +97,17 @@ def _parsed(text: str, *, variable: str, host: str) -> URL:
     if ":" in user:
         raise wrong("its user name has a colon, which cannot be sent; use another one")
     try:
-        return URL.build(
+        url = URL.build(
             scheme=scheme.lower(),
             user=user or None,
             password=password or None,
             host=match[1].strip("[]"),
             port=int(match[2]) if match[2] else None,
         )
+        _ = url.host  # which is decoded only when it is asked for, and cannot always be
     except ValueError:
         raise wrong(f"expected an address like {_EXAMPLE}") from None
+    return url
 
 
 def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
@@ -118,7 +120,7 @@ def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
         if its_port is not None and int(its_port) != port:
             continue
         name = name.strip("[]").removeprefix("*").strip(".")
-        if name and (host == name or host.endswith(f".{name}")):
+        if name and (host == name or host.endswith(f".{name}") or _is_within(host, name)):
             return True
     return False
 

@@ -92,5 +92,7 @@ def observe(settings: Settings, stack: ExitStack, stream: TextIO, *, options: st
         stack.callback(metrics.settle)
     if settings.observers.notify:
         urls = [url.reveal() for url in settings.observers.notify]
-        sinks.append(stack.enter_context(Notifier(urls, redact=log.redactor.text, options=options)).sink)
+        notifier = stack.enter_context(Notifier(urls, redact=log.redactor.text, options=options))
+        sinks.append(notifier.sink)
+        tasks.append(notifier.run)
     return observers

@@ -5,7 +5,7 @@
 
 Each address has a thread and a short queue of its own, so one that hangs delays neither the others nor the run, and when
 the run is over all of them together get `LAST_WORDS` seconds. The threads wait for the processes that deliver (`delivery`): what still
-hangs then is killed. What went wrong is logged by who calls `sink`, without the address: addresses hold tokens.
+hangs then is killed. What went wrong is logged by who calls `sink`, and by `run` meanwhile, without the address: addresses hold tokens.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Literal, Self
 
+import anyio
 import structlog
 
 from ..core.advice import advise, facts_of
@@ -49,6 +50,8 @@ from .log.sentences import counts
 
 LAST_WORDS = 20.0
 """Seconds that the delivery may take after the end of the run: a slow machine needs some of them to start what delivers."""
+
+_TICK = 1.0
 
 LOOK = 30.0
 """Seconds that it may take to look whether apprise knows the addresses."""
@@ -240,6 +243,12 @@ class Notifier:
         title, body = (_as_text(self._redact(text)) for text in (one_line(message.title), shown_lines(message.body)))
         for post in self._posts:
             post.put(Message(kind=message.kind, title=title, body=body))
+
+    async def run(self) -> None:
+        """Log what went wrong soon after it did, until cancelled: while a wave waits for its approval there is no event."""
+        while True:
+            await anyio.sleep(_TICK)
+            self._log_failures()
 
     def _log_failures(self) -> None:
         while self._failures:

@@ -115,7 +115,7 @@ class App:
             application.router.add_post(path, self._log_in)
         application.router.add_get("/api/session", self._tell_session)
         application.router.add_get("/static/{name}", self._show_file)
-        application.router.add_get("/api/events", self._follow)
+        application.router.add_get("/api/events", self._follow, allow_head=False)
         application.router.add_get("/api/runs/{run_id}/report.html", self._report)
         application.router.add_post("/api/runs/{run_id}/{command}", self._command)
         return application

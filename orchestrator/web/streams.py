@@ -25,7 +25,8 @@ SLOWEST = 30.0
 """Seconds in which a viewer takes `CHUNK` bytes; one that does not is dropped."""
 CHUNK = 64 * 1024
 """Bytes that are copied for a viewer at a time: what waits for slow ones is in memory once, for all of them."""
-MOST_TOPICS = 16
+MOST_TOPICS = 64
+"""As in static/hub.js, which asks for no more."""
 RUNS = "*"
 
 

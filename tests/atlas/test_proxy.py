@@ -90,6 +90,9 @@ def test_loopback_has_no_proxy(scheme: str, host: str) -> None:
         ("[2001:db8::7]", "[2001:db8::7]", True),
         ("[2001:db8::7]:443", "[2001:db8::7]", True),
         ("2001:db8::7", "[2001:db8::7]", True),
+        ("2001:DB8:0::7", "[2001:db8::7]", True),
+        ("[2001:db8:0:0::7]:443", "[2001:db8::7]", True),
+        ("2001:db8::8", "[2001:db8::7]", False),
         ("a/b/c, x/8", "10.1.2.3", False),
     ],
 )
@@ -107,6 +110,8 @@ SECRET = "s3cret-w0rd"
     "value",
     [
         f"socks5://user:{SECRET}@proxy.example.com:1080",
+        f"http://user:{SECRET}@xn--:3128",
+        f"http://user:{SECRET}@xn--proxy-.example.com:3128",
         f"socks5h://user:{SECRET}@proxy.example.com",
         f"user:{SECRET}://proxy",
         f"ftp://user:{SECRET}@proxy.example.com",

@@ -161,6 +161,24 @@ async def test_an_address_that_fails_is_a_warning_without_the_address() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_failure_is_told_while_nothing_happens() -> None:
+    """A run waits for an approval, nobody hears of it, and that stands in the log at once."""
+    stream = io.StringIO()
+    async with receiver(status=500) as (bad, _):
+        with (
+            configure_logging(level="info", format="json", file=None, secrets=(), stream=stream),
+            Notifier([bad]) as notifier,
+        ):
+            through(notifier.sink, [started(), ApprovalWaiting(at=AT, wave="rest")])
+            async with anyio.create_task_group() as group:
+                group.start_soon(notifier.run)
+                with anyio.fail_after(PATIENCE):
+                    while stream.getvalue().count("notification_failed") < 2:  # noqa: ASYNC110 - of a log
+                        await anyio.sleep(0.05)
+                group.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
 async def test_an_address_that_hangs_delays_neither_run_nor_end() -> None:
     """The run does not notice, the end is bounded, the others get their messages, and the log says so."""
     hold = anyio.Event()

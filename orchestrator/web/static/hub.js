@@ -2,6 +2,8 @@
 
 const AGAIN_AFTER = 3000; // milliseconds
 
+const MOST_TOPICS = 64; // as in streams.py; a window beyond them gets no beat, and so says that it has no news
+
 export class Hub {
   #windows = new Map(); // what tells a window -> the topic that it follows
   #places = new Map(); // topic -> where we are in it
@@ -27,7 +29,8 @@ export class Hub {
 
   #open() {
     this.#close();
-    const asked = [...this.#places].map(([topic, place]) => `follow=${encodeURIComponent(place ? `${topic}@${place}` : topic)}`);
+    const followed = [...this.#places].slice(0, MOST_TOPICS), topics = new Set(followed.map(([topic]) => topic));
+    const asked = followed.map(([topic, place]) => `follow=${encodeURIComponent(place ? `${topic}@${place}` : topic)}`);
     const source = new EventSource(`/api/events?${[...asked, `key=${encodeURIComponent(this.#key)}`].join("&")}`);
     this.#source = source;
     this.#retryIn(2 * this.#every + AGAIN_AFTER);
@@ -35,7 +38,7 @@ export class Hub {
     source.addEventListener("beat", ({ data }) => {
       this.#every = JSON.parse(data).every * 1000;
       this.#retryIn(2 * this.#every + AGAIN_AFTER);
-      for (const tell of this.#windows.keys()) tell({ kind: "beat", data });
+      for (const [tell, topic] of this.#windows) if (topics.has(topic)) tell({ kind: "beat", data });
     });
     source.addEventListener("error", () => this.#failed());
   }
