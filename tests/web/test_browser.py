@@ -1209,6 +1209,15 @@ def test_the_table_is_searched_and_sorted_from_the_keyboard(tab: Page, night: Ni
     tab.wait_for_selector("#rows .none")
 
 
+AS_WITHOUT_NEWS = """() => {
+    const banner = document.getElementById("no-news");
+    document.body.classList.add("stale");
+    banner.hidden = false;
+    document.body.classList.toggle = () => true; // the next beat would take both away while axe looks
+    Object.defineProperty(banner, "hidden", { get: () => false, set: () => {} });
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK])
 def test_no_barrier_and_none_undecided(
@@ -1243,7 +1252,7 @@ def test_no_barrier_and_none_undecided(
                 tab.click("#rows .link >> nth=0")
             if view == "no news":
                 tab.keyboard.press("Escape")
-                tab.evaluate("document.body.classList.add('stale'); document.getElementById('no-news').hidden = false")
+                tab.evaluate(AS_WITHOUT_NEWS)
             # What is scrolled out of sight is to be decided, too.
             tab.evaluate("document.querySelectorAll('.scroller').forEach((it) => { it.style.maxHeight = 'none'; })")
             tab.evaluate("scrollTo(0, 0)")
