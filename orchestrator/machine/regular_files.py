@@ -38,7 +38,9 @@ def whole(file: BinaryIO) -> bytes:
     Raises:
         OSError: It is more, or cannot be read.
     """
-    data = file.read(LARGEST_BYTES + 1)
+    data: bytes | None = file.read(LARGEST_BYTES + 1)
+    if data is None:  # some files of /proc have nothing to give at the moment
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), file.name)
     if len(data) > LARGEST_BYTES:
         raise OSError(0, f"it is larger than {LARGEST_BYTES // 1024 // 1024} MiB")
     return data

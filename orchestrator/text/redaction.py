@@ -14,9 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
+from .escaping import without_sequences
 from .spellings import pieces, spelling
 
 REDACTED = "[redacted]"
+_ESCAPE = "\x1b"
 
 SHORTEST_SECRET = 4
 """Shorter secrets are not searched for: they would blacken innocent words, and no API key is that short."""
@@ -98,6 +100,7 @@ class Redactor:
 
     def holds_secret(self, text: str) -> bool:
         """Whether *text* has one of the secrets in it, in any form; what merely looks like one is none."""
+        text = without_sequences(text)
         plain = text.lower()
         return any(needle in plain and form.pattern.search(text) for needle, form in self._searched)
 
@@ -135,7 +138,17 @@ class Redactor:
         return event_dict
 
     def text(self, text: str) -> str:
-        """*text* without what is secret in it."""
+        """*text* without what is secret in it.
+
+        Reports leave out a terminal's sequences, so that a secret which one splits would be whole again there. Then they are left out here.
+        """
+        if _ESCAPE in text:
+            bare = without_sequences(text)
+            if (hidden := self._hidden(bare)) != bare:
+                return hidden
+        return self._hidden(text)
+
+    def _hidden(self, text: str) -> str:
         plain = text.lower()
         for needle, form in self._searched:
             if needle in plain:
@@ -166,7 +179,7 @@ class Redactor:
 
     def _is_suspicious(self, text: str) -> bool:
         plain = text.lower()
-        for part in (*self._needles, *_SUSPICIOUS):  # a generator costs more than the search
+        for part in (*self._needles, *_SUSPICIOUS, _ESCAPE):  # a generator costs more than the search
             if part in plain:
                 return True
         return any(form.needle in plain and form.pattern.search(text) for form in self._without_needle)

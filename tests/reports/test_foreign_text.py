@@ -162,3 +162,8 @@ def test_plain_text_steers_no_terminal(text: str) -> None:
 def test_sequences_for_terminals_vanish_whole() -> None:
     """A colour leaves no `[31m` behind, and text in other scripts stays."""
     assert plain("\x1b[31mred\x1b[0m \x1b]0;title\x07müller 注文") == "red müller 注文"
+
+
+def test_a_sequence_without_its_end_takes_no_other_line_along() -> None:
+    """It may be the one that says why."""
+    assert lines("\x1b]0;stopping\nERROR: 3 writers\r\nleft").split("\n") == ["", "ERROR: 3 writers", "left"]

@@ -407,3 +407,16 @@ def test_what_is_bounded_is_wide_enough(text: str) -> None:
     shown = Redactor().text(text)
     assert REDACTED in shown
     assert not any(part in shown for part in ("YWJjZGVmZ2g", "0a1b2c3d4e5f", "1b2c3d4e5f", "payload"))
+
+
+@pytest.mark.parametrize(
+    "sequence", ["\x1b[1m", "\x1b[0;31;4m", "\x1b]0;title\x07", "\x1b]8;;https://x\x1b\\", "\x1bM"]
+)
+def test_a_secret_that_a_terminals_sequence_splits_is_whole_again_without_it(sequence: str) -> None:
+    """Reports leave sequences out. Where nothing is hidden, a text stays as it came."""
+    redactor = Redactor(["made-up-secret-9911"])
+    split = f"said: made-{sequence}up-secret-9911, and so on"
+    assert redactor.text(split) == f"said: {REDACTED}, and so on"
+    assert redactor({}, "info", {"event": "x", "detail": split})["detail"] == f"said: {REDACTED}, and so on"
+    assert redactor.holds_secret(split)
+    assert redactor.text(f"a {sequence}word") == f"a {sequence}word"
