@@ -227,7 +227,12 @@ class SettingsReader:
             return ConfigSpec.model_validate(data)
         except ValidationError as error:
             origins = {format_key(path): origin for path, origin in self._layers.origins.items()}
+            told = {
+                problem.key for problem in self._layers.problems
+            }  # there is no value to judge, as it could not be put in
             for problem in problems_of(error, self._document, MODELS, show_values=False):
+                if problem.key and problem.key in told:
+                    continue
                 file, key = origins.get(problem.key, (problem.file, problem.key))
                 line = 0 if problem.key in origins else problem.line
                 self._layers.problems.append(Problem(file=file, line=line, key=key, message=problem.message))

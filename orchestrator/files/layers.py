@@ -134,13 +134,14 @@ class Layers:
 
     def _replaced(self, text: str, path: KeyPath) -> str | None:
         missing: list[str] = []
+        mistakes: list[str] = []
 
         def replace(found: re.Match[str]) -> str:
             if found.group() == "$$":
                 return "$"
             name = found.group("name")
             if name is None:
-                self.wrong(path, meant_by(found))
+                mistakes.append(meant_by(found))
             elif name not in self._environ:
                 missing.append(name)
             if name is not None and (is_key or (is_address and not _is_host(found, self._environ.get(name, "")))):
@@ -150,6 +151,8 @@ class Layers:
         is_address = path[:2] == ("notify", "urls")
         is_key = path[:1] in (("atlas",), ("credentials",)) and path[-1] in SECRET_KEYS
         replaced = REFERENCE.sub(replace, text)
+        for mistake in mistakes:
+            self.wrong(path, mistake)
         if path == ("temporal", "api_key") and missing:
             return None  # without a key it is a cluster that asks for none
         if is_key and (missing or not replaced):
@@ -157,7 +160,9 @@ class Layers:
             return None
         for name in missing:
             self.wrong(path, f"the environment variable {name} is not set")
-        return None if missing else replaced
+        return (
+            None if missing or (mistakes and not is_key) else replaced
+        )  # of what is not there nothing is said besides
 
 
 def _is_host(found: re.Match[str], value: str) -> bool:

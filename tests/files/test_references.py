@@ -34,6 +34,25 @@ def test_a_name_without_braces_is_a_mistake(tmp_path: Path, key: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("state_dir: $STATE", "state_dir"),
+        ("atlas: {ca_file: $CA/x}", "atlas.ca_file"),
+        ("atlas: {base_url: https://$H/api/atlas/v2}", "atlas.base_url"),
+        ("atlas: {public_key: a, private_key: $K}", "atlas.private_key"),
+        ("temporal: {address: $HOST:7233}", "temporal.address"),
+        ("polling: {initial: $X}", "polling.initial"),
+        ("polling: {initial: '${NOT_SET}'}", "polling.initial"),
+        ("notify: {urls: ['json://$T@h/x']}", "notify.urls[0]"),
+    ],
+)
+def test_what_could_not_be_put_in_is_one_mistake(tmp_path: Path, text: str, key: str) -> None:
+    """Nothing is said of a value that is not there."""
+    [line] = mistakes(tmp_path, text)
+    assert line.startswith(f"./c.yaml:1: {key}: ")
+
+
 def test_a_command_that_a_shell_would_put_in_is_a_mistake(tmp_path: Path) -> None:
     """`$(pwd)/cutover` would be a directory of that name, wherever it is written."""
     why = "$( is not replaced, as no shell reads this: write what it stands for, or $$( where a dollar sign is meant"
