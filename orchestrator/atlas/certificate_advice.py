@@ -12,6 +12,7 @@ _NO_AUTHORITY = frozenset({24, 37, 79, 80, 81, 82, 83, 84, 89, 90, 91, 92, 93, 9
 _NO_KEY_IDENTIFIER = frozenset({85, 86})
 _TOO_WEAK = frozenset({66, 67, 68})
 _NOT_FOR_SERVERS = 26
+_NAME_NOT_PERMITTED = frozenset({47, 48})
 
 
 def advice_on_certificate(error: Exception) -> str:
@@ -45,6 +46,11 @@ def advice_on_certificate(error: Exception) -> str:
         return (
             f"the certificate that has signed {who}'s is not made as a CA's has to be (basicConstraints, keyUsage; Python 3.13 and newer look closer): have it "
             "made again, or name another CA in `atlas.ca_file`"
+        )
+    if code in _NAME_NOT_PERMITTED:
+        return (
+            f"one of those that vouch for {who}'s certificate may not vouch for its name (nameConstraints): whoever runs {who}{between} gets "
+            "one from a CA that may"
         )
     if code == _REVOKED:
         return f"{who}'s certificate was revoked: whoever runs {who} has to replace it"

@@ -197,7 +197,8 @@ def test_each_fault_of_a_certificate_has_its_own_advice(tmp_path: Path) -> None:
         (67, "too weak for this machine's OpenSSL"),
         (68, "too weak for this machine's OpenSSL"),
         (26, "is not made for servers"),
-        (47, "whoever runs the server"),
+        (47, "may not vouch for its name (nameConstraints): whoever runs the server"),
+        (48, "may not vouch for its name (nameConstraints): whoever runs the server"),
         (0, "whoever runs the server"),
     ],
 )
