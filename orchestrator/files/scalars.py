@@ -21,7 +21,9 @@ _SHOWN = 60
 _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})
 _OBJECT_ID = re.compile("[0-9a-f]{24}")
-_COUNT = re.compile("[0-9]{1,9}")
+_MOST_DIGITS = 9
+_COUNT = re.compile(f"[0-9]{{1,{_MOST_DIGITS}}}")
+_DIGITS = re.compile("[0-9]+")
 _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _KEY = re.compile("[!-~]{1,200}")
 _VARIABLE = re.compile(f"[A-Za-z0-9_]{{1,{LONGEST_NAME}}}")
@@ -118,6 +120,8 @@ def parse_count(least: int) -> Callable[[str], int]:
     """A parser of whole numbers of at least *least*."""
 
     def parse(text: str) -> int:
+        if _DIGITS.fullmatch(text) and len(text.lstrip("0")) > _MOST_DIGITS:
+            raise ValueError(f"expected a whole number of at most {10**_MOST_DIGITS - 1:,}")
         if not _COUNT.fullmatch(text) or int(text) < least:
             raise ValueError(f"expected a whole number of at least {least}")
         return int(text)

@@ -313,6 +313,10 @@ def test_keys_that_others_can_read_are_warned_of(tmp_path: Path) -> None:
             "atlas.request_timeout: expected a duration su",
         ),
         ("rate_limit: {requests: 0}", "rate_limit.requests: expected a whole number of at least 1"),
+        (
+            "rate_limit: {requests: 99999999999999999999999}",
+            "rate_limit.requests: expected a whole number of at most 999,999,999",
+        ),
         ("rate_limit: {scope: world}", "rate_limit.scope: expected one of group, account"),
         ("polling: {initial: 0}", "polling.initial: expected a duration longer than 0s"),
         ("polling: {factor: 0.9}", "polling.factor: expected a number of at least 1"),
