@@ -93,6 +93,10 @@ def _listed(problems: tuple[Problem, ...]) -> list[str]:
     ]
 
 
+class CrossedError(InputError):
+    """Something else was asked of the run after it was looked at, so nothing was: who asks looks again."""
+
+
 class BusyError(CutoverError):
     """Another active run holds this workflow or one of its live migrations."""
 

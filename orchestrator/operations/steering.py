@@ -74,13 +74,16 @@ class Steered:
     not_run: tuple[Need, ...] = ()
 
 
-def ask(journal: Journal, run_id: str, *requests: SteeringRequest, at: float) -> Steered | None:
+def ask(
+    journal: Journal, run_id: str, *requests: SteeringRequest, at: float, after: int | None = None
+) -> Steered | None:
     """Leave *requests* for the process that works on the run; None where there is none, and nothing was left.
 
     A process whose session is over, or has yet to begin, may never look for them: it is given time to let go of the run, or to begin.
-    *at*: Unix seconds.
+    *at*: Unix seconds. *after*: the last that had been asked of the run when it was looked at (None: that does not matter).
 
     Raises:
+        CrossedError: Something else was asked since.
         InputError: It has done neither, and *requests* would not hold the run up.
         JournalError: The journal cannot be read or written.
     """
@@ -88,7 +91,7 @@ def ask(journal: Journal, run_id: str, *requests: SteeringRequest, at: float) ->
     deadline = time.monotonic() + PATIENCE
     while (holder := worker_of(run_lock(journal.state_dir, run_id))) is not None:
         late = time.monotonic() >= deadline
-        if journal.request(run_id, *requests, at=at, in_session=not (late and holds_up)):
+        if journal.request(run_id, *requests, at=at, in_session=not (late and holds_up), after=after):
             return Steered(run_id=run_id, taken=Taken.ASKED)
         if late:
             raise InputError(

@@ -20,7 +20,7 @@ from typing import Any
 from ..core import event_json
 from ..core import events as ev
 from ..core.checkpoints import Checkpoint, unwatched
-from ..core.errors import JournalError
+from ..core.errors import CrossedError, JournalError
 from ..core.events import Event
 from ..core.evidence import Document
 from ..core.seen import SeenJobs
@@ -75,12 +75,20 @@ class Journal(JournalReader):
         self._added: dict[str, Reach] = {}  # as `_known`, with the events of the transaction under way
         self._whole: set[str] = set()  # runs whose events were seen to be those that were written
 
-    def request(self, run_id: str, *requests: SteeringRequest, at: float, in_session: bool = False) -> bool:
+    def request(
+        self, run_id: str, *requests: SteeringRequest, at: float, in_session: bool = False, after: int | None = None
+    ) -> bool:
         """Leave *requests* for the process that holds the run; whether they were left.
 
-        *in_session*: only while a session goes on, whose process looks for them once more when its end is recorded.
+        *in_session*: only while a session goes on, whose process looks for them once more when its end is recorded. *after*: only while
+        that is the last that was asked (`last_asked`).
+
+        Raises:
+            CrossedError: Something else was asked since.
         """
         with self._transaction():
+            if after is not None and self.last_asked(run_id) != after:
+                raise CrossedError("something else has just been asked of the run: look again")
             if in_session and self._query("SELECT 1 FROM runs WHERE run_id = ? AND finished_at IS NOT NULL", (run_id,)):
                 return False
             self._db.executemany(

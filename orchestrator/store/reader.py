@@ -246,6 +246,11 @@ class JournalReader:
             )
         return readable
 
+    def last_asked(self, run_id: str) -> int:
+        """Which request was the last that was left for the run, heeded or not; 0: none ever was."""
+        ((last,),) = self._query("SELECT coalesce(max(id), 0) FROM controls WHERE run_id = ?", (run_id,))
+        return int(last)
+
     def asked(self, run_id: str) -> tuple[list[Control], list[Unreadable]]:
         """As `controls`, and beside it what cannot be read."""
         sql = "SELECT id, at, command, wave, who, detail FROM controls WHERE run_id = ? AND handled = 0 ORDER BY id"

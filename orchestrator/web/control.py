@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.approvals import covered, mark_of
-from ..core.errors import InputError
+from ..core.errors import CrossedError, InputError
 from ..core.run import RunState
 from ..core.steered import Command, with_reason
 from ..core.steering import ABOUT_A_WAVE, ABOUT_MIGRATIONS, GateChange, SteeringRequest
@@ -28,6 +28,8 @@ from ..text.instants import from_iso, in_words
 
 LONGEST_NAME = 60
 LONGEST_REASON = 500
+_LOOKS = 10
+"""So often the run is looked at for one request, while others ask."""
 OLDEST_KNOWLEDGE = 15.0
 """Seconds: what was asked with what the page knew longer ago is not left for the run. Its buttons are off after 11 s without news."""
 
@@ -107,7 +109,25 @@ def read(command: Command, body: bytes) -> Asked | Refusal:
 def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, wall: Callable[[], float]) -> Refusal | None:
     """Leave what is *asked* for the process that works on *run_id*, in the name of *who*; None when it was left. *wall*: Unix seconds.
 
+    What somebody else asks between the look at the run and this is looked at as well.
+
     Raises:
+        JournalError: The journal cannot be read or written.
+    """
+    reason = ""
+    for _ in range(_LOOKS):
+        try:
+            return _ask(state_dir, run_id, asked, who=who, wall=wall)
+        except CrossedError as crossed:
+            reason = str(crossed)
+    return Refusal(status=409, reason=reason)
+
+
+def _ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, wall: Callable[[], float]) -> Refusal | None:
+    """`ask`, once.
+
+    Raises:
+        CrossedError: Somebody else has asked for something meanwhile.
         JournalError: The journal cannot be read or written.
     """
     if not journal_in(state_dir):
@@ -117,6 +137,7 @@ def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, wall: Callable[
             return Refusal(status=404, reason=f"there is no run {run_id}")
         if worker_of(run_lock(state_dir, run_id)) is None:
             return _nobody(run_id, asked.command)
+        last = journal.last_asked(run_id)
         state = steering.asked_already(journal, run_id)
     refusal = _out_of_place(state, asked)
     if refusal is not None:
@@ -133,7 +154,10 @@ def ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, wall: Callable[
         if asked.as_of is not None and abs(now - asked.as_of) > OLDEST_KNOWLEDGE:
             return _too_late(asked.as_of, now)
         try:
-            left = steering.ask(journal, run_id, *requests, at=now)
+            after = last if asked.command in _AGAINST else None  # what holds cutovers up is never too late
+            left = steering.ask(journal, run_id, *requests, at=now, after=after)
+        except CrossedError:
+            raise
         except InputError as error:
             return Refusal(status=409, reason=str(error))
     return None if left else _nobody(run_id, asked.command)

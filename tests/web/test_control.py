@@ -9,10 +9,12 @@ import pytest
 from orchestrator.core import events as ev
 from orchestrator.core.approvals import mark_of
 from orchestrator.core.steered import Command
-from orchestrator.core.steering import GateChange
+from orchestrator.core.steering import GateChange, SteeringRequest
+from orchestrator.operations.deciding import decided_whole
 from orchestrator.store.journal import open_journal
 from orchestrator.store.locks import locked, run_lock
 from orchestrator.text.instants import in_words, iso
+from orchestrator.web import control
 from orchestrator.web.control import Asked, Refusal, ask, read
 
 from ..builders import NOW, WHO, workflow
@@ -340,3 +342,46 @@ async def test_reading_never_writes(visitor: Visitor, night: Night, csrf: str) -
     async with visitor.follow(RUN) as stream:
         await stream.next()
     assert (night.state_dir / "journal.db").read_bytes() == before
+
+
+def test_what_somebody_asks_while_a_request_is_looked_at_is_looked_at_as_well(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rejection that comes between the look at the run and the approval keeps that from being left."""
+    given = workflow(("orders",), ("archive",))
+    night.begin(replace(given, waves=(given.waves[0], replace(given.waves[1], approval=True))))
+    night.write(ev.ApprovalWaiting(at=NOW, wave="w2"))
+    crossed: list[bool] = []
+
+    def and_then_bob_rejects(*looked_at: Any) -> None:
+        decided_whole(*looked_at)
+        if not crossed:
+            crossed.append(True)
+            with open_journal(night.state_dir) as journal:
+                journal.request(RUN, SteeringRequest(command=Command.REJECT, wave="w2", who="bob", reason=""), at=NOW)
+
+    monkeypatch.setattr(control, "decided_whole", and_then_bob_rejects)
+    asked = Asked(command=Command.APPROVE, who="ada", names=("w2",), count=1, decided=0)
+    with night.held():
+        refused = ask(night.state_dir, RUN, asked, who="ada", wall=lambda: NOW)
+    assert refused is not None
+    assert refused.reason.startswith("reject of w2 by bob at ")
+    assert [(command, who) for command, _, who in night.asked()] == [("reject", "bob")]
+
+
+def test_a_run_of_which_somebody_asks_without_a_pause_is_not_looked_at_for_ever(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks beside that is told to look again."""
+    night.begin(workflow(("orders",), ("archive",)))
+
+    def and_then_somebody_asks(*looked_at: Any) -> None:
+        decided_whole(*looked_at)
+        with open_journal(night.state_dir) as journal:
+            journal.request(RUN, SteeringRequest(command=Command.PAUSE, who="bob", reason=""), at=NOW)
+
+    monkeypatch.setattr(control, "decided_whole", and_then_somebody_asks)
+    asked = Asked(command=Command.GATE, who="ada", names=("orders",), decided=0)
+    with night.held():
+        refused = ask(night.state_dir, RUN, asked, who="ada", wall=lambda: NOW)
+    assert refused == Refusal(status=409, reason="something else has just been asked of the run: look again")
