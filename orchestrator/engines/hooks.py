@@ -261,7 +261,8 @@ class _Tail:
     def text(self, redact: Callable[[str], str]) -> str:
         """At most the last `OUTPUT_BYTES` as text without control characters and secrets, from a whole character on."""
         self._cut()
-        data = redact(lines_of_text(self._data.decode(errors="replace")).rstrip("\n")).encode()
+        # Before its sequences are taken out, too: a broken one right before a secret takes the beginning of that along.
+        data = redact(lines_of_text(redact(self._data.decode(errors="replace"))).rstrip("\n")).encode()
         start = max(_MARGIN if self._dropped else 0, len(data) - OUTPUT_BYTES)
         while start < len(data) and data[start] & 0xC0 == 0x80:  # inside a character
             start += 1

@@ -142,11 +142,12 @@ class Redactor:
 
         Reports leave out a terminal's sequences, so that a secret which one splits would be whole again there. Then they are left out here.
         """
-        if _ESCAPE in text:
-            bare = without_sequences(text)
-            if (hidden := self._hidden(bare)) != bare:
-                return hidden
-        return self._hidden(text)
+        hidden = self._hidden(text)
+        if _ESCAPE in hidden:
+            bare = without_sequences(hidden)
+            if (whole := self._hidden(bare)) != bare:
+                return whole
+        return hidden
 
     def _hidden(self, text: str) -> str:
         plain = text.lower()

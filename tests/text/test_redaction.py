@@ -420,3 +420,12 @@ def test_a_secret_that_a_terminals_sequence_splits_is_whole_again_without_it(seq
     assert redactor({}, "info", {"event": "x", "detail": split})["detail"] == f"said: {REDACTED}, and so on"
     assert redactor.holds_secret(split)
     assert redactor.text(f"a {sequence}word") == f"a {sequence}word"
+
+
+def test_a_broken_sequence_takes_nothing_of_a_secret_along() -> None:
+    """What a terminal would make of its first letters is looked at when it has been found."""
+    redactor = Redactor(["made-up-secret-9911", "another-secret-42"])
+    for broken in ("\x1b[", "\x1b"):
+        said = redactor.text(f"x{broken}made-up-secret-9911 and another-\x1b[1msecret-42")
+        assert "secret" not in said
+        assert "ade-up" not in said

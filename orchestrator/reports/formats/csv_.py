@@ -10,8 +10,9 @@ from dataclasses import fields
 from ..model import MigrationReport, RunReport
 from ..words import plain
 
-# Spreadsheets in Asia take the wide signs, too; where the decimal sign is a comma, a `;` begins a cell, whatever is quoted.
-_FORMULA = re.compile(r"(?:^|(?<=;))(?=\s*[=+\-@＝＋－＠])")  # noqa: RUF001
+# Spreadsheets in Asia take the wide signs, too; where the decimal sign is a comma, a `;` begins a cell, whatever is quoted,
+# and a quote behind it, which is doubled in the file, is an empty text there.
+_FORMULA = re.compile(r"(?:^|(?<=;))(?=[\s\"]*[=+\-@＝＋－＠])")  # noqa: RUF001
 
 
 def render_csv(report: RunReport) -> str:
