@@ -16,11 +16,11 @@ from .program import Program, Running, new_id
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")]
 
 HOOK = """#!/bin/sh
-kill -0 $(cat first) 2>/dev/null && echo "$1 beside the first" >> beside
+grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$(cat first 2>/dev/null)/status" && echo "$1 beside the first" >> beside
 [ -e "$2" ] || { echo $$ > first; echo $$ > "$2"; sleep 8; echo "$1" >> let_in; }
 echo "$1" >> ended
 """
-"""Says when the one that hung is still there; hangs if it is the first to make the file that it is told, and lets the writers in at last."""
+"""Says when the one that hung is still there, and no zombie that nobody has reaped yet; hangs if it is the first to make the file that it is told, and lets the writers in at last."""
 
 
 def until(happened: Callable[[], object]) -> None:
