@@ -2,6 +2,7 @@
 
     CutoverError            every error of this package; `exit_code` is what the process ends with
     ├── InputError          usage, workflow or config is wrong: nothing was sent                     2
+    ├── CrossedError        something else was asked of the run meanwhile: nothing was asked         2
     ├── BusyError           another active run holds this workflow or one of its live migrations     5
     ├── JournalError        the journal cannot be opened, read or written: nothing more is started   2
     │   └── JournalLockedError  another program keeps it locked: it may be asked again
@@ -93,7 +94,7 @@ def _listed(problems: tuple[Problem, ...]) -> list[str]:
     ]
 
 
-class CrossedError(InputError):
+class CrossedError(CutoverError):
     """Something else was asked of the run after it was looked at, so nothing was: who asks looks again."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from ..core.errors import MOST_FOUND, InputError, Problem
+from ..core.errors import MOST_FOUND, InputError, Problem, not_looked_at
 from .input_file import decode, read_input
 from .odd_characters import culprit, shown, with_whole_characters
 from .scalars import format_key
@@ -203,7 +203,7 @@ class _Builder:
     def _problem(self, line: int, message: str, key: str = "") -> None:
         self.problems.append(Problem(file=self.file, line=line, key=key, message=message))
         if len(self.problems) == MOST_FOUND:
-            raise self.fatal(line, f"has {MOST_FOUND:,} mistakes up to here: the rest is not looked at")
+            raise self.fatal(line, not_looked_at(self.file, line).message)
 
     def _check_tag(self, tag: str | None, line: int) -> None:
         if tag not in _TAGS:

@@ -266,10 +266,8 @@ class App:
         asked = read(command, await _body(request))
         if isinstance(asked, Refusal):
             return web.json_response({"error": asked.reason}, status=asked.status)
-        if visitor.name not in (
-            None,
-            asked.who,
-        ):  # the page sends the name that it shows, and that of its token it lets nobody change
+        # The page sends the name that it shows, and that of its token it lets nobody change.
+        if visitor.name not in (None, asked.who):
             self._quietly("A tab of somebody else.", path=request.path, who=_called(visitor, request))
             return web.json_response({"error": _OTHER_TAB.format(now=visitor.name)}, status=409)
         who = f"{visitor.name or asked.who} (page, {request.remote or 'unknown'})"

@@ -156,8 +156,6 @@ def _ask(state_dir: Path, run_id: str, asked: Asked, *, who: str, wall: Callable
         try:
             after = last if asked.command in _AGAINST else None  # what holds cutovers up is never too late
             left = steering.ask(journal, run_id, *requests, at=now, after=after)
-        except CrossedError:
-            raise
         except InputError as error:
             return Refusal(status=409, reason=str(error))
     return None if left else _nobody(run_id, asked.command)

@@ -135,7 +135,7 @@ class Driver:
     async def _step(self) -> bool:
         """Do what comes next; False: nothing does."""
         step = self._next()
-        if not isinstance(step, SendPut | Read) or (isinstance(step, Read) and self._state.phase is not Phase.READY):
+        if not (isinstance(step, SendPut) or (isinstance(step, Read) and self._state.phase is Phase.READY)):
             self._put_since = None
         match step:
             case Done():
