@@ -17,9 +17,12 @@ import anyio
 from ..core.settings import DEFAULT_POLLING
 from .account import SLACK, Account, Token
 from .line import Line
-from .places import Places
+from .places import LEAD, Places
 from .shares import TICK, Priority, Shares
 from .wire import BucketFigures
+
+_PLACE_LATER = (Priority.LAST_READ, Priority.CUTOVER)
+"""Kinds that get their place on the wire after their token: whoever waits for them has one already, or an intent to record."""
 
 LONG_WAIT = 5.0
 """Seconds of waiting for tokens that are worth telling."""
@@ -101,17 +104,19 @@ class TokenBucket:
 
     # -- tokens ------------------------------------------------------------------------------------------------------
 
-    async def take(self, kind: Priority, *, deadline: float | None = None) -> Permit | None:
+    async def take(self, kind: Priority, *, deadline: float | None = None, since: float | None = None) -> Permit | None:
         """Wait for a token; the permit to send one request.
 
         None: there was none by *deadline* (by the event loop's clock). What is under way gets one then all the same: that
-        its time is over must not be said on old knowledge.
+        its time is over must not be said on old knowledge. *since* (by the same clock): from when what a PUT goes by is; None: now.
         """
         now = self._loop.time()
         self.account.advance(now)
-        if not any(self._lines.values()) and self._may_go(kind, now):
-            return self._grant(kind, now)
-        waiting = self._lines[kind].wait(undo=Permit.give_back)
+        rereads = kind is Priority.CUTOVER and since is not None and now - since >= LEAD
+        ready = not any(self._lines.values()) and self.shares.ready_at(kind, now, rereads=rereads) <= now
+        if ready and self._has_place(kind):
+            return self._grant(kind, now, rereads=rereads)
+        waiting = self._lines[kind].wait(undo=Permit.give_back, since=since)
         self._schedule(now)  # when it stands in the line
         if deadline is None:
             return await waiting
@@ -122,22 +127,26 @@ class TokenBucket:
         await self.places.take(kind)
         return self._grant(kind, self._loop.time(), forced=True)
 
-    def _may_go(self, kind: Priority, now: float) -> bool:
-        return self.shares.ready_at(kind, now) <= now and self._has_place(kind)
-
     def _has_place(self, kind: Priority) -> bool:
-        return kind is Priority.CUTOVER or self.places.has_room(kind)
+        return kind in _PLACE_LATER or self.places.has_room(kind)
 
-    def _grant(self, kind: Priority, now: float, *, others: Iterable[Priority] = (), forced: bool = False) -> Permit:
+    def _grant(
+        self,
+        kind: Priority,
+        now: float,
+        *,
+        others: Iterable[Priority] = (),
+        forced: bool = False,
+        rereads: bool = False,
+    ) -> Permit:
         turn = self.shares.granted(kind, now, others)
         if kind is Priority.START:
             self.shares.starting += 1
-        has_place = kind is not Priority.CUTOVER
+        has_place = kind not in _PLACE_LATER
         if has_place and not forced:
             self.places.enter(kind)
-        return Permit(
-            self, kind, self.account.grant(forced=forced or self.account.rests), turn=turn, has_place=has_place
-        )
+        token = self.account.grant(forced=forced or self.account.rests)
+        return Permit(self, kind, token, turn=turn, has_place=has_place, promises=rereads)
 
     def pump(self) -> None:
         """Hand out what is there, and come back when the next token is due, a place is free, or an answer comes."""
@@ -151,13 +160,14 @@ class TokenBucket:
         self.account.advance(now)
         while True:
             waiting = [kind for kind in Priority if self._lines[kind]]
-            due = {kind: self.shares.ready_at(kind, now) for kind in waiting}
+            old = {kind: kind is Priority.CUTOVER and self._lines[kind].first_waits >= LEAD for kind in waiting}
+            due = {kind: self.shares.ready_at(kind, now, rereads=old[kind]) for kind in waiting}
             ready = [kind for kind in self.shares.order(waiting) if due[kind] <= now]
             may_go = [kind for kind in ready if self._has_place(kind)]
             if not may_go:
                 break
             first, *others = may_go
-            self._lines[first].call_next(self._grant(first, now, others=others))
+            self._lines[first].call_next(self._grant(first, now, others=others, rereads=old[first]))
         self.places.ask(self.pump, ready)
         later = [at for at in due.values() if at > now]
         if later:
@@ -184,17 +194,21 @@ class TokenBucket:
 class Permit:
     """A token for one request, and, once it has entered, a place on the wire. `give_back` in any case."""
 
-    __slots__ = ("_bucket", "_challenged", "_has_place", "_over", "_token", "_turn", "kind", "since")
+    __slots__ = ("_bucket", "_challenged", "_has_place", "_over", "_promises", "_token", "_turn", "kind", "since")
 
-    def __init__(self, bucket: TokenBucket, kind: Priority, token: Token, *, turn: float, has_place: bool) -> None:
+    def __init__(
+        self, bucket: TokenBucket, kind: Priority, token: Token, *, turn: float, has_place: bool, promises: bool
+    ) -> None:
         self.kind = kind
         self.since: float | None = None  # by the event loop's clock: from when what its request goes by is
         self._bucket = bucket
         self._token = token
         self._turn = turn
         self._has_place = has_place
+        self._promises = promises  # another token, for the read before its PUT
         self._over = False
         self._challenged = False
+        bucket.shares.promised += promises
 
     @property
     def scope(self) -> str:
@@ -206,10 +220,15 @@ class Permit:
         """Whether it has been used, or given back."""
         return self._over or self._token.sent_at is not None
 
+    @property
+    def alone(self) -> bool:
+        """Whether its bucket never holds another token beside this one: nothing can be read while this one is kept."""
+        return self._bucket.account.capacity < 2
+
     async def enter(self) -> bool:
         """Wait for a place on the wire; whether the token is good then: a 429 meanwhile takes it back."""
         if not self._has_place:
-            await self._bucket.places.take(self.kind, since=self.since)
+            await self._bucket.places.take(self._place, since=self.since)
             self._has_place = True
         account = self._bucket.account_now()
         return account.covers(self._token)
@@ -219,6 +238,9 @@ class Permit:
         account = self._bucket.account_now()
         account.sent(self._token)
         self._challenged = False
+        if self._promises:
+            self._keep_no_other()
+            self._bucket.pump()
 
     def challenged(self) -> None:
         """The answer was a 401, which took no token: the request leaves once more, or is over (`give_back`)."""
@@ -252,6 +274,16 @@ class Permit:
             account.settle(self._token, **answer)
         if self.kind is Priority.START:
             bucket.shares.starting -= 1
+        self._keep_no_other()
         if self._has_place:
-            bucket.places.leave(self.kind)
+            bucket.places.leave(self._place)
         bucket.pump()
+
+    @property
+    def _place(self) -> Priority:
+        """Whose places it takes: the read before a PUT goes out as the PUT does."""
+        return Priority.CUTOVER if self.kind is Priority.LAST_READ else self.kind
+
+    def _keep_no_other(self) -> None:
+        self._bucket.shares.promised -= self._promises
+        self._promises = False

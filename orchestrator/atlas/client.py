@@ -200,13 +200,16 @@ class AtlasClient:
         self._refused_keys.succeeded(group_id)
         return job
 
-    async def reserve(self, group_id: str, *, deadline: float | None = None) -> Permit:
+    async def reserve(self, group_id: str, *, deadline: float | None = None, age: float = 0.0) -> Permit:
         """Wait for a token for a PUT, which is taken before it is decided for good that the PUT is sent.
+
+        *age*: seconds since the request left that read its job. Where it has become old, the job is read again beside the permit
+        (`Priority.LAST_READ`), for which another token is kept.
 
         Raises:
             NotSentError: There was none by *deadline* (by the event loop's clock).
         """
-        permit = await self.bucket(group_id).take(Priority.CUTOVER, deadline=deadline)
+        permit = await self.bucket(group_id).take(Priority.CUTOVER, deadline=deadline, since=anyio.current_time() - age)
         if permit is None:
             path = self._transport.full_path(f"/groups/{group_id}")
             raise NotSentError(_nothing_left(self.bucket(group_id)), method="PUT", path=path)

@@ -17,8 +17,12 @@ SHARE = 10
 """While another kind wants a place, each of these has one in so many at most: neither a wave's first reads nor its PUTs are
 queued behind them. Ten places are thirty reads a second at Atlas's mean latency, the budget of four projects."""
 
+_KINDS: tuple[Priority, ...] = tuple(
+    kind for kind in Priority if kind is not Priority.LAST_READ
+)  # which goes as a PUT does
+
 LEAD = 4.0
-"""Seconds after its job's read for which a PUT gives way to reads that other PUTs wait for; later it would be read again."""
+"""Seconds after its job's read for which a PUT gives way to reads that other PUTs wait for; later it may be read again."""
 
 READS_PER_PUT = 3
 """Of the places that come free while both want one. Reads take up to 3 s at Atlas: where PUTs always went first, a large wave's
@@ -31,12 +35,12 @@ class Places:
     def __init__(self, total: int) -> None:
         self._free = total
         self._share = max(1, total // SHARE)
-        self._kept = min(KEPT, total // (2 * len(Priority)))
+        self._kept = min(KEPT, total // (2 * len(_KINDS)))
         self._left = 0  # places, since one went to a PUT in any case
-        self._taken = dict.fromkeys(Priority, 0)
-        self._lines: dict[Priority, Line[None]] = {kind: Line() for kind in Priority}
+        self._taken = dict.fromkeys(_KINDS, 0)
+        self._lines: dict[Priority, Line[None]] = {kind: Line() for kind in _KINDS}
         self._asking: dict[Callable[[], None], Collection[Priority]] = {}  # whose turn it is comes first
-        self._asked_for = dict.fromkeys(Priority, 0)
+        self._asked_for = dict.fromkeys(_KINDS, 0)
 
     def has_room(self, kind: Priority) -> bool:
         """Whether a request of *kind* may enter."""
@@ -45,7 +49,7 @@ class Places:
             return False
         if self._free <= 0 or taken[kind] < kept:
             return self._free > 0
-        return self._free > sum(max(0, kept - taken[other]) for other in Priority if other is not kind)
+        return self._free > sum(max(0, kept - taken[other]) for other in _KINDS if other is not kind)
 
     def enter(self, kind: Priority) -> None:
         """Take a place; call it only when `has_room`."""
@@ -96,4 +100,4 @@ class Places:
             when_free()
 
     def _wanted_besides(self, kind: Priority) -> bool:
-        return any(self._asked_for[other] or self._lines[other] for other in Priority if other is not kind)
+        return any(self._asked_for[other] or self._lines[other] for other in _KINDS if other is not kind)

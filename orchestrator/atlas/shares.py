@@ -6,6 +6,8 @@ seconds until the next step:
 
 * PUTs, and reads that a PUT may follow at once (`START`), take what is there, but for a tenth of the refill where other reads
   go on. A read like that waits until there is a token for its PUT too: what was read a minute ago is read again.
+* A PUT that goes by an old read keeps its token while its job is read again (`LAST_READ`), so it waits until there are two: a
+  refill that went to PUTs alone would leave each of them waiting for a token that another holds, for good.
 * Reads of what is under way (`POLL`) spend what is more than the refill lasts for until the step; else evenly: one
   every S / T seconds.
 * Reads that wait at a gate (`GATE`) do so with what the reads of what is under way leave, but for a tenth of the refill.
@@ -35,10 +37,11 @@ PASSED_OVER = 9
 class Priority(IntEnum):
     """What a request is for: who goes first."""
 
-    CUTOVER = 0  # a PUT
-    POLL = 1  # a read of what is under way, or in doubt
-    START = 2  # a read that a PUT may follow at once: a job's first, or the last before its PUT
-    GATE = 3  # a read of a job that was not ready
+    LAST_READ = 0  # a read for which a PUT that has its token already waits
+    CUTOVER = 1  # a PUT, or a read before it while its application stands still
+    POLL = 2  # a read of what is under way, or in doubt
+    START = 3  # a read that a PUT may follow at once: a job's first, or the last before its PUT
+    GATE = 4  # a read of a job that was not ready
 
 
 class Shares:
@@ -49,26 +52,30 @@ class Shares:
         self.under_way = 0  # jobs that are read as they are under way
         self.at_gate = 0  # jobs that are read at their gate
         self.starting = 0  # reads on the wire that a PUT may follow
+        self.promised = 0  # tokens kept for the reads of PUTs that have theirs and have not left
         self._account = account
         self._next = dict.fromkeys(Priority, -math.inf)  # when each kind's next token is due at an even pace
         self._passed_over = dict.fromkeys(Priority, 0)
 
-    def ready_at(self, kind: Priority, now: float) -> float:
-        """When a request of *kind* may have a token, as far as is known: *now*, or later."""
+    def ready_at(self, kind: Priority, now: float, *, rereads: bool = False) -> float:
+        """When a request of *kind* may have a token, as far as is known: *now*, or later.
+
+        *rereads*: it is a PUT whose job is read again before it leaves.
+        """
         account = self._account
         if account.spendable() < 1.0 - SLACK:
             if kind is not Priority.POLL:
                 return max(account.due(), now + TICK)
             return now if account.look_at <= now else max(min(account.due(), account.look_at), now + TICK)
-        if account.probing:
+        if account.probing or kind is Priority.LAST_READ:
             return now
-        tokens, step = account.tokens, account.step_at()
-        if kind is Priority.CUTOVER:
-            return self._beyond_share(tokens, step, now)
+        tokens, step = account.tokens - self.promised, account.step_at()
         if kind is Priority.START:
-            if tokens - self.starting < min(2, account.capacity) - SLACK:
-                return step
-            return self._beyond_share(tokens - self.starting, step, now)
+            tokens -= self.starting
+        if tokens < min(2 if rereads or kind is Priority.START else 1, account.capacity) - SLACK:
+            return step
+        if kind in (Priority.CUTOVER, Priority.START):
+            return self._beyond_share(tokens, step, now)
         spare_at = step - (tokens - 1.0) / account.rate
         return max(now, min(spare_at, self._next[kind] - EARLY, step))
 

@@ -12,6 +12,12 @@ from ..core.next_step import Answer, AnswerKind
 from ..core.workflow import Migration
 from .reading import reading_of
 
+ALONE = (
+    "its budget holds one request at a time, so the job cannot be read right before the PUT"
+    " (what helps: rate_limit.burst, 2 at least)"
+)
+"""Why a PUT whose token was long in coming does not leave where no token can be had beside it."""
+
 _KINDS = {  # no `ApiError` has a 2xx, so none is ACCEPTED
     RequestVerdict.NOT_CARRIED_OUT: AnswerKind.NOT_CARRIED_OUT,
     RequestVerdict.REFUSED: AnswerKind.REFUSED,

@@ -97,7 +97,7 @@ class JobReader:
         take, self._first = self._first, None
         asked_at, tried = now(), anyio.current_time()
         if state.prepared and state.phase in BEFORE_THE_PUT:
-            priority = Priority.CUTOVER
+            priority = min(priority, Priority.CUTOVER)
 
         def leaves() -> bool:
             nonlocal asked_at

@@ -173,7 +173,10 @@ async def test_requests_with_wrong_keys_do_not_hang() -> None:
 
 @pytest.mark.parametrize("capacity", [5, 100])
 async def test_challenges_take_no_tokens(capacity: int) -> None:
-    """A challenge for each request, and more requests than tokens: no 429, and no step more than the tokens need."""
+    """A challenge for each request, and more requests than tokens: no 429, and no step more than the tokens need.
+
+    The last token of each is none for a PUT that has waited, which keeps one for the read before it.
+    """
     limit = RateLimit(capacity=capacity, refill=10, per=10.0, headers=False)
     nonce = NonceRules(uses=1, seconds=None)
     async with atlas(
@@ -183,4 +186,4 @@ async def test_challenges_take_no_tokens(capacity: int) -> None:
         record = it.record()
         assert record["too_many_requests"] == 0
         assert record["requests"]["by_status"]["202"] == 150
-        assert record["elapsed"] <= 10 * (150 - capacity) / min(10, capacity) + 11
+        assert record["elapsed"] <= 10 * (150 - capacity) / (min(10, capacity) - 1) + 11

@@ -46,9 +46,11 @@ class Server:
         self.times: list[float] = []
         self.refused = 0
 
-    async def request(self, mine: TokenBucket, kind: Priority = Priority.CUTOVER) -> bool:
-        """One request on a token of *mine*, as the client sends it; whether it was let in."""
-        permit = await taken(mine, kind)
+    async def request(
+        self, mine: TokenBucket, kind: Priority = Priority.CUTOVER, *, permit: Permit | None = None
+    ) -> bool:
+        """One request on a token of *mine*, or on *permit*, as the client sends it; whether it was let in."""
+        permit = permit or await taken(mine, kind)
         while not await permit.enter():
             permit.give_back()
             permit = await taken(mine, kind)
@@ -223,12 +225,12 @@ async def test_who_goes_first() -> None:
             group.start_soon(wait, kind, number)
             await anyio.wait_all_tasks_blocked()
     assert order == sorted(order)
-    assert len(order) == 8
+    assert len(order) == 2 * len(Priority)
 
 
 @settings(max_examples=6, deadline=None)
 @given(
-    st.sets(st.sampled_from(Priority), min_size=1),
+    st.sets(st.sampled_from([kind for kind in Priority if kind is not Priority.LAST_READ]), min_size=1),
     st.sampled_from([(60, 25), (50, 50), (10, 5)]),
     st.sampled_from((0.1, 3.0)),
 )
@@ -259,6 +261,52 @@ def test_no_kind_starves_another(kinds: set[Priority], size: tuple[int, int], la
 
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         runner.run(run())
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 2), (10, 10), (100, 100)])
+@pytest.mark.parametrize("beside", [None, Priority.POLL, Priority.GATE])
+async def test_puts_that_have_waited_leave_in_pairs_with_the_reads_before_them(
+    size: tuple[int, int], beside: Priority | None
+) -> None:
+    """A refill that went to PUTs alone left each of them waiting, for good, for a token that another held."""
+    capacity, refill = size
+    limit = RateLimit(capacity=capacity, refill=refill, per=60.0)
+    server, mine = Server(limit, latency=0.3), bucket_for(limit)
+    left = 0
+
+    async def put(_: int) -> None:
+        nonlocal left
+        permit = await mine.take(Priority.CUTOVER, since=anyio.current_time() - LEAD)
+        assert permit is not None
+        await server.request(mine, Priority.LAST_READ)
+        await server.request(mine, permit=permit)
+        left += 1
+
+    async def read_on() -> None:
+        assert beside is not None
+        with mine.following(beside):
+            while True:
+                await server.request(mine, beside)
+                await anyio.sleep(2)
+
+    number = 3 * capacity
+    steps = number / (refill * 0.9 // 2 or 0.5)
+    async with anyio.create_task_group() as group:
+        if beside is not None:
+            group.start_soon(read_on)
+        with anyio.fail_after(60 * (steps + 2)):
+            await together(number, put)
+        group.cancel_scope.cancel()
+    assert left == number
+    assert server.refused == 0
+    assert mine.shares.promised == 0
+
+
+async def test_a_put_whose_job_was_just_read_keeps_no_other_token() -> None:
+    """The last token of a minute is spent; nobody waits for the next for a read that is not made."""
+    mine = TokenBucket(capacity=3, refill=3, per=60.0)
+    fresh = [await mine.take(Priority.CUTOVER, deadline=anyio.current_time() + 1, since=1000.0) for _ in range(3)]
+    assert None not in fresh
 
 
 async def test_reads_at_gates_leave_tokens_for_what_is_under_way_until_the_next_step() -> None:

@@ -120,7 +120,7 @@ async def test_projects_do_not_wait_for_each_other_and_an_account_does() -> None
     async with simulator.serve() as running:
         waits = {}
         for scope in ("group", "account"):
-            async with client_of(running.base_url(), burst=2, requests=1, per=60.0, scope=scope) as client:
+            async with client_of(running.base_url(), burst=2, requests=2, per=60.0, scope=scope) as client:
                 await client.check_access()
                 await spend_one(client)
                 await spend_one(client)

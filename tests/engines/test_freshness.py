@@ -251,8 +251,8 @@ async def test_a_put_for_which_there_is_never_a_token_is_given_up_in_time(
 ) -> None:
     """Reads go on, as of a server whose answers always say that nothing is left: the application that stands still comes back after `timeout`."""
 
-    async def none(_self: AtlasClient, _group_id: str, *, deadline: float | None = None) -> Permit:
-        await anyio.sleep_until(deadline or 0.0)
+    async def none(_self: AtlasClient, _group_id: str, *, deadline: float | None = None, age: float = 0.0) -> Permit:
+        await anyio.sleep_until(deadline or age)
         raise NotSentError("nothing is left of the request budget", method="PUT", path="/")
 
     monkeypatch.setattr(AtlasClient, "reserve", none)

@@ -187,9 +187,7 @@ async def test_a_wait_for_the_budget_is_told(tmp_path: Path) -> None:
         heartbeat = Heartbeat(wall=wall)
         said = []
         it.watchers.append(
-            lambda event, state: (
-                said.append(heartbeat.fields(state)["waiting_for"]) if isinstance(event, BudgetWaiting) else None
-            )
+            lambda _, state: said.append(heartbeat.fields(state)["waiting_for"]) if state.migrations else None
         )
         assert set(outcomes(await it.start(observers=(heartbeat.sink,))).values()) == {Outcome.SUCCESS}
         assert it.atlas.record()["too_many_requests"] == 0
@@ -197,3 +195,29 @@ async def test_a_wait_for_the_budget_is_told(tmp_path: Path) -> None:
         assert 50 <= first.wait <= 60
         assert first.requests > 10
         assert any(words and "the request budget" in words for words in said)
+
+
+@pytest.mark.parametrize(("burst", "per"), [(1, 1.0), (2, 60.0), (5, 60.0)])
+async def test_a_small_budget_takes_its_time_and_ends(tmp_path: Path, burst: int, per: float) -> None:
+    """Twelve jobs at once: with 1, a PUT and the read before it go by turns, as what was read a second ago still counts."""
+    limit = ServerLimit(capacity=burst, refill=burst, per=per)
+    budget = RateLimit(requests=burst, per=per, burst=burst, scope="group")
+    plan = workflow(wave("w", *NAMES[:12]))
+    async with house(tmp_path, plan, Scenario(jobs=READY, rate_limit=limit), limit=budget) as it:
+        ending = await it.start()
+        assert set(outcomes(ending).values()) == {Outcome.SUCCESS}
+        assert it.atlas.record()["too_many_requests"] == 0
+
+
+async def test_a_budget_that_no_put_fits_in_is_named_in_time(tmp_path: Path) -> None:
+    """One request in a minute: what was read a minute ago is too old for a PUT, which no read can be made beside."""
+    limit = ServerLimit(capacity=1, refill=1, per=60.0)
+    budget = RateLimit(requests=1, per=60.0, burst=1, scope="group")
+    plan = workflow(wave("w", migration("m0", timeout=600.0)))
+    async with house(tmp_path, plan, Scenario(jobs=READY, rate_limit=limit), limit=budget) as it:
+        began = wall()
+        ending = await it.start()
+        assert outcomes(ending) == {"m0": Outcome.NOT_STARTED}
+        assert "rate_limit.burst" in str(ending.state.result("m0").error_message)
+        assert wall() - began <= 600 + 130
+        assert it.puts("m0") == 0

@@ -35,7 +35,7 @@ from ...core.observations import answered, finished, look_failed, observe_before
 from ...core.outcomes import Outcome
 from ...core.polling import backoff
 from ...core.workflow import HookKind, Migration, Wave
-from ..putting import send_put
+from ..putting import ALONE, send_put
 from ..reading import JobReader
 from .session import CLOCK_CHECK, Session
 
@@ -205,21 +205,25 @@ class Driver:
         deadline = anyio.current_time() + self._policy.longest_wait
         self._put_since = session.now() if self._put_since is None else self._put_since
         try:
-            permit = await self._client.reserve(self._migration.group_id, deadline=deadline)
+            permit = await self._client.reserve(self._migration.group_id, deadline=deadline, age=self._age)
         except NotSentError as error:
-            if session.now() - self._put_since >= self._policy.timeout:
-                end = in_vain(self._state, self._policy, error.message)
-                self._finish(end.outcome, end.error_message)
+            self._give_up_in_vain(error.message)
             return  # else the job is read again now, which succeeds, or says the same
         try:
-            if await self._is_still_next():
+            if await self._is_still_next(permit):
                 with anyio.CancelScope(shield=True):  # bounded by the journal's commit
                     recorded = await self._record_intent()
-                if recorded and await self._is_fresh():
+                if recorded and await self._is_fresh(permit):
                     with anyio.CancelScope(shield=True):  # bounded by the request timeout
                         await self._put(permit)
         finally:
             permit.give_back()
+
+    def _give_up_in_vain(self, why: str) -> None:
+        """End the migration if its PUT has been held up for too long, by the budget: *why*."""
+        if self._put_since is not None and self._session.now() - self._put_since >= self._policy.timeout:
+            end = in_vain(self._state, self._policy, why)
+            self._finish(end.outcome, end.error_message)
 
     def _announce_repeat(self, attempt: int, wait: float) -> None:
         migration = self._migration
@@ -231,10 +235,13 @@ class Driver:
             wait=wait,
         )
 
-    async def _is_still_next(self) -> bool:
-        """Whether the PUT still comes next; if its token was long in coming, the job is read again."""
+    async def _is_still_next(self, permit: Permit) -> bool:
+        """Whether the PUT still comes next; if its token was long in coming, the job is read again beside its *permit*."""
         while isinstance(step := self._next(), Read) and self._state.phase is Phase.READY:
-            await self._read(step, priority=Priority.CUTOVER)
+            if permit.alone:  # it is read in its place, and the PUT waits anew
+                self._give_up_in_vain(ALONE)
+                return False
+            await self._read(step, priority=Priority.LAST_READ)
         return isinstance(step, SendPut)
 
     async def _record_intent(self) -> bool:
@@ -246,7 +253,7 @@ class Driver:
             session.checkpoint("after_intent")
         return recorded
 
-    async def _is_fresh(self) -> bool:
+    async def _is_fresh(self, permit: Permit) -> bool:
         """Whether the PUT may leave on what is known of the job, which is read again if the journal took long, or its gate was changed meanwhile.
 
         The intent stays recorded meanwhile: with one more commit after each read, a slow disk would let no PUT leave.
@@ -255,8 +262,11 @@ class Driver:
         reason = too_old(self._state, session.now())
         if reason is None:
             return True
+        if permit.alone:
+            self._record_not_sent(f"{reason}, and {ALONE}")
+            return False
         try:
-            reading = await self._reader.ask(self._state, Priority.CUTOVER)
+            reading = await self._reader.ask(self._state, Priority.LAST_READ)
         except AtlasError as error:
             self._record_not_sent(f"{reason}, and it could not be read again: {error}")
             return False
@@ -284,13 +294,18 @@ class Driver:
         session.recorder.record(*events)
         session.checkpoint("answer_posted")
 
+    @property
+    def _age(self) -> float:
+        """Seconds since the request left that read the job."""
+        now = self._session.now()
+        return now - (self._state.known_at or now)
+
     async def _answer(self, permit: Permit) -> Answer:
-        session = self._session
         return await send_put(
             self._client,
             self._migration,
             permit,
-            age=session.now() - (self._state.known_at or session.now()),
+            age=self._age,
             why_not_now=self._why_not_now,
             on_refused=self._heed_refusal,
         )

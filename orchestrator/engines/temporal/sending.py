@@ -15,7 +15,7 @@ from ...core.migration_fold import apply
 from ...core.next_step import AnswerKind, Policy, too_old
 from ...core.observations import answered, observe_before_sending, put_not_sent
 from ...core.workflow import Migration
-from ..putting import send_put
+from ..putting import ALONE, send_put
 from ..reading import JobReader
 from . import forms
 from .counting import Count, counted
@@ -111,10 +111,12 @@ class Putting:
         reads = 0
         try:
             with self._waits:
-                permit = await way.client.reserve(way.migration.group_id, deadline=deadline)
+                permit = await way.client.reserve(way.migration.group_id, deadline=deadline, age=self._age)
                 reason = too_old(way.state, self._clock.now())
                 if reason is not None:
-                    reading = await way.reader.ask(way.state, Priority.CUTOVER)
+                    if permit.alone:
+                        permit.give_back()  # the job is read in the PUT's place
+                    reading = await way.reader.ask(way.state, Priority.LAST_READ)
                     found = observe_before_sending(
                         way.state,
                         reading,
@@ -127,6 +129,11 @@ class Putting:
                     way.take_in(*found)
                     if way.state.phase is not Phase.REQUESTED:
                         return reads
+                    if permit.over:
+                        permit = await way.client.reserve(way.migration.group_id, deadline=deadline, age=self._age)
+                        if (reason := too_old(way.state, self._clock.now())) is not None:
+                            self._record_not_sent(f"{reason}, and {ALONE}")
+                            return reads
                 asked_at = self._clock.steady()
                 if (
                     await self._activities.is_open(self._session, self._lease)
@@ -155,7 +162,7 @@ class Putting:
             way.client,
             way.migration,
             permit,
-            age=self._clock.now() - (way.state.known_at or self._clock.now()),
+            age=self._age,
             why_not_now=self._why_not_now,
             on_refused=way.refuse,
             departure=Departure(self._remaining) if self._activities.guarded else None,
@@ -163,6 +170,12 @@ class Putting:
         if answer.kind is AnswerKind.NOT_CARRIED_OUT and not answer.sent and way.state.phase is not Phase.REQUESTED:
             return
         way.take_in(*answered(way.state, answer, way.policy, migration=way.migration.name, now=self._clock.now()))
+
+    @property
+    def _age(self) -> float:
+        """Seconds since the request left that read the job."""
+        now = self._clock.now()
+        return now - (self._way.state.known_at or now)
 
     def _record_not_sent(self, reason: str) -> None:
         if self._way.state.phase is Phase.REQUESTED:
