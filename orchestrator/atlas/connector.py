@@ -34,7 +34,7 @@ class ProxyCertificateError(aiohttp.ClientConnectorCertificateError):
 def proxy_of(error: aiohttp.ClientConnectorError) -> str | None:
     """Host and port of the proxy through which there was no connection; None: it was to be made without one, or to the proxy itself."""
     proxy = error.args[0].proxy  # of the key; the error has no other way to tell it
-    return f"{proxy.host}:{proxy.port}" if proxy is not None else None
+    return f"{proxy.host_subcomponent}:{proxy.port}" if proxy is not None else None
 
 
 _WAY = "_proxy_on_the_way"  # what an error of making a connection is given
@@ -124,7 +124,7 @@ class QuietConnector(aiohttp.TCPConnector):
             except (aiohttp.ClientError, OSError) as error:
                 if req.proxy is not None:
                     named = f" ({self._proxy_variable})" if self._proxy_variable else ""
-                    setattr(error, _WAY, f"{req.proxy.host}:{req.proxy.port}{named}")
+                    setattr(error, _WAY, f"{req.proxy.host_subcomponent}:{req.proxy.port}{named}")
                 raise
             if await _is_quiet(connection):
                 return connection

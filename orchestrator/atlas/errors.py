@@ -26,6 +26,7 @@ import aiohttp
 from ..core.errors import CutoverError
 from ..core.outcomes import ExitCode
 from ..text.escaping import one_line
+from ..text.hosts import with_port
 from .certificate_advice import advice_on_certificate
 from .connector import SpokenTooSoonError, proxy_of, proxy_on_the_way
 
@@ -168,6 +169,17 @@ class AnswerTimeoutError(AnswerLostError):
     """No answer came within the request timeout."""
 
 
+_TOO_OLD = "speaks no TLS 1.2, which is the least"
+_TLS_ADVICE = {
+    "UNSUPPORTED_PROTOCOL": _TOO_OLD,
+    "TLSV1_ALERT_PROTOCOL_VERSION": _TOO_OLD,
+    "LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED": _TOO_OLD,  # which it signs with up to TLS 1.1
+    "WRONG_VERSION_NUMBER": "does not answer with TLS: is the port that of plain HTTP?",
+    "HTTP_REQUEST": "does not answer with TLS: is the port that of plain HTTP?",
+}
+"""What OpenSSL's reasons for ending a handshake say of the other side."""
+
+
 def translate(
     error: aiohttp.ClientError | OSError,
     *,
@@ -192,16 +204,20 @@ def translate(
             )
         case aiohttp.ClientConnectorError(strerror=None, os_error=cause) if error.ssl is not False:
             how = f"{type(cause).__name__}{f': {clean(str(cause))}' if str(cause) else ''}"
-            server = f"{error.host}:{error.port}"
+            server = with_port(error.host, error.port)
             told = f"{server} hung up while TLS was being agreed on: it"
             if proxy := proxy_of(error):
                 told = f"the proxy {way or proxy} said that it leads to {server}, and one of them hung up while TLS was being agreed on: the proxy may not be let through there, or {server}"
             return NotSentError(
                 f"no connection: {told} may not speak TLS 1.2, which is the least ({how})", method=method, path=path
             )
+        case aiohttp.ClientConnectorError(os_error=ssl.SSLError(reason=reason)) if advice := _TLS_ADVICE.get(reason):
+            through = f" (through the proxy {way or proxy_of(error)})" if proxy_of(error) else ""
+            server = with_port(error.host, error.port)
+            return NotSentError(f"no connection: {server}{through} {advice} ({what})", method=method, path=path)
         case aiohttp.ClientConnectorError():
-            through = proxy_of(error)
-            by = f" through the proxy {way or through}" if through else f" to the proxy {way}" if way else ""
+            proxy = proxy_of(error)
+            by = f" through the proxy {way or proxy}" if proxy else f" to the proxy {way}" if way else ""
             return NotSentError(f"no connection{by} ({what})", method=method, path=path)
         case aiohttp.ConnectionTimeoutError() if way:
             told = f"no connection in time through the proxy {way}, which may be down or lead nowhere ({what})"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# CSI and OSC sequences, and the two-character escapes: what a terminal would obey. An OSC whose end is missing ends with its line
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# What a terminal would obey (ECMA-48): CSI sequences, strings (OSC, DCS, SOS, PM, APC), which end with their line where their end is
+# missing, and escapes with intermediates (`ESC ( B`, as `tput sgr0` prints) or without
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\r\n]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[0-Z\\`-~])")
 # C0, DEL, C1, line and paragraph separators, marks that turn the direction of writing, lone surrogates
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _CONTROL_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -17,6 +17,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def with_port(host: str, port: int | None) -> str:
+    """*host* and *port* as an address has them, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def same_server(one: str, other: str) -> bool:
     """Whether two addresses are one server's, as far as they say so by themselves (`server_of`)."""
     return server_of(one) == server_of(other)

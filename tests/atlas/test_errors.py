@@ -162,3 +162,22 @@ def test_a_connection_that_ends_while_tls_is_agreed_on_says_so() -> None:
     refused = translate(aiohttp.ClientConnectorError(KEY, OS), method="GET", path="/x", clean=str)
     assert "TLS 1.2" not in str(refused)
     assert "Connection refused" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("UNSUPPORTED_PROTOCOL", "speaks no TLS 1.2"),
+        ("LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED", "speaks no TLS 1.2"),
+        ("WRONG_VERSION_NUMBER", "does not answer with TLS: is the port that of plain HTTP?"),
+    ],
+)
+def test_a_handshake_that_openssl_ends_says_what_is_wrong_with_the_other_side(reason: str, advice: str) -> None:
+    """OpenSSL's words for it name no cause that anybody could do something about."""
+    cause = ssl.SSLError(1, "[SSL] made up")
+    cause.reason = reason
+    error = translate(aiohttp.ClientConnectorSSLError(KEY, cause), method="GET", path="/x", clean=str)
+    assert isinstance(error, NotSentError)
+    assert advice in str(error)
+    cause.reason = "SOMETHING_ELSE"
+    assert advice not in str(translate(aiohttp.ClientConnectorSSLError(KEY, cause), method="GET", path="/x", clean=str))

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.text.escaping import one_line, visible, without_joiners_of_emoji
+from orchestrator.text.escaping import lines_of_text, one_line, visible, without_joiners_of_emoji
 
 MISLEADING = "\x85\x9b\u061c\u200e\u202e\u2066\u2069\u2028"
 
@@ -45,3 +46,21 @@ def test_a_joiner_is_part_of_an_emoji_between_two_of_them_alone() -> None:
         "1\u200d\U0001f468",
     ):
         assert without_joiners_of_emoji(hidden) == hidden
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("\x1b[31mred\x1b(B\x1b[m", "red"),  # `tput setaf 1`, `tput sgr0`
+        ("\x1b7a\x1b8b\x1bc", "ab"),
+        ("\x1bP1;2qABC\x1b\\d", "d"),
+        ("\x1b_hidden\x07x", "x"),
+        ("\x1b]0;title\x07ok", "ok"),
+        ("\x1b]0;no end\nok", "\nok"),
+        ("\x1bPno end\nok", "\nok"),
+        ("a\x1b", "a\ufffd"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_left_out(printed: str, shown: str) -> None:
+    """Of whatever kind of ECMA-48's; one without its end takes the rest of its line at most."""
+    assert lines_of_text(printed) == shown
