@@ -203,7 +203,7 @@ class _Builder:
     def _problem(self, line: int, message: str, key: str = "") -> None:
         self.problems.append(Problem(file=self.file, line=line, key=key, message=message))
         if len(self.problems) == MOST_FOUND:
-            raise self.fatal(line, not_looked_at(self.file, line).message)
+            raise InputError(problems=[*sorted(self.problems), not_looked_at(self.file, line)])
 
     def _check_tag(self, tag: str | None, line: int) -> None:
         if tag not in _TAGS:
