@@ -15,7 +15,7 @@ from orchestrator.observers.log.heartbeat import Heartbeat
 from orchestrator.simulator import Scenario, mishaps
 from orchestrator.simulator.bucket import RateLimit as ServerLimit
 from orchestrator.simulator.documents import rate_limited
-from orchestrator.simulator.scenario import Fault, FaultKind, Kind, Range, Special
+from orchestrator.simulator.scenario import Fault, FaultKind, JobRules, Kind, Range, Special
 
 from .house import READY, Gate, house, migration, outcomes, wall, wave, workflow
 
@@ -207,6 +207,25 @@ async def test_a_small_budget_takes_its_time_and_ends(tmp_path: Path, burst: int
         ending = await it.start()
         assert set(outcomes(ending).values()) == {Outcome.SUCCESS}
         assert it.atlas.record()["too_many_requests"] == 0
+
+
+@pytest.mark.parametrize("number", [3, 6, 8])
+async def test_puts_that_wait_for_a_small_budget_beside_long_cutovers_are_sent(tmp_path: Path, number: int) -> None:
+    """What is under way is read meanwhile; a PUT that held the last token had waited for one more for as long as its gate had time."""
+    limit = ServerLimit(capacity=2, refill=2, per=60.0, headers=False)
+    budget = RateLimit(requests=2, per=60.0, burst=2, scope="group")
+    jobs = JobRules(
+        ready_after=Range(low=0.0, high=200.0),
+        cutover=Range(low=10.0, high=300.0),
+        ready_lag=Range(low=1.0, high=1.0),
+    )
+    members = (migration(name, timeout=6 * 3600.0, gate=Gate(timeout=12 * 3600.0)) for name in NAMES[:number])
+    async with house(
+        tmp_path, workflow(wave("w", *members)), Scenario(jobs=jobs, rate_limit=limit), limit=budget
+    ) as it:
+        began = wall()
+        assert set(outcomes(await it.start()).values()) == {Outcome.SUCCESS}
+        assert wall() - began <= 3600
 
 
 async def test_a_budget_that_no_put_fits_in_is_named_in_time(tmp_path: Path) -> None:
