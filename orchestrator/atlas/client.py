@@ -252,7 +252,7 @@ class AtlasClient:
             departure: Watches over each.
 
         Raises:
-            KeysRefusedError: 401 or 403, or its project is known to answer 401; it was not carried out.
+            KeysRefusedError: 401 or 403, or its project is known to answer 401 and it was not sent.
             AtlasError: What became of it; the class says what may be concluded (`orchestrator.atlas.errors`).
         """
         if permit.over:

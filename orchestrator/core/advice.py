@@ -21,9 +21,9 @@ from .workflow import Wave, Workflow
 IN_A_COMMAND = 50
 """Migrations that one command names."""
 WINDOW_IS_OVER = "the window does not open any more"
-_NO_PUT = "No PUT was sent: the source is still in charge."
+_NO_PUT = "No PUT has taken effect: the source is still in charge."
 _ANOTHERS = (
-    "No PUT was sent by this run, but somebody else may have begun the cutover, by what was read of the job last, or as it could not be read: "
+    "No PUT of this run has taken effect, but somebody else may have begun the cutover, by what was read of the job last, or as it could not be read: "
     "let no writer return to the source before somebody has looked at both clusters in the Atlas UI."
 )
 _LOOK = "Look at the live migration in the Atlas UI: its cutover may have begun."
@@ -401,7 +401,7 @@ def _who_is_in_charge(facts: Facts) -> str:
         return _ANOTHERS
     taken = not facts.unfinished and facts.successor is not None
     if not facts.doubted:
-        return "No PUT was sent by this run." if taken else _NO_PUT
+        return "No PUT of this run has taken effect." if taken else _NO_PUT
     others = "" if taken else " Of the others the source is still in charge."
     return f"{_ANOTHERS.replace('the cutover', f'the cutover of {names_listed(facts.doubted, 5)}', 1)}{others}"
 

@@ -60,8 +60,11 @@ async def send_put(
         return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=f"not sent: {why}" if why else str(error), sent=False)
     except KeysRefusedError as error:
         on_refused(error)
-        if error.everywhere is not False or not error.sent:  # it says nothing about this job, or the next read says it
-            return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=str(error), sent=error.sent)
+        if not error.sent:
+            return Answer(kind=AnswerKind.NOT_CARRIED_OUT, reason=str(error), sent=False)
+        if error.verdict is RequestVerdict.REFUSED and error.everywhere is not False:
+            # It says nothing about this job, and may be the word of something on the way that has passed the PUT on.
+            return Answer(kind=AnswerKind.LOST, reason=str(error))
         return Answer(kind=_KINDS[error.verdict], http_status=error.status, reason=str(error))
     except ApiError as error:
         return Answer(kind=_KINDS[error.verdict], http_status=error.status, reason=str(error))

@@ -84,6 +84,25 @@ async def test_a_put_with_keys_that_have_just_broken_is_none(tmp_path: Path, sta
         assert first.state.recorded_unfinished
 
 
+@pytest.mark.parametrize("reads", [200, 403])
+@pytest.mark.parametrize("root", [403, 500])
+async def test_a_403_to_a_put_that_was_carried_out_makes_no_other_one(tmp_path: Path, root: int, reads: int) -> None:
+    """Something on the way says it, to the root resource as well, and has passed the PUT on."""
+    faults = [
+        Fault(on=Kind.CUTOVER, kind=FaultKind.ERROR_AFTER, status=403),
+        refused(Kind.ROOT, root, after=1.0, until=200.0),
+    ]
+    if reads != 200:
+        faults.append(refused(Kind.READ, reads, after=1.5))
+    slow = Fault(on=Kind.READ, kind=FaultKind.SLOW, delay=2.0, until=1.0)
+    jobs = replace(READY, cutover=Range(low=100.0, high=100.0))
+    plan = workflow(wave("w", migration("a", timeout=600.0)))
+    async with house(tmp_path, plan, Scenario(jobs=jobs, faults=(*faults, slow))) as it:
+        ending = await it.start()
+        assert outcomes(ending) == {"a": SUCCESS if reads == 200 else Outcome.IN_DOUBT}
+        assert it.puts("a") == 1
+
+
 async def test_a_put_that_is_refused_while_the_root_says_nothing_is_sent_again(tmp_path: Path) -> None:
     """Whether the keys or the job are meant is not known, so nothing is decided."""
     faults = (
