@@ -29,6 +29,7 @@ from ..core.settings import KEY_VARIABLE, WITHHELD_VARIABLE, holds_key
 from ..core.vars import HOOK_PREFIX, variable_key
 from ..core.workflow import Argv, Migration, Wave
 from ..machine.kept_groups import KeptGroups, keeping
+from ..machine.ownership import refuse_foreign_directory
 from ..machine.programs import oddity, program_to_start
 from ..machine.threads import beside
 from ..text.durations import format_duration
@@ -217,16 +218,18 @@ async def _begin(
             read_end, write_end = os.pipe()
             os.set_blocking(read_end, False)
             # Looked at anew each time, and what was looked at is started: a search of the system's own might end elsewhere.
-            environ = environment()  # so is this: a shortage may have taken minutes
-            program = program_to_start(argv[0], Path(directory), environ.get("PATH"))
+            environ = {_as_given(name): _as_given(value) for name, value in environment().items()}  # so is this
+            place = Path(_as_given(str(directory)))
+            refuse_foreign_directory(place)  # where `make` and its like look for what they run
+            program = program_to_start(_as_given(argv[0]), place, environ.get("PATH"))
             # Shielded: half begun it could not be ended in order, and there is little to wait for.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
-                    (str(program), *argv[1:]),
+                    (str(program), *map(_as_given, argv[1:])),
                     stdin=DEVNULL,
                     stdout=write_end,
                     stderr=write_end,
-                    cwd=directory,
+                    cwd=place,
                     env=environ,
                     start_new_session=True,
                 )
@@ -241,6 +244,15 @@ async def _begin(
                 if end >= 0:
                     os.close(end)
         await anyio.sleep(_SHORTAGE_PAUSE)
+
+
+def _as_given(text: str) -> str:
+    """*text* as the system's calls take it: in the locale's encoding, and what that lacks in UTF-8, as workflows are written in it."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+    return text
 
 
 class _Tail:

@@ -127,6 +127,22 @@ def refuse_foreign_place(path: Path) -> os.stat_result:
     raise AssertionError("every way has an end")
 
 
+def refuse_foreign_directory(path: Path) -> None:
+    """Return when nobody else can put another directory in the place of *path*, nor exchange what lies in it.
+
+    Raises:
+        ForeignFileError: Somebody else can.
+        OSError: A part of the way cannot be seen, or is not there.
+    """
+    path.stat()  # where it is not there, its own name should be told
+    status = refuse_foreign_place(path)
+    try:
+        refuse_foreign(path, status)
+    except ForeignFileError:
+        if not _is_read_only(path):
+            raise
+
+
 def refuse_open_vacancy(path: Path, missing: OSError) -> None:
     """Return when nobody else can put anything at *path*, where `refuse_foreign_place` has found nothing (*missing*): the sticky bit keeps nobody from that.
 

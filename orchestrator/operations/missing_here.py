@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import InputError, Problem
 from ..machine.own_files import refuse_irregular
-from ..machine.ownership import ForeignFileError
+from ..machine.ownership import ForeignFileError, refuse_foreign_directory
 from ..machine.programs import refuse_foreign_program, trouble_with
 
 if TYPE_CHECKING:
@@ -97,13 +97,22 @@ def programs_of(workflow: Workflow) -> list[str]:
 
 
 def refuse_foreign_programs(workflow: Workflow) -> None:
-    """Return when all hooks of *workflow* run programs that nobody else has put there.
+    """Return when all hooks of *workflow* run programs that nobody else has put there, in a directory that nobody else can exchange.
 
     Raises:
         InputError: Somebody else could decide what runs.
     """
     problems = []
-    for program in programs_of(workflow):
+    programs = programs_of(workflow)
+    try:
+        if programs:
+            refuse_foreign_directory(Path(workflow.directory))
+    except ForeignFileError as error:
+        message = f"hooks run in this directory, which {error.strerror}"
+        raise InputError(problems=[Problem(file=str(error.filename), line=0, key="", message=message)]) from None
+    except (OSError, ValueError):
+        pass  # no hook can be started there, which its own error says
+    for program in programs:
         try:
             refuse_foreign_program(program, Path(workflow.directory), os.environ.get("PATH"))
         except ForeignFileError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -119,3 +120,22 @@ def test_names_that_are_easily_taken_for_each_other_are_a_warning(program: Progr
         in done.err
     )
     assert "these names are easily taken for each other: 'Parts', 'parts'" in done.err
+
+
+def test_hooks_start_in_a_locale_that_lacks_letters(program: Program) -> None:
+    """Of a name, of a command, of a directory, of what Atlas says: they get them in UTF-8, as the workflow has them."""
+    program.config()
+    program.scenario()
+    hook = ["/bin/sh", "-c", 'printf "%s %s" "$CUTOVER_MIGRATION" "$1" > proof', "sh", "„привет“"]
+    workflow = Path(
+        program.directory, program.workflow({"one": {"Заказы": new_id()}}, defaults={"hooks": {"before": [hook]}})
+    )
+    place = program.directory / "Ночь"
+    place.mkdir()
+    for file in (workflow, program.directory / "night.scenario.yaml"):
+        file.rename(place / file.name)
+    alone = replace(program, loaded=None)  # a new interpreter looks at the locale
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = alone.run("run", str(place / workflow.name), "--rehearse", **bare)
+    assert done.code == 0, done.err
+    assert (place / "proof").read_bytes() == "Заказы „привет“".encode()

@@ -80,6 +80,22 @@ def test_a_hook_program_that_everybody_may_write_is_not_run(program: Program) ->
     assert "hook.sh: the hook program can be written by everybody" in refused.err
 
 
+@ROOT
+def test_a_directory_that_has_become_somebody_elses_runs_no_hook_of_a_resumed_run(program: Program) -> None:
+    """The program may be root's (`sh after.sh`, `make`): what it does there is what somebody else has written."""
+    workflow = Path(program.directory, written(program, run_hooks={"before": [["/bin/sh", "-c", "touch proof"]]}))
+    night = program.directory / "night"
+    night.mkdir()
+    run_id = program.run("run", str(workflow.rename(night / workflow.name)), "--rehearse").log[0]["run_id"]
+    proof = night / "proof"
+    proof.unlink()
+    os.chown(night, SOMEBODY, -1)
+    refused = program.run("resume", run_id, "--retry-failed", "--yes")
+    assert (refused.code, refused.out) == (2, "")
+    assert f"hooks run in this directory, which belongs to user {SOMEBODY}: use the same user" in refused.err
+    assert not proof.exists()
+
+
 @pytest.mark.parametrize("leads_to", ["directory", "file", "nowhere"])
 @pytest.mark.parametrize("name", ["locks", "marks", "runs", "reads", "journal.db", "journal.db-wal"])
 def test_a_planted_link_is_not_written_through(program: Program, name: str, leads_to: str) -> None:

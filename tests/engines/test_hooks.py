@@ -597,3 +597,18 @@ async def test_a_hook_sees_its_environment_and_nothing_else() -> None:
     assert "CUTOVER_RUN_ID" in done.output
     assert "LEAK" not in done.output
     assert "PATH" not in done.output
+
+
+async def test_a_hook_starts_in_no_directory_that_somebody_else_can_exchange(tmp_path: Path) -> None:
+    """It may be another one than when the run began: `make` would do there what somebody else has written."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    for place, mode in ((shared, 0o777), (tmp_path, 0o777)):
+        place.chmod(mode)
+        refused = await python("", directory=str(shared))
+        assert refused.exit_code is None
+        assert "can be written by everybody" in (refused.error or "")
+        place.chmod(0o755)
+    assert (await python("", directory=str(shared))).exit_code == 0
+    shared.chmod(0o1777)  # as /tmp: nobody moves what is not theirs
+    assert (await python("", directory=str(shared))).exit_code == 0
