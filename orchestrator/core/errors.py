@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from typing import Literal
 
 from ..text.escaping import one_line
 from .outcomes import ExitCode
@@ -30,25 +30,18 @@ class CutoverError(Exception):
     exit_code: ExitCode = ExitCode.INVALID
 
 
-class Tells(Enum):
-    """What a `Problem` tells."""
-
-    MISTAKE = auto()
-    REST = auto()
-    """That more are not looked for from its line on."""
-    COUNT = auto()
-    """How many its file has in all."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Problem:
-    """One mistake in a file: `file:line: key: message`. *line* 0 where a file has none; *file* and *key* may be empty."""
+    """One mistake in a file: `file:line: key: message`. *line* 0 where a file has none; *file* and *key* may be empty.
+
+    *about*: it is no mistake, but says that more are not looked for (`rest`), or how many there are (`count`).
+    """
 
     file: str
     line: int
     key: str
     message: str
-    tells: Tells = field(default=Tells.MISTAKE, compare=False)
+    about: Literal["rest", "count"] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
@@ -79,18 +72,18 @@ _REST = "the rest is not looked at"
 def not_looked_at(file: str, line: int) -> Problem:
     """That `MOST_FOUND` mistakes were found up to *line* of *file*, and that no more are looked for."""
     message = f"has {MOST_FOUND:,} mistakes up to here: {_REST}"
-    return Problem(file=file, line=line, key="", message=message, tells=Tells.REST)
+    return Problem(file=file, line=line, key="", message=message, about="rest")
 
 
 def in_all(file: str, count: int) -> Problem:
     """That *file* has *count* mistakes, of which `MOST_FOUND` are told at most."""
-    return Problem(file=file, line=0, key="", message=f"has {count:,} mistakes in all", tells=Tells.COUNT)
+    return Problem(file=file, line=0, key="", message=f"has {count:,} mistakes in all", about="count")
 
 
 def _listed(problems: tuple[Problem, ...]) -> list[str]:
     told = [str(problem) for problem in problems[:MOST_TOLD]]
-    ends = {problem.file: problem for problem in problems[MOST_TOLD:] if problem.tells is Tells.REST}
-    counted = {problem.file for problem in problems[:MOST_TOLD] if problem.tells is Tells.COUNT}
+    ends = {problem.file: problem for problem in problems[MOST_TOLD:] if problem.about == "rest"}
+    counted = {problem.file for problem in problems[:MOST_TOLD] if problem.about == "count"}
     more = Counter(
         problem.file
         for problem in problems[MOST_TOLD:]

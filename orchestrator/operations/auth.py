@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -68,8 +68,10 @@ def find(settings: Settings, workflow: Workflow | None) -> list[Found]:
     own = settings.atlas.credentials
     if None not in needed and own.credentials is None and (workflow is not None or (names[1:] and not own.given)):
         names.remove(None)  # nobody asks with it
+    clean = settings.redactor.text  # a profile's name, a variable's: somebody may have put the secret there
     return [
-        _found(name, settings.credential_set(name), needed=name in needed) for name in dict.fromkeys((*names, *needed))
+        _found(name, settings.credential_set(name), needed=name in needed, clean=clean)
+        for name in dict.fromkeys((*names, *needed))
     ]
 
 
@@ -135,12 +137,14 @@ def _of_each_project(workflow: Workflow | None, name: str | None) -> list[Migrat
     return list(first.values())
 
 
-def _found(name: str | None, one: CredentialSet, *, needed: bool) -> Found:
+def _found(name: str | None, one: CredentialSet, *, needed: bool, clean: Callable[[str], str]) -> Found:
     kind, who = described(one.credentials)
-    problems = tuple(map(str, one.problems))
+    problems = tuple(clean(str(problem)) for problem in one.problems)
     if one.credentials is None and not problems:
         problems = ("there are no credentials",)
-    return Found(name=name, kind=kind, who=who, source=one.source, problems=problems, needed=needed, org_id=one.org_id)
+    return Found(
+        name=name, kind=kind, who=who, source=clean(one.source), problems=problems, needed=needed, org_id=one.org_id
+    )
 
 
 def described(credentials: Credentials | None) -> tuple[str | None, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from typing import Any
@@ -83,6 +84,18 @@ def test_a_name_that_is_refused_as_a_secret_is_told_by_its_place(
         f"wave 'one': name of its migration 2: holds a key, secret or token that is configured here ({holder})"
         in refused.err
     )
+
+
+def test_auth_tells_no_secret_that_stands_in_the_place_of_a_name(program: Program) -> None:
+    """Of a profile, or of a variable: a slip of the paste."""
+    secret = "mdb_sa_sk_Zq9Xw8Ev7Rt6Yu5Io4Pa3Sd2"
+    for given in ({"profile": secret}, {"client_id": "mdb_sa_id_1", "client_secret": f"${{{secret}}}"}):
+        program.write("config.yaml", json.dumps({"atlas": given}))
+        for shape in ("table", "json"):
+            done = program.run("auth", "--format", shape)
+            assert done.code == 2
+            assert secret not in done.out + done.err
+            assert "[redacted]" in done.out + done.err
 
 
 def test_a_secret_that_nobody_has_configured_is_refused_in_a_workflow_as_well(online: Program) -> None:

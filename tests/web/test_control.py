@@ -297,7 +297,20 @@ async def test_what_was_asked_with_old_knowledge_is_refused(visitor: Visitor, ni
     )
 
 
-@pytest.mark.parametrize("as_of", ["", "yesterday", 5, True, "2026-11-28T00:00:00", "2026-11-28T00:00:61Z", []])
+@pytest.mark.parametrize(
+    "as_of",
+    [
+        "",
+        "yesterday",
+        5,
+        True,
+        "2026-11-28T00:00:00",
+        "2026-11-28T00:00:61Z",
+        [],
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+    ],
+)
 def test_what_is_no_time_is_refused(as_of: Any) -> None:
     """Not taken for a request that says nothing of what it knew."""
     refused = read(Command.PAUSE, json.dumps({"who": "ada", "as_of": as_of}).encode())
