@@ -18,7 +18,7 @@ _SESSIONS = frozenset({"run", "resume", "worker"})
 def main(checkpoint: Callable[[str], None] | None = None) -> None:
     """Run the command line and exit with its code; *checkpoint*: see `core.checkpoints`."""
     if not _SESSIONS.isdisjoint(sys.argv):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal stops nothing, the reports included
+        _outlive_the_terminal()
     work_below_init()
     # A session heeds both signals in its own way; before and after it they end the program with their own codes.
     signal.signal(signal.SIGTERM, _end)
@@ -52,6 +52,12 @@ def _forget_what_the_parent_ignored() -> None:
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM))
+
+
+def _outlive_the_terminal() -> None:
+    """A lost terminal stops nothing, the reports included. Heard and not ignored: what is ignored would be in hooks as well."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
 def _end(number: int, _frame: object) -> NoReturn:

@@ -102,7 +102,9 @@ class Transport:
             over = await self.auth.ready()
             if not await permit.enter():
                 raise NotSentError(
-                    "a 429 to another request took its token of the budget back", method=method, path=leg.path
+                    "its token of the budget is gone: an answer of Atlas's meanwhile, a 429 say, left fewer",
+                    method=method,
+                    path=leg.path,
                 )
             try:
                 response = await self._session.request(

@@ -60,6 +60,10 @@ def _plan(args: Namespace) -> int:
         _check_runbook(args.runbook, overwrite=args.overwrite)
     settings = read_settings(args)
     workflow = load_workflow(args.workflow, credentials=settings.credentials)
+    if args.runbook is not None:
+        from ..operations.own_inputs import refuse_written
+
+        refuse_written([("--runbook", args.runbook)], settings.state_dir, workflow)
     say_if_profile_is_unused(args, workflow, asks=args.online)
     states: Mapping[str, JobState] | None = None
     code = 0

@@ -28,6 +28,7 @@ from ..core.hook_facts import HookFacts
 from ..core.settings import KEY_VARIABLE, WITHHELD_VARIABLE, holds_key
 from ..core.vars import HOOK_PREFIX, variable_key
 from ..core.workflow import Argv, Migration, Wave
+from ..machine.encoding import as_given
 from ..machine.kept_groups import KeptGroups, keeping
 from ..machine.ownership import refuse_foreign_directory
 from ..machine.programs import oddity, program_to_start
@@ -218,14 +219,14 @@ async def _begin(
             read_end, write_end = os.pipe()
             os.set_blocking(read_end, False)
             # Looked at anew each time, and what was looked at is started: a search of the system's own might end elsewhere.
-            environ = {_as_given(name): _as_given(value) for name, value in environment().items()}  # so is this
-            place = Path(_as_given(str(directory)))
+            environ = {as_given(name): as_given(value) for name, value in environment().items()}  # so is this
+            place = Path(as_given(str(directory)))
             refuse_foreign_directory(place)  # where `make` and its like look for what they run
-            program = program_to_start(_as_given(argv[0]), place, environ.get("PATH"))
+            program = program_to_start(argv[0], place, environ.get("PATH"))
             # Shielded: half begun it could not be ended in order, and there is little to wait for.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
-                    (str(program), *map(_as_given, argv[1:])),
+                    (str(program), *map(as_given, argv[1:])),
                     stdin=DEVNULL,
                     stdout=write_end,
                     stderr=write_end,
@@ -244,15 +245,6 @@ async def _begin(
                 if end >= 0:
                     os.close(end)
         await anyio.sleep(_SHORTAGE_PAUSE)
-
-
-def _as_given(text: str) -> str:
-    """*text* as the system's calls take it: in the locale's encoding, and what that lacks in UTF-8, as workflows are written in it."""
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        return os.fsdecode(text.encode("utf-8", "surrogateescape"))
-    return text
 
 
 class _Tail:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.errors import InputError, Problem
 from ..core.settings import DEFAULT_STATE_DIR, TEMPORAL_ADDRESS_VARIABLE, Temporal
+from ..machine.encoding import as_given
 from ..machine.person import home_of
 from .input_file import decode, read_input
 from .references import REFERENCE, in_quotes, meant_by, unreplaced
@@ -79,10 +80,10 @@ def placed(name: str, directory: Path, environ: Mapping[str, str]) -> Path:
                 f"{name} is in the home directory, and this user has none: set HOME, or name a place that begins with / (for the "
                 "state directory: --state-dir DIR)"
             )
-        return home / name[2:]
+        return home / as_given(name[2:])
     if name.startswith("~"):
         raise InputError(f"{name}: ~ alone is replaced, by your own home directory: give another's with its whole path")
-    return whole(directory / name)
+    return whole(directory / as_given(name))
 
 
 def whole(path: Path) -> Path:

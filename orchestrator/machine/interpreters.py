@@ -118,8 +118,8 @@ def _search(argument: str) -> Search | None:
                 directory = given
             elif given == "PATH" and (option["letter"] == "u" or option["name"] == "unset"):
                 path = os.defpath
-        elif word.startswith("-") or (assigned and not name):
-            return None
+        elif word.startswith("-") or (assigned and not name) or (not assigned and _is_env(word)):
+            return None  # the last has words of its own behind it
         elif assigned:
             path, options = value if name == "PATH" else path, False
         else:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from .encoding import as_given
 from .interpreters import Search, first_line, interpreter_in
 from .ownership import ForeignFileError, refuse_foreign, refuse_foreign_place, refuse_open_vacancy
 
@@ -98,7 +99,7 @@ def _found(program: str, directory: Path, path: str | None) -> Path | None:
     Raises:
         OSError, ValueError: There is no working directory, or the name holds what no name may.
     """
-    base = directory.absolute()
+    base, program = Path(as_given(str(directory))).absolute(), as_given(program)
     if "/" in program:
         return base / program
     for entry in (os.defpath if path is None else path).split(os.pathsep):

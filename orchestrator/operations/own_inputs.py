@@ -9,6 +9,7 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..core.settings import Settings
 from ..core.workflow import Workflow
+from ..files.workflow_file import load_workflow
 from ..machine.trusted_files import is_read
 from ..store.schema import files_of
 from .missing_here import programs_of
@@ -41,8 +42,14 @@ def refuse_written(
     Raises:
         InputError: As `refuse_overwriting`.
     """
-    for name, path in written:
-        if path is not None and (what := _what_it_is(path, state_dir, workflow)) is not None:
+    named = [(name, path) for name, path in written if path is not None]
+    if named and workflow is not None and workflow.file:
+        file = Path(workflow.directory, workflow.file)
+        if not is_read(file):
+            with suppress(InputError):  # what is wrong with it by now is not the matter here
+                load_workflow(file)  # by which the CSV files that it names are known
+    for name, path in named:
+        if (what := _what_it_is(path, state_dir, workflow)) is not None:
             raise InputError(f"{name} {path}: {what}, which would be written over: name another file")
 
 

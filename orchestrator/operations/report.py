@@ -13,6 +13,7 @@ from ..reports.render import write_all
 from ..store.journal import open_journal, worked_on_by
 from ..store.last_read import silent_since
 from .find import find_run, state_dir_of
+from .own_inputs import refuse_written
 from .reporting import Unwritten, as_recorded
 from .result import outputs_of
 from .status import up_to_date
@@ -61,6 +62,8 @@ def report(
         holder = worked_on_by(journal.state_dir, row)
         now = time.time()
         silent = silent_since(journal.state_dir, row.run_id, now=now) if holder else None
-        found = as_recorded(journal.told_state(row.run_id), now=now, holder=holder, silent=silent)
+        state = journal.told_state(row.run_id)
+        refuse_written([("--output", path) for path in paths], directory, state.workflow)
+        found = as_recorded(state, now=now, holder=holder, silent=silent)
     written, unwritten = write_all(found, paths, options=state_options)
     return Reported(report=found, holder=holder, written=tuple(written), unwritten=tuple(unwritten), stale=stale)

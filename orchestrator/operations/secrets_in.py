@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..core.errors import InputError, Problem
 from ..core.settings import NOTIFY_URLS, Settings
+from ..core.vars import Vars
 from ..core.workflow import HookKind, Hooks, Workflow
 from ..text.redaction import Redactor
 from ..text.tokens_in import secret_parts
@@ -50,22 +51,29 @@ def _holder(text: str, settings: Settings) -> str:
 def _texts(workflow: Workflow) -> Iterator[tuple[str, str]]:
     """Every text that somebody has written there, with its place."""
     yield "name", workflow.name
+    yield from _of_vars("vars", workflow.vars)
+    if workflow.forecast_by is not None:
+        yield "forecast_by", workflow.forecast_by
     yield from _of_hooks("run_hooks", workflow.hooks)
     seen: set[Hooks] = set()
     for wave in workflow.waves:
         place = f"wave {wave.name!r}"
         yield "waves", wave.name
         yield from _of_hooks(f"wave_hooks of {place}", wave.hooks)
-        yield from ((f"vars of {place}: {name}", value) for name, value in wave.vars.items())
+        yield from _of_vars(f"vars of {place}", wave.vars)
         for number, migration in enumerate(wave.migrations, 1):
             yield f"{place}: name of its migration {number}", migration.name
             if migration.hooks not in seen:  # thousands have the same ones
                 seen.add(migration.hooks)
                 yield from _of_hooks(f"hooks of migration {migration.name!r}", migration.hooks)
             if migration.vars is not wave.vars:
-                yield from (
-                    (f"vars of migration {migration.name!r}: {name}", value) for name, value in migration.vars.items()
-                )
+                yield from _of_vars(f"vars of migration {migration.name!r}", migration.vars)
+
+
+def _of_vars(place: str, variables: Vars) -> Iterator[tuple[str, str]]:
+    for number, (name, value) in enumerate(variables.items(), 1):
+        yield f"{place}: name of variable {number}", name
+        yield f"{place}: {name}", value
 
 
 def _of_hooks(place: str, hooks: Hooks) -> Iterator[tuple[str, str]]:

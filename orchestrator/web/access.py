@@ -28,6 +28,7 @@ from ..machine.trusted_files import read_bytes
 SHORTEST_TOKEN, SHORTEST_HEX, FEWEST_SIGNS = 22, 32, 8
 """128 bits as letters and digits, as hexadecimal digits, and of how many different ones at least."""
 ROLES = ("view", "steer")
+LARGEST_FILE = 1 << 20  # characters; ten thousand visitors
 CODE_SECONDS = 600.0
 """For how long the printed address opens the page, once."""
 _MAKE_ONE = "`python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
@@ -74,6 +75,10 @@ def read_tokens(path: Path) -> tuple[Visitor, ...]:
         raise InputError(f"--token-file {path}: is not UTF-8 text") from None
     except (OSError, ValueError) as error:
         raise InputError(f"--token-file {path}: {why_unreadable(error)}") from None
+    if len(text) > LARGEST_FILE:
+        raise InputError(
+            f"--token-file {path}: is larger than {LARGEST_FILE >> 20} MiB; expected a line for each visitor"
+        )
     lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1)]
     lines = [(number, words) for number, words in lines if words and not words[0].startswith("#")]
     if not lines:

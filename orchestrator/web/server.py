@@ -99,6 +99,7 @@ async def serve_page(
             logger=quiet_logger(say),
             keepalive_timeout=IDLE_SECONDS,  # also until a new connection has sent its first request's headers
             shutdown_timeout=_GOODBYE_SECONDS,
+            auto_decompress=False,  # a form is small: what strangers pack small would cost much to unpack
             handler_cancellation=True,  # who has hung up is not worked for: so connections count all that there is to do
         )
         await runner.setup()

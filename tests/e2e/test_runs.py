@@ -463,3 +463,14 @@ def test_status_lists_rehearsals_apart(online: Program) -> None:
     assert (real in rehearsals, rehearsal in rehearsals) == (False, True)
     listed = json.loads(online.run("status", "--format", "json").out)
     assert [(run["run_id"], run["rehearsal"]) for run in listed] == [(rehearsal, True), (real, False)]
+
+
+def test_hooks_begin_with_no_signal_ignored_that_a_lost_terminal_sends(program: Program) -> None:
+    """What they do about it is theirs; a shell cannot even trap what was ignored when it began."""
+    program.config()
+    program.scenario()
+    hook = ["/bin/sh", "-c", "trap 'touch heard' HUP; kill -HUP $$"]
+    workflow = program.workflow({"one": {"orders": new_id()}}, defaults={"hooks": {"before": [hook]}})
+    done = replace(program, loaded=None).run("run", workflow, "--rehearse")
+    assert done.code == 0
+    assert (program.directory / "heard").exists()

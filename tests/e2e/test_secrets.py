@@ -39,7 +39,7 @@ def test_a_hook_finds_no_key_in_the_environment_of_whoever_started_it(online: Pr
     assert "saw" not in hook["output"] or "xxxx" in hook["output"]
 
 
-@pytest.mark.parametrize("where", ["hook", "variable", "name", "csv", "id"])
+@pytest.mark.parametrize("where", ["hook", "variable", "name", "csv", "id", "overridden", "called", "column"])
 def test_a_workflow_that_holds_a_configured_key_is_refused(online: Program, atlas: Atlas, where: str) -> None:
     """By `check` and `run`, with the place and without the key, before anything is kept anywhere."""
     key = atlas.keys["MONGODB_ATLAS_PRIVATE_API_KEY"]
@@ -48,10 +48,14 @@ def test_a_workflow_that_holds_a_configured_key_is_refused(online: Program, atla
         "variable": {"vars": {"password": key}},
         "name": {"run_hooks": {"before": [["true"]]}},
         "csv": {"one": {"migrations_file": "rest.csv"}},
+        "overridden": {"vars": {"password": key}, "defaults": {"vars": {"password": "x"}}},
+        "called": {"vars": {f"k{key.replace('-', '')}": "x"}},
+        "column": {"one": {"migrations_file": "columns.csv"}},
         "id": {"defaults": {"timeout": key}},
     }[where]
     name = f"orders {key}" if where == "name" else "orders"
     online.write("rest.csv", f"name,live_migration_id,password\nparts,{new_id()},{key}\n")
+    online.write("columns.csv", f"name,live_migration_id,k{key.replace('-', '')}\nparts,{new_id()},x\n")
     workflow = online.workflow({"one": {name: new_id()}}, **more)
     for command in (("check", workflow), ("run", workflow, "--yes")):
         refused = online.run(*command)

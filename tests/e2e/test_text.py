@@ -122,6 +122,20 @@ def test_names_that_are_easily_taken_for_each_other_are_a_warning(program: Progr
     assert "these names are easily taken for each other: 'Parts', 'parts'" in done.err
 
 
+@pytest.mark.parametrize("key", ["state_dir", "logging", "metrics"])
+def test_files_are_called_alike_in_any_locale(program: Program, key: str) -> None:
+    """Of a config, which is UTF-8: a shell in another locale finds the same state directory."""
+    program.scenario()
+    program.config(**{key: {"logging": {"file": "Ж"}, "metrics": {"textfile": "Ж"}}.get(key, "Ж")})
+    workflow = program.workflow({"one": {"orders": new_id()}})
+    alone = replace(program, loaded=None, environ={**program.environ, "ATLAS_CUTOVER_STATE_DIR": ""})
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for command in (("check", workflow), ("run", workflow, "--rehearse"), ("status",)):
+        done = alone.run(*command, **bare)
+        assert done.code == 0, done.err
+    assert (program.directory / "Ж").exists()
+
+
 def test_hooks_start_in_a_locale_that_lacks_letters(program: Program) -> None:
     """Of a name, of a command, of a directory, of what Atlas says: they get them in UTF-8, as the workflow has them."""
     program.config()

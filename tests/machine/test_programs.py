@@ -152,6 +152,8 @@ def test_what_env_looks_for_is_looked_for(tmp_path: Path, line: str, trouble: st
         "-S =sh sh",
         "-S -u 'PATH' sh",
         "-S",
+        "-S env PATH=/bin sh",
+        "-S FIRST=1 /usr/bin/env sh",
         "-i",
         "-u PATH",
         "sh -e",

@@ -93,3 +93,26 @@ def test_a_report_of_the_library_takes_the_place_of_no_input_either(place: Path)
     """Whichever way it is called."""
     with pytest.raises(InputError, match=r"rest\.csv: is a file that was read here"):
         report(RUN, state_dir=place / "state", outputs=[place / "rest.csv"])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("report", "--output", "rest.csv"),
+        ("report", "--output", "same.csv"),
+        ("plan", "night.yaml", "--runbook", "list.md", "--overwrite"),
+        ("resume", RUN, "--yes", "--output", "rest.csv"),
+    ],
+)
+def test_what_a_workflow_names_is_kept_where_the_workflow_is_not_read(
+    place: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    """Its lists are known by its file, as it is now."""
+    if "list.md" in command:
+        (place / "rest.csv").rename(place / "list.md")
+        text = (place / "night.yaml").read_text()
+        (place / "night.yaml").write_text(text.replace("rest.csv", "list.md"))
+    before = {path: path.read_bytes() for path in place.rglob("*.*") if path.is_file()}
+    assert run_command([*command, "--config", "config.yaml"]) == 2
+    assert "name another file" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,14 @@ async def test_a_form_of_another_kind_is_not_taken_apart_for_a_stranger(
     """Neither parts, nor compression, nor whatever else a library reads: it is refused, and nothing fails inside."""
     answer = await stranger.request("POST", "/login", data=body, headers=headers)
     assert answer.status == status
+
+
+async def test_what_strangers_pack_is_not_unpacked(visitor: Visitor) -> None:
+    """300 MB in 290 KB took the page from everybody for seconds; nor is it for whoever is signed in."""
+    packed = gzip.compress(json.dumps({"who": "ada"}).encode())
+    headers = {"Origin": visitor.page.origin, "Content-Encoding": "gzip", "Content-Type": "application/json"}
+    answer = await visitor.request("POST", f"/api/runs/{RUN}/pause", data=packed, headers=headers)
+    assert (answer.status, "JSON object" in answer.text) == (400, True)
 
 
 async def test_a_cookie_that_is_no_text_opens_nothing(stranger: Visitor) -> None:
@@ -453,6 +463,9 @@ def test_a_token_file_is_a_file_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can be written by everybody"):
         read_tokens(file)
     file.chmod(0o600)
+    file.write_bytes(b"a\n" * (1 << 20))
+    with pytest.raises(InputError, match="is larger than 1 MiB"):
+        read_tokens(file)
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="is not UTF-8 text"):
         read_tokens(file)

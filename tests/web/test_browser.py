@@ -299,6 +299,28 @@ def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Ni
     assert night.asked() == [(verb, "w2", "Ada (page, 127.0.0.1)") for verb in ("approve", "reject")]
 
 
+def test_a_request_that_another_decision_overtook_says_that_it_did_nothing(tab: Page, night: Night) -> None:
+    """Whoever rejects, and is too late, is told: the wave's cutovers start."""
+    given = workflow(("orders", "billing"), ("archive",))
+    night.begin(replace(given, waves=(given.waves[0], replace(given.waves[1], approval=True))))
+    night.write(ev.ApprovalWaiting(at=NOW + 20, wave="w2"))
+    with night.held():
+        open_run(tab, night)
+        tab.click("#needs button:has-text('Reject')")
+        tab.fill("#confirm-who", "Ada")
+        tab.click("#confirm-yes")
+        tab.wait_for_selector("#answer:has-text('reject: asked of the run')")
+        night.write(ev.WaveApproved(at=NOW + 30, wave="w2", who="Bob"))
+        tab.wait_for_selector("#answer.failed:has-text('reject did nothing: Approved by Bob')")
+        tab.evaluate("window.begun = Date.now; Date.now = () => begun.call(Date) + 7000")
+        night.write(ev.RunPaused(at=NOW + 31, who=WHO))  # news, by which it is drawn anew
+        tab.wait_for_selector("#unpause")
+        assert "reject did nothing: Approved by Bob" in tab.inner_text("#answer")
+        tab.evaluate("Date.now = () => begun.call(Date) + 70000")
+        tab.wait_for_selector("#answer:empty", state="attached")
+        tab.evaluate("Date.now = begun")
+
+
 def test_a_question_that_was_answered_elsewhere_asks_no_more(tab: Page, night: Night) -> None:
     """By somebody else, or by the run: it says who has decided and when, and its button is off."""
     given = workflow(("orders", "billing"), ("archive",))
