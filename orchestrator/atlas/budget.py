@@ -21,9 +21,6 @@ from .places import LEAD, Places
 from .shares import TICK, Priority, Shares
 from .wire import BucketFigures
 
-_PLACE_LATER = (Priority.LAST_READ, Priority.CUTOVER)
-"""Kinds that get their place on the wire after their token: whoever waits for them has one already, or an intent to record."""
-
 LONG_WAIT = 5.0
 """Seconds of waiting for tokens that are worth telling."""
 
@@ -127,8 +124,12 @@ class TokenBucket:
         await self.places.take(kind)
         return self._grant(kind, self._loop.time(), forced=True)
 
+    def _first_rereads(self, kind: Priority) -> bool:
+        """Whether the first in line is a PUT that goes by an old read."""
+        return kind is Priority.CUTOVER and self._lines[kind].first_waits >= LEAD
+
     def _has_place(self, kind: Priority) -> bool:
-        return kind in _PLACE_LATER or self.places.has_room(kind)
+        return _has_place_later(kind) or self.places.has_room(kind)
 
     def _grant(
         self,
@@ -142,7 +143,7 @@ class TokenBucket:
         turn = self.shares.granted(kind, now, others)
         if kind is Priority.START:
             self.shares.starting += 1
-        has_place = kind not in _PLACE_LATER
+        has_place = not _has_place_later(kind)
         if has_place and not forced:
             self.places.enter(kind)
         token = self.account.grant(forced=forced or self.account.rests)
@@ -160,14 +161,13 @@ class TokenBucket:
         self.account.advance(now)
         while True:
             waiting = [kind for kind in Priority if self._lines[kind]]
-            old = {kind: kind is Priority.CUTOVER and self._lines[kind].first_waits >= LEAD for kind in waiting}
-            due = {kind: self.shares.ready_at(kind, now, rereads=old[kind]) for kind in waiting}
+            due = {kind: self.shares.ready_at(kind, now, rereads=self._first_rereads(kind)) for kind in waiting}
             ready = [kind for kind in self.shares.order(waiting) if due[kind] <= now]
             may_go = [kind for kind in ready if self._has_place(kind)]
             if not may_go:
                 break
             first, *others = may_go
-            self._lines[first].call_next(self._grant(first, now, others=others, rereads=old[first]))
+            self._lines[first].call_next(self._grant(first, now, others=others, rereads=self._first_rereads(first)))
         self.places.ask(self.pump, ready)
         later = [at for at in due.values() if at > now]
         if later:
@@ -189,6 +189,11 @@ class TokenBucket:
         if until - now > LONG_WAIT:
             self._told_until = until
             self._on_long_wait(self.waiting, until - now)
+
+
+def _has_place_later(kind: Priority) -> bool:
+    """Whether *kind* gets its place on the wire after its token: who waits for it has one already, or an intent to record."""
+    return kind.goes_out_as is Priority.CUTOVER
 
 
 class Permit:
@@ -228,7 +233,7 @@ class Permit:
     async def enter(self) -> bool:
         """Wait for a place on the wire; whether the token is good then: a 429 meanwhile takes it back."""
         if not self._has_place:
-            await self._bucket.places.take(self._place, since=self.since)
+            await self._bucket.places.take(self.kind.goes_out_as, since=self.since)
             self._has_place = True
         account = self._bucket.account_now()
         return account.covers(self._token)
@@ -276,13 +281,8 @@ class Permit:
             bucket.shares.starting -= 1
         self._keep_no_other()
         if self._has_place:
-            bucket.places.leave(self._place)
+            bucket.places.leave(self.kind.goes_out_as)
         bucket.pump()
-
-    @property
-    def _place(self) -> Priority:
-        """Whose places it takes: the read before a PUT goes out as the PUT does."""
-        return Priority.CUTOVER if self.kind is Priority.LAST_READ else self.kind
 
     def _keep_no_other(self) -> None:
         self._bucket.shares.promised -= self._promises

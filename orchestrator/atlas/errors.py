@@ -212,9 +212,9 @@ def translate(
                 f"no connection: {told} may not speak TLS 1.2, which is the least ({how})", method=method, path=path
             )
         case aiohttp.ClientConnectorError(os_error=ssl.SSLError(reason=reason)) if advice := _TLS_ADVICE.get(reason):
-            through = f" (through the proxy {way or proxy_of(error)})" if proxy_of(error) else ""
-            server = with_port(error.host, error.port)
-            return NotSentError(f"no connection: {server}{through} {advice} ({what})", method=method, path=path)
+            proxy, server = proxy_of(error), with_port(error.host, error.port)
+            by = f" (through the proxy {way or proxy})" if proxy else ""
+            return NotSentError(f"no connection: {server}{by} {advice} ({what})", method=method, path=path)
         case aiohttp.ClientConnectorError():
             proxy = proxy_of(error)
             by = f" through the proxy {way or proxy}" if proxy else f" to the proxy {way}" if way else ""

@@ -17,8 +17,8 @@ SHARE = 10
 """While another kind wants a place, each of these has one in so many at most: neither a wave's first reads nor its PUTs are
 queued behind them. Ten places are thirty reads a second at Atlas's mean latency, the budget of four projects."""
 
-_KINDS: tuple[Priority, ...] = tuple(kind for kind in Priority if kind is not Priority.LAST_READ)
-"""Which have places of their own: the read before a PUT goes out as the PUT does."""
+_KINDS = tuple(dict.fromkeys(kind.goes_out_as for kind in Priority))
+"""Which have places of their own."""
 
 LEAD = 4.0
 """Seconds after its job's read for which a PUT gives way to reads that other PUTs wait for; later it may be read again."""

@@ -43,6 +43,11 @@ class Priority(IntEnum):
     START = 3  # a read that a PUT may follow at once: a job's first, or the last before its PUT
     GATE = 4  # a read of a job that was not ready
 
+    @property
+    def goes_out_as(self) -> Priority:
+        """Whose places on the wire it takes: the read before a PUT goes out as the PUT does."""
+        return Priority.CUTOVER if self is Priority.LAST_READ else self
+
 
 class Shares:
     """What of *account* each kind of request may take. *interval*: seconds between two reads of one job, at least."""

@@ -251,13 +251,18 @@ def in_vain(state: MigrationState, policy: Policy, why: str | None) -> Finish:
     return Finish(outcome=Outcome.FAILED, error_message=f"no PUT was carried out in {time}{why}")
 
 
+def age_of_knowledge(state: MigrationState, now: float) -> float:
+    """Seconds since the request left that has read the job of *state*; 0 where none has."""
+    return 0.0 if state.known_at is None else now - state.known_at
+
+
 def too_old(state: MigrationState, now: float) -> str | None:
     """Why nothing may be begun on what is known of the job; None: it is fresh, and tells of the gate as it is now."""
     if state.known_at is None:
         return "the job has not been read"
     if state.gate_changed:
         return GATE_CHANGED
-    age = now - state.known_at
+    age = age_of_knowledge(state, now)
     return f"what is known of the job is {rough_duration(age)} old" if age > GATE_LIFE else None
 
 

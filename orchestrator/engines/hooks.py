@@ -219,7 +219,8 @@ async def _begin(
             read_end, write_end = os.pipe()
             os.set_blocking(read_end, False)
             # Looked at anew each time, and what was looked at is started: a search of the system's own might end elsewhere.
-            environ = {as_given(name): as_given(value) for name, value in environment().items()}  # so is this
+            # So is the environment: a shortage may have taken minutes.
+            environ = {as_given(name): as_given(value) for name, value in environment().items()}
             place = Path(as_given(str(directory)))
             refuse_foreign_directory(place)  # where `make` and its like look for what they run
             program = program_to_start(argv[0], place, environ.get("PATH"))

@@ -51,7 +51,8 @@ def _holder(text: str, settings: Settings) -> str:
 def _texts(workflow: Workflow) -> Iterator[tuple[str, str]]:
     """Every text that somebody has written there, with its place."""
     yield "name", workflow.name
-    yield from _of_vars("vars", workflow.vars)
+    named: set[tuple[str, ...]] = set()
+    yield from _of_vars("vars", workflow.vars, named)
     if workflow.forecast_by is not None:
         yield "forecast_by", workflow.forecast_by
     yield from _of_hooks("run_hooks", workflow.hooks)
@@ -60,20 +61,22 @@ def _texts(workflow: Workflow) -> Iterator[tuple[str, str]]:
         place = f"wave {wave.name!r}"
         yield "waves", wave.name
         yield from _of_hooks(f"wave_hooks of {place}", wave.hooks)
-        yield from _of_vars(f"vars of {place}", wave.vars)
+        yield from _of_vars(f"vars of {place}", wave.vars, named)
         for number, migration in enumerate(wave.migrations, 1):
             yield f"{place}: name of its migration {number}", migration.name
             if migration.hooks not in seen:  # thousands have the same ones
                 seen.add(migration.hooks)
                 yield from _of_hooks(f"hooks of migration {migration.name!r}", migration.hooks)
             if migration.vars is not wave.vars:
-                yield from _of_vars(f"vars of migration {migration.name!r}", migration.vars)
+                yield from _of_vars(f"vars of migration {migration.name!r}", migration.vars, named)
 
 
-def _of_vars(place: str, variables: Vars) -> Iterator[tuple[str, str]]:
-    for number, (name, value) in enumerate(variables.items(), 1):
-        yield f"{place}: name of variable {number}", name
-        yield f"{place}: {name}", value
+def _of_vars(place: str, variables: Vars, named: set[tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+    """*named*: the names that were given out, which thousands of migrations share."""
+    if variables.names not in named:
+        named.add(variables.names)
+        yield from ((f"{place}: name of variable {number}", name) for number, name in enumerate(variables.names, 1))
+    yield from ((f"{place}: {name}", value) for name, value in variables.items())
 
 
 def _of_hooks(place: str, hooks: Hooks) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from aiohttp import web
 from ..core.errors import InputError
 from ..core.workflow import Migration, Workflow
 from ..machine.loops import accept_no_more
-from ..text.hosts import is_loopback
+from ..text.hosts import is_loopback, with_port
 from .app import App
 from .clock import Clock
 from .jobs import Job, Past
@@ -173,4 +173,4 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _origin(listening: socket.socket) -> str:
     address, port, *_ = listening.getsockname()
-    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+    return f"http://{with_port(address, port)}"

@@ -19,12 +19,14 @@ def from_iso(text: str) -> float:
     """What `iso` has written, in Unix seconds.
 
     Raises:
-        ValueError: *text* is nothing of that kind.
+        ValueError: *text* is nothing of that kind, or an instant that cannot be written.
     """
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"{text} has no zone")
-    return at.timestamp()
+    seconds = at.timestamp()
+    in_words(seconds)  # the first and the last hours of all years may lie beyond them in UTC
+    return seconds
 
 
 def in_words(at: float) -> str:

@@ -100,12 +100,11 @@ class Redactor:
 
     def holds_secret(self, text: str) -> bool:
         """Whether *text* has one of the secrets in it, in any form; what merely looks like one is none."""
-        return any(
-            needle in plain and form.pattern.search(one)
-            for one in {text, without_sequences(text)}
-            for plain in (one.lower(),)
-            for needle, form in self._searched
-        )
+        return any(self._is_in(one) for one in {text, without_sequences(text)})
+
+    def _is_in(self, text: str) -> bool:
+        plain = text.lower()
+        return any(needle in plain and form.pattern.search(text) for needle, form in self._searched)
 
     def looks_secret(self, text: str) -> bool:
         """Whether *text* has something in it that looks like a secret, and is not left to a shell to put in (`$TOKEN`)."""

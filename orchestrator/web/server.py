@@ -18,7 +18,7 @@ from aiohttp import web
 from ..core.errors import InputError
 from ..core.observer import Say, silent
 from ..machine.loops import accept_no_more
-from ..text.hosts import is_loopback
+from ..text.hosts import is_loopback, with_port
 from .access import Access, Code, Visitor, new_token
 from .app import App
 from .door import IDLE_SECONDS, Door, Guests, quiet_logger
@@ -164,4 +164,4 @@ def _origin(address: str, port: int) -> str:
     `localhost` is two addresses, of which browsers try the one that is not listened on before the other.
     """
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - shown, nothing is bound to it
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    return f"http://{with_port(shown, port)}"

@@ -299,11 +299,16 @@ def test_approving_a_real_wave_informs_and_wants_its_number(tab: Page, night: Ni
     assert night.asked() == [(verb, "w2", "Ada (page, 127.0.0.1)") for verb in ("approve", "reject")]
 
 
-def test_a_request_that_another_decision_overtook_says_that_it_did_nothing(tab: Page, night: Night) -> None:
-    """Whoever rejects, and is too late, is told: the wave's cutovers start."""
+def begin_one_that_waits_for_approval(night: Night) -> None:
+    """A run whose second wave, `w2`, wants somebody to approve it."""
     given = workflow(("orders", "billing"), ("archive",))
     night.begin(replace(given, waves=(given.waves[0], replace(given.waves[1], approval=True))))
     night.write(ev.ApprovalWaiting(at=NOW + 20, wave="w2"))
+
+
+def test_a_request_that_another_decision_overtook_says_that_it_did_nothing(tab: Page, night: Night) -> None:
+    """Whoever rejects, and is too late, is told: the wave's cutovers start."""
+    begin_one_that_waits_for_approval(night)
     with night.held():
         open_run(tab, night)
         tab.click("#needs button:has-text('Reject')")
@@ -323,9 +328,7 @@ def test_a_request_that_another_decision_overtook_says_that_it_did_nothing(tab: 
 
 def test_a_question_that_was_answered_elsewhere_asks_no_more(tab: Page, night: Night) -> None:
     """By somebody else, or by the run: it says who has decided and when, and its button is off."""
-    given = workflow(("orders", "billing"), ("archive",))
-    night.begin(replace(given, waves=(given.waves[0], replace(given.waves[1], approval=True))))
-    night.write(ev.ApprovalWaiting(at=NOW + 20, wave="w2"))
+    begin_one_that_waits_for_approval(night)
     with night.held():
         open_run(tab, night)
         tab.click("#needs button.primary")

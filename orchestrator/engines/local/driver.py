@@ -28,6 +28,7 @@ from ...core.next_step import (
     RunHook,
     SendPut,
     Step,
+    age_of_knowledge,
     in_vain,
     too_old,
 )
@@ -205,7 +206,7 @@ class Driver:
         deadline = anyio.current_time() + self._policy.longest_wait
         self._put_since = session.now() if self._put_since is None else self._put_since
         try:
-            permit = await self._client.reserve(self._migration.group_id, deadline=deadline, age=self._age)
+            permit = await self._client.reserve(self._migration.group_id, deadline=deadline, age=self._age())
         except NotSentError as error:
             self._give_up_in_vain(error.message)
             return  # else the job is read again now, which succeeds, or says the same
@@ -294,18 +295,15 @@ class Driver:
         session.recorder.record(*events)
         session.checkpoint("answer_posted")
 
-    @property
     def _age(self) -> float:
-        """Seconds since the request left that read the job."""
-        now = self._session.now()
-        return now - (self._state.known_at or now)
+        return age_of_knowledge(self._state, self._session.now())
 
     async def _answer(self, permit: Permit) -> Answer:
         return await send_put(
             self._client,
             self._migration,
             permit,
-            age=self._age,
+            age=self._age(),
             why_not_now=self._why_not_now,
             on_refused=self._heed_refusal,
         )

@@ -12,7 +12,7 @@ from ...atlas.shares import Priority
 from ...core.events import Event
 from ...core.migration import MigrationState, Phase
 from ...core.migration_fold import apply
-from ...core.next_step import AnswerKind, Policy, too_old
+from ...core.next_step import AnswerKind, Policy, age_of_knowledge, too_old
 from ...core.observations import answered, observe_before_sending, put_not_sent
 from ...core.workflow import Migration
 from ..putting import ALONE, send_put
@@ -111,7 +111,7 @@ class Putting:
         reads = 0
         try:
             with self._waits:
-                permit = await way.client.reserve(way.migration.group_id, deadline=deadline, age=self._age)
+                permit = await way.client.reserve(way.migration.group_id, deadline=deadline, age=self._age())
                 reason = too_old(way.state, self._clock.now())
                 if reason is not None:
                     if permit.alone:
@@ -130,7 +130,7 @@ class Putting:
                     if way.state.phase is not Phase.REQUESTED:
                         return reads
                     if permit.over:
-                        permit = await way.client.reserve(way.migration.group_id, deadline=deadline, age=self._age)
+                        permit = await way.client.reserve(way.migration.group_id, deadline=deadline, age=self._age())
                         if (reason := too_old(way.state, self._clock.now())) is not None:
                             self._record_not_sent(f"{reason}, and {ALONE}")
                             return reads
@@ -162,7 +162,7 @@ class Putting:
             way.client,
             way.migration,
             permit,
-            age=self._age,
+            age=self._age(),
             why_not_now=self._why_not_now,
             on_refused=way.refuse,
             departure=Departure(self._remaining) if self._activities.guarded else None,
@@ -171,11 +171,8 @@ class Putting:
             return
         way.take_in(*answered(way.state, answer, way.policy, migration=way.migration.name, now=self._clock.now()))
 
-    @property
     def _age(self) -> float:
-        """Seconds since the request left that read the job."""
-        now = self._clock.now()
-        return now - (self._way.state.known_at or now)
+        return age_of_knowledge(self._way.state, self._clock.now())
 
     def _record_not_sent(self, reason: str) -> None:
         if self._way.state.phase is Phase.REQUESTED:

@@ -35,7 +35,7 @@ export function requested(run) {
   function draw() {
     const young = ({ stands, since }) => stands === ASKED && Date.now() - since < EFFECT_WITHIN;
     for (const request of open) {
-      if (request.stands !== SENT && !isTakenUp(run, request)) request.vain ||= vain(run, request);
+      if (request.stands !== SENT && !isTakenUp(run, request)) request.vain ||= overtaken(run, request);
     }
     const isOver = (request) => isTakenUp(run, request) || Boolean(settled(run, request.asking));
     const isTold = ({ vain, since }) => vain && Date.now() - since < TOLD_FOR;
@@ -67,7 +67,7 @@ export function keyOf({ command, wave, migrations }) {
 }
 
 // Why nothing came of it: something else was decided first. What no process takes up now is kept for the one that goes on.
-function vain(run, { asking }) {
+function overtaken(run, { asking }) {
   return run.head.running ? settled(run, asking) : "";
 }
 
